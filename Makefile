@@ -1,0 +1,58 @@
+# One command each; every command first makes .venv where it is missing or older than the pinned versions.
+PYTHON  ?= python3
+PROFILE ?=
+JOBS    ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help report test notebooks bench lab lint clean
+
+VENV  := .venv
+STAMP := $(VENV)/.installed
+RUN   := $(VENV)/bin/python
+# Small networks are fastest on one thread each; two processes use two cores.
+ONE   := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
+
+help:
+	@echo "make report     run every notebook here and build the report and the run sheet (PDF): quick, at most 6 minutes"
+	@echo "make test       unit tests, documentation examples and all notebooks in their quick profile: about 10 minutes"
+	@echo "make notebooks  rebuild the committed notebooks with their outputs (standard profile, real data): up to 5 minutes each"
+	@echo "make bench      measure the speed ratios and print them as a table: about 10 minutes on quiet cores"
+	@echo "make lab        open the notebooks in JupyterLab"
+	@echo "make lint       check style and documentation of the sources: seconds"
+	@echo "make clean      remove what a run leaves behind (never .venv, data or stored results)"
+	@echo
+	@echo "The first command also installs everything into .venv (a few minutes)."
+	@echo "Variables: PROFILE=quick|standard   PYTHON=python3.12   LNESCAPE_DATA=folder of the full data sets"
+
+$(STAMP): pyproject.toml constraints.txt
+	@echo "Installing lnescape and its tested dependencies into $(VENV) (a few minutes, about 2 GB) ..."
+	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
+	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[notebooks,report,test]"
+	@$(RUN) -m ipykernel install --sys-prefix --name python3 --display-name "Python 3 (lnescape)" > /dev/null
+	@touch $@
+
+report: $(STAMP)
+	@$(ONE) $(RUN) report/build.py --profile "$(or $(PROFILE),quick)" --jobs $(JOBS)
+
+test: $(STAMP)
+	@echo "Running unit tests, documentation examples and notebooks, $(JOBS) at a time (about 10 minutes) ..."
+	@$(ONE) LNESCAPE_PROFILE=quick $(RUN) -m pytest --quiet --numprocesses $(JOBS) --dist loadfile \
+		--nbval-lax --nbval-current-env --nbval-cell-timeout=300 lnescape tests $(wildcard notebooks/*.ipynb)
+
+notebooks: $(STAMP)
+	@$(ONE) $(RUN) notebooks/build.py --profile "$(or $(PROFILE),standard)" --jobs $(JOBS)
+
+bench: $(STAMP)
+	@echo "Measuring speed ratios (about 10 minutes; keep the machine quiet) ..."
+	@$(RUN) benchmarks/run.py
+
+lab: $(STAMP)
+	@$(RUN) -m jupyter lab --notebook-dir=notebooks
+
+lint: $(STAMP)
+	@$(RUN) -m ruff check .
+
+clean:
+	@rm -rf report/live .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -not -path "./$(VENV)/*" -prune -exec rm -rf {} +
+	@echo "Removed report/live and the caches."
