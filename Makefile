@@ -32,7 +32,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@touch $@
 
 report: $(STAMP)
-	@$(ONE) $(RUN) report/build.py --profile "$(or $(PROFILE),quick)" --jobs $(JOBS)
+	@$(ONE) $(RUN) -m report.build --profile "$(or $(PROFILE),quick)" --jobs $(JOBS)
 
 test: $(STAMP)
 	@echo "Running unit tests, documentation examples and notebooks, $(JOBS) at a time (about 10 minutes) ..."
@@ -40,7 +40,7 @@ test: $(STAMP)
 		--nbval-lax --nbval-current-env --nbval-cell-timeout=300 lnescape tests $(wildcard notebooks/*.ipynb)
 
 notebooks: $(STAMP)
-	@$(ONE) $(RUN) notebooks/build.py --profile "$(or $(PROFILE),standard)" --jobs $(JOBS)
+	@$(ONE) $(RUN) -m notebooks.build --profile "$(or $(PROFILE),standard)" --jobs $(JOBS)
 
 bench: $(STAMP)
 	@echo "Measuring speed ratios (about 10 minutes; keep the machine quiet) ..."

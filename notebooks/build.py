@@ -1,0 +1,121 @@
+"""Rebuild the committed notebooks: execute the sources and keep what a reader needs, the same bytes every time.
+
+Run from the project's root: ``python -m notebooks.build [NAME ...] [--profile standard]``, or ``make notebooks``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import re
+import sys
+import tempfile
+from collections import Counter
+from pathlib import Path
+
+from notebooks.execution import HERE, METADATA, MINUTES, execute_all, find_sources
+
+KEPT_CELL_METADATA = {"tags", "jupyter"}  # the rest is time stamps and state of a front end
+ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+
+
+def normalise(notebook):
+    """Drop everything that differs between two runs or that nobody wrote: times, identifiers, stderr, injected cells.
+
+    Args:
+        notebook: an executed notebook (nbformat), changed in place.
+
+    Returns:
+        The same notebook. Cell ids come from the cells' own text, so that an unchanged cell keeps its id.
+    """
+    from nbformat import NotebookNode, from_dict
+
+    notebook.cells = [
+        cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])
+    ]
+    notebook.metadata = from_dict(METADATA)
+    notebook.nbformat, notebook.nbformat_minor = 4, 5
+    seen: Counter[str] = Counter()
+    count = 0
+    for cell in notebook.cells:
+        key = f"{cell.cell_type}\n{cell.source}"
+        cell.id = hashlib.sha256(f"{key}\n{seen[key]}".encode()).hexdigest()[:8]
+        seen[key] += 1
+        kept = {name: value for name, value in cell.metadata.items() if name in KEPT_CELL_METADATA and value}
+        cell.metadata = NotebookNode(kept)
+        if cell.cell_type == "code":
+            count += 1
+            cell.execution_count = count
+            cell.outputs = _outputs(cell.outputs, count)
+    return notebook
+
+
+def _outputs(outputs: list, count: int) -> list:
+    """Outputs without stderr, adjacent pieces of one stream joined: how they were cut is a matter of timing."""
+    kept: list = []
+    for output in outputs:
+        if output.output_type == "stream":
+            if output.name == "stderr":
+                continue
+            if kept and kept[-1].output_type == "stream":
+                kept[-1].text += output.text
+                continue
+        if "execution_count" in output:
+            output.execution_count = count
+        for kind, text in output.get("data", {}).items():
+            if kind.startswith("text/") and isinstance(text, str):
+                output.data[kind] = ADDRESS.sub("", text)
+        kept.append(output)
+    return kept
+
+
+def warnings_in(notebook) -> list[str]:
+    """Lines on stderr that name a warning; progress bars write there too and are nobody's concern."""
+    lines = []
+    for cell in notebook.cells:
+        for output in cell.get("outputs", []):
+            if output.output_type == "stream" and output.name == "stderr":
+                lines += [line.strip() for line in output.text.splitlines() if "Warning" in line]
+    return lines
+
+
+def write(notebook, target: Path) -> None:
+    """Write a notebook in one piece: a build that is stopped leaves the old file or the new one."""
+    import nbformat
+
+    partial = target.with_suffix(".ipynb.part")
+    nbformat.write(notebook, partial)
+    os.replace(partial, target)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Build the notebooks that are named, or all; the exit status says whether every one ran to its end."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("names", nargs="*", help="notebooks to build, such as 03_paths; all where none is given")
+    parser.add_argument("--profile", choices=list(MINUTES), default="standard")
+    parser.add_argument("--jobs", type=int, default=2, help="notebooks that run at the same time")
+    parser.add_argument("--folder", type=Path, default=HERE, help="where the sources are and the notebooks go")
+    options = parser.parse_args(arguments)
+
+    import nbformat
+
+    sources = find_sources(options.names, options.folder)
+    failed = 0
+    with tempfile.TemporaryDirectory() as scratch:
+        parameters = {"profile": options.profile}
+        for outcome in execute_all(sources, Path(scratch), parameters=parameters, jobs=options.jobs):
+            if outcome.error:
+                failed += 1
+                continue
+            notebook = nbformat.read(outcome.path, as_version=4)
+            for line in warnings_in(notebook):
+                print(f"  {outcome.name} warned: {line}")
+            write(normalise(notebook), options.folder / f"{outcome.name}.ipynb")
+    built = len(sources) - failed
+    print(f"{built} of {len(sources)} notebooks built in {options.folder}; a failed one keeps its former file.")
+    return int(failed > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
