@@ -1,0 +1,274 @@
+"""One reported number with its uncertainty, and whether two of them agree."""
+
+import math
+from collections.abc import Iterable
+from dataclasses import KW_ONLY, dataclass
+from decimal import ROUND_HALF_EVEN, Decimal
+
+import numpy as np
+
+EVALUATIONS = ("A", "B", "A+B")
+# Outside these powers of ten a number is easier to read in scientific notation.
+PLAIN_EXPONENTS = range(-4, 6)
+INFINITIES = {"Infinity": math.inf, "-Infinity": -math.inf}
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Hold one estimate: value, standard uncertainty, degrees of freedom, unit.
+
+    Prints as value(u) unit, u in units of the last digit shown and rounded to two digits.
+
+    Args:
+        value: The estimate, in `unit`; nan where it is undefined.
+        u: Its standard uncertainty, in `unit`, ≥ 0; nan where it is unknown.
+        dof: Degrees of freedom of `u`, ≥ 0; infinite where `u` is known exactly.
+        unit: Printed after the number; empty for a plain number.
+        evaluation: "A" from repeated observations, "B" by other means, "A+B" from both.
+        n: Number of observations behind the estimate.
+
+    Raises:
+        ValueError: `u` or `dof` is negative, or `evaluation` is not one of the three.
+
+    References:
+        JCGM 100:2008 (GUM), 7.2.2 for the notation, 7.2.6 for the two digits.
+
+    Example:
+        >>> nll = Estimate(0.48412, 0.0213, unit="nat")
+        >>> print(nll)
+        0.484(21) nat
+        >>> print(Estimate(0.983, 0.012).scaled(100, "%"))
+        98.3(1.2) %
+    """
+
+    value: float
+    u: float
+    _: KW_ONLY
+    dof: float = math.inf
+    unit: str = ""
+    evaluation: str = "A"
+    n: int | None = None
+
+    def __post_init__(self) -> None:
+        """Turn numpy and torch scalars into floats and refuse what is no uncertainty."""
+        for name in ("value", "u", "dof"):
+            object.__setattr__(self, name, float(getattr(self, name)))
+        if self.n is not None:
+            object.__setattr__(self, "n", int(self.n))
+        if self.u < 0 or self.dof < 0:
+            raise ValueError(
+                f"u = {self.u} and dof = {self.dof}: neither a standard uncertainty nor degrees "
+                "of freedom can be negative; pass the square root of a variance, and n - 1."
+            )
+        if self.evaluation not in EVALUATIONS:
+            raise ValueError(f"evaluation {self.evaluation!r} is unknown; take one of {', '.join(EVALUATIONS)}.")
+
+    @classmethod
+    def mean(cls, values: Iterable[float], *, unit: str = "") -> "Estimate":
+        """Estimate a mean from independent observations (Type A).
+
+        x̄ = Σ xᵢ / n,  u = s / √n,  s² = Σ (xᵢ − x̄)² / (n − 1),  n − 1 degrees of freedom
+
+        Args:
+            values: The observations, in `unit`, at least one; one alone leaves `u` unknown (nan).
+            unit: Unit of the values.
+
+        Returns:
+            The mean with its standard uncertainty, in `unit`.
+
+        Raises:
+            ValueError: There is no observation.
+
+        References:
+            JCGM 100:2008 (GUM), 4.2.
+
+        Example:
+            >>> print(Estimate.mean([0.46, 0.48, 0.50, 0.52], unit="nat"))
+            0.490(13) nat
+        """
+        if hasattr(values, "detach"):  # a tensor, on whatever device
+            values = values.detach().cpu().double().numpy()
+        sample = np.asarray(values if hasattr(values, "__len__") else list(values), np.float64)
+        n = sample.size
+        if n == 0:
+            raise ValueError("a mean needs at least one observation, and the sample is empty.")
+        with np.errstate(invalid="ignore"):  # an infinite observation: the mean is, u is unknown
+            u = float(sample.std(ddof=1)) / math.sqrt(n) if n > 1 else math.nan
+            return cls(float(sample.mean()), u, dof=n - 1, unit=unit, n=n)
+
+    def expanded(self, coverage: float = 0.95) -> float:
+        """Give the half-width of the interval that covers the value with a stated probability.
+
+        U = t_p(dof) u,  with t_p the quantile of Student's distribution at (1 + coverage) / 2
+
+        Args:
+            coverage: Coverage probability, strictly between 0 and 1.
+
+        Returns:
+            The expanded uncertainty, in `unit`; nan without degrees of freedom.
+
+        Raises:
+            ValueError: The coverage is not between 0 and 1.
+
+        References:
+            JCGM 100:2008 (GUM), G.3.
+
+        Example:
+            >>> round(Estimate(0.49, 0.013, dof=3).expanded(0.95), 4)
+            0.0414
+        """
+        from scipy import stats
+
+        if not 0 < coverage < 1:
+            raise ValueError(f"coverage = {coverage} is no probability between 0 and 1; try 0.95.")
+        if self.dof == 0:
+            return math.nan
+        return float(stats.t.ppf((1 + coverage) / 2, self.dof)) * self.u
+
+    def scaled(self, factor: float, unit: str) -> "Estimate":
+        """Express the estimate in another unit.
+
+        Args:
+            factor: One `unit` of this estimate, in the new unit (100 from a fraction to %).
+            unit: The new unit.
+
+        Returns:
+            The same estimate in the new unit.
+
+        Example:
+            >>> print(Estimate(0.0712, 0.0031).scaled(100, "%"))
+            7.12(31) %
+        """
+        return Estimate(
+            self.value * factor,
+            self.u * abs(factor),
+            dof=self.dof,
+            unit=unit,
+            evaluation=self.evaluation,
+            n=self.n,
+        )
+
+    def to_dict(self) -> dict:
+        """Turn the estimate into what JSON can hold.
+
+        Returns:
+            The fields and, under "text", the printed form; nan is None, ∞ is "Infinity".
+        """
+        return {
+            "value": float_to_json(self.value),
+            "u": float_to_json(self.u),
+            "dof": float_to_json(self.dof),
+            "unit": self.unit,
+            "evaluation": self.evaluation,
+            "n": self.n,
+            "text": str(self),
+        }
+
+    @classmethod
+    def from_dict(cls, fields: dict) -> "Estimate":
+        """Read what `to_dict` wrote.
+
+        Args:
+            fields: The dictionary; "text" is ignored.
+
+        Returns:
+            The estimate.
+
+        Example:
+            >>> Estimate.from_dict(Estimate(0.5, 0.1).to_dict()) == Estimate(0.5, 0.1)
+            True
+        """
+        value, u, dof = (float_from_json(fields[name]) for name in ("value", "u", "dof"))
+        names = ("unit", "evaluation", "n")
+        return cls(value, u, dof=dof, **{name: fields[name] for name in names})
+
+    def __float__(self) -> float:
+        """Return the value alone."""
+        return self.value
+
+    def __str__(self) -> str:
+        """Print value(u) unit, u rounded to two digits."""
+        number = _notation(self.value, self.u)
+        return f"{number} {self.unit}" if self.unit and number != "nan" else number
+
+
+# A stored estimate is recognised by exactly these keys.
+ESTIMATE_KEYS = frozenset({"value", "u", "dof", "unit", "evaluation", "n", "text"})
+
+
+def _notation(value: float, u: float) -> str:
+    """Write value(u), both to the place of the second digit of u."""
+    if not math.isfinite(value):
+        return str(value)
+    if u < 1e-15 * abs(value) or u == 0:  # below the rounding of a float there is no digit to show
+        return f"{value:.6g}"
+    if not math.isfinite(u):
+        return f"{value:.6g}({u})"
+    x, s = Decimal(repr(value)), _two_digits(Decimal(repr(u)))
+    place = s.as_tuple().exponent
+    x = x.quantize(Decimal(1).scaleb(place), ROUND_HALF_EVEN)
+    x = abs(x) if x == 0 else x  # no "-0.00"
+    leading, suffix = max(x.adjusted() if x else s.adjusted(), s.adjusted()), ""
+    if leading not in PLAIN_EXPONENTS:
+        x, s, place = x.scaleb(-leading), s.scaleb(-leading), place - leading
+        suffix = f"e{leading:+03d}"
+    digits = format(s, "f") if s >= 1 else str(int(s.scaleb(-place)))
+    return f"{x:f}({digits}){suffix}"
+
+
+def _two_digits(u: Decimal) -> Decimal:
+    """Round to two significant digits; 0.0996 becomes 0.10, not 0.100."""
+    for _ in range(2):  # rounding up may add a digit, which the second turn takes off
+        u = u.quantize(Decimal(1).scaleb(u.adjusted() - 1), ROUND_HALF_EVEN)
+    return u
+
+
+def normalised_error(a: Estimate, b: Estimate) -> float:
+    """Compare two independent estimates of the same quantity; they agree where E_n ≤ 1.
+
+    E_n = |a − b| / (2 √(u_a² + u_b²)), expanded uncertainties with coverage factor 2
+
+    Args:
+        a: One estimate.
+        b: Another, in the same unit.
+
+    Returns:
+        E_n ≥ 0; 0 for equal values without uncertainty, ∞ for different ones, nan if unknown.
+
+    Raises:
+        ValueError: The units differ.
+
+    References:
+        ISO 13528:2022, 9.7; ISO/IEC 17043.
+
+    Example:
+        >>> round(normalised_error(Estimate(0.484, 0.021), Estimate(0.520, 0.015)), 3)
+        0.697
+    """
+    if a.unit != b.unit:
+        raise ValueError(
+            f"an estimate in {a.unit or 'no unit'!r} cannot be compared with one in "
+            f"{b.unit or 'no unit'!r}; bring both to one unit with .scaled(factor, unit)."
+        )
+    distance, u = abs(a.value - b.value), math.hypot(a.u, b.u)
+    if math.isnan(distance) or math.isnan(u):
+        return math.nan
+    if u == 0:
+        return 0.0 if distance == 0 else math.inf
+    return distance / (2 * u)
+
+
+def float_to_json(x: float) -> float | str | None:
+    """Write a float so that JSON can hold it: nan as null, infinities as words."""
+    if math.isnan(x):
+        return None
+    if math.isinf(x):
+        return "Infinity" if x > 0 else "-Infinity"
+    return x
+
+
+def float_from_json(x: float | str | None) -> float:
+    """Read what `float_to_json` wrote."""
+    if x is None:
+        return math.nan
+    return INFINITIES[x] if isinstance(x, str) else float(x)

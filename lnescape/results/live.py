@@ -1,0 +1,190 @@
+"""The live part of a notebook: its size, its numbers, and how they compare with the reference."""
+
+import difflib
+import html
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lnescape.results.estimate import Estimate, normalised_error
+from lnescape.results.folders import live_folder, results_folder
+from lnescape.results.provenance import provenance, seconds_since_start
+from lnescape.results.store import ResultError, load_result, save_result
+
+PROFILES = ("quick", "standard")
+_HEADER = ("quantity", "here", "stored reference", "E_n", "agrees")
+
+
+def profile(parameter: str = "") -> str:
+    """Choose the size of a notebook's live part.
+
+    Args:
+        parameter: The notebook's own parameter, which wins; empty to leave the choice to
+            `$LNESCAPE_PROFILE`, then to "quick".
+
+    Returns:
+        "quick" or "standard".
+
+    Raises:
+        ValueError: Neither of the two was asked for.
+
+    Example:
+        >>> profile("standard")
+        'standard'
+    """
+    chosen = parameter or os.environ.get("LNESCAPE_PROFILE") or PROFILES[0]
+    if chosen not in PROFILES:
+        origin = "the notebook's parameter" if parameter else "LNESCAPE_PROFILE"
+        near = difflib.get_close_matches(str(chosen), PROFILES, n=1)
+        raise ValueError(
+            f"profile = {chosen!r} (from {origin}) is unknown; take 'quick' or 'standard'"
+            + (f" (did you mean {near[0]!r}?)." if near else ".")
+        )
+    return chosen
+
+
+@dataclass(frozen=True)
+class Record:
+    """Show what a notebook computed here beside its stored reference.
+
+    Args:
+        path: The file that was written.
+        rows: One dictionary per quantity: "quantity", "here", "reference", "normalised_error",
+            "agrees"; the last three are None where there is no reference.
+        note: Why there is no reference; empty where there is one.
+    """
+
+    path: Path
+    rows: tuple[dict[str, Any], ...]
+    note: str = ""
+
+    def __str__(self) -> str:
+        """Print the table as text, in columns."""
+        table = [_HEADER, *map(_cells, self.rows)]
+        widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+        lines = ["  ".join(map(str.ljust, row, widths)).rstrip() for row in table]
+        lines.insert(1, "  ".join("-" * width for width in widths))
+        return "\n".join([*lines, *filter(None, [self.note])])
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        """Show the table in a notebook."""
+
+        def line(tag: str, row: Sequence[str]) -> str:
+            cells = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row)
+            return f"<tr>{cells}</tr>"
+
+        body = "".join(line("td", _cells(row)) for row in self.rows)
+        note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
+        return f"<table><thead>{line('th', _HEADER)}</thead><tbody>{body}</tbody></table>{note}"
+
+
+def record(
+    notebook: str,
+    profile: str,
+    estimates: Mapping[str, Estimate],
+    *,
+    data: Any,
+    figures: Sequence[str] = (),
+) -> Record:
+    """Write a notebook's live numbers to report/live/NOTEBOOK.json and compare them.
+
+    The reference is the stored result live-PROFILE-NOTEBOOK, where there is one.
+
+    Args:
+        notebook: Name of the notebook, "03_paths".
+        profile: "quick" or "standard".
+        estimates: What was computed here, by quantity, in reading order.
+        data: The `Dataset` it was computed from.
+        figures: Names of the live figures, "03_barrier".
+
+    Returns:
+        A table of quantity, estimate here, stored reference, E_n and whether they agree.
+
+    Raises:
+        TypeError: Something in `estimates` is no `Estimate`.
+    """
+    for quantity, estimate in estimates.items():
+        if not isinstance(estimate, Estimate):
+            raise TypeError(
+                f"{quantity!r} is a {type(estimate).__name__}, not an Estimate; wrap it: "
+                "Estimate(value, u) or Estimate.mean(values)."
+            )
+    reference, note = _reference(notebook, profile)
+    rows = tuple(_row(name, here, reference.get(name)) for name, here in estimates.items())
+    numbers = {
+        "profile": profile,
+        "rows": rows,
+        "note": note,
+        "figures": list(figures),
+        "title": getattr(data, "title", data.name),
+        "stand_in": bool(getattr(data, "stand_in", False)),
+    }
+    origin = provenance(
+        command=f"make report PROFILE={profile}",
+        seed=None,
+        data=data,
+        n=None,
+        seconds=round(seconds_since_start(), 1),
+    )
+    path = save_result(notebook, numbers=numbers, provenance=origin, folder=live_folder())
+    return Record(path, rows, note)
+
+
+def keep_reference(notebook: str) -> Path:
+    """Make a notebook's live numbers the stored reference of its profile.
+
+    Args:
+        notebook: Name of a notebook that was run on this machine.
+
+    Returns:
+        The path of report/results/live-PROFILE-NOTEBOOK.json.
+    """
+    live = load_result(notebook, folder=live_folder())
+    estimates = {row["quantity"]: row["here"] for row in live.numbers["rows"]}
+    name = _reference_name(notebook, live.numbers["profile"])
+    numbers = {"profile": live.numbers["profile"], "estimates": estimates}
+    return save_result(name, numbers=numbers, provenance=live.provenance, folder=results_folder())
+
+
+def _reference_name(notebook: str, profile: str) -> str:
+    return f"live-{profile}-{notebook}"
+
+
+def _reference(notebook: str, profile: str) -> tuple[dict[str, Estimate], str]:
+    """Load the reference; without one, say why."""
+    name = _reference_name(notebook, profile)
+    if not (results_folder() / f"{name}.json").is_file():
+        return {}, f"No reference is stored for this notebook in the profile {profile!r}."
+    try:
+        return load_result(name).numbers["estimates"], ""
+    except ResultError as error:  # damaged: named and left aside, the notebook goes on
+        return {}, f"The stored reference was left aside: {error}"
+
+
+def _row(quantity: str, here: Estimate, reference: Estimate | None) -> dict[str, Any]:
+    comparable = reference is not None and reference.unit == here.unit
+    error = normalised_error(here, reference) if comparable else math.nan
+    known = not math.isnan(error)
+    return {
+        "quantity": quantity,
+        "here": here,
+        "reference": reference,
+        "normalised_error": error if known else None,
+        "agrees": error <= 1 if known else None,
+    }
+
+
+def _cells(row: Mapping[str, Any]) -> tuple[str, ...]:
+    reference, error, agrees = row["reference"], row["normalised_error"], row["agrees"]
+    return (
+        row["quantity"],
+        str(row["here"]),
+        "–" if reference is None else str(reference),
+        "–" if error is None else f"{error:.2f}",
+        "–" if agrees is None else "yes" if agrees else "no",
+    )
