@@ -1,0 +1,21 @@
+"""Data: real images in fixed parts, a user's own, and drawn ones that say so."""
+
+from .catalogue import load
+from .checks import DataError
+from .own import dataset
+from .shifts import KINDS, STRENGTHS, augment
+from .splits import PARTS, Dataset, Split
+from .vision import torchvision
+
+__all__ = [
+    "KINDS",
+    "PARTS",
+    "STRENGTHS",
+    "DataError",
+    "Dataset",
+    "Split",
+    "augment",
+    "dataset",
+    "load",
+    "torchvision",
+]
