@@ -92,6 +92,7 @@ def execute(source: Path, target: Path, parameters: dict[str, object]) -> Outcom
     # An own folder for the kernels: no start-up file and no history of the user's takes part.
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["IPYTHONDIR"] = scratch
+        os.environ["LNESCAPE_HOME"] = str(source.resolve().parent.parent)  # figures and records of this project
         prepared = Path(scratch) / f"{source.stem}.ipynb"
         notebook.metadata.update(METADATA)
         jupytext.write(notebook, prepared)
@@ -105,13 +106,14 @@ def execute(source: Path, target: Path, parameters: dict[str, object]) -> Outcom
                 cwd=str(source.parent),
                 progress_bar=False,
                 execution_timeout=CELL_SECONDS,
+                extra_arguments=["--log-level=ERROR"],  # the kernel's own remarks are not for the reader
             )
         except papermill.PapermillExecutionError as failure:
             first_line = failure.source.strip().splitlines()[0] if failure.source.strip() else ""
             error = f"cell {failure.cell_index + 1} ({first_line}): {failure.ename}: {failure.evalue}"
         except Exception as failure:  # a dead kernel, a full disk: the other notebooks go on
             error = f"{type(failure).__name__}: {failure}"
-    return Outcome(source.stem, target, time.monotonic() - start, error)
+    return Outcome(source.stem, target, time.monotonic() - start, " ".join(error.split()))
 
 
 def execute_all(sources: list[Path], folder: Path, *, parameters: dict[str, object], jobs: int = 2) -> list[Outcome]:
