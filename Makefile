@@ -2,6 +2,7 @@
 PYTHON  ?= python3
 PROFILE ?=
 JOBS    ?= 2
+CONSTRAINTS ?= constraints.txt
 
 .DEFAULT_GOAL := help
 .PHONY: help report test notebooks bench lab lint clean
@@ -22,12 +23,13 @@ help:
 	@echo "make clean      remove what a run leaves behind (never .venv, data or stored results)"
 	@echo
 	@echo "The first command also installs everything into .venv (a few minutes)."
-	@echo "Variables: PROFILE=quick|standard   PYTHON=python3.12   LNESCAPE_DATA=folder of the full data sets"
+	@echo "Variables: PROFILE=quick|standard   PYTHON=python3.12   JOBS=2   LNESCAPE_DATA=folder of the full data sets"
+	@echo "           CONSTRAINTS=   (empty: the newest versions that pyproject.toml allows)"
 
-$(STAMP): pyproject.toml constraints.txt
+$(STAMP): pyproject.toml $(CONSTRAINTS)
 	@echo "Installing lnescape and its tested dependencies into $(VENV) (a few minutes, about 2 GB) ..."
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	@$(RUN) -m pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable ".[notebooks,report,test]"
+	@$(RUN) -m pip install --quiet --disable-pip-version-check $(addprefix --constraint ,$(CONSTRAINTS)) --editable ".[notebooks,report,test]"
 	@$(RUN) -m ipykernel install --sys-prefix --name python3 --display-name "Python 3 (lnescape)" > /dev/null
 	@touch $@
 
