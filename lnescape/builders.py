@@ -1,0 +1,99 @@
+"""Builders: how one network is made, and what is refused before any work is done.
+
+A *builder* is any zero-argument callable that returns an `nn.Module`: a class, a lambda, a partial.
+Retraining with seed s means calling the builder, and training what it returns, under seed s.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+Builder = Callable[[], nn.Module]
+
+
+def build(builder: Builder, seed: int) -> nn.Module:
+    """Call a builder under a seed, leaving the global random generator as it was.
+
+    Args:
+        builder: Zero-argument callable.
+        seed: Seed of the initialisation, ≥ 0.
+
+    Returns:
+        What `torch.manual_seed(seed); builder()` returns.
+
+    Example:
+        >>> build(lambda: nn.Linear(2, 1), 0).weight.detach()
+        tensor([[-0.0053,  0.3793]])
+    """
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return builder()
+
+
+def check_builder(builder: Builder, data) -> None:
+    """Refuse a builder that can't be trained on a data set, before any work is done.
+
+    Args:
+        builder: What the user gave.
+        data: The `Dataset` that it should be trained on.
+
+    Raises:
+        TypeError: Not a callable, or it returns no `nn.Module`.
+        ValueError: No trainable parameters, other shapes or other constants at a second call, or
+            not one logit for each class.
+
+    Example:
+        >>> check_builder(nn.Linear(2, 1), None)
+        Traceback (most recent call last):
+        TypeError: A network (Linear) was given instead of a builder; pass a function that makes a new one each time.
+    """
+    if isinstance(builder, nn.Module):
+        raise TypeError(
+            f"A network ({type(builder).__name__}) was given instead of a builder; "
+            "pass a function that makes a new one each time."
+        )
+    if not callable(builder):
+        raise TypeError(f"The builder is a {type(builder).__name__}, not callable; pass a function without arguments.")
+    try:
+        first, second = build(builder, 0), build(builder, 1)
+    except TypeError as error:
+        raise TypeError(f"The builder can't be called without arguments ({error}); wrap it in a lambda.") from error
+    if not isinstance(first, nn.Module):
+        raise TypeError(f"The builder returned a {type(first).__name__}, not an nn.Module; return the network.")
+    if not any(p.requires_grad for p in first.parameters()):
+        raise ValueError("The network has no trainable parameters; nothing can be trained.")
+    shapes = [[(n, p.shape, p.requires_grad) for n, p in m.named_parameters()] for m in (first, second)]
+    if shapes[0] != shapes[1]:
+        raise ValueError("The builder makes another network at its second call; every call must give the same shapes.")
+    _check_constants(first, second)
+    _check_logits(first, data)
+
+
+def _check_constants(first: nn.Module, second: nn.Module) -> None:
+    """Frozen parameters and buffers aren't part of θ, so they must be the same in every network."""
+    frozen = {n for n, p in first.named_parameters() if not p.requires_grad}
+    others = dict(second.state_dict())
+    for name, value in first.state_dict().items():
+        is_constant = name in frozen or name in dict(first.named_buffers())
+        if is_constant and not torch.equal(value, others[name]):
+            raise ValueError(
+                f"The constant {name!r} differs between two calls of the builder; "
+                "fix its seed, or make it a trainable parameter."
+            )
+
+
+def _check_logits(module: nn.Module, data) -> None:
+    module.eval()
+    with torch.no_grad():
+        try:
+            logits = module(data.train.images[:2].cpu())
+        except RuntimeError as error:
+            shape = tuple(data.image_shape)
+            raise ValueError(f"The network can't take images of shape {shape}: {str(error).splitlines()[0]}") from error
+    if not isinstance(logits, Tensor) or logits.shape != (2, data.n_classes):
+        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(
+            f"For 2 images the network returns {got}, but {data.name} has {data.n_classes} classes; "
+            f"its last layer must give shape (2, {data.n_classes})."
+        )

@@ -1,0 +1,9 @@
+"""Subspaces of weight space: curves and simplexes spanned by a few vertices."""
+
+from lnescape.subspaces.base import Subspace, combine
+from lnescape.subspaces.curves import Bezier, Curve, PolyChain, Segment
+from lnescape.subspaces.simplex import Simplex
+
+KINDS = {kind.__name__: kind for kind in (Segment, PolyChain, Bezier, Simplex)}
+
+__all__ = ["KINDS", "Bezier", "Curve", "PolyChain", "Segment", "Simplex", "Subspace", "combine"]

@@ -1,0 +1,219 @@
+"""`fit`: retrain a network under many seeds, and bring in networks trained elsewhere."""
+
+import warnings
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from time import perf_counter
+
+import torch
+from torch import Tensor, nn
+
+from lnescape.builders import Builder, build, check_builder
+from lnescape.engines import engine_for
+from lnescape.laws import Members
+from lnescape.training.descent import Descent, descend, fingerprint, tensor_fingerprint
+from lnescape.training.recipe import Cost, Recipe, count_operations, has_normalisation, resolve
+from lnescape.weights import theta_of
+
+# Operations in one training above which separate processes repay their start of a few seconds.
+_WORTH_A_PROCESS = 2e12
+
+
+class TrainingError(RuntimeError):
+    """No training ended with finite weights."""
+
+
+def fit(
+    net: Builder,
+    data,
+    *,
+    seeds: Iterable[int],
+    recipe: Recipe | None = None,
+    device: torch.device | str | None = None,
+    workers: int | None = None,
+    group: int = 8,
+    folder: Path | str | None = None,
+    progress: bool = True,
+) -> Members:
+    """Train one network for each seed; together they are a law, the deep ensemble.
+
+    θ_s = the result of stochastic gradient descent from the initialisation under seed s, the images in
+    an order that follows from s as well.
+
+    Args:
+        net: Builder of one network.
+        data: The data set.
+        seeds: Distinct seeds, ≥ 0.
+        recipe: How to train; `Recipe()` unless given.
+        device: Where; the data's own device unless given.
+        workers: Processes with one thread each. Unless given: 1 for chains of linear layers (trained
+            in batches of `group`), for short trainings and on an accelerator, else one for each thread.
+        group: Networks trained together where they batch, ≥ 1.
+        folder: Where the state is kept at every epoch's end. A killed `fit` called again with the same
+            arguments goes on from there; a finished one returns at once.
+        progress: Show a bar with the time left (from two seconds on).
+
+    Returns:
+        A law whose members are the trained networks, in the order of the seeds. Seeds that diverged are
+        left out with a warning, and named in its `failed`.
+
+    Raises:
+        ValueError: No seeds, or one given twice; a batch larger than the data.
+        TrainingError: Every seed diverged.
+
+    References:
+        Lakshminarayanan et al. 2017, arXiv 1612.01474.
+
+    Example:
+        >>> import lnescape as ln
+        >>> data = ln.load("digits")
+        >>> runs = fit(ln.network("mlp", data, width=16), data, seeds=[0, 1], recipe=Recipe(epochs=2))
+        >>> len(runs), runs[0].shape
+        (2, torch.Size([1482]))
+    """
+    seeds = _checked_seeds(seeds)
+    check_builder(net, data)
+    device = torch.device(device or data.train.images.device)
+    data = data.to(device)
+    recipe = resolve(recipe or Recipe(), net, data, device)
+    if len(data.train) < recipe.batch:
+        raise ValueError(
+            f"A batch of {recipe.batch} is larger than the {len(data.train)} training images; lower Recipe.batch."
+        )
+    engine = engine_for(net, device=device, precision=recipe.precision)
+    groups = [seeds[i : i + group] for i in range(0, len(seeds), group)] if engine.many else [[s] for s in seeds]
+    operations = count_operations(net, data.train.images[0], data.n_classes, recipe.loss)
+    plain = operations.training(recipe, len(data.train))
+    if workers is None:
+        worthwhile = not engine.many and device.type == "cpu" and plain > _WORTH_A_PROCESS
+        workers = min(torch.get_num_threads(), len(groups)) if worthwhile else 1
+    start = perf_counter()
+    jobs = [(net, data, part, recipe, device, folder) for part in groups]
+    results = list(_run(jobs, workers, recipe.epochs * len(groups), progress))
+    thetas = torch.cat([theta for theta, _ in results])
+    failed = {seed: step for _, steps in results for seed, step in steps.items()}
+    kept = _without_failed(seeds, failed, recipe)
+    cost = Cost(plain * len(seeds), plain, perf_counter() - start)
+    norm = data.normalisation_images if has_normalisation(net) else None
+    rows = [i for i, seed in enumerate(seeds) if seed in kept]
+    return Members(net, thetas[rows], seeds=tuple(kept), recipe=recipe, cost=cost, normalisation_images=norm, failed=failed)
+
+
+def _checked_seeds(seeds: Iterable[int]) -> list[int]:
+    seeds = [seeds] if isinstance(seeds, int) else list(seeds)
+    if not seeds:
+        raise ValueError("No seeds were given; pass one for each training, such as seeds=range(3).")
+    if len(set(seeds)) < len(seeds):
+        twice = next(s for s in seeds if seeds.count(s) > 1)
+        raise ValueError(f"Seed {twice} is given twice; the same seed gives the same network, no second retraining.")
+    if not all(isinstance(s, int) and s >= 0 for s in seeds):
+        raise ValueError(f"Seeds are whole numbers from 0 on, not {seeds}.")
+    return seeds
+
+
+def _without_failed(seeds: list[int], failed: dict[int, int], recipe: Recipe) -> list[int]:
+    cure = f"lower the learning rate (now {recipe.learning_rate:g})"
+    named = ", ".join(f"seed {seed} at step {step}" for seed, step in failed.items())
+    if len(failed) == len(seeds):
+        raise TrainingError(f"The loss became NaN or infinite for {named}: no network is left; {cure}.")
+    if failed:
+        warnings.warn(f"The loss became NaN or infinite for {named}; left out. To cure it, {cure}.", stacklevel=3)
+    return [seed for seed in seeds if seed not in failed]
+
+
+def _run(jobs: Sequence[tuple], workers: int, n_epochs: int, progress: bool):
+    """Run the jobs here, or in processes with one thread each, and show how far they are."""
+    from tqdm import tqdm
+
+    bar = tqdm(total=n_epochs, unit="epoch", desc="training", delay=2, leave=False, disable=not progress)
+    with bar:
+        if workers == 1:
+            yield from (train_group(*job, on_epoch=bar.update) for job in jobs)
+            return
+        from joblib import Parallel, delayed
+
+        # loky sends builders written in a notebook, too, which the standard pool can't.
+        parallel = Parallel(n_jobs=workers, return_as="generator", max_nbytes="1M")
+        for result in parallel(delayed(_train_group_alone)(*job) for job in jobs):
+            bar.update(n_epochs // len(jobs))
+            yield result
+
+
+def _train_group_alone(*job: object) -> tuple[Tensor, dict[int, int]]:
+    torch.set_num_threads(1)
+    return train_group(*job)
+
+
+def train_group(
+    net: Builder, data, seeds: list[int], recipe: Recipe, device: torch.device, folder, *, on_epoch=lambda: None
+) -> tuple[Tensor, dict[int, int]]:
+    """Train the networks of some seeds together: the unit of work that a process or a study runs.
+
+    Args:
+        net: Builder of one network.
+        data: The data set, on `device`.
+        seeds: The seeds of this group.
+        recipe: The recipe, its precision resolved.
+        device: Where.
+        folder: Where the state is kept, or None.
+        on_epoch: Called at the end of every epoch.
+
+    Returns:
+        θ of every seed [S, P], and {seed: step} of those that diverged.
+    """
+    engine = engine_for(net, device=device, precision=recipe.precision)
+    beginnings = torch.stack([theta_of(build(net, seed)) for seed in seeds]).to(device)
+    file = None
+    if folder is not None:
+        name = fingerprint(recipe.describe(), seeds, data.checksum, tensor_fingerprint(beginnings), str(device))
+        file = Path(folder) / f"fit-{name}.safetensors"
+    descent = Descent(beginnings.unsqueeze(1), slice(0, 1), list(seeds), file=file)
+    failed = descend(descent, engine, data, recipe, on_epoch=on_epoch)
+    return descent.vertices[:, 0], failed
+
+
+def members(net: Builder, networks: Sequence[nn.Module | dict], data, *, recipe: Recipe | None = None) -> Members:
+    """Bring in networks that were trained elsewhere, as a law with one member for each.
+
+    Args:
+        net: Builder of the architecture.
+        networks: Modules, state dicts, or θ; all of the same architecture.
+        data: The data set they were trained on; its images refresh batch normalisation.
+        recipe: How one of them was trained, where known: it fixes the unit of cost.
+
+    Returns:
+        The law; each network counts as one training.
+
+    Raises:
+        ValueError: Another architecture, or other constants than the builder's.
+
+    Example:
+        >>> import lnescape as ln
+        >>> data = ln.load("digits")
+        >>> net = ln.network("mlp", data)
+        >>> len(members(net, [net(), net().state_dict()], data))
+        2
+    """
+    check_builder(net, data)
+    like = build(net, 0)
+    length = theta_of(like).numel()
+    thetas = []
+    for number, network in enumerate(networks):
+        state = network.state_dict() if isinstance(network, nn.Module) else network
+        theta = state.detach().float() if isinstance(state, Tensor) else theta_of(state, like)
+        if theta.numel() != length:
+            raise ValueError(f"Network {number} has {theta.numel()} parameters, the builder's have {length}.")
+        thetas.append(theta.cpu())
+    if not thetas:
+        raise ValueError("No networks were given; pass at least one module or state dict.")
+    operations = count_operations(net, data.train.images[0], data.n_classes)
+    plain = operations.training(recipe or Recipe(), len(data.train))
+    norm = data.normalisation_images if has_normalisation(net) else None
+    return Members(
+        net,
+        torch.stack(thetas).to(data.train.images.device),
+        seeds=tuple(range(len(thetas))),
+        recipe=recipe,
+        cost=Cost(plain * len(thetas), plain),
+        normalisation_images=norm,
+    )

@@ -1,0 +1,72 @@
+"""What is added to the loss of a subspace: the cosine penalty and the log-volume.
+
+Both have gradients inside the span of the vertices, so that each is a small matrix times the vertices.
+"""
+
+import torch
+from jaxtyping import Float
+
+
+def cosine_slope(
+    vertices: Float[torch.Tensor, "k parameters"],
+    weight: float,
+    mask: Float[torch.Tensor, " parameters"],
+    stream: torch.Generator,
+) -> Float[torch.Tensor, "k parameters"]:
+    """Give the gradient of β cos²(v_i, v_j) for a random pair i ≠ j.
+
+    With c = cos(v_i, v_j): ∂c²/∂v_i = 2c (v_j/(‖v_i‖‖v_j‖) − c v_i/‖v_i‖²).
+
+    Args:
+        vertices: v_k, [K, P].
+        weight: β.
+        mask: 1 where a parameter counts in the cosine, 0 elsewhere (biases and gains), [P].
+        stream: Draws the pair.
+
+    Returns:
+        The gradient [K, P]; zero but for the rows i and j.
+
+    References:
+        Wortsman et al. 2021, arXiv 2102.10472, section 3 (who apply it to convolutions only).
+
+    Example:
+        >>> v = torch.tensor([[1.0, 0.0], [1.0, 1.0]])
+        >>> cosine_slope(v, 1.0, torch.ones(2), torch.Generator())
+        tensor([[ 0.0000,  1.0000],
+                [ 0.5000, -0.5000]])
+    """
+    pair = torch.randperm(len(vertices), generator=stream)[:2].to(vertices.device)
+    masked = vertices[pair] * mask
+    gram = masked @ masked.T
+    squares = gram.diagonal().clamp(min=1e-24)
+    inverse_norms = squares.prod().rsqrt()
+    cosine = gram[0, 1] * inverse_norms
+    # Row i: v_j / (‖v_i‖‖v_j‖) off the diagonal, −c v_i / ‖v_i‖² on it.
+    matrix = inverse_norms * (1 - torch.eye(2, device=gram.device)) - cosine * torch.diag(1 / squares)
+    return torch.zeros_like(vertices).index_copy_(0, pair, (2 * weight * cosine * matrix) @ masked)
+
+
+def volume_slope(vertices: Float[torch.Tensor, "k parameters"], weight: float) -> Float[torch.Tensor, "k parameters"]:
+    """Give the gradient of −λ ln V, V the volume of the simplex that the vertices span.
+
+    ln V = ½ ln det G − ln d!, G = E Eᵀ, rows of E the edges v_{k+1} − v_1. ∂ln V/∂E = G⁻¹ E; the
+    gradient of v_1 makes the sum over vertices zero.
+
+    Args:
+        vertices: v_k, [K, P].
+        weight: λ.
+
+    Returns:
+        The gradient [K, P]; edges and G in float64, since a flat simplex has a nearly singular G.
+
+    References:
+        Benton et al. 2021, arXiv 2102.13042, section 4.1.
+
+    Example:
+        >>> volume_slope(torch.tensor([[0.0, 0.0], [2.0, 0.0]]), 1.0)
+        tensor([[ 0.5000,  0.0000],
+                [-0.5000,  0.0000]])
+    """
+    edges = vertices[1:].double() - vertices[0].double()
+    slope = torch.cholesky_solve(edges, torch.linalg.cholesky(edges @ edges.T))
+    return (-weight * torch.cat([-slope.sum(0, keepdim=True), slope])).to(vertices)

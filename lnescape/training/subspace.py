@@ -1,0 +1,164 @@
+"""`fit_subspace`: learn a curve, a line or a simplex whose every point is a good network."""
+
+from pathlib import Path
+from time import perf_counter
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lnescape.builders import Builder, build, check_builder
+from lnescape.engines import AnyNetwork
+from lnescape.laws import SubspaceLaw
+from lnescape.subspaces import Subspace
+from lnescape.training.descent import Descent, descend, fingerprint, tensor_fingerprint
+from lnescape.training.fit import TrainingError
+from lnescape.training.penalties import cosine_slope, volume_slope
+from lnescape.training.recipe import Cost, Recipe, count_operations, generator, has_normalisation, resolve, stream_seed
+from lnescape.weights import theta_of, trainable
+
+
+def fit_subspace(
+    net: Builder,
+    data,
+    subspace: Subspace,
+    *,
+    seed: int = 0,
+    recipe: Recipe | None = None,
+    cosine_weight: float = 1.0,
+    volume_weight: float = 1e-8,
+    plain: Recipe | None = None,
+    device: torch.device | str | None = None,
+    folder: Path | str | None = None,
+    progress: bool = True,
+) -> SubspaceLaw:
+    """Learn the free vertices of a subspace so that the loss is low at all of its points.
+
+    Minimises E_a L(Σ_k a_k v_k), one point a for each batch, uniform in the subspace's coordinate. What
+    is free, and what is added, follows from how the subspace was made:
+
+    - `Bezier.between(a, b)`: control points of a curve whose ends stay as they are.
+    - `Simplex.from_scratch(3)`: all vertices at once, from independent initialisations, plus
+      β cos²(v_i, v_j) for a random pair in each step, over weights of two and more dimensions.
+    - `Simplex.around(a, 3)`: vertices one at a time around a trained network, each with the recipe's
+      epochs, plus −λ ln V. A new vertex starts a little off the centroid, where the volume has a slope.
+
+    Departures from the released code of Benton et al.: one point a step instead of five whose losses are
+    summed; ln V by Cholesky in float64 instead of the squared Cayley–Menger determinant in float32.
+
+    Args:
+        net: Builder of one network.
+        data: The data set.
+        subspace: What is to be learned.
+        seed: Seed of initialisations, points and order of the images.
+        recipe: How to train; `Recipe()` unless given.
+        cosine_weight: β ≥ 0, used from scratch only.
+        volume_weight: λ ≥ 0, used for a grown simplex only.
+        plain: Recipe of one plain training, the unit of cost; the same recipe unless given.
+        device: Where; the data's own device unless given.
+        folder: Where the state is kept at every epoch's end, as in `fit`.
+        progress: Show a bar with the time left (from two seconds on).
+
+    Returns:
+        A uniform law over the learned subspace. Its cost counts each given vertex as one training.
+
+    Raises:
+        ValueError: Nothing is free, or ends that don't fit the builder.
+        TrainingError: The loss became NaN.
+
+    References:
+        Garipov et al. 2018, arXiv 1802.10026, section 3; Wortsman et al. 2021, arXiv 2102.10472,
+        algorithm 1; Benton et al. 2021, arXiv 2102.13042, section 4.
+
+    Example:
+        >>> import lnescape as ln
+        >>> data = ln.load("digits")
+        >>> net = ln.network("mlp", data, width=16)
+        >>> line = fit_subspace(net, data, ln.Segment.from_scratch(), recipe=Recipe(epochs=2))
+        >>> line.cost.trainings
+        1.0
+    """
+    check_builder(net, data)
+    device = torch.device(device or data.train.images.device)
+    data = data.to(device)
+    recipe = resolve(recipe or Recipe(), net, data, device)
+    vertices = _beginning(net, subspace, seed).to(device)
+    movable = subspace.free
+    if not movable:
+        raise ValueError(f"Nothing in this {type(subspace).__name__} is free to be learned; use Bezier.between(a, b).")
+    engine = AnyNetwork(build(net, 0), device=device, precision=recipe.precision)
+    stages = [slice(k, k + 1) for k in movable] if subspace.grown else [slice(movable.start, movable.stop)]
+    start = perf_counter()
+    with _bar(recipe.epochs * len(stages), progress) as bar:
+        for stage in stages:
+            present = vertices[: stage.stop] if subspace.grown else vertices
+            if subspace.grown:
+                present[-1] = _off_centroid(present[:-1], seed)
+            part = subspace.with_vertices(present)
+            penalty = _penalty(net, part, cosine_weight, volume_weight, device)
+            file = _file(folder, recipe, seed, data, present, (stage.start, cosine_weight, volume_weight, type(part)))
+            descent = Descent(
+                present.unsqueeze(0), stage, [stream_seed(seed, stage.start, "stage")], _draw_one(part), penalty, file
+            )
+            if failed := descend(descent, engine, data, recipe, on_epoch=bar.update):
+                step = next(iter(failed.values()))
+                raise TrainingError(
+                    f"The loss of the {type(subspace).__name__} under seed {seed} became NaN or infinite at step "
+                    f"{step}; lower the learning rate (now {recipe.learning_rate:g})."
+                )
+    operations = count_operations(net, data.train.images[0], data.n_classes, recipe.loss)
+    unit = operations.training(plain or recipe, len(data.train))
+    spent = operations.training(recipe, len(data.train)) * len(stages)
+    given = 0 if subspace.vertices is None else subspace.n_vertices - len(movable)
+    cost = Cost(spent + given * unit, unit, perf_counter() - start)
+    norm = data.normalisation_images if has_normalisation(net) else None
+    return SubspaceLaw(net, subspace.with_vertices(vertices), recipe=recipe, cost=cost, normalisation_images=norm)
+
+
+def _bar(total: int, progress: bool):
+    from tqdm import tqdm
+
+    return tqdm(total=total, unit="epoch", desc="subspace", delay=2, leave=False, disable=not progress)
+
+
+def _beginning(net: Builder, subspace: Subspace, seed: int) -> Tensor:
+    """Vertices before training: those given, or independent initialisations."""
+    length = theta_of(build(net, 0)).numel()
+    if subspace.vertices is None:
+        seeds = [stream_seed(seed, k, "vertex") for k in range(subspace.n_vertices)]
+        return torch.stack([theta_of(build(net, s)) for s in seeds])
+    if subspace.vertices.shape[1] != length:
+        raise ValueError(
+            f"The subspace lives in {subspace.vertices.shape[1]} dimensions, but the builder's networks have "
+            f"{length} parameters; give the builder that the ends came from."
+        )
+    return subspace.vertices.detach().clone()
+
+
+def _draw_one(subspace: Subspace):
+    return lambda stream: subspace.draw(1, stream)
+
+
+def _off_centroid(present: Float[Tensor, "vertices parameters"], seed: int) -> Float[Tensor, " parameters"]:
+    """Start a new vertex 1 % of the weights' norm off the centroid, in a random direction."""
+    centroid = present.mean(0)
+    step = torch.randn(len(centroid), generator=generator(seed, len(present), "growth")).to(centroid)
+    return centroid + 0.01 * centroid.norm() * step / step.norm()
+
+
+def _file(folder, recipe: Recipe, seed: int, data, present: Tensor, rest: tuple) -> Path | None:
+    if folder is None:
+        return None
+    name = fingerprint(recipe.describe(), seed, data.checksum, tensor_fingerprint(present), str(present.device), rest)
+    return Path(folder) / f"subspace-{name}.safetensors"
+
+
+def _penalty(net: Builder, subspace: Subspace, cosine_weight: float, volume_weight: float, device):
+    """Choose the penalty that goes with the way the subspace is learned."""
+    if subspace.grown and volume_weight:
+        return lambda vertices, stream: volume_slope(vertices, volume_weight)
+    if subspace.free == range(subspace.n_vertices) and cosine_weight:
+        parts = [torch.full((p.numel(),), float(p.ndim >= 2)) for p in trainable(build(net, 0))]
+        mask = torch.cat(parts).to(device)
+        return lambda vertices, stream: cosine_slope(vertices, cosine_weight, mask, stream)
+    return None
