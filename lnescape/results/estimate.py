@@ -201,7 +201,7 @@ def _notation(value: float, u: float) -> str:
     if not math.isfinite(value):
         return str(value)
     if u < 1e-15 * abs(value) or u == 0:  # below the rounding of a float there is no digit to show
-        return f"{value:.6g}"
+        return f"{value + 0.0:.6g}"  # no "-0"
     if not math.isfinite(u):
         return f"{value:.6g}({u})"
     x, s = Decimal(repr(value)), _two_digits(Decimal(repr(u)))
