@@ -38,7 +38,7 @@ report: $(STAMP)
 
 test: $(STAMP)
 	@echo "Running unit tests, documentation examples and notebooks, $(JOBS) at a time (about 10 minutes) ..."
-	@$(ONE) LNESCAPE_PROFILE=quick $(RUN) -m pytest --quiet --numprocesses $(JOBS) --dist loadfile \
+	@$(ONE) LNESCAPE_PROFILE=quick $(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile \
 		--nbval-lax --nbval-current-env --nbval-cell-timeout=300 lnescape tests $(wildcard notebooks/*.ipynb)
 
 notebooks: $(STAMP)

@@ -1,0 +1,13 @@
+"""One thread, no window, and every shape that a signature states is checked while the tests run."""
+
+import os
+
+os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", MPLBACKEND="Agg")
+os.environ.pop("LNESCAPE_HOME", None)  # the tests read this project's results
+os.environ.pop("LNESCAPE_PROFILE", None)
+
+import torch
+from jaxtyping import install_import_hook
+
+install_import_hook("lnescape", "typeguard.typechecked")
+torch.set_num_threads(1)

@@ -1,0 +1,103 @@
+"""The house rules that a machine can check: direction of imports, sizes, names, a light import."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from jaxtyping import TypeCheckError
+
+import lnescape.results
+
+PACKAGE = Path(__file__).resolve().parent.parent / "lnescape"
+# A room imports only from rooms named before it: the floors of the README's map, from the ground up.
+ROOMS = [
+    *("data", "builders", "networks", "weights", "engines", "results"),
+    *("subspaces", "scores", "retraining"),
+    *("laws", "training", "methods", "landscape"),
+    *("covariates", "statement", "study", "gates", "plots", "cli"),
+]
+FILES = sorted(PACKAGE.rglob("*.py"))
+FORBIDDEN = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "trainer", "callbacks"}
+HEAVY = {"matplotlib", "seaborn", "torchvision", "sklearn", "pandas", "scipy", "mlxtend", "safetensors", "tqdm"}
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).as_posix()
+
+
+def room_of(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def rooms_imported(path: Path) -> set[str]:
+    """Rooms of this package that a file imports from, wherever in the file."""
+    package = ["lnescape", *path.relative_to(PACKAGE).parts[:-1]]
+    rooms = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        modules = []
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            base = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*base, *(node.module or "").split(".")]).strip(".")
+            modules = [f"{module}.{alias.name}" for alias in node.names]
+        rooms |= {module.split(".")[1] for module in modules if module.startswith("lnescape.")}
+    return rooms
+
+
+@pytest.mark.parametrize("path", [p for p in FILES if name_of(p) != "__init__.py"], ids=name_of)
+def test_a_room_imports_only_from_rooms_below(path):
+    room = room_of(path)
+    assert room in ROOMS, f"{room} has no floor: add it here and to the README's map"
+    wrong = {other for other in rooms_imported(path) - {room} if other not in ROOMS[: ROOMS.index(room)]}
+    assert not wrong, f"{name_of(path)} imports from {sorted(wrong)}, which are not below it"
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_a_file_holds_one_idea(path):
+    assert len(path.read_text().splitlines()) <= 300, "more than 300 lines: make it a folder of rooms"
+    assert path.stem not in FORBIDDEN, "such a name says nothing about what is inside"
+
+
+def test_tests_and_tools_are_short_too():
+    root = PACKAGE.parent
+    files = [*root.glob("tests/*.py"), *root.glob("notebooks/[a-z]*.py"), *root.glob("report/*.py")]
+    long = [path.name for path in [*files, *root.glob("benchmarks/*.py")] if len(path.read_text().splitlines()) > 300]
+    assert len(files) > 5
+    assert not long
+
+
+@pytest.mark.parametrize("path", FILES, ids=name_of)
+def test_public_functions_take_at_most_four_positional_arguments(path):
+    tree = ast.parse(path.read_text())
+    scopes = [tree, *(node for node in ast.walk(tree) if isinstance(node, ast.ClassDef))]
+    for scope in scopes:
+        for node in scope.body:
+            if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
+                names = [argument.arg for argument in [*node.args.posonlyargs, *node.args.args]]
+                counted = [name for name in names if name not in {"self", "cls"}]
+                assert len(counted) <= 4, f"{node.name} takes {counted} by position"
+
+
+def modules_after(statement: str) -> set[str]:
+    code = f"{statement}; import sys; print(*{{name.split('.')[0] for name in sys.modules}})"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_import_is_light():
+    brought = modules_after("import lnescape") - modules_after("import torch, numpy")
+    assert not brought & HEAVY
+
+
+def test_the_report_is_built_without_torch_and_without_the_package():
+    modules = modules_after("import report.build")
+    assert "report" in modules
+    assert not modules & {"torch", "lnescape", "numpy"}
+
+
+def test_stated_types_are_checked_while_the_tests_run():
+    with pytest.raises(TypeCheckError):
+        lnescape.results.normalised_error("0.484", "0.520")

@@ -1,0 +1,103 @@
+"""Every notebook of the course: paired, executed, clean, and in the form that its student expects."""
+
+import re
+from pathlib import Path
+
+import jupytext
+import nbformat
+import pytest
+
+from notebooks.build import normalise
+from notebooks.execution import HERE as FOLDER
+from notebooks.execution import read_parameters
+
+SOURCES = sorted(FOLDER.glob("[0-9][0-9]_*.py"))
+CARD = ("question", "what you will learn", "before you start", "minutes")
+MEBIBYTE = 2**20
+SCREEN = 40  # lines of code that one sees at once
+
+
+@pytest.fixture(params=SOURCES, ids=lambda path: path.stem)
+def source(request) -> Path:
+    return request.param
+
+
+@pytest.fixture
+def notebook(source):
+    return nbformat.read(source.with_suffix(".ipynb"), as_version=4)
+
+
+def code_cells(notebook) -> list:
+    return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+
+def prose(notebook) -> str:
+    return "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+
+
+def test_the_course_is_here():
+    assert {"00_start_here", "03_paths"} <= {path.stem for path in SOURCES}
+    assert {path.stem for path in FOLDER.glob("*.ipynb")} == {path.stem for path in SOURCES}
+
+
+def test_source_and_executed_notebook_are_one(source, notebook):
+    written = [(cell.cell_type, cell.source) for cell in jupytext.read(source).cells]
+    assert [(cell.cell_type, cell.source) for cell in notebook.cells] == written
+    tags = [cell.metadata.get("tags", []) for cell in jupytext.read(source).cells]
+    assert [cell.metadata.get("tags", []) for cell in notebook.cells] == tags
+
+
+def test_it_was_executed_in_order_without_error(notebook):
+    cells = code_cells(notebook)
+    assert [cell.execution_count for cell in cells] == list(range(1, len(cells) + 1))
+    outputs = [output for cell in cells for output in cell.outputs]
+    assert outputs, "nothing was printed or drawn: it was never executed"
+    assert [output for output in outputs if output.output_type == "error"] == []
+    assert [output for output in outputs if output.get("name") == "stderr"] == []
+
+
+def test_the_file_is_what_the_build_writes(source, notebook):
+    path = source.with_suffix(".ipynb")
+    assert path.stat().st_size <= MEBIBYTE
+    assert path.read_text(encoding="utf-8") == nbformat.writes(normalise(notebook)) + "\n"
+
+
+def test_it_opens_with_a_card(notebook):
+    first = notebook.cells[0]
+    assert first.cell_type == "markdown"
+    assert first.source.startswith("# ")
+    assert [entry for entry in CARD if entry not in first.source.lower()] == []
+    assert re.search(r"\d+ (minutes|min)\b", first.source)
+
+
+def test_exercises_have_folded_solutions_that_run(notebook):
+    exercises = re.findall(r"^#+ Exercise|^\*\*Exercise", prose(notebook), re.MULTILINE)
+    solutions = [cell for cell in code_cells(notebook) if "solution" in cell.metadata.get("tags", [])]
+    assert 3 <= len(exercises) <= 5
+    assert len(solutions) >= len(exercises)
+    assert all(cell.metadata.get("jupyter", {}).get("source_hidden") for cell in solutions)
+
+
+def test_parameters_are_literals_and_the_profile_has_its_fallback(notebook):
+    cells = code_cells(notebook)
+    places = [index for index, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", [])]
+    assert len(places) == 1
+    assert next(iter(read_parameters(notebook).items())) == ("profile", "")
+    assert "profile = ln.profile(profile)" in cells[places[0] + 1].source
+
+
+def test_it_records_what_it_computed(source, notebook):
+    assert f'record("{source.stem}"' in "".join("".join(cell.source.split()) for cell in code_cells(notebook))
+
+
+def test_no_plumbing_and_no_long_cell(notebook):
+    for cell in code_cells(notebook):
+        assert not re.search(r"^\s*[!%]|sys\.path|os\.chdir|rcParams|pip install", cell.source, re.MULTILINE)
+        assert len(cell.source.splitlines()) <= SCREEN
+
+
+def test_one_table_documents_every_parameter():
+    table = (FOLDER / "README.md").read_text().split("## Parameters")[1].split("\n## ")[0]
+    documented = set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
+    declared = {name for path in SOURCES for name in read_parameters(jupytext.read(path))}
+    assert documented == declared

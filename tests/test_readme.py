@@ -1,0 +1,44 @@
+"""The README keeps its promises: its code runs, its commands exist, its links lead somewhere."""
+
+import ast
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import lnescape as ln
+
+ROOT = Path(__file__).resolve().parent.parent
+README = (ROOT / "README.md").read_text()
+LATER = {"state"}  # the story's last step, built in a later part
+
+
+def test_the_story_runs_and_prints_an_estimate():
+    story = re.search(r"```python\n(.*?)```", README, re.DOTALL)[1]
+    names, ran, said = {}, [], io.StringIO()
+    with contextlib.redirect_stdout(said):
+        for statement in ast.parse(story).body:
+            code = ast.unparse(statement)
+            absent = {name for name in re.findall(r"\bln\.(\w+)", code) if not hasattr(ln, name)}
+            assert absent <= LATER, f"the package has no {absent}"
+            if absent:
+                break
+            exec(compile(code, "README.md", "exec"), names)
+            ran.append(code)
+    assert {"data", "net", "runs", "path", "logp"} <= names.keys()
+    assert len(ran) >= 7
+    assert re.search(r"^\d+\.\d+\(\d+\) nat$", said.getvalue(), re.MULTILINE)
+
+
+def test_the_two_commands_are_there_and_the_makefile_knows_them():
+    targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {"help", "report", "test", "notebooks", "bench", "lab", "lint"} <= set(targets)
+    assert {"make report", "make test"} <= set(re.findall(r"make \w+", README))
+    assert set(re.findall(r"`make (\w+)", README)) <= set(targets)
+
+
+def test_links_lead_to_files():
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "notebooks" / "README.md"):
+        for target in re.findall(r"\]\(([^)#]+)[^)]*\)|src=\"([^\"]+)\"", page.read_text()):
+            link = "".join(target)
+            assert "://" in link or (page.parent / link).exists(), f"{page.name} links to {link}"

@@ -1,0 +1,92 @@
+"""The report is made from files: no typed number, no stray figure, the same bytes everywhere."""
+
+import io
+import json
+import re
+from pathlib import Path
+
+import pytest
+from pypdf import PdfReader
+
+from report.build import HERE as FOLDER
+from report.build import compile_pdf
+
+TEXT = re.sub(r"(?m)//[^\n]*$", "", (FOLDER / "report.typ").read_text())
+ESTIMATE = re.compile(r"[−-]?\d+(?:\.\d+)?\(\d+(?:\.\d+)?\)")
+
+
+@pytest.fixture(scope="module")
+def pdf() -> bytes:
+    return compile_pdf(FOLDER / "report.typ")
+
+
+@pytest.fixture(scope="module")
+def printed(pdf) -> str:
+    pages = PdfReader(io.BytesIO(pdf)).pages
+    return "\n".join(page.extract_text() for page in pages).replace("\u00a0", " ")
+
+
+def estimates(node) -> set[str]:
+    """The printed form of every estimate in a stored result, without its unit."""
+    if isinstance(node, dict):
+        own = {node["text"].split(" ")[0]} if {"value", "u", "text"} <= node.keys() else set()
+        return own.union(*map(estimates, node.values()))
+    return set().union(*map(estimates, node)) if isinstance(node, list) else set()
+
+
+def test_no_number_is_typed():
+    assert re.findall(r"\d[.,]\d", TEXT) == []
+    assert re.findall(r"\d+\s*(?:%|nat\b)", TEXT) == []
+
+
+def test_every_result_it_reads_is_stored():
+    names = re.findall(r'(?:result|origin)\("([^"]+)"\)', TEXT)
+    assert names, "the report reads no result"
+    assert [name for name in names if not (FOLDER / "results" / f"{name}.json").is_file()] == []
+
+
+def test_every_estimate_in_the_pdf_is_a_stored_one(printed):
+    stored = set().union(*(estimates(json.loads(path.read_text())) for path in (FOLDER / "results").glob("*.json")))
+    shown = set(ESTIMATE.findall(printed))
+    assert len(shown) >= 10, "a report of results shows estimates"
+    assert shown <= stored
+
+
+def test_every_figure_is_there_and_a_notebook_of_its_number_writes_it():
+    names = re.findall(r'plot\(\s*"([^"]+)"', TEXT)
+    assert names, "the report shows no figure"
+    for name in names:
+        assert (FOLDER / "figures" / f"{name}.svg").is_file()
+        writers = FOLDER.parent.glob(f"notebooks/{name.split('_')[0]}_*.py")
+        assert any(f'"{name}"' in path.read_text() for path in writers), f"no notebook writes {name}"
+
+
+def test_no_figure_is_left_over():
+    written = {path.stem for path in (FOLDER / "figures").glob("*.svg")}
+    sources = "".join(path.read_text() for path in FOLDER.parent.glob("notebooks/[0-9]*.py"))
+    assert [name for name in sorted(written) if f'"{name}"' not in sources] == []
+    dated = [path.name for path in (FOLDER / "figures").glob("*.svg") if "<dc:date>" in path.read_text()]
+    assert dated == []
+
+
+def test_the_committed_pdf_is_what_its_sources_give(pdf):
+    assert (FOLDER / "report.pdf").read_bytes() == pdf
+
+
+def test_it_carries_no_clock(pdf):
+    metadata = PdfReader(io.BytesIO(pdf)).metadata
+    assert "/CreationDate" not in metadata
+    assert "/ModDate" not in metadata
+
+
+def test_it_has_its_parts(printed):
+    text = " ".join(printed.split())
+    for part in ("Résumé", "Abstract", "Question", "Method", "Data and networks", "Results", "Limits", "References"):
+        assert part in text
+
+
+def test_every_reference_has_title_author_and_year():
+    entries = re.split(r"(?m)^@", Path(FOLDER / "references.bib").read_text())[1:]
+    assert len(entries) >= 10
+    for entry in entries:
+        assert all(re.search(rf"\b{field} = {{", entry) for field in ("title", "author", "year")), entry
