@@ -17,7 +17,7 @@ from .moments import channel_moments
 from .names import nearest
 from .shapes import FILLINGS, OUTLINES, draw
 from .sources import read_files
-from .splits import Dataset, Split
+from .splits import PARTS, Dataset, Split
 
 SPLIT_SEED = 0  # of numpy's RandomState, whose stream is frozen
 N_VALIDATION = 5000  # images of an official training set
@@ -125,16 +125,13 @@ def _assemble(
 ) -> Dataset:
     """Cut the parts train, validation, calibration, test and normalise them by the first."""
     title = _TITLES[name]
-    cut = [(torch.from_numpy(pixels[i]), torch.from_numpy(labels[i])) for i in parts]
-    mean, std = channel_moments(cut[0][0])
-    train, validation, calibration, test = (
-        Split(images, numbers, mean, std, f"{title}: {part}")
-        for (images, numbers), part in zip(cut, ("train", "validation", "calibration", "test"), strict=True)
-    )
-    return Dataset(
-        name, title, classes, train, validation, calibration, test,
-        stand_in=name.startswith("shapes"), foreign_source=foreign,
-    )  # fmt: skip
+    cut = {
+        part: (torch.from_numpy(pixels[i]), torch.from_numpy(labels[i])) for part, i in zip(PARTS, parts, strict=True)
+    }
+    mean, std = channel_moments(cut["train"][0])
+    splits = {part: Split(*cut[part], mean=mean, std=std, title=f"{title}: {part}") for part in PARTS}
+    drawn = name.startswith("shapes")
+    return Dataset(name=name, title=title, classes=classes, stand_in=drawn, foreign_source=foreign, **splits)
 
 
 def _read_official(
@@ -227,10 +224,11 @@ def _shapes(name: str) -> Dataset:
 
 def _foreign_shapes(n_images: int, side: int) -> tuple[Tensor, str]:
     images, _ = draw(n_images, seed=1, side=side)
-    grey = images.astype(np.float64).mean(1, keepdims=True)
-    return torch.from_numpy(np.rint(grey).astype(np.uint8)), f"drawn grey shapes, {side}×{side}"
+    # one channel, not the mean of three: shapes may be lighter in one and darker in another
+    return torch.from_numpy(images[:, :1].copy()), f"drawn grey shapes, {side}×{side}"
 
 
 def _foreign_digits() -> tuple[Tensor, str]:
-    pixels = np.pad(_mnist5k_arrays()[0][::5], ((0, 0), (0, 0), (2, 2), (2, 2)))
+    order = np.random.RandomState(SPLIT_SEED).permutation(5000)[:1000]  # they come sorted by digit
+    pixels = np.pad(_mnist5k_arrays()[0][order], ((0, 0), (0, 0), (2, 2), (2, 2)))
     return torch.from_numpy(np.repeat(pixels, 3, axis=1)), "MNIST digits padded to 32×32"

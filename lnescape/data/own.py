@@ -1,5 +1,7 @@
 """`dataset`: a user's own images in the same four parts."""
 
+from functools import partial
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -64,15 +66,15 @@ def dataset(
     for key in ("train", "test"):
         if key not in parts:
             raise DataError(f"{key}=None: give the part as (images, labels) or a torch data set.")
+    names = tuple(classes) if classes is not None else _numbers(parts["train"][1])
+    outside = None if foreign is None else check_pixels(foreign, "foreign")
+    _check_together(parts, len(names), outside)
     if validation is None:
         parts["validation"], parts["train"] = _cut(parts["train"], "train", share=10)
     if calibration is None:
         parts["calibration"], parts["test"] = _cut(parts["test"], "test", share=2)
-    images, labels = parts["train"]
-    names = tuple(classes) if classes is not None else _numbers(labels)
-    outside = None if foreign is None else check_pixels(foreign, "foreign")
-    _check_together(parts, len(names), outside)
 
+    images = parts["train"][0]
     if normalise:
         mean, std = channel_moments(images)
     elif images.dtype == torch.uint8:
@@ -81,19 +83,14 @@ def dataset(
         std = torch.full((n_channels,), 255.0, device=images.device)
     else:
         mean = std = None
-    splits = {key: Split(*parts[key], mean, std, f"{name}: {key}") for key in PARTS}
-    source = None if outside is None else _Given(outside, f"foreign to {name}")
+    splits = {key: Split(*parts[key], mean=mean, std=std, title=f"{name}: {key}") for key in PARTS}
+    source = None if outside is None else partial(_given, outside, f"foreign to {name}")
     return Dataset(name=name, title=name, classes=names, stand_in=stand_in, foreign_source=source, **splits)
 
 
-class _Given:
-    """A foreign set that the user gave; a class, so that it travels to worker processes."""
-
-    def __init__(self, pixels: Tensor, title: str):
-        self.pixels, self.title = pixels, title
-
-    def __call__(self) -> tuple[Tensor, str]:
-        return self.pixels, self.title
+def _given(pixels: Tensor, title: str) -> tuple[Tensor, str]:
+    """Return a foreign set that the user gave; a named function travels to worker processes."""
+    return pixels, title
 
 
 def _numbers(labels: Tensor) -> tuple[str, ...]:
@@ -165,6 +162,8 @@ def _cut(part: tuple[Tensor, Tensor], key: str, *, share: int) -> tuple[tuple[Te
 
 def _check_together(parts: dict[str, tuple[Tensor, Tensor]], n_classes: int, foreign: Tensor | None) -> None:
     """Refuse parts that don't belong together."""
+    if n_classes < 2:
+        raise DataError("there is only one class; a classifier needs labels of at least two.")
     reference = parts["train"][0]
     pixels = {key: images for key, (images, _) in parts.items()}
     if foreign is not None:

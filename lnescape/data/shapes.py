@@ -77,7 +77,7 @@ def _draw_chunk(labels: np.ndarray, random: np.random.RandomState, side: int) ->
     canvas += inside[:, None] * (ink - canvas)
     # two uniform bytes make a triangular draw of mean 0: whole numbers, so no rounding differs
     dice = random.randint(0, 256, size=(2, n, 3, side, side), dtype=np.uint8).astype(np.int16)
-    amount = random.uniform(0.08, 0.30, size=(n, 1, 1, 1))
+    amount = random.uniform(0.05, 0.20, size=(n, 1, 1, 1))
     canvas += amount * (dice[0] + dice[1] - 255)
     return np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
 
@@ -86,7 +86,7 @@ def _place(
     right: np.ndarray, down: np.ndarray, random: np.random.RandomState, n: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return coordinates in the frame of the shape (its radius 1) and the radius in pixels."""
-    size = random.uniform(5.0, 11.5, size=(n, 1, 1))
+    size = random.uniform(5.0, 13.0, size=(n, 1, 1))
     room = 15.0 - size * 0.8  # a corner may leave the picture
     centre_x = random.uniform(-1, 1, size=(n, 1, 1)) * room
     centre_y = random.uniform(-1, 1, size=(n, 1, 1)) * room
@@ -171,22 +171,20 @@ def _filling(filling: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 def _colours(random: np.random.RandomState, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the ground's and both inks' colours, [n, 3, 1, 1] each, 0 to 255."""
-    ground = random.uniform(50, 205, size=(n, 3, 1, 1))
-    inks = []
-    for _ in range(2):
-        sign = random.randint(0, 2, size=(n, 3, 1, 1)) * 2 - 1
-        inks.append(np.clip(ground + sign * random.uniform(35, 120, size=(n, 3, 1, 1)), 0, 255))
+    ground = random.uniform(60, 195, size=(n, 3, 1, 1))
+    side = random.randint(0, 2, size=(n, 1, 1, 1)) * 2 - 1  # both inks lighter, or both darker
+    inks = [ground + side * random.uniform(40, 120, size=(n, 3, 1, 1)) for _ in range(2)]
     return ground, inks[0], inks[1]
 
 
 def _ground(colour: np.ndarray, right: np.ndarray, down: np.ndarray, random: np.random.RandomState) -> np.ndarray:
     """Return the background: a colour graded across the image, with a bar that tells nothing."""
     n = len(colour)
-    slope = random.uniform(-2.0, 2.0, size=(2, n, 3, 1, 1))  # grey levels per pixel
+    slope = random.uniform(-1.5, 1.5, size=(2, n, 3, 1, 1))  # grey levels per pixel
     canvas = colour + slope[0] * right + slope[1] * down
     angle = random.uniform(0, 2 * np.pi, size=(n, 1, 1))
     offset = random.uniform(-12, 12, size=(n, 1, 1))
     width = random.uniform(0.7, 2.0, size=(n, 1, 1))
     bar = np.abs(right * np.cos(angle) + down * np.sin(angle) - offset) - width
-    shade = random.uniform(-70, 70, size=(n, 3, 1, 1))
+    shade = random.uniform(-40, 40, size=(n, 3, 1, 1))
     return canvas + np.clip(0.5 - bar, 0, 1)[:, None] * shade

@@ -46,12 +46,12 @@ def describe_shift(kind: str, strength: int) -> str:
 
 
 def shift_pixels(
-    pixels: Shaped[Tensor, "images channels height width"],
+    pixels: Shaped[Tensor, "images *image"],
     kind: str,
     strength: int,
     *,
     pixel_range: tuple[float, float],
-) -> Shaped[Tensor, "images channels height width"]:
+) -> Shaped[Tensor, "images *image"]:
     """Return images rotated, with noise or with less contrast; see `Dataset.shifted`.
 
     Args:
@@ -78,7 +78,7 @@ def shift_pixels(
             f"shifted companions need images [n, channels, height, width], these have shape {list(pixels.shape)}."
         )
     low, high = pixel_range
-    # The draws are made on the CPU for the whole set, so that no device or chunk changes them.
+    # drawn on the CPU, so that the images are the same wherever they lie
     generator = torch.Generator().manual_seed(_SEED + 10 * KINDS.index(kind) + strength)
     result = torch.empty_like(pixels)
     for start in range(0, len(pixels), _CHUNK):
@@ -98,12 +98,12 @@ def shift_pixels(
 
 
 def augment(
-    images: Shaped[Tensor, "images channels height width"],
+    images: Shaped[Tensor, "images *image"],
     *,
     generator: torch.Generator,
     shift: int = 0,
     flip: bool = False,
-) -> Shaped[Tensor, "images channels height width"]:
+) -> Shaped[Tensor, "images *image"]:
     """Move every image by whole pixels and mirror every second one, each by its own draw.
 
     Row r of an image becomes row r + dy, dy uniform in {-shift, …, shift}, and likewise for the

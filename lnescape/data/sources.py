@@ -58,7 +58,7 @@ _CLASSES = {
     "cifar10": "CIFAR10",
     "cifar100": "CIFAR100",
 }
-_INSTEAD = {"mnist": "mnist5k", "fashion_mnist": "mnist5k", "cifar10": "shapes", "cifar100": "shapes100"}
+INSTEAD = {"mnist": "mnist5k", "fashion_mnist": "mnist5k", "cifar10": "shapes", "cifar100": "shapes100"}
 
 
 def cache_folder() -> Path:
@@ -112,7 +112,7 @@ def _absent(name: str, folders: list[Path], why: str) -> str:
     first = next(iter(MD5[name]))
     return (
         f"{name} was not found in {places}, {why}; set the variable LNESCAPE_DATA to the folder "
-        f"that holds {first}, or use the embedded set load({_INSTEAD[name]!r}) instead."
+        f"that holds {first}, or use the embedded set load({INSTEAD[name]!r}) instead."
     )
 
 

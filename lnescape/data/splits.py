@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, fields, replace
+from dataclasses import KW_ONLY, dataclass, fields, replace
 from functools import cached_property
 
 import numpy as np
@@ -30,13 +30,15 @@ class Split:
         title: What a figure calls these images.
 
     Example:
-        >>> split = Split(torch.tensor([[[[0]], [[255]]]]).to(torch.uint8), torch.tensor([1]))
-        >>> len(split), split.images.shape
-        (1, torch.Size([1, 2, 1, 1]))
+        >>> grey = torch.tensor([[[[0, 255]]]], dtype=torch.uint8)
+        >>> half = torch.tensor([127.5])
+        >>> Split(grey, torch.tensor([1]), mean=half, std=half).images
+        tensor([[[[-1.,  1.]]]])
     """
 
     pixels: Shaped[Tensor, "images *image"]
     labels: Int64[Tensor, " images"]
+    _: KW_ONLY
     mean: Float[Tensor, " channels"] | None = None
     std: Float[Tensor, " channels"] | None = None
     title: str = ""
@@ -85,7 +87,7 @@ class Split:
         return Split(**moved)
 
 
-@dataclass(frozen=True, eq=False, repr=False)
+@dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Dataset:
     """A data set in fixed parts, with shifted and foreign companions.
 
@@ -136,10 +138,10 @@ class Dataset:
     def __repr__(self) -> str:
         """Return the title, the sizes of the parts and the shape of an image."""
         shape = "×".join(str(side) for side in self.image_shape)
-        sizes = ", ".join(f"{part} {len(getattr(self, part)):,}" for part in PARTS)
+        counts = [f"{part} {len(getattr(self, part)):,}".replace(",", " ") for part in PARTS]
         return (
             f"Dataset {self.name!r}: {self.title}\n"
-            f"  {sizes.replace(',', ' ').replace('  ', ', ')}\n"
+            f"  {', '.join(counts)}\n"
             f"  images {shape}, {self.n_classes} classes, {self.train.pixels.device}"
         )
 

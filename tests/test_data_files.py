@@ -1,0 +1,210 @@
+"""Where files are looked for, that damaged ones are refused, and that no network means no hang."""
+
+import gzip
+import hashlib
+import http.server
+import pickle
+import socket
+import struct
+import threading
+import time
+from functools import partial
+
+import numpy as np
+import pytest
+
+from lnescape.data import DataError, load, sources, torchvision
+from lnescape.data.names import nearest
+
+N_TRAIN = 5030  # official training images of the small copies; the official test set keeps its 10 000
+
+
+def numbered(n, size):
+    """Images whose first four bytes are their number: they can be told apart after any shuffle."""
+    images = np.zeros((n, size), np.uint8)
+    images[:, :4] = np.arange(n, dtype="<u4").view(np.uint8).reshape(n, 4)
+    return images
+
+
+def numbers_of(split):
+    return split.pixels.flatten(1)[:, :4].contiguous().numpy().view("<u4")[:, 0]
+
+
+def write(folder, name, contents, monkeypatch):
+    """Write files and make their checksums the expected ones."""
+    for file, content in contents.items():
+        (folder / file).parent.mkdir(parents=True, exist_ok=True)
+        (folder / file).write_bytes(content)
+    sums = {file: hashlib.md5(content).hexdigest() for file, content in contents.items()}
+    monkeypatch.setitem(sources.MD5, name, sums)
+
+
+def mnist_files():
+    contents = {}
+    for part, n in (("train", N_TRAIN), ("t10k", 10_000)):
+        contents[f"MNIST/raw/{part}-images-idx3-ubyte"] = (
+            struct.pack(">4i", 2051, n, 28, 28) + numbered(n, 784).tobytes()
+        )
+        contents[f"MNIST/raw/{part}-labels-idx1-ubyte"] = (
+            struct.pack(">2i", 2049, n) + (np.arange(n) % 10).astype(np.uint8).tobytes()
+        )
+    return contents
+
+
+@pytest.fixture
+def mnist(tmp_path, monkeypatch):
+    """A folder with a small set in MNIST's form; neither the user's data nor the cache are seen."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("LNESCAPE_DATA", raising=False)
+    write(tmp_path / "here", "mnist", mnist_files(), monkeypatch)
+    return tmp_path / "here"
+
+
+def test_official_sets_are_split_as_documented(mnist):
+    data = load("mnist", folder=mnist, download=False)
+    official_train = np.concatenate([numbers_of(data.train), numbers_of(data.validation)])
+    assert len(data.validation) == 5000
+    assert np.array_equal(np.sort(official_train), np.arange(N_TRAIN))
+    assert np.array_equal(np.sort(numbers_of(data.evaluation)), np.arange(10_000))
+    assert len(data.calibration) == len(data.test) == 5000
+    # MNIST's official test set is easier in its first half, so the halves must mix both
+    assert abs((numbers_of(data.test) < 5000).mean() - 0.5) < 0.03
+    for split in (data.train, data.test):
+        assert np.array_equal(split.labels.numpy(), numbers_of(split) % 10)
+    # numpy's RandomState(0): the same permutations for ever
+    random = np.random.RandomState(0)
+    assert np.array_equal(numbers_of(data.validation), random.permutation(N_TRAIN)[:5000])
+    assert np.array_equal(numbers_of(data.calibration), random.permutation(10_000)[:5000])
+
+
+def test_cifar_is_read_with_its_class_names_and_channels_first(tmp_path, monkeypatch):
+    contents = {}
+    for i in range(6):
+        n = N_TRAIN // 5 if i < 5 else 10_000
+        first = i * (N_TRAIN // 5) if i < 5 else 0
+        rows = numbered(first + n, 3072)[first:]
+        rows[:, 1024:2048] = 7  # green
+        batch = {"data": rows, "labels": [k % 10 for k in range(first, first + n)]}
+        file = f"data_batch_{i + 1}" if i < 5 else "test_batch"
+        contents[f"cifar-10-batches-py/{file}"] = pickle.dumps(batch, protocol=2)
+    names = ["airplane", *"bcdefghij"]
+    contents["cifar-10-batches-py/batches.meta"] = pickle.dumps({"label_names": names}, protocol=2)
+    write(tmp_path, "cifar10", contents, monkeypatch)
+    data = load("cifar10", folder=tmp_path, download=False)
+    assert data.image_shape == (3, 32, 32)
+    assert data.classes[0] == "airplane"
+    assert (data.test.pixels[:, 1] == 7).all()
+    assert (data.test.pixels[:, 2] == 0).all()
+    assert np.array_equal(data.train.labels.numpy(), numbers_of(data.train) % 10)
+    assert len(set(numbers_of(data.train)) | set(numbers_of(data.validation))) == N_TRAIN
+
+
+def test_the_variable_goes_before_the_cache_and_an_incomplete_folder_is_passed_by(mnist, tmp_path, monkeypatch):
+    with pytest.raises(DataError, match="LNESCAPE_DATA"):
+        load("mnist", download=False)
+    monkeypatch.setenv("LNESCAPE_DATA", str(mnist))
+    assert load("mnist", download=False).name == "mnist"
+    (tmp_path / "cache").mkdir()
+    mnist.rename(tmp_path / "cache" / "lnescape")
+    mnist.mkdir()  # what the variable names is there, but empty
+    assert load("mnist", download=False).name == "mnist"
+
+
+def test_a_damaged_file_is_named_with_both_checksums_and_left_alone(mnist):
+    file = mnist / "MNIST" / "raw" / "t10k-labels-idx1-ubyte"
+    intact = file.read_bytes()
+    file.write_bytes(intact[:-1] + b"x")
+    with pytest.raises(DataError) as caught:
+        load("mnist", folder=mnist)
+    for part in (str(file), hashlib.md5(intact).hexdigest(), hashlib.md5(intact[:-1] + b"x").hexdigest(), "move it"):
+        assert part in str(caught.value)
+    assert file.read_bytes() == intact[:-1] + b"x"
+
+
+def test_a_foreign_set_is_only_looked_for_when_asked_for(mnist):
+    data = load("mnist", folder=mnist, download=False)
+    with pytest.raises(DataError, match="fashion_mnist was not found"):
+        _ = data.foreign
+
+
+@pytest.mark.parametrize("name", ["mnist", "fashion_mnist", "cifar10", "cifar100"])
+def test_absent_data_name_folder_variable_and_embedded_set(tmp_path, name):
+    with pytest.raises(DataError) as caught:
+        load(name, folder=tmp_path / "nowhere", download=False)
+    for part in (str(tmp_path / "nowhere"), "does not exist", "LNESCAPE_DATA", sources.INSTEAD[name]):
+        assert part in str(caught.value)
+
+
+def test_a_network_that_never_answers_is_given_up_in_time(tmp_path, monkeypatch):
+    assert sources.NETWORK_LIMIT < 10
+    monkeypatch.setattr(sources, "NETWORK_LIMIT", 0.3)
+    for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.delenv(variable, raising=False)
+    vision = torchvision().datasets.CIFAR10
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        monkeypatch.setattr(vision, "url", f"http://127.0.0.1:{silent.getsockname()[1]}/cifar.tar.gz")
+        start = time.monotonic()
+        with pytest.raises(DataError, match=r"no way to download.*LNESCAPE_DATA.*load\('shapes'\)"):
+            load("cifar10", folder=tmp_path)
+        assert time.monotonic() - start < 3
+    assert list(tmp_path.iterdir()) == []
+
+
+class Quiet(http.server.SimpleHTTPRequestHandler):
+    def log_message(self, *args):
+        pass
+
+
+@pytest.fixture
+def server(mnist, monkeypatch):
+    """A local mirror of the small set; yields the folder it serves."""
+    monkeypatch.setenv("no_proxy", "127.0.0.1")
+    folder = mnist.parent / "mirror"
+    folder.mkdir()
+    resources = []
+    for file, content in mnist_files().items():
+        packed = folder / (file.rsplit("/", 1)[1] + ".gz")
+        packed.write_bytes(gzip.compress(content, 1, mtime=0))
+        resources.append((packed.name, hashlib.md5(packed.read_bytes()).hexdigest()))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), partial(Quiet, directory=folder)) as mirror:
+        threading.Thread(target=mirror.serve_forever, daemon=True).start()
+        vision = torchvision().datasets.MNIST
+        monkeypatch.setattr(vision, "mirrors", [f"http://127.0.0.1:{mirror.server_port}/"])
+        monkeypatch.setattr(vision, "resources", resources)
+        yield folder
+        mirror.shutdown()
+
+
+def test_missing_files_are_downloaded_into_the_cache_whole(server, tmp_path):
+    data = load("mnist")
+    cache = tmp_path / "cache" / "lnescape"
+    assert sorted(path.name for path in cache.iterdir()) == ["MNIST"]
+    assert load("mnist", download=False).checksum == data.checksum
+    assert load("mnist", folder=tmp_path / "here").checksum == data.checksum
+
+
+def test_a_spoilt_download_leaves_nothing_behind(server, tmp_path):
+    packed = server / "t10k-images-idx3-ubyte.gz"
+    packed.write_bytes(packed.read_bytes()[:1000])
+    with pytest.raises(DataError, match="download failed"):
+        load("mnist")
+    assert list((tmp_path / "cache" / "lnescape").iterdir()) == []
+
+
+def test_checksums_are_those_that_torchvision_knows():
+    datasets = torchvision().datasets
+    for name, vision in (("cifar10", datasets.CIFAR10), ("cifar100", datasets.CIFAR100)):
+        known = {f"{vision.base_folder}/{file}": md5 for file, md5 in vision.train_list + vision.test_list}
+        known[f"{vision.base_folder}/{vision.meta['filename']}"] = vision.meta["md5"]
+        assert sources.MD5[name] == known
+    for name, vision in (("mnist", datasets.MNIST), ("fashion_mnist", datasets.FashionMNIST)):
+        files = {f"{vision.__name__}/raw/{packed.removesuffix('.gz')}" for packed, _ in vision.resources}
+        assert set(sources.MD5[name]) == files
+
+
+def test_a_mistyped_name_is_answered_with_the_nearest():
+    with pytest.raises(DataError, match=r"no data set 'cifar_10'; did you mean 'cifar10'\?"):
+        load("cifar_10")
+    with pytest.raises(DataError, match="did you mean 'fashion_mnist'"):
+        load("FashionMNIST")
+    assert nearest("zzz", ["a"]) == "There are: a."

@@ -1,0 +1,64 @@
+"""The drawn stand-in: the same on every machine, balanced, and not to be read off a pixel."""
+
+import hashlib
+
+import numpy as np
+import pytest
+
+from lnescape.data import load
+from lnescape.data.shapes import FILLINGS, OUTLINES, draw
+
+
+def test_the_same_seed_draws_the_same_images_everywhere():
+    images, labels = draw(300, seed=0)
+    digest = hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest()
+    assert digest == "db8de4aef3df3a5618f4cabd10ffa6fc54fef91ef0c101908ce676df8675dfa9"
+    other, _ = draw(300, seed=1)
+    assert (images != other).mean() > 0.9
+
+
+def test_every_pair_of_outline_and_filling_occurs_equally_often():
+    _, labels = draw(1050, seed=3)
+    counts = np.bincount(labels, minlength=100)
+    assert set(counts.tolist()) == {10, 11}
+    assert abs(np.corrcoef(labels[:-1], labels[1:])[0, 1]) < 0.1  # in mixed order
+
+
+def test_stand_ins_say_so_and_have_ten_or_a_hundred_classes():
+    ten, hundred = load("shapes"), load("shapes100")
+    for data, n_classes, model in ((ten, 10, "CIFAR-10"), (hundred, 100, "CIFAR-100")):
+        assert data.stand_in
+        assert data.title.startswith("drawn shapes")
+        assert data.title.endswith(f"a stand-in for {model}")
+        assert data.n_classes == n_classes
+        assert data.image_shape == (3, 32, 32)
+        assert len(data.evaluation) == 2000
+    assert ten.classes == OUTLINES
+    assert hundred.classes[37] == f"{FILLINGS[7]} {OUTLINES[3]}"
+    assert (hundred.test.labels // 10 == ten.test.labels).all()
+    assert not load("mnist5k").stand_in
+    foreign = ten.foreign
+    assert "MNIST" in foreign.title
+    assert foreign.pixels.shape == (1000, 3, 32, 32)
+    # three equal channels, and mixed digits: the first hundred fill many different pixels
+    assert (foreign.pixels[:, 0] == foreign.pixels[:, 2]).all()
+
+
+def test_colour_and_brightness_do_not_tell_the_class():
+    images, labels = draw(2000, seed=5)
+    means = images.mean((2, 3))
+    for outline in range(10):
+        apart = means[labels // 10 == outline].mean(0) - means.mean(0)
+        assert np.abs(apart).max() < 10  # standard uncertainty of a class's mean: about 3
+
+
+@pytest.mark.parametrize("outline", range(10))
+def test_outlines_lie_inside_their_circle_and_have_about_the_same_area(outline):
+    from lnescape.data.shapes import _OUTLINE_DISTANCES
+
+    axis = np.linspace(-1.6, 1.6, 161)
+    x, y = np.meshgrid(axis, axis)
+    inside = _OUTLINE_DISTANCES[outline](x, y) < 0
+    area = inside.mean() * 3.2**2
+    assert 1.0 < area < 2.5
+    assert np.sqrt((x**2 + y**2)[inside]).max() < 1.3
