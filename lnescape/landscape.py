@@ -1,0 +1,162 @@
+"""The loss as a landscape over weight space: along paths, on planes, inside triangles, and barriers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lnescape.laws import Law, predict_at
+from lnescape.subspaces import Curve, Simplex
+
+
+@dataclass(frozen=True, eq=False)
+class Survey:
+    """Loss and accuracy at surveyed points of weight space, as arrays that a figure takes.
+
+    Attributes:
+        coordinates: Where: times [n], plane positions [n, 2] in weight units, or coefficients [n, K].
+        loss: Mean cross-entropy over the images, nat, [n].
+        accuracy: Share of correct decisions, [n].
+        anchors: Plane positions of the points that define a plane, [3, 2]; None elsewhere.
+    """
+
+    coordinates: np.ndarray
+    loss: np.ndarray
+    accuracy: np.ndarray
+    anchors: np.ndarray | None = None
+
+
+def survey(law: Law, thetas: Float[Tensor, "points parameters"], split) -> tuple[np.ndarray, np.ndarray]:
+    """Measure mean loss and accuracy of the networks at given points.
+
+    L(θ) = −(1/n) Σ_i ln p(y_i | x_i, θ), normalisation refreshed at every θ.
+
+    Args:
+        law: Any law of the same builder.
+        thetas: The points, [n, P].
+        split: Images and labels, such as `data.test`.
+
+    Returns:
+        Loss in nat [n], and accuracy [n].
+    """
+    losses, accuracies = [], []
+    for chunk in thetas.split(16):
+        logp = predict_at(law, iter([chunk]), split.images, len(chunk))
+        labels = split.labels.to(logp.device).expand(len(chunk), -1)
+        losses.append(-logp.double().gather(2, labels.unsqueeze(2)).mean((1, 2)))
+        accuracies.append((logp.argmax(2) == labels).double().mean(1))
+    return torch.cat(losses).cpu().numpy(), torch.cat(accuracies).cpu().numpy()
+
+
+def along(law: Law, curve: Curve, split, *, n: int = 31) -> Survey:
+    """Survey the loss along a curve, at n evenly spaced times.
+
+    Args:
+        law: Any law of the same builder.
+        curve: `Segment`, `PolyChain` or `Bezier`.
+        split: Images and labels.
+        n: Points, ends included, ≥ 2.
+
+    Returns:
+        The survey; `coordinates` are the times t.
+
+    Example:
+        >>> import lnescape as ln
+        >>> data = ln.load("digits")
+        >>> net = ln.network("mlp", data, depth=0)
+        >>> runs = ln.fit(net, data, seeds=[0, 1], recipe=ln.Recipe(epochs=1))
+        >>> line = along(runs, ln.Segment.between(runs[0], runs[1]), data.test, n=5)
+        >>> line.coordinates
+        array([0.  , 0.25, 0.5 , 0.75, 1.  ])
+    """
+    t = torch.linspace(0, 1, n)
+    chunks = [survey(law, curve.at(part), split) for part in t.split(16)]
+    loss, accuracy = (np.concatenate(values) for values in zip(*chunks, strict=True))
+    return Survey(t.numpy().astype(float), loss, accuracy)
+
+
+def barrier(t: Float[np.ndarray, " points"], loss: Float[np.ndarray, " points"]) -> float:
+    """Compute the barrier of a path: how far the loss rises above the straight line between its ends.
+
+    sup_t [L(γ(t)) − ((1 − t) L(γ(0)) + t L(γ(1)))], over the surveyed times; ≥ 0 as the ends count.
+
+    Args:
+        t: Times, from 0 to 1.
+        loss: L(γ(t)), nat.
+
+    Returns:
+        The barrier, nat.
+
+    References:
+        Frankle et al. 2020, arXiv 1912.05671, section 2; Draxler et al. 2018, arXiv 1803.00885.
+
+    Example:
+        >>> barrier(np.array([0.0, 0.5, 1.0]), np.array([0.1, 2.0, 0.3]))
+        1.8
+    """
+    return float(np.max(loss - ((1 - t) * loss[0] + t * loss[-1])))
+
+
+def plane(law: Law, points: Float[Tensor, "3 parameters"], split, *, n: int = 21, margin: float = 0.25) -> Survey:
+    """Survey the loss on the plane through three points of weight space.
+
+    θ(x, y) = p₁ + x u + y v with orthonormal u ∥ p₂ − p₁ and v ⊥ u in the plane (Gram–Schmidt).
+
+    Args:
+        law: Any law of the same builder.
+        points: Three points, such as the ends and the control point of a curve.
+        split: Images and labels.
+        n: Points along each axis, ≥ 2.
+        margin: How far the map reaches beyond the points, in shares of their extent.
+
+    Returns:
+        The survey of n² positions, x running fastest; `anchors` are the positions of the three points.
+
+    Raises:
+        ValueError: The three points lie on one line.
+
+    References:
+        Garipov et al. 2018, arXiv 1802.10026, figure 1.
+    """
+    origin, first, second = points.double()
+    u = (first - origin) / (first - origin).norm()
+    v = (second - origin) - torch.dot(second - origin, u) * u
+    if v.norm() <= 1e-9 * (first - origin).norm():
+        raise ValueError("The three points lie on one line and span no plane; take the control point of a learned curve.")
+    v = v / v.norm()
+    axes = torch.stack([u, v])
+    anchors = (points.double() - origin) @ axes.T
+    low, high = anchors.min(0).values, anchors.max(0).values
+    reach = margin * (high - low)
+    x = torch.linspace(float(low[0] - reach[0]), float(high[0] + reach[0]), n, dtype=torch.float64)
+    y = torch.linspace(float(low[1] - reach[1]), float(high[1] + reach[1]), n, dtype=torch.float64)
+    grid = torch.cartesian_prod(y, x).flip(1)
+    chunks = [survey(law, (origin + part.to(axes) @ axes).float(), split) for part in grid.split(16)]
+    loss, accuracy = (np.concatenate(values) for values in zip(*chunks, strict=True))
+    return Survey(grid.numpy(), loss, accuracy, anchors.cpu().numpy())
+
+
+def triangle(law: Law, simplex: Simplex, split, *, n: int = 11) -> Survey:
+    """Survey the loss inside a triangle, on a regular grid of convex coefficients.
+
+    Args:
+        law: Any law of the same builder.
+        simplex: A simplex of three vertices.
+        split: Images and labels.
+        n: Points along each edge, ≥ 2; n(n + 1)/2 in all.
+
+    Returns:
+        The survey; `coordinates` are the coefficients, [n(n + 1)/2, 3].
+
+    Raises:
+        ValueError: The simplex isn't a triangle.
+    """
+    if simplex.n_vertices != 3:
+        raise ValueError(f"A triangle has 3 vertices, this simplex {simplex.n_vertices}; choose three of them.")
+    steps = [(i, j, n - 1 - i - j) for i in range(n) for j in range(n - i)]
+    a = torch.tensor(steps, dtype=torch.float32) / (n - 1)
+    chunks = [survey(law, simplex.at(part), split) for part in a.split(16)]
+    loss, accuracy = (np.concatenate(values) for values in zip(*chunks, strict=True))
+    return Survey(a.numpy().astype(float), loss, accuracy)
