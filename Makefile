@@ -29,7 +29,7 @@ help:
 $(STAMP): pyproject.toml $(CONSTRAINTS)
 	@echo "Installing lnescape and its tested dependencies into $(VENV) (a few minutes, about 2 GB) ..."
 	@test -x $(RUN) || $(PYTHON) -m venv $(VENV)
-	@$(RUN) -m pip install --quiet --disable-pip-version-check $(addprefix --constraint ,$(CONSTRAINTS)) --editable ".[notebooks,report,test]"
+	@$(RUN) -m pip install -qq --disable-pip-version-check $(addprefix --constraint ,$(CONSTRAINTS)) --editable ".[notebooks,report,test]"
 	@$(RUN) -m ipykernel install --sys-prefix --name python3 --display-name "Python 3 (lnescape)" > /dev/null
 	@touch $@
 
