@@ -48,7 +48,7 @@ def calibration_error(
     Args:
         logp: Log-probabilities in nat, of members or of one prediction.
         labels: Right classes, 0 to classes − 1.
-        n_bins: Number of bins, ≥ 1; with fewer images than that, one image each.
+        n_bins: Number of bins, ≥ 1; with fewer images than that, each has a bin of its own.
         seed: Seed of the simulated labels.
 
     Returns:
@@ -73,7 +73,7 @@ def calibration_error(
     mean, labels = mean_and_labels(logp, labels)
     top, decided = mean.max(-1)
     confidence = top.exp().clamp(max=1)  # a float32 row may exceed 1 by its rounding; bernoulli refuses that
-    bins = _equal_mass_bins(confidence, min(n_bins, len(confidence)))
+    bins = _equal_mass_bins(confidence, n_bins)
     excess = (decided == labels).double() - confidence
     sign = _bin_sums(excess.unsqueeze(0), bins).sign().squeeze(0)
     return CalibrationError(Estimate.mean(sign[bins] * excess), _bias(confidence, bins, seed))

@@ -1,0 +1,95 @@
+"""The size of a live part, and its numbers beside the stored reference."""
+
+import math
+from dataclasses import dataclass
+
+import pytest
+
+from lnescape import results
+from lnescape.results import Estimate, load_result
+
+
+@dataclass(frozen=True)
+class Data:
+    """What results use of a `Dataset`."""
+
+    name: str = "shapes"
+    title: str = "drawn shapes, 10 classes"
+    checksum: str = "c0ffee"
+    stand_in: bool = True
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("LNESCAPE_HOME", str(tmp_path))
+    return tmp_path
+
+
+def test_profile_is_the_parameter_then_the_environment_then_quick(monkeypatch):
+    monkeypatch.delenv("LNESCAPE_PROFILE", raising=False)
+    assert results.profile() == "quick"
+    monkeypatch.setenv("LNESCAPE_PROFILE", "standard")
+    assert results.profile("") == "standard"
+    assert results.profile("quick") == "quick"
+    with pytest.raises(ValueError, match="'standart' .from the notebook's parameter.*'quick' or 'standard'.*did you"):
+        results.profile("standart")
+    monkeypatch.setenv("LNESCAPE_PROFILE", "fast")
+    with pytest.raises(ValueError, match="'fast' .from LNESCAPE_PROFILE.*'quick' or 'standard'"):
+        results.profile()
+
+
+ESTIMATES = {"test loss": Estimate(0.5, 0.1, unit="nat"), "accuracy <best>": Estimate(0.9, 0.01)}
+
+
+def test_a_record_without_reference_is_written_and_says_so(home):
+    shown = results.record("03_paths", "quick", ESTIMATES, data=Data(), figures=["03_barrier"])
+    assert shown.path == home / "report" / "live" / "03_paths.json"
+    live = load_result("03_paths", folder=results.live_folder())
+    assert [row["quantity"] for row in live.numbers["rows"]] == list(ESTIMATES)  # in reading order
+    assert live.numbers["rows"][0]["here"] == ESTIMATES["test loss"]
+    assert (live.numbers["title"], live.numbers["stand_in"]) == (Data.title, True)
+    assert (live.numbers["profile"], live.numbers["figures"]) == ("quick", ["03_barrier"])
+    assert live.provenance["seconds"] >= 0
+    assert live.provenance["command"] == "make report PROFILE=quick"
+    assert "No reference is stored" in str(shown)
+    assert shown.rows[0]["agrees"] is None
+    with pytest.raises(TypeError, match="'loss' is a float, not an Estimate"):
+        results.record("03_paths", "quick", {"loss": 0.5}, data=Data())
+
+
+def test_a_record_is_compared_with_the_kept_reference(home):
+    results.record("03_paths", "quick", ESTIMATES, data=Data())
+    path = results.keep_reference("03_paths")
+    assert path == home / "report" / "results" / "live-quick-03_paths.json"
+    new = {
+        "test loss": Estimate(0.9, 0.1, unit="nat"),  # E_n = 0.4 / (2 √0.02)
+        "accuracy <best>": Estimate(0.7, 0.01),
+        "barrier": Estimate(1, 0.1),
+    }
+    shown = results.record("03_paths", "quick", new, data=Data())
+    assert str(shown).splitlines() == [
+        "quantity         here          stored reference  E_n   agrees",
+        "---------------  ------------  ----------------  ----  ------",
+        "test loss        0.90(10) nat  0.50(10) nat      1.41  no",
+        "accuracy <best>  0.700(10)     0.900(10)         7.07  no",
+        "barrier          1.00(10)      –                 –     –",
+    ]
+    assert "<td>accuracy &lt;best&gt;</td><td>0.700(10)</td>" in shown._repr_html_()
+    stored = load_result("03_paths", folder=results.live_folder()).numbers["rows"]
+    assert stored[0]["normalised_error"] == pytest.approx(0.4 / (2 * math.sqrt(0.02)))
+    assert [row["agrees"] for row in stored] == [False, False, None]
+    again = results.record("03_paths", "quick", ESTIMATES, data=Data())
+    assert [(row["normalised_error"], row["agrees"]) for row in again.rows] == [(0, True), (0, True)]
+    assert results.record("03_paths", "standard", ESTIMATES, data=Data()).rows[0]["reference"] is None
+
+
+def test_a_reference_that_does_not_serve_is_left_aside(home):
+    results.record("03_paths", "quick", ESTIMATES, data=Data())
+    path = results.keep_reference("03_paths")
+    other_unit = {"test loss": Estimate(0.5, 0.1, unit="bit")}
+    assert results.record("03_paths", "quick", other_unit, data=Data()).rows[0]["agrees"] is None
+    path.write_text(path.read_text(encoding="utf-8").replace("0.9", "0.8"), encoding="utf-8")
+    shown = results.record("03_paths", "quick", ESTIMATES, data=Data())
+    assert "left aside" in shown.note
+    assert "edited by hand" in shown.note
+    assert shown.rows[0]["reference"] is None

@@ -1,0 +1,251 @@
+"""Stored results come back whole, tell when they were touched, and survive a kill."""
+
+import hashlib
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lnescape import results
+from lnescape.results import Estimate, ResultError, load_result, save_result, store
+
+ORIGIN = {"command": "make report", "seed": 3}
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setenv("LNESCAPE_HOME", str(tmp_path))
+    return tmp_path
+
+
+NUMBERS = {
+    "loss": Estimate(0.48412, 0.0213, unit="nat", dof=4, n=5),
+    "unknown": Estimate(math.inf, math.nan),
+    "nested": {"list": [1, 2.5, None, True, "é"], "deep": [{"e": Estimate(1, 0)}], "limit": -math.inf},
+    "numpy": np.float32(0.5),
+    "torch": torch.tensor(3),
+}
+ARRAYS = {
+    "curve": np.linspace(0, 1, 12, dtype=np.float16).reshape(3, 4).T,  # not contiguous
+    "mask": np.array([True, False]),
+    "one": np.array(2.0),
+    "tensor": torch.arange(6).reshape(2, 3),
+}
+
+
+def test_a_result_comes_back_as_it_was_saved(home):
+    path = save_result("paths-1", numbers=NUMBERS, arrays=ARRAYS, provenance=ORIGIN)
+    assert path == home / "report" / "results" / "paths-1.json"
+    back = load_result("paths-1")
+    assert back.provenance == ORIGIN
+    assert back.numbers["loss"] == NUMBERS["loss"]
+    assert (back.numbers["unknown"].value, math.isnan(back.numbers["unknown"].u)) == (math.inf, True)
+    assert back.numbers["nested"] == NUMBERS["nested"]
+    assert (back.numbers["numpy"], back.numbers["torch"]) == (0.5, 3)
+    assert back.arrays.keys() == ARRAYS.keys()
+    for name, array in ARRAYS.items():
+        np.testing.assert_array_equal(back.arrays[name], np.asarray(array), strict=True)
+    assert results.list_results() == ["paths-1"]
+
+
+def test_the_same_result_is_the_same_bytes_in_canonical_json(home):
+    save_result("a", numbers=NUMBERS, arrays=ARRAYS, provenance=ORIGIN, folder=home / "1")
+    reordered = dict(reversed(NUMBERS.items())), dict(reversed(ARRAYS.items()))
+    save_result("a", numbers=reordered[0], arrays=reordered[1], provenance=ORIGIN, folder=home / "2")
+    for name in ("a.json", "a.safetensors"):
+        assert (home / "1" / name).read_bytes() == (home / "2" / name).read_bytes()
+    text = (home / "1" / "a.json").read_text(encoding="utf-8")
+    content = json.loads(text, parse_constant=pytest.fail)  # no NaN, no Infinity outside quotes
+    assert text == json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
+    assert content["numbers"]["loss"]["text"] == "0.484(21) nat"  # what the report prints
+    assert content["numbers"]["unknown"]["u"] is None
+    assert content["arrays"]["sha256"] == hashlib.sha256((home / "1" / "a.safetensors").read_bytes()).hexdigest()
+
+
+def test_a_result_without_arrays_leaves_none_of_the_former_one(home):
+    path = save_result("a", numbers={}, arrays=ARRAYS, provenance=ORIGIN)
+    save_result("a", numbers={}, provenance=ORIGIN)
+    assert [p.name for p in path.parent.iterdir()] == ["a.json"]
+    assert load_result("a").arrays == {}
+
+
+def cut(folder):
+    text = (folder / "a.json").read_bytes()
+    (folder / "a.json").write_bytes(text[: len(text) - 40])
+
+
+def edit(folder):
+    text = (folder / "a.json").read_text(encoding="utf-8")
+    assert "0.48412" in text
+    (folder / "a.json").write_text(text.replace("0.48412", "0.38412"), encoding="utf-8")
+
+
+def edit_provenance(folder):
+    text = (folder / "a.json").read_text(encoding="utf-8")
+    (folder / "a.json").write_text(text.replace('"seed": 3', '"seed": 4'), encoding="utf-8")
+
+
+def replace_by_a_list(folder):
+    (folder / "a.json").write_text('["command"]', encoding="utf-8")
+
+
+def replace_by_another(folder):
+    (folder / "b.json").replace(folder / "a.json")
+
+
+def edit_arrays(folder):
+    packed = bytearray((folder / "a.safetensors").read_bytes())
+    packed[-1] ^= 1
+    (folder / "a.safetensors").write_bytes(packed)
+
+
+def cut_arrays(folder):
+    packed = (folder / "a.safetensors").read_bytes()
+    (folder / "a.safetensors").write_bytes(packed[:-8])
+
+
+def take_arrays_of_another(folder):
+    (folder / "b.safetensors").replace(folder / "a.safetensors")
+
+
+def remove_arrays(folder):
+    (folder / "a.safetensors").unlink()
+
+
+@pytest.mark.parametrize(
+    ("damage", "file", "what"),
+    [
+        (cut, "a.json", "cut short"),
+        (edit, "a.json", "edited by hand"),
+        (edit_provenance, "a.json", "edited by hand"),
+        (replace_by_a_list, "a.json", "edited by hand"),
+        (replace_by_another, "a.json", "renamed"),
+        (edit_arrays, "a.safetensors", "has checksum"),
+        (cut_arrays, "a.safetensors", "has checksum"),
+        (take_arrays_of_another, "a.safetensors", "belongs to another run"),
+        (remove_arrays, "a.safetensors", "is missing"),
+    ],
+)
+def test_a_touched_result_is_named_with_its_cure(home, damage, file, what):
+    for name, number in (("a", 1), ("b", 2)):
+        numbers = {"n": number, "loss": NUMBERS["loss"]}
+        path = save_result(name, numbers=numbers, arrays={"x": np.arange(number)}, provenance=ORIGIN)
+    load_result("a")
+    damage(path.parent)
+    with pytest.raises(ResultError, match=what) as caught:
+        load_result("a")
+    message = str(caught.value)
+    assert str(path.parent / file) in message
+    assert "delete it and run" in message
+    if damage is not replace_by_a_list:
+        assert "`make report`" in message
+    assert "\n" not in message
+
+
+def test_an_absent_result_suggests_the_nearest(home):
+    save_result("barrier-mnist", numbers={}, provenance=ORIGIN)
+    with pytest.raises(ResultError, match="did you mean 'barrier-mnist'"):
+        load_result("barier-mnist")
+    with pytest.raises(ResultError, match=r"list_results\(\)"):
+        load_result("x")
+
+
+@pytest.mark.parametrize("name", ["", "Barrier", "../barrier", "a b", "-a", "a.json", "é", "a\n"])
+def test_a_name_that_is_no_file_name_everywhere_is_refused(home, name):
+    with pytest.raises(ResultError, match="cannot name a result"):
+        save_result(name, numbers={}, provenance=ORIGIN)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "sentence"),
+    [
+        ({"a": [0, torch.ones(2)]}, r"numbers\['a'\]\[1\] is a Tensor.*arrays="),
+        ({"a": {2: 1}}, r"numbers\['a'\] has the key 2; keys are texts"),
+        ({"a": "Infinity"}, "stands for a number"),
+        ({"a": {1, 2}}, "is a set, which JSON cannot hold"),
+    ],
+)
+def test_what_cannot_be_stored_is_refused_before_anything_is_written(home, numbers, sentence):
+    with pytest.raises(ResultError, match=sentence):
+        save_result("a", numbers=numbers, arrays=ARRAYS, provenance=ORIGIN)
+    with pytest.raises(ResultError, match="array 'names' holds <U1"):
+        save_result("a", numbers={}, arrays={"names": np.array(["x"])}, provenance=ORIGIN)
+    assert list(home.iterdir()) == []
+
+
+def test_a_folder_that_cannot_be_written_is_one_sentence(home, monkeypatch):
+    (home / "file").write_text("")
+    with pytest.raises(ResultError, match=r"cannot write .*file/a\.json \(.*set LNESCAPE_HOME"):
+        save_result("a", numbers={}, provenance=ORIGIN, folder=home / "file")
+
+    def refuse(*_):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(store.os, "replace", refuse)
+    with pytest.raises(ResultError, match=r"cannot write .*a\.json \(Permission denied\)"):
+        save_result("a", numbers={}, provenance=ORIGIN)
+    assert list((home / "report" / "results").iterdir()) == []  # the temporary file is gone too
+
+
+KILLED = """
+import os, signal, sys
+import numpy as np
+from lnescape.results import save_result, store
+
+def save(value):
+    origin = {"command": "make report", "seed": 3}
+    save_result("a", numbers={"n": value}, arrays={"x": np.full(1000, value)}, provenance=origin)
+
+def dying(function, call):
+    def wrapped(*arguments):
+        dying.calls += 1
+        if dying.calls == call:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return function(*arguments)
+    return wrapped
+
+def survive(former, call):
+    # Save over a former result, or none, and die before the given call; tell whether that call was reached.
+    os.environ["LNESCAPE_HOME"] = f"{sys.argv[1]}/{former}{call}"
+    if former == "former":
+        save(1)
+    if (child := os.fork()) == 0:
+        dying.calls = 0
+        os.fsync, os.replace = dying(os.fsync, call), dying(os.replace, call)
+        save(2)
+        os._exit(0)
+    return os.waitpid(child, 0)[1] != 0
+
+print([survive(former, call) for former in ("former", "fresh") for call in range(1, 6)])
+"""
+
+
+def test_a_process_killed_at_any_moment_leaves_whole_files(tmp_path, monkeypatch):
+    root = Path(__file__).parents[1]
+    command = [sys.executable, "-c", KILLED, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=root)
+    # Two files, each synced and put in place: killed before each of the four calls, and then not at all.
+    assert json.loads(done.stdout.lower()) == [True, True, True, True, False] * 2
+    versions = {}
+    for value in (1, 2):
+        numbers, arrays = {"n": value}, {"x": np.full(1000, value)}
+        path = save_result("a", numbers=numbers, arrays=arrays, provenance=ORIGIN, folder=tmp_path / "whole")
+        for suffix in (".json", ".safetensors"):
+            versions.setdefault(suffix, []).append(path.with_suffix(suffix).read_bytes())
+    found = {}
+    for case in [f"{former}{call}" for former in ("former", "fresh") for call in range(1, 6)]:
+        monkeypatch.setenv("LNESCAPE_HOME", str(tmp_path / case))
+        for suffix, whole in versions.items():
+            path = results.results_folder() / f"a{suffix}"
+            assert not path.exists() or path.read_bytes() in whole
+        try:
+            found[case] = load_result("a").numbers["n"]
+        except ResultError as error:
+            found[case] = "absent" if "there is no stored result" in str(error) else "arrays of another run"
+    mixed = "arrays of another run"  # new arrays under old numbers: both files whole, and told apart by the checksum
+    assert list(found.values()) == [1, 1, mixed, mixed, 2, "absent", "absent", "absent", "absent", 2]
