@@ -169,7 +169,8 @@ def test_provenance_tells_sources_apart_and_knows_their_commit(tmp_path, monkeyp
         return done.stdout.strip()
 
     git("init")
-    assert module.code()["commit"] is None  # in a repository that does not track it
+    git("commit", "--no-verify", "--allow-empty", "-m", "of somebody else's repository, which does not track it")
+    assert (module.code()["commit"], module.code()["uncommitted_changes"]) == (None, None)
     git("add", ".")
     git("commit", "--no-verify", "-m", "x")
     clean = module.code()

@@ -25,7 +25,7 @@ def home(tmp_path, monkeypatch):
 
 NUMBERS = {
     "loss": Estimate(0.48412, 0.0213, unit="nat", dof=4, n=5),
-    "unknown": Estimate(math.inf, math.nan),
+    "unknown": Estimate(-math.inf, math.nan),
     "nested": {"list": [1, 2.5, None, True, "é"], "deep": [{"e": Estimate(1, 0)}], "limit": -math.inf},
     "numpy": np.float32(0.5),
     "torch": torch.tensor(3),
@@ -44,7 +44,7 @@ def test_a_result_comes_back_as_it_was_saved(home):
     back = load_result("paths-1")
     assert back.provenance == ORIGIN
     assert back.numbers["loss"] == NUMBERS["loss"]
-    assert (back.numbers["unknown"].value, math.isnan(back.numbers["unknown"].u)) == (math.inf, True)
+    assert (back.numbers["unknown"].value, math.isnan(back.numbers["unknown"].u)) == (-math.inf, True)
     assert back.numbers["nested"] == NUMBERS["nested"]
     assert (back.numbers["numpy"], back.numbers["torch"]) == (0.5, 3)
     assert back.arrays.keys() == ARRAYS.keys()
