@@ -107,6 +107,7 @@ class PreactivationBlock(nn.Module):
             self.shortcut = nn.Conv2d(n_in, n_out, 1, stride, bias=False)
         if norm == "none":  # blocks begin as the identity, so that signals keep their size with depth
             nn.init.zeros_(self.conv2.weight)
+            nn.init.zeros_(self.conv2.bias)
 
     def forward(self, x: Float[Tensor, "batch n_in height width"]) -> Float[Tensor, "batch n_out h w"]:
         """Map one batch of feature maps."""

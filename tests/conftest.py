@@ -6,8 +6,17 @@ os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", MPLBACKEND="Agg")
 os.environ.pop("LNESCAPE_HOME", None)  # the tests read this project's results
 os.environ.pop("LNESCAPE_PROFILE", None)
 
+import pytest
 import torch
-from jaxtyping import install_import_hook
+from jaxtyping import config, install_import_hook
 
 install_import_hook("lnescape", "typeguard.typechecked")
 torch.set_num_threads(1)
+
+
+@pytest.fixture
+def as_users_do():
+    """Switch the checks of shapes off, as they are for users, to see what bad input then meets."""
+    config.update("jaxtyping_disable", True)
+    yield
+    config.update("jaxtyping_disable", False)

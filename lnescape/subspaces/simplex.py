@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lnescape.subspaces.base import Subspace, combine
+from lnescape.subspaces.base import Subspace
 
 
 class Simplex(Subspace):
@@ -55,4 +55,4 @@ class Simplex(Subspace):
 
     def midpoint(self) -> Float[Tensor, " parameters"]:
         """Give the centroid, with equal coefficients."""
-        return combine(torch.full((1, self.n_vertices), 1 / self.n_vertices), self.vertices)[0]
+        return self.at(torch.full((self.n_vertices,), 1 / self.n_vertices))

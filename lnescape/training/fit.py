@@ -172,7 +172,7 @@ def train_group(
     return descent.vertices[:, 0], failed
 
 
-def members(net: Builder, networks: Sequence[nn.Module | dict], data, *, recipe: Recipe | None = None) -> Members:
+def members(net: Builder, networks: Sequence[nn.Module | dict | Tensor], data, *, recipe: Recipe | None = None) -> Members:
     """Bring in networks that were trained elsewhere, as a law with one member for each.
 
     Args:

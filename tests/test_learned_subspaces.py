@@ -1,0 +1,134 @@
+"""Learned curves and simplexes, their penalties, and the laws they become."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+
+import lnescape as ln
+from lnescape.subspaces import Segment, Simplex
+from lnescape.training.penalties import cosine_slope, volume_slope
+
+from tests.test_training import QUICK, Mixed
+
+RECIPE = replace(QUICK, epochs=8)
+
+
+@pytest.fixture(scope="module")
+def data():
+    return ln.load("digits")
+
+
+@pytest.fixture(scope="module")
+def net(data):
+    return ln.network("mlp", data, width=16)
+
+
+@pytest.fixture(scope="module")
+def runs(net, data):
+    return ln.fit(net, data, seeds=range(3), recipe=RECIPE)
+
+
+@pytest.mark.parametrize("kind", [ln.Bezier, ln.PolyChain])
+def test_a_learned_curve_keeps_its_ends_and_avoids_the_barrier(kind, net, data, runs):
+    path = ln.fit_subspace(net, data, kind.between(runs[0], runs[1]), recipe=RECIPE)
+    assert torch.equal(path.at(0.0), runs[0])
+    assert torch.equal(path.at(1.0), runs[1])
+    straight = ln.along(runs, Segment.between(runs[0], runs[1]), data.train, n=11)
+    learned = ln.along(runs, path.subspace, data.train, n=11)
+    assert learned.loss.max() < 0.5 * straight.loss.max()
+    assert path.cost.trainings == 3  # two ends and the curve
+
+
+def test_a_simplex_from_scratch_is_good_at_its_midpoint_for_one_training(net, data, runs):
+    law = ln.fit_subspace(net, data, Simplex.from_scratch(3), recipe=RECIPE)
+    loss, _ = ln.survey(law, torch.stack([law.midpoint(), runs.thetas.mean(0)]), data.train)
+    assert loss[0] < 0.7 * loss[1]  # the mean of three independent networks is no network
+    assert law.cost.trainings == 1
+
+
+def test_the_cosine_penalty_turns_vertices_apart(net, data):
+    def cosine(weight):
+        law = ln.fit_subspace(net, data, Segment.from_scratch(), recipe=RECIPE, cosine_weight=weight)
+        return float(torch.cosine_similarity(*law.vectors, dim=0))
+
+    assert abs(cosine(10.0)) < 0.5 * abs(cosine(0.0))
+
+
+def test_a_grown_simplex_keeps_its_first_vertex_and_swells_with_the_weight_of_its_volume(net, data, runs):
+    laws = [
+        ln.fit_subspace(net, data, Simplex.around(runs[0], 3), recipe=QUICK, volume_weight=w) for w in (1e-8, 1e-2)
+    ]
+    assert all(torch.equal(law.vectors[0], runs[0]) for law in laws)
+    assert laws[1].subspace.log_volume() > laws[0].subspace.log_volume() + 1
+    assert laws[0].cost.trainings == pytest.approx(3)  # one training given, two vertices of as many epochs
+
+
+def test_penalty_slopes_are_the_derivatives(net):
+    vertices = torch.randn(3, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).requires_grad_()
+    mask = (torch.arange(40) % 3 > 0).double()
+    pair = torch.randperm(3, generator=torch.Generator().manual_seed(5))[:2]
+    i, j = (vertices[k] * mask for k in pair)
+    (expected,) = torch.autograd.grad(2.5 * torch.cosine_similarity(i, j, dim=0) ** 2, vertices)
+    with torch.no_grad():
+        found = cosine_slope(vertices.float(), 2.5, mask.float(), torch.Generator().manual_seed(5))
+    torch.testing.assert_close(found.double(), expected, rtol=1e-4, atol=1e-6)
+    edges = vertices[1:] - vertices[0]
+    log_volume = 0.5 * torch.logdet(edges @ edges.T) - math.lgamma(3)
+    assert Simplex(vertices.detach(), 3).log_volume() == pytest.approx(log_volume.item(), abs=1e-9)
+    (expected,) = torch.autograd.grad(-0.3 * log_volume, vertices)
+    torch.testing.assert_close(volume_slope(vertices.detach().float(), 0.3).double(), expected, rtol=1e-4, atol=1e-6)
+
+
+def test_a_killed_fit_subspace_goes_on_to_the_same_bits(net, data, runs, tmp_path, monkeypatch):
+    from lnescape.training import descent
+
+    request = {"recipe": QUICK, "volume_weight": 1e-3}
+    undisturbed = ln.fit_subspace(net, data, Simplex.around(runs[0], 3), **request)
+    kept, calls = descent._keep, []
+
+    def killed(*state):
+        kept(*state)
+        calls.append(1)
+        if len(calls) == 3:  # in the middle of the second new vertex
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(descent, "_keep", killed)
+    with pytest.raises(KeyboardInterrupt):
+        ln.fit_subspace(net, data, Simplex.around(runs[0], 3), folder=tmp_path, **request)
+    monkeypatch.setattr(descent, "_keep", kept)
+    resumed = ln.fit_subspace(net, data, Simplex.around(runs[0], 3), folder=tmp_path, **request)
+    assert torch.equal(resumed.vectors, undisturbed.vectors)
+
+
+def test_convex_losses_have_no_barrier(data):
+    # Softmax regression is convex in θ, so a straight segment between two solutions can't rise above its chord.
+    net = ln.network("mlp", data, depth=0)
+    runs = ln.fit(net, data, seeds=[0, 1], recipe=RECIPE)
+    line = ln.along(runs, Segment.between(runs[0], runs[1]), data.train, n=21)
+    assert ln.barrier(line.coordinates, line.loss) < 1e-6
+
+
+def test_plane_and_triangle_pass_through_their_points(net, data, runs):
+    seen = ln.plane(runs, runs[:3], data.test, n=5, margin=0.0)
+    loss, _ = ln.survey(runs, runs[:1], data.test)
+    origin = (abs(seen.coordinates - seen.anchors[0]).sum(1)).argmin()
+    assert abs(seen.coordinates[origin] - seen.anchors[0]).sum() < 1e-9
+    assert seen.loss[origin] == pytest.approx(loss[0], abs=1e-6)
+    distances = torch.cdist(runs[:3].double(), runs[:3].double())
+    torch.testing.assert_close(torch.cdist(*[torch.from_numpy(seen.anchors)] * 2), distances, rtol=1e-5, atol=1e-6)
+    corners = ln.triangle(runs, Simplex(runs[:3], 3), data.test, n=2)
+    vertices, _ = ln.survey(runs, runs[:3], data.test)
+    assert corners.loss == pytest.approx(vertices[corners.coordinates.argmax(1)], abs=1e-6)
+
+
+def test_requests_that_cannot_be_met(as_users_do, net, data, runs):
+    with pytest.raises(ValueError, match="Nothing in this Segment is free"):
+        ln.fit_subspace(net, data, Segment.between(runs[0], runs[1]))
+    with pytest.raises(ValueError, match="give the builder that the ends came from"):
+        ln.fit_subspace(Mixed, data, ln.Bezier.between(runs[0], runs[1]))
+    with pytest.raises(ln.TrainingError, match="under seed 4 became NaN"):
+        ln.fit_subspace(net, data, Simplex.from_scratch(2), seed=4, recipe=replace(QUICK, learning_rate=1e6))
+    with pytest.raises(ValueError, match="lie on one line"):
+        ln.plane(runs, torch.stack([runs[0], runs[1], (runs[0] + runs[1]) / 2]), data.test)

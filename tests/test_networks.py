@@ -1,0 +1,68 @@
+"""Builders and networks: what is made, and what is refused before any work is done."""
+
+import pytest
+import torch
+from torch import nn
+
+import lnescape as ln
+from lnescape.builders import check_builder
+
+
+@pytest.fixture(scope="module")
+def data():
+    return ln.load("digits")
+
+
+@pytest.mark.parametrize("norm", ["batch", "group", "none"])
+def test_residual_networks_of_every_normalisation_take_small_and_large_images(norm):
+    for build, options in ((ln.resnet, {"depth": 8, "width": 8}), (ln.wide_resnet, {"depth": 10, "widen": 1})):
+        for shape in ((1, 28, 28), (3, 32, 32)):
+            assert build(shape, 7, norm=norm, **options)(torch.randn(2, *shape)).shape == (2, 7)
+
+
+def test_without_normalisation_every_block_begins_as_its_shortcut():
+    block = ln.resnet((3, 32, 32), 10, depth=8, norm="none")[1]
+    x = torch.randn(2, 16, 8, 8)
+    torch.testing.assert_close(block(x), x)
+
+
+def test_unknown_network_names_the_nearest(data):
+    with pytest.raises(ValueError, match="did you mean 'resnet'"):
+        ln.network("resnt", data)
+
+
+class OtherAtSecondCall:
+    width = 3
+
+    def __call__(self):
+        self.width += 1
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, self.width), nn.Linear(self.width, 10))
+
+
+class WithRandomConstant(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mask", torch.rand(64))
+        self.linear = nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.linear(x.flatten(1) * self.mask)
+
+
+@pytest.mark.parametrize(
+    ("builder", "message"),
+    [
+        (nn.Linear(64, 10), "a function that makes a new one"),
+        ("mlp", "not callable"),
+        (lambda: 3, "not an nn.Module"),
+        (lambda width: nn.Linear(64, width), "without arguments"),
+        (nn.Flatten, "no trainable parameters"),
+        (OtherAtSecondCall(), "every call must give the same shapes"),
+        (WithRandomConstant, "'mask' differs between two calls"),
+        (lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), "has 10 classes"),
+        (lambda: nn.Linear(5, 10), r"can't take images of shape \(1, 8, 8\)"),
+    ],
+)
+def test_builders_that_cannot_be_trained_are_refused(as_users_do, data, builder, message):
+    with pytest.raises((TypeError, ValueError), match=message):
+        check_builder(builder, data)
