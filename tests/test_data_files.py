@@ -77,25 +77,35 @@ def test_official_sets_are_split_as_documented(mnist):
     assert np.array_equal(numbers_of(data.calibration), random.permutation(10_000)[:5000])
 
 
-def test_cifar_is_read_with_its_class_names_and_channels_first(tmp_path, monkeypatch):
+def cifar_files(name):
+    """A small set in CIFAR's form; its labels are the image's number, modulo 10 or 100."""
+    folder, parts, key, names = {
+        "cifar10": ("cifar-10-batches-py", [f"data_batch_{i}" for i in range(1, 6)], "labels", 10),
+        "cifar100": ("cifar-100-python", ["train"], "fine_labels", 100),
+    }[name]
+    test, meta = ("test_batch", "batches.meta") if name == "cifar10" else ("test", "meta")
+    share = N_TRAIN // len(parts)
     contents = {}
-    for i in range(6):
-        n = N_TRAIN // 5 if i < 5 else 10_000
-        first = i * (N_TRAIN // 5) if i < 5 else 0
-        rows = numbered(first + n, 3072)[first:]
+    for i, file in enumerate([*parts, test]):
+        numbers = np.arange(10_000) if file == test else np.arange(i * share, (i + 1) * share)
+        rows = numbered(numbers[-1] + 1, 3072)[numbers]
         rows[:, 1024:2048] = 7  # green
-        batch = {"data": rows, "labels": [k % 10 for k in range(first, first + n)]}
-        file = f"data_batch_{i + 1}" if i < 5 else "test_batch"
-        contents[f"cifar-10-batches-py/{file}"] = pickle.dumps(batch, protocol=2)
-    names = ["airplane", *"bcdefghij"]
-    contents["cifar-10-batches-py/batches.meta"] = pickle.dumps({"label_names": names}, protocol=2)
-    write(tmp_path, "cifar10", contents, monkeypatch)
-    data = load("cifar10", folder=tmp_path, download=False)
+        batch = {"data": rows, key: [int(k) % names for k in numbers], "coarse_labels": [0] * len(numbers)}
+        contents[f"{folder}/{file}"] = pickle.dumps(batch, protocol=2)
+    classes = [f"class {k}" for k in range(names)]
+    contents[f"{folder}/{meta}"] = pickle.dumps({key.replace("labels", "label_names"): classes}, protocol=2)
+    return contents
+
+
+@pytest.mark.parametrize(("name", "n_classes"), [("cifar10", 10), ("cifar100", 100)])
+def test_cifar_is_read_with_its_class_names_and_channels_first(tmp_path, monkeypatch, name, n_classes):
+    write(tmp_path, name, cifar_files(name), monkeypatch)
+    data = load(name, folder=tmp_path, download=False)
     assert data.image_shape == (3, 32, 32)
-    assert data.classes[0] == "airplane"
+    assert data.classes == tuple(f"class {k}" for k in range(n_classes))
     assert (data.test.pixels[:, 1] == 7).all()
     assert (data.test.pixels[:, 2] == 0).all()
-    assert np.array_equal(data.train.labels.numpy(), numbers_of(data.train) % 10)
+    assert np.array_equal(data.train.labels.numpy(), numbers_of(data.train) % n_classes)
     assert len(set(numbers_of(data.train)) | set(numbers_of(data.validation))) == N_TRAIN
 
 
@@ -108,6 +118,11 @@ def test_the_variable_goes_before_the_cache_and_an_incomplete_folder_is_passed_b
     mnist.rename(tmp_path / "cache" / "lnescape")
     mnist.mkdir()  # what the variable names is there, but empty
     assert load("mnist", download=False).name == "mnist"
+    for file in mnist_files():
+        (mnist / file).parent.mkdir(parents=True, exist_ok=True)
+        (mnist / file).write_bytes(b"another")
+    with pytest.raises(DataError, match="here/MNIST/raw/train-images"):  # not the intact one in the cache
+        load("mnist", download=False)
 
 
 def test_a_damaged_file_is_named_with_both_checksums_and_left_alone(mnist):
@@ -135,18 +150,22 @@ def test_absent_data_name_folder_variable_and_embedded_set(tmp_path, name):
         assert part in str(caught.value)
 
 
-def test_a_network_that_never_answers_is_given_up_in_time(tmp_path, monkeypatch):
+@pytest.mark.parametrize("silent", ["server", "name service"])
+def test_a_network_that_never_answers_is_given_up_in_time(tmp_path, monkeypatch, silent):
     assert sources.NETWORK_LIMIT < 10
     monkeypatch.setattr(sources, "NETWORK_LIMIT", 0.3)
-    for variable in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"):
-        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setenv("no_proxy", "*")
     vision = torchvision().datasets.CIFAR10
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        monkeypatch.setattr(vision, "url", f"http://127.0.0.1:{silent.getsockname()[1]}/cifar.tar.gz")
+    end = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        monkeypatch.setattr(vision, "url", f"http://127.0.0.1:{server.getsockname()[1]}/cifar.tar.gz")
+        if silent == "name service":
+            monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: end.wait(20) and [])
         start = time.monotonic()
         with pytest.raises(DataError, match=r"no way to download.*LNESCAPE_DATA.*load\('shapes'\)"):
             load("cifar10", folder=tmp_path)
         assert time.monotonic() - start < 3
+    end.set()
     assert list(tmp_path.iterdir()) == []
 
 

