@@ -142,10 +142,10 @@ def execute_all(sources: list[Path], folder: Path, *, parameters: dict[str, obje
             finished, _ = wait(pending, timeout=HEARTBEAT, return_when=FIRST_COMPLETED)
             for future in finished:
                 source = pending.pop(future)
-                outcome = _outcome(future, source, folder)
-                done[source] = outcome
-                left = (time.monotonic() - start) / len(done) * len(pending)
-                rest = f"{len(done)} of {len(sources)}, about {_clock(left)} left"
+                outcome = done[source] = _outcome(future, source, folder)
+                mean = sum(outcome.seconds for outcome in done.values()) / len(done)
+                left = max(0.0, mean * len(sources) / min(jobs, len(sources)) - (time.monotonic() - start))
+                rest = f"{len(done)} of {len(sources)}" + (f", about {_clock(left)} left" if pending else "")
                 print(f"  {source.stem:<28} {'FAILED' if outcome.error else 'done':<6} "
                       f"{_clock(outcome.seconds):>8}   ({rest})", flush=True)
                 if outcome.error:

@@ -1,0 +1,420 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 03 · Paths: is there a road between two trained networks?
+#
+# **Question.** Two networks, trained from different seeds, are both good. Are they two lonely valleys, or two places on
+# one connected plain, and how would one find the way from one to the other?
+#
+# **What you will learn**
+# - to measure the *barrier* between two networks, on a line and along any path;
+# - to learn a Bézier curve around the barrier, by hand in a dozen lines, then with the library;
+# - to read a map of the loss on a plane through weight space, and inside a triangle;
+# - why a barrier does **not** say that two networks compute different functions.
+#
+# **Before you start.** `00_start_here`. You should know what a gradient is.
+#
+# **Minutes.** 25 minutes to read. To compute: under half a minute in the profile `quick`, some minutes in `standard`,
+# on one thread.
+
+# %% tags=["parameters"]
+profile = ""
+
+# %%
+import numpy as np
+import torch
+
+import lnescape as ln
+
+profile = ln.profile(profile)
+
+# %% [markdown]
+# ## A guess to write down
+#
+# Two networks reach a training loss of about 0.01 nat. A network that knows nothing has ln 10 ≈ 2.30 nat.
+#
+# **What loss do you expect half-way on the straight line between the two: 0.01, 0.5, or 2.3?** And along the best
+# curved path between them, at its worst point?
+
+# %% [markdown]
+# ## The smallest case: a ring-shaped valley
+#
+# Two "weights" only, w = (w₁, w₂), and the loss L(w) = (‖w‖² − 1)². It is zero all along the unit circle: a valley in
+# the shape of a ring, around a hill of height 1. Two solutions lie on it. The straight line between them leaves the
+# valley.
+
+# %%
+def ring_loss(w):
+    return (w.square().sum(-1) - 1) ** 2
+
+
+w1, w2 = torch.tensor([-1.0, 0.0]), torch.tensor([0.8, 0.6])
+t = torch.linspace(0, 1, 101)[:, None]
+line_loss = ring_loss((1 - t) * w1 + t * w2)
+print(f"loss at the ends {line_loss[0]:.3f} and {line_loss[-1]:.3f}, highest on the line {line_loss.max():.3f}")
+
+# %% [markdown]
+# The **barrier** of a path γ is how far the loss on it rises above the straight line between the losses at its ends [3]:
+#
+# $$ B = \sup_t \big[ L(\gamma(t)) - \big((1-t)\,L(\gamma(0)) + t\,L(\gamma(1))\big) \big] $$
+#
+# ### A curve, by hand
+#
+# A *quadratic Bézier curve* [1] bends the line with one control point φ:
+#
+# $$ \gamma(t) = (1-t)^2\, w_1 + 2t(1-t)\, \varphi + t^2\, w_2 . $$
+#
+# The ends are fixed. We pull φ, by gradient descent, to where the *mean* loss over the curve is low: draw a t, take the
+# loss there, step. That is all that mode connectivity needs.
+
+# %%
+def bezier(t, phi):
+    return (1 - t) ** 2 * w1 + 2 * t * (1 - t) * phi + t**2 * w2
+
+
+torch.manual_seed(0)
+phi = ((w1 + w2) / 2).clone().requires_grad_()
+for _ in range(500):
+    batch_of_t = torch.rand(20, 1)
+    (slope,) = torch.autograd.grad(ring_loss(bezier(batch_of_t, phi)).mean(), phi)
+    phi.data -= 0.05 * slope
+curve_loss = ring_loss(bezier(t, phi.data))
+print(f"control point {phi.data.numpy().round(2)}, highest loss on the curve {curve_loss.max():.3f}")
+
+# %% [markdown]
+# ### By library
+#
+# `ln.Bezier` holds the vertices w₁, φ, w₂ and turns times into points; `ln.barrier` takes times and losses. Both agree
+# with what we did by hand.
+
+# %%
+curve = ln.Bezier.between(w1, w2).with_vertices(torch.stack([w1, phi.data, w2]))
+assert torch.allclose(curve.at(t[:, 0]), bezier(t, phi.data), atol=1e-6)
+chord = (1 - t[:, 0]) * line_loss[0] + t[:, 0] * line_loss[-1]
+assert np.isclose(ln.barrier(t[:, 0].numpy(), line_loss.numpy()), float((line_loss - chord).max()))
+print(f"barrier of the line {ln.barrier(t[:, 0].numpy(), line_loss.numpy()):.3f}, of the curve "
+      f"{ln.barrier(t[:, 0].numpy(), curve_loss.numpy()):.3f}")
+
+# %% [markdown]
+# **What we see.** The line goes over the hill; the curve keeps to the ring, nearly. It can't follow the ring exactly (a
+# parabola is no arc of a circle), so a small barrier remains. A finer curve has more control points.
+#
+# Another thing to keep in mind: t is not distance. The curve runs at uneven speed, so "uniform in t" is not "uniform
+# along its length".
+
+# %%
+speeds = curve.at(t[:, 0]).diff(dim=0).norm(dim=1) * 100
+print(f"length {curve.length():.2f}; speed between {speeds.min():.2f} and {speeds.max():.2f} length units per unit of t")
+
+# %% [markdown]
+# ## The real case: 199 210 weights
+#
+# Now two real networks on real digits. Nothing changes but the number of dimensions, and that the loss is taken on a
+# fresh batch of images at each step.
+
+# %%
+data = ln.load("mnist5k" if profile == "quick" else "mnist")
+net = ln.network("mlp", data)
+recipe = ln.Recipe(epochs=10 if profile == "quick" else 5)
+runs = ln.fit(net, data, seeds=[0, 1], recipe=recipe)
+some = data.train.subset(slice(0, 2000))
+data
+
+# %%
+line = ln.along(runs, ln.Segment.between(runs[0], runs[1]), some)
+print(f"training loss at the ends {line.loss[0]:.4f} and {line.loss[-1]:.4f} nat, "
+      f"half-way {line.loss[15]:.2f} nat")
+
+# %% [markdown]
+# Compare with your guess. The mean of two good networks is a bad one: the two have learned different hidden units in
+# different places, and a mean of unrelated units is noise.
+#
+# ### The curve, by hand
+#
+# The same dozen lines as on the ring. `functional_call` runs a module with weights that we hand it; the gradient that
+# reaches φ is 2t(1 − t) times that of the network, which autograd works out by itself.
+
+# %%
+module = net()
+names = [name for name, _ in module.named_parameters()]
+sizes = [p.numel() for p in module.parameters()]
+shapes = [p.shape for p in module.parameters()]
+
+
+def loss_at(theta, images, labels):
+    weights = {n: v.view(s) for n, v, s in zip(names, theta.split(sizes), shapes, strict=True)}
+    logits = torch.func.functional_call(module, weights, (images,))
+    return torch.nn.functional.cross_entropy(logits, labels)
+
+
+# %%
+w1, w2 = runs[0], runs[1]
+phi = ((w1 + w2) / 2).clone().requires_grad_()
+optimiser = torch.optim.SGD([phi], lr=0.1, momentum=0.9)
+stream = torch.Generator().manual_seed(0)
+for _step in range(270):
+    rows = torch.randint(len(data.train), (128,), generator=stream)
+    theta = bezier(torch.rand(1, generator=stream), phi)
+    optimiser.zero_grad()
+    loss_at(theta, data.train.images[rows], data.train.labels[rows]).backward()
+    optimiser.step()
+own = ln.Bezier.between(w1, w2).with_vertices(torch.stack([w1, phi.detach(), w2]))
+by_hand = ln.along(runs, own, some)
+
+# %% [markdown]
+# ### The curve, by library
+#
+# `fit_subspace` is that loop, with the learning-rate schedule of the recipe, for any network and any curve or simplex,
+# and with the cost counted.
+
+# %%
+path = ln.fit_subspace(net, data, ln.Bezier.between(runs[0], runs[1]), recipe=recipe)
+on_curve = ln.along(runs, path.subspace, some)
+assert torch.equal(path.at(0.0), runs[0])
+assert torch.equal(path.at(1.0), runs[1])
+assert max(by_hand.loss.max(), on_curve.loss.max()) < 0.5 * line.loss.max()
+path
+
+# %%
+barriers = {
+    name: ln.barrier(seen.coordinates, seen.loss)
+    for name, seen in (("line", line), ("curve by hand", by_hand), ("curve by library", on_curve))
+}
+for name, height in barriers.items():
+    print(f"{name:17} barrier {height:.3f} nat")
+
+# %%
+figure = ln.plots.path_losses(
+    {
+        "training images": {
+            "line": (line.coordinates, line.loss),
+            "curve": (on_curve.coordinates, on_curve.loss),
+        }
+    },
+    source=data.title,
+    title="One pair of networks: the curve stays in the valley",
+)
+ln.plots.save_live(figure, "03_path")
+
+# %% [markdown]
+# **What we see.** The ends of both paths are the same two networks, bit for bit. Between them the line climbs to a loss
+# hundreds of times that of its ends, the curve to a few times. One pair proves little, though: with one pair one can't
+# tell luck from law.
+
+# %% [markdown]
+# ## At full size, and more than once
+#
+# All of MNIST, two architectures, five pairs of networks each. Computed once, stored with its provenance, read back.
+
+# %%
+stored = {"MLP": ln.load_result("mnist-mlp-paths"), "CNN": ln.load_result("mnist-cnn-paths")}
+for name, result in stored.items():
+    n, where = result.numbers, result.provenance
+    print(f"{name}: n = {where['n']} pairs, one network is right on {n['single_accuracy']} of the test images")
+    for kind in ("line", "curve"):
+        for images in ("train", "test"):
+            height, top = n[f"{kind}_{images}_barrier"], n[f"{kind}_{images}_maximum"]
+            print(f"   {kind:5} {images:5} images: barrier {height!s:>16}, highest loss {top!s:>16}")
+
+# %%
+panels = {}
+for name, result in stored.items():
+    a = result.arrays
+    panels[f"{name}, training images"] = {
+        kind: (a["t"][0], a[f"{kind}_train_loss"]) for kind in ("line", "curve")
+    }
+figure = ln.plots.path_losses(
+    panels,
+    source=stored["MLP"].provenance["data"]["title"],
+    title="Every pair has a barrier on the line, and a road around it",
+)
+ln.plots.save(figure, "03_barrier")
+
+# %% [markdown]
+# **What we see.** Thin lines are single pairs, thick ones their mean. All five pairs of each architecture behave alike:
+# the barrier is a property of the landscape, not of a pair. The curve isn't perfectly flat, either: a control point
+# trained for as long as one network leaves a rise, and whoever says "the curve has no barrier" should say how small
+# "no" is.
+#
+# ### The same on a map
+#
+# Three points span a plane: the two networks and the control point. On that plane we can draw heights, like a map for
+# hikers.
+
+# %%
+a = stored["MLP"].arrays
+corners = torch.from_numpy(a["plane_anchors"])
+bend = ln.Bezier.between(corners[0], corners[1]).with_vertices(corners[[0, 2, 1]])
+figure = ln.plots.plane_map(
+    a["plane_positions"],
+    a["plane_loss"],
+    anchors=a["plane_anchors"],
+    curve=bend.at(torch.linspace(0, 1, 50)).numpy(),
+    source=stored["MLP"].provenance["data"]["title"] + ", MLP, pair 1",
+    title="The curve passes through low ground, the line over the hill",
+)
+ln.plots.save(figure, "03_plane")
+
+# %% [markdown]
+# **What we see.** Both networks lie in dark, low ground; the dotted line between them crosses the bright hill; the
+# learned curve bends away from it. The control point itself does *not* lie on the curve. Both axes have the same unit,
+# so distances can be read off: the curve is only a little longer than the line.
+
+# %%
+for name, result in stored.items():
+    n = result.numbers
+    print(f"{name}: line {n['line_length']} long, curve {n['curve_length']}, ratio {n['length_ratio']}")
+
+# %% [markdown]
+# ## A whole triangle of networks
+#
+# A path has one dimension. One can also learn a **simplex**: here a triangle whose three corners start at three
+# independent initialisations and are trained *together, from scratch*, one random point of the triangle for each batch
+# [2]. It costs one training in all, whatever the number of corners, since each step still passes one network forward and
+# backward.
+
+# %%
+n = stored["MLP"].numbers
+figure = ln.plots.triangle_map(
+    a["triangle_coefficients"],
+    a["triangle_loss"],
+    source=stored["MLP"].provenance["data"]["title"] + ", MLP, triangle 1",
+    title="No hill anywhere inside a learned triangle",
+)
+ln.plots.save(figure, "03_triangle")
+
+# %%
+for name, result in stored.items():
+    n = result.numbers
+    print(f"{name}: test loss of one network {n['single_nll']}, of the triangle's midpoint {n['simplex_midpoint_nll']}, "
+          f"of 20 networks in it {n['simplex_ensemble_nll']}, cosine between corners {n['simplex_cosine']}")
+
+# %% [markdown]
+# **What we see.** Mind the colour scale: the whole triangle differs by little. There is no hill in it, although its
+# corners point in nearly orthogonal directions. The price stands in the printed lines: with this recipe, a network in
+# the triangle is not as good as one that was trained alone. A large flat region and the lowest point are different
+# things to ask of one training.
+
+# %% [markdown]
+# ## Trap: a barrier does not mean a different function
+#
+# Take network 1 and renumber its hidden units: row i of one layer and column i of the next change places with others.
+# Not one prediction changes, the function is *the same*. In weight space, however, the renumbered network is far away.
+# What will the straight line between the two do?
+
+# %%
+first, rest = w1[: 784 * 200].view(200, 784), w1[784 * 200 :]
+bias, second, rest = rest[:200], rest[200:40_200].view(200, 200), rest[40_200:]
+order = torch.randperm(200, generator=torch.Generator().manual_seed(0))
+renumbered = torch.cat([first[order].flatten(), bias[order], second[:, order].flatten(), rest])
+
+twins = ln.members(net, [w1, renumbered], data)
+same = twins.predict(data.test.images)
+assert torch.allclose(same[0], same[1], atol=1e-4)
+to_twin = ln.along(twins, ln.Segment.between(w1, renumbered), some)
+print(f"same function, yet a barrier of {ln.barrier(to_twin.coordinates, to_twin.loss):.2f} nat on the line")
+
+# %% [markdown]
+# A network and its own twin have a barrier between them. So a barrier says that two *points* are far apart, not that two
+# *functions* differ. The cure: measure difference in function where functions are meant, by predictions, for instance by
+# the share of images that two networks decide differently.
+
+# %%
+print(f"decided differently: twin {ln.disagreement(same)}, other seed {ln.disagreement(runs.predict(data.test.images))}")
+
+# %% [markdown]
+# ## Exercises
+#
+# ### Exercise 1
+#
+# Softmax regression (`depth=0`, no hidden layer) has a convex loss. What must the barrier between two of its solutions
+# be? Check it.
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+convex = ln.network("mlp", data, depth=0)
+two = ln.fit(convex, data, seeds=[0, 1], recipe=ln.Recipe(epochs=2))
+seen = ln.along(two, ln.Segment.between(two[0], two[1]), some)
+print(f"{ln.barrier(seen.coordinates, seen.loss):.6f} nat")
+assert ln.barrier(seen.coordinates, seen.loss) < 1e-6
+# A convex function never rises above its chord, so the barrier is zero (the ends count, so it can't be less).
+
+# %% [markdown]
+# ### Exercise 2
+#
+# Replace the Bézier curve by a chain of two straight segments, `ln.PolyChain`. Is its highest loss lower or higher than
+# the line's?
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+chain = ln.fit_subspace(net, data, ln.PolyChain.between(runs[0], runs[1]), recipe=ln.Recipe(epochs=5))
+seen = ln.along(runs, chain.subspace, some)
+print(f"chain {seen.loss.max():.3f} nat, line {line.loss.max():.3f} nat")
+assert seen.loss.max() < line.loss.max()
+# Lower: one bend suffices to go around the hill. What matters is to leave the line, not the kind of curve.
+
+# %% [markdown]
+# ### Exercise 3
+#
+# Two networks that share the first part of their training and part ways only then are said to be *linearly connected* [3].
+# Make two such: train one network, then train two short `Simplex.around` it with different seeds, and look at the line
+# between their new corners.
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+short = ln.Recipe(epochs=2, learning_rate=0.02)
+branches = [ln.fit_subspace(net, data, ln.Simplex.around(runs[0], 2), seed=s, recipe=short).vectors[1] for s in (1, 2)]
+seen = ln.along(runs, ln.Segment.between(*branches), some, n=11)
+print(f"barrier {ln.barrier(seen.coordinates, seen.loss):.4f} nat")
+# Nearly none: what is decided early, which unit does what, is shared by both.
+
+# %% [markdown]
+# ### Exercise 4
+#
+# You want to state how the curve's highest loss would vary if the *pair* of networks were another. What is n in the stored
+# result, and how is the bracket in `curve_train_maximum` made?
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+maxima = stored["MLP"].arrays["curve_train_loss"].max(1)
+print("n =", len(maxima), "; mean and standard uncertainty of the mean:", ln.Estimate.mean(maxima, unit="nat"))
+print("spread of one further pair:", maxima.std(ddof=1).round(5), "nat")
+# n = 5 pairs. The bracket is the standard uncertainty of the mean, s/√5; another pair would vary by s itself.
+
+# %% [markdown]
+# ## Summary
+#
+# Independently trained networks are separated by a barrier on the straight line, for every pair that we looked at, and
+# joined by a curve that costs about one training to learn and is hardly longer. A triangle trained from scratch holds no
+# hill at all, and pays for it in loss. Barriers speak of points in weight space, not of functions: permuted twins have
+# one, too.
+
+# %% [markdown]
+# ## What was recorded
+
+# %%
+worst = {kind: ln.members(net, [way.at(float(seen.coordinates[seen.loss.argmax()]))], data)
+         for kind, way, seen in (("line", ln.Segment.between(w1, w2), line), ("curve", path.subspace, on_curve))}
+scores = {kind: ln.score(law.predict(data.test.images), data.test.labels) for kind, law in worst.items()}
+ln.record(
+    "03_paths",
+    profile,
+    {
+        "NLL at the worst point of the line": scores["line"]["nll"],
+        "NLL at the worst point of the curve": scores["curve"]["nll"],
+        "accuracy at the worst point of the curve": scores["curve"]["accuracy"],
+        "disagreement of two retrainings": ln.disagreement(runs.predict(data.test.images)),
+    },
+    data=data,
+    figures=["03_path"],
+)
+
+# %% [markdown]
+# ## References
+#
+# 1. Garipov, Izmailov, Podoprikhin, Vetrov, Wilson 2018, arXiv 1802.10026: the curve and its training.
+# 2. Wortsman, Horton, Guestrin, Farhadi, Rastegari 2021, arXiv 2102.10472: lines and simplexes learned from scratch.
+# 3. Frankle, Dziugaite, Roy, Carbin 2020, arXiv 1912.05671: the barrier, and when two branches are linearly connected.
+# 4. Draxler, Veschgini, Salmhofer, Hamprecht 2018, arXiv 1803.00885: another way to paths without barriers.
