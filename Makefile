@@ -15,12 +15,12 @@ ONE   := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 help:
 	@echo "make report     run every notebook here and build the report and the run sheet (PDF): quick, at most 6 minutes"
-	@echo "make test       unit tests, documentation examples and all notebooks in their quick profile: about 10 minutes"
+	@echo "make test       unit tests, documentation examples and all notebooks in their quick profile: about 5 minutes"
 	@echo "make notebooks  rebuild the committed notebooks with their outputs (standard profile, real data): up to 5 minutes each"
 	@echo "make bench      measure the speed ratios and print them as a table: about 10 minutes on quiet cores"
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make lint       check style and documentation of the sources: seconds"
-	@echo "make clean      remove what a run leaves behind (never .venv, data or stored results)"
+	@echo "make clean      remove what a run leaves behind (never .venv, data, trainings or stored results)"
 	@echo
 	@echo "The first command also installs everything into .venv (a few minutes)."
 	@echo "Variables: PROFILE=quick|standard   PYTHON=python3.12   JOBS=2   LNESCAPE_DATA=folder of the full data sets"
@@ -37,7 +37,7 @@ report: $(STAMP)
 	@$(ONE) $(RUN) -m report.build --profile "$(or $(PROFILE),quick)" --jobs $(JOBS)
 
 test: $(STAMP)
-	@echo "Running unit tests, documentation examples and notebooks, $(JOBS) at a time (about 10 minutes) ..."
+	@echo "Running unit tests, documentation examples and notebooks, $(JOBS) at a time (about 5 minutes) ..."
 	@$(ONE) LNESCAPE_PROFILE=quick $(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile \
 		--nbval-lax --nbval-current-env --nbval-cell-timeout=300 lnescape tests $(wildcard notebooks/*.ipynb)
 
@@ -55,6 +55,6 @@ lint: $(STAMP)
 	@$(RUN) -m ruff check .
 
 clean:
-	@rm -rf report/live .pytest_cache .ruff_cache
+	@rm -rf report/live/notebooks report/live/*.json report/live/*.svg report/live/*.pdf .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -not -path "./$(VENV)/*" -prune -exec rm -rf {} +
-	@echo "Removed report/live and the caches."
+	@echo "Removed the records of the last run and the caches."

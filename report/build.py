@@ -66,6 +66,13 @@ def write(path: Path, content: bytes) -> None:
     os.replace(partial, path)
 
 
+def clear() -> None:
+    """Remove what an earlier run recorded, so that nothing of it passes for this one's; trainings kept there stay."""
+    shutil.rmtree(LIVE / "notebooks", ignore_errors=True)
+    for path in [*LIVE.glob("*.json"), *LIVE.glob("*.svg"), *LIVE.glob("*.pdf")]:
+        path.unlink()
+
+
 def write_index(outcomes: list[Outcome], *, profile: str, jobs: int, seconds: float) -> None:
     """Tell the run sheet, which cannot list a folder, what ran and which records and figures lie in ``live``."""
     notebooks = []
@@ -109,7 +116,7 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     start = time.monotonic()
-    shutil.rmtree(LIVE, ignore_errors=True)  # nothing of an earlier run may pass for this one's
+    clear()
     sources = find_sources()
     parameters = {"profile": options.profile}
     outcomes = execute_all(sources, LIVE / "notebooks", parameters=parameters, jobs=options.jobs)

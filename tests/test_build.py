@@ -79,7 +79,7 @@ def test_a_document_with_an_error_or_a_warning_is_refused(tmp_path):
             compile_pdf(document)
 
 
-def test_the_run_sheet_shows_records_beside_references_and_names_failures(tmp_path, monkeypatch):
+def test_the_run_sheet_shows_this_run_beside_references_and_names_failures(tmp_path, monkeypatch):
     from types import SimpleNamespace
 
     from lnescape.results import Estimate, keep_reference, record
@@ -90,6 +90,10 @@ def test_the_run_sheet_shows_records_beside_references_and_names_failures(tmp_pa
         shutil.copy(report.build.HERE / name, folder / name)
     monkeypatch.setenv("LNESCAPE_HOME", str(tmp_path))
     monkeypatch.setattr(report.build, "LIVE", folder / "live")
+    (folder / "live" / "training").mkdir(parents=True)
+    (folder / "live" / "99_stale.json").write_text("{}")
+    report.build.clear()
+    assert [path.name for path in (folder / "live").iterdir()] == ["training"]
     data = SimpleNamespace(name="mnist5k", title="MNIST, 5 000 images", checksum="0" * 64, stand_in=False)
     record("03_paths", "quick", {"barrier": Estimate(0.484, 0.021, unit="nat")}, data=data)
     keep_reference("03_paths")
