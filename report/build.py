@@ -52,10 +52,9 @@ def compile_pdf(source: Path) -> bytes:
 
 
 def _words(problem) -> str:
-    """The compiler's message with its hints and the place in the source."""
+    """The compiler's own account with the place in the source, or its bare message and hints."""
     hints = " ".join(str(hint) for hint in getattr(problem, "hints", None) or [])
-    place = (getattr(problem, "diagnostic", None) or "").strip()
-    return "\n".join(part for part in (f"{getattr(problem, 'message', problem)} {hints}".strip(), place) if part)
+    return (getattr(problem, "diagnostic", None) or f"{getattr(problem, 'message', problem)} {hints}").strip()
 
 
 def write(path: Path, content: bytes) -> None:
