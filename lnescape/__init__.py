@@ -1,11 +1,104 @@
-"""Paths and simplexes between trained neural networks, and what they say about uncertainty."""
+"""Paths and simplexes between trained neural networks, and what they say about uncertainty.
+
+The names in the order of the story: data, networks, retrainings, paths between them, predictions and
+their scores, the landscape, and the results that are kept. Figures are in `lnescape.plots`.
+"""
 
 from lnescape.data import DataError, Dataset, Split, augment, dataset, load
 from lnescape.landscape import Survey, along, barrier, plane, survey, triangle
 from lnescape.laws import Law, Members, SubspaceLaw, load_law
 from lnescape.networks import cnn, mlp, network, resnet, wide_resnet
+from lnescape.results import (
+    Estimate,
+    ResultError,
+    keep_reference,
+    list_results,
+    load_result,
+    normalised_error,
+    profile,
+    provenance,
+    record,
+    save_result,
+)
+from lnescape.scores import (
+    accuracy,
+    auroc,
+    brier,
+    calibration_error,
+    disagreement,
+    entropy_split,
+    logit_average,
+    mean_prediction,
+    nll,
+    score,
+)
 from lnescape.subspaces import Bezier, PolyChain, Segment, Simplex
 from lnescape.training import Cost, Recipe, TrainingError, fit, fit_subspace, members
 from lnescape.weights import theta_of
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str):
+    """Load the figures only when they are used: matplotlib takes as long to import as all the rest."""
+    if name == "plots":
+        from importlib import import_module
+
+        return import_module("lnescape.plots")
+    raise AttributeError(f"module 'lnescape' has no attribute {name!r}")
+
+
+__all__ = [
+    "Bezier",
+    "Cost",
+    "DataError",
+    "Dataset",
+    "Estimate",
+    "Law",
+    "Members",
+    "PolyChain",
+    "Recipe",
+    "ResultError",
+    "Segment",
+    "Simplex",
+    "Split",
+    "SubspaceLaw",
+    "Survey",
+    "TrainingError",
+    "accuracy",
+    "along",
+    "augment",
+    "auroc",
+    "barrier",
+    "brier",
+    "calibration_error",
+    "cnn",
+    "dataset",
+    "disagreement",
+    "entropy_split",
+    "fit",
+    "fit_subspace",
+    "keep_reference",
+    "list_results",
+    "load",
+    "load_law",
+    "load_result",
+    "logit_average",
+    "mean_prediction",
+    "members",
+    "mlp",
+    "network",
+    "nll",
+    "normalised_error",
+    "plane",
+    "profile",
+    "provenance",
+    "record",
+    "resnet",
+    "save_result",
+    "score",
+    "survey",
+    "theta_of",
+    "triangle",
+    "wide_resnet",
+]

@@ -124,7 +124,9 @@ def plane(law: Law, points: Float[Tensor, "3 parameters"], split, *, n: int = 21
     u = (first - origin) / (first - origin).norm()
     v = (second - origin) - torch.dot(second - origin, u) * u
     if v.norm() <= 1e-6 * (first - origin).norm():
-        raise ValueError("The three points lie on one line and span no plane; take the control point of a learned curve.")
+        raise ValueError(
+            "The three points lie on one line and span no plane; take a learned curve's control point."
+        )
     v = v / v.norm()
     axes = torch.stack([u, v])
     anchors = (points.double() - origin) @ axes.T

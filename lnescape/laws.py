@@ -175,7 +175,9 @@ class Members(Law):
         return self.thetas[index]
 
     def __repr__(self) -> str:
-        return f"Members: {len(self)} networks of {self.thetas.shape[1]} parameters, seeds {list(self.seeds)}; {self.cost}"
+        return (
+            f"Members: {len(self)} networks of {self.thetas.shape[1]} parameters, seeds {list(self.seeds)}; {self.cost}"
+        )
 
     def coefficients(self, n: int | None, seed: int) -> Float[Tensor, "n members"]:
         """Choose n members without replacement; all of them, in order, where n isn't given."""

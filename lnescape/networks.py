@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from lnescape.builders import Builder
 
+
 def mlp(image_shape: tuple[int, ...], n_classes: int, *, width: int = 200, depth: int = 2) -> nn.Sequential:
     """Build a multilayer perceptron: `depth` hidden layers of `width` rectified linear units.
 

@@ -52,9 +52,9 @@ def theta_of(network: nn.Module | dict, like: nn.Module | None = None) -> Float[
         if network[name].shape != own.shape:
             there, here = tuple(network[name].shape), tuple(own.shape)
             raise ValueError(f"{name!r} has shape {there} in the state dict, {here} in the network that is built.")
-        if name not in names and name not in statistics and not _is_shared(like, name):
-            if not torch.equal(network[name].to(own), own):
-                raise ValueError(f"The constant {name!r} differs between the state dict and the network that is built.")
+        is_constant = name not in names and name not in statistics and not _is_shared(like, name)
+        if is_constant and not torch.equal(network[name].to(own), own):
+            raise ValueError(f"The constant {name!r} differs between the state dict and the network that is built.")
     return torch.cat([network[name].detach().reshape(-1).to(torch.float32) for name in names])
 
 

@@ -297,9 +297,9 @@ class Own(torch.nn.Module):
         return self.out(self.drop(torch.tanh(self.hidden(x.flatten(1)))))
 
 
-own_recipe = ln.Recipe(epochs=4)
-own = ln.fit(Own, data, seeds=[0, 1], recipe=own_recipe)
-own_path = ln.fit_subspace(Own, data, ln.Bezier.between(own[0], own[1]), recipe=own_recipe)
+
+own = ln.fit(Own, data, seeds=[0, 1], recipe=recipe)
+own_path = ln.fit_subspace(Own, data, ln.Bezier.between(own[0], own[1]), recipe=recipe)
 for name, way in (("line", ln.Segment.between(own[0], own[1])), ("curve", own_path.subspace)):
     print(name, ln.along(own, way, data.test, n=11).loss.max().round(3))
 # No layer had to be rewritten: a builder is all that the library asks for.

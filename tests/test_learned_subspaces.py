@@ -9,7 +9,6 @@ import torch
 import lnescape as ln
 from lnescape.subspaces import Segment, Simplex
 from lnescape.training.penalties import cosine_slope, volume_slope
-
 from tests.test_training import QUICK, Mixed
 
 RECIPE = replace(QUICK, epochs=8)
@@ -57,9 +56,7 @@ def test_the_cosine_penalty_turns_vertices_apart(net, data):
 
 
 def test_a_grown_simplex_keeps_its_first_vertex_and_swells_with_the_weight_of_its_volume(net, data, runs):
-    laws = [
-        ln.fit_subspace(net, data, Simplex.around(runs[0], 3), recipe=QUICK, volume_weight=w) for w in (1e-8, 1e-2)
-    ]
+    laws = [ln.fit_subspace(net, data, Simplex.around(runs[0], 3), recipe=QUICK, volume_weight=w) for w in (1e-8, 1e-2)]
     assert all(torch.equal(law.vectors[0], runs[0]) for law in laws)
     assert laws[1].subspace.log_volume() > laws[0].subspace.log_volume() + 1
     assert laws[0].cost.trainings == pytest.approx(3)  # one training given, two vertices of as many epochs
@@ -86,7 +83,7 @@ def test_a_killed_fit_subspace_goes_on_to_the_same_bits(net, data, runs, tmp_pat
 
     request = {"recipe": QUICK, "volume_weight": 1e-3}
     undisturbed = ln.fit_subspace(net, data, Simplex.around(runs[0], 3), **request)
-    kept, calls = descent._keep, []
+    kept, calls = descent._Running.keep, []
 
     def killed(*state):
         kept(*state)
@@ -94,10 +91,10 @@ def test_a_killed_fit_subspace_goes_on_to_the_same_bits(net, data, runs, tmp_pat
         if len(calls) == 3:  # in the middle of the second new vertex
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(descent, "_keep", killed)
+    monkeypatch.setattr(descent._Running, "keep", killed)
     with pytest.raises(KeyboardInterrupt):
         ln.fit_subspace(net, data, Simplex.around(runs[0], 3), folder=tmp_path, **request)
-    monkeypatch.setattr(descent, "_keep", kept)
+    monkeypatch.setattr(descent._Running, "keep", kept)
     resumed = ln.fit_subspace(net, data, Simplex.around(runs[0], 3), folder=tmp_path, **request)
     assert torch.equal(resumed.vectors, undisturbed.vectors)
 

@@ -75,7 +75,7 @@ def test_log_volume_of_unit_vectors_is_that_of_the_corner_simplex(dimension):
 @pytest.mark.parametrize("height", [1e-4, 1.0, 10.0])
 def test_log_volume_of_a_flat_triangle_in_many_dimensions(height):
     # base 1, height h, in 200 000 dimensions and turned out of the axes: V = h/2
-    base, side = (torch.nn.functional.normalize(torch.randn(2, 200_000, generator=torch.Generator().manual_seed(3))))
+    base, side = torch.nn.functional.normalize(torch.randn(2, 200_000, generator=torch.Generator().manual_seed(3)))
     side = torch.nn.functional.normalize(side - torch.dot(side.double(), base.double()).float() * base, dim=0)
     triangle = torch.stack([torch.zeros(200_000), base, 0.5 * base + height * side])
     assert Simplex(triangle, 3).log_volume() == pytest.approx(math.log(height / 2), abs=1e-5)

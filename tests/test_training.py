@@ -112,7 +112,7 @@ def test_a_killed_fit_goes_on_to_the_same_bits(data, tmp_path, monkeypatch, opti
     undisturbed = ln.fit(Mixed, data, seeds=[7], recipe=recipe)
     from lnescape.training import descent
 
-    kept, calls = descent._keep, []
+    kept, calls = descent._Running.keep, []
 
     def killed(*state):
         kept(*state)
@@ -120,10 +120,10 @@ def test_a_killed_fit_goes_on_to_the_same_bits(data, tmp_path, monkeypatch, opti
         if len(calls) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(descent, "_keep", killed)
+    monkeypatch.setattr(descent._Running, "keep", killed)
     with pytest.raises(KeyboardInterrupt):
         ln.fit(Mixed, data, seeds=[7], recipe=recipe, folder=tmp_path)
-    monkeypatch.setattr(descent, "_keep", kept)
+    monkeypatch.setattr(descent._Running, "keep", kept)
     resumed = ln.fit(Mixed, data, seeds=[7], recipe=recipe, folder=tmp_path)
     assert torch.equal(resumed.thetas, undisturbed.thetas)
     (file,) = tmp_path.iterdir()

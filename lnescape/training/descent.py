@@ -8,9 +8,11 @@ subspaces. One loop serves them all:
 
 import hashlib
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -39,7 +41,7 @@ class Descent:
     file: Path | None = None
 
 
-def descend(descent: Descent, engine, data, recipe: Recipe, *, on_epoch: Callable[[], None] = lambda: None) -> dict:
+def descend(descent: Descent, engine, data, recipe: Recipe, *, on_epoch: Callable[[], Any] = lambda: None) -> dict:
     """Train the free vertices in place.
 
     Args:
@@ -51,47 +53,109 @@ def descend(descent: Descent, engine, data, recipe: Recipe, *, on_epoch: Callabl
 
     Returns:
         {seed: step at which its loss became NaN or infinite}; the other seeds are not disturbed.
+
+    Raises:
+        ValueError: A batch larger than the data, or a damaged file.
     """
-    images, labels = data.train.images, data.train.labels
-    if len(images) < recipe.batch:
-        raise ValueError(f"A batch of {recipe.batch} is larger than the {len(images)} training images; lower Recipe.batch.")
-    vertices, home = descent.vertices, getattr(engine, "home", None)
-    plain = descent.draw is None
-    if plain and home is not None:  # let a single network train in its own buffer: nothing to copy
-        home.copy_(vertices[:, 0])
-        vertices = home.unsqueeze(1)
-    moving = vertices[:, descent.free]
-    parameter = torch.nn.Parameter(moving)
-    if parameter.data_ptr() != moving.data_ptr():
-        raise RuntimeError("The free vertices were copied; they must be updated in place.")
-    optimiser = recipe.optimiser_for(parameter)
-    failed = torch.full((len(descent.seeds),), -1, device=images.device)
-    first_epoch = _restore(descent, vertices, optimiser, parameter, failed)
-    n_steps = len(images) // recipe.batch
-    for epoch in range(first_epoch, recipe.epochs):
-        streams = {p: [generator(s, epoch, p) for s in descent.seeds] for p in ("order", "augmentation", "point")}
-        order = torch.stack([torch.randperm(len(images), generator=g) for g in streams["order"]]).to(images.device)
-        with torch.random.fork_rng():  # only dropout layers need the global generator
-            torch.manual_seed(generator(descent.seeds[0], epoch, "dropout").initial_seed())
-            for step in range(n_steps):
-                index = order[:, step * recipe.batch : (step + 1) * recipe.batch]
-                batch = _augmented(images[index], streams["augmentation"], recipe)
-                optimiser.param_groups[0]["lr"] = recipe.learning_rate_at((epoch + step / n_steps) / recipe.epochs)
-                if plain:
-                    a, thetas = None, vertices[:, 0]
-                else:
-                    a = descent.draw(streams["point"][0]).to(vertices)
-                    thetas = torch.bmm(a.unsqueeze(1), vertices, out=_point(engine, vertices)).squeeze(1)
-                loss, gradient = engine.loss_and_gradient(thetas, batch, labels[index], recipe.loss)
-                parameter.grad = _vertex_gradient(descent, vertices, a, gradient, streams["point"][0])
-                optimiser.step()
-                failed = torch.where((failed < 0) & ~loss.isfinite(), epoch * n_steps + step, failed)
-        _keep(descent, vertices, optimiser, parameter, failed, epoch + 1)
+    if len(data.train) < recipe.batch:
+        raise ValueError(
+            f"A batch of {recipe.batch} is larger than the {len(data.train)} training images; lower Recipe.batch."
+        )
+    running = _Running(descent, engine, data.train, recipe)
+    for epoch in range(running.restore(), recipe.epochs):
+        running.epoch(epoch)
+        running.keep(epoch + 1)
         on_epoch()
-        if bool((failed >= 0).all()):
+        if bool((running.failed >= 0).all()):
             break
-    descent.vertices.copy_(vertices)
-    return {s: int(step) for s, step in zip(descent.seeds, failed.tolist(), strict=True) if step >= 0}
+    descent.vertices.copy_(running.vertices)
+    return {s: int(step) for s, step in zip(descent.seeds, running.failed.tolist(), strict=True) if step >= 0}
+
+
+class _Running:
+    """A descent under way: the vertices, the part of them that moves, and its optimiser."""
+
+    def __init__(self, descent: Descent, engine, train, recipe: Recipe):
+        self.descent, self.engine, self.recipe = descent, engine, recipe
+        self.images, self.labels = train.images, train.labels
+        self.n_steps = len(train) // recipe.batch
+        self.vertices = descent.vertices
+        self.home = getattr(engine, "home", None)  # [1, P], where a network that is alone keeps its weights
+        if descent.draw is None and self.home is not None:  # let it train there: nothing to copy
+            self.home.copy_(descent.vertices[:, 0])
+            self.vertices = self.home.unsqueeze(1)
+        # A view: the optimiser moves the vertices themselves.
+        self.moving = torch.nn.Parameter(self.vertices[:, descent.free])
+        self.optimiser = recipe.optimiser_for(self.moving)
+        self.failed = torch.full((len(descent.seeds),), -1, device=self.images.device)
+
+    def epoch(self, epoch: int) -> None:
+        """Pass once over the training images, in an order and augmentation of each seed's own."""
+        seeds, size = self.descent.seeds, self.recipe.batch
+        streams = {p: [generator(s, epoch, p) for s in seeds] for p in ("order", "augmentation", "point")}
+        order = torch.stack([torch.randperm(len(self.images), generator=g) for g in streams["order"]])
+        order = order.to(self.images.device)
+        with torch.random.fork_rng():  # only dropout layers need the global generator
+            torch.manual_seed(generator(seeds[0], epoch, "dropout").initial_seed())
+            for step in range(self.n_steps):
+                rows = order[:, step * size : (step + 1) * size]
+                rate = self.recipe.learning_rate_at((epoch + step / self.n_steps) / self.recipe.epochs)
+                self.optimiser.param_groups[0]["lr"] = rate
+                images = _augmented(self.images[rows], streams["augmentation"], self.recipe)
+                loss = self.step(images, self.labels[rows], streams["point"][0])
+                bad = (self.failed < 0) & ~loss.isfinite()
+                self.failed = torch.where(bad, epoch * self.n_steps + step, self.failed)
+
+    def step(self, images: Tensor, labels: Tensor, stream: torch.Generator) -> Tensor:
+        """Move the vertices by one batch; returns the loss of each network."""
+        free, vertices = self.descent.free, self.vertices
+        if self.descent.draw is None:
+            loss, gradient = self.engine.loss_and_gradient(vertices[:, 0], images, labels, self.recipe.loss)
+            self.moving.grad = gradient.unsqueeze(1)
+        else:
+            a = self.descent.draw(stream).to(vertices)
+            theta = torch.mm(a, vertices[0], out=self.home)
+            loss, gradient = self.engine.loss_and_gradient(theta, images, labels, self.recipe.loss)
+            # The chain rule: ∂L/∂v_k = a_k ∇L(θ).
+            self.moving.grad = a[:, free].unsqueeze(2) * gradient.unsqueeze(1)
+            if self.descent.penalty is not None:
+                self.moving.grad[0] += self.descent.penalty(vertices[0], stream)[free]
+        self.optimiser.step()
+        return loss
+
+    def keep(self, epoch: int) -> None:
+        """Write the state, all or nothing."""
+        file = self.descent.file
+        if file is None:
+            return
+        from safetensors.torch import save_file
+
+        state = {f"optimiser.{k}": v for k, v in self.optimiser.state[self.moving].items() if torch.is_tensor(v)}
+        tensors = {"vertices": self.vertices, "failed": self.failed, **state}
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_suffix(f".{os.getpid()}.part")  # two processes may train the same thing
+        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, {"epoch": str(epoch)})
+        temporary.replace(file)
+
+    def restore(self) -> int:
+        """Take up the descent where its file left it; returns the number of epochs already done."""
+        file = self.descent.file
+        if file is None or not file.exists():
+            return 0
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(file, "pt") as stored:
+                tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a dict
+                epoch = int(stored.metadata()["epoch"])
+        except (SafetensorError, KeyError, OSError) as error:
+            raise ValueError(f"{file} is damaged ({error}); delete it to train again from the start.") from error
+        self.vertices.copy_(tensors["vertices"])
+        self.failed.copy_(tensors["failed"])
+        for name, value in tensors.items():
+            if name.startswith("optimiser."):
+                self.optimiser.state[self.moving][name.removeprefix("optimiser.")] = value.to(self.vertices.device)
+        return epoch
 
 
 def _augmented(images: Tensor, streams: list[torch.Generator], recipe: Recipe) -> Tensor:
@@ -104,23 +168,6 @@ def _augmented(images: Tensor, streams: list[torch.Generator], recipe: Recipe) -
     return torch.stack([augment(own, generator=g, **options) for own, g in zip(images, streams, strict=True)])
 
 
-def _point(engine, vertices: Tensor) -> Tensor:
-    """Where θ of this step is written: the network's own buffer, [1, 1, P]."""
-    return engine.home.unsqueeze(1) if hasattr(engine, "home") else torch.empty_like(vertices[:, :1])
-
-
-def _vertex_gradient(
-    descent: Descent, vertices: Tensor, a: Tensor | None, gradient: Tensor, stream: torch.Generator
-) -> Tensor:
-    """Apply the chain rule ∂L/∂v_k = a_k ∇L(θ), and add the penalty's gradient."""
-    if a is None:
-        return gradient.unsqueeze(1)
-    result = a[:, descent.free].unsqueeze(2) * gradient.unsqueeze(1)
-    if descent.penalty is not None:
-        result[0] += descent.penalty(vertices[0], stream)[descent.free]
-    return result
-
-
 def fingerprint(*content: object) -> str:
     """Name a computation by what goes into it: 16 hexadecimal digits."""
     return hashlib.sha256(json.dumps(content, default=str, sort_keys=True).encode()).hexdigest()[:16]
@@ -129,37 +176,3 @@ def fingerprint(*content: object) -> str:
 def tensor_fingerprint(tensor: Tensor) -> str:
     """Name a tensor by its bytes."""
     return hashlib.sha256(tensor.detach().cpu().contiguous().numpy().tobytes()).hexdigest()[:16]
-
-
-def _keep(descent: Descent, vertices, optimiser, parameter, failed, epoch: int) -> None:
-    """Write the state of the descent, all or nothing."""
-    if descent.file is None:
-        return
-    from safetensors.torch import save_file
-
-    state = {f"optimiser.{k}": v for k, v in optimiser.state[parameter].items() if torch.is_tensor(v)}
-    tensors = {"vertices": vertices, "failed": failed, **state}
-    temporary = descent.file.with_suffix(".part")
-    descent.file.parent.mkdir(parents=True, exist_ok=True)
-    save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, {"epoch": str(epoch)})
-    temporary.replace(descent.file)
-
-
-def _restore(descent: Descent, vertices, optimiser, parameter, failed) -> int:
-    """Take up a descent where its file left it; returns the number of epochs already done."""
-    if descent.file is None or not descent.file.exists():
-        return 0
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(descent.file, "pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a dict
-            epoch = int(file.metadata()["epoch"])
-    except (SafetensorError, KeyError, OSError) as error:
-        raise ValueError(f"{descent.file} is damaged ({error}); delete it to train again from the start.") from error
-    vertices.copy_(tensors["vertices"])
-    failed.copy_(tensors["failed"])
-    for name, value in tensors.items():
-        if name.startswith("optimiser."):
-            optimiser.state[parameter][name.removeprefix("optimiser.")] = value.to(vertices.device)
-    return epoch

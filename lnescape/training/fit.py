@@ -1,9 +1,10 @@
 """`fit`: retrain a network under many seeds, and bring in networks trained elsewhere."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -76,10 +77,6 @@ def fit(
     device = torch.device(device or data.train.images.device)
     data = data.to(device)
     recipe = resolve(recipe or Recipe(), net, data, device)
-    if len(data.train) < recipe.batch:
-        raise ValueError(
-            f"A batch of {recipe.batch} is larger than the {len(data.train)} training images; lower Recipe.batch."
-        )
     engine = engine_for(net, device=device, precision=recipe.precision)
     groups = [seeds[i : i + group] for i in range(0, len(seeds), group)] if engine.many else [[s] for s in seeds]
     operations = count_operations(net, data.train.images[0], data.n_classes, recipe.loss)
@@ -88,15 +85,16 @@ def fit(
         worthwhile = not engine.many and device.type == "cpu" and plain > _WORTH_A_PROCESS
         workers = min(torch.get_num_threads(), len(groups)) if worthwhile else 1
     start = perf_counter()
-    jobs = [(net, data, part, recipe, device, folder) for part in groups]
-    results = list(_run(jobs, workers, recipe.epochs * len(groups), progress))
+    jobs, where = [(net, data, part, recipe) for part in groups], {"device": device, "folder": folder}
+    results = list(_run(jobs, where, workers, recipe.epochs * len(groups), progress=progress))
     thetas = torch.cat([theta for theta, _ in results])
     failed = {seed: step for _, steps in results for seed, step in steps.items()}
     kept = _without_failed(seeds, failed, recipe)
     cost = Cost(plain * len(seeds), plain, perf_counter() - start)
     norm = data.normalisation_images if has_normalisation(net) else None
     rows = [i for i, seed in enumerate(seeds) if seed in kept]
-    return Members(net, thetas[rows], seeds=tuple(kept), recipe=recipe, cost=cost, normalisation_images=norm, failed=failed)
+    known = {"recipe": recipe, "cost": cost, "normalisation_images": norm}
+    return Members(net, thetas[rows], seeds=tuple(kept), failed=failed, **known)
 
 
 def _checked_seeds(seeds: Iterable[int]) -> list[int]:
@@ -121,31 +119,38 @@ def _without_failed(seeds: list[int], failed: dict[int, int], recipe: Recipe) ->
     return [seed for seed in seeds if seed not in failed]
 
 
-def _run(jobs: Sequence[tuple], workers: int, n_epochs: int, progress: bool):
+def _run(jobs: Sequence[tuple], where: dict, workers: int, n_epochs: int, *, progress: bool) -> Iterator[tuple]:
     """Run the jobs here, or in processes with one thread each, and show how far they are."""
     from tqdm import tqdm
 
     bar = tqdm(total=n_epochs, unit="epoch", desc="training", delay=2, leave=False, disable=not progress)
     with bar:
         if workers == 1:
-            yield from (train_group(*job, on_epoch=bar.update) for job in jobs)
+            yield from (train_group(*job, **where, on_epoch=bar.update) for job in jobs)
             return
         from joblib import Parallel, delayed
 
         # loky sends builders written in a notebook, too, which the standard pool can't.
         parallel = Parallel(n_jobs=workers, return_as="generator", max_nbytes="1M")
-        for result in parallel(delayed(_train_group_alone)(*job) for job in jobs):
+        for result in parallel(delayed(_train_group_alone)(*job, **where) for job in jobs):
             bar.update(n_epochs // len(jobs))
             yield result
 
 
-def _train_group_alone(*job: object) -> tuple[Tensor, dict[int, int]]:
+def _train_group_alone(*job: Any, **where: Any) -> tuple[Tensor, dict[int, int]]:
     torch.set_num_threads(1)
-    return train_group(*job)
+    return train_group(*job, **where)
 
 
 def train_group(
-    net: Builder, data, seeds: list[int], recipe: Recipe, device: torch.device, folder, *, on_epoch=lambda: None
+    net: Builder,
+    data,
+    seeds: list[int],
+    recipe: Recipe,
+    *,
+    device: torch.device,
+    folder: Path | str | None = None,
+    on_epoch: Callable[[], object] = lambda: None,
 ) -> tuple[Tensor, dict[int, int]]:
     """Train the networks of some seeds together: the unit of work that a process or a study runs.
 
@@ -172,7 +177,9 @@ def train_group(
     return descent.vertices[:, 0], failed
 
 
-def members(net: Builder, networks: Sequence[nn.Module | dict | Tensor], data, *, recipe: Recipe | None = None) -> Members:
+def members(
+    net: Builder, networks: Sequence[nn.Module | dict | Tensor], data, *, recipe: Recipe | None = None
+) -> Members:
     """Bring in networks that were trained elsewhere, as a law with one member for each.
 
     Args:

@@ -68,7 +68,7 @@ class Recipe:
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not known; use one of {', '.join(known)}.")
         if self.epochs < 1 or self.batch < 1:
-            raise ValueError(f"A training needs at least one epoch and one image a step, not {self.epochs}, {self.batch}.")
+            raise ValueError(f"There must be at least one epoch and one image a step, not {self.epochs}, {self.batch}.")
         if not self.learning_rate > 0 or not 0 <= self.momentum < 1 or self.weight_decay < 0 or self.shift < 0:
             raise ValueError("The learning rate must be > 0, momentum in [0, 1), weight decay and shift ≥ 0.")
 
