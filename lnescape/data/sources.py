@@ -164,7 +164,8 @@ def _unreachable(urls: list[str]) -> str:
             error.close()
         except (OSError, http.client.HTTPException, ValueError) as error:
             reasons.append(str(getattr(error, "reason", error)))
-        done.release()
+        finally:
+            done.release()
 
     for url in urls:
         threading.Thread(target=ask, args=(url,), daemon=True).start()
