@@ -58,7 +58,7 @@ def cnn(image_shape: tuple[int, ...], n_classes: int, *, width: int | None = Non
 
     Example:
         >>> sum(p.numel() for p in cnn((1, 28, 28), 10).parameters())
-        62614
+        62558
     """
     channels, height, across = image_shape
     if height > 28:
@@ -183,7 +183,7 @@ def wide_resnet(
 
     Example:
         >>> sum(p.numel() for p in wide_resnet((3, 32, 32), 100).parameters())
-        2772372
+        2772020
     """
     if depth < 10 or (depth - 4) % 6:
         raise ValueError(f"A wide residual network has depth 6n + 4, not {depth}; use 10, 16, 22 or 28.")

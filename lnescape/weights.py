@@ -78,7 +78,7 @@ def normalisation_layers(module: nn.Module) -> list[_NormBase]:
     return [m for m in module.modules() if isinstance(m, _NormBase) and m.track_running_stats]
 
 
-def refresh_normalisation(module: nn.Module, images: Float[Tensor, "images ..."], *, batch: int = 500) -> int:
+def refresh_normalisation(module: nn.Module, images: Float[Tensor, "images ..."] | None, *, batch: int = 500) -> int:
     """Recompute the statistics of batch normalisation for the present parameters.
 
     Mean and variance of every normalisation layer become the average over batches of `images`, with

@@ -3,7 +3,6 @@
 import itertools
 import math
 
-import jaxtyping
 import numpy as np
 import pytest
 import scipy.special
@@ -245,20 +244,12 @@ def test_scores_do_not_depend_on_how_many_images_are_taken_at_a_time(sample, mon
 # --- bad input --------------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def without_shape_checks():
-    """Switch the tests' shape checks off, so that a user's error message is what is seen."""
-    jaxtyping.config.update("jaxtyping_disable", True)
-    yield
-    jaxtyping.config.update("jaxtyping_disable", False)
-
-
 UNIFORM = torch.full((2, 3, 4), 0.25).log()
 DIVERGED = UNIFORM.clone()
 DIVERGED[1, 2, 0] = math.nan
 
 
-@pytest.mark.usefixtures("without_shape_checks")
+@pytest.mark.usefixtures("as_users_do")
 @pytest.mark.parametrize(
     ("logp", "labels", "sentence"),
     [
@@ -283,7 +274,7 @@ def test_what_is_no_prediction_or_no_label_is_refused_in_one_sentence(logp, labe
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.usefixtures("without_shape_checks")
+@pytest.mark.usefixtures("as_users_do")
 def test_other_refusals():
     with pytest.raises(TypeError, match="this is a list"):
         scores.nll(UNIFORM, [0, 1, 2])

@@ -67,7 +67,7 @@ def test_refresh_makes_the_statistics_a_function_of_theta_and_the_images():
     assert flat.module.norm.momentum == 0.1
 
 
-def test_refresh_without_images_is_refused(as_users_do):
+def test_refresh_without_images_is_refused():
     with pytest.raises(ValueError, match="give the law images"):
         refresh_normalisation(same_module(), None)
 

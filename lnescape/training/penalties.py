@@ -63,9 +63,9 @@ def volume_slope(vertices: Float[torch.Tensor, "k parameters"], weight: float) -
         Benton et al. 2021, arXiv 2102.13042, section 4.1.
 
     Example:
-        >>> volume_slope(torch.tensor([[0.0, 0.0], [2.0, 0.0]]), 1.0)
-        tensor([[ 0.5000,  0.0000],
-                [-0.5000,  0.0000]])
+        >>> volume_slope(torch.tensor([[0.0], [2.0]]), 1.0)
+        tensor([[ 0.5000],
+                [-0.5000]])
     """
     edges = vertices[1:].double() - vertices[0].double()
     slope = torch.cholesky_solve(edges, torch.linalg.cholesky(edges @ edges.T))
