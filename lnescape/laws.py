@@ -128,9 +128,8 @@ def predict_at(
         Log-probabilities in nat, [n, images, classes].
     """
     device = law.vectors.device
-    # Only networks with convolutions run in bfloat16; log-probabilities themselves are float32.
-    precision = getattr(law.recipe, "precision", "float32")
-    engine = engine_for(law.net, device=device, precision=precision if precision == "bfloat16" else "float32")
+    # In float32 whatever the training used: bfloat16 would add an error of 0.4 % to every log-odds.
+    engine = engine_for(law.net, device=device)
     images = images.to(device)
     norm = law.normalisation_images
     norm = None if norm is None else norm.to(device)
