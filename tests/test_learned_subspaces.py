@@ -99,6 +99,14 @@ def test_a_killed_fit_subspace_goes_on_to_the_same_bits(net, data, runs, tmp_pat
     assert torch.equal(resumed.vectors, undisturbed.vectors)
 
 
+def test_two_kinds_of_curve_keep_their_states_apart(net, data, runs, tmp_path):
+    laws = [
+        ln.fit_subspace(net, data, kind.between(runs[0], runs[1]), recipe=QUICK, folder=tmp_path)
+        for kind in (ln.Bezier, ln.PolyChain)
+    ]
+    assert not torch.equal(laws[0].vectors, laws[1].vectors)
+
+
 def test_convex_losses_have_no_barrier(data):
     # Softmax regression is convex in θ, so a straight segment between two solutions can't rise above its chord.
     net = ln.network("mlp", data, depth=0)

@@ -9,7 +9,8 @@ from torch import nn
 
 import lnescape as ln
 from lnescape.builders import build
-from lnescape.training.recipe import count_operations, generator
+from lnescape.training.cost import count_operations
+from lnescape.training.streams import generator
 from lnescape.weights import theta_of
 
 QUICK = ln.Recipe(epochs=2, batch=64, precision="float32")

@@ -17,7 +17,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lnescape.training.recipe import Recipe, generator
+from lnescape.training.recipe import Recipe
+from lnescape.training.streams import generator
 
 
 @dataclass

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from lnescape.builders import Builder, build, check_builder
 from lnescape.engines import engine_for
 from lnescape.laws import Members
+from lnescape.training.cost import Cost, count_operations
 from lnescape.training.descent import Descent, descend, fingerprint, tensor_fingerprint
-from lnescape.training.recipe import Cost, Recipe, count_operations, has_normalisation, resolve
-from lnescape.weights import theta_of
+from lnescape.training.recipe import Recipe, resolve
+from lnescape.weights import normalisation_layers, theta_of
 
 # Operations in one training above which separate processes repay their start of a few seconds.
 _WORTH_A_PROCESS = 2e12
@@ -91,7 +92,7 @@ def fit(
     failed = {seed: step for _, steps in results for seed, step in steps.items()}
     kept = _without_failed(seeds, failed, recipe)
     cost = Cost(plain * len(seeds), plain, perf_counter() - start)
-    norm = data.normalisation_images if has_normalisation(net) else None
+    norm = data.normalisation_images if normalisation_layers(build(net, 0)) else None
     rows = [i for i, seed in enumerate(seeds) if seed in kept]
     known = {"recipe": recipe, "cost": cost, "normalisation_images": norm}
     return Members(net, thetas[rows], seeds=tuple(kept), failed=failed, **known)
@@ -215,7 +216,7 @@ def members(
         raise ValueError("No networks were given; pass at least one module or state dict.")
     operations = count_operations(net, data.train.images[0], data.n_classes)
     plain = operations.training(recipe or Recipe(), len(data.train))
-    norm = data.normalisation_images if has_normalisation(net) else None
+    norm = data.normalisation_images if normalisation_layers(build(net, 0)) else None
     return Members(
         net,
         torch.stack(thetas).to(data.train.images.device),

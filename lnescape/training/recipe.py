@@ -1,19 +1,16 @@
-"""The recipe of a training, and what a training costs."""
+"""The recipe of a training."""
 
 import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
-from functools import lru_cache
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.utils.flop_counter import FlopCounterMode
 
 from lnescape.builders import Builder, build
-from lnescape.engines import AnyNetwork, Loss, engine_for
-from lnescape.weights import normalisation_layers
+from lnescape.engines import AnyNetwork, engine_for
 
 _CHOICES = {
     "schedule": ("onecycle", "cosine", "constant"),
@@ -130,109 +127,3 @@ def _seconds_a_step(builder: Builder, data, device: torch.device, recipe: Recipe
             value.item()  # wait for an accelerator
             seconds.append(time.perf_counter() - start)
     return min(seconds[1:])
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What a law cost to train, counted in floating-point operations, not guessed.
-
-    trainings = operations / operations of one plain training of the same network.
-
-    Attributes:
-        operations: Floating-point operations, forward and backward.
-        plain: Those of one plain training.
-        seconds: Wall time of this call; trainings done elsewhere are not in it.
-
-    Example:
-        >>> Cost(operations=3e12, plain=1e12) + Cost(operations=1e12, plain=1e12)
-        Cost: 4 trainings
-    """
-
-    operations: float
-    plain: float
-    seconds: float = 0.0
-
-    @property
-    def trainings(self) -> float:
-        """The cost in trainings of the real network."""
-        return self.operations / self.plain
-
-    def __add__(self, other: "Cost") -> "Cost":
-        return Cost(self.operations + other.operations, self.plain, self.seconds + other.seconds)
-
-    def __repr__(self) -> str:
-        clock = f", {self.seconds:.1f} s here" if self.seconds else ""
-        return f"Cost: {self.trainings:.4g} training{'' if self.trainings == 1 else 's'}{clock}"
-
-
-@dataclass(frozen=True)
-class Operations:
-    """Floating-point operations of one image: `forward` alone, and a training `step` (both passes)."""
-
-    forward: float
-    step: float
-
-    def training(self, recipe: Recipe, n_images: int) -> float:
-        """Count a plain training: every step of every epoch."""
-        return recipe.epochs * (n_images // recipe.batch) * recipe.batch * self.step
-
-
-def count_operations(builder: Builder, image: Tensor, n_classes: int, loss: Loss = F.cross_entropy) -> Operations:
-    """Count the operations of one image by watching every product of a real pass.
-
-    Args:
-        builder: Makes one network.
-        image: One image, normalised.
-        n_classes: Number of classes.
-        loss: The loss, whose backward pass is watched.
-
-    Returns:
-        Operations per image; a multiply-add counts as two.
-
-    Example:
-        >>> count_operations(lambda: torch.nn.Linear(4, 3), torch.zeros(4), 3)
-        Operations(forward=24.0, step=48.0)
-    """
-    module = build(builder, 0).train()
-    images = image.cpu().expand(2, *image.shape)  # batch normalisation refuses a single image
-    labels = torch.arange(2) % n_classes
-    with torch.random.fork_rng(), FlopCounterMode(display=False) as forward:
-        module(images)
-    with torch.random.fork_rng(), FlopCounterMode(display=False) as step:
-        loss(module(images), labels).backward()
-    return Operations(forward.get_total_flops() / 2, step.get_total_flops() / 2)
-
-
-def has_normalisation(builder: Builder) -> bool:
-    """Tell whether a builder's networks keep statistics of the data."""
-    return bool(normalisation_layers(build(builder, 0)))
-
-
-@lru_cache(maxsize=4096)
-def stream_seed(seed: int, epoch: int, purpose: str) -> int:
-    """Derive the seed of one random stream, such as the order of the images in one epoch.
-
-    The streams of a training are independent of each other, and each epoch has its own, so that a
-    training that was killed goes on from an epoch's end as if nothing had happened.
-
-    Args:
-        seed: The seed of the training.
-        epoch: Number of the epoch.
-        purpose: What the numbers are for; another word gives another stream.
-
-    Returns:
-        A seed for `torch.Generator`.
-
-    Example:
-        >>> stream_seed(0, 0, "order") == stream_seed(0, 0, "order") != stream_seed(0, 1, "order")
-        True
-    """
-    import numpy as np
-
-    words = np.random.SeedSequence([seed, epoch, *purpose.encode()]).generate_state(2)
-    return int(words[0]) << 16 ^ int(words[1])
-
-
-def generator(seed: int, epoch: int, purpose: str) -> torch.Generator:
-    """Make the CPU generator of one random stream; see `stream_seed`."""
-    return torch.Generator().manual_seed(stream_seed(seed, epoch, purpose))

@@ -11,11 +11,13 @@ from lnescape.builders import Builder, build, check_builder
 from lnescape.engines import AnyNetwork
 from lnescape.laws import SubspaceLaw
 from lnescape.subspaces import Subspace
+from lnescape.training.cost import Cost, count_operations
 from lnescape.training.descent import Descent, descend, fingerprint, tensor_fingerprint
 from lnescape.training.fit import TrainingError
 from lnescape.training.penalties import cosine_slope, volume_slope
-from lnescape.training.recipe import Cost, Recipe, count_operations, generator, has_normalisation, resolve, stream_seed
-from lnescape.weights import theta_of, trainable
+from lnescape.training.recipe import Recipe, resolve
+from lnescape.training.streams import generator, stream_seed
+from lnescape.weights import normalisation_layers, theta_of, trainable
 
 
 def fit_subspace(
@@ -83,23 +85,19 @@ def fit_subspace(
     data = data.to(device)
     recipe = resolve(recipe or Recipe(), net, data, device)
     vertices = _beginning(net, subspace, seed).to(device)
-    movable = subspace.free
-    if not movable:
+    if not subspace.free:
         raise ValueError(f"Nothing in this {type(subspace).__name__} is free to be learned; use Bezier.between(a, b).")
-    engine = AnyNetwork(build(net, 0), device=device, precision=recipe.precision)
-    stages = [slice(k, k + 1) for k in movable] if subspace.grown else [slice(movable.start, movable.stop)]
+    weights = {"cosine_weight": cosine_weight, "volume_weight": volume_weight}
+    stages = _stages(subspace)
     start = perf_counter()
     with _bar(recipe.epochs * len(stages), progress) as bar:
         for stage in stages:
-            present = vertices[: stage.stop] if subspace.grown else vertices
+            part = vertices[: stage.stop] if subspace.grown else vertices
             if subspace.grown:
-                present[-1] = _off_centroid(present[:-1], seed)
-            part = subspace.with_vertices(present)
-            penalty = _penalty(net, part, cosine_weight, volume_weight, device)
-            file = _file(folder, recipe, seed, data, present, (stage.start, cosine_weight, volume_weight, type(part)))
-            descent = Descent(
-                present.unsqueeze(0), stage, [stream_seed(seed, stage.start, "stage")], _draw_one(part), penalty, file
-            )
+                part[-1] = _off_centroid(part[:-1], seed)
+            descent = _descent(net, subspace.with_vertices(part), stage, seed, penalty_weights=weights)
+            descent.file = _file(folder, descent, recipe, data, weights | {"kind": type(subspace).__name__})
+            engine = AnyNetwork(build(net, 0), device=device, precision=recipe.precision)
             if failed := descend(descent, engine, data, recipe, on_epoch=bar.update):
                 step = next(iter(failed.values()))
                 raise TrainingError(
@@ -109,10 +107,28 @@ def fit_subspace(
     operations = count_operations(net, data.train.images[0], data.n_classes, recipe.loss)
     unit = operations.training(plain or recipe, len(data.train))
     spent = operations.training(recipe, len(data.train)) * len(stages)
-    given = 0 if subspace.vertices is None else subspace.n_vertices - len(movable)
+    given = 0 if subspace.vertices is None else subspace.n_vertices - len(subspace.free)
     cost = Cost(spent + given * unit, unit, perf_counter() - start)
-    norm = data.normalisation_images if has_normalisation(net) else None
+    norm = data.normalisation_images if normalisation_layers(build(net, 0)) else None
     return SubspaceLaw(net, subspace.with_vertices(vertices), recipe=recipe, cost=cost, normalisation_images=norm)
+
+
+def _stages(subspace: Subspace) -> list[slice]:
+    """Which rows move at a time: one after another in a grown simplex, all free ones together elsewhere."""
+    if subspace.grown:
+        return [slice(k, k + 1) for k in subspace.free]
+    return [slice(subspace.free.start, subspace.free.stop)]
+
+
+def _descent(net: Builder, subspace: Subspace, stage: slice, seed: int, *, penalty_weights: dict) -> Descent:
+    """Set up the training of one stage."""
+    return Descent(
+        subspace.vertices.unsqueeze(0),
+        stage,
+        [stream_seed(seed, stage.start, "stage")],
+        draw=lambda stream: subspace.draw(1, stream),
+        penalty=_penalty(net, subspace, **penalty_weights),
+    )
 
 
 def _bar(total: int, progress: bool):
@@ -135,10 +151,6 @@ def _beginning(net: Builder, subspace: Subspace, seed: int) -> Tensor:
     return subspace.vertices.detach().clone()
 
 
-def _draw_one(subspace: Subspace):
-    return lambda stream: subspace.draw(1, stream)
-
-
 def _off_centroid(present: Float[Tensor, "vertices parameters"], seed: int) -> Float[Tensor, " parameters"]:
     """Start a new vertex 1 % of the weights' norm off the centroid, in a random direction."""
     centroid = present.mean(0)
@@ -146,19 +158,21 @@ def _off_centroid(present: Float[Tensor, "vertices parameters"], seed: int) -> F
     return centroid + 0.01 * centroid.norm() * step / step.norm()
 
 
-def _file(folder, recipe: Recipe, seed: int, data, present: Tensor, rest: tuple) -> Path | None:
+def _file(folder: Path | str | None, descent: Descent, recipe: Recipe, data, rest: dict) -> Path | None:
+    """Name the file of a stage by all that decides its result."""
     if folder is None:
         return None
-    name = fingerprint(recipe.describe(), seed, data.checksum, tensor_fingerprint(present), str(present.device), rest)
-    return Path(folder) / f"subspace-{name}.safetensors"
+    rows = (descent.free.start, descent.free.stop)
+    place = (tensor_fingerprint(descent.vertices), str(descent.vertices.device), descent.seeds, rows)
+    return Path(folder) / f"subspace-{fingerprint(recipe.describe(), data.checksum, rest, *place)}.safetensors"
 
 
-def _penalty(net: Builder, subspace: Subspace, cosine_weight: float, volume_weight: float, device):
+def _penalty(net: Builder, subspace: Subspace, *, cosine_weight: float, volume_weight: float):
     """Choose the penalty that goes with the way the subspace is learned."""
     if subspace.grown and volume_weight:
         return lambda vertices, stream: volume_slope(vertices, volume_weight)
     if subspace.free == range(subspace.n_vertices) and cosine_weight:
         parts = [torch.full((p.numel(),), float(p.ndim >= 2)) for p in trainable(build(net, 0))]
-        mask = torch.cat(parts).to(device)
+        mask = torch.cat(parts).to(subspace.vertices.device)
         return lambda vertices, stream: cosine_slope(vertices, cosine_weight, mask, stream)
     return None

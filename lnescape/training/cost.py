@@ -1,0 +1,83 @@
+"""What a law costs, counted in floating-point operations and told in trainings."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+from torch.utils.flop_counter import FlopCounterMode
+
+from lnescape.builders import Builder, build
+from lnescape.engines import Loss
+from lnescape.training.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a law cost to train, counted in floating-point operations, not guessed.
+
+    trainings = operations / operations of one plain training of the same network.
+
+    Attributes:
+        operations: Floating-point operations, forward and backward.
+        plain: Those of one plain training.
+        seconds: Wall time of this call; trainings done elsewhere are not in it.
+
+    Example:
+        >>> Cost(operations=3e12, plain=1e12) + Cost(operations=1e12, plain=1e12)
+        Cost: 4 trainings
+    """
+
+    operations: float
+    plain: float
+    seconds: float = 0.0
+
+    @property
+    def trainings(self) -> float:
+        """The cost in trainings of the real network."""
+        return self.operations / self.plain
+
+    def __add__(self, other: "Cost") -> "Cost":
+        return Cost(self.operations + other.operations, self.plain, self.seconds + other.seconds)
+
+    def __repr__(self) -> str:
+        clock = f", {self.seconds:.1f} s here" if self.seconds else ""
+        return f"Cost: {self.trainings:.4g} training{'' if self.trainings == 1 else 's'}{clock}"
+
+
+@dataclass(frozen=True)
+class Operations:
+    """Floating-point operations of one image: `forward` alone, and a training `step` (both passes)."""
+
+    forward: float
+    step: float
+
+    def training(self, recipe: Recipe, n_images: int) -> float:
+        """Count a plain training: every step of every epoch."""
+        return recipe.epochs * (n_images // recipe.batch) * recipe.batch * self.step
+
+
+def count_operations(builder: Builder, image: Tensor, n_classes: int, loss: Loss = F.cross_entropy) -> Operations:
+    """Count the operations of one image by watching every product of a real pass.
+
+    Args:
+        builder: Makes one network.
+        image: One image, normalised.
+        n_classes: Number of classes.
+        loss: The loss, whose backward pass is watched.
+
+    Returns:
+        Operations per image; a multiply-add counts as two.
+
+    Example:
+        >>> count_operations(lambda: torch.nn.Linear(4, 3), torch.zeros(4), 3)
+        Operations(forward=24.0, step=48.0)
+    """
+    module = build(builder, 0).train()
+    images = image.cpu().expand(2, *image.shape)  # batch normalisation refuses a single image
+    labels = torch.arange(2) % n_classes
+    with torch.random.fork_rng(), FlopCounterMode(display=False) as forward:
+        module(images)
+    with torch.random.fork_rng(), FlopCounterMode(display=False) as step:
+        loss(module(images), labels).backward()
+    return Operations(forward.get_total_flops() / 2, step.get_total_flops() / 2)
