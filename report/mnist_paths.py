@@ -91,9 +91,11 @@ def stored(part: Callable, name: str, number: int, data: ln.Dataset) -> dict[str
     if key not in ln.list_results(folder=WORK):
         start = perf_counter()
         arrays = part(name, number, data)
-        origin = ln.provenance(command=f"python report/mnist_paths.py {name}", seed=number, data=data, n=1)
-        ln.save_result(key, numbers={}, arrays=arrays, provenance=origin, folder=WORK)
-        print(f"{key} done, {perf_counter() - start:.0f} s", flush=True)
+        seconds = round(perf_counter() - start, 1)
+        command = f"python report/mnist_paths.py {name}"
+        origin = ln.provenance(command=command, seed=number, data=data, n=1, seconds=seconds)
+        ln.save_result(key, numbers={}, arrays=arrays | {"seconds": np.array(seconds)}, provenance=origin, folder=WORK)
+        print(f"{key} done, {seconds:.0f} s", flush=True)
     return ln.load_result(key, folder=WORK).arrays
 
 
@@ -134,8 +136,9 @@ def main(name: str, *, back: bool) -> None:
     """Compute what is missing and store the result."""
     data = ln.load("mnist")
     order = [*range(N_BASES)][:: -1 if back else 1]
-    bases = {i: stored(pair, name, i, data) | stored(triangle, name, i, data) for i in order}
-    bases = [bases[i] for i in range(N_BASES)]
+    parts = {(part, i): stored(part, name, i, data) for i in order for part in (pair, triangle)}
+    seconds = sum(float(own.pop("seconds")) for own in parts.values())
+    bases = [parts[pair, i] | parts[triangle, i] for i in range(N_BASES)]
     logp = torch.from_numpy(np.concatenate([own["single_logp"] for own in bases]))
     arrays = {key: np.stack([own[key] for own in bases]) for key in bases[1] if key != "single_logp"}
     arrays |= {key: bases[0][key] for key in bases[0] if key.startswith(("plane", "triangle"))}
@@ -146,6 +149,7 @@ def main(name: str, *, back: bool) -> None:
         seed=range(2 * N_BASES),
         data=data,
         n=N_BASES,
+        seconds=seconds,
         cost=4.0 * N_BASES,  # two retrainings, a curve and a triangle for each base
         recipe=RECIPES[name].describe(),
         triangle=TRIANGLE[name],
