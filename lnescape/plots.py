@@ -123,7 +123,7 @@ def path_losses(
                 axis.set_yscale("log")
             if not number:
                 axis.set_ylabel(quantity)
-        axes[0].legend(loc="lower center")
+        axes[0].legend(loc="lower center" if logarithmic else "upper right")
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure
 
@@ -165,8 +165,9 @@ def plane_map(
         axis.plot(*anchors[:2].T, color="white", linestyle=":", linewidth=2, label="line")
         axis.plot(*curve.T, color="white", linewidth=2, label="learned curve")
         axis.plot(*anchors[:2].T, "o", color="white", markeredgecolor="black", markersize=8)
-        for name, spot in zip(("network 1", "network 2"), anchors, strict=False):
-            axis.annotate(name, spot, (0, 8), textcoords="offset points", ha="center", color="white")
+        for name, spot, side in zip(("network 1", "network 2"), anchors, (-1, 1), strict=False):
+            place = "right" if side < 0 else "left"
+            axis.annotate(name, spot, (8 * side, 4), textcoords="offset points", ha=place, color="white")
         axis.plot(*anchors[2], "D", color="white", markeredgecolor="black", label="control point")
         axis.legend(facecolor="#00204C", labelcolor="white", frameon=True, loc="upper right", fontsize=8)
         axis.set(title=title, xlabel="along the line (weight units)", ylabel="across (weight units)", aspect="equal")

@@ -176,17 +176,18 @@ path
 on_curve = ln.along(runs, path.subspace, data.test)
 figure = ln.plots.path_losses(
     {
-        "loss": {"line": (on_line.coordinates, on_line.loss), "curve": (on_curve.coordinates, on_curve.loss)},
+        "test images": {"line": (on_line.coordinates, on_line.loss), "curve": (on_curve.coordinates, on_curve.loss)},
     },
+    logarithmic=False,
     source=data.title,
     title="The straight line crosses a hill, the learned curve goes around it",
 )
 ln.plots.save_live(figure, "00_path")
 
 # %% [markdown]
-# **What we see.** The vertical axis is logarithmic. On the line (dotted) the test loss climbs by a factor; along the
-# learned curve it stays near that of its ends. Every point of that curve is a network, and a good one. Note the price in
-# the output above: the curve cost as much as one more training, so two ends and a curve make three.
+# **What we see.** On the line (dotted) the test loss climbs to several times that of its ends; along the learned curve it
+# stays near them. Every point of that curve is a network, and a good one. Note the price in the output above: the curve
+# cost as much as one more training, so two ends and a curve make three.
 
 # %% [markdown]
 # ## Many networks from one road

@@ -204,7 +204,7 @@ ln.plots.save_live(figure, "03_path")
 
 # %% [markdown]
 # **What we see.** The ends of both paths are the same two networks, bit for bit. Between them the line climbs to a loss
-# hundreds of times that of its ends, the curve to a few times. One pair proves little, though: with one pair one can't
+# about a hundred times that of its ends, the curve to some ten times or less. One pair proves little, though: with one pair one can't
 # tell luck from law.
 
 # %% [markdown]
@@ -280,7 +280,6 @@ for name, result in stored.items():
 # backward.
 
 # %%
-n = stored["MLP"].numbers
 figure = ln.plots.triangle_map(
     a["triangle_coefficients"],
     a["triangle_loss"],
@@ -296,10 +295,11 @@ for name, result in stored.items():
           f"of 20 networks in it {n['simplex_ensemble_nll']}, cosine between corners {n['simplex_cosine']}")
 
 # %% [markdown]
-# **What we see.** Mind the colour scale: the whole triangle differs by little. There is no hill in it, although its
-# corners point in nearly orthogonal directions. The price stands in the printed lines: with this recipe, a network in
-# the triangle is not as good as one that was trained alone. A large flat region and the lowest point are different
-# things to ask of one training.
+# **What we see.** There is no hill in the triangle, although its corners point in nearly orthogonal directions. On the
+# contrary: the lowest ground is in the middle, where random points of a triangle fall most often, and the corners, hardly
+# ever met in training, are the worst places. The price stands in the printed lines: with this recipe, a network
+# in the triangle is not as good as one that was trained alone. A large flat region and the lowest point are different things
+# to ask of one training.
 
 # %% [markdown]
 # ## Trap: a barrier does not mean a different function
