@@ -4,10 +4,12 @@ A *builder* is any zero-argument callable that returns an `nn.Module`: a class, 
 Retraining with seed s means calling the builder, and training what it returns, under seed s.
 """
 
+import inspect
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 Builder = Callable[[], nn.Module]
 
@@ -39,15 +41,38 @@ def check_builder(builder: Builder, data) -> None:
         data: The `Dataset` that it should be trained on.
 
     Raises:
-        TypeError: Not a callable, or it returns no `nn.Module`.
-        ValueError: No trainable parameters, other shapes or other constants at a second call, or
-            not one logit for each class.
+        TypeError: Not a callable without arguments, it returns no `nn.Module`, or `data` is no data set.
+        ValueError: It fails; no trainable parameters, empty ones or ones without a shape; other shapes or
+            other constants at a second call; not one logit for each class.
 
     Example:
         >>> check_builder(nn.Linear(2, 1), None)
         Traceback (most recent call last):
         TypeError: A network (Linear) was given instead of a builder; pass a function that makes a new one each time.
     """
+    _check_callable(builder)
+    if not hasattr(data, "train") or not hasattr(data, "n_classes"):
+        raise TypeError(f"The data are a {type(data).__name__}; pass what lnescape.load or lnescape.dataset returns.")
+    try:
+        first, second = build(builder, 0), build(builder, 1)
+    except Exception as error:
+        raise ValueError(f"The builder fails with {_said(error)}; call it once by itself to see where.") from error
+    if not isinstance(first, nn.Module):
+        raise TypeError(f"The builder returned a {type(first).__name__}, not an nn.Module; return the network.")
+    _check_parameters(first)
+    shapes = [[(n, p.shape, p.requires_grad) for n, p in m.named_parameters()] for m in (first, second)]
+    if shapes[0] != shapes[1]:
+        raise ValueError("The builder makes another network at its second call; every call must give the same shapes.")
+    _check_constants(first, second)
+    _check_logits(first, data)
+
+
+def _said(error: Exception) -> str:
+    """Tell an error in one line."""
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+
+
+def _check_callable(builder: Builder) -> None:
     if isinstance(builder, nn.Module):
         raise TypeError(
             f"A network ({type(builder).__name__}) was given instead of a builder; "
@@ -56,18 +81,21 @@ def check_builder(builder: Builder, data) -> None:
     if not callable(builder):
         raise TypeError(f"The builder is a {type(builder).__name__}, not callable; pass a function without arguments.")
     try:
-        first, second = build(builder, 0), build(builder, 1)
+        inspect.signature(builder).bind()
     except TypeError as error:
         raise TypeError(f"The builder can't be called without arguments ({error}); wrap it in a lambda.") from error
-    if not isinstance(first, nn.Module):
-        raise TypeError(f"The builder returned a {type(first).__name__}, not an nn.Module; return the network.")
-    if not any(p.requires_grad for p in first.parameters()):
+    except ValueError:  # some callables written in C don't tell their arguments
+        pass
+
+
+def _check_parameters(module: nn.Module) -> None:
+    if not any(p.requires_grad for p in module.parameters()):
         raise ValueError("The network has no trainable parameters; nothing can be trained.")
-    shapes = [[(n, p.shape, p.requires_grad) for n, p in m.named_parameters()] for m in (first, second)]
-    if shapes[0] != shapes[1]:
-        raise ValueError("The builder makes another network at its second call; every call must give the same shapes.")
-    _check_constants(first, second)
-    _check_logits(first, data)
+    for name, p in module.named_parameters():
+        if is_lazy(p):
+            raise ValueError(f"The shape of {name!r} isn't known yet; give lazy layers their sizes in the builder.")
+        if p.numel() == 0:
+            raise ValueError(f"The parameter {name!r} is empty; give every layer at least one unit.")
 
 
 def _check_constants(first: nn.Module, second: nn.Module) -> None:
@@ -84,13 +112,15 @@ def _check_constants(first: nn.Module, second: nn.Module) -> None:
 
 
 def _check_logits(module: nn.Module, data) -> None:
-    module.eval()
+    module.eval().float()  # training is in float32, whatever the builder's
     with torch.no_grad():
         try:
             logits = module(data.train.images[:2].cpu())
-        except RuntimeError as error:
-            shape = tuple(data.image_shape)
-            raise ValueError(f"The network can't take images of shape {shape}: {str(error).splitlines()[0]}") from error
+        except Exception as error:
+            raise ValueError(
+                f"The network can't take float32 images of shape {tuple(data.image_shape)} ({_said(error)}); "
+                "fit its first layer to them, or put nn.Flatten() before it."
+            ) from error
     if not isinstance(logits, Tensor) or logits.shape != (2, data.n_classes):
         got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ValueError(

@@ -149,8 +149,10 @@ class LinearChain:
             len(layers) % 2 == 1
             and all(type(m) is nn.Linear and m.bias is not None for m in linear)
             and all(type(m) is nn.ReLU for m in between)
-            and len({id(m) for m in linear}) == len(linear)
+            # Each layer has a weight and a bias of its own, and there are no others: a shared one is listed once.
+            and [id(p) for m in linear for p in (m.weight, m.bias)] == [id(p) for p in module.parameters()]
             and all(p.requires_grad for p in module.parameters())
+            and not any(m._forward_hooks or m._forward_pre_hooks for m in module.modules())
         )
 
     def _views(self, flat: Float[Tensor, "networks parameters"]) -> list[tuple[Tensor, Tensor]]:

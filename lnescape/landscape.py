@@ -40,7 +40,17 @@ def survey(law: Law, thetas: Float[Tensor, "points parameters"], split) -> tuple
 
     Returns:
         Loss in nat [n], and accuracy [n].
+
+    Raises:
+        ValueError: Points of another network, or images without a class.
     """
+    if thetas.ndim != 2 or thetas.shape[1] != law.vectors.shape[1]:
+        want = law.vectors.shape[1]
+        raise ValueError(f"Points have shape {list(thetas.shape)}, the networks {want} parameters; give [n, {want}].")
+    if not hasattr(split, "images"):
+        raise ValueError(f"A {type(split).__name__} has no images and labels; pass a part of the data, as data.test.")
+    if int(split.labels.min()) < 0:
+        raise ValueError("These images belong to no class, so that there is no loss; take data.test.")
     losses, accuracies = [], []
     for chunk in thetas.split(16):
         logp = predict_at(law, iter([chunk]), split.images, len(chunk))
@@ -62,6 +72,9 @@ def along(law: Law, curve: Curve, split, *, n: int = 31) -> Survey:
     Returns:
         The survey; `coordinates` are the times t.
 
+    Raises:
+        ValueError: Fewer than two points.
+
     Example:
         >>> import lnescape as ln
         >>> data = ln.load("digits")
@@ -71,10 +84,16 @@ def along(law: Law, curve: Curve, split, *, n: int = 31) -> Survey:
         >>> line.coordinates
         array([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
+    _check_count(n)
     t = torch.linspace(0, 1, n)
     chunks = [survey(law, curve.at(part), split) for part in t.split(16)]
     loss, accuracy = (np.concatenate(values) for values in zip(*chunks, strict=True))
     return Survey(t.numpy().astype(float), loss, accuracy)
+
+
+def _check_count(n: int) -> None:
+    if n < 2:
+        raise ValueError(f"A survey takes at least two points from end to end, not n={n}.")
 
 
 def barrier(t: Float[np.ndarray, " points"], loss: Float[np.ndarray, " points"]) -> float:
@@ -89,6 +108,9 @@ def barrier(t: Float[np.ndarray, " points"], loss: Float[np.ndarray, " points"])
     Returns:
         The barrier, nat.
 
+    Raises:
+        ValueError: Not one loss for each time.
+
     References:
         Frankle et al. 2020, arXiv 1912.05671, section 2; Draxler et al. 2018, arXiv 1803.00885.
 
@@ -96,6 +118,9 @@ def barrier(t: Float[np.ndarray, " points"], loss: Float[np.ndarray, " points"])
         >>> barrier(np.array([0.0, 0.5, 1.0]), np.array([0.1, 2.0, 0.3]))
         1.8
     """
+    t, loss = np.asarray(t), np.asarray(loss)
+    if t.shape != loss.shape:
+        raise ValueError(f"There are {t.size} times and {loss.size} losses; give one loss for each time.")
     return float(np.max(loss - ((1 - t) * loss[0] + t * loss[-1])))
 
 
@@ -115,18 +140,19 @@ def plane(law: Law, points: Float[Tensor, "3 parameters"], split, *, n: int = 21
         The survey of n² positions, x running fastest; `anchors` are the positions of the three points.
 
     Raises:
-        ValueError: The three points lie on one line.
+        ValueError: Not three points, or three on one line; fewer than two positions along an axis.
 
     References:
         Garipov et al. 2018, arXiv 1802.10026, figure 1.
     """
+    _check_count(n)
+    if not isinstance(points, Tensor) or points.ndim != 2 or len(points) != 3:
+        raise ValueError("A plane goes through three points, a tensor [3, P]; use torch.stack([a, b, c]).")
     origin, first, second = points.double()
     u = (first - origin) / (first - origin).norm()
     v = (second - origin) - torch.dot(second - origin, u) * u
     if v.norm() <= 1e-6 * (first - origin).norm():
-        raise ValueError(
-            "The three points lie on one line and span no plane; take a learned curve's control point."
-        )
+        raise ValueError("The three points lie on one line and span no plane; take a learned curve's control point.")
     v = v / v.norm()
     axes = torch.stack([u, v])
     anchors = (points.double() - origin) @ axes.T
@@ -153,10 +179,14 @@ def triangle(law: Law, simplex: Simplex, split, *, n: int = 11) -> Survey:
         The survey; `coordinates` are the coefficients, [n(n + 1)/2, 3].
 
     Raises:
-        ValueError: The simplex isn't a triangle.
+        TypeError: No simplex.
+        ValueError: The simplex isn't a triangle; fewer than two points along an edge.
     """
+    if not isinstance(simplex, Simplex):
+        raise TypeError(f"A triangle is a Simplex, not a {type(simplex).__name__}; of a law, pass law.subspace.")
     if simplex.n_vertices != 3:
         raise ValueError(f"A triangle has 3 vertices, this simplex {simplex.n_vertices}; choose three of them.")
+    _check_count(n)
     steps = [(i, j, n - 1 - i - j) for i in range(n) for j in range(n - i)]
     a = torch.tensor(steps, dtype=torch.float32) / (n - 1)
     chunks = [survey(law, simplex.at(part), split) for part in a.split(16)]

@@ -7,6 +7,7 @@ A law holds its builder, and the images that refresh its batch normalisation. It
 import json
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass, field
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -83,14 +84,16 @@ class Law:
             Log-probabilities in nat, float32 [n, images, classes].
 
         Raises:
-            ValueError: n is below 1, above the number of members, or missing where it is needed.
+            ValueError: n is below 1, above the number of members, or missing where it is needed; images that
+                aren't finite, or that the network can't take.
 
         Example:
             >>> law = Members(lambda: nn.Linear(2, 3), torch.zeros(1, 9), seeds=(0,))
             >>> law.predict(torch.ones(1, 2)).exp()
             tensor([[[0.3333, 0.3333, 0.3333]]])
         """
-        return predict_at(self, self.sample(n, seed=seed), images, len(self.coefficients(n, seed)), batch=batch)
+        count = len(self.coefficients(n, seed))
+        return predict_at(self, self.sample(n, seed=seed), images, count, batch=batch)
 
     def module(self, theta: Float[Tensor, " parameters"]) -> nn.Module:
         """Build the network at θ: a module of its own, in evaluation mode, normalisation refreshed."""
@@ -99,14 +102,26 @@ class Law:
         return flat.module
 
     def save(self, path: Path | str) -> None:
-        """Write the law as one safetensors file; its builder and images stay with the program."""
+        """Write the law as one safetensors file; its builder and images stay with the program.
+
+        Args:
+            path: The file; its folder is made where there is none.
+
+        Raises:
+            ValueError: Nothing can be written there.
+        """
+        from safetensors import SafetensorError
         from safetensors.torch import save_file
 
         path = Path(path)
-        temporary = path.with_suffix(".part")
+        temporary = path.with_name(f".{path.name}.part")
         text = json.dumps(self._description() | {"kind": type(self).__name__}, default=str)
-        save_file({"vectors": self.vectors.cpu().contiguous()}, temporary, {"law": text})
-        temporary.replace(path)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            save_file({"vectors": self.vectors.cpu().contiguous()}, temporary, {"law": text})
+            temporary.replace(path)
+        except (OSError, SafetensorError) as error:
+            raise ValueError(f"The law can't be written to {path} ({error}); name a file that can be.") from error
 
     def _description(self) -> dict:
         return {}
@@ -126,7 +141,12 @@ def predict_at(
 
     Returns:
         Log-probabilities in nat, [n, images, classes].
+
+    Raises:
+        ValueError: Images that aren't finite floats, or that the network can't take; no batch.
+        RuntimeError: The memory of an accelerator is full.
     """
+    _check_images(images, batch)
     device = law.vectors.device
     # In float32 whatever the training used: bfloat16 would add an error of 0.4 % to every log-odds.
     engine = engine_for(law.net, device=device)
@@ -136,12 +156,31 @@ def predict_at(
     out, done = None, 0
     for thetas in chunks:
         part = None if out is None else out[done : done + len(thetas)]
-        part = engine.log_probabilities(thetas, images, normalisation_images=norm, batch=batch, out=part)
+        try:
+            part = engine.log_probabilities(thetas, images, normalisation_images=norm, batch=batch, out=part)
+        except RuntimeError as error:
+            if isinstance(error, torch.OutOfMemoryError):
+                raise
+            shape, cause = tuple(images.shape[1:]), str(error).splitlines()[0]
+            raise ValueError(
+                f"The network can't take images of shape {shape} ({cause}); give it images as in data.test.images."
+            ) from error
         if out is None:
             out = part if len(part) == n else part.new_empty(n, *part.shape[1:])
             out[: len(part)] = part
         done += len(thetas)
     return out
+
+
+def _check_images(images: Tensor, batch: int) -> None:
+    cure = "pass data.test.images, or data.prepare(pixels) for images of your own"
+    if not isinstance(images, Tensor) or not images.is_floating_point():
+        what = str(images.dtype) if isinstance(images, Tensor) else type(images).__name__
+        raise TypeError(f"Images are a float tensor, normalised as in training, not {what}; {cure}.")
+    if len(images) == 0 or not torch.isfinite(images.sum()):  # one pass; a finite sum has only finite terms
+        raise ValueError(f"The images are {'NaN or infinite' if len(images) else 'none at all'}; {cure}.")
+    if batch < 1:
+        raise ValueError(f"At least one image goes in a forward pass, not batch={batch}.")
 
 
 @dataclass(frozen=True, eq=False)
@@ -183,7 +222,7 @@ class Members(Law):
         everyone = torch.eye(len(self))
         if n is None:
             return everyone
-        if not 1 <= n <= len(self):
+        if not isinstance(n, Integral) or not 1 <= n <= len(self):
             raise ValueError(f"{n} networks were asked of a law with {len(self)} members; take 1 to {len(self)}.")
         return everyone[torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:n]]
 
@@ -211,8 +250,8 @@ class SubspaceLaw(Law):
 
     def coefficients(self, n: int | None, seed: int) -> Float[Tensor, "n vertices"]:
         """Draw n points uniformly in the coordinate."""
-        if n is None or n < 1:
-            raise ValueError("Say how many networks to draw from the subspace: predict(images, n=20, seed=0).")
+        if not isinstance(n, Integral) or n < 1:
+            raise ValueError(f"n={n}: say how many networks to draw from the subspace: predict(images, n=20, seed=0).")
         return self.subspace.draw(n, torch.Generator().manual_seed(seed))
 
     def at(self, coordinates: Tensor | float) -> Float[Tensor, "*points parameters"]:
@@ -224,8 +263,8 @@ class SubspaceLaw(Law):
         return self.subspace.midpoint()
 
     def _description(self) -> dict:
-        free = self.subspace.free
-        return {"subspace": type(self.subspace).__name__, "free": [free.start, free.stop]}
+        free, grown = self.subspace.free, self.subspace.grown
+        return {"subspace": type(self.subspace).__name__, "free": [free.start, free.stop], "grown": grown}
 
 
 def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | None = None) -> Law:
@@ -240,7 +279,7 @@ def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | N
         A `Members` or a `SubspaceLaw`.
 
     Raises:
-        ValueError: The file is damaged, or belongs to another architecture.
+        ValueError: The file is missing or damaged, or belongs to another architecture.
     """
     from safetensors import SafetensorError, safe_open
 
@@ -249,12 +288,12 @@ def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | N
     try:
         with safe_open(path, "pt") as file:
             vectors, said = file.get_tensor("vectors"), json.loads(file.metadata()["law"])
-    except (SafetensorError, KeyError, TypeError) as error:
+    except (SafetensorError, KeyError, TypeError, OSError) as error:
         raise ValueError(f"{path} holds no law that can be read ({error}); write it again with law.save.") from error
     length = theta_of(build(net, 0)).numel()
     if vectors.shape[1] != length:
         raise ValueError(f"{path} holds networks of {vectors.shape[1]} parameters, the builder's have {length}.")
     if said["kind"] == "Members":
         return Members(net, vectors, seeds=tuple(said["seeds"]), normalisation_images=normalisation_images)
-    subspace = KINDS[said["subspace"]](vectors, len(vectors), range(*said["free"]))
+    subspace = KINDS[said["subspace"]](vectors, len(vectors), range(*said["free"]), said.get("grown", False))
     return SubspaceLaw(net, subspace, normalisation_images=normalisation_images)

@@ -4,6 +4,8 @@ They are plain modules. Any other architecture, the user's own included, takes t
 """
 
 import difflib
+import inspect
+from collections.abc import Collection
 from functools import partial
 
 import torch
@@ -206,7 +208,8 @@ def network(name: str, data, **options) -> Builder:
         A builder: call it for one network; it can be sent to other processes.
 
     Raises:
-        ValueError: The name isn't known; the nearest one is suggested.
+        TypeError: `data` is no data set.
+        ValueError: The name, or that of an option, isn't known; the nearest one is suggested.
 
     Example:
         >>> from types import SimpleNamespace
@@ -214,8 +217,17 @@ def network(name: str, data, **options) -> Builder:
         >>> net()(torch.zeros(5, 1, 8, 8)).shape
         torch.Size([5, 10])
     """
-    if name not in NETWORKS:
-        near = difflib.get_close_matches(name, NETWORKS, 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"Network {name!r} is not known; {hint}known are {', '.join(NETWORKS)}.")
+    _check_known(name, NETWORKS, "Network")
+    if not hasattr(data, "image_shape"):
+        raise TypeError(f"The data are a {type(data).__name__}; pass what lnescape.load or lnescape.dataset returns.")
+    known = list(inspect.signature(NETWORKS[name]).parameters)[2:]
+    for option in options:
+        _check_known(option, known, f"Option of {name}")
     return partial(NETWORKS[name], tuple(data.image_shape), data.n_classes, **options)
+
+
+def _check_known(name: str, known: Collection[str], what: str) -> None:
+    if name not in known:
+        near = difflib.get_close_matches(str(name), known, 1)
+        hint = f"did you mean {near[0]!r}? " if near else ""
+        raise ValueError(f"{what} {name!r} is not known; {hint}known are {', '.join(known)}.")

@@ -27,6 +27,7 @@ STYLE = {
 }
 WIDTH = 6.3  # inches: the text width of the report
 _SETTINGS = {
+    "font.family": "DejaVu Sans",  # carried by matplotlib, so the same on every machine
     "font.size": 9,
     "axes.titlesize": 10,
     "axes.titlelocation": "left",
@@ -44,8 +45,9 @@ _SETTINGS = {
 def _canvas(columns: int, height: float, source: str, *, width: float = WIDTH):
     """Open a figure in the house's style, and name the data in its corner."""
     import matplotlib.pyplot as plt
+    from seaborn import axes_style
 
-    with plt.rc_context(_SETTINGS):
+    with plt.rc_context(axes_style("ticks") | _SETTINGS):
         figure, axes = plt.subplots(1, columns, figsize=(width, height), squeeze=False, layout="constrained")
         yield figure, axes[0]
         figure.supxlabel(f"Data: {source}", x=0.995, ha="right", fontsize=7, color="#555555")

@@ -39,7 +39,7 @@ def theta_of(network: nn.Module | dict, like: nn.Module | None = None) -> Float[
         torch.Size([8])
     """
     if isinstance(network, nn.Module):
-        return torch.cat([p.detach().reshape(-1).to(torch.float32, copy=True) for p in trainable(network)])
+        return torch.cat([p.detach().reshape(-1).float() for p in trainable(network)])
     if like is None:
         raise ValueError("A state dict alone doesn't tell the order of its parameters; pass like=builder() too.")
     names = [name for name, p in like.named_parameters() if p.requires_grad]

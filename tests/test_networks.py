@@ -60,7 +60,7 @@ class WithRandomConstant(nn.Module):
         (OtherAtSecondCall(), "every call must give the same shapes"),
         (WithRandomConstant, "'mask' differs between two calls"),
         (lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), "has 10 classes"),
-        (lambda: nn.Linear(5, 10), r"can't take images of shape \(1, 8, 8\)"),
+        (lambda: nn.Linear(5, 10), r"can't take float32 images of shape \(1, 8, 8\)"),
     ],
 )
 def test_builders_that_cannot_be_trained_are_refused(as_users_do, data, builder, message):

@@ -7,6 +7,7 @@ become coefficients a(t), and in which vertices are given, which are to be learn
 
 import math
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import ClassVar, Self
 
 import torch
@@ -38,11 +39,20 @@ class Subspace:
         """Refuse vertices that don't span anything.
 
         Raises:
-            ValueError: Fewer than two vertices, other lengths, or values that aren't finite.
+            TypeError: Vertices that aren't a float tensor.
+            ValueError: Fewer than two vertices, another shape than [K, P], or values that aren't finite.
         """
-        if self.n_vertices < 2:
-            raise ValueError(f"A {type(self).__name__} needs at least two vertices, not {self.n_vertices}.")
-        if self.vertices is not None and not torch.isfinite(self.vertices).all():
+        kind, v = type(self).__name__, self.vertices
+        if not isinstance(self.n_vertices, Integral) or self.n_vertices < 2:
+            raise ValueError(f"A {kind} needs a whole number of at least two vertices, not {self.n_vertices}.")
+        if v is None:
+            return
+        if not isinstance(v, Tensor) or not v.is_floating_point():
+            what = str(v.dtype) if isinstance(v, Tensor) else type(v).__name__
+            raise TypeError(f"The vertices of a {kind} are a float tensor [K, P], not {what}; use torch.stack([θ, …]).")
+        if v.ndim != 2 or len(v) != self.n_vertices:
+            raise ValueError(f"A {kind} of {self.n_vertices} vertices needs a tensor [K, P], not {list(v.shape)}.")
+        if not torch.isfinite(v).all():
             raise ValueError("A vertex holds NaN or infinite weights; its training diverged, leave it out.")
 
     @classmethod
@@ -63,7 +73,7 @@ class Subspace:
             >>> Simplex.from_scratch(3)
             Simplex of 3 vertices, to be learned from scratch
         """
-        return cls(None, n_vertices, range(n_vertices))
+        return cls(None, n_vertices, range(int(n_vertices)))
 
     def with_vertices(self, vertices: Float[Tensor, "vertices parameters"]) -> Self:
         """Return the same kind of subspace on other vertices, shape [K, P]."""
@@ -74,7 +84,7 @@ class Subspace:
         raise TypeError("A plain Subspace has no coordinates; use Segment, PolyChain, Bezier or Simplex.")
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Tensor, "points vertices"]:
-        """Draw the coefficients of n points, uniformly in the coordinate, shape [n, K]."""
+        """Draw the coefficients of n ≥ 1 points, uniformly in the coordinate, shape [n, K]."""
         return self.coefficients(torch.rand(n, generator=generator))
 
     def at(self, coordinates: Tensor | float) -> Float[Tensor, "*points parameters"]:
@@ -97,13 +107,17 @@ class Subspace:
             >>> Segment.between(torch.zeros(2), torch.ones(2)).at(0.25)
             tensor([0.2500, 0.2500])
         """
-        if self.vertices is None:
-            raise ValueError("This subspace has no vertices yet; learn them with fit_subspace.")
+        vertices = self._learned()
         given = torch.as_tensor(coordinates, dtype=torch.float32)
         points = given.ndim == self.coordinate_ndim + 1
         a = self.coefficients(given if points else given.unsqueeze(0))
-        thetas = combine(a, self.vertices)
+        thetas = combine(a, vertices)
         return thetas if points else thetas[0]
+
+    def _learned(self) -> Tensor:
+        if self.vertices is None:
+            raise ValueError("This subspace has no vertices yet; learn them with fit_subspace.")
+        return self.vertices
 
     def midpoint(self) -> Float[Tensor, " parameters"]:
         """Give the point in the middle: t = 1/2, or equal coefficients."""
@@ -126,7 +140,8 @@ class Subspace:
             >>> round(Simplex(torch.eye(3), 3).log_volume(), 6) == round(math.log(math.sqrt(3) / 2), 6)
             True
         """
-        edges = (self.vertices[1:].double() - self.vertices[0].double()).T
+        vertices = self._learned().double()
+        edges = (vertices[1:] - vertices[0]).T
         diagonal = torch.linalg.qr(edges, mode="r").R.diagonal().abs()
         return float(diagonal.log().sum()) - math.lgamma(self.n_vertices)
 

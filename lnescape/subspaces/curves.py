@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from numbers import Integral
 from typing import Self
 
 import torch
@@ -18,7 +19,11 @@ def _times(t: Tensor) -> Tensor:
 
 
 def _ends(first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
-    if first.ndim != 1 or first.shape != last.shape:
+    for end in (first, last):
+        if not isinstance(end, Tensor) or end.ndim != 1:
+            what = f"tensor {list(end.shape)}" if isinstance(end, Tensor) else type(end).__name__
+            raise TypeError(f"The ends of a curve are points θ [P] such as runs[0], not a {what}; see theta_of.")
+    if first.shape != last.shape:
         raise ValueError(
             f"The ends have {first.numel()} and {last.numel()} parameters; both must come from the same builder."
         )
@@ -41,6 +46,7 @@ class Curve(Subspace):
             The curve, for `fit_subspace`.
 
         Raises:
+            TypeError: Ends that aren't points θ.
             ValueError: Ends of different length, or no control point.
 
         References:
@@ -53,8 +59,8 @@ class Curve(Subspace):
                     [1.0000, 1.0000]])
         """
         first, last = _ends(first, last)
-        if n_control < 1:
-            raise ValueError("A curve to be learned needs at least one control point; Segment has none.")
+        if not isinstance(n_control, Integral) or n_control < 1:
+            raise ValueError(f"A curve to be learned needs at least one control point, not {n_control}; use Segment.")
         t = torch.linspace(0, 1, n_control + 2, device=first.device).unsqueeze(1)
         vertices = torch.lerp(first, last, t)
         vertices[0], vertices[-1] = first, last
@@ -62,7 +68,7 @@ class Curve(Subspace):
 
     def reversed(self) -> Self:
         """Return the same curve run from its last vertex to its first."""
-        return replace(self, vertices=self.vertices.flip(0))
+        return replace(self, vertices=self._learned().flip(0))
 
     def length(self, *, n: int = 100) -> float:
         """Measure the length of the curve, in weight units, as a polygon of n chords.
@@ -80,13 +86,24 @@ class Curve(Subspace):
         a = self.coefficients(torch.linspace(0, 1, n + 1)).double()
         # ‖Δa V‖² = Δa (V Vᵀ) Δaᵀ needs no point of the curve in full; differences from the first vertex
         # keep the small numbers exact.
-        edges = (self.vertices - self.vertices[0]).double()
+        vertices = self._learned()
+        edges = (vertices - vertices[0]).double()
         steps = (a[1:] - a[:-1]).to(edges)
         return float(((steps @ (edges @ edges.T)) * steps).sum(1).clamp(min=0).sqrt().sum())
 
 
 class Segment(Curve):
     """The straight line between two points: a(t) = (1 − t, t)."""
+
+    def __post_init__(self):
+        """Refuse a segment of more than two vertices.
+
+        Raises:
+            ValueError: More than two vertices.
+        """
+        super().__post_init__()
+        if self.n_vertices > 2:
+            raise ValueError(f"A Segment has two vertices, not {self.n_vertices}; use PolyChain or Bezier.")
 
     @classmethod
     def between(cls, first: Float[Tensor, " p"], last: Float[Tensor, " p"]) -> Self:
@@ -100,6 +117,7 @@ class Segment(Curve):
             The segment.
 
         Raises:
+            TypeError: Ends that aren't points θ.
             ValueError: Ends of different length.
 
         Example:

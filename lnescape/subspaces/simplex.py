@@ -31,6 +31,9 @@ class Simplex(Subspace):
         Returns:
             A simplex of one place K times, for `fit_subspace`.
 
+        Raises:
+            TypeError: What is given is no point θ.
+
         References:
             Benton et al. 2021, arXiv 2102.13042, section 4.
 
@@ -38,13 +41,15 @@ class Simplex(Subspace):
             >>> Simplex.around(torch.zeros(5)).n_vertices
             3
         """
+        if not isinstance(theta, Tensor) or theta.ndim != 1:
+            raise TypeError(f"A simplex grows around a point θ [P] such as runs[0], not a {type(theta).__name__}.")
         return cls(theta.detach().float().repeat(n_vertices, 1), n_vertices, range(1, n_vertices), grown=True)
 
     def coefficients(self, coordinates: Float[Tensor, "points vertices"]) -> Float[Tensor, "points vertices"]:
         """Check that coordinates are convex coefficients: ≥ 0, with sum 1."""
         if coordinates.shape[-1] != self.n_vertices:
             raise ValueError(f"This simplex has {self.n_vertices} coefficients, not {coordinates.shape[-1]}.")
-        if bool((coordinates < 0).any()) or bool(((coordinates.sum(-1) - 1).abs() > 1e-5).any()):
+        if not bool((coordinates >= 0).all() & ((coordinates.sum(-1) - 1).abs() <= 1e-5).all()):
             raise ValueError("Coefficients in a simplex are ≥ 0 and sum to one; divide them by their sum.")
         return coordinates
 

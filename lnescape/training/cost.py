@@ -69,15 +69,29 @@ def count_operations(builder: Builder, image: Tensor, n_classes: int, loss: Loss
     Returns:
         Operations per image; a multiply-add counts as two.
 
+    Raises:
+        ValueError: The loss can't be trained with.
+
     Example:
         >>> count_operations(lambda: torch.nn.Linear(4, 3), torch.zeros(4), 3)
         Operations(forward=24.0, step=48.0)
     """
-    module = build(builder, 0).train()
+    module = build(builder, 0).float().train()
     images = image.cpu().expand(2, *image.shape)  # batch normalisation refuses a single image
     labels = torch.arange(2) % n_classes
     with torch.random.fork_rng(), FlopCounterMode(display=False) as forward:
         module(images)
     with torch.random.fork_rng(), FlopCounterMode(display=False) as step:
-        loss(module(images), labels).backward()
+        _checked_loss(loss, module(images), labels).backward()
     return Operations(forward.get_total_flops() / 2, step.get_total_flops() / 2)
+
+
+def _checked_loss(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
+    try:
+        value = loss(logits, labels)
+    except Exception as error:
+        raise ValueError(f"The loss fails ({error}); it takes logits [n, classes] and labels [n].") from error
+    if not isinstance(value, Tensor) or value.ndim or not value.requires_grad:
+        got = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) and value.ndim else f"{value!r}"
+        raise ValueError(f"The loss returns {got}; it must return the mean over the batch, one number with a gradient.")
+    return value

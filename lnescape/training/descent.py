@@ -56,12 +56,8 @@ def descend(descent: Descent, engine, data, recipe: Recipe, *, on_epoch: Callabl
         {seed: step at which its loss became NaN or infinite}; the other seeds are not disturbed.
 
     Raises:
-        ValueError: A batch larger than the data, or a damaged file.
+        ValueError: A damaged file.
     """
-    if len(data.train) < recipe.batch:
-        raise ValueError(
-            f"A batch of {recipe.batch} is larger than the {len(data.train)} training images; lower Recipe.batch."
-        )
     running = _Running(descent, engine, data.train, recipe)
     for epoch in range(running.restore(), recipe.epochs):
         running.epoch(epoch)
@@ -69,6 +65,9 @@ def descend(descent: Descent, engine, data, recipe: Recipe, *, on_epoch: Callabl
         on_epoch()
         if bool((running.failed >= 0).all()):
             break
+    # The very last step has no later loss that would tell.
+    lost = (running.failed < 0) & ~running.vertices.flatten(1).isfinite().all(1)
+    running.failed = torch.where(lost, recipe.epochs * running.n_steps - 1, running.failed)
     descent.vertices.copy_(running.vertices)
     return {s: int(step) for s, step in zip(descent.seeds, running.failed.tolist(), strict=True) if step >= 0}
 

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from lnescape.builders import Builder, build, check_builder
 from lnescape.engines import engine_for
 from lnescape.laws import Members
+from lnescape.training.checks import checked_seeds, prepare
 from lnescape.training.cost import Cost, count_operations
 from lnescape.training.descent import Descent, descend, fingerprint, tensor_fingerprint
-from lnescape.training.recipe import Recipe, resolve
+from lnescape.training.recipe import Recipe
 from lnescape.weights import normalisation_layers, theta_of
 
 # Operations in one training above which separate processes repay their start of a few seconds.
@@ -60,7 +61,8 @@ def fit(
         left out with a warning, and named in its `failed`.
 
     Raises:
-        ValueError: No seeds, or one given twice; a batch larger than the data.
+        ValueError: No seeds, or one given twice; a batch larger than the data; a builder, loss, device or
+            folder that can't be used.
         TrainingError: Every seed diverged.
 
     References:
@@ -73,14 +75,13 @@ def fit(
         >>> len(runs), runs[0].shape
         (2, torch.Size([1482]))
     """
-    seeds = _checked_seeds(seeds)
-    check_builder(net, data)
-    device = torch.device(device or data.train.images.device)
-    data = data.to(device)
-    recipe = resolve(recipe or Recipe(), net, data, device)
+    seeds = checked_seeds(seeds)
+    if group < 1 or (workers is not None and workers < 1):
+        raise ValueError(f"There must be at least one network in a group and one worker, not {group} and {workers}.")
+    data, recipe, operations = prepare(net, data, recipe, device=device, folder=folder)
+    device = data.train.images.device
     engine = engine_for(net, device=device, precision=recipe.precision)
     groups = [seeds[i : i + group] for i in range(0, len(seeds), group)] if engine.many else [[s] for s in seeds]
-    operations = count_operations(net, data.train.images[0], data.n_classes, recipe.loss)
     plain = operations.training(recipe, len(data.train))
     if workers is None:
         worthwhile = not engine.many and device.type == "cpu" and plain > _WORTH_A_PROCESS
@@ -96,18 +97,6 @@ def fit(
     rows = [i for i, seed in enumerate(seeds) if seed in kept]
     known = {"recipe": recipe, "cost": cost, "normalisation_images": norm}
     return Members(net, thetas[rows], seeds=tuple(kept), failed=failed, **known)
-
-
-def _checked_seeds(seeds: Iterable[int]) -> list[int]:
-    seeds = [seeds] if isinstance(seeds, int) else list(seeds)
-    if not seeds:
-        raise ValueError("No seeds were given; pass one for each training, such as seeds=range(3).")
-    if len(set(seeds)) < len(seeds):
-        twice = next(s for s in seeds if seeds.count(s) > 1)
-        raise ValueError(f"Seed {twice} is given twice; the same seed gives the same network, no second retraining.")
-    if not all(isinstance(s, int) and s >= 0 for s in seeds):
-        raise ValueError(f"Seeds are whole numbers from 0 on, not {seeds}.")
-    return seeds
 
 
 def _without_failed(seeds: list[int], failed: dict[int, int], recipe: Recipe) -> list[int]:
@@ -193,7 +182,8 @@ def members(
         The law; each network counts as one training.
 
     Raises:
-        ValueError: Another architecture, or other constants than the builder's.
+        TypeError: No list of networks.
+        ValueError: Another architecture, other constants than the builder's, or weights that aren't finite.
 
     Example:
         >>> import lnescape as ln
@@ -203,14 +193,21 @@ def members(
         2
     """
     check_builder(net, data)
+    if isinstance(networks, nn.Module | dict):
+        raise TypeError(f"One {type(networks).__name__} was given; pass a list of networks, [network].")
     like = build(net, 0)
     length = theta_of(like).numel()
     thetas = []
     for number, network in enumerate(networks):
         state = network.state_dict() if isinstance(network, nn.Module) else network
+        if not isinstance(state, dict | Tensor):
+            kind = type(state).__name__
+            raise TypeError(f"Network {number} is a {kind}; pass modules, state dicts (from torch.load) or θ.")
         theta = state.detach().float() if isinstance(state, Tensor) else theta_of(state, like)
         if theta.numel() != length:
             raise ValueError(f"Network {number} has {theta.numel()} parameters, the builder's have {length}.")
+        if not theta.isfinite().all():
+            raise ValueError(f"Network {number} holds NaN or infinite weights; its training diverged, leave it out.")
         thetas.append(theta.cpu())
     if not thetas:
         raise ValueError("No networks were given; pass at least one module or state dict.")

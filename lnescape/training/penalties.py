@@ -68,5 +68,6 @@ def volume_slope(vertices: Float[torch.Tensor, "k parameters"], weight: float) -
                 [-0.5000]])
     """
     edges = vertices[1:].double() - vertices[0].double()
-    slope = torch.cholesky_solve(edges, torch.linalg.cholesky(edges @ edges.T))
+    # cholesky_ex fails on NaN without an exception: the loss is then NaN too, which `descend` reports.
+    slope = torch.cholesky_solve(edges, torch.linalg.cholesky_ex(edges @ edges.T).L)
     return (-weight * torch.cat([-slope.sum(0, keepdim=True), slope])).to(vertices)

@@ -61,6 +61,15 @@ class Recipe:
         Raises:
             ValueError: Something is out of range or not known.
         """
+        for name in ("epochs", "batch", "shift"):
+            if not isinstance(getattr(self, name), int):
+                raise ValueError(f"{name} must be a whole number, not {getattr(self, name)!r}.")
+        for name in ("learning_rate", "momentum", "weight_decay"):
+            value = getattr(self, name)
+            if not isinstance(value, (int, float)) or not math.isfinite(value):
+                raise ValueError(f"{name} must be a finite number, not {value!r}.")
+        if not callable(self.loss) or isinstance(self.loss, type):
+            raise ValueError(f"loss={self.loss!r} must be a function of logits and labels, such as F.cross_entropy.")
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not known; use one of {', '.join(known)}.")

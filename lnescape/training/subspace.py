@@ -1,5 +1,6 @@
 """`fit_subspace`: learn a curve, a line or a simplex whose every point is a good network."""
 
+import math
 from pathlib import Path
 from time import perf_counter
 
@@ -7,15 +8,16 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lnescape.builders import Builder, build, check_builder
+from lnescape.builders import Builder, build
 from lnescape.engines import AnyNetwork
 from lnescape.laws import SubspaceLaw
 from lnescape.subspaces import Subspace
-from lnescape.training.cost import Cost, count_operations
+from lnescape.training.checks import checked_seeds, prepare
+from lnescape.training.cost import Cost
 from lnescape.training.descent import Descent, descend, fingerprint, tensor_fingerprint
 from lnescape.training.fit import TrainingError
 from lnescape.training.penalties import cosine_slope, volume_slope
-from lnescape.training.recipe import Recipe, resolve
+from lnescape.training.recipe import Recipe
 from lnescape.training.streams import generator, stream_seed
 from lnescape.weights import normalisation_layers, theta_of, trainable
 
@@ -65,7 +67,8 @@ def fit_subspace(
         A uniform law over the learned subspace. Its cost counts each given vertex as one training.
 
     Raises:
-        ValueError: Nothing is free, or ends that don't fit the builder.
+        TypeError: No subspace, or no recipe.
+        ValueError: Nothing is free, ends that don't fit the builder, or what `fit` refuses.
         TrainingError: The loss became NaN.
 
     References:
@@ -80,13 +83,11 @@ def fit_subspace(
         >>> line.cost.trainings
         1.0
     """
-    check_builder(net, data)
-    device = torch.device(device or data.train.images.device)
-    data = data.to(device)
-    recipe = resolve(recipe or Recipe(), net, data, device)
+    (seed,) = checked_seeds(seed)
+    _check_request(subspace, plain, cosine_weight, volume_weight)
+    data, recipe, operations = prepare(net, data, recipe, device=device, folder=folder)
+    device = data.train.images.device
     vertices = _beginning(net, subspace, seed).to(device)
-    if not subspace.free:
-        raise ValueError(f"Nothing in this {type(subspace).__name__} is free to be learned; use Bezier.between(a, b).")
     weights = {"cosine_weight": cosine_weight, "volume_weight": volume_weight}
     stages = _stages(subspace)
     start = perf_counter()
@@ -104,13 +105,24 @@ def fit_subspace(
                     f"The loss of the {type(subspace).__name__} under seed {seed} became NaN or infinite at step "
                     f"{step}; lower the learning rate (now {recipe.learning_rate:g})."
                 )
-    operations = count_operations(net, data.train.images[0], data.n_classes, recipe.loss)
     unit = operations.training(plain or recipe, len(data.train))
     spent = operations.training(recipe, len(data.train)) * len(stages)
     given = 0 if subspace.vertices is None else subspace.n_vertices - len(subspace.free)
     cost = Cost(spent + given * unit, unit, perf_counter() - start)
     norm = data.normalisation_images if normalisation_layers(build(net, 0)) else None
     return SubspaceLaw(net, subspace.with_vertices(vertices), recipe=recipe, cost=cost, normalisation_images=norm)
+
+
+def _check_request(subspace: object, plain: object, *weights: float) -> None:
+    if not isinstance(subspace, Subspace):
+        kind = subspace.__name__ if isinstance(subspace, type) else type(subspace).__name__
+        raise TypeError(f"{kind} is no subspace; pass one, such as Bezier.between(a, b) or Simplex.from_scratch(3).")
+    if not subspace.free:
+        raise ValueError(f"Nothing in this {type(subspace).__name__} is free to be learned; use Bezier.between(a, b).")
+    if not (plain is None or isinstance(plain, Recipe)):
+        raise TypeError(f"plain is a {type(plain).__name__}; pass the Recipe of one plain training.")
+    if not all(0 <= weight < math.inf for weight in weights):
+        raise ValueError(f"The weights of the penalties must be finite and ≥ 0, not {weights}.")
 
 
 def _stages(subspace: Subspace) -> list[slice]:
