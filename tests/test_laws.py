@@ -70,6 +70,35 @@ def test_chunks_do_not_change_what_is_drawn(net, runs, data, monkeypatch):
     assert not torch.allclose(law.predict(data.test.images[:5], n=40, seed=2), whole)
 
 
+def test_members_are_drawn_without_replacement_under_a_seed(net, runs):
+    drawn = [torch.cat(list(runs.sample(3, seed=seed))) for seed in range(8)]
+    for thetas in drawn:
+        assert sorted(thetas[:, 0].tolist()) == sorted(runs.thetas[:, 0].tolist())
+    assert len({tuple(thetas[:, 0].tolist()) for thetas in drawn}) > 1
+    assert torch.equal(torch.cat(list(runs.sample())), runs.thetas)
+
+
+def test_a_law_cut_short_while_it_is_written_leaves_the_one_before(net, runs, tmp_path, monkeypatch):
+    from safetensors import torch as writer
+
+    def cut(tensors, path, metadata):
+        path.write_bytes(b"half a file")
+        raise KeyboardInterrupt
+
+    runs.save(tmp_path / "law")
+    monkeypatch.setattr(writer, "save_file", cut)
+    with pytest.raises(KeyboardInterrupt):
+        runs.save(tmp_path / "law")
+    assert torch.equal(ln.load_law(tmp_path / "law", net).vectors, runs.thetas)
+
+
+def test_a_kept_subspace_can_be_learned_on(net, runs, tmp_path):
+    for subspace in (ln.Bezier.between(runs[0], runs[1], n_control=2), Simplex.around(runs[0], 3)):
+        ln.SubspaceLaw(net, subspace).save(tmp_path / "law")
+        again = ln.load_law(tmp_path / "law", net).subspace
+        assert (type(again), again.free, again.grown) == (type(subspace), subspace.free, subspace.grown)
+
+
 def test_kept_laws_come_back(net, runs, data, tmp_path):
     norm = runs.normalisation_images
     subspace = ln.Bezier.between(runs[0], runs[1])

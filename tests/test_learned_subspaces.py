@@ -37,6 +37,9 @@ def test_a_learned_curve_keeps_its_ends_and_avoids_the_barrier(kind, net, data, 
     straight = ln.along(runs, Segment.between(runs[0], runs[1]), data.train, n=11)
     learned = ln.along(runs, path.subspace, data.train, n=11)
     assert learned.loss.max() < 0.5 * straight.loss.max()
+    loss, accuracy = ln.survey(runs, path.at(torch.tensor([0.0, 0.1, 1.0])), data.train)
+    assert learned.loss[[0, 1, -1]] == pytest.approx(loss, abs=1e-6)
+    assert learned.accuracy[[0, 1, -1]] == pytest.approx(accuracy)
     assert path.cost.trainings == 3  # two ends and the curve
 
 

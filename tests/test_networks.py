@@ -6,6 +6,8 @@ from torch import nn
 
 import lnescape as ln
 from lnescape.builders import check_builder
+from lnescape.engines import LinearChain, engine_for
+from lnescape.training import count_operations
 
 
 @pytest.fixture(scope="module")
@@ -24,6 +26,49 @@ def test_without_normalisation_every_block_begins_as_its_shortcut():
     block = ln.resnet((3, 32, 32), 10, depth=8, norm="none")[1]
     x = torch.randn(2, 16, 8, 8)
     torch.testing.assert_close(block(x), x)
+
+
+def test_small_convolutional_network_has_the_size_that_is_stated():
+    counted = count_operations(lambda: ln.cnn((3, 32, 32), 10), torch.zeros(3, 32, 32), 10)
+    assert counted.forward / 2 == pytest.approx(6e6, rel=0.1)  # a multiply-add counts as two
+
+
+def test_residual_block_halves_and_carries_the_activated_input():
+    torch.manual_seed(0)
+    block, x = ln.resnet((3, 32, 32), 10, depth=8, norm="none")[2], torch.randn(2, 16, 8, 8)
+    assert block(x).shape == (2, 32, 4, 4)
+    torch.testing.assert_close(block(x), block.shortcut(x.relu()))  # the other branch begins at zero
+
+
+def weight_shared_between_layers():
+    chain = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+    chain[2].weight = chain[0].weight
+    return chain
+
+
+def layer_used_twice():
+    layer = nn.Linear(4, 4)
+    return nn.Sequential(layer, nn.ReLU(), layer)
+
+
+def frozen_layer():
+    chain = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+    chain[0].requires_grad_(False)
+    return chain
+
+
+def hooked_layer():
+    chain = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+    chain[0].register_forward_hook(lambda module, given, out: 2 * out)
+    return chain
+
+
+@pytest.mark.parametrize(
+    "builder", [weight_shared_between_layers, layer_used_twice, frozen_layer, hooked_layer, lambda: nn.Sequential()]
+)
+def test_only_plain_chains_are_batched(builder):
+    assert engine_for(lambda: nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))).many
+    assert not LinearChain.accepts(builder())
 
 
 def test_unknown_network_names_the_nearest(data):

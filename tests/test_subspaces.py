@@ -28,6 +28,18 @@ def test_ends_are_the_given_networks_bit_for_bit(kind, ends):
     assert torch.equal(Segment.between(*ends).at(1.0), ends[1])
 
 
+def test_ends_keep_the_sign_of_zero():
+    ends = torch.tensor([[-0.0, 1.0], [2.0, -0.0]])
+    for curve in (Segment.between(*ends), Bezier.between(*ends), PolyChain.between(*ends, n_control=2)):
+        for t, end in enumerate(ends):
+            assert torch.equal(curve.at(float(t)).view(torch.int32), end.view(torch.int32))
+
+
+def test_the_middle_of_a_simplex_is_the_mean_of_its_vertices():
+    vertices = torch.randn(4, 30, generator=torch.Generator().manual_seed(0))
+    torch.testing.assert_close(Simplex(vertices, 4).midpoint(), vertices.mean(0))
+
+
 @pytest.mark.parametrize("kind", [PolyChain, Bezier])
 def test_reversed_curve_is_the_same_curve(kind, ends):
     curve, t = curved(kind, ends), torch.linspace(0, 1, 11)

@@ -67,6 +67,17 @@ def test_refresh_makes_the_statistics_a_function_of_theta_and_the_images():
     assert flat.module.norm.momentum == 0.1
 
 
+def test_refresh_is_an_average_over_whole_batches_without_dropout():
+    module = nn.Sequential(nn.Dropout(0.5), nn.BatchNorm1d(3))
+    images = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
+    assert refresh_normalisation(module, images, batch=2) == 4
+    torch.testing.assert_close(module[1].running_mean, images[:4].mean(0))
+    torch.testing.assert_close(module[1].running_var, (images[:2].var(0) + images[2:4].var(0)) / 2)
+    alone = nn.Sequential(nn.Linear(3, 3), nn.Dropout(0.5)).train()
+    assert refresh_normalisation(alone, None) == 0
+    assert not alone.training
+
+
 def test_refresh_without_images_is_refused():
     with pytest.raises(ValueError, match="give the law images"):
         refresh_normalisation(same_module(), None)
