@@ -21,9 +21,9 @@ STYLE = {
     "line": {"color": "#000000", "linestyle": ":", "marker": "x"},
     "curve": {"color": "#D55E00", "linestyle": "-", "marker": "D"},
     "simplex": {"color": "#0072B2", "linestyle": "--", "marker": "^"},
-    "simplex midpoint": {"color": "#56B4E9", "linestyle": "--", "marker": "v"},
+    "simplex midpoint": {"color": "#56B4E9", "linestyle": (0, (7, 2)), "marker": "v"},
     "deep ensemble": {"color": "#009E73", "linestyle": "-.", "marker": "o"},
-    "single network": {"color": "#999999", "linestyle": "-", "marker": "s"},
+    "single network": {"color": "#999999", "linestyle": (0, (1, 3)), "marker": "s"},
 }
 WIDTH = 6.3  # inches: the text width of the report
 _SETTINGS = {

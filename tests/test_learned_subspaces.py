@@ -118,7 +118,7 @@ def test_convex_losses_have_no_barrier(data):
     assert ln.barrier(line.coordinates, line.loss) < 1e-6
 
 
-def test_plane_and_triangle_pass_through_their_points(net, data, runs):
+def test_a_plane_passes_through_its_points(net, data, runs):
     seen = ln.plane(runs, runs[:3], data.test, n=5, margin=0.0)
     loss, _ = ln.survey(runs, runs[:1], data.test)
     origin = (abs(seen.coordinates - seen.anchors[0]).sum(1)).argmin()
@@ -126,9 +126,29 @@ def test_plane_and_triangle_pass_through_their_points(net, data, runs):
     assert seen.loss[origin] == pytest.approx(loss[0], abs=1e-6)
     distances = torch.cdist(runs[:3].double(), runs[:3].double())
     torch.testing.assert_close(torch.cdist(*[torch.from_numpy(seen.anchors)] * 2), distances, rtol=1e-5, atol=1e-6)
-    corners = ln.triangle(runs, Simplex(runs[:3], 3), data.test, n=2)
-    vertices, _ = ln.survey(runs, runs[:3], data.test)
-    assert corners.loss == pytest.approx(vertices[corners.coordinates.argmax(1)], abs=1e-6)
+    grid = torch.from_numpy(seen.coordinates).reshape(5, 5, 2)
+    assert (grid[:, 1:, 0] > grid[:, :-1, 0]).all()  # x runs fastest
+    assert (grid[1:, :, 1] > grid[:-1, :, 1]).all()
+    (second,) = ((abs(seen.coordinates - seen.anchors[1]) < 1e-9).all(1)).nonzero()[0]
+    assert seen.loss[second] == pytest.approx(ln.survey(runs, runs[1:2], data.test)[0][0], abs=1e-5)
+
+
+def test_triangle_is_surveyed_on_a_regular_grid(data, runs):
+    simplex = Simplex(runs[:3], 3)
+    seen = ln.triangle(runs, simplex, data.test, n=4)
+    steps = sorted(map(tuple, (3 * seen.coordinates).round(5).tolist()))
+    assert steps == sorted((i, j, k) for i in range(4) for j in range(4) for k in range(4) if i + j + k == 3)
+    loss, accuracy = ln.survey(runs, simplex.at(torch.from_numpy(seen.coordinates).float()), data.test)
+    assert seen.loss == pytest.approx(loss, abs=1e-6)
+    said = runs.predict(data.test.images).argmax(2)
+    assert accuracy[seen.coordinates[:, 0] == 1] == pytest.approx(float((said[0] == data.test.labels).float().mean()))
+    assert seen.accuracy == pytest.approx(accuracy)
+
+
+def test_the_cost_of_a_subspace_is_told_in_trainings_of_a_stated_recipe(net, data, runs):
+    twice = replace(QUICK, epochs=2 * QUICK.epochs)
+    curve = ln.Bezier.between(runs[0], runs[1])
+    assert ln.fit_subspace(net, data, curve, recipe=QUICK, plain=twice).cost.trainings == 2.5
 
 
 def test_requests_that_cannot_be_met(as_users_do, net, data, runs):
