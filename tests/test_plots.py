@@ -1,0 +1,115 @@
+"""Figures: drawn from arrays, named by their data, the same bytes each time, one style for each method."""
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+
+from lnescape import plots
+
+STREAM = np.random.RandomState(0)
+TIMES = np.linspace(0, 1, 5)
+GRID = np.array([(x, y) for y in range(4) for x in range(5)], float)
+ANCHORS = np.array([[0.5, 0.5], [3.5, 0.5], [2.0, 2.5]])
+CORNERS = np.array([(i, j, 3 - i - j) for i in range(4) for j in range(4 - i)]) / 3
+LOSS = 0.1 + STREAM.rand(20)
+
+
+def path_losses(**words):
+    methods = {"line": (TIMES, 1 + STREAM.rand(3, 5)), "curve": (TIMES, 0.1 + STREAM.rand(5))}
+    return plots.path_losses({"training": methods, "test": methods}, **words)
+
+
+def plane_map(**words):
+    return plots.plane_map(GRID, LOSS, anchors=ANCHORS, curve=ANCHORS[[0, 2, 1]], **words)
+
+
+def triangle_map(**words):
+    return plots.triangle_map(CORNERS, LOSS[: len(CORNERS)], **words)
+
+
+def score_against_cost(**words):
+    methods = {"simplex": (1.0, STREAM.rand(3)), "single network": (1.0, STREAM.rand(1))}
+    return plots.score_against_cost({"MLP": (1 / np.arange(1, 5), methods)}, **words)
+
+
+def disputed_images(**words):
+    said = STREAM.dirichlet(np.ones(4), (2, 3))
+    return plots.disputed_images(STREAM.rand(2, 8, 8), said, classes=["a", "b", "c", "d"], **words)
+
+
+DRAWN = [path_losses, plane_map, triangle_map, score_against_cost, disputed_images]
+
+
+def words_of(figure: Figure) -> list[str]:
+    return [text.get_text() for text in figure.findobj(Text)] + [axis.get_title("left") for axis in figure.axes]
+
+
+@pytest.mark.parametrize("draw", DRAWN)
+def test_a_figure_states_its_data_and_its_claim(draw):
+    figure = draw(source="MNIST, a part", title="What is claimed")
+    assert isinstance(figure, Figure)
+    words = words_of(figure)
+    assert "Data: MNIST, a part" in words
+    assert "What is claimed" in words
+    assert all(axis.has_data() or axis.axison is False or axis.child_axes for axis in figure.axes)
+
+
+def test_every_public_function_that_draws_is_tested():
+    made = {name for name, thing in vars(plots).items() if getattr(thing, "__module__", "") == plots.__name__}
+    public = {name for name in made if not name.startswith("_")} - {"save", "save_live"}
+    assert public == {draw.__name__ for draw in DRAWN}
+
+
+def test_paths_are_drawn_as_they_are_given():
+    values = np.array([[3.0, 2.0, 1.0, 2.0, 3.0], [5.0, 4.0, 3.0, 4.0, 5.0]])
+    figure = plots.path_losses({"test": {"line": (TIMES, values)}}, source="s", title="t", logarithmic=False)
+    drawn = [line.get_ydata().tolist() for line in figure.axes[0].lines]
+    assert drawn == [*values.tolist(), values.mean(0).tolist()]
+    assert figure.axes[0].get_legend().get_texts()[0].get_text() == "line, n = 2"
+
+
+def test_a_score_is_drawn_at_its_cost_with_the_standard_uncertainty_of_its_mean():
+    repetitions = np.array([0.2, 0.3, 0.4])
+    panels = {"MLP": (np.array([0.5, 0.4]), {"curve": (1.0, repetitions)})}
+    axis = plots.score_against_cost(panels, source="s", title="t").axes[0]
+    assert axis.lines[0].get_xydata().tolist() == [[1, 0.5], [2, 0.4]]
+    assert axis.lines[1].get_xydata().tolist() == [[1, 0.2], [1, 0.3], [1, 0.4]]
+    bar = axis.containers[0].lines[2][0].get_segments()[0]
+    assert bar[:, 1] == pytest.approx([0.3 - 0.1 / 3**0.5, 0.3 + 0.1 / 3**0.5])
+
+
+@pytest.mark.parametrize("draw", DRAWN)
+def test_the_same_figure_gives_the_same_bytes_without_a_date(draw, tmp_path, monkeypatch):
+    monkeypatch.setenv("LNESCAPE_HOME", str(tmp_path))
+    contents = []
+    for _ in range(2):
+        STREAM.seed(1)
+        figure = draw(source="MNIST", title="Claim")
+        assert plots.save(figure, "99_claim") is figure
+        contents.append((tmp_path / "report" / "figures" / "99_claim.svg").read_bytes())
+    assert contents[0] == contents[1]
+    assert b"<dc:date>" not in contents[0]
+    assert [file.name for file in (tmp_path / "report" / "figures").iterdir()] == ["99_claim.svg"]
+
+
+def test_a_figure_cut_short_leaves_the_one_before(tmp_path, monkeypatch):
+    monkeypatch.setenv("LNESCAPE_HOME", str(tmp_path))
+    figure = triangle_map(source="MNIST", title="Claim")
+    plots.save_live(figure, "99_claim")
+    file = tmp_path / "report" / "live" / "99_claim.svg"
+    before = file.read_bytes()
+
+    def cut(path, **_):
+        path.write_bytes(b"<svg")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(figure, "savefig", cut)
+    with pytest.raises(KeyboardInterrupt):
+        plots.save_live(figure, "99_claim")
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("what", ["color", "marker", "linestyle"])
+def test_each_method_has_a_style_of_its_own(what):
+    assert len({style[what] for style in plots.STYLE.values()}) == len(plots.STYLE) > 1
