@@ -87,6 +87,9 @@ class _Running:
         # A view: the optimiser moves the vertices themselves.
         self.moving = torch.nn.Parameter(self.vertices[:, descent.free])
         self.optimiser = recipe.optimiser_for(self.moving)
+        # Memory used again at each step: fresh pages cost as much as a small product.
+        self.batch = self.images.new_empty(len(descent.seeds) * recipe.batch, *self.images.shape[1:])
+        self.slope = torch.empty_like(self.moving, requires_grad=False) if descent.draw else None
         self.failed = torch.full((len(descent.seeds),), -1, device=self.images.device)
 
     def epoch(self, epoch: int) -> None:
@@ -101,7 +104,8 @@ class _Running:
                 rows = order[:, step * size : (step + 1) * size]
                 rate = self.recipe.learning_rate_at((epoch + step / self.n_steps) / self.recipe.epochs)
                 self.optimiser.param_groups[0]["lr"] = rate
-                images = _augmented(self.images[rows], streams["augmentation"], self.recipe)
+                torch.index_select(self.images, 0, rows.flatten(), out=self.batch)
+                images = _augmented(self.batch.unflatten(0, rows.shape), streams["augmentation"], self.recipe)
                 loss = self.step(images, self.labels[rows], streams["point"][0])
                 bad = (self.failed < 0) & ~loss.isfinite()
                 self.failed = torch.where(bad, epoch * self.n_steps + step, self.failed)
@@ -116,8 +120,9 @@ class _Running:
             a = self.descent.draw(stream).to(vertices)
             theta = torch.mm(a, vertices[0], out=self.home)
             loss, gradient = self.engine.loss_and_gradient(theta, images, labels, self.recipe.loss)
-            # The chain rule: ∂L/∂v_k = a_k ∇L(θ).
-            self.moving.grad = a[:, free].unsqueeze(2) * gradient.unsqueeze(1)
+            # The chain rule: ∂L/∂v_k = a_k ∇L(θ), into the same memory at each step.
+            torch.mul(a[:, free].unsqueeze(2), gradient.unsqueeze(1), out=self.slope)
+            self.moving.grad = self.slope
             if self.descent.penalty is not None:
                 self.moving.grad[0] += self.descent.penalty(vertices[0], stream)[free]
         self.optimiser.step()

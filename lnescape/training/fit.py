@@ -1,10 +1,12 @@
 """`fit`: retrain a network under many seeds, and bring in networks trained elsewhere."""
 
+import pickle
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -18,7 +20,7 @@ from lnescape.training.descent import Descent, descend, fingerprint, tensor_fing
 from lnescape.training.recipe import Recipe
 from lnescape.weights import normalisation_layers, theta_of
 
-# Operations in one training above which separate processes repay their start of a few seconds.
+# Operations in one group of trainings above which separate processes repay their start of a few seconds.
 _WORTH_A_PROCESS = 2e12
 
 
@@ -34,7 +36,7 @@ def fit(
     recipe: Recipe | None = None,
     device: torch.device | str | None = None,
     workers: int | None = None,
-    group: int = 8,
+    group: int = 16,
     folder: Path | str | None = None,
     progress: bool = True,
 ) -> Members:
@@ -49,8 +51,8 @@ def fit(
         seeds: Distinct seeds, ≥ 0.
         recipe: How to train; `Recipe()` unless given.
         device: Where; the data's own device unless given.
-        workers: Processes with one thread each. Unless given: 1 for chains of linear layers (trained
-            in batches of `group`), for short trainings and on an accelerator, else one for each thread.
+        workers: Processes with one thread each. Unless given: one for each thread where a group is long
+            enough to repay the start of a process (some 20 s), else, and on an accelerator, 1: here.
         group: Networks trained together where they batch, ≥ 1.
         folder: Where the state is kept at every epoch's end. A killed `fit` called again with the same
             arguments goes on from there; a finished one returns at once.
@@ -84,11 +86,13 @@ def fit(
     groups = [seeds[i : i + group] for i in range(0, len(seeds), group)] if engine.many else [[s] for s in seeds]
     plain = operations.training(recipe, len(data.train))
     if workers is None:
-        worthwhile = not engine.many and device.type == "cpu" and plain > _WORTH_A_PROCESS
+        worthwhile = device.type == "cpu" and plain * len(groups[0]) > _WORTH_A_PROCESS
         workers = min(torch.get_num_threads(), len(groups)) if worthwhile else 1
     start = perf_counter()
-    jobs, where = [(net, data, part, recipe) for part in groups], {"device": device, "folder": folder}
-    results = list(_run(jobs, where, workers, recipe.epochs * len(groups), progress=progress))
+    work = {"recipe": recipe, "device": device, "folder": folder}
+    with _bar(recipe.epochs * len(groups), progress) as bar:
+        train = _train_here if workers == 1 else _train_in_processes
+        results = list(train(net, data, groups, work, bar=bar, workers=workers))
     thetas = torch.cat([theta for theta, _ in results])
     failed = {seed: step for _, steps in results for seed, step in steps.items()}
     kept = _without_failed(seeds, failed, recipe)
@@ -109,35 +113,49 @@ def _without_failed(seeds: list[int], failed: dict[int, int], recipe: Recipe) ->
     return [seed for seed in seeds if seed not in failed]
 
 
-def _run(jobs: Sequence[tuple], where: dict, workers: int, n_epochs: int, *, progress: bool) -> Iterator[tuple]:
-    """Run the jobs here, or in processes with one thread each, and show how far they are."""
+def _bar(n_epochs: int, progress: bool):
     from tqdm import tqdm
 
-    bar = tqdm(total=n_epochs, unit="epoch", desc="training", delay=2, leave=False, disable=not progress)
-    with bar:
-        if workers == 1:
-            yield from (train_group(*job, **where, on_epoch=bar.update) for job in jobs)
-            return
-        from joblib import Parallel, delayed
+    return tqdm(total=n_epochs, unit="epoch", desc="training", delay=2, leave=False, disable=not progress)
 
-        # loky sends builders written in a notebook, too, which the standard pool can't.
-        parallel = Parallel(n_jobs=workers, return_as="generator", max_nbytes="1M")
-        for result in parallel(delayed(_train_group_alone)(*job, **where) for job in jobs):
-            bar.update(n_epochs // len(jobs))
+
+def _train_here(net: Builder, data, groups: list[list[int]], work: dict, *, bar, workers: int) -> Iterator[tuple]:
+    for seeds in groups:
+        yield train_group(net, data, seeds, on_epoch=bar.update, **work)
+
+
+def _train_in_processes(
+    net: Builder, data, groups: list[list[int]], work: dict, *, bar, workers: int
+) -> Iterator[tuple]:
+    # One thread for each process. The data go through a file that each process reads once. joblib sends
+    # builders written in a notebook, too, which the standard pool can't.
+    from joblib import Parallel, delayed
+
+    with TemporaryDirectory() as place:
+        file = Path(place) / "data"
+        file.write_bytes(pickle.dumps(data))
+        parallel = Parallel(n_jobs=workers, return_as="generator")
+        for result in parallel(delayed(_train_group_alone)(net, file, seeds, work) for seeds in groups):
+            bar.update(work["recipe"].epochs)
             yield result
 
 
-def _train_group_alone(*job: Any, **where: Any) -> tuple[Tensor, dict[int, int]]:
+def _train_group_alone(net: Builder, file: Path, seeds: list[int], work: dict) -> tuple[Tensor, dict[int, int]]:
     torch.set_num_threads(1)
-    return train_group(*job, **where)
+    return train_group(net, _data_from(file), seeds, **work)
+
+
+@lru_cache(maxsize=1)
+def _data_from(file: Path):
+    return pickle.loads(file.read_bytes())
 
 
 def train_group(
     net: Builder,
     data,
     seeds: list[int],
-    recipe: Recipe,
     *,
+    recipe: Recipe,
     device: torch.device,
     folder: Path | str | None = None,
     on_epoch: Callable[[], object] = lambda: None,
