@@ -166,6 +166,7 @@ def test_cost_is_counted(data):
     # forward: two operations a weight; step: forward, weight gradients, and the slope of layer 2's input
     assert counted.forward == 2 * (64 * 16 + 16 * 16 + 16 * 10)
     assert counted.step == 2 * counted.forward + 2 * (16 * 16 + 16 * 10)
+    assert counted.training(QUICK, 1197) == 2 * 18 * 64 * counted.step  # the last 45 images of an epoch are left out
     runs = ln.fit(ln.network("mlp", data, width=16), data, seeds=range(3), recipe=QUICK)
     assert runs.cost.trainings == 3
 
