@@ -38,8 +38,8 @@ profile
 # %% [markdown]
 # ## The images
 #
-# MNIST: grey pictures of handwritten digits, 28 × 28 pixels. The data object says what it is; no stand-in is ever taken
-# silently.
+# MNIST: grey pictures of handwritten digits, 28 × 28 pixels. The data object says what it is; a stand-in, another set of
+# images in the place of the one asked for, is never taken silently.
 
 # %%
 data = ln.load("mnist5k" if profile == "quick" else "mnist")
@@ -101,9 +101,11 @@ assert torch.allclose(logp[0].exp(), by_hand, atol=1e-5)
 logp.shape
 
 # %% [markdown]
-# How good is one network, and how good is the mean of the three? The *log-loss* (NLL) is the mean of −ln p(right digit): 0
-# is perfect, and being sure and wrong is punished hard. The bracket is the standard uncertainty of the reported score in
-# its last digits, here because the test images are a sample: 0.195(37) means 0.195 ± 0.037.
+# How good is one network, and how good is the mean of the three? The *log-loss*, or negative log-likelihood (NLL), is the
+# mean of −ln p(right digit): 0 is perfect, and being sure and wrong is punished hard. Its unit is the *nat*, that of natural
+# logarithms; a network that knows nothing of ten digits has ln 10 ≈ 2.30 nat. The bracket is the standard uncertainty of
+# the reported score in units of its last digits, here because the test images are a sample: 0.195(37) nat is an estimate
+# of 0.195 nat with a standard uncertainty of 0.037 nat. What another seed would change is *not* in it.
 
 # %%
 one, three = ln.score(logp[0], data.test.labels), ln.score(logp, data.test.labels)
@@ -127,8 +129,8 @@ disputed = (decisions != decisions[0]).any(0).nonzero().squeeze(1)
 print(f"{1000 * len(disputed) / len(data.test):.0f} of 1 000 test images are disputed")
 
 # %% [markdown]
-# Compare with your guess. Here are some of them: above, the image; below, the probability that each of the three
-# networks (three shades) gives to the three likeliest digits.
+# Compare with your guess. Here are five of them, picked *because* they are disputed: above, the image; below, the
+# probability that each of the three networks (three shades) gives to the three likeliest digits.
 
 # %%
 show = disputed[:5]
@@ -142,12 +144,14 @@ figure = ln.plots.disputed_images(
 ln.plots.save_live(figure, "00_disputed")
 
 # %% [markdown]
-# **What we see.** Each network alone sounds sure of itself: many bars are near 0 or 1. Yet the networks contradict each
-# other. What a network says of its own doubt is not the doubt about the network. The spread of predictions over
-# retrainings is a component of uncertainty of its own, the **uncertainty due to retraining**, and it is what this course
-# is about. A metrologist would call three retrainings three repeated observations, and their evaluation *Type A*.
+# **What we see.** Some networks hesitate, others sound sure of themselves, and they contradict each other: now and then
+# one gives four fifths or more to a digit to which another gives less than a fifth. What a network says of its own doubt
+# is not the doubt about the network. The standard deviation of a prediction over retrainings is a component of uncertainty
+# of its own, the **standard uncertainty of the prediction due to retraining**, written u(x) for an image x, and it is what
+# this course is about. A metrologist would call three retrainings three repeated observations, and what is concluded from
+# their scatter a *Type A* evaluation [4].
 #
-# The honest way to know that spread is to retrain often: ten times, a hundred times. For a network that takes a week,
+# The honest way to know u(x) is to retrain often: ten times, a hundred times. For a network that takes a week,
 # that is out of reach. Is there a cheaper way to many networks?
 
 # %% [markdown]
@@ -164,7 +168,7 @@ on_line = ln.along(runs, line, data.test)
 print(f"accuracy at the ends {on_line.accuracy[0]:.3f} and {on_line.accuracy[-1]:.3f}, half-way {on_line.accuracy[15]:.3f}")
 
 # %% [markdown]
-# Worse than its ends: between the two there is a hill, a *barrier*. But weight space has some 200 000 dimensions, and a
+# Worse than its ends: between the two the loss has a hill, a *barrier*. But weight space has some 200 000 dimensions, and a
 # hill can be walked around. `fit_subspace` learns a curve [2]: both ends stay exactly where they are, and one *control
 # point* between them is pulled, by ordinary training, to where the loss is low **along the whole way**.
 
@@ -185,9 +189,10 @@ figure = ln.plots.path_losses(
 ln.plots.save_live(figure, "00_path")
 
 # %% [markdown]
-# **What we see.** On the line (dotted) the test loss climbs to several times that of its ends; along the learned curve it
-# stays near them. Every point of that curve is a network, and a good one. Note the price in the output above: the curve
-# cost as much as one more training, so two ends and a curve make three.
+# **What we see.** Half-way along the line (dotted) the test loss is three times that of its ends or more; close to an end
+# it may even dip. The learned curve passes below the hill. It isn't flat, but stays under twice the loss of its ends:
+# every point of that curve is a network, and a usable one. Note the price in the output above: the curve cost as much as
+# one more training, so two ends and a curve make three. And note n = 1 in the legend: this is one pair of networks.
 
 # %% [markdown]
 # ## Many networks from one road
@@ -200,34 +205,53 @@ road = ln.score(on_road, data.test.labels)
 print("three retrainings          ", three["nll"])
 print("20 networks along the curve", road["nll"])
 
+right = data.test.labels.unsqueeze(1)
+lost = [-ln.mean_prediction(p).gather(1, right).squeeze(1) for p in (on_road, logp)]
+print("curve minus retrainings    ", ln.Estimate.mean(lost[0] - lost[1], unit="nat"))
+
+# %% [markdown]
+# **What we see.** Both laws are scored on the *same* test images, and a hard image is hard for both. So the difference is
+# taken image by image, and its standard uncertainty is smaller than the two brackets suggest. On 5 000 images the
+# difference can't be told from zero; on all of MNIST the curve is behind three retrainings. Its brackets speak of the
+# test images only: other seeds and another curve would give another difference.
+
 # %% [markdown]
 # ## Trap: the spread along the road is not the spread of retraining
 #
-# Twenty networks for the price of three: is their spread the uncertainty due to retraining? Let us look, at the log-odds
-# of the class that the ensemble prefers, q = ln p − ln(1 − p), and its standard deviation over networks.
+# Twenty networks for the price of three: is their spread the uncertainty of the prediction due to retraining? Let us
+# look, at the log-odds q = ln p − ln(1 − p) of one class for each image, and its standard deviation over networks. The
+# class is fixed before the comparison, or the two sides would speak of different things: the one that the mean of the
+# three retrainings prefers.
 
 # %%
+chosen = ln.mean_prediction(logp).argmax(1)
+
+
 def spread_of_log_odds(logp):
-    chosen = ln.mean_prediction(logp).argmax(1).expand(len(logp), -1).unsqueeze(2)
-    inside = logp.double().gather(2, chosen).squeeze(2)
-    outside = logp.double().scatter(2, chosen, -torch.inf).logsumexp(2)
+    one_class = chosen.expand(len(logp), -1).unsqueeze(2)
+    inside = logp.double().gather(2, one_class).squeeze(2)
+    outside = logp.double().scatter(2, one_class, -torch.inf).logsumexp(2)
     return (inside - outside).std(0)
 
 
 ratio = (spread_of_log_odds(on_road) ** 2).mean().sqrt() / (spread_of_log_odds(logp) ** 2).mean().sqrt()
-print(f"spread along the curve / spread of the retrainings: {ratio:.2f}")
+print(f"spread along the curve (20 networks) / spread of the retrainings (n = 3): {ratio:.2f}")
 
 # %% [markdown]
-# It differs from 1, and nothing says that it should be 1: the law "uniform along the curve" is not the law of
-# retraining. Whoever quotes the first as the second states an uncertainty that is wrong by an unknown factor. How the
-# cheap spread can still be put to use, *with a few real retrainings to set its scale*, is the subject of later
-# notebooks. For now: call it **local spread**, never u(x).
+# How far from 1 is that? It can't be said from here: a standard deviation from n = 3 has itself a relative standard
+# uncertainty of about 50 % [4, annex E.4], and averaging over images helps little, since all images share the same three
+# networks. The trap is to take a value near 1 for a confirmation. Nothing says that it should be 1: the law "uniform along
+# the curve" is not the law of retraining. Whoever quotes the first as the second states a standard uncertainty of the
+# prediction that is wrong by an unknown factor. The cure is to call it by its name, **local spread**, never u(x). Whether
+# it can still be put to use, *with a few real retrainings to set its scale*, is the subject of later notebooks.
 
 # %% [markdown]
 # ## The same at full size
 #
 # Everything above was small, so that it runs while you read. The same on all of MNIST, for two architectures, five
-# pairs of networks each, was computed once and stored, with its provenance. We read it back.
+# pairs of networks each, was computed once and stored with its provenance (code, data, machine, versions). We read it
+# back. *CNN*: a small convolutional network. Brackets are here standard uncertainties of means: over n = 10 retrainings in
+# the first line, over n = 5 pairs in the second.
 
 # %%
 mlp, cnn = ln.load_result("mnist-mlp-paths"), ln.load_result("mnist-cnn-paths")
@@ -248,12 +272,13 @@ figure = ln.plots.score_against_cost(
 ln.plots.save(figure, "00_score_against_cost")
 
 # %% [markdown]
-# **What we see.** The line to beat is the deep ensemble: its loss falls as members are added, most of it early. Pale
-# symbols are single repetitions, full ones their mean with one standard uncertainty of it. A curve with its two ends has
-# cost three trainings and is to be compared with the ensemble of three; a triangle learned from scratch has cost one and
-# is to be compared with one network. On MNIST, *as a way to better predictions*, neither beats plain retraining at its
-# own cost. That is a result, and it is published as it fell. The better question, whether the landscape can tell how
-# *uncertain* a prediction is, comes later and has another answer.
+# **What we see.** The line to beat is the deep ensemble: its loss falls as members are added, most of it early. Its points
+# are means over subsets of the same ten retrainings; they have no bars, since subsets overlap. Pale symbols are single
+# repetitions, full ones their mean with one standard uncertainty of that mean, n = 5. A curve with its two ends has cost
+# three trainings and is to be compared with the ensemble of three; a triangle learned from scratch [3], "simplex" in the
+# legend, has cost one and is to be compared with one network. On MNIST, *as a way to better predictions*, neither beats
+# plain retraining at its own cost; the MLP's curve is even behind one network. That is a result, and it is published as
+# it fell. Whether the landscape can tell how *uncertain* a prediction is, is another question, which this figure leaves open.
 
 # %% [markdown]
 # ## Exercises
@@ -272,7 +297,7 @@ except ValueError as error:
 # %% [markdown]
 # ### Exercise 2
 #
-# Is the barrier as high for the *training* images as for test images? Survey the line on `data.train` and compare the
+# Is the hill as high for the *training* images as for the test images? Survey the line on `data.train` and compare the
 # highest loss with the one on `data.test`.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
@@ -298,11 +323,10 @@ class Own(torch.nn.Module):
         return self.out(self.drop(torch.tanh(self.hidden(x.flatten(1)))))
 
 
-
 own = ln.fit(Own, data, seeds=[0, 1], recipe=recipe)
 own_path = ln.fit_subspace(Own, data, ln.Bezier.between(own[0], own[1]), recipe=recipe)
 for name, way in (("line", ln.Segment.between(own[0], own[1])), ("curve", own_path.subspace)):
-    print(name, ln.along(own, way, data.test, n=11).loss.max().round(3))
+    print(name, ln.along(own, way, data.test, n=11).loss.max().round(3), "nat")
 # No layer had to be rewritten: a builder is all that the library asks for.
 
 # %% [markdown]
@@ -318,7 +342,8 @@ for name, way in (("line", ln.Segment.between(own[0], own[1])), ("curve", own_pa
 #
 # The live numbers of this run, beside the reference that was stored when these notebooks were committed, with the
 # normalised error E_n = |a − b| / (2√(u²(a) + u²(b))). Agreement means E_n ≤ 1. On the same machine and versions the
-# numbers are the same; elsewhere the arithmetic differs in the last digits, and they agree within their uncertainty.
+# numbers are the same; elsewhere the arithmetic differs in the last digits, and training can enlarge that. Both sides are
+# scored on the same test images, whose sampling is all that u holds: a mild test, which finds what is grossly wrong.
 
 # %%
 ln.record(
@@ -340,6 +365,8 @@ ln.record(
 # 1. Lakshminarayanan, Pritzel, Blundell 2017, arXiv 1612.01474: deep ensembles, the line to beat.
 # 2. Garipov, Izmailov, Podoprikhin, Vetrov, Wilson 2018, arXiv 1802.10026: curves of low loss between two networks.
 # 3. Wortsman, Horton, Guestrin, Farhadi, Rastegari 2021, arXiv 2102.10472: the triangle learned from scratch.
-# 4. JCGM 100:2008 (GUM), section 4.2: Type A evaluation of standard uncertainty.
+# 4. JCGM 100:2008 (GUM): Type A evaluation of standard uncertainty (4.2); how well few observations give it (E.4).
+#
+# Symbols and words, English and French, are listed at the end of `report/report.pdf`.
 #
 # **Next:** `03_paths` walks the road between two networks slowly, by hand first.

@@ -37,7 +37,7 @@ profile = ln.profile(profile)
 # %% [markdown]
 # ## A guess to write down
 #
-# Two networks reach a training loss of about 0.01 nat. A network that knows nothing has ln 10 ≈ 2.30 nat.
+# Two networks reach a training loss of about 0.01 nat (the unit of natural logarithms, as in `00`). A network that knows nothing has ln 10 ≈ 2.30 nat.
 #
 # **What loss do you expect half-way on the straight line between the two: 0.01, 0.5, or 2.3?** And along the best
 # curved path between them, at its worst point?
@@ -60,9 +60,11 @@ line_loss = ring_loss((1 - t) * w1 + t * w2)
 print(f"loss at the ends {line_loss[0]:.3f} and {line_loss[-1]:.3f}, highest on the line {line_loss.max():.3f}")
 
 # %% [markdown]
-# The **barrier** of a path γ is how far the loss on it rises above the straight line between the losses at its ends [3]:
+# The **barrier** of a path γ is how far the loss on it rises above its *chord*, the straight line between the losses at its two ends (after [3]):
 #
 # $$ B = \sup_t \big[ L(\gamma(t)) - \big((1-t)\,L(\gamma(0)) + t\,L(\gamma(1))\big) \big] $$
+#
+# We take the highest of a grid of t, so that what is printed is never more than the true barrier.
 #
 # ### A curve, by hand
 #
@@ -71,7 +73,7 @@ print(f"loss at the ends {line_loss[0]:.3f} and {line_loss[-1]:.3f}, highest on 
 # $$ \gamma(t) = (1-t)^2\, w_1 + 2t(1-t)\, \varphi + t^2\, w_2 . $$
 #
 # The ends are fixed. We pull φ, by gradient descent, to where the *mean* loss over the curve is low: draw a t, take the
-# loss there, step. That is all that mode connectivity needs.
+# loss there, step. *Mode connectivity*, the finding that such low curves join trained networks [1, 4], needs no more.
 
 # %%
 def bezier(t, phi):
@@ -132,13 +134,15 @@ print(f"training loss at the ends {line.loss[0]:.4f} and {line.loss[-1]:.4f} nat
       f"half-way {line.loss[15]:.2f} nat")
 
 # %% [markdown]
-# Compare with your guess. The mean of two good networks is a bad one: the two have learned different hidden units in
-# different places, and a mean of unrelated units is noise.
+# Compare with your guess. The mean of two good networks is a bad one, if not quite as bad as one that knows nothing. A
+# likely reason: each has its own hidden units in its own places, and the mean of unrelated units serves neither. The trap
+# below comes back to this.
 #
 # ### The curve, by hand
 #
 # The same dozen lines as on the ring. `functional_call` runs a module with weights that we hand it; the gradient that
-# reaches φ is 2t(1 − t) times that of the network, which autograd works out by itself.
+# reaches φ is 2t(1 − t) times that of the network, which autograd works out by itself. Its 270 steps are ten epochs of
+# the small data set and less than one of all of MNIST.
 
 # %%
 module = net()
@@ -198,25 +202,29 @@ figure = ln.plots.path_losses(
         }
     },
     source=data.title,
-    title="One pair of networks: the curve stays in the valley",
+    title="One pair of networks: the curve stays far below the line",
 )
 ln.plots.save_live(figure, "03_path")
 
 # %% [markdown]
-# **What we see.** The ends of both paths are the same two networks, bit for bit. Between them the line climbs to a loss
-# about a hundred times that of its ends, the curve to some ten times or less. One pair proves little, though: with one pair one can't
-# tell luck from law.
+# **What we see.** The ends of both paths are the same two networks, bit for bit. Between them the line climbs to some
+# eighty to a hundred times the loss of its ends, the learned curve to three times (all of MNIST) or ten times (5 000 images).
+# The axis is logarithmic, so that the curve's own rise can be seen: low beside the hill, but not flat. The curve by hand
+# has neither schedule nor weight decay and comes out higher or lower than the library's. All this is one pair, n = 1, with
+# which one can't tell luck from law.
 
 # %% [markdown]
 # ## At full size, and more than once
 #
-# All of MNIST, two architectures, five pairs of networks each. Computed once, stored with its provenance, read back.
+# All of MNIST, two architectures, five pairs of networks each. Computed once, stored with its provenance, read back. Each
+# value is a mean over n trainings or pairs; the bracket is the standard uncertainty of that mean, by Type A evaluation.
 
 # %%
 stored = {"MLP": ln.load_result("mnist-mlp-paths"), "CNN": ln.load_result("mnist-cnn-paths")}
 for name, result in stored.items():
     n, where = result.numbers, result.provenance
-    print(f"{name}: n = {where['n']} pairs, one network is right on {n['single_accuracy']} of the test images")
+    print(f"{name}: {n['single_accuracy']} of the test images right, one network, n = {n['n_retrainings']} retrainings")
+    print(f"   on the paths, n = {where['n']} pairs:")
     for kind in ("line", "curve"):
         for images in ("train", "test"):
             height, top = n[f"{kind}_{images}_barrier"], n[f"{kind}_{images}_maximum"]
@@ -237,10 +245,9 @@ figure = ln.plots.path_losses(
 ln.plots.save(figure, "03_barrier")
 
 # %% [markdown]
-# **What we see.** Thin lines are single pairs, thick ones their mean. All five pairs of each architecture behave alike:
-# the barrier is a property of the landscape, not of a pair. The curve isn't perfectly flat, either: a control point
-# trained for as long as one network leaves a rise, and whoever says "the curve has no barrier" should say how small
-# "no" is.
+# **What we see.** Thin lines are single pairs, thick ones their mean. All five pairs of each architecture behave alike, so
+# the barrier isn't the bad luck of one pair. The curve isn't flat, either: a control point trained for as long as one
+# network leaves a rise, and whoever says "the curve has no barrier" should say how small "no" is.
 #
 # ### The same on a map
 #
@@ -264,7 +271,8 @@ ln.plots.save(figure, "03_plane")
 # %% [markdown]
 # **What we see.** Both networks lie in dark, low ground; the dotted line between them crosses the bright hill; the
 # learned curve bends away from it. The control point itself does *not* lie on the curve. Both axes have the same unit,
-# so distances can be read off: the curve is only a little longer than the line.
+# so distances can be read off. Weights have no unit; below, lengths are Euclidean distances between θ, means over the five
+# pairs: the curve is only a little longer than the line.
 
 # %%
 for name, result in stored.items():
@@ -295,11 +303,11 @@ for name, result in stored.items():
           f"of 20 networks in it {n['simplex_ensemble_nll']}, cosine between corners {n['simplex_cosine']}")
 
 # %% [markdown]
-# **What we see.** There is no hill in the triangle, although its corners point in nearly orthogonal directions. On the
-# contrary: the lowest ground is in the middle, where random points of a triangle fall most often, and the corners, hardly
-# ever met in training, are the worst places. The price stands in the printed lines: with this recipe, a network
-# in the triangle is not as good as one that was trained alone. A large flat region and the lowest point are different things
-# to ask of one training.
+# **What we see.** On this grid (white points) there is no hill, although the corners point in nearly orthogonal directions.
+# On the contrary: the lowest ground is in the middle, and the corners are the worst places. Training draws its points
+# evenly over the triangle, and few of them fall close to a corner; that is a likely reason, not a proof. The map is one
+# triangle, the printed values are means over five. They tell the price: with this recipe, a network in the triangle is not
+# as good as one that was trained alone. A large flat region and the lowest point are different things to ask of one training.
 
 # %% [markdown]
 # ## Trap: a barrier does not mean a different function
@@ -321,9 +329,10 @@ to_twin = ln.along(twins, ln.Segment.between(w1, renumbered), some)
 print(f"same function, yet a barrier of {ln.barrier(to_twin.coordinates, to_twin.loss):.2f} nat on the line")
 
 # %% [markdown]
-# A network and its own twin have a barrier between them. So a barrier says that two *points* are far apart, not that two
-# *functions* differ. The cure: measure difference in function where functions are meant, by predictions, for instance by
-# the share of images that two networks decide differently.
+# A network and its own twin have a barrier between them. So a barrier speaks of two *points* and the way between them, and
+# does not say that two *functions* differ. The cure: measure difference in function where functions are meant, by
+# predictions, for instance by the share of test images that two networks decide differently. The bracket below is the
+# standard uncertainty of that share, as the test images are a sample.
 
 # %%
 print(f"decided differently: twin {ln.disagreement(same)}, other seed {ln.disagreement(runs.predict(data.test.images))}")
@@ -362,37 +371,41 @@ assert seen.loss.max() < line.loss.max()
 #
 # Two networks that share the first part of their training and part ways only then are said to be *linearly connected* [3].
 # Make two such: train one network, then train two short `Simplex.around` it with different seeds, and look at the line
-# between their new corners.
+# between their new corners. (`Simplex.around(θ, 2)` is a segment that begins at θ; its other corner is trained.)
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 short = ln.Recipe(epochs=2, learning_rate=0.02)
 branches = [ln.fit_subspace(net, data, ln.Simplex.around(runs[0], 2), seed=s, recipe=short).vectors[1] for s in (1, 2)]
 seen = ln.along(runs, ln.Segment.between(*branches), some, n=11)
 print(f"barrier {ln.barrier(seen.coordinates, seen.loss):.4f} nat")
-# Nearly none: what is decided early, which unit does what, is shared by both.
+# None that these digits show: both branches left the same trained network and share with it which unit does what.
 
 # %% [markdown]
 # ### Exercise 4
 #
-# You want to state how the curve's highest loss would vary if the *pair* of networks were another. What is n in the stored
-# result, and how is the bracket in `curve_train_maximum` made?
+# How much would the MLP curve's highest training loss vary if the *pair* of networks were another? What is n in the stored
+# result, how is the bracket in `curve_train_maximum` made, and does it answer the first question?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 maxima = stored["MLP"].arrays["curve_train_loss"].max(1)
 print("n =", len(maxima), "; mean and standard uncertainty of the mean:", ln.Estimate.mean(maxima, unit="nat"))
-print("spread of one further pair:", maxima.std(ddof=1).round(5), "nat")
-# n = 5 pairs. The bracket is the standard uncertainty of the mean, s/√5; another pair would vary by s itself.
+print("standard deviation of a single pair:", maxima.std(ddof=1).round(5), "nat")
+# n = 5 pairs. The bracket is the standard uncertainty of the mean, s/√5. It doesn't answer: a further pair varies by s
+# itself, which n = 5 gives with a relative standard uncertainty of about 36 % (GUM, annex E.4).
 
 # %% [markdown]
 # ## Summary
 #
 # Independently trained networks are separated by a barrier on the straight line, for every pair that we looked at, and
-# joined by a curve that costs about one training to learn and is hardly longer. A triangle trained from scratch holds no
-# hill at all, and pays for it in loss. Barriers speak of points in weight space, not of functions: permuted twins have
+# joined by a curve, low though not flat, that costs about one training to learn and is hardly longer. A triangle trained
+# from scratch shows no hill on our grid, and pays for it in loss. Barriers speak of points in weight space, not of functions: permuted twins have
 # one, too.
 
 # %% [markdown]
 # ## What was recorded
+#
+# Live numbers beside the stored reference, as explained in `00_start_here`. Their brackets are standard uncertainties of the
+# reported scores, as the test images are a sample; the choice of the pair is not in them.
 
 # %%
 worst = {kind: ln.members(net, [way.at(float(seen.coordinates[seen.loss.argmax()]))], data)
@@ -416,5 +429,6 @@ ln.record(
 #
 # 1. Garipov, Izmailov, Podoprikhin, Vetrov, Wilson 2018, arXiv 1802.10026: the curve and its training.
 # 2. Wortsman, Horton, Guestrin, Farhadi, Rastegari 2021, arXiv 2102.10472: lines and simplexes learned from scratch.
-# 3. Frankle, Dziugaite, Roy, Carbin 2020, arXiv 1912.05671: the barrier, and when two branches are linearly connected.
+# 3. Frankle, Dziugaite, Roy, Carbin 2020, arXiv 1912.05671: the barrier (there above the mean of the ends), and when two
+#    branches are linearly connected.
 # 4. Draxler, Veschgini, Salmhofer, Hamprecht 2018, arXiv 1803.00885: another way to paths without barriers.
