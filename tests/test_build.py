@@ -73,7 +73,7 @@ def test_a_document_with_an_error_or_a_warning_is_refused(tmp_path):
     document = tmp_path / "x.typ"
     document.write_text("#set document(date: none)\nHello")
     assert compile_pdf(document) == compile_pdf(document)
-    for wrong in ("#image(\"absent.svg\")", "#nothing", "@nobody", '#set text(font: "No such font")\nHello'):
+    for wrong in ('#image("absent.svg")', "#nothing", "@nobody", '#set text(font: "No such font")\nHello'):
         document.write_text(wrong)
         with pytest.raises(TypesettingError, match=r"x\.typ"):
             compile_pdf(document)
