@@ -102,10 +102,11 @@ def matrix_rate(dtype: torch.dtype = torch.float32) -> float:
 
 def many_retrainings(pairs: int) -> dict:
     """Time 32 perceptrons trained together against one after another."""
-    data = drawn_data((1, 28, 28), 128 * 20)
+    n_steps = 60
+    data = drawn_data((1, 28, 28), 128 * n_steps)
     net = ln.network("mlp", data)
     share, rows = [], {}
-    operations = 32 * 20 * 128 * count_operations(net, data.train.images[0], 10).step
+    operations = 32 * n_steps * 128 * count_operations(net, data.train.images[0], 10).step
     for precision, target in (("float32", 0.7), ("bfloat16", 0.4)):
         recipe = ln.Recipe(epochs=1, precision=precision, learning_rate=0.01)
 
@@ -114,7 +115,7 @@ def many_retrainings(pairs: int) -> dict:
             ln.fit(net, data, seeds=range(32), recipe=recipe, progress=False)
             share.append(operations / (time.perf_counter() - start) / matrix_rate())
 
-        alone = [plain_steps(net, data, recipe, 20) for _ in range(32)]
+        alone = [plain_steps(net, data, recipe, n_steps) for _ in range(32)]
         ratios = paired(ours, lambda alone=alone: [one() for one in alone], pairs=pairs, title="retrainings")
         rows[f"32 retrainings of an MLP, {precision} / one after another"] = (ratios, target)
         if precision == "float32":

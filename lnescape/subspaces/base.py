@@ -157,8 +157,11 @@ def combine(
     coefficients: Float[Tensor, "points vertices"], vertices: Float[Tensor, "vertices parameters"]
 ) -> Float[Tensor, "points parameters"]:
     """Form convex combinations; a coefficient of exactly 1 returns its vertex bit for bit."""
+    at_vertex = (coefficients == 1).any(1)
+    nearest = coefficients.argmax(1).to(vertices.device)
+    if bool(at_vertex.all()):  # members of an ensemble: nothing to combine
+        return vertices[nearest]
     thetas = coefficients.to(vertices) @ vertices
-    ends = (coefficients == 1).nonzero()
-    for point, vertex in ends.tolist():
-        thetas[point] = vertices[vertex]
+    at_vertex = at_vertex.to(vertices.device)
+    thetas[at_vertex] = vertices[nearest[at_vertex]]
     return thetas
