@@ -20,3 +20,10 @@ def as_users_do():
     config.update("jaxtyping_disable", True)
     yield
     config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    """Give results, figures and live records a folder of their own."""
+    monkeypatch.setenv("LNESCAPE_HOME", str(tmp_path))
+    return tmp_path

@@ -27,12 +27,6 @@ class Data:
     stand_in: bool = True
 
 
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("LNESCAPE_HOME", str(tmp_path))
-    return tmp_path
-
-
 @pytest.mark.parametrize(
     ("value", "u", "unit", "printed"),
     [

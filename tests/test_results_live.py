@@ -1,28 +1,12 @@
 """The size of a live part, and its numbers beside the stored reference."""
 
 import math
-from dataclasses import dataclass
 
 import pytest
 
 from lnescape import results
 from lnescape.results import Estimate, load_result
-
-
-@dataclass(frozen=True)
-class Data:
-    """What results use of a `Dataset`."""
-
-    name: str = "shapes"
-    title: str = "drawn shapes, 10 classes"
-    checksum: str = "c0ffee"
-    stand_in: bool = True
-
-
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("LNESCAPE_HOME", str(tmp_path))
-    return tmp_path
+from tests.test_results import Data
 
 
 def test_profile_is_the_parameter_then_the_environment_then_quick(monkeypatch):

@@ -17,12 +17,6 @@ from lnescape.results import Estimate, ResultError, load_result, save_result, st
 ORIGIN = {"command": "make report", "seed": 3}
 
 
-@pytest.fixture
-def home(tmp_path, monkeypatch):
-    monkeypatch.setenv("LNESCAPE_HOME", str(tmp_path))
-    return tmp_path
-
-
 NUMBERS = {
     "loss": Estimate(0.48412, 0.0213, unit="nat", dof=4, n=5),
     "unknown": Estimate(-math.inf, math.nan),
