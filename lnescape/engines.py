@@ -201,14 +201,17 @@ class LinearChain:
         slope = slope.to(self.dtype)
         for layer in reversed(range(len(weights))):
             weight_gradient, bias_gradient = self._views(gradient)[layer]
-            product = self._buffer(f"product {layer}", *weight_gradient.shape)
-            torch.bmm(slope.transpose(1, 2), values[layer], out=product)
-            weight_gradient.copy_(product)
-            bias_gradient.copy_(slope.float().sum(1))
+            if self.dtype == torch.float32:  # straight into the flat gradient
+                torch.bmm(slope.transpose(1, 2), values[layer], out=weight_gradient)
+            else:
+                product = self._buffer(f"product {layer}", *weight_gradient.shape)
+                weight_gradient.copy_(torch.bmm(slope.transpose(1, 2), values[layer], out=product))
+            torch.sum(slope, 1, dtype=torch.float32, out=bias_gradient)
             if layer:
                 below = self._buffer(f"slope {layer}", *values[layer].shape)
                 torch.bmm(slope, weights[layer][0], out=below)
-                slope = below.mul_(values[layer] > 0)
+                # In one pass: the slope where the unit was on, else 0.
+                slope = torch.ops.aten.threshold_backward.grad_input(below, values[layer], 0, grad_input=below)
         return value, gradient
 
     @torch.no_grad()
