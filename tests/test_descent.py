@@ -180,15 +180,15 @@ def test_the_step_of_a_failure_is_kept(net, data, tmp_path, monkeypatch):
             module[1].weight.data.fill_(torch.inf)
         return module
 
-    kept = descent._Running.keep
+    kept = descent.State.save
 
     def killed(*state):
         kept(*state)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(descent._Running, "keep", killed)
+    monkeypatch.setattr(descent.State, "save", killed)
     with pytest.raises(KeyboardInterrupt):
         ln.fit(poisoned, data, seeds=[0, 1], recipe=QUICK, folder=tmp_path)
-    monkeypatch.setattr(descent._Running, "keep", kept)
+    monkeypatch.setattr(descent.State, "save", kept)
     with pytest.warns(UserWarning, match="seed 1 at step 0"):
         ln.fit(poisoned, data, seeds=[0, 1], recipe=QUICK, folder=tmp_path)

@@ -113,7 +113,7 @@ def test_a_killed_fit_goes_on_to_the_same_bits(data, tmp_path, monkeypatch, opti
     undisturbed = ln.fit(Mixed, data, seeds=[7], recipe=recipe)
     from lnescape.training import descent
 
-    kept, calls = descent._Running.keep, []
+    kept, calls = descent.State.save, []
 
     def killed(*state):
         kept(*state)
@@ -121,10 +121,10 @@ def test_a_killed_fit_goes_on_to_the_same_bits(data, tmp_path, monkeypatch, opti
         if len(calls) == 2:
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(descent._Running, "keep", killed)
+    monkeypatch.setattr(descent.State, "save", killed)
     with pytest.raises(KeyboardInterrupt):
         ln.fit(Mixed, data, seeds=[7], recipe=recipe, folder=tmp_path)
-    monkeypatch.setattr(descent._Running, "keep", kept)
+    monkeypatch.setattr(descent.State, "save", kept)
     resumed = ln.fit(Mixed, data, seeds=[7], recipe=recipe, folder=tmp_path)
     assert torch.equal(resumed.thetas, undisturbed.thetas)
     (file,) = tmp_path.iterdir()

@@ -22,8 +22,61 @@ from lnescape.training.streams import generator
 
 
 @dataclass
+class State:
+    """Where a descent stands at the end of an epoch: all that is needed to go on as if nothing had happened.
+
+    Attributes:
+        epoch: Epochs done.
+        vertices: [S, K, P].
+        failed: Step at which each of the S diverged, −1 where it didn't.
+        optimiser: The optimiser's tensors, such as the velocities [S, F, P] of the F rows that move.
+    """
+
+    epoch: int
+    vertices: Tensor
+    failed: Tensor
+    optimiser: dict[str, Tensor]
+
+    def branched(self, n: int) -> "State":
+        """Copy each of the S descents n times, to be continued along n branches: [S n, K, P]."""
+
+        def copies(tensor: Tensor) -> Tensor:
+            return tensor.detach().repeat_interleave(n, 0) if tensor.ndim else tensor.detach().clone()
+
+        optimiser = {name: copies(value) for name, value in self.optimiser.items()}
+        return State(self.epoch, copies(self.vertices), copies(self.failed), optimiser)
+
+    def save(self, file: Path) -> None:
+        """Write the state, all or nothing."""
+        from safetensors.torch import save_file
+
+        optimiser = {f"optimiser.{name}": value for name, value in self.optimiser.items()}
+        tensors = {"vertices": self.vertices, "failed": self.failed} | optimiser
+        file.parent.mkdir(parents=True, exist_ok=True)
+        temporary = file.with_suffix(f".{os.getpid()}.part")  # two processes may train the same thing
+        plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
+        save_file(plain, temporary, {"epoch": str(self.epoch)})
+        temporary.replace(file)
+
+    @staticmethod
+    def load(file: Path) -> "State":
+        """Read a state that `save` wrote."""
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(file, "pt") as stored:
+                tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a dict
+                epoch = int(stored.metadata()["epoch"])
+            vertices, failed = tensors.pop("vertices"), tensors.pop("failed")
+        except (SafetensorError, KeyError, OSError) as error:
+            raise ValueError(f"{file} is damaged ({error}); delete it to train again from the start.") from error
+        optimiser = {name.removeprefix("optimiser."): value for name, value in tensors.items()}
+        return State(epoch, vertices, failed, optimiser)
+
+
+@dataclass
 class Descent:
-    """State of a descent: S subspaces of K vertices, of which the rows `free` move.
+    """A descent: S subspaces of K vertices, of which the rows `free` move.
 
     Attributes:
         vertices: [S, K, P].
@@ -32,6 +85,7 @@ class Descent:
         draw: From a generator to coefficients [S, K] of this step; None for a single vertex.
         penalty: From vertices [K, P] and a generator to the gradient [K, P] of what is added to the loss.
         file: Where the state is kept at every epoch's end; None keeps nothing.
+        start: State to go on from, such as the trunk of a branch; None begins with the vertices.
     """
 
     vertices: Tensor
@@ -40,9 +94,12 @@ class Descent:
     draw: Callable[[torch.Generator], Tensor] | None = None
     penalty: Callable[[Tensor, torch.Generator], Tensor] | None = None
     file: Path | None = None
+    start: State | None = None
 
 
-def descend(descent: Descent, engine, data, recipe: Recipe, *, on_epoch: Callable[[], Any] = lambda: None) -> dict:
+def descend(
+    descent: Descent, engine, data, recipe: Recipe, *, on_epoch: Callable[[State], Any] = lambda state: None
+) -> dict:
     """Train the free vertices in place.
 
     Args:
@@ -50,7 +107,8 @@ def descend(descent: Descent, engine, data, recipe: Recipe, *, on_epoch: Callabl
         engine: Computes loss and gradient at θ.
         data: The data set; its training images are used.
         recipe: Epochs, batch, schedule, optimiser, augmentation, loss.
-        on_epoch: Called at the end of every epoch, for a progress bar.
+        on_epoch: Called with the state at the end of every epoch, for a progress bar, or to watch the path.
+            The state's tensors are those in training: copy what is to be kept.
 
     Returns:
         {seed: step at which its loss became NaN or infinite}; the other seeds are not disturbed.
@@ -61,8 +119,10 @@ def descend(descent: Descent, engine, data, recipe: Recipe, *, on_epoch: Callabl
     running = _Running(descent, engine, data.train, recipe)
     for epoch in range(running.restore(), recipe.epochs):
         running.epoch(epoch)
-        running.keep(epoch + 1)
-        on_epoch()
+        state = running.state(epoch + 1)
+        if descent.file is not None:
+            state.save(descent.file)
+        on_epoch(state)
         if bool((running.failed >= 0).all()):
             break
     # The very last step has no later loss that would tell.
@@ -128,39 +188,23 @@ class _Running:
         self.optimiser.step()
         return loss
 
-    def keep(self, epoch: int) -> None:
-        """Write the state, all or nothing."""
-        file = self.descent.file
-        if file is None:
-            return
-        from safetensors.torch import save_file
-
-        state = {f"optimiser.{k}": v for k, v in self.optimiser.state[self.moving].items() if torch.is_tensor(v)}
-        tensors = {"vertices": self.vertices, "failed": self.failed, **state}
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_suffix(f".{os.getpid()}.part")  # two processes may train the same thing
-        save_file({k: v.detach().cpu().contiguous() for k, v in tensors.items()}, temporary, {"epoch": str(epoch)})
-        temporary.replace(file)
+    def state(self, epoch: int) -> State:
+        """Give the state when so many epochs are done; its tensors are those in training."""
+        tensors = {k: v for k, v in self.optimiser.state[self.moving].items() if torch.is_tensor(v)}
+        return State(epoch, self.vertices, self.failed, tensors)
 
     def restore(self) -> int:
-        """Take up the descent where its file left it; returns the number of epochs already done."""
-        file = self.descent.file
-        if file is None or not file.exists():
+        """Take up the descent where its file, or else its start, stands; returns the number of epochs done."""
+        file, state = self.descent.file, self.descent.start
+        if file is not None and file.exists():
+            state = State.load(file)
+        if state is None:
             return 0
-        from safetensors import SafetensorError, safe_open
-
-        try:
-            with safe_open(file, "pt") as stored:
-                tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a dict
-                epoch = int(stored.metadata()["epoch"])
-        except (SafetensorError, KeyError, OSError) as error:
-            raise ValueError(f"{file} is damaged ({error}); delete it to train again from the start.") from error
-        self.vertices.copy_(tensors["vertices"])
-        self.failed.copy_(tensors["failed"])
-        for name, value in tensors.items():
-            if name.startswith("optimiser."):
-                self.optimiser.state[self.moving][name.removeprefix("optimiser.")] = value.to(self.vertices.device)
-        return epoch
+        self.vertices.copy_(state.vertices)
+        self.failed.copy_(state.failed)
+        for name, value in state.optimiser.items():
+            self.optimiser.state[self.moving][name] = value.to(self.vertices.device, copy=True)
+        return state.epoch
 
 
 def _augmented(images: Tensor, streams: list[torch.Generator], recipe: Recipe) -> Tensor:

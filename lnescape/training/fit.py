@@ -16,7 +16,7 @@ from lnescape.engines import engine_for
 from lnescape.laws import Members
 from lnescape.training.checks import checked_seeds, prepare
 from lnescape.training.cost import Cost, count_operations
-from lnescape.training.descent import Descent, descend, fingerprint, tensor_fingerprint
+from lnescape.training.descent import Descent, State, descend, fingerprint, tensor_fingerprint
 from lnescape.training.recipe import Recipe
 from lnescape.weights import normalisation_layers, theta_of
 
@@ -121,7 +121,7 @@ def _bar(n_epochs: int, progress: bool):
 
 def _train_here(net: Builder, data, groups: list[list[int]], work: dict, *, bar, workers: int) -> Iterator[tuple]:
     for seeds in groups:
-        yield train_group(net, data, seeds, on_epoch=bar.update, **work)
+        yield train_group(net, data, seeds, on_epoch=lambda state: bar.update(), **work)
 
 
 def _train_in_processes(
@@ -153,34 +153,39 @@ def _data_from(file: Path):
 def train_group(
     net: Builder,
     data,
-    seeds: list[int],
+    seeds: Sequence[int],
     *,
     recipe: Recipe,
     device: torch.device,
+    initialisations: Sequence[int] | None = None,
+    start: State | None = None,
     folder: Path | str | None = None,
-    on_epoch: Callable[[], object] = lambda: None,
+    on_epoch: Callable[[State], object] = lambda state: None,
 ) -> tuple[Tensor, dict[int, int]]:
     """Train the networks of some seeds together: the unit of work that a process or a study runs.
 
     Args:
-        net: Builder of one network.
+        net: Builder of one network; several at once only where `engine_for(net).many`.
         data: The data set, on `device`.
-        seeds: The seeds of this group.
+        seeds: One for each network: order and augmentation of the images, dropout.
         recipe: The recipe, its precision resolved.
         device: Where.
+        initialisations: Seeds of the initial weights; the same as `seeds` unless given.
+        start: State to go on from, in place of initial weights.
         folder: Where the state is kept, or None.
-        on_epoch: Called at the end of every epoch.
+        on_epoch: Called with the state at the end of every epoch; see `descend`.
 
     Returns:
-        θ of every seed [S, P], and {seed: step} of those that diverged.
+        θ of every network [S, P], and {seed: step} of those that diverged.
     """
     engine = engine_for(net, device=device, precision=recipe.precision)
-    beginnings = torch.stack([theta_of(build(net, seed)) for seed in seeds]).to(device)
+    initialisations = seeds if initialisations is None else initialisations
+    beginnings = torch.stack([theta_of(build(net, seed)) for seed in initialisations]).to(device)
     file = None
     if folder is not None:
-        name = fingerprint(recipe.describe(), seeds, data.checksum, tensor_fingerprint(beginnings), str(device))
+        name = fingerprint(recipe.describe(), list(seeds), data.checksum, tensor_fingerprint(beginnings), str(device))
         file = Path(folder) / f"fit-{name}.safetensors"
-    descent = Descent(beginnings.unsqueeze(1), slice(0, 1), list(seeds), file=file)
+    descent = Descent(beginnings.unsqueeze(1), slice(0, 1), list(seeds), file=file, start=start)
     failed = descend(descent, engine, data, recipe, on_epoch=on_epoch)
     return descent.vertices[:, 0], failed
 

@@ -99,7 +99,7 @@ def fit_subspace(
             descent = _descent(net, subspace.with_vertices(part), stage, seed, penalty_weights=weights)
             descent.file = _file(folder, descent, recipe, data, weights | {"kind": type(subspace).__name__})
             engine = AnyNetwork(build(net, 0), device=device, precision=recipe.precision)
-            if failed := descend(descent, engine, data, recipe, on_epoch=bar.update):
+            if failed := descend(descent, engine, data, recipe, on_epoch=lambda state: bar.update()):
                 step = next(iter(failed.values()))
                 raise TrainingError(
                     f"The loss of the {type(subspace).__name__} under seed {seed} became NaN or infinite at step "
