@@ -86,7 +86,7 @@ def test_a_killed_fit_subspace_goes_on_to_the_same_bits(net, data, runs, tmp_pat
 
     request = {"recipe": QUICK, "volume_weight": 1e-3}
     undisturbed = ln.fit_subspace(net, data, Simplex.around(runs[0], 3), **request)
-    kept, calls = descent._Running.keep, []
+    kept, calls = descent.State.save, []
 
     def killed(*state):
         kept(*state)
@@ -94,10 +94,10 @@ def test_a_killed_fit_subspace_goes_on_to_the_same_bits(net, data, runs, tmp_pat
         if len(calls) == 3:  # in the middle of the second new vertex
             raise KeyboardInterrupt
 
-    monkeypatch.setattr(descent._Running, "keep", killed)
+    monkeypatch.setattr(descent.State, "save", killed)
     with pytest.raises(KeyboardInterrupt):
         ln.fit_subspace(net, data, Simplex.around(runs[0], 3), folder=tmp_path, **request)
-    monkeypatch.setattr(descent._Running, "keep", kept)
+    monkeypatch.setattr(descent.State, "save", kept)
     resumed = ln.fit_subspace(net, data, Simplex.around(runs[0], 3), folder=tmp_path, **request)
     assert torch.equal(resumed.vectors, undisturbed.vectors)
 
