@@ -51,14 +51,14 @@ def test_the_same_result_is_the_same_bytes_in_canonical_json(home):
     save_result("a", numbers=NUMBERS, arrays=ARRAYS, provenance=ORIGIN, folder=home / "1")
     reordered = dict(reversed(NUMBERS.items())), dict(reversed(ARRAYS.items()))
     save_result("a", numbers=reordered[0], arrays=reordered[1], provenance=ORIGIN, folder=home / "2")
-    for name in ("a.json", "a.safetensors"):
+    for name in ("a.json", "a.safetensors.xz"):
         assert (home / "1" / name).read_bytes() == (home / "2" / name).read_bytes()
     text = (home / "1" / "a.json").read_text(encoding="utf-8")
     content = json.loads(text, parse_constant=pytest.fail)  # no NaN, no Infinity outside quotes
     assert text == json.dumps(content, sort_keys=True, indent=1, ensure_ascii=False) + "\n"
     assert content["numbers"]["loss"]["text"] == "0.484(21) nat"  # what the report prints
     assert content["numbers"]["unknown"]["u"] is None
-    assert content["arrays"]["sha256"] == hashlib.sha256((home / "1" / "a.safetensors").read_bytes()).hexdigest()
+    assert content["arrays"]["sha256"] == hashlib.sha256((home / "1" / "a.safetensors.xz").read_bytes()).hexdigest()
 
 
 def test_a_result_without_arrays_leaves_none_of_the_former_one(home):
@@ -93,22 +93,22 @@ def replace_by_another(folder):
 
 
 def edit_arrays(folder):
-    packed = bytearray((folder / "a.safetensors").read_bytes())
+    packed = bytearray((folder / "a.safetensors.xz").read_bytes())
     packed[-1] ^= 1
-    (folder / "a.safetensors").write_bytes(packed)
+    (folder / "a.safetensors.xz").write_bytes(packed)
 
 
 def cut_arrays(folder):
-    packed = (folder / "a.safetensors").read_bytes()
-    (folder / "a.safetensors").write_bytes(packed[:-8])
+    packed = (folder / "a.safetensors.xz").read_bytes()
+    (folder / "a.safetensors.xz").write_bytes(packed[:-8])
 
 
 def take_arrays_of_another(folder):
-    (folder / "b.safetensors").replace(folder / "a.safetensors")
+    (folder / "b.safetensors.xz").replace(folder / "a.safetensors.xz")
 
 
 def remove_arrays(folder):
-    (folder / "a.safetensors").unlink()
+    (folder / "a.safetensors.xz").unlink()
 
 
 @pytest.mark.parametrize(
@@ -119,10 +119,10 @@ def remove_arrays(folder):
         (edit_provenance, "a.json", "edited by hand"),
         (replace_by_a_list, "a.json", "edited by hand"),
         (replace_by_another, "a.json", "renamed"),
-        (edit_arrays, "a.safetensors", "has checksum"),
-        (cut_arrays, "a.safetensors", "has checksum"),
-        (take_arrays_of_another, "a.safetensors", "belongs to another run"),
-        (remove_arrays, "a.safetensors", "is missing"),
+        (edit_arrays, "a.safetensors.xz", "has checksum"),
+        (cut_arrays, "a.safetensors.xz", "has checksum"),
+        (take_arrays_of_another, "a.safetensors.xz", "belongs to another run"),
+        (remove_arrays, "a.safetensors.xz", "is missing"),
     ],
 )
 def test_a_touched_result_is_named_with_its_cure(home, damage, file, what):
@@ -229,7 +229,7 @@ def test_a_process_killed_at_any_moment_leaves_whole_files(tmp_path, monkeypatch
     for value in (1, 2):
         numbers, arrays = {"n": value}, {"x": np.full(1000, value)}
         path = save_result("a", numbers=numbers, arrays=arrays, provenance=ORIGIN, folder=tmp_path / "whole")
-        for suffix in (".json", ".safetensors"):
+        for suffix in (".json", ".safetensors.xz"):
             versions.setdefault(suffix, []).append(path.with_suffix(suffix).read_bytes())
     found = {}
     for case in [f"{former}{call}" for former in ("former", "fresh") for call in range(1, 6)]:

@@ -1,8 +1,9 @@
-"""Long results on disk: JSON for numbers, safetensors for arrays, each sealed by a checksum."""
+"""Long results on disk: JSON for numbers, packed safetensors for arrays, each sealed by a checksum."""
 
 import difflib
 import hashlib
 import json
+import lzma
 import os
 import re
 import secrets
@@ -15,6 +16,10 @@ import numpy as np
 
 from lnescape.results.estimate import ESTIMATE_KEYS, INFINITIES, Estimate, float_to_json
 from lnescape.results.folders import results_folder
+
+ARRAYS = ".safetensors.xz"
+# Arrays are mostly float16: two bytes a number, each kind of byte packed with its like.
+_PACKING = [{"id": lzma.FILTER_LZMA2, "preset": 6, "lc": 0, "lp": 1, "pb": 1}]
 
 
 class ResultError(ValueError):
@@ -46,7 +51,7 @@ def save_result(
     provenance: Mapping[str, Any],
     folder: str | Path | None = None,
 ) -> Path:
-    """Store a result as NAME.json, with NAME.safetensors beside it where it has arrays.
+    """Store a result as NAME.json, with NAME.safetensors.xz beside it where it has arrays.
 
     Each file appears whole or not at all, the arrays first; equal input gives equal bytes.
 
@@ -81,7 +86,7 @@ def save_result(
     }
     packed = _pack(arrays, name) if arrays else b""
     if packed:
-        beside = path.with_suffix(".safetensors")
+        beside = path.with_suffix(ARRAYS)
         content["arrays"] = {"file": beside.name, "sha256": hashlib.sha256(packed).hexdigest()}
     content["sha256"] = _seal(content)
     try:
@@ -90,7 +95,7 @@ def save_result(
             _write(beside, packed)
         _write(path, _canonical(content))
         if not packed:  # only once no JSON file speaks of it any more
-            path.with_suffix(".safetensors").unlink(missing_ok=True)
+            path.with_suffix(ARRAYS).unlink(missing_ok=True)
     except OSError as error:
         raise ResultError(
             f"cannot write {path} ({error.strerror or error}); make that folder writable, or set "
@@ -216,7 +221,7 @@ def _pack(arrays: Mapping[str, Any], name: str) -> bytes:
                 f"{name}: the array {key!r} holds {plain[key].dtype}, which cannot be stored; "
                 "convert it to numbers or booleans."
             )
-    return save(plain)
+    return lzma.compress(save(plain), filters=_PACKING)
 
 
 def _load_arrays(path: Path, entry: dict, text: str) -> dict[str, np.ndarray]:
@@ -233,7 +238,7 @@ def _load_arrays(path: Path, entry: dict, text: str) -> dict[str, np.ndarray]:
             f"{entry['sha256'][:12]}…: it was cut short, edited or belongs to another run; "
             f"{_cure(text)}"
         )
-    return load(packed)
+    return load(lzma.decompress(packed))
 
 
 def _write(path: Path, content: bytes) -> None:

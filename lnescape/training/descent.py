@@ -39,12 +39,27 @@ class State:
 
     def branched(self, n: int) -> "State":
         """Copy each of the S descents n times, to be continued along n branches: [S n, K, P]."""
+        return self._each(lambda tensor: tensor.detach().repeat_interleave(n, 0))
 
-        def copies(tensor: Tensor) -> Tensor:
-            return tensor.detach().repeat_interleave(n, 0) if tensor.ndim else tensor.detach().clone()
+    def rows(self, rows: slice) -> "State":
+        """Take some of the S descents."""
+        return self._each(lambda tensor: tensor[rows])
 
-        optimiser = {name: copies(value) for name, value in self.optimiser.items()}
-        return State(self.epoch, copies(self.vertices), copies(self.failed), optimiser)
+    @staticmethod
+    def joined(states: list["State"]) -> "State":
+        """Put together descents that stand at the same epoch."""
+        first = states[0]
+        optimiser = {
+            name: torch.cat([state.optimiser[name] for state in states]) if value.ndim else value
+            for name, value in first.optimiser.items()
+        }
+        vertices, failed = (torch.cat([getattr(state, what) for state in states]) for what in ("vertices", "failed"))
+        return State(first.epoch, vertices, failed, optimiser)
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "State":
+        """Change every tensor that has one row for each descent; a step count of the optimiser has none."""
+        optimiser = {name: change(value) if value.ndim else value for name, value in self.optimiser.items()}
+        return State(self.epoch, change(self.vertices), change(self.failed), optimiser)
 
     def save(self, file: Path) -> None:
         """Write the state, all or nothing."""

@@ -1,0 +1,206 @@
+"""Retraining uncertainty: the measurand, its standard uncertainty, and how well a reference knows it.
+
+Arrays in, arrays out: the predictions may come from any framework. q(x; ω) is what one retraining says
+of an input x; u(x) = sd_ω q(x; ω) is the standard uncertainty of the prediction due to retraining.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+
+def log_odds(
+    logp: Float[ndarray, "networks images classes"], chosen: Int[ndarray, " images"]
+) -> Float[ndarray, "networks images"]:
+    """Give the log-odds of a class that was fixed beforehand, the measurand by default.
+
+    q = ln p_c − ln(1 − p_c) = ln p_c − ln Σ_{k≠c} p_k, which loses no digit where p_c is close to 1.
+
+    Args:
+        logp: Log-probabilities in nat (logits will do: a constant cancels).
+        chosen: The class c of each image, the same for all networks.
+
+    Returns:
+        q in nat, float64.
+
+    Example:
+        >>> log_odds(np.log([[[0.5, 0.3, 0.2]]]), np.array([0])).round(6)
+        array([[0.]])
+    """
+    inside, others = _split(logp, chosen)
+    return inside - np.logaddexp.reduce(others, axis=2)
+
+
+def contrast(
+    logp: Float[ndarray, "networks images classes"], chosen: Int[ndarray, " images"]
+) -> Float[ndarray, "networks images"]:
+    """Give the contrast to the runner-up, negative where the network decides otherwise.
+
+    z_c − max_{k≠c} z_k, z the logits or the log-probabilities.
+
+    Args:
+        logp: Log-probabilities or logits in nat.
+        chosen: The class c of each image.
+
+    Returns:
+        The contrast in nat, float64.
+
+    Example:
+        >>> contrast(np.log([[[0.5, 0.3, 0.2]]]), np.array([2])).round(4)
+        array([[-0.9163]])
+    """
+    inside, others = _split(logp, chosen)
+    return inside - others.max(2)
+
+
+def _split(logp: ndarray, chosen: ndarray) -> tuple[ndarray, ndarray]:
+    """Separate the chosen class [networks, images] from the others, −∞ in its place."""
+    others = np.asarray(logp, np.float64).copy()
+    index = np.broadcast_to(np.asarray(chosen)[None, :, None], (*others.shape[:2], 1))
+    inside = np.take_along_axis(others, index, 2)[:, :, 0]
+    np.put_along_axis(others, index, -np.inf, 2)
+    return inside, others
+
+
+def relative_spread(dof: float) -> float:
+    """Give the standard deviation of ln s², s² a sample variance of normal observations.
+
+    √ψ₁(ν/2); half of it is the relative standard uncertainty of s, about 1/√(2ν).
+
+    Args:
+        dof: Degrees of freedom ν > 0.
+
+    Returns:
+        The standard deviation, a pure number.
+
+    References:
+        The logarithm of a χ² variable; for 1/√(2ν), JCGM 100:2008 (GUM), annex E.4.3.
+
+    Example:
+        >>> round(relative_spread(127), 4)
+        0.126
+    """
+    from scipy.special import polygamma
+
+    return float(np.sqrt(polygamma(1, dof / 2)))
+
+
+def spread_of_log_variance(q: Float[ndarray, "networks images"], size: int) -> Float[ndarray, " images"]:
+    """Give the standard deviation of ln s² over disjoint groups of retrainings, for each image.
+
+    Args:
+        q: What the networks say.
+        size: Retrainings in a group, ≥ 2; those left over are not used.
+
+    Returns:
+        Its standard deviation, to be compared with `relative_spread(size − 1)`; nan with fewer than two groups.
+
+    Example:
+        >>> q = np.random.default_rng(0).normal(size=(400, 500))
+        >>> rms = np.sqrt((spread_of_log_variance(q, 4) ** 2).mean())
+        >>> round(rms / relative_spread(3), 2)
+        1.0
+    """
+    n_groups = len(q) // size
+    if n_groups < 2:
+        return np.full(q.shape[1], np.nan)
+    grouped = q[: n_groups * size].reshape(n_groups, size, -1)
+    return np.log(grouped.var(1, ddof=1)).std(0, ddof=1)
+
+
+def excess_kurtosis(q: Float[ndarray, "networks images"]) -> Float[ndarray, " images"]:
+    """Give the sample excess kurtosis g₂ = m₄/m₂² − 3 over the networks, 0 for a normal law up to its bias.
+
+    Args:
+        q: What the networks say.
+
+    Returns:
+        g₂ of each image. Its expectation for normal samples is −6/(N + 1), which a band of simulated normal
+        samples of the same N shares.
+
+    References:
+        Joanes & Gill 1998, The Statistician 47(1), 183, for g₂ and its bias.
+
+    Example:
+        >>> excess_kurtosis(np.array([[-1.0], [1.0], [-1.0], [1.0]]))
+        array([-2.])
+    """
+    centred = q - q.mean(0)
+    squares = centred**2
+    return (squares**2).mean(0) / squares.mean(0) ** 2 - 3
+
+
+def normal_twins(q: Float[ndarray, "networks images"], n: int, *, seed: int) -> Float[ndarray, "n networks images"]:
+    """Simulate normal retrainings whose images are correlated as those observed.
+
+    q* = G Z/√(N − 1), G of independent standard normal numbers, Z the observed q less its mean: each row of q*
+    is normal with the sample covariance of the images. All images share the same networks, so that a mean over
+    images varies far more than if they were independent, and these twins vary as much.
+
+    Args:
+        q: What N networks say.
+        n: How many twins.
+        seed: Seed of G.
+
+    Returns:
+        The twins, mean 0.
+    """
+    rng = np.random.default_rng(seed)
+    scaled = (q - q.mean(0)) / np.sqrt(len(q) - 1)
+    return np.stack([rng.normal(size=(len(q), len(q))) @ scaled for _ in range(n)])
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Hold what a reference of N retrainings knows about which inputs are uncertain.
+
+    Args:
+        halves: Rank correlation of ln s² between two halves of the retrainings, mean over random halvings.
+        whole: The same for the whole reference and another one of its size, by Spearman and Brown.
+        ceiling: The rank correlation that an exact u(x) would have with the whole reference, about √whole.
+    """
+
+    halves: float
+    whole: float
+    ceiling: float
+
+
+def reliability(q: Float[ndarray, "networks images"], *, n_halvings: int = 20, seed: int = 0) -> Reliability:
+    """Give the split-half reliability of ln s²: how well half of the retrainings predicts the other half.
+
+    r = rank correlation of ln s²_A and ln s²_B over the inputs; for the whole reference 2r/(1 + r).
+
+    Args:
+        q: What the networks say.
+        n_halvings: Random halvings that are averaged over.
+        seed: Seed of the halvings.
+
+    Returns:
+        Reliability of a half, of the whole, and the ceiling.
+
+    Raises:
+        ValueError: Fewer than four networks or three images.
+
+    References:
+        Spearman 1910 and Brown 1910, Br. J. Psychol. 3, 271 and 296.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> q = rng.normal(size=(64, 2000)) * np.exp(rng.normal(size=2000))
+        >>> round(reliability(q).halves, 2)
+        0.98
+    """
+    from scipy.stats import spearmanr
+
+    if len(q) < 4 or q.shape[1] < 3:
+        raise ValueError(f"{len(q)} networks and {q.shape[1]} images can't be halved; four and three are the least.")
+    rng, found = np.random.default_rng(seed), []
+    for _ in range(n_halvings):
+        order = rng.permutation(len(q))
+        parts = [np.log(q[rows].var(0, ddof=1)) for rows in np.array_split(order, 2)]
+        found.append(spearmanr(*parts).statistic)
+    halves = float(np.mean(found))
+    whole = 2 * halves / (1 + halves)
+    return Reliability(halves, whole, float(np.sqrt(max(whole, 0.0))))

@@ -1,0 +1,8 @@
+"""Studies: grids of experiments that survive being killed, on any executor, and their stored results."""
+
+from lnescape.study.catalogue import STUDIES, study_named
+from lnescape.study.cells import RECIPE_VERSION, Cell, Study, StudyError
+from lnescape.study.running import run
+from lnescape.study.store import CellStore
+
+__all__ = ["RECIPE_VERSION", "STUDIES", "Cell", "CellStore", "Study", "StudyError", "run", "study_named"]

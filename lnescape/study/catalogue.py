@@ -1,0 +1,122 @@
+"""The studies that are known by name."""
+
+from lnescape.study.cells import Cell, Study, check_known
+from lnescape.training import Recipe
+
+# Batches of 256 at twice the rate of batches of 128: the same ratio, an accuracy as high on the validation images,
+# and larger products, which a machine computes faster.
+MLP = Cell(
+    method="scouts", data="mnist", network="mlp", seeds=range(1000, 1005), keep=(),
+    recipe=Recipe(epochs=10, batch=256, learning_rate=0.2, precision="float32"),
+)  # fmt: skip
+CNN = MLP.but(network="cnn", recipe=Recipe(epochs=5, precision="float32"))
+DIGITS = MLP.but(data="digits", epochs=5, batch=64, options={"width": 32})
+
+# The first part's networks: float32 throughout, so that no number depends on which products a machine does fast.
+PAIRS = {"mlp": Recipe(epochs=10, precision="float32"), "cnn": CNN.recipe}
+# A gradient reaches vertex k times its coefficient, so that a point of a triangle moves at E Σ a² = 1/2 of the
+# learning rate. Twice the rate makes up for it in the MLP; the CNN, whose corners carry larger weights than its
+# midpoint and no normalisation, diverged under one seed of five even at the rate of a plain training, and gets half
+# of it. The weight decay was chosen on validation images (study "mnist-triangle-recipe").
+TRIANGLE = {
+    "mlp": {"learning_rate": 0.2, "weight_decay": 1e-4},
+    "cnn": {"learning_rate": 0.05, "weight_decay": 1e-4},
+}
+CANDIDATES = {
+    "as one network": {},
+    "without penalty": {"settings": {"cosine_weight": 0.0}},
+    "twice the rate, half the decay": {"learning_rate": 0.2, "weight_decay": 2.5e-4},
+    "chosen": TRIANGLE["mlp"],
+}
+N_BASES = 5
+
+
+def _reference(scouts: Cell, n: int, *, group: int, explored: int = 12) -> tuple[Cell, ...]:
+    """Retrainings with seeds 0 to n − 1, trained in groups; on the first of them covariates are observed."""
+    starts = [*range(0, explored, min(group, explored)), *range(explored, n, group)]
+    cells = []
+    for start, stop in zip(starts, [*starts[1:], n], strict=True):
+        more = ("covariates",) if stop <= explored else ()
+        base = scouts.but(method="retrainings", scouts=scouts, keep=("panel", "log_probabilities", *more))
+        cells.append(base.but(seeds=range(start, stop)))
+    return tuple(cells)
+
+
+def _on_test(scouts: Cell, method: str, seeds, **settings) -> Cell:
+    return scouts.but(method=method, scouts=scouts, keep=("test",), seeds=seeds, settings=settings)
+
+
+def _crossed(scouts: Cell, n: int) -> tuple[Cell, ...]:
+    """n initialisations × n orders, two initialisations in a cell."""
+    orders = list(range(2000, 2000 + n))
+    return tuple(_on_test(scouts, "crossed", (k, k + 1), orders=orders) for k in range(0, n, 2))
+
+
+def _paths(network: str) -> tuple[Cell, ...]:
+    """Two retrainings, line and curve, a triangle for each base; all the retrainings as one ensemble."""
+    pairs = Cell(method="pair", data="mnist", network=network, seeds=(0, 1), recipe=PAIRS[network], keep=())
+    triangles = pairs.but(method="triangle", **TRIANGLE[network])
+    return (
+        pairs.but(method="ensemble", seeds=range(2 * N_BASES)),
+        *(pairs.but(seeds=(2 * base, 2 * base + 1)) for base in range(N_BASES)),
+        *(triangles.but(seeds=(base,)) for base in range(N_BASES)),
+    )
+
+
+def _candidates() -> tuple[Cell, ...]:
+    one = Cell(method="triangle", data="mnist", network="mlp", seeds=(0,), recipe=PAIRS["mlp"], keep=())
+    return tuple(one.but(**changes) for changes in CANDIDATES.values())
+
+
+def _precision() -> tuple[Cell, ...]:
+    """Ten retrainings in each arithmetic; those in float32 are the first of the reference."""
+    single = _reference(CNN, 12, group=4)
+    half = _on_test(CNN, "retrainings", (0,)).but(precision="bfloat16")
+    return (*single, *(half.but(seeds=range(start, start + 4)) for start in (0, 4, 8)))
+
+
+# Every run a way of splitting the same sums: (threads, networks trained together).
+ARITHMETIC = [(1, 1), (2, 1), (3, 1), (4, 1), (5, 1), (6, 1), (7, 1), (8, 1)]
+
+STUDIES = {
+    study.name: study
+    for study in (
+        Study("digits-mlp", "A study of seconds, on embedded digits, to try the commands", (
+            *_reference(DIGITS, 16, group=4, explored=4), *_crossed(DIGITS, 4),
+        )),
+        Study("mnist-mlp", "128 retrainings of a perceptron on MNIST: the reference", _reference(MLP, 128, group=16)),
+        Study("mnist-mlp-crossed", "8 initialisations × 8 orders of the images", _crossed(MLP, 8)),
+        Study("mnist-mlp-arithmetic", "One seed under other numbers of threads", (
+            _on_test(MLP, "arithmetic", (0,), runs=ARITHMETIC),
+        )),
+        Study("mnist-mlp-branches", "Branches that leave the trunk of one training at several epochs", tuple(
+            _on_test(MLP, "branches", (k, k + 1), leaves=[1, 3, 5, 7, 9], branches=3) for k in range(0, 8, 2)
+        )),
+        Study("mnist-cnn", "32 retrainings of a convolutional network on MNIST: the reference",
+              _reference(CNN, 32, group=4)),
+        Study("mnist-mlp-paths", "Lines, curves and triangles of perceptrons", _paths("mlp")),
+        Study("mnist-cnn-paths", "Lines, curves and triangles of convolutional networks", _paths("cnn")),
+        Study("mnist-triangle-recipe", "How the recipe of the triangle of perceptrons was chosen", _candidates()),
+        Study("mnist-cnn-precision", "Whether products in bfloat16 move the results", _precision()),
+    )
+}  # fmt: skip
+
+
+def study_named(name: str) -> Study:
+    """Find a study by its name.
+
+    Args:
+        name: Its name.
+
+    Returns:
+        The study.
+
+    Raises:
+        StudyError: There is none of that name; the nearest is suggested.
+
+    Example:
+        >>> len(study_named("mnist-mlp").cells)
+        10
+    """
+    check_known(name, STUDIES, "study")
+    return STUDIES[name]

@@ -1,0 +1,205 @@
+"""Experiments: what each method of a cell does, from trained networks to what is kept of them."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lnescape.engines import engine_for
+from lnescape.laws import Members
+from lnescape.retraining import log_odds
+from lnescape.scores import mean_prediction
+from lnescape.study import paths
+from lnescape.study.cells import Cell, StudyError
+from lnescape.study.observation import Observation, observe
+from lnescape.study.panel import Panel
+from lnescape.training.descent import State
+from lnescape.training.fit import train_group
+from lnescape.training.streams import stream_seed
+from lnescape.weights import normalisation_layers
+
+
+def train(
+    cell: Cell,
+    data,
+    seeds: list[int],
+    *,
+    initialisations: list[int] | None = None,
+    start: State | None = None,
+    on_epoch: Callable[[State], object] = lambda state: None,
+) -> Members:
+    """Train the networks of some seeds under a cell's recipe: together where they batch, else one by one.
+
+    Args:
+        cell: Network and recipe.
+        data: The data set.
+        seeds: Of the order of the images, one for each network.
+        initialisations: Seeds of the initial weights; the same unless given.
+        start: State to go on from; one network in it for each seed.
+        on_epoch: Called with the state at each epoch's end (for each network in turn, where they don't batch).
+
+    Returns:
+        The trained networks.
+
+    Raises:
+        StudyError: A network diverged.
+    """
+    net, device = cell.builder(data), data.train.images.device
+    module = net()
+    first = list(seeds if initialisations is None else initialisations)
+    together = len(seeds) if engine_for(net).many else 1
+    thetas = []
+    for begin in range(0, len(seeds), together):
+        rows = slice(begin, begin + together)
+        part = None if start is None else start.rows(rows)
+        theta, failed = train_group(
+            net, data, seeds[rows], recipe=cell.recipe, device=device, initialisations=first[rows], start=part,
+            on_epoch=on_epoch,
+        )  # fmt: skip
+        if failed:
+            raise StudyError(f"Seed {next(iter(failed))} diverged; lower the learning rate of the recipe.")
+        thetas.append(theta)
+    norm = data.normalisation_images if normalisation_layers(module) else None
+    return Members(net, torch.cat(thetas), seeds=tuple(seeds), recipe=cell.recipe, normalisation_images=norm)
+
+
+def scouts(cell: Cell, data, panel: Panel, chosen: None) -> Observation:
+    """Train a few networks that serve for nothing else; the class of the measurand is what their mean decides."""
+    law = train(cell, data, list(cell.seeds))
+    chosen = mean_prediction(law.predict(panel.images)).argmax(1).cpu().numpy().astype(np.int16)
+    seen = observe(law, data, panel, chosen, keep=())
+    for name, array in (("chosen", chosen), ("label", panel.labels.cpu().numpy()), ("part", panel.part)):
+        seen.add(name, array.astype(np.int16), "image")
+    return seen
+
+
+def retrainings(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observation:
+    """Train one network for each seed, initialisation and order both from it."""
+    watched: list[tuple[int, np.ndarray]] = []
+    explored = panel.explored
+
+    def watch(state: State) -> None:
+        law = Members(cell.builder(data), state.vertices[:, 0].clone(), normalisation_images=data.normalisation_images)
+        logp = law.predict(panel.images[explored]).cpu().numpy()
+        watched.append((state.epoch, log_odds(logp, chosen[explored]).astype(np.float16)))
+
+    wanted = "covariates" in cell.keep
+    law = train(cell, data, list(cell.seeds), **({"on_epoch": watch} if wanted else {}))
+    epochs = range(1, cell.recipe.epochs + 1)
+    path = [np.concatenate([q for at, q in watched if at == epoch]) for epoch in epochs] if wanted else None
+    seen = observe(law, data, panel, chosen, keep=cell.keep, path=path)
+    seen.add("seed", np.array(cell.seeds), "retraining")
+    if wanted:
+        seen.add("explored_seed", np.array(cell.seeds), "explored")
+    return seen
+
+
+def crossed(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observation:
+    """Train every initialisation (the cell's seeds) under every order of the images (`settings["orders"]`)."""
+    orders = list(cell.settings["orders"])
+    pairs = [(first, order) for first in cell.seeds for order in orders]
+    law = train(cell, data, [order for _, order in pairs], initialisations=[first for first, _ in pairs])
+    seen = observe(law, data, panel, chosen, keep=cell.keep)
+    for name, values in zip(("initialisation", "order"), zip(*pairs, strict=True), strict=True):
+        seen.add(name, np.array(values), "retraining")
+    return seen
+
+
+def arithmetic(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observation:
+    """Train one seed again and again, in another order of arithmetic each time.
+
+    `settings["runs"]` lists (threads, networks trained together): both decide how sums are split, and nothing else.
+    """
+    (seed,), runs = cell.seeds, list(cell.settings["runs"])
+    parts = []
+    for threads, together in runs:
+        with threads_of(threads):
+            law = train(cell, data, [seed, *range(seed + 1, seed + together)])
+        parts.append(law.thetas[:1])
+    law = Members(law.net, torch.cat(parts), seeds=(seed,) * len(runs), normalisation_images=law.normalisation_images)
+    seen = observe(law, data, panel, chosen, keep=cell.keep)
+    for name, values in zip(("threads", "together"), zip(*runs, strict=True), strict=True):
+        seen.add(name, np.array(values), "retraining")
+    # Runs that share a number here ended with the same bits.
+    bits = {row.numpy().tobytes(): number for number, row in reversed(list(enumerate(law.thetas.cpu())))}
+    seen.add("same_bits_as", np.array([bits[row.numpy().tobytes()] for row in law.thetas.cpu()]), "retraining")
+    return seen
+
+
+def branches(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observation:
+    """Train trunks (the cell's seeds) and, from each, branches that leave after some epochs.
+
+    A branch has its trunk's weights and velocities, and from there on an order of the images of its own.
+    `settings["leaves"]` lists the epochs, `settings["branches"]` says how many leave each trunk at each of them.
+    """
+    leaves, n = list(cell.settings["leaves"]), cell.settings["branches"]
+    states: dict[int, list[State]] = {epoch: [] for epoch in leaves}
+
+    def watch(state: State) -> None:
+        if state.epoch in states:
+            states[state.epoch].append(state.branched(1))
+
+    train(cell, data, list(cell.seeds), on_epoch=watch)
+    parts, labels = [], []
+    for epoch in leaves:
+        trunk = State.joined(states[epoch])
+        rows = [(seed, epoch, branch) for seed in cell.seeds for branch in range(n)]
+        orders = [stream_seed(seed, epoch, f"branch {branch}") for seed, _, branch in rows]
+        parts.append(train(cell, data, orders, initialisations=[row[0] for row in rows], start=trunk.branched(n)))
+        labels += rows
+    law = Members(
+        parts[0].net, torch.cat([part.thetas for part in parts]), seeds=tuple(range(len(labels))),
+        normalisation_images=parts[0].normalisation_images,
+    )  # fmt: skip
+    seen = observe(law, data, panel, chosen, keep=cell.keep)
+    for name, values in zip(("trunk", "leaves", "branch"), zip(*labels, strict=True), strict=True):
+        seen.add(name, np.array(values), "retraining")
+    return seen
+
+
+EXPERIMENTS: dict[str, Callable[..., Observation]] = {
+    "scouts": scouts,
+    "retrainings": retrainings,
+    "crossed": crossed,
+    "arithmetic": arithmetic,
+    "branches": branches,
+    "ensemble": paths.ensemble,
+    "pair": paths.pair,
+    "triangle": paths.triangle,
+}
+
+
+def trainings(cell: Cell) -> float:
+    """Count what a cell costs, in trainings.
+
+    Args:
+        cell: The cell.
+
+    Returns:
+        Plain trainings of its network, of equal floating-point operations.
+
+    Example:
+        >>> trainings(Cell(method="retrainings", data="digits", network="mlp", seeds=range(16)))
+        16.0
+    """
+    n, epochs = float(len(cell.seeds)), cell.recipe.epochs
+    if cell.method == "crossed":
+        return n * len(cell.settings["orders"])
+    if cell.method == "arithmetic":
+        return float(sum(together for _, together in cell.settings["runs"]))
+    if cell.method == "branches":
+        return n * (1 + cell.settings["branches"] * sum(1 - epoch / epochs for epoch in cell.settings["leaves"]))
+    return 3.0 if cell.method == "pair" else n
+
+
+@contextmanager
+def threads_of(n: int) -> Iterator[None]:
+    """Compute with so many threads, and leave torch as it was."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

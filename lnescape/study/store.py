@@ -1,0 +1,145 @@
+"""The store of a study's cells: one sealed result each, written once; claims, failures, and what is refused."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from lnescape.results import Result, ResultError, list_results, load_result, results_folder, save_result
+from lnescape.study.cells import RECIPE_VERSION, Cell, Study, StudyError
+
+
+class CellStore:
+    """The folder of the cells of one pair of data and network.
+
+    A cell that is being computed is claimed by a lock that the system lets go when its process ends, however it
+    ends; a finished one is two files under its name, each of which appears whole or not at all.
+
+    Args:
+        study: Whose cells.
+        folder: Where; `report/results/DATA-NETWORK` unless given.
+    """
+
+    def __init__(self, study: Study, folder: Path | str | None = None):
+        self.study = study
+        self.folder = Path(folder) if folder is not None else results_folder() / study.folder
+
+    def has(self, cell: Cell) -> bool:
+        """Tell whether a cell's result is there."""
+        return (self.folder / f"{cell.name}.json").is_file()
+
+    def missing(self, cells: Iterable[Cell] | None = None) -> list[Cell]:
+        """List the cells that have no result."""
+        return [cell for cell in (self.study.cells if cells is None else cells) if not self.has(cell)]
+
+    def load(self, cell: Cell) -> Result:
+        """Read a cell's result, its seal checked.
+
+        Args:
+            cell: The cell.
+
+        Returns:
+            The result; its `numbers["axes"]` names the axes of its arrays.
+
+        Raises:
+            StudyError: It is absent, cut short, or was edited.
+        """
+        try:
+            return load_result(cell.name, folder=self.folder)
+        except ResultError as error:
+            raise StudyError(str(error)) from error
+
+    def save(self, cell: Cell, numbers: dict[str, Any], arrays: dict[str, Any], provenance: dict[str, Any]) -> None:
+        """Write a cell's result and forget an earlier failure.
+
+        Args:
+            cell: The cell.
+            numbers: What is not an array.
+            arrays: What is.
+            provenance: Where it comes from.
+
+        Raises:
+            StudyError: The disk is full or can't be written.
+        """
+        try:
+            save_result(cell.name, numbers=numbers, arrays=arrays, provenance=provenance, folder=self.folder)
+        except ResultError as error:
+            raise StudyError(
+                f"{error} All cells stored so far are intact; run `{self.study.command}` again once there is room."
+            ) from error
+        (self._failures / f"{cell.name}.json").unlink(missing_ok=True)
+
+    def claim(self, cell: Cell):
+        """Lock a cell, without waiting; None where another process is at work on it.
+
+        Args:
+            cell: The cell.
+
+        Returns:
+            The lock, to be released once the result is stored.
+        """
+        from filelock import FileLock, Timeout
+
+        folder = self.folder / ".claims"
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(folder / f"{cell.name}.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            return None
+        if self.has(cell):  # finished elsewhere a moment ago
+            lock.release()
+            return None
+        return lock
+
+    @property
+    def _failures(self) -> Path:
+        return self.folder / ".failed"
+
+    def fail(self, cell: Cell, error: str) -> None:
+        """Record why a cell failed."""
+        origin = {"command": self.study.command}
+        save_result(cell.name, numbers={"error": error}, provenance=origin, folder=self._failures)
+
+    def failures(self) -> dict[str, str]:
+        """Give the error of each cell that failed and has no result yet."""
+        names = {cell.name for cell in self.missing()} & set(list_results(folder=self._failures))
+        return {name: load_result(name, folder=self._failures).numbers["error"] for name in sorted(names)}
+
+    def check(self, *, writing: bool) -> None:
+        """Refuse, before any work, a store that can't be used.
+
+        Args:
+            writing: Whether results are to be added.
+
+        Raises:
+            StudyError: Another recipe version, an edited or damaged result, or a folder that can't be written.
+        """
+        for name in list_results(folder=self.folder):
+            self._check_version(name)
+        for cell in self.study.cells:
+            if self.has(cell):
+                self.load(cell)
+        if writing:
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                probe = self.folder / ".probe"
+                probe.write_bytes(b"room?")
+                probe.unlink()
+            except OSError as error:
+                raise StudyError(
+                    f"Nothing can be stored in {self.folder} ({error.strerror}); make it writable, or set LNESCAPE_HOME "
+                    "to a folder that is."
+                ) from error
+
+    def _check_version(self, name: str) -> None:
+        path = self.folder / f"{name}.json"
+        try:
+            version = json.loads(path.read_text(encoding="utf-8"))["provenance"]["cell"]["recipe_version"]
+        except (ValueError, KeyError, TypeError):
+            return  # damaged: told with its cure where it is loaded
+        if version != RECIPE_VERSION:
+            raise StudyError(
+                f"{path} was computed by recipe version {version}, and this code has version {RECIPE_VERSION}: the two "
+                f"must not mix; move {self.folder} away, or check out the code of that version."
+            )
