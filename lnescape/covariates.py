@@ -64,7 +64,13 @@ def moved(images: Float[Tensor, "images channels height width"], down: int, righ
 
 
 def under_noise(
-    law: Law, theta: Float[Tensor, " parameters"], images: Tensor, chosen: Int[np.ndarray, " images"], *, n: int, seed: int
+    law: Law,
+    theta: Float[Tensor, " parameters"],
+    images: Tensor,
+    chosen: Int[np.ndarray, " images"],
+    *,
+    n: int,
+    seed: int,
 ) -> Float[np.ndarray, "draws images"]:
     """Give q under noise on the weights: each filter w_i becomes w_i + 0.15 ‖w_i‖ ε_i/‖ε_i‖, ε_i normal.
 

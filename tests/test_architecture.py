@@ -16,7 +16,7 @@ ROOMS = [
     *("data", "builders", "networks", "weights", "engines", "results"),
     *("subspaces", "scores", "retraining"),
     *("laws", "training", "methods", "landscape"),
-    *("covariates", "statement", "study", "gates", "plots", "cli"),
+    *("covariates", "statement", "gates", "study", "plots", "cli"),
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
 FORBIDDEN = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "trainer", "callbacks"}

@@ -4,6 +4,7 @@ from .catalogue import load
 from .checks import DataError
 from .own import dataset
 from .shifts import KINDS, STRENGTHS, augment
+from .sources import where_found
 from .splits import PARTS, Dataset, Split
 from .vision import torchvision
 
@@ -18,4 +19,5 @@ __all__ = [
     "dataset",
     "load",
     "torchvision",
+    "where_found",
 ]

@@ -83,15 +83,49 @@ def read_files(name: str, *, folder: str | Path | None, download: bool) -> dict[
     Raises:
         DataError: If the files are absent and cannot be had, or one is damaged.
     """
-    asked = [folder] if folder is not None else [os.environ.get("LNESCAPE_DATA"), cache_folder()]
-    folders = [Path(place).expanduser() for place in asked if place]
-    for place in folders:
-        if all((place / file).is_file() for file in MD5[name]):
-            return _read_checked(name, place)
+    folders = places(folder)
+    place = holding(name, folders)
+    if place is not None:
+        return _read_checked(name, place)
     if not download:
         raise DataError(_absent(name, folders, "and download=False was asked for"))
     _download(name, folders)
     return _read_checked(name, folders[-1])
+
+
+def places(folder: str | Path | None = None) -> list[Path]:
+    """List the folders that are looked in: the one given, else ``$LNESCAPE_DATA`` and the cache folder."""
+    asked = [folder] if folder is not None else [os.environ.get("LNESCAPE_DATA"), cache_folder()]
+    return [Path(place).expanduser() for place in asked if place]
+
+
+def holding(name: str, folders: list[Path]) -> Path | None:
+    """Find the first folder that holds every file of a data set."""
+    return next((place for place in folders if all((place / file).is_file() for file in MD5[name])), None)
+
+
+def where_found() -> dict[str, str]:
+    """Say where each data set was found, its files checked.
+
+    Returns:
+        {name: the folder and "checksums verified", or that it is absent or damaged, or comes with the installation}.
+
+    Example:
+        >>> where_found()["digits"]
+        'comes with the installation'
+    """
+    found = dict.fromkeys(("mnist5k", "digits", "shapes", "shapes100"), "comes with the installation")
+    for name, files in MD5.items():
+        place = holding(name, places())
+        if place is None:
+            found[name] = _absent(name, places(), "and is downloaded when first asked for").split("; ")[0]
+            continue
+        try:
+            _read_checked(name, place)
+            found[name] = f"{place}, {len(files)} files, checksums verified"
+        except DataError as error:
+            found[name] = str(error)
+    return found
 
 
 def _read_checked(name: str, folder: Path) -> dict[str, bytes]:

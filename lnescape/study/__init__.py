@@ -2,7 +2,22 @@
 
 from lnescape.study.catalogue import STUDIES, study_named
 from lnescape.study.cells import RECIPE_VERSION, Cell, Study, StudyError
+from lnescape.study.cluster import dask_executor
+from lnescape.study.experiments import trainings
+from lnescape.study.reading import read_study
 from lnescape.study.running import run
 from lnescape.study.store import CellStore
 
-__all__ = ["RECIPE_VERSION", "STUDIES", "Cell", "CellStore", "Study", "StudyError", "run", "study_named"]
+__all__ = [
+    "RECIPE_VERSION",
+    "STUDIES",
+    "Cell",
+    "CellStore",
+    "Study",
+    "StudyError",
+    "dask_executor",
+    "read_study",
+    "run",
+    "study_named",
+    "trainings",
+]

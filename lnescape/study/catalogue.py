@@ -47,7 +47,7 @@ def _on_test(scouts: Cell, method: str, seeds, **settings) -> Cell:
 
 
 def _crossed(scouts: Cell, n: int) -> tuple[Cell, ...]:
-    """n initialisations × n orders, two initialisations in a cell."""
+    """N initialisations × n orders, two initialisations in a cell."""
     orders = list(range(2000, 2000 + n))
     return tuple(_on_test(scouts, "crossed", (k, k + 1), orders=orders) for k in range(0, n, 2))
 
@@ -81,23 +81,24 @@ ARITHMETIC = [(threads, together) for together in (1, 2) for threads in (1, 2, 4
 STUDIES = {
     study.name: study
     for study in (
-        Study("digits-mlp", "A study of seconds, on embedded digits, to try the commands", (
-            *_reference(DIGITS, 16, group=4, explored=4), *_crossed(DIGITS, 4),
-        )),
+        Study("digits-mlp", "A study of seconds, on embedded digits, to try the commands",
+              _reference(DIGITS, 16, group=4, explored=4)),
         Study("mnist-mlp", "128 retrainings of a perceptron on MNIST: the reference", _reference(MLP, 128, group=16)),
-        Study("mnist-mlp-crossed", "8 initialisations × 8 orders of the images", _crossed(MLP, 8)),
+        Study("mnist-mlp-crossed", "8 initialisations × 8 orders of the images", _crossed(MLP, 8), "crossed"),
         Study("mnist-mlp-arithmetic", "One seed under other numbers of threads, for four seeds", tuple(
             _on_test(MLP, "arithmetic", (seed,), runs=ARITHMETIC) for seed in range(4)
-        )),
+        ), "arithmetic"),
         Study("mnist-mlp-branches", "Branches that leave the trunk of one training at several epochs", tuple(
             _on_test(MLP, "branches", (k, k + 1), leaves=[1, 3, 5, 7, 9], branches=3) for k in range(0, 8, 2)
-        )),
+        ), "branches"),
         Study("mnist-cnn", "32 retrainings of a convolutional network on MNIST: the reference",
               _reference(CNN, 32, group=4)),
-        Study("mnist-mlp-paths", "Lines, curves and triangles of perceptrons", _paths("mlp")),
-        Study("mnist-cnn-paths", "Lines, curves and triangles of convolutional networks", _paths("cnn")),
-        Study("mnist-triangle-recipe", "How the recipe of the triangle of perceptrons was chosen", _candidates()),
-        Study("mnist-cnn-precision", "Whether products in bfloat16 move the results", _precision()),
+        Study("mnist-mlp-paths", "Lines, curves and triangles of perceptrons", _paths("mlp"), "paths"),
+        Study("mnist-cnn-paths", "Lines, curves and triangles of convolutional networks", _paths("cnn"),
+              "paths"),
+        Study("mnist-triangle-recipe", "How the recipe of the triangle of perceptrons was chosen", _candidates(),
+              "candidates"),
+        Study("mnist-cnn-precision", "Whether products in bfloat16 move the results", _precision(), "precision"),
     )
 }  # fmt: skip
 

@@ -1,14 +1,14 @@
 """Cells: the small frozen descriptions that a study is made of, and the names that follow from them."""
 
-import difflib
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pkgutil import resolve_name
 from typing import Any
 
 from lnescape.builders import Builder
+from lnescape.data.names import nearest
 from lnescape.networks import NETWORKS, network
 from lnescape.training import Recipe
 
@@ -43,15 +43,15 @@ class Cell:
         scouts: The cell whose retrainings fix the class c(x) of the measurand; None for the scouts themselves.
 
     Example:
-        >>> cell = Cell(method="scouts", data="digits", network="mlp", seeds=(0, 1), options={"width": 16})
+        >>> cell = Cell(method="scouts", data="digits", network="mlp", seeds=(0, 1), recipe=Recipe(precision="float32"))
         >>> cell.name
-        'scouts-0d5a7d6b6e41'
+        'scouts-35322febc0c0'
     """
 
     method: str
     data: str
     network: str
-    seeds: tuple[int, ...]
+    seeds: Sequence[int]
     recipe: Recipe = Recipe()
     options: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
@@ -95,9 +95,11 @@ class Cell:
         return replace(self, recipe=replace(outer.pop("recipe", self.recipe), **inner), **outer)
 
     def content(self) -> dict[str, Any]:
-        """Describe the cell in plain values, those left at their default not named: the ground of its name.
+        """Describe the cell in plain values, the ground of its name.
 
-        A field that is added later, with a default that changes nothing, leaves every name as it was.
+        Returns:
+            Its fields, those left at their default not named: one that is added later, with a default that changes
+            nothing, leaves every name as it was.
         """
         plain = {"recipe_version": RECIPE_VERSION, "seeds": list(self.seeds), "keep": sorted(self.keep)}
         plain |= {name: getattr(self, name) for name in ("method", "data", "network")}
@@ -138,11 +140,13 @@ class Study:
         name: What the commands call it.
         title: What it is for.
         cells: In the order in which they are computed; scouts first.
+        summary: What is made of them once all are there; a key of `summaries.SUMMARIES`.
     """
 
     name: str
     title: str
     cells: tuple[Cell, ...]
+    summary: str = "reference"
 
     def __post_init__(self) -> None:
         """Put each cell's scouts, where they are not listed, at the front."""
@@ -173,7 +177,4 @@ def check_known(name: str, known: Iterable[str], what: str) -> None:
     """
     known = list(known)
     if name not in known:
-        near = difflib.get_close_matches(str(name), known, 1)
-        raise StudyError(
-            f"There is no {what} {name!r}; {f'did you mean {near[0]!r}? ' if near else ''}There are {', '.join(known)}."
-        )
+        raise StudyError(f"There is no {what} {name!r}; {nearest(name, known)}")

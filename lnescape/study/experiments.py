@@ -5,7 +5,6 @@ from contextlib import contextmanager
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from lnescape.engines import engine_for
 from lnescape.laws import Members
@@ -108,10 +107,8 @@ def crossed(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observation:
 
 
 def arithmetic(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observation:
-    """Train one seed again and again, in another order of arithmetic each time.
-
-    `settings["runs"]` lists (threads, networks trained together): both decide how sums are split, and nothing else.
-    """
+    """Train one seed again and again, in another order of arithmetic each time: (threads, networks together)."""
+    # Both decide how sums are split, and nothing else.
     (seed,), runs = cell.seeds, list(cell.settings["runs"])
     parts = []
     for threads, together in runs:
@@ -129,11 +126,8 @@ def arithmetic(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observatio
 
 
 def branches(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observation:
-    """Train trunks (the cell's seeds) and, from each, branches that leave after some epochs.
-
-    A branch has its trunk's weights and velocities, and from there on an order of the images of its own.
-    `settings["leaves"]` lists the epochs, `settings["branches"]` says how many leave each trunk at each of them.
-    """
+    """Train trunks (the cell's seeds) and, from each, branches that leave after some epochs (`settings["leaves"]`)."""
+    # A branch has its trunk's weights and velocities, and from there on an order of the images of its own.
     leaves, n = list(cell.settings["leaves"]), cell.settings["branches"]
     states: dict[int, list[State]] = {epoch: [] for epoch in leaves}
 
@@ -181,8 +175,9 @@ def trainings(cell: Cell) -> float:
         Plain trainings of its network, of equal floating-point operations.
 
     Example:
-        >>> trainings(Cell(method="retrainings", data="digits", network="mlp", seeds=range(16)))
-        16.0
+        >>> from lnescape.study.catalogue import study_named
+        >>> round(sum(map(trainings, study_named("mnist-mlp-branches").cells)), 2)
+        73.0
     """
     n, epochs = float(len(cell.seeds)), cell.recipe.epochs
     if cell.method == "crossed":

@@ -26,14 +26,14 @@ class Panel:
         part: For each image its part, an index into `PARTS`.
     """
 
-    images: Tensor
-    labels: Tensor
+    images: Tensor | None
+    labels: Tensor | None
     part: np.ndarray
 
     @property
     def test(self) -> slice:
         """Where the test images lie."""
-        return slice(*np.searchsorted(self.part, [1, 2]))
+        return slice(*np.searchsorted(self.part, [1, 2]).tolist())
 
     @property
     def explored(self) -> slice:

@@ -22,10 +22,7 @@ def scores(logp: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
 
 
 def ensemble(cell, data, panel, chosen) -> Observation:
-    """Train the members of a deep ensemble; score those of 1 to M members on the official test set.
-
-    Each score is the mean over at most 20 random subsets of the same members.
-    """
+    """Train the members of a deep ensemble; score 1 to M of them, means over at most 20 random subsets each."""
     law = _fit(cell, data)
     logp, labels = law.predict(data.evaluation.images), data.evaluation.labels
     rng, size, means = np.random.RandomState(0), len(logp), []

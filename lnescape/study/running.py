@@ -34,17 +34,14 @@ class Here(Executor):
 
 
 def pool(workers: int) -> Executor:
-    """Make the default executor: processes with one thread each, gone when this one is, or this process alone.
-
-    Networks that batch are batched inside a cell all the same; two processes of one thread beat one process of two,
-    because their products stay in the caches of their own cores.
-
-    Args:
-        workers: Processes; 1 works here.
-    """
+    """Make the default executor: processes with one thread each, gone when this one is, or this process alone."""
+    # Networks that batch do so inside a cell, so that many processes pay: two of one thread each beat one of two,
+    # since their products stay in the caches of their own cores.
     if workers == 1:
         return Here()
     context = multiprocessing.get_context("spawn")
+    # Huge pages, read by torch when a process starts: images are gathered at random from hundreds of megabytes.
+    os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     return ProcessPoolExecutor(workers, mp_context=context, initializer=leave_with, initargs=(os.getpid(),))
 
 
@@ -52,6 +49,11 @@ def cores() -> int:
     """Count the cores that this process may use."""
     affinity = getattr(os, "sched_getaffinity", None)  # absent outside Linux
     return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
+def usual_workers(device: torch.device | str) -> int:
+    """Count the processes of the default executor: one for each core, one on an accelerator."""
+    return cores() if torch.device(device).type == "cpu" else 1
 
 
 def run(
@@ -89,14 +91,13 @@ def run(
         raise StudyError(f"limit={limit} leaves nothing to compute; give a whole number from 1 on, or none.")
     store = CellStore(study, folder)
     store.check(writing=True)
-    if workers is None:
-        workers = cores() if torch.device(device).type == "cpu" else 1
+    workers = workers or usual_workers(device)
     todo = store.missing()[:limit]
     session = _Session(store, list(todo), str(device), executor, max(1, min(workers, len(todo))))
     rate = matrix_rate(device) if executor is None and todo else None
     start = perf_counter()
     with _bar(todo, progress) as bar:
-        session.work(bar.update)
+        session.work(bar)
     if rate is not None:
         _keep_throughput(store, session.operations, perf_counter() - start, rate)
     return store.failures()
@@ -149,18 +150,19 @@ class _Session:
         self.dead: set[Cell] = set()  # failed here: not tried again in this run
         self.operations = 0.0
 
-    def work(self, advance: Callable[[float], object]) -> None:
+    def work(self, bar) -> None:
         try:
             while self.todo or self.flying:
                 self._submit()
                 if not self.flying:
-                    self.todo = [cell for cell in self.todo if not self._settled(cell, advance)]
+                    self.todo = [cell for cell in self.todo if not self._settled(cell, bar.update)]
                     if self.todo:
                         sleep(0.3)  # all that is left is being computed by another process
                     continue
                 done, _ = wait(self.flying, timeout=1.0, return_when=FIRST_COMPLETED)
                 for future in done:
-                    self._land(future, advance)
+                    self._land(future, bar.update)
+                bar.refresh()  # so that one sees the time go by
         finally:
             for _, lock in self.flying.values():
                 lock.release()

@@ -92,6 +92,11 @@ class CellStore:
             return None
         return lock
 
+    def size(self) -> int:
+        """Add up the bytes of the study's cells."""
+        names = {cell.name for cell in self.study.cells}
+        return sum(path.stat().st_size for path in self.folder.glob("*.*") if path.name.split(".")[0] in names)
+
     @property
     def _failures(self) -> Path:
         return self.folder / ".failed"
@@ -128,8 +133,8 @@ class CellStore:
                 probe.unlink()
             except OSError as error:
                 raise StudyError(
-                    f"Nothing can be stored in {self.folder} ({error.strerror}); make it writable, or set LNESCAPE_HOME "
-                    "to a folder that is."
+                    f"Nothing can be stored in {self.folder} ({error.strerror}); make it writable, or set "
+                    "LNESCAPE_HOME to a folder that is."
                 ) from error
 
     def _check_version(self, name: str) -> None:

@@ -7,7 +7,6 @@ from time import perf_counter
 from typing import Any
 
 import numpy as np
-import torch
 
 from lnescape.results import provenance
 from lnescape.study.cells import Cell

@@ -1,0 +1,156 @@
+"""The commands: lnescape study, status, data, report."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+
+from lnescape.data import DataError
+from lnescape.results import ResultError
+from lnescape.study import STUDIES, CellStore, Study, StudyError, run, study_named, trainings
+
+
+class _Commands(click.Group):
+    """Commands that say what is wrong in one sentence, without a traceback."""
+
+    def invoke(self, ctx: click.Context):
+        try:
+            return super().invoke(ctx)
+        except (StudyError, ResultError, DataError) as error:
+            raise click.ClickException(str(error)) from error
+
+
+@click.group(
+    cls=_Commands,
+    epilog="""\b
+Examples:
+  lnescape study digits-mlp             a study of seconds, to see how it goes
+  lnescape study mnist-mlp --dry-run    what would be computed, and how long it would take
+  lnescape status                       what is stored of every study
+  lnescape data                         where each data set was found""",
+)
+def main() -> None:
+    """Run studies of retrained networks, see how far they are, and build the report.
+
+    A study is a grid of cells. Each is computed once and stored in report/results; a study that was killed goes on
+    where it was.
+    """
+
+
+@main.command(
+    epilog="""\b
+Examples:
+  lnescape study mnist-mlp --dry-run
+  lnescape study mnist-mlp --limit 2
+  lnescape study mnist-cnn --device cuda
+  lnescape study mnist-cnn --dask tcp://head:8786
+
+Studies: """
+    + ", ".join(STUDIES)
+)
+@click.argument("name")
+@click.option("--dry-run", is_flag=True, help="List the cells, their cost and the expected time; compute nothing.")
+@click.option("--limit", type=click.IntRange(1), help="Compute at most so many cells.")
+@click.option("--device", default="cpu", show_default=True, help="Where to compute, such as cuda.")
+@click.option("--workers", type=click.IntRange(1), help="Processes; one for each core unless given.")
+@click.option("--dask", metavar="ADDRESS", help="Scheduler of a Dask cluster that computes instead.")
+@click.option("--folder", type=click.Path(path_type=Path), help="Where cells are stored, in place of report/results.")
+def study(
+    name: str,
+    *,
+    dry_run: bool,
+    limit: int | None,
+    device: str,
+    workers: int | None,
+    dask: str | None,
+    folder: Path | None,
+) -> None:
+    """Compute what the study NAME lacks, then its summary."""
+    from lnescape.study.cluster import dask_executor
+    from lnescape.study.summaries import keep_summary
+
+    wanted = study_named(name)
+    if dry_run:
+        _list_cells(wanted, CellStore(wanted, folder), limit=limit, device=device, workers=workers)
+        return
+    executor = dask_executor(dask) if dask else None
+    failed = run(wanted, limit=limit, device=device, executor=executor, workers=workers, folder=folder)
+    for cell, error in failed.items():
+        click.echo(f"{cell} failed: {error}", err=True)
+    missing = CellStore(wanted, folder).missing()
+    if missing:
+        click.echo(f"{len(missing)} of {len(wanted.cells)} cells are missing; `{wanted.command}` goes on.")
+    elif folder is None:
+        click.echo(f"Complete: {keep_summary(wanted)}")
+    if failed:
+        raise click.exceptions.Exit(1)
+
+
+def _list_cells(wanted: Study, store: CellStore, *, limit: int | None, device: str, workers: int | None) -> None:
+    from lnescape.study.expectation import expected_seconds
+    from lnescape.study.running import usual_workers
+
+    store.check(writing=False)
+    failures, todo = store.failures(), store.missing()[:limit]
+    click.echo(f"{wanted.name}: {wanted.title}\n\n{'cell':28} {'trainings':>9}  {'state':8} seeds")
+    for cell in wanted.cells:
+        state = "stored" if store.has(cell) else "failed" if cell.name in failures else "missing"
+        click.echo(f"{cell.name:28} {trainings(cell):9.1f}  {state:8} {_seeds(cell.seeds)}")
+    cost, n = sum(map(trainings, todo)), workers or usual_workers(device)
+    click.echo(f"\n{len(todo)} cells to compute, {cost:.1f} trainings.")
+    if todo:
+        seconds = expected_seconds(todo, workers=n, device=device)
+        click.echo(f"Expected on this machine with {n} worker{'s' if n > 1 else ''}: about {_clock(seconds)}.")
+
+
+def _seeds(seeds: tuple[int, ...]) -> str:
+    whole = seeds == tuple(range(seeds[0], seeds[-1] + 1)) and len(seeds) > 2
+    return f"{seeds[0]}–{seeds[-1]}" if whole else ", ".join(map(str, seeds))
+
+
+def _clock(seconds: float) -> str:
+    if seconds < 7200:
+        return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    return f"{seconds / 3600:.1f} h"
+
+
+@main.command(epilog="\b\nExamples:\n  lnescape status\n  lnescape status mnist-mlp")
+@click.argument("name", required=False)
+@click.option("--folder", type=click.Path(path_type=Path), help="Where cells are stored, in place of report/results.")
+def status(name: str | None, folder: Path | None) -> None:
+    """Say what is stored, missing and failed of the study NAME, or of all, and what it cost so far."""
+    click.echo(f"{'study':24} {'cells':>5} {'done':>5} {'missing':>7} {'failed':>6} {'cost so far':>15}  {'MB':>5}")
+    for wanted in [study_named(name)] if name else STUDIES.values():
+        store = CellStore(wanted, folder)
+        done = [cell for cell in wanted.cells if store.has(cell)]
+        failures = store.failures()
+        cost, size = sum(map(trainings, done)), store.size() / 1e6
+        click.echo(
+            f"{wanted.name:24} {len(wanted.cells):5} {len(done):5} {len(wanted.cells) - len(done):7} {len(failures):6} "
+            f"{cost:5.0f} trainings  {size:5.2f}"
+        )
+        for cell, error in failures.items():
+            click.echo(f"  {cell} failed: {error}")
+
+
+@main.command(epilog="\b\nExample:\n  lnescape data")
+def data() -> None:
+    """Say where each data set was found, and check its files against their checksums."""
+    from lnescape.data import where_found
+
+    for name, place in where_found().items():
+        click.echo(f"{name:14} {place}")
+
+
+@main.command(epilog="\b\nExample:\n  lnescape report --profile standard")
+@click.option("--profile", type=click.Choice(["quick", "standard"]), default="quick", show_default=True)
+def report(profile: str) -> None:
+    """Run every notebook and build the report, as `make report` does; needs a copy of the whole project."""
+    from lnescape.results import project_folder
+
+    home = project_folder()
+    if not (home / "report" / "build.py").is_file():
+        raise click.ClickException(f"There is no report in {home}; go to a clone of the project, where report/ lies.")
+    done = subprocess.run([sys.executable, "-m", "report.build", "--profile", profile], cwd=home, check=False)
+    raise click.exceptions.Exit(done.returncode)

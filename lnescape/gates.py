@@ -1,0 +1,129 @@
+"""Gates: the verdicts of the study plan, computed from stored retrainings, published passed or failed."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from lnescape.results import Estimate
+from lnescape.retraining import excess_kurtosis, normal_twins, relative_spread, reliability, spread_of_log_variance
+
+GROUPS = (2, 4, 8)  # retrainings in a group, for the spread of ln s²
+TOLERANCE = 0.10  # of the ratio of that spread to its theory, from 1
+BAND = 0.95  # share of the simulated normal samples that the band holds
+N_TWINS = 200
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Hold the verdict of one gate.
+
+    Args:
+        gate: "G0", "G2", …
+        claim: What it asks.
+        passed: Whether it holds.
+        numbers: What it was decided by: estimates and plain numbers, by name.
+        n: Retrainings behind it.
+    """
+
+    gate: str
+    claim: str
+    passed: bool
+    numbers: dict
+    n: int
+
+    def __str__(self) -> str:
+        lines = [f"{self.gate} {'passed' if self.passed else 'FAILED'} (n = {self.n} retrainings): {self.claim}"]
+        lines += [f"   {name}: {_shown(value)}" for name, value in self.numbers.items()]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict:
+        """Turn the verdict into what a stored result holds."""
+        return {"claim": self.claim, "passed": self.passed, "n": self.n} | self.numbers
+
+
+def _shown(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def g0(q: Float[ndarray, "networks images"]) -> Verdict:
+    """Gate G0: the reference's own reliability is known, and stands beside every figure of fidelity.
+
+    The rank correlation over inputs of ln s² between two halves of the retrainings, and by Spearman and Brown that
+    of the whole reference; no estimate of u(x) can correlate with the reference above `ceiling`.
+
+    Args:
+        q: Log-odds, in nat.
+
+    Returns:
+        The verdict: it holds where the reliability could be computed and exceeds twice its standard uncertainty, which
+        is by leaving out one block of retrainings at a time.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> print(g0(rng.normal(size=(32, 300)) * np.exp(rng.normal(size=300))).numbers["half against half"])
+        0.9596(36)
+    """
+    parts = ("halves", "whole", "ceiling")
+    found = _jackknife(q, lambda rows: [getattr(reliability(rows, n_halvings=10), part) for part in parts])
+    names = ("half against half", "whole reference", "ceiling of a rank correlation")
+    passed = all(np.isfinite(e.value) and e.value > 2 * e.u for e in found)
+    claim = "the reliability of ln s² of the reference stands beside every figure"
+    return Verdict("G0", claim, passed, dict(zip(names, found, strict=True)), len(q))
+
+
+def _jackknife(q: ndarray, statistic: Callable[[ndarray], list[float]], *, n_blocks: int = 16) -> list[Estimate]:
+    """Give statistics with their standard uncertainties, u² = (B − 1)/B Σ_b (T_b − T̄)², T_b without block b."""
+    # Efron & Tibshirani 1993, An Introduction to the Bootstrap, 11.5.
+    blocks = np.array_split(np.arange(len(q)), min(n_blocks, len(q)))
+    left = np.array([statistic(np.delete(q, block, 0)) for block in blocks])
+    u = np.sqrt((len(blocks) - 1) / len(blocks) * ((left - left.mean(0)) ** 2).sum(0))
+    values = statistic(q)
+    return [Estimate(value, own, dof=len(blocks) - 1, n=len(q)) for value, own in zip(values, u, strict=True)]
+
+
+def g2(q: Float[ndarray, "networks images"], *, n_twins: int = N_TWINS, seed: int = 0) -> Verdict:
+    """Gate G2: over retrainings, log-odds are close to normal and s² follows χ².
+
+    Two conditions. The mean over inputs of the sample excess kurtosis lies inside the band of normal samples of the
+    same N, simulated with the same correlations between inputs (`normal_twins`). And the standard deviation of ln s²
+    over disjoint groups of 2, 4 and 8 retrainings of the same input, root mean square over inputs, is within 10 % of
+    √ψ₁(ν/2).
+
+    Args:
+        q: Log-odds, in nat.
+        n_twins: Simulated samples.
+        seed: Seed of the simulation.
+
+    Returns:
+        The verdict; a false alarm of its first condition happens in 5 % of normal cases.
+
+    Example:
+        >>> g2(np.random.default_rng(0).normal(size=(64, 300))).passed
+        True
+    """
+    kurtosis = float(excess_kurtosis(q).mean())
+    sizes = [size for size in GROUPS if len(q) // size >= 2]
+    ratios = _ratios(q, sizes)
+    simulated_kurtosis, simulated_ratios = [], []
+    for k in range(n_twins):
+        (twin,) = normal_twins(q, 1, seed=seed + k)
+        simulated_kurtosis.append(float(excess_kurtosis(twin).mean()))
+        simulated_ratios.append(_ratios(twin, sizes))
+    low, high = np.quantile(simulated_kurtosis, [(1 - BAND) / 2, (1 + BAND) / 2])
+    numbers = {"mean excess kurtosis": kurtosis, "band, low": float(low), "band, high": float(high)}
+    for size, ratio, u in zip(sizes, ratios, np.std(simulated_ratios, 0, ddof=1), strict=True):
+        numbers[f"spread of ln s² / theory, groups of {size}"] = Estimate(ratio, u, n=len(q) // size)
+    normal = bool(low <= kurtosis <= high)
+    chi_square = bool(np.all(np.abs(np.array(ratios) - 1) <= TOLERANCE))
+    numbers |= {"kurtosis in the band": normal, "spread within 10 %": chi_square}
+    claim = "log-odds are normal over retrainings, and s² follows χ²"
+    return Verdict("G2", claim, normal and chi_square, numbers, len(q))
+
+
+def _ratios(q: ndarray, sizes: list[int]) -> list[float]:
+    """Give the observed over the theoretical standard deviation of ln s², for groups of some sizes."""
+    squares = [(spread_of_log_variance(q, size) ** 2).mean() for size in sizes]
+    return [float(np.sqrt(s) / relative_spread(size - 1)) for s, size in zip(squares, sizes, strict=True)]

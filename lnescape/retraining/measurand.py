@@ -1,0 +1,58 @@
+"""The measurand q(x; ω): what one retraining says of an input x; u(x) = sd_ω q(x; ω)."""
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+
+def log_odds(
+    logp: Float[ndarray, "networks images classes"], chosen: Int[ndarray, " images"]
+) -> Float[ndarray, "networks images"]:
+    """Give the log-odds of a class that was fixed beforehand, the measurand by default.
+
+    q = ln p_c − ln(1 − p_c) = ln p_c − ln Σ_{k≠c} p_k, which loses no digit where p_c is close to 1.
+
+    Args:
+        logp: Log-probabilities in nat (logits will do: a constant cancels).
+        chosen: The class c of each image, the same for all networks.
+
+    Returns:
+        q in nat, float64.
+
+    Example:
+        >>> log_odds(np.log([[[0.5, 0.3, 0.2]]]), np.array([0])).round(6)
+        array([[0.]])
+    """
+    inside, others = _split(logp, chosen)
+    return inside - np.logaddexp.reduce(others, axis=2)
+
+
+def contrast(
+    logp: Float[ndarray, "networks images classes"], chosen: Int[ndarray, " images"]
+) -> Float[ndarray, "networks images"]:
+    """Give the contrast to the runner-up, negative where the network decides otherwise.
+
+    z_c − max_{k≠c} z_k, z the logits or the log-probabilities.
+
+    Args:
+        logp: Log-probabilities or logits in nat.
+        chosen: The class c of each image.
+
+    Returns:
+        The contrast in nat, float64.
+
+    Example:
+        >>> contrast(np.log([[[0.5, 0.3, 0.2]]]), np.array([2])).round(4)
+        array([[-0.9163]])
+    """
+    inside, others = _split(logp, chosen)
+    return inside - others.max(2)
+
+
+def _split(logp: ndarray, chosen: ndarray) -> tuple[ndarray, ndarray]:
+    """Separate the chosen class [networks, images] from the others, −∞ in its place."""
+    others = np.asarray(logp, np.float64).copy()
+    index = np.broadcast_to(np.asarray(chosen)[None, :, None], (*others.shape[:2], 1))
+    inside = np.take_along_axis(others, index, 2)[:, :, 0]
+    np.put_along_axis(others, index, -np.inf, 2)
+    return inside, others

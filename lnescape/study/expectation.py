@@ -1,0 +1,81 @@
+"""How long a study will take on this machine: a few steps measured, the rest counted."""
+
+import math
+from dataclasses import replace
+from time import perf_counter
+
+import torch
+
+from lnescape.engines import engine_for
+from lnescape.study.cells import Cell
+from lnescape.study.experiments import threads_of, trainings
+from lnescape.study.panel import data_and_panel
+from lnescape.training import count_operations
+from lnescape.training.fit import train_group
+
+START = 5.0  # s until a worker has imported torch and loaded its data; measured on two cores
+_STEPS = 8
+
+
+def expected_seconds(cells: list[Cell], *, workers: int, device: torch.device | str = "cpu") -> float:
+    """Expect the wall time of some cells, from a few measured steps of each network and recipe among them.
+
+    Args:
+        cells: What is to be computed.
+        workers: Processes that compute side by side.
+        device: Where.
+
+    Returns:
+        Seconds; right within a factor of two on a machine that is otherwise quiet.
+    """
+    if not cells:
+        return 0.0
+    measured: dict[tuple, float] = {}
+    scouts, rest = 0.0, []
+    for cell in cells:
+        key = (cell.data, cell.network, str(cell.options), cell.recipe, together(cell))
+        if key not in measured:
+            measured[key] = _seconds_a_training(cell, str(device))
+        seconds = (trainings(cell) + _watching(cell)) * measured[key]
+        if cell.method == "scouts":  # the others wait for them
+            scouts += seconds
+        else:
+            rest.append(seconds)
+    return START + scouts + (max(math.fsum(rest) / min(workers, len(rest)), *rest) if rest else 0.0)
+
+
+def together(cell: Cell) -> int:
+    """Count the networks that a cell trains at the same time, where they batch."""
+    if cell.method == "crossed":
+        return len(cell.seeds) * len(cell.settings["orders"])
+    if cell.method == "branches":
+        return len(cell.seeds) * cell.settings["branches"]
+    return 1 if cell.method in ("arithmetic", "pair", "triangle") else len(cell.seeds)
+
+
+def _seconds_a_training(cell: Cell, device: str) -> float:
+    """Measure some steps of a training, in the group and with the one thread that the cell will have."""
+    data, _ = data_and_panel(cell.data, device)
+    net = cell.builder(data)
+    n = together(cell) if engine_for(net).many else 1
+    some = replace(data, train=data.train.subset(slice(0, _STEPS * cell.recipe.batch)))
+    recipe = replace(cell.recipe, epochs=1)
+    with threads_of(1):
+        for _ in range(2):  # the first one warms up
+            start = perf_counter()
+            train_group(net, some, list(range(n)), recipe=recipe, device=torch.device(device))
+            seconds = perf_counter() - start
+    n_steps = cell.recipe.epochs * (len(data.train) // cell.recipe.batch)
+    return seconds / len(some.train) * cell.recipe.batch * n_steps / n
+
+
+def _watching(cell: Cell) -> float:
+    """Count the forward passes that a cell's observations take, in trainings."""
+    data, panel = data_and_panel(cell.data, "cpu")
+    step = count_operations(cell.builder(data), data.train.images[0], data.n_classes)
+    n_images = len(data.evaluation) + len(panel.images)
+    if "covariates" in cell.keep:
+        explored = panel.explored.stop
+        n_images += explored * (8 + 8 + 1 + cell.recipe.epochs) + 10_000
+    one = n_images * step.forward / step.training(cell.recipe, len(data.train))
+    return one * (together(cell) if cell.method != "branches" else trainings(cell))

@@ -1,0 +1,103 @@
+"""`read_study`: the stored cells of a study as one `xarray.Dataset` with named axes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lnescape.covariates import OUTPUTS, SHIFTS
+from lnescape.study.catalogue import study_named
+from lnescape.study.cells import Cell, Study, StudyError
+from lnescape.study.observation import GROWING
+from lnescape.study.panel import PARTS, Panel
+from lnescape.study.store import CellStore
+
+if TYPE_CHECKING:
+    import xarray
+
+# Arrays of one number for each retraining that say which one it is: coordinates.
+COORDINATES = ("seed", "initialisation", "order", "trunk", "leaves", "branch", "threads", "together", "same_bits_as")
+
+
+def read_study(study: str | Study, *, folder: Path | str | None = None) -> xarray.Dataset:
+    """Read all stored cells of a study.
+
+    | variable | axes | what |
+    |---|---|---|
+    | `log_odds`, `contrast` | retraining, image | q(x; ω) and z_c − max z_k, nat |
+    | `log_probabilities` | retraining, predicted_image, class | ln p, nat, first 1 000 test images |
+    | `accuracy`, `nll` | retraining | on the whole official test set; a share, nat |
+    | `path_log_odds` | explored, epoch, explored_image | q at the epochs' ends |
+    | `shifted_log_odds` | explored, shift, explored_image | q on the image moved by a few pixels |
+    | `noise_spread` | explored, explored_image | standard deviation of q under noise on the weights |
+    | `outputs` | explored, output, explored_image | what a network's outputs say of an input |
+
+    Images carry the coordinates `part` ("calibration", "test", "rotation 1", …, "foreign"), `label` and `chosen`,
+    the class c(x) that the scouts fixed; retrainings carry `seed`, or what takes its place in the study, and `cell`.
+
+    Args:
+        study: Its name, or the study.
+        folder: Where its cells are stored; `report/results/DATA-NETWORK` unless given.
+
+    Returns:
+        The data set, float64; `attrs` holds the study's name and title, the data's title, and the number of cells
+        that are missing.
+
+    Raises:
+        StudyError: Nothing of it is stored, or a cell is damaged.
+    """
+    import xarray
+
+    study = study_named(study) if isinstance(study, str) else study
+    store = CellStore(study, folder)
+    store.check(writing=False)
+    stored = [cell for cell in study.cells if store.has(cell)]
+    if not any(cell.scouts is not None or cell.method not in ("scouts",) for cell in stored):
+        raise StudyError(f"Nothing of the study {study.name!r} is stored in {store.folder}; run `{study.command}`.")
+    arrays: dict[str, list[np.ndarray]] = {}
+    axes: dict[str, tuple[str, ...]] = {}
+    on_test = any("test" in cell.keep for cell in stored)
+    panel = None
+    for cell in stored:
+        result = store.load(cell)
+        found = {name: (tuple(result.numbers["axes"][name]), array) for name, array in result.arrays.items()}
+        if cell.method == "scouts":
+            panel = Panel(None, None, found["part"][1])
+            found = {name: found[name] for name in ("chosen", "label", "part")}
+        elif "accuracy" in found:
+            found["cell"] = (("retraining",), np.array([cell.name] * len(found["accuracy"][1])))
+        for name, (names, array) in found.items():
+            if "image" in names and on_test:
+                array = array[..., panel.test]
+            arrays.setdefault(name, []).append(array.astype(np.float64) if array.dtype.kind == "f" else array)
+            axes[name] = tuple("image" if axis == "test_image" else axis for axis in names)
+    grown = {name: np.concatenate(parts) for name, parts in arrays.items() if axes[name] and axes[name][0] in GROWING}
+    variables = {name: (axes[name], grown.get(name, parts[0])) for name, parts in arrays.items()}
+    origin = store.load(stored[-1]).provenance
+    attrs = {"study": study.name, "title": study.title, "data": origin["data"]["title"]}
+    attrs |= {"missing": len(study.cells) - len(stored), "command": study.command}
+    return xarray.Dataset(variables, _coordinates(variables, panel, on_test), attrs).set_coords(
+        [name for name in (*COORDINATES, "cell", "chosen", "label", "part", "explored_seed") if name in variables]
+    )
+
+
+def _coordinates(variables: dict, panel: Panel | None, on_test: bool) -> dict:
+    """Number the images in the order of the panel, and name shifts, outputs and parts."""
+    known = {"shift": [f"{down:+d} {right:+d}" for down, right in SHIFTS], "output": list(OUTPUTS)}
+    if panel is not None:
+        everything = np.arange(len(panel.part))
+        known |= {"image": everything[panel.test] if on_test else everything}
+        known |= {"explored_image": everything[panel.explored], "predicted_image": everything[panel.predicted]}
+        variables["part"] = (variables["part"][0], np.array(PARTS)[variables["part"][1]])
+    used = {axis for axes, _ in variables.values() for axis in axes}
+    if "epoch" in used:
+        known["epoch"] = 1 + np.arange(variables["path_log_odds"][1].shape[1])
+    return {axis: values for axis, values in known.items() if axis in used}
+
+
+def cells_of(study: str | Study, method: str) -> list[Cell]:
+    """List the cells of one method."""
+    study = study_named(study) if isinstance(study, str) else study
+    return [cell for cell in study.cells if cell.method == method]
