@@ -20,6 +20,7 @@ from lnescape.results import (
     record,
     save_result,
 )
+from lnescape.retraining import contrast, log_odds
 from lnescape.scores import (
     accuracy,
     auroc,
@@ -32,6 +33,7 @@ from lnescape.scores import (
     nll,
     score,
 )
+from lnescape.study import Cell, Study, StudyError, read_study, run_study
 from lnescape.subspaces import Bezier, PolyChain, Segment, Simplex
 from lnescape.training import Cost, Recipe, TrainingError, fit, fit_subspace, members
 from lnescape.weights import theta_of
@@ -50,6 +52,7 @@ def __getattr__(name: str):
 
 __all__ = [
     "Bezier",
+    "Cell",
     "Cost",
     "DataError",
     "Dataset",
@@ -62,6 +65,8 @@ __all__ = [
     "Segment",
     "Simplex",
     "Split",
+    "Study",
+    "StudyError",
     "SubspaceLaw",
     "Survey",
     "TrainingError",
@@ -73,6 +78,7 @@ __all__ = [
     "brier",
     "calibration_error",
     "cnn",
+    "contrast",
     "dataset",
     "disagreement",
     "entropy_split",
@@ -83,6 +89,7 @@ __all__ = [
     "load",
     "load_law",
     "load_result",
+    "log_odds",
     "logit_average",
     "mean_prediction",
     "members",
@@ -93,8 +100,10 @@ __all__ = [
     "plane",
     "profile",
     "provenance",
+    "read_study",
     "record",
     "resnet",
+    "run_study",
     "save_result",
     "score",
     "survey",

@@ -8,7 +8,7 @@ import click
 
 from lnescape.data import DataError
 from lnescape.results import ResultError
-from lnescape.study import STUDIES, CellStore, Study, StudyError, run, study_named, trainings
+from lnescape.study import STUDIES, CellStore, Study, StudyError, run_study, study_named, trainings
 
 
 class _Commands(click.Group):
@@ -75,7 +75,8 @@ def study(
         _list_cells(wanted, CellStore(wanted, folder), limit=limit, device=device, workers=workers)
         return
     executor = dask_executor(dask) if dask else None
-    failed = run(wanted, limit=limit, device=device, executor=executor, workers=workers, folder=folder)
+    _announce(wanted, CellStore(wanted, folder), limit=limit, device=device, workers=None if dask else workers)
+    failed = run_study(wanted, limit=limit, device=device, executor=executor, workers=workers, folder=folder)
     for cell, error in failed.items():
         click.echo(f"{cell} failed: {error}", err=True)
     missing = CellStore(wanted, folder).missing()
@@ -88,18 +89,25 @@ def study(
 
 
 def _list_cells(wanted: Study, store: CellStore, *, limit: int | None, device: str, workers: int | None) -> None:
-    from lnescape.study.expectation import expected_seconds
-    from lnescape.study.running import usual_workers
-
     store.check(writing=False)
-    failures, todo = store.failures(), store.missing()[:limit]
+    failures = store.failures()
     click.echo(f"{wanted.name}: {wanted.title}\n\n{'cell':28} {'trainings':>9}  {'state':8} seeds")
     for cell in wanted.cells:
         state = "stored" if store.has(cell) else "failed" if cell.name in failures else "missing"
         click.echo(f"{cell.name:28} {trainings(cell):9.1f}  {state:8} {_seeds(cell.seeds)}")
-    cost, n = sum(map(trainings, todo)), workers or usual_workers(device)
-    click.echo(f"\n{len(todo)} cells to compute, {cost:.1f} trainings.")
+    click.echo()
+    _announce(wanted, store, limit=limit, device=device, workers=workers)
+
+
+def _announce(wanted: Study, store: CellStore, *, limit: int | None, device: str, workers: int | None) -> None:
+    """Say what is to be computed and how long it will take, from a few measured steps."""
+    from lnescape.study.expectation import expected_seconds
+    from lnescape.study.running import usual_workers
+
+    todo = store.missing()[:limit]
+    click.echo(f"{len(todo)} cells to compute, {sum(map(trainings, todo)):.1f} trainings.")
     if todo:
+        n = workers or usual_workers(device)
         seconds = expected_seconds(todo, workers=n, device=device)
         click.echo(f"Expected on this machine with {n} worker{'s' if n > 1 else ''}: about {_clock(seconds)}.")
 

@@ -3,6 +3,7 @@
 from lnescape.retraining.components import crossed_components, nested_components
 from lnescape.retraining.dispersion import (
     Reliability,
+    dithered,
     excess_kurtosis,
     normal_twins,
     relative_spread,
@@ -15,6 +16,7 @@ __all__ = [
     "Reliability",
     "contrast",
     "crossed_components",
+    "dithered",
     "excess_kurtosis",
     "log_odds",
     "nested_components",

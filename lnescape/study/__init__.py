@@ -5,7 +5,7 @@ from lnescape.study.cells import RECIPE_VERSION, Cell, Study, StudyError
 from lnescape.study.cluster import dask_executor
 from lnescape.study.experiments import trainings
 from lnescape.study.reading import read_study
-from lnescape.study.running import run
+from lnescape.study.running import run_study
 from lnescape.study.store import CellStore
 
 __all__ = [
@@ -17,7 +17,7 @@ __all__ = [
     "StudyError",
     "dask_executor",
     "read_study",
-    "run",
+    "run_study",
     "study_named",
     "trainings",
 ]

@@ -12,11 +12,11 @@ A Slurm cluster, say, with dask-jobqueue; each job is one worker of one thread, 
         job_script_prologue=["export LNESCAPE_DATA=/shared/data", "export OMP_NUM_THREADS=1"],
     )
     cluster.scale(jobs=32)
-    ln.run(ln.study_named("cifar10-resnet"), executor=Client(cluster).get_executor())
+    ln.run_study("mnist-cnn", executor=Client(cluster).get_executor())
 
 Results come back to this process, which stores them: the workers need no folder in common. A worker that dies
 loses nothing: Dask gives its cell to another one. The same from the shell, with a scheduler that runs already:
-`lnescape study cifar10-resnet --dask tcp://head:8786`.
+`lnescape study mnist-cnn --dask tcp://head:8786`.
 """
 
 from concurrent.futures import Executor
@@ -32,7 +32,7 @@ def dask_executor(address: str, *, timeout: float = 10.0) -> Executor:
         timeout: Seconds after which a silent scheduler counts as none.
 
     Returns:
-        An executor for `run`.
+        An executor for `run_study`.
 
     Raises:
         StudyError: Dask isn't installed, or no scheduler answers.

@@ -1,8 +1,9 @@
-"""`run`: compute what a study lacks, on any executor, and store it cell by cell."""
+"""`run_study`: compute what a study lacks, on any executor, and store it cell by cell."""
 
 import math
 import multiprocessing
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
@@ -14,6 +15,7 @@ from time import perf_counter, sleep
 import torch
 
 from lnescape.results import list_results, load_result, provenance, save_result
+from lnescape.study.catalogue import study_named
 from lnescape.study.cells import Cell, Study, StudyError
 from lnescape.study.experiments import threads_of, trainings
 from lnescape.study.store import CellStore
@@ -56,8 +58,8 @@ def usual_workers(device: torch.device | str) -> int:
     return cores() if torch.device(device).type == "cpu" else 1
 
 
-def run(
-    study: Study,
+def run_study(
+    study: str | Study,
     *,
     limit: int | None = None,
     device: torch.device | str = "cpu",
@@ -72,7 +74,7 @@ def run(
     by one of them. A cell that fails is recorded with its error, and the others go on.
 
     Args:
-        study: The study.
+        study: Its name, or the study.
         limit: Compute at most so many cells.
         device: Where to compute.
         executor: Any `concurrent.futures.Executor`, such as that of a Dask client; processes of this machine unless
@@ -87,6 +89,7 @@ def run(
     Raises:
         StudyError: The store can't be used, or is full.
     """
+    study = study_named(study) if isinstance(study, str) else study
     if limit is not None and limit < 1:
         raise StudyError(f"limit={limit} leaves nothing to compute; give a whole number from 1 on, or none.")
     store = CellStore(study, folder)
@@ -155,14 +158,15 @@ class _Session:
             while self.todo or self.flying:
                 self._submit()
                 if not self.flying:
-                    self.todo = [cell for cell in self.todo if not self._settled(cell, bar.update)]
+                    self.todo = [cell for cell in self.todo if not self._settled(cell, bar)]
                     if self.todo:
                         sleep(0.3)  # all that is left is being computed by another process
                     continue
                 done, _ = wait(self.flying, timeout=1.0, return_when=FIRST_COMPLETED)
                 for future in done:
-                    self._land(future, bar.update)
-                bar.refresh()  # so that one sees the time go by
+                    self._land(future, bar)
+                if sys.stderr.isatty():
+                    bar.refresh()  # so that one sees the time go by
         finally:
             for _, lock in self.flying.values():
                 lock.release()
@@ -186,15 +190,15 @@ class _Session:
             job = {"command": self.store.study.command, "device": self.device}
             self.flying[self.executor.submit(compute, cell, chosen, **job)] = (cell, lock)
 
-    def _settled(self, cell: Cell, advance: Callable[[float], object]) -> bool:
+    def _settled(self, cell: Cell, bar) -> bool:
         """Tell whether a waiting cell needs no more work: done elsewhere, or its scouts failed."""
         if self.store.has(cell):
-            advance(trainings(cell))
+            bar.update(trainings(cell))
             return True
         scouts = cell.scouts
         return scouts is not None and not self.store.has(scouts) and (scouts in self.dead or scouts not in self.todo)
 
-    def _land(self, future: Future, advance: Callable[[float], object]) -> None:
+    def _land(self, future: Future, bar) -> None:
         cell, lock = self.flying.pop(future)
         try:
             outcome: Outcome = future.result()
@@ -210,7 +214,7 @@ class _Session:
             self._failed(cell, f"{type(error).__name__}: {error}")
         finally:
             lock.release()
-        advance(trainings(cell))
+        bar.update(trainings(cell))
 
     def _failed(self, cell: Cell, error: str) -> None:
         self.dead.add(cell)

@@ -7,7 +7,7 @@ import numpy as np
 
 from lnescape.gates import g0, g2
 from lnescape.results import Estimate, ResultError, load_result, provenance, save_result
-from lnescape.retraining import relative_spread, spread_of_log_variance
+from lnescape.retraining import dithered, relative_spread, spread_of_log_variance
 from lnescape.study import components, path_summaries
 from lnescape.study.cells import Study, StudyError
 from lnescape.study.experiments import trainings
@@ -24,7 +24,7 @@ def reference(study: Study, store: CellStore) -> Summary:
     """Sum up reference retrainings: scores, u(x), flips, convergence, gates."""
     ds = read_study(study, folder=store.folder)
     own = np.isin(ds["part"], ["calibration", "test"])
-    q, apart = ds["log_odds"].values, ds["contrast"].values
+    q, apart = dithered(ds["log_odds"].values), ds["contrast"].values
     u = q.std(0, ddof=1)
     scores = {
         "accuracy": Estimate.mean(100 * ds["accuracy"].values, unit="%"),

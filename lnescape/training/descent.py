@@ -58,7 +58,7 @@ class State:
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "State":
         """Change every tensor that has one row for each descent; a step count of the optimiser has none."""
-        optimiser = {name: change(value) if value.ndim else value for name, value in self.optimiser.items()}
+        optimiser = {n: change(v) if v.ndim else v.clone() for n, v in self.optimiser.items()}
         return State(self.epoch, change(self.vertices), change(self.failed), optimiser)
 
     def save(self, file: Path) -> None:

@@ -1,0 +1,21 @@
+"""Figures from arrays; nothing here trains or reads files."""
+
+from lnescape.plots.landscape import path_losses, plane_map, triangle_map
+from lnescape.plots.predictions import disputed_images, score_against_cost
+from lnescape.plots.retraining import convergence, log_odds_histograms, u_across_images, undecided_images
+from lnescape.plots.style import STYLE, save, save_live
+
+__all__ = [
+    "STYLE",
+    "convergence",
+    "disputed_images",
+    "log_odds_histograms",
+    "path_losses",
+    "plane_map",
+    "save",
+    "save_live",
+    "score_against_cost",
+    "triangle_map",
+    "u_across_images",
+    "undecided_images",
+]

@@ -1,0 +1,136 @@
+"""Wrong input to studies and commands meets one clear sentence, and nothing is lost."""
+
+import errno
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from lnescape.cli import main
+from lnescape.results import store as results_store
+from lnescape.study import CellStore, Study, StudyError, dask_executor, read_study, run_study, study_named
+from lnescape.study import store as study_store
+
+DIGITS = study_named("digits-mlp")
+SMALL = Study("digits-mlp", "", DIGITS.cells[:2])
+
+
+@pytest.fixture
+def stored(tmp_path):
+    assert run_study(SMALL, folder=tmp_path, workers=1, progress=False) == {}
+    return tmp_path
+
+
+def said(*arguments: str) -> str:
+    """What a command says, in one line, when it fails."""
+    result = CliRunner().invoke(main, arguments)
+    assert result.exit_code != 0
+    lines = result.output.strip().splitlines()
+    assert lines[-1].startswith("Error: ")
+    return lines[-1]
+
+
+def test_an_unknown_study_suggests_the_nearest():
+    assert "did you mean 'mnist-mlp'?" in said("study", "mnist-mpl")
+    assert "did you mean 'digits-mlp'?" in said("status", "digit-mlp")
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"nework": "cnn"}, "did you mean 'network'"),
+        ({"epoch": 3}, "did you mean 'epochs'"),
+        ({"method": "retraining"}, "did you mean 'retrainings'"),
+        ({"network": "mlpp"}, "did you mean 'mlp'"),
+        ({"keep": ("panell",)}, "did you mean 'panel'"),
+        ({"seeds": (1, 1)}, "distinct seeds"),
+        ({"seeds": ()}, "distinct seeds"),
+        ({"precision": "auto"}, "says its precision"),
+    ],
+)
+def test_a_cell_refuses_what_no_method_can_run(changes, word):
+    with pytest.raises(StudyError, match=word):
+        DIGITS.cells[0].but(**changes)
+
+
+def test_a_store_of_another_recipe_version_is_left_alone(stored, monkeypatch):
+    before = {path: path.read_bytes() for path in stored.glob("*.*")}
+    monkeypatch.setattr(study_store, "RECIPE_VERSION", 2)
+    for use in (run_study, read_study):
+        with pytest.raises(StudyError, match=r"recipe version 1, and this code has version 2.*move .* away"):
+            use(SMALL, folder=stored)
+    assert {path: path.read_bytes() for path in stored.glob("*.*")} == before
+
+
+def test_a_result_edited_by_hand_is_named_before_any_work(stored):
+    path = stored / f"{SMALL.cells[1].name}.json"
+    path.write_text(path.read_text().replace('"n": 4', '"n": 5'))
+    for use in (run_study, read_study):
+        with pytest.raises(StudyError, match="edited by hand; delete it and run `lnescape study digits-mlp` again"):
+            use(DIGITS, folder=stored)
+    assert len(CellStore(DIGITS, stored).missing()) == 3  # nothing was computed
+
+
+def test_arrays_cut_short_are_named(stored):
+    path = stored / f"{SMALL.cells[1].name}.safetensors.xz"
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(StudyError, match="cut short"):
+        read_study(DIGITS, folder=stored)
+
+
+def test_a_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StudyError, match="make it writable, or set LNESCAPE_HOME"):
+        run_study(DIGITS, folder=tmp_path / "file" / "folder", progress=False)
+
+
+def test_a_full_disk_stops_the_run_and_keeps_what_is_stored(stored, monkeypatch):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    before = {path: path.read_bytes() for path in stored.glob("*.*")}
+    with monkeypatch.context() as patched:
+        patched.setattr(results_store, "_write", full)
+        with pytest.raises(StudyError, match="No space left on device.*intact.*run `lnescape study digits-mlp` again"):
+            run_study(DIGITS, folder=stored, workers=1, progress=False)
+    assert {path: path.read_bytes() for path in stored.glob("*.*")} == before
+    assert run_study(DIGITS, folder=stored, workers=1, progress=False) == {}
+
+
+def test_a_cluster_that_does_not_answer():
+    with pytest.raises(StudyError, match="No Dask scheduler answers at tcp://127.0.0.1:9"):
+        dask_executor("tcp://127.0.0.1:9", timeout=0.5)
+
+
+def test_a_study_that_was_never_run(tmp_path):
+    with pytest.raises(StudyError, match="Nothing of the study 'digits-mlp' is stored.*run `lnescape study"):
+        read_study("digits-mlp", folder=tmp_path)
+
+
+def test_a_limit_of_nothing():
+    with pytest.raises(StudyError, match="leaves nothing to compute"):
+        run_study(DIGITS, limit=0)
+    assert "not in the range" in said("study", "digits-mlp", "--limit", "0")
+
+
+def test_the_commands_say_how_things_stand(stored):
+    listed = CliRunner().invoke(main, ["study", "digits-mlp", "--dry-run", "--folder", str(stored)]).output
+    assert listed.count("missing") == 3
+    assert listed.count("stored") == 2
+    assert "12.0 trainings" in listed
+    assert "Expected on this machine" in listed
+    row = CliRunner().invoke(main, ["status", "digits-mlp", "--folder", str(stored)]).output.splitlines()[1].split()
+    assert row[:5] == ["digits-mlp", "5", "2", "3", "0"]
+    assert "digits         comes with the installation" in CliRunner().invoke(main, ["data"]).output
+
+
+@pytest.mark.parametrize("command", [[], ["study"], ["status"], ["data"], ["report"]])
+def test_every_command_has_help_with_examples(command):
+    shown = CliRunner().invoke(main, [*command, "--help"]).output
+    assert "Example" in shown
+    assert "lnescape" in shown.split("Example")[1]
+
+
+def test_each_stored_result_names_a_command_that_makes_it(stored):
+    for path in stored.glob("*.json"):
+        assert json.loads(path.read_text())["provenance"]["command"] == "lnescape study digits-mlp"
