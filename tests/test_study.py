@@ -176,7 +176,7 @@ def test_golden_names_and_numbers(undisturbed):
 def test_a_study_is_read_back_with_named_axes(undisturbed):
     seen = read_study("digits-mlp", folder=undisturbed)
     assert dict(seen["log_odds"].sizes) == {"retraining": 16, "image": 2400}
-    assert seen["log_odds"].sel(image=seen["part"] == "foreign").shape == (16, 250)
+    assert seen["log_odds"].sel(image=seen["part"] == "foreign").shape == (16, 200)
     assert list(seen["seed"].values) == list(range(16))
     assert set(seen["part"].values[:200]) == {"calibration"}
     assert seen.attrs["missing"] == 0

@@ -2,6 +2,7 @@
 
 import errno
 import json
+from shutil import copytree
 
 import pytest
 from click.testing import CliRunner
@@ -15,10 +16,20 @@ DIGITS = study_named("digits-mlp")
 SMALL = Study("digits-mlp", "", DIGITS.cells[:2])
 
 
+@pytest.fixture(scope="module")
+def computed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("computed")
+    assert run_study(SMALL, folder=folder, workers=1, progress=False) == {}
+    return folder
+
+
 @pytest.fixture
-def stored(tmp_path):
-    assert run_study(SMALL, folder=tmp_path, workers=1, progress=False) == {}
-    return tmp_path
+def stored(computed, tmp_path):
+    return copytree(computed, tmp_path / "copy")
+
+
+def contents(folder) -> dict:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
 
 
 def said(*arguments: str) -> str:
@@ -54,12 +65,12 @@ def test_a_cell_refuses_what_no_method_can_run(changes, word):
 
 
 def test_a_store_of_another_recipe_version_is_left_alone(stored, monkeypatch):
-    before = {path: path.read_bytes() for path in stored.glob("*.*")}
+    before = contents(stored)
     monkeypatch.setattr(study_store, "RECIPE_VERSION", 2)
     for use in (run_study, read_study):
         with pytest.raises(StudyError, match=r"recipe version 1, and this code has version 2.*move .* away"):
             use(SMALL, folder=stored)
-    assert {path: path.read_bytes() for path in stored.glob("*.*")} == before
+    assert contents(stored) == before
 
 
 def test_a_result_edited_by_hand_is_named_before_any_work(stored):
@@ -88,12 +99,12 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_stored(stored, monkeypatch)
     def full(path, content):
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    before = {path: path.read_bytes() for path in stored.glob("*.*")}
+    before = contents(stored)
     with monkeypatch.context() as patched:
         patched.setattr(results_store, "_write", full)
         with pytest.raises(StudyError, match="No space left on device.*intact.*run `lnescape study digits-mlp` again"):
             run_study(DIGITS, folder=stored, workers=1, progress=False)
-    assert {path: path.read_bytes() for path in stored.glob("*.*")} == before
+    assert contents(stored) == before
     assert run_study(DIGITS, folder=stored, workers=1, progress=False) == {}
 
 
