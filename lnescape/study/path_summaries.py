@@ -45,7 +45,10 @@ def paths(study: Study, store: CellStore) -> tuple[dict, dict[str, np.ndarray]]:
 
 def candidates(study: Study, store: CellStore) -> tuple[dict, dict[str, np.ndarray]]:
     """Give the loss on the validation images under each candidate recipe of the triangle."""
-    losses = [float(store.load(cell).arrays["validation_nll"][0]) for cell in study.cells]
+    losses = []
+    for cell in study.cells:
+        value, u, n = store.load(cell).arrays["validation_nll"][0].astype(float)
+        losses.append(Estimate(value, u, dof=n - 1, unit="nat", n=n))
     return dict(zip(CANDIDATES, losses, strict=True)), {}
 
 
