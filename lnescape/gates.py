@@ -122,7 +122,7 @@ def g2(q: Float[ndarray, "networks images"], *, n_twins: int = N_TWINS, seed: in
         numbers[f"spread of ln s² / theory, groups of {size}"] = Estimate(ratio, u, n=len(q) // size)
     normal = bool(low <= kurtosis <= high)
     chi_square = bool(np.all(np.abs(np.array(ratios) - 1) <= TOLERANCE))
-    numbers |= {"kurtosis in the band": normal, "spread within 10 %": chi_square}
+    numbers |= {"kurtosis in the band": normal, "spread within a tenth": chi_square}
     claim = "log-odds are normal over retrainings, and s² follows χ²"
     return Verdict("G2", claim, normal and chi_square, numbers, len(q))
 

@@ -298,8 +298,9 @@ print(f"{'arithmetic':15} {arithmetic['variance']}   ({arithmetic['different_bit
 
 # %% [markdown]
 # **What we see.** Mean variances of the log-odds over 2 000 test images. Neither the initial weights alone nor the order alone
-# explain the scatter: most of it is their *interaction*. Training is a chaotic path, on which the two can't be told
-# apart by adding them up. The same seed with sums rounded in another order varies as well, and the last line says by how much.
+# explain the scatter: most of it is their *interaction*. And the last line is startling. The same weights, the same images in the same order, only
+# the last digits of some sums rounded differently: that alone makes half of the variance of a retraining. Training is a chaotic path, on which a
+# difference in the eighth digit has grown to full size before the end. "Fix the seed" fixes the prediction on one machine, and no more.
 #
 # And *branches*: copies of a network in training that part ways after some epochs, with another order of the images from
 # there on. κ is the share of the final variance that was fixed before the parting.

@@ -30,7 +30,7 @@ def log_odds_histograms(
         The figure.
     """
     columns = max(len(images) for images, _ in groups.values())
-    with canvas(columns, 1.75 * len(groups), source, rows=len(groups)) as (figure, axes):
+    with canvas(columns, 1.3 * len(groups), source, rows=len(groups)) as (figure, axes):
         for row, (name, (images, q)) in zip(np.atleast_2d(axes), groups.items(), strict=True):
             for axis, image, own in zip(row, images, q.T, strict=True):
                 axis.hist(own, bins=16, density=True, color=PALE, edgecolor="white", linewidth=0.4)
@@ -78,7 +78,7 @@ def undecided_images(
         The figure.
     """
     columns = -(-len(images) // 2)
-    with canvas(columns, 4.0, source, rows=2) as (figure, axes):
+    with canvas(columns, 3.4, source, rows=2) as (figure, axes):
         for axis, image, own, name in zip(axes.flat, images, contrast.T, names, strict=True):
             edges = np.linspace(-np.abs(own).max(), np.abs(own).max(), 17)  # 0 is an edge: no bar holds both decisions
             _, _, bars = axis.hist(own, bins=edges, color=BLUE, edgecolor="white", linewidth=0.4)

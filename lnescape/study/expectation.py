@@ -54,19 +54,22 @@ def together(cell: Cell) -> int:
 
 
 def _seconds_a_training(cell: Cell, device: str) -> float:
-    """Measure some steps of a training, in the group and with the one thread that the cell will have."""
+    """Measure some steps of a training, in the groups and with the threads that the cell will have."""
     data, _ = data_and_panel(cell.data, device)
     net = cell.builder(data)
-    n = together(cell) if engine_for(net).many else 1
+    many = engine_for(net).many
     some = replace(data, train=data.train.subset(slice(0, _STEPS * cell.recipe.batch)))
     recipe = replace(cell.recipe, epochs=1)
-    with threads_of(1):
-        for _ in range(2):  # the first one warms up
-            start = perf_counter()
-            train_group(net, some, list(range(n)), recipe=recipe, device=torch.device(device))
-            seconds = perf_counter() - start
+    spent, n_trained = 0.0, 0
+    for threads, n in cell.settings.get("runs", [(1, together(cell))]):
+        with threads_of(threads):
+            for _ in range(2):  # the first one warms up
+                start = perf_counter()
+                train_group(net, some, list(range(n if many else 1)), recipe=recipe, device=torch.device(device))
+                seconds = perf_counter() - start
+        spent, n_trained = spent + seconds, n_trained + (n if many else 1)
     n_steps = cell.recipe.epochs * (len(data.train) // cell.recipe.batch)
-    return seconds / len(some.train) * cell.recipe.batch * n_steps / n
+    return spent / n_trained / len(some.train) * cell.recipe.batch * n_steps
 
 
 def _watching(cell: Cell) -> float:

@@ -36,6 +36,7 @@ def read_study(study: str | Study, *, folder: Path | str | None = None) -> xarra
 
     Images carry the coordinates `part` ("calibration", "test", "rotation 1", …, "foreign"), `label` and `chosen`,
     the class c(x) that the scouts fixed; retrainings carry `seed`, or what takes its place in the study, and `cell`.
+    What only some of the cells keep of their retrainings is left out.
 
     Args:
         study: Its name, or the study.
@@ -74,7 +75,9 @@ def read_study(study: str | Study, *, folder: Path | str | None = None) -> xarra
             arrays.setdefault(name, []).append(array.astype(np.float64) if array.dtype.kind == "f" else array)
             axes[name] = tuple("image" if axis == "test_image" else axis for axis in names)
     grown = {name: np.concatenate(parts) for name, parts in arrays.items() if axes[name] and axes[name][0] in GROWING}
-    variables = {name: (axes[name], grown.get(name, parts[0])) for name, parts in arrays.items()}
+    everyone = len(grown.get("accuracy", ()))
+    partial = {name for name, own in grown.items() if axes[name][0] == "retraining" and len(own) < everyone}
+    variables = {n: (axes[n], grown.get(n, parts[0])) for n, parts in arrays.items() if n not in partial}
     origin = store.load(stored[-1]).provenance
     attrs = {"study": study.name, "title": study.title, "data": origin["data"]["title"]}
     attrs |= {"missing": len(study.cells) - len(stored), "command": study.command}

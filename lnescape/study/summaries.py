@@ -34,7 +34,7 @@ def reference(study: Study, store: CellStore) -> Summary:
     levels = {"low": 0.05, "median": 0.5, "high": 0.95}
     parts = {part: {k: float(np.quantile(u[ds["part"] == part], at)) for k, at in levels.items()} for part in PARTS}
     flips = (apart < 0).mean(0)
-    counted = {"ever": 0.0, "5 %": 0.05, "25 %": 0.25}
+    counted = {"ever": 0.0, "twentieth": 0.05, "quarter": 0.25}
     shares = {name: int((flips[own] > least).sum()) for name, least in counted.items()}
     sizes = [size for size in SIZES if len(q) // size >= 2]
     spread = [np.sqrt((spread_of_log_variance(q[:, own], size) ** 2).mean()) / 2 for size in sizes]
