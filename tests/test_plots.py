@@ -38,7 +38,29 @@ def disputed_images(**words):
     return plots.disputed_images(STREAM.rand(2, 8, 8), said, classes=["a", "b", "c", "d"], **words)
 
 
-DRAWN = [path_losses, plane_map, triangle_map, score_against_cost, disputed_images]
+def log_odds_histograms(**words):
+    groups = {name: (STREAM.rand(2, 8, 8), STREAM.randn(30, 2)) for name in ("easy", "foreign")}
+    return plots.log_odds_histograms(groups, **words)
+
+
+def undecided_images(**words):
+    return plots.undecided_images(STREAM.rand(4, 8, 8), STREAM.randn(30, 4), names=["a", "b", "c", "d"], **words)
+
+
+def u_across_images(**words):
+    mean, u = ({name: STREAM.rand(20) for name in ("test", "noise", "foreign")} for _ in range(2))
+    return plots.u_across_images(mean, u, scattered=("test", "foreign"), **words)
+
+
+def convergence(**words):
+    n = np.array([2, 5, 10])
+    return plots.convergence({"MLP": (n, 1 / n), "CNN": (n[:2], 1 / n[:2])}, (n, 1 / n), **words)
+
+
+DRAWN = [
+    *(path_losses, plane_map, triangle_map, score_against_cost, disputed_images),
+    *(log_odds_histograms, undecided_images, u_across_images, convergence),
+]
 
 
 def words_of(figure: Figure) -> list[str]:
@@ -56,8 +78,7 @@ def test_a_figure_states_its_data_and_its_claim(draw):
 
 
 def test_every_public_function_that_draws_is_tested():
-    made = {name for name, thing in vars(plots).items() if getattr(thing, "__module__", "") == plots.__name__}
-    public = {name for name in made if not name.startswith("_")} - {"save", "save_live"}
+    public = set(plots.__all__) - {"STYLE", "save", "save_live"}
     assert public == {draw.__name__ for draw in DRAWN}
 
 
@@ -67,6 +88,22 @@ def test_paths_are_drawn_as_they_are_given():
     drawn = [line.get_ydata().tolist() for line in figure.axes[0].lines]
     assert drawn == [*values.tolist(), values.mean(0).tolist()]
     assert figure.axes[0].get_legend().get_texts()[0].get_text() == "line, n = 2"
+
+
+def test_flips_are_the_hatched_bars():
+    contrast = np.array([[-2.0], [-1.0], [3.0], [2.5]])
+    figure = plots.undecided_images(np.zeros((2, 4, 4)), contrast.repeat(2, 1), names=["7", "1"], source="s", title="t")
+    axis = figure.axes[0]
+    assert axis.get_title() == "7: 50 % flip"
+    bars = [(bar.get_x() + bar.get_width() / 2, bar.get_hatch(), bar.get_height()) for bar in axis.patches]
+    assert sum(height for _, hatch, height in bars if hatch) == 2
+    assert all((x < 0) == bool(hatch) for x, hatch, _ in bars)
+
+
+def test_the_spread_is_written_beside_each_histogram():
+    q = np.array([[1.0], [3.0], [5.0]])
+    figure = plots.log_odds_histograms({"easy": (np.zeros((1, 4, 4)), q)}, source="s", title="t")
+    assert "u = 2.00" in words_of(figure)
 
 
 def test_a_score_is_drawn_at_its_cost_with_the_standard_uncertainty_of_its_mean():

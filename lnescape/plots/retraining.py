@@ -31,7 +31,8 @@ def log_odds_histograms(
     """
     columns = max(len(images) for images, _ in groups.values())
     with canvas(columns, 1.3 * len(groups), source, rows=len(groups)) as (figure, axes):
-        for row, (name, (images, q)) in zip(np.atleast_2d(axes), groups.items(), strict=True):
+        grid = np.atleast_2d(axes)
+        for row, (name, (images, q)) in zip(grid, groups.items(), strict=True):
             for axis, image, own in zip(row, images, q.T, strict=True):
                 axis.hist(own, bins=16, density=True, color=PALE, edgecolor="white", linewidth=0.4)
                 x = np.linspace(own.min() - own.std(), own.max() + own.std(), 100)
@@ -45,7 +46,7 @@ def log_odds_histograms(
                 )
                 _thumbnail(axis, image, (0.7, 0.42, 0.3, 0.58))
             row[0].set_ylabel(name)
-        for axis in axes[-1]:
+        for axis in grid[-1]:
             axis.set_xlabel("log-odds q (nat)")
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure

@@ -15,6 +15,8 @@ from lnescape.training.fit import train_group
 
 START = 5.0  # s until a worker has imported torch and loaded its data; measured on two cores
 _STEPS = 8
+# Images that surveys pass forward: points of the paths × images of the split, and networks drawn from them.
+_SURVEYED = {"pair": 4 * 31 * 10_000 + 200_000, "triangle": 400_000}
 
 
 def expected_seconds(cells: list[Cell], *, workers: int, device: torch.device | str = "cpu") -> float:
@@ -76,7 +78,7 @@ def _watching(cell: Cell) -> float:
     """Count the forward passes that a cell's observations take, in trainings."""
     data, panel = data_and_panel(cell.data, "cpu")
     step = count_operations(cell.builder(data), data.train.images[0], data.n_classes)
-    n_images = len(data.evaluation) + len(panel.images)
+    n_images = len(data.evaluation) + len(panel.images) + _SURVEYED.get(cell.method, 0)
     if "covariates" in cell.keep:
         explored = panel.explored.stop
         n_images += explored * (8 + 8 + 1 + cell.recipe.epochs) + 10_000

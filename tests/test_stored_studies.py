@@ -1,0 +1,80 @@
+"""The studies that are committed: complete, small, intact, and what the plan asks of them."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import lnescape as ln
+from lnescape.gates import g0
+from lnescape.retraining import dithered
+from lnescape.study import STUDIES, CellStore
+from lnescape.study.experiments import trainings
+
+RESULTS = Path(__file__).resolve().parent.parent / "report" / "results"
+COMMITTED = [study for study in STUDIES.values() if (RESULTS / f"{study.name}.json").is_file()]
+MEGABYTE = 10**6
+
+
+@pytest.mark.parametrize("study", COMMITTED, ids=lambda study: study.name)
+def test_a_committed_study_is_complete_intact_and_small(study):
+    store = CellStore(study)
+    store.check(writing=False)  # every seal
+    assert store.missing() == []
+    assert store.size() <= 10 * MEGABYTE
+    summary = ln.load_result(study.name)
+    assert summary.provenance["command"] == study.command
+    assert set(summary.provenance["cells"]) == {cell.name for cell in study.cells}
+    raw = sum(len(cell.seeds) for cell in study.cells if cell.method == "retrainings")
+    assert raw <= 128
+
+
+def test_the_studies_of_the_plan_are_there():
+    names = {"mnist-mlp", "mnist-cnn", "mnist-mlp-crossed", "mnist-mlp-arithmetic", "mnist-mlp-branches"}
+    assert names <= {study.name for study in COMMITTED}
+
+
+def test_all_results_together_are_small_and_each_names_its_command():
+    assert sum(path.stat().st_size for path in RESULTS.rglob("*") if path.is_file()) <= 30 * MEGABYTE
+    known = {study.command for study in STUDIES.values()}
+    for path in RESULTS.rglob("*.json"):
+        if {".failed", ".claims"} & set(path.parts):
+            continue
+        command = json.loads(path.read_text())["provenance"]["command"]
+        assert command in known or command.startswith("make "), f"{path.name} names {command!r}"
+
+
+def test_no_stored_cell_is_left_over():
+    wanted = {cell.name for study in STUDIES.values() for cell in study.cells}
+    for path in RESULTS.glob("*/*.json"):
+        assert path.stem in wanted or path.stem.startswith("run-"), f"{path} belongs to no study"
+
+
+@pytest.mark.parametrize(("name", "n", "accuracy"), [("mnist-mlp", 128, 98.0), ("mnist-cnn", 32, 99.0)])
+def test_references_are_credible_and_their_gates_are_those_of_the_cells(name, n, accuracy):
+    seen, numbers = ln.read_study(name), ln.load_result(name).numbers
+    assert seen.sizes["retraining"] == numbers["n"] == n
+    assert 100 * seen["accuracy"].values.mean() == pytest.approx(numbers["accuracy"].value)
+    assert numbers["accuracy"].value > accuracy
+    assert seen.sizes["explored"] == 12
+    own = np.isin(seen["part"], ["calibration", "test"])
+    assert own.sum() == 7000
+    verdict = g0(dithered(seen["log_odds"].values)[:, own])
+    assert str(verdict.numbers["whole reference"]) == str(numbers["G0"]["whole reference"])
+    # The scouts' seeds serve for nothing else.
+    assert seen["seed"].values.max() < 1000
+
+
+def test_rounding_to_float16_is_far_below_the_noise():
+    for name in ("mnist-mlp", "mnist-cnn"):
+        assert ln.load_result(name).numbers["rounding"]["highest"] < 1e-3
+
+
+def test_128_retrainings_ran_near_the_rate_of_matrix_products():
+    throughput = ln.load_result("mnist-mlp").numbers["throughput"]
+    assert throughput["share_of_matrix_rate"] >= 0.75
+    cells = [cell for cell in STUDIES["mnist-mlp"].cells if cell.method == "retrainings"]
+    operations = sum(CellStore(STUDIES["mnist-mlp"]).load(cell).provenance["operations"] for cell in cells)
+    assert throughput["operations"] == pytest.approx(operations)
+    assert sum(map(trainings, cells)) == 128
