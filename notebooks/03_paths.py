@@ -432,3 +432,5 @@ ln.record(
 # 3. Frankle, Dziugaite, Roy, Carbin 2020, arXiv 1912.05671: the barrier (there above the mean of the ends), and when two
 #    branches are linearly connected.
 # 4. Draxler, Veschgini, Salmhofer, Hamprecht 2018, arXiv 1803.00885: another way to paths without barriers.
+#
+# **Next:** `05_mnist` trains the same network a hundred times, and looks at what the hundred say.

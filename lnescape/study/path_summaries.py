@@ -7,6 +7,7 @@ from lnescape.results import Estimate, normalised_error
 from lnescape.study.catalogue import CANDIDATES
 from lnescape.study.cells import Study
 from lnescape.study.components import jackknifed
+from lnescape.study.paths import N_DRAWS, N_TRAINING_IMAGES
 from lnescape.study.reading import read_study
 from lnescape.study.store import CellStore
 
@@ -22,7 +23,9 @@ def paths(study: Study, store: CellStore) -> tuple[dict, dict[str, np.ndarray]]:
         name: parts[0] if len(parts) == 1 or name in alone else np.concatenate(parts) for name, parts in found.items()
     }
     arrays["t"] = np.stack(found["t"])
-    numbers: dict[str, object] = {"n_retrainings": len(arrays["single"]), "n_bases": len(arrays["t"])}
+    n = len(arrays["t"])
+    numbers: dict[str, object] = {"n": n, "n_retrainings": len(arrays["single"]), "n_bases": n}
+    numbers |= {"images_of_the_training_loss": N_TRAINING_IMAGES, "draws": N_DRAWS}
     for kind in ("line", "curve"):
         for where in ("train", "test"):
             loss, worst = arrays[f"{kind}_{where}_loss"], arrays[f"{kind}_{where}_accuracy"].min(1)

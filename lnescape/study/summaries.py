@@ -32,8 +32,12 @@ def reference(study: Study, store: CellStore) -> Summary:
         "nll": Estimate.mean(ds["nll"].values, unit="nat"),
     }
     levels = {"low": 0.05, "median": 0.5, "high": 0.95}
-    parts = {part: {k: float(np.quantile(u[ds["part"] == part], at)) for k, at in levels.items()} for part in PARTS}
     flips = (apart < 0).mean(0)
+    parts = {}
+    for part in PARTS:
+        rows = (ds["part"] == part).values
+        quantiles = {level: float(np.quantile(u[rows], at)) for level, at in levels.items()}
+        parts[part] = quantiles | {"flips": float(flips[rows].mean())}  # mean share that decides otherwise
     counted = {"ever": 0.0, "twentieth": 0.05, "quarter": 0.25}
     shares = {name: int((flips[own] > least).sum()) for name, least in counted.items()}
     sizes = [size for size in SIZES if len(q) // size >= 2]
@@ -41,12 +45,10 @@ def reference(study: Study, store: CellStore) -> Summary:
     gates = {verdict.gate: verdict.to_dict() for verdict in (g0(q[:, own]), g2(q[:, own]))}
     numbers = {"n": len(q), "images": int(own.sum()), **scores, "u": parts, "flips": shares, **gates}
     numbers |= {"rounding": _rounding(q, u), "throughput": _throughput(study, store)}
-    arrays = {
-        "sizes": np.array(sizes), "relative_u": np.array(spread),
-        "relative_u_theory": np.array([relative_spread(size - 1) / 2 for size in sizes]),
-        **_gallery(study, q, flips, ds["part"].values),
-    }  # fmt: skip
-    return numbers, arrays
+    theory = [relative_spread(size - 1) / 2 for size in sizes]
+    rows = zip(sizes, spread, theory, strict=True)
+    numbers["convergence"] = [{"n": n, "observed": float(seen), "theory": known} for n, seen, known in rows]
+    return numbers, _gallery(study, q, flips, ds["part"].values)
 
 
 def _rounding(q: np.ndarray, u: np.ndarray) -> dict[str, float]:
@@ -111,7 +113,7 @@ def keep_summary(study: Study) -> Path:
         n=numbers.get("n"),
         cost=sum(map(trainings, study.cells)),
         seconds=round(sum(own["seconds"] for own in stored), 1),
-        recipe=study.cells[-1].recipe.describe(),
+        recipe=study.cells[0].recipe.describe(),
         network=repr(study.cells[0].builder(data)),
         cells={cell.name: own["code"]["commit"] for cell, own in zip(study.cells, stored, strict=True)},
     )
