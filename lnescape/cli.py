@@ -9,6 +9,8 @@ import click
 from lnescape.data import DataError
 from lnescape.results import ResultError
 from lnescape.study import STUDIES, CellStore, Study, StudyError, run_study, study_named, trainings
+from lnescape.study.cells import checked
+from lnescape.training.checks import checked_device
 
 
 class _Commands(click.Group):
@@ -75,7 +77,8 @@ def study(
         _list_cells(wanted, CellStore(wanted, folder), limit=limit, device=device, workers=workers)
         return
     executor = dask_executor(dask) if dask else None
-    _announce(wanted, CellStore(wanted, folder), limit=limit, device=device, workers=None if dask else workers)
+    if executor is None:
+        _announce(wanted, CellStore(wanted, folder), limit=limit, device=device, workers=workers)
     failed = run_study(wanted, limit=limit, device=device, executor=executor, workers=workers, folder=folder)
     for cell, error in failed.items():
         click.echo(f"{cell} failed: {error}", err=True)
@@ -104,6 +107,7 @@ def _announce(wanted: Study, store: CellStore, *, limit: int | None, device: str
     from lnescape.study.expectation import expected_seconds
     from lnescape.study.running import usual_workers
 
+    checked(lambda: checked_device(device))
     todo = store.missing()[:limit]
     click.echo(f"{len(todo)} cells to compute, {sum(map(trainings, todo)):.1f} trainings.")
     if todo:

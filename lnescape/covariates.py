@@ -34,11 +34,9 @@ def neighbourhood(
     Returns:
         q in nat, one row for each of the eight shifts. Eight forward passes an image.
     """
-    rows = []
-    for down, right in SHIFTS:
-        logp = predict_at(law, iter([theta.unsqueeze(0)]), moved(images, down, right), 1)
-        rows.append(log_odds(logp.cpu().numpy(), chosen)[0])
-    return np.stack(rows)
+    everywhere = torch.cat([moved(images, down, right) for down, right in SHIFTS])  # one refresh of the normalisation
+    logp = predict_at(law, iter([theta.unsqueeze(0)]), everywhere, 1)
+    return log_odds(logp.cpu().numpy(), np.tile(chosen, len(SHIFTS)))[0].reshape(len(SHIFTS), -1)
 
 
 def moved(images: Float[Tensor, "images channels height width"], down: int, right: int) -> Tensor:
@@ -88,8 +86,8 @@ def under_noise(
     Returns:
         q in nat. n forward passes an image, and n refreshes where there is batch normalisation.
     """
-    generator = torch.Generator().manual_seed(seed)
-    draws = torch.stack([_noisy(law.module(theta), generator) for _ in range(n)])
+    generator, module = torch.Generator().manual_seed(seed), law.module(theta)
+    draws = torch.stack([_noisy(module, generator) for _ in range(n)])
     logp = predict_at(law, iter([draws]), images, n)
     return log_odds(logp.cpu().numpy(), chosen)
 

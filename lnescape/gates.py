@@ -61,6 +61,9 @@ def g0(q: Float[ndarray, "networks images"]) -> Verdict:
         The verdict: it holds where the reliability could be computed and exceeds twice its standard uncertainty, which
         is by leaving out one block of retrainings at a time.
 
+    Raises:
+        ValueError: Fewer than eight retrainings.
+
     Example:
         >>> rng = np.random.default_rng(0)
         >>> print(g0(rng.normal(size=(32, 300)) * np.exp(rng.normal(size=300))).numbers["half against half"])
@@ -68,10 +71,16 @@ def g0(q: Float[ndarray, "networks images"]) -> Verdict:
     """
     parts = ("halves", "whole", "ceiling")
     found = _jackknife(q, lambda rows: [getattr(reliability(rows, n_halvings=10), part) for part in parts])
+    _check_enough(q)
     names = ("half against half", "whole reference", "ceiling of a rank correlation")
     passed = all(np.isfinite(e.value) and e.value > 2 * e.u for e in found)
     claim = "the reliability of ln s² of the reference stands beside every figure"
     return Verdict("G0", claim, passed, dict(zip(names, found, strict=True)), len(q))
+
+
+def _check_enough(q: ndarray) -> None:
+    if len(q) < 8:
+        raise ValueError(f"{len(q)} retrainings can't decide a gate; eight are the least.")
 
 
 def _jackknife(q: ndarray, statistic: Callable[[ndarray], list[float]], *, n_blocks: int = 16) -> list[Estimate]:
@@ -100,10 +109,14 @@ def g2(q: Float[ndarray, "networks images"], *, n_twins: int = N_TWINS, seed: in
     Returns:
         The verdict; a false alarm of its first condition happens in 5 % of normal cases.
 
+    Raises:
+        ValueError: Fewer than eight retrainings.
+
     Example:
         >>> g2(np.random.default_rng(0).normal(size=(64, 300))).passed
         True
     """
+    _check_enough(q)
     own = excess_kurtosis(q)
     kurtosis = float(own.mean())
     sizes = [size for size in GROUPS if len(q) // size >= 2]

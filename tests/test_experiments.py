@@ -34,7 +34,7 @@ def test_the_panel_holds_what_the_plan_says():
     assert PARTS[:3] == ("calibration", "test", "rotation 1")
     assert len(PARTS) == 12
     counts = np.bincount(PANEL.part)
-    assert list(counts) == [200, 200, *[200] * 9, 200] or list(counts)[:2] == [200, 200]
+    assert list(counts) == [200] * 12  # all that this small set has
     assert torch.equal(PANEL.images[PANEL.test], DATA.test.images)
     assert (PANEL.labels[PANEL.part == 11] == -1).all()
 

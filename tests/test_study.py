@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 import lnescape as ln
-from lnescape.study import Cell, CellStore, Study, experiments, read_study, run_study, study_named
+from lnescape.study import Cell, CellStore, Study, experiments, read_study, run_study, running, study_named
 from lnescape.training import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -126,11 +126,55 @@ def test_without_their_scouts_cells_wait_for_another_day(tmp_path, monkeypatch):
 
 def test_a_process_that_dies_takes_no_other_cell_with_it(tmp_path):
     deadly = SCOUTS.but(network="tests.deadly:network", options={}, seeds=(7,))
-    study = Study("deadly", "", (*DIGITS.cells[:3], deadly))
+    study = Study("deadly", "", (deadly, *DIGITS.cells[:2]))  # beside the scouts, which outlive it
     failed = run_study(study, folder=tmp_path, workers=2, progress=False)
     assert list(failed) == [deadly.name]
     assert "process that computed it died" in failed[deadly.name]
     assert CellStore(study, tmp_path).missing() == [deadly]
+
+
+def test_two_runs_at_once_compute_each_cell_once(tmp_path, monkeypatch):
+    computed, real = [], dict(experiments.EXPERIMENTS)
+    for method in ("scouts", "retrainings"):
+
+        def counted(cell, *rest, method=method):
+            computed.append(cell.name)
+            return real[method](cell, *rest)
+
+        monkeypatch.setitem(experiments.EXPERIMENTS, method, counted)
+    options = {"folder": tmp_path, "workers": 1, "progress": False}
+    both = [threading.Thread(target=run_study, args=(DIGITS,), kwargs=options) for _ in range(2)]
+    for thread in both:
+        thread.start()
+    for thread in both:
+        thread.join(60)
+    assert sorted(computed) == sorted(cell.name for cell in DIGITS.cells)
+
+
+def test_an_interrupted_run_leaves_no_claim(tmp_path, monkeypatch):
+    def interrupted(*rest):
+        raise KeyboardInterrupt
+
+    monkeypatch.setitem(experiments.EXPERIMENTS, "scouts", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        run_study(DIGITS, folder=tmp_path, workers=1, progress=False)
+    lock = CellStore(DIGITS, tmp_path).claim(SCOUTS)
+    assert lock is not None
+    lock.release()
+    assert list(tmp_path.glob("*.json")) == []
+
+
+def test_a_worker_with_other_code_is_found_out(tmp_path, monkeypatch):
+    real = running.compute
+
+    def other(cell, *rest, **words):
+        outcome = real(cell, *rest, **words)
+        outcome.provenance["cell"]["recipe_version"] = 2
+        return outcome
+
+    monkeypatch.setattr(running, "compute", other)
+    failed = run_study(DIGITS, folder=tmp_path, workers=1, limit=1, progress=False)
+    assert "other code" in failed[SCOUTS.name]
 
 
 def test_processes_give_the_same_bits_as_this_one(tmp_path, undisturbed):
@@ -141,9 +185,11 @@ def test_processes_give_the_same_bits_as_this_one(tmp_path, undisturbed):
 def test_a_name_follows_from_the_content_and_from_nothing_else():
     other = [
         SCOUTS.but(seeds=range(1000, 1004)), SCOUTS.but(epochs=6), SCOUTS.but(options={"width": 33}),
-        SCOUTS.but(keep=("panel",)), SCOUTS.but(settings={"n": 1}), SCOUTS.but(data="mnist5k"),
+        SCOUTS.but(network="cnn", options={}), SCOUTS.but(method="ensemble"), SCOUTS.but(data="mnist5k"),
+        DIGITS.cells[1].but(keep=("panel",)), DIGITS.cells[1],
     ]  # fmt: skip
-    assert len({cell.name for cell in (SCOUTS, *other)}) == 7
+    assert len({cell.name for cell in (SCOUTS, *other)}) == 9
+    assert len({SCOUTS, SCOUTS.but(epochs=5), *other}) == 9  # equal cells have equal names, and the other way round
     assert SCOUTS.but(seeds=[1000, 1001, 1002, 1003, 1004], epochs=5).name == SCOUTS.name
     known = {"data": "digits", "network": "mlp", "recipe": SCOUTS.recipe}
     by_scouts = {Cell(method="retrainings", seeds=(0,), scouts=scouts, **known).name for scouts in (SCOUTS, other[0])}

@@ -2,6 +2,9 @@
 
 import errno
 import json
+import multiprocessing
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from shutil import copytree
 
 import pytest
@@ -13,7 +16,7 @@ from lnescape.study import CellStore, Study, StudyError, dask_executor, read_stu
 from lnescape.study import store as study_store
 
 DIGITS = study_named("digits-mlp")
-SMALL = Study("digits-mlp", "", DIGITS.cells[:2])
+SMALL = replace(DIGITS, cells=DIGITS.cells[:2])
 
 
 @pytest.fixture(scope="module")
@@ -54,14 +57,72 @@ def test_an_unknown_study_suggests_the_nearest():
         ({"method": "retraining"}, "did you mean 'retrainings'"),
         ({"network": "mlpp"}, "did you mean 'mlp'"),
         ({"keep": ("panell",)}, "did you mean 'panel'"),
-        ({"seeds": (1, 1)}, "distinct seeds"),
-        ({"seeds": ()}, "distinct seeds"),
+        ({"data": "mnits"}, "did you mean 'mnist'"),
+        ({"settings": {"orders": [1]}}, "no setting of 'scouts' 'orders'"),
+        ({"seeds": (1, 1)}, "Seed 1 is given twice"),
+        ({"seeds": ()}, "No seeds were given"),
+        ({"seeds": (-1,)}, "from 0 on"),
+        ({"seeds": (0.5,)}, "whole numbers"),
+        ({"options": {"width": {1, 2}}}, "not JSON serializable"),
         ({"precision": "auto"}, "says its precision"),
+        ({"loss": lambda logits, labels: logits.sum()}, "function of a module"),
+        ({"method": "retrainings"}, "needs scouts="),
+        ({"method": "pair"}, "has 2 seeds, not 5"),
+        ({"method": "crossed", "scouts": DIGITS.cells[0]}, "needs settings={'orders': …}"),
     ],
 )
-def test_a_cell_refuses_what_no_method_can_run(changes, word):
+def test_a_cell_refuses_what_no_method_can_run(changes, word, as_users_do):
     with pytest.raises(StudyError, match=word):
         DIGITS.cells[0].but(**changes)
+
+
+def test_nothing_outside_can_change_a_cell():
+    options = {"width": 32}
+    cell = DIGITS.cells[0].but(options=options)
+    name = cell.name
+    options["width"] = 64
+    assert cell.name == name == DIGITS.cells[0].name
+
+
+@pytest.mark.parametrize("study", [lambda: Study("My study", "", DIGITS.cells), lambda: Study("mine", "", ())])
+def test_a_study_needs_a_name_for_files_and_cells(study):
+    with pytest.raises(StudyError, match="use lower-case letters|has no cells"):
+        study()
+
+
+def test_two_scouts_are_not_mixed(stored):
+    other = DIGITS.cells[0].but(seeds=(7, 8))
+    both = Study("both", "", (*SMALL.cells, other))
+    assert run_study(both, folder=stored, workers=1, progress=False) == {}
+    with pytest.raises(StudyError, match="several scouts"):
+        read_study(both, folder=stored)
+
+
+def test_a_batch_larger_than_the_data_and_a_network_that_does_not_fit_fail_with_their_cause(tmp_path):
+    large = DIGITS.cells[0].but(batch=5000)
+    wrong = DIGITS.cells[0].but(network="torch.nn:Linear", options={})
+    failed = run_study(Study("wrong", "", (large, wrong)), folder=tmp_path, workers=1, progress=False)
+    assert "larger than the 1197 training images" in failed[large.name]
+    assert "builder fails" in failed[wrong.name]
+
+
+def test_a_device_that_is_not_there(tmp_path):
+    with pytest.raises(StudyError, match="Nothing can be computed on device 'nowhere'"):
+        run_study(DIGITS, folder=tmp_path, device="nowhere")
+    assert "Nothing can be computed on device" in said("study", "digits-mlp", "--device", "nowhere", "--dry-run")
+
+
+def test_an_executor_that_was_shut_down(tmp_path):
+    executor = ThreadPoolExecutor(1)
+    executor.shutdown()
+    with pytest.raises(StudyError, match="executor that was given is gone"):
+        run_study(DIGITS, folder=tmp_path, executor=executor, progress=False)
+
+
+def test_a_script_without_its_guard_is_told(monkeypatch):
+    monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
+    with pytest.raises(StudyError, match="__main__"):
+        run_study(DIGITS)
 
 
 def test_a_store_of_another_recipe_version_is_left_alone(stored, monkeypatch):

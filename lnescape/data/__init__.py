@@ -1,6 +1,6 @@
 """Data: real images in fixed parts, a user's own, and drawn ones that say so."""
 
-from .catalogue import load
+from .catalogue import NAMES, load
 from .checks import DataError
 from .own import dataset
 from .shifts import KINDS, STRENGTHS, augment
@@ -10,6 +10,7 @@ from .vision import torchvision
 
 __all__ = [
     "KINDS",
+    "NAMES",
     "PARTS",
     "STRENGTHS",
     "DataError",

@@ -37,6 +37,7 @@ _TITLES = {
     "shapes": "drawn shapes, 10 classes: a stand-in for CIFAR-10",
     "shapes100": "drawn shapes, 100 classes: a stand-in for CIFAR-100",
 }
+NAMES = tuple(_TITLES)
 _PARTNER = {
     "mnist": "fashion_mnist",
     "fashion_mnist": "mnist",

@@ -1,5 +1,7 @@
 """The studies that are known by name."""
 
+from dataclasses import replace
+
 from lnescape.study.cells import Cell, Study, check_known
 from lnescape.training import Recipe
 
@@ -55,11 +57,10 @@ def _crossed(scouts: Cell, n: int) -> tuple[Cell, ...]:
 def _paths(network: str) -> tuple[Cell, ...]:
     """Two retrainings, line and curve, a triangle for each base; all the retrainings as one ensemble."""
     pairs = Cell(method="pair", data="mnist", network=network, seeds=(0, 1), recipe=PAIRS[network], keep=())
-    triangles = pairs.but(method="triangle", **TRIANGLE[network])
     return (
         pairs.but(method="ensemble", seeds=range(2 * N_BASES)),
         *(pairs.but(seeds=(2 * base, 2 * base + 1)) for base in range(N_BASES)),
-        *(triangles.but(seeds=(base,)) for base in range(N_BASES)),
+        *(pairs.but(method="triangle", seeds=(base,), **TRIANGLE[network]) for base in range(N_BASES)),
     )
 
 
@@ -69,7 +70,7 @@ def _candidates() -> tuple[Cell, ...]:
 
 
 def _precision() -> tuple[Cell, ...]:
-    """Ten retrainings in each arithmetic; those in float32 are the first of the reference."""
+    """Twelve retrainings in each arithmetic; those in float32 are the first of the reference."""
     single = _reference(CNN, 12, group=4)
     half = _on_test(CNN, "retrainings", (0,)).but(precision="bfloat16")
     return (*single, *(half.but(seeds=range(start, start + 4)) for start in (0, 4, 8)))
@@ -79,7 +80,7 @@ def _precision() -> tuple[Cell, ...]:
 ARITHMETIC = [(threads, together) for together in (1, 2) for threads in (1, 2, 4, 8)]
 
 STUDIES = {
-    study.name: study
+    study.name: replace(study, command=f"lnescape study {study.name}")
     for study in (
         Study("digits-mlp", "A study of seconds, on embedded digits, to try the commands",
               _reference(DIGITS, 16, group=4, explored=4)),

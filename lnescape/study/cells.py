@@ -2,20 +2,25 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
+from functools import partial
 from pkgutil import resolve_name
 from typing import Any
 
+import torch.nn.functional as F
+
 from lnescape.builders import Builder
+from lnescape.data import NAMES
 from lnescape.data.names import nearest
 from lnescape.networks import NETWORKS, network
 from lnescape.training import Recipe
+from lnescape.training.checks import checked_seeds
 
 # Raised by hand when the same cell would give other numbers: a change of the training loop, of a default, of the
 # panel of images. It is part of every name, so that results of two versions never mix. A golden test guards it.
 RECIPE_VERSION = 1
-METHODS = ("scouts", "retrainings", "crossed", "arithmetic", "branches", "ensemble", "pair", "triangle")
 KEPT = ("panel", "test", "covariates", "log_probabilities")
 
 
@@ -23,7 +28,31 @@ class StudyError(ValueError):
     """A study can't be run or read; the message says why, and what to do."""
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
+class Rules:
+    """What a method asks of its cells: settings, number of seeds, whether scouts, what may be kept."""
+
+    settings: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
+    n_seeds: int | None = None
+    scouts: bool = False
+    keep: tuple[str, ...] = ()
+
+
+_OBSERVED = {"scouts": True, "keep": ("panel", "test", "log_probabilities")}
+METHODS = {
+    "scouts": Rules(),
+    "retrainings": Rules(scouts=True, keep=KEPT),
+    "crossed": Rules(settings=("orders",), **_OBSERVED),
+    "arithmetic": Rules(settings=("runs",), n_seeds=1, **_OBSERVED),
+    "branches": Rules(settings=("leaves", "branches"), **_OBSERVED),
+    "ensemble": Rules(),
+    "pair": Rules(n_seeds=2),
+    "triangle": Rules(optional=("cosine_weight",), n_seeds=1),
+}
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
 class Cell:
     """One unit of work: some networks, trained together, and what is kept of them.
 
@@ -39,8 +68,9 @@ class Cell:
         options: Arguments of the network, such as {"width": 50}.
         settings: Arguments of the method.
         keep: What is kept of each network: "panel" (log-odds and contrast on all images of the panel), "test" (on
-            the test images only), "covariates", "log_probabilities" (of 1 000 test images).
-        scouts: The cell whose retrainings fix the class c(x) of the measurand; None for the scouts themselves.
+            the test images only), "covariates", "log_probabilities" (of 1 000 test images). Retrainings keep the
+            first and the last unless told otherwise; methods that leave no choice keep what they keep.
+        scouts: The cell whose retrainings fix the class c(x) of the measurand, where the method needs one.
 
     Example:
         >>> cell = Cell(method="scouts", data="digits", network="mlp", seeds=(0, 1), recipe=Recipe(precision="float32"))
@@ -55,25 +85,41 @@ class Cell:
     recipe: Recipe = Recipe()
     options: Mapping[str, Any] = field(default_factory=dict)
     settings: Mapping[str, Any] = field(default_factory=dict)
-    keep: tuple[str, ...] = ("panel", "log_probabilities")
+    keep: Sequence[str] = ()
     scouts: "Cell | None" = None
 
     def __post_init__(self) -> None:
-        """Refuse what no method could run.
+        """Refuse what its method could not run, and take copies, so that nothing outside can change a cell.
 
         Raises:
-            StudyError: A method, a network or something to keep isn't known; there are no seeds, or one twice.
+            StudyError: Something isn't known, is missing, or can't be written down in plain values.
         """
-        object.__setattr__(self, "seeds", tuple(int(seed) for seed in self.seeds))
-        if not self.seeds or len(set(self.seeds)) < len(self.seeds):
-            raise StudyError(f"A cell needs distinct seeds, not {self.seeds}.")
+        check_known(self.method, METHODS, "method")
+        rules = METHODS[self.method]
+        seeds = checked(lambda: checked_seeds(self.seeds))
+        if len(seeds) != (rules.n_seeds or len(seeds)):
+            raise StudyError(f"A cell of method {self.method!r} has {rules.n_seeds} seeds, not {len(seeds)}.")
+        keep = (self.keep,) if isinstance(self.keep, str) else tuple(self.keep)
+        keep = keep or (("panel", "log_probabilities") if rules.keep else ())
+        for what in keep:
+            check_known(what, KEPT, "thing to keep")
+        keep = tuple(sorted(set(keep) & set(rules.keep)))
+        for name in self.settings:
+            check_known(name, rules.settings + rules.optional, f"setting of {self.method!r}")
+        if missing := [name for name in rules.settings if name not in self.settings]:
+            raise StudyError(f"A cell of method {self.method!r} needs settings={{{missing[0]!r}: …}}.")
+        if rules.scouts and not (isinstance(self.scouts, Cell) and self.scouts.method == "scouts"):
+            raise StudyError(f"A cell of method {self.method!r} needs scouts=, the cell that fixes the class c(x).")
         if self.recipe.precision == "auto":
             raise StudyError("A cell says its precision, so that no two machines differ: Recipe(precision='float32').")
-        check_known(self.method, METHODS, "method")
-        for what in self.keep:
-            check_known(what, KEPT, "thing to keep")
+        check_known(self.data, NAMES, "data set")
         if ":" not in self.network:
             check_known(self.network, NETWORKS, "network")
+        plain = {name: checked(lambda name=name: plain_copy(getattr(self, name))) for name in ("options", "settings")}
+        fixed = {"seeds": tuple(seeds), "keep": keep, "scouts": self.scouts if rules.scouts else None} | plain
+        for name, value in fixed.items():
+            object.__setattr__(self, name, value)
+        loss_name(self.recipe)
 
     def but(self, **changes: Any) -> "Cell":
         """Give the same cell with other values in some fields.
@@ -105,7 +151,8 @@ class Cell:
         plain |= {name: getattr(self, name) for name in ("method", "data", "network")}
         plain |= {name: dict(value) for name in ("options", "settings") if (value := getattr(self, name))}
         usual = Recipe().describe()
-        plain["recipe"] = {k: v for k, v in self.recipe.describe().items() if v != usual[k]}
+        recipe = self.recipe.describe() | {"loss": loss_name(self.recipe)}
+        plain["recipe"] = {name: value for name, value in recipe.items() if value != usual[name]}
         if self.scouts is not None:
             plain["scouts"] = self.scouts.name
         return plain
@@ -125,8 +172,10 @@ class Cell:
         """Make the builder of its networks, sized for a data set."""
         if ":" not in self.network:
             return network(self.network, data, **self.options)
-        make = resolve_name(self.network)
-        return lambda: make(tuple(data.image_shape), data.n_classes, **self.options)
+        return partial(resolve_name(self.network), tuple(data.image_shape), data.n_classes, **self.options)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Cell) and self.name == other.name
 
     def __hash__(self) -> int:
         return hash(self.name)
@@ -137,31 +186,71 @@ class Study:
     """A named list of cells.
 
     Attributes:
-        name: What the commands call it.
+        name: What the commands call it: lower-case letters, digits, hyphens.
         title: What it is for.
         cells: In the order in which they are computed; scouts first.
         summary: What is made of them once all are there; a key of `summaries.SUMMARIES`.
+        command: What to type to run it.
     """
 
     name: str
     title: str
     cells: tuple[Cell, ...]
     summary: str = "reference"
+    command: str = ""
 
     def __post_init__(self) -> None:
-        """Put each cell's scouts, where they are not listed, at the front."""
+        """Put each cell's scouts, where they are not listed, at the front.
+
+        Raises:
+            StudyError: No cells, or a name that can't name a file.
+        """
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", self.name):
+            raise StudyError(f"{self.name!r} can't name a study; use lower-case letters, digits and hyphens.")
         scouts = [cell.scouts for cell in self.cells if cell.scouts is not None]
         object.__setattr__(self, "cells", tuple(dict.fromkeys([*scouts, *self.cells])))
+        if not self.cells:
+            raise StudyError(f"The study {self.name!r} has no cells; give it at least one.")
+        if not self.command:
+            object.__setattr__(self, "command", f"lnescape.run_study(…) on your study {self.name!r}")
 
     @property
     def folder(self) -> str:
         """Name of the folder that holds its results."""
         return self.cells[0].folder
 
-    @property
-    def command(self) -> str:
-        """What to type to run it."""
-        return f"lnescape study {self.name}"
+
+def loss_name(recipe: Recipe) -> str:
+    """Name a recipe's loss so that another process finds it.
+
+    Args:
+        recipe: The recipe.
+
+    Returns:
+        "cross_entropy", or "module:function".
+
+    Raises:
+        StudyError: A function without a place of its own, such as a lambda.
+    """
+    if recipe.loss is F.cross_entropy:
+        return "cross_entropy"
+    place = f"{getattr(recipe.loss, '__module__', '')}:{getattr(recipe.loss, '__qualname__', '<')}"
+    if "<" in place:
+        raise StudyError("The loss of a cell must be a function of a module, so that its name tells what it is.")
+    return place
+
+
+def plain_copy(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Copy nested plain values, as JSON holds them."""
+    return json.loads(json.dumps(dict(values), allow_nan=False))
+
+
+def checked(make: Callable[[], Any]) -> Any:
+    """Turn the refusal of a value into that of a study."""
+    try:
+        return make()
+    except (TypeError, ValueError) as error:
+        raise StudyError(str(error)) from error
 
 
 def check_known(name: str, known: Iterable[str], what: str) -> None:

@@ -43,7 +43,7 @@ def dask_executor(address: str, *, timeout: float = 10.0) -> Executor:
         raise StudyError("Dask isn't installed; type: pip install 'lnescape[cluster]'.") from error
     try:
         return Client(address, timeout=timeout).get_executor()
-    except (OSError, TimeoutError, ValueError) as error:
+    except (OSError, TimeoutError, ValueError, TypeError) as error:
         raise StudyError(
             f"No Dask scheduler answers at {address} ({type(error).__name__}); start one with `dask scheduler`, or "
             "leave --dask out to compute here."

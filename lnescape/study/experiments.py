@@ -6,6 +6,7 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
+from lnescape.builders import check_builder
 from lnescape.engines import engine_for
 from lnescape.laws import Members
 from lnescape.retraining import log_odds
@@ -43,9 +44,14 @@ def train(
         The trained networks.
 
     Raises:
-        StudyError: A network diverged.
+        StudyError: A network diverged; a batch larger than the data.
     """
     net, device = cell.builder(data), data.train.images.device
+    check_builder(net, data)
+    if len(data.train) < cell.recipe.batch:
+        raise StudyError(
+            f"A batch of {cell.recipe.batch} is larger than the {len(data.train)} training images; lower the recipe's."
+        )
     module = net()
     first = list(seeds if initialisations is None else initialisations)
     together = len(seeds) if engine_for(net).many else 1

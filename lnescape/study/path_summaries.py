@@ -3,7 +3,7 @@
 import numpy as np
 
 from lnescape.landscape import barrier
-from lnescape.results import Estimate, normalised_error
+from lnescape.results import Estimate
 from lnescape.study.catalogue import CANDIDATES
 from lnescape.study.cells import Study
 from lnescape.study.components import jackknifed
@@ -60,15 +60,25 @@ def precision(study: Study, store: CellStore) -> tuple[dict, dict[str, np.ndarra
     ds = read_study(study, folder=store.folder)
     of_cell = {cell.name: cell.recipe.precision for cell in study.cells}
     own = np.array([of_cell[name] for name in ds["cell"].values])
-    numbers: dict = {"n": int((own == "float32").sum()), "images": ds.sizes["image"]}
-    compared = {}
-    for name in ("float32", "bfloat16"):
-        part = ds.isel(retraining=own == name)
-        compared[name] = {
+    single, half = (ds.isel(retraining=own == name).sortby("seed") for name in ("float32", "bfloat16"))
+    numbers: dict = {"n": single.sizes["retraining"], "images": ds.sizes["image"]}
+    for name, part in (("float32", single), ("bfloat16", half)):
+        numbers[name] = {
             "accuracy": Estimate.mean(100 * part["accuracy"].values, unit="%"),
             "nll": Estimate.mean(part["nll"].values, unit="nat"),
-            # mean over images of the variance; its uncertainty by leaving out one network at a time
-            "variance": jackknifed(lambda q: float(q.var(0, ddof=1).mean()), part["log_odds"].values, (0,), "nat²"),
+            "variance": jackknifed(_mean_variance, part["log_odds"].values, (0,), "nat²"),
         }
-    pairs = zip(*(own.values() for own in compared.values()), strict=True)
-    return numbers | compared | {"normalised_errors": [normalised_error(a, b) for a, b in pairs]}, {}
+    # The same seeds in both: differences are taken pair by pair.
+    pairs = np.stack([single["log_odds"].values, half["log_odds"].values])
+    differences = {
+        "accuracy": Estimate.mean(100 * (half["accuracy"].values - single["accuracy"].values), unit="%"),
+        "nll": Estimate.mean(half["nll"].values - single["nll"].values, unit="nat"),
+        "variance": jackknifed(lambda q: _mean_variance(q[1]) - _mean_variance(q[0]), pairs, (1,), "nat²"),
+    }
+    errors = [abs(own.value) / (2 * own.u) for own in differences.values()]
+    return numbers | {"differences": differences, "normalised_errors": errors}, {}
+
+
+def _mean_variance(q: np.ndarray) -> float:
+    """Give the mean over images of the variance over retrainings."""
+    return float(q.var(0, ddof=1).mean())

@@ -7,6 +7,7 @@ from lnescape.landscape import along, plane, survey
 from lnescape.landscape import triangle as surveyed_triangle
 from lnescape.laws import Law
 from lnescape.scores import accuracy, nll
+from lnescape.study.cells import StudyError
 from lnescape.study.observation import Observation
 from lnescape.subspaces import Bezier, Segment, Simplex
 from lnescape.training import fit, fit_subspace
@@ -14,6 +15,8 @@ from lnescape.training import fit, fit_subspace
 N_DRAWS, N_SUBSETS = 20, 20  # networks drawn from a subspace; subsets of an ensemble's members
 N_TRAINING_IMAGES = 10_000  # of the training loss: its standard error is far below any barrier
 N_MAP_IMAGES = 2_000  # of the map of one plane
+# Arrays of which one base is enough, or the same for all.
+SHARED = ("t", "plane_positions", "plane_loss", "plane_anchors", "triangle_coefficients", "triangle_loss")
 
 
 def scores(logp: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
@@ -82,7 +85,10 @@ def triangle(cell, data, panel, chosen) -> Observation:
 
 def _fit(cell, data):
     # In groups of two, wherever they batch: the members of the ensemble are then those of the pairs, bit for bit.
-    return fit(cell.builder(data), data, seeds=cell.seeds, recipe=cell.recipe, workers=1, group=2, progress=False)
+    law = fit(cell.builder(data), data, seeds=cell.seeds, recipe=cell.recipe, workers=1, group=2, progress=False)
+    if law.failed:
+        raise StudyError(f"Seed {next(iter(law.failed))} diverged; lower the learning rate of the recipe.")
+    return law
 
 
 def _drawn(law: Law, split, seed: int) -> tuple[float, float]:
@@ -94,7 +100,7 @@ def _observed(arrays: dict[str, np.ndarray], *, base: bool) -> Observation:
     seen = Observation()
     for name, array in arrays.items():
         array, axes = np.asarray(array, np.float32), tuple(f"{name}_{k}" for k in range(np.ndim(array)))
-        one_of_several = base and not name.startswith(("t", "plane"))
+        one_of_several = base and name not in SHARED
         seen.arrays[name] = array[None] if one_of_several else array
         seen.axes[name] = ("base", *axes) if one_of_several else axes
     return seen

@@ -9,7 +9,7 @@ import numpy as np
 
 from lnescape.covariates import OUTPUTS, SHIFTS
 from lnescape.study.catalogue import study_named
-from lnescape.study.cells import Cell, Study, StudyError
+from lnescape.study.cells import Study, StudyError
 from lnescape.study.observation import GROWING
 from lnescape.study.panel import PARTS, Panel
 from lnescape.study.store import CellStore
@@ -47,7 +47,7 @@ def read_study(study: str | Study, *, folder: Path | str | None = None) -> xarra
         that are missing.
 
     Raises:
-        StudyError: Nothing of it is stored, or a cell is damaged.
+        StudyError: Nothing of it is stored, a cell is damaged, or cells follow different scouts.
     """
     import xarray
 
@@ -55,8 +55,10 @@ def read_study(study: str | Study, *, folder: Path | str | None = None) -> xarra
     store = CellStore(study, folder)
     store.check(writing=False)
     stored = [cell for cell in study.cells if store.has(cell)]
-    if not any(cell.scouts is not None or cell.method not in ("scouts",) for cell in stored):
+    if all(cell.method == "scouts" for cell in stored):
         raise StudyError(f"Nothing of the study {study.name!r} is stored in {store.folder}; run `{study.command}`.")
+    if sum(cell.method == "scouts" for cell in stored) > 1:
+        raise StudyError(f"The study {study.name!r} follows several scouts; make a Study for each, and read those.")
     arrays: dict[str, list[np.ndarray]] = {}
     axes: dict[str, tuple[str, ...]] = {}
     on_test = any("test" in cell.keep for cell in stored)
@@ -99,8 +101,3 @@ def _coordinates(variables: dict, panel: Panel | None, on_test: bool) -> dict:
         known["epoch"] = 1 + np.arange(variables["path_log_odds"][1].shape[1])
     return {axis: values for axis, values in known.items() if axis in used}
 
-
-def cells_of(study: str | Study, method: str) -> list[Cell]:
-    """List the cells of one method."""
-    study = study_named(study) if isinstance(study, str) else study
-    return [cell for cell in study.cells if cell.method == method]

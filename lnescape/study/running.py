@@ -4,22 +4,31 @@ import math
 import multiprocessing
 import os
 import sys
-from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, Executor, Future, ProcessPoolExecutor, wait
-from concurrent.futures.process import BrokenProcessPool
+from concurrent.futures import (
+    FIRST_COMPLETED,
+    BrokenExecutor,
+    CancelledError,
+    Executor,
+    Future,
+    ProcessPoolExecutor,
+    wait,
+)
+from contextlib import suppress
 from pathlib import Path
 from statistics import median
 from time import perf_counter, sleep
+from typing import Any
 
 import torch
 
-from lnescape.results import list_results, load_result, provenance, save_result
+from lnescape.results import ResultError, load_result, provenance, save_result
 from lnescape.study.catalogue import study_named
-from lnescape.study.cells import Cell, Study, StudyError
+from lnescape.study.cells import Cell, Study, StudyError, checked, plain_copy
 from lnescape.study.experiments import threads_of, trainings
 from lnescape.study.store import CellStore
 from lnescape.study.work import Outcome, compute, leave_with
+from lnescape.training.checks import checked_device
 
 
 class Here(Executor):
@@ -87,11 +96,15 @@ def run_study(
         {cell: error} of the cells that failed, in this run or before.
 
     Raises:
-        StudyError: The store can't be used, or is full.
+        StudyError: The store can't be used or is full, there is no such device, the executor is gone, or a script runs
+            this without its `if __name__ == "__main__"`.
     """
     study = study_named(study) if isinstance(study, str) else study
+    if getattr(multiprocessing.current_process(), "_inheriting", False):  # a worker that runs the script again
+        raise StudyError("Each process runs the script that starts it: put run_study under if __name__ == '__main__'.")
     if limit is not None and limit < 1:
         raise StudyError(f"limit={limit} leaves nothing to compute; give a whole number from 1 on, or none.")
+    device = checked(lambda: checked_device(device))
     store = CellStore(study, folder)
     store.check(writing=True)
     workers = workers or usual_workers(device)
@@ -128,9 +141,8 @@ def matrix_rate(device: torch.device | str = "cpu") -> float:
 def _keep_throughput(store: CellStore, operations: float, seconds: float, rate: float) -> None:
     """Store how fast a run was, end to end; of several runs the one that computed most is kept."""
     name = f"run-{store.study.name}"
-    if name in list_results(folder=store.folder):
-        before = load_result(name, folder=store.folder).numbers["operations"]
-        if before >= operations:
+    with suppress(ResultError):  # absent, or damaged
+        if load_result(name, folder=store.folder).numbers["operations"] >= operations:
             return
     numbers = {"operations": operations, "seconds": seconds, "matrix_rate": rate}
     numbers["share_of_matrix_rate"] = operations / seconds / rate
@@ -142,53 +154,72 @@ class _Session:
     """One run: which cells wait, which are on their way, and who computes them."""
 
     def __init__(self, store: CellStore, todo: list[Cell], device: str, executor: Executor | None, workers: int):
-        self.store, self.todo, self.device = store, todo, device
-        self.given, self.workers = executor, workers
-        self.executor = executor
+        self.store, self.todo, self.device, self.workers = store, todo, device, workers
+        self.given, self.executor = executor, executor
         # With a foreign executor, enough to keep many workers busy; else no more than ours can take, so that a second
         # process finds cells to claim.
         self.room = workers if executor is None else 64
-        self.flying: dict[Future, tuple[Cell, object]] = {}
-        self.deaths: Counter[Cell] = Counter()
-        self.dead: set[Cell] = set()  # failed here: not tried again in this run
+        self.flying: dict[Future, tuple[Cell, Any]] = {}
+        self.suspects: list[Cell] = []  # on their way when a process died: tried again, each alone
+        self.alone: Cell | None = None
+        self.lost: set[Cell] = set()  # failed in this run: not tried again
         self.operations = 0.0
 
     def work(self, bar) -> None:
         try:
-            while self.todo or self.flying:
+            while self.todo or self.flying or self.suspects:
                 self._submit()
-                if not self.flying:
+                if self.flying:
+                    done, _ = wait(self.flying, timeout=1.0, return_when=FIRST_COMPLETED)
+                    for future in done:
+                        self._land(future, bar)
+                else:
                     self.todo = [cell for cell in self.todo if not self._settled(cell, bar)]
-                    if self.todo:
-                        sleep(0.3)  # all that is left is being computed by another process
-                    continue
-                done, _ = wait(self.flying, timeout=1.0, return_when=FIRST_COMPLETED)
-                for future in done:
-                    self._land(future, bar)
+                    bar.set_description("study, waiting for another process" if self.todo else "study")
+                    sleep(0.3 if self.todo else 0)
                 if sys.stderr.isatty():
                     bar.refresh()  # so that one sees the time go by
-        finally:
-            for _, lock in self.flying.values():
-                lock.release()
-            if self.given is None and self.executor is not None:
-                self.executor.shutdown(wait=False, cancel_futures=True)
+        except BaseException:
+            self._abandon()
+            raise
+        if self.given is None and self.executor is not None:
+            self.executor.shutdown()
 
     def _submit(self) -> None:
+        """Send on their way as many cells as there is room for."""
+        if self.suspects:
+            if not self.flying:
+                self.alone = self.suspects.pop()
+                self._send(self.alone)
+            return
         for cell in list(self.todo):
             if len(self.flying) >= self.room:
                 return
-            scouts = cell.scouts
-            if scouts is not None and not self.store.has(scouts):
-                continue
-            lock = self.store.claim(cell)
-            if lock is None:
-                continue
-            self.todo.remove(cell)
+            if (cell.scouts is None or self.store.has(cell.scouts)) and self._send(cell):
+                self.todo.remove(cell)
+
+    def _send(self, cell: Cell) -> bool:
+        """Claim a cell and hand it to the executor; False where another process has it."""
+        lock = self.store.claim(cell)
+        if lock is None:
+            if cell not in self.todo:
+                self.todo.append(cell)
+            return False
+        try:
             if self.executor is None:
                 self.executor = pool(self.workers)
-            chosen = None if scouts is None else self.store.load(scouts).arrays["chosen"]
+            chosen = None if cell.scouts is None else self.store.load(cell.scouts).arrays["chosen"]
             job = {"command": self.store.study.command, "device": self.device}
-            self.flying[self.executor.submit(compute, cell, chosen, **job)] = (cell, lock)
+            future = self.executor.submit(compute, cell, chosen, **job)
+        except BaseException as error:
+            lock.release()
+            gone = BrokenExecutor if self.given is None else RuntimeError  # shut down: no more than a RuntimeError
+            if not isinstance(error, gone):
+                raise
+            self._replace_executor()
+            return False
+        self.flying[future] = (cell, lock)
+        return True
 
     def _settled(self, cell: Cell, bar) -> bool:
         """Tell whether a waiting cell needs no more work: done elsewhere, or its scouts failed."""
@@ -196,39 +227,55 @@ class _Session:
             bar.update(trainings(cell))
             return True
         scouts = cell.scouts
-        return scouts is not None and not self.store.has(scouts) and (scouts in self.dead or scouts not in self.todo)
+        return scouts is not None and not self.store.has(scouts) and (scouts in self.lost or scouts not in self.todo)
 
     def _land(self, future: Future, bar) -> None:
+        """Store what a worker sends back, or why it failed."""
         cell, lock = self.flying.pop(future)
         try:
-            outcome: Outcome = future.result()
-            self.store.save(cell, outcome.numbers, outcome.arrays, outcome.provenance)
-            self.operations += outcome.provenance["operations"]
-        except StudyError as error:
-            if self.store.has(cell) or not future.exception():
-                raise  # the store's own: full, or not to be written
-            self._failed(cell, str(error))
-        except BrokenProcessPool:
-            self._process_died(cell)
-        except Exception as error:
-            self._failed(cell, f"{type(error).__name__}: {error}")
+            error = ""
+            try:
+                outcome: Outcome = future.result()
+                if outcome.provenance["cell"] != plain_copy(cell.content()):
+                    error = "The worker runs other code than this process; give both the same version."
+            except (BrokenExecutor, CancelledError):
+                self._replace_executor()
+                if cell != self.alone:
+                    self.suspects.append(cell)
+                    return
+                error = "The process that computed it died, alone as it was; memory may be short."
+            except Exception as problem:
+                error = f"{type(problem).__name__}: {problem}"
+            if error:
+                self.lost.add(cell)
+                self.store.fail(cell, error)
+            else:
+                self.store.save(cell, outcome.numbers, outcome.arrays, outcome.provenance)
+                # Others wait for the scouts: they don't count for the speed of a run.
+                self.operations += 0.0 if cell.method == "scouts" else outcome.provenance["operations"]
         finally:
             lock.release()
         bar.update(trainings(cell))
 
-    def _failed(self, cell: Cell, error: str) -> None:
-        self.dead.add(cell)
-        self.store.fail(cell, error)
+    def _replace_executor(self) -> None:
+        """Drop a broken pool of ours; a foreign executor can't be replaced."""
+        if self.given is not None:
+            raise StudyError(
+                "The executor that was given is gone: its pool or cluster was shut down, or lost its workers. All "
+                f"stored cells are intact; run `{self.store.study.command}` again."
+            )
+        self.executor = None
 
-    def _process_died(self, cell: Cell) -> None:
-        """Try the cell once more in new processes: it may have been another cell that took the pool down."""
-        if self.given is None:
-            self.executor = None
-        self.deaths[cell] += 1
-        if self.deaths[cell] == 1 and self.given is None:
-            self.todo.insert(0, cell)
-        else:
-            self._failed(cell, "The process that computed it died; memory may be short: fewer workers need less.")
+    def _abandon(self) -> None:
+        """Stop what is on its way before its claims are let go, so that no cell is computed twice."""
+        for future in self.flying:
+            future.cancel()
+        if self.given is None and isinstance(self.executor, ProcessPoolExecutor):
+            for process in list((self.executor._processes or {}).values()):
+                process.terminate()
+            self.executor.shutdown(cancel_futures=True)
+        for _, lock in self.flying.values():
+            lock.release()
 
 
 def _bar(todo: list[Cell], progress: bool):

@@ -2,7 +2,9 @@
 
 import json
 from collections.abc import Iterable
+from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 from lnescape.results import Result, ResultError, list_results, load_result, results_folder, save_result
@@ -65,7 +67,7 @@ class CellStore:
             save_result(cell.name, numbers=numbers, arrays=arrays, provenance=provenance, folder=self.folder)
         except ResultError as error:
             raise StudyError(
-                f"{error} All cells stored so far are intact; run `{self.study.command}` again once there is room."
+                f"{error} All cells stored so far are intact; when that is cured, run `{self.study.command}` again."
             ) from error
         (self._failures / f"{cell.name}.json").unlink(missing_ok=True)
 
@@ -80,9 +82,8 @@ class CellStore:
         """
         from filelock import FileLock, Timeout
 
-        folder = self.folder / ".claims"
-        folder.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(folder / f"{cell.name}.lock")
+        self._claims.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(self._claims / f"{cell.name}.lock")
         try:
             lock.acquire(timeout=0)
         except Timeout:
@@ -98,6 +99,10 @@ class CellStore:
         return sum(path.stat().st_size for path in self.folder.glob("*.*") if path.name.split(".")[0] in names)
 
     @property
+    def _claims(self) -> Path:
+        return self.folder / ".claims"
+
+    @property
     def _failures(self) -> Path:
         return self.folder / ".failed"
 
@@ -108,8 +113,11 @@ class CellStore:
 
     def failures(self) -> dict[str, str]:
         """Give the error of each cell that failed and has no result yet."""
-        names = {cell.name for cell in self.missing()} & set(list_results(folder=self._failures))
-        return {name: load_result(name, folder=self._failures).numbers["error"] for name in sorted(names)}
+        errors = {}
+        for name in sorted({cell.name for cell in self.missing()} & set(list_results(folder=self._failures))):
+            with suppress(ResultError):  # mended by another process a moment ago
+                errors[name] = load_result(name, folder=self._failures).numbers["error"]
+        return errors
 
     def check(self, *, writing: bool) -> None:
         """Refuse, before any work, a store that can't be used.
@@ -127,10 +135,9 @@ class CellStore:
                 self.load(cell)
         if writing:
             try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-                probe = self.folder / ".probe"
-                probe.write_bytes(b"room?")
-                probe.unlink()
+                for folder in (self.folder, self._claims):
+                    folder.mkdir(parents=True, exist_ok=True)
+                    TemporaryFile(dir=folder).close()
             except OSError as error:
                 raise StudyError(
                     f"Nothing can be stored in {self.folder} ({error.strerror}); make it writable, or set "

@@ -114,7 +114,7 @@ def keep_summary(study: Study) -> Path:
         cost=sum(map(trainings, study.cells)),
         seconds=round(sum(own["seconds"] for own in stored), 1),
         recipe=study.cells[0].recipe.describe(),
-        network=repr(study.cells[0].builder(data)),
+        network={"name": study.cells[0].network, "options": study.cells[0].options},
         cells={cell.name: own["code"]["commit"] for cell, own in zip(study.cells, stored, strict=True)},
     )
     return save_result(study.name, numbers=numbers, arrays=arrays, provenance=origin)

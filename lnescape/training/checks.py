@@ -72,7 +72,7 @@ def prepare(
             f"A batch of {recipe.batch} is larger than the {len(data.train)} training images; lower Recipe.batch."
         )
     _check_folder(folder)
-    device = _checked_device(data.train.images.device if device is None else device)
+    device = checked_device(data.train.images.device if device is None else device)
     operations = count_operations(net, data.train.images[0], data.n_classes, recipe.loss)
     data = data.to(device)
     return data, resolve(recipe, net, data, device), operations
@@ -88,7 +88,18 @@ def _check_folder(folder: Any) -> None:
         raise ValueError(f"No state can be kept in {folder} ({error}); name a folder that can be written.") from error
 
 
-def _checked_device(device: torch.device | str) -> torch.device:
+def checked_device(device: torch.device | str) -> torch.device:
+    """Refuse a device that isn't there.
+
+    Args:
+        device: Such as "cpu" or "cuda".
+
+    Returns:
+        The device.
+
+    Raises:
+        ValueError: Nothing can be computed there.
+    """
     try:
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:

@@ -183,7 +183,9 @@ def train_group(
     beginnings = torch.stack([theta_of(build(net, seed)) for seed in initialisations]).to(device)
     file = None
     if folder is not None:
-        name = fingerprint(recipe.describe(), list(seeds), data.checksum, tensor_fingerprint(beginnings), str(device))
+        place = (data.checksum, tensor_fingerprint(beginnings), str(device))
+        place += () if start is None else (start.epoch, tensor_fingerprint(start.vertices))
+        name = fingerprint(recipe.describe(), list(seeds), *place)
         file = Path(folder) / f"fit-{name}.safetensors"
     descent = Descent(beginnings.unsqueeze(1), slice(0, 1), list(seeds), file=file, start=start)
     failed = descend(descent, engine, data, recipe, on_epoch=on_epoch)
