@@ -72,7 +72,7 @@ def test_rounding_to_float16_is_far_below_the_noise():
 
 
 def test_128_retrainings_ran_near_the_rate_of_matrix_products():
-    throughput = ln.load_result("mnist-mlp").numbers["throughput"]
+    throughput = ln.load_result("mnist-mlp").provenance["throughput"]
     assert throughput["share_of_matrix_rate"] >= 0.75
     cells = [cell for cell in STUDIES["mnist-mlp"].cells if cell.method == "retrainings"]
     operations = sum(CellStore(STUDIES["mnist-mlp"]).load(cell).provenance["operations"] for cell in cells)

@@ -44,7 +44,7 @@ def reference(study: Study, store: CellStore) -> Summary:
     spread = [np.sqrt((spread_of_log_variance(q[:, own], size) ** 2).mean()) / 2 for size in sizes]
     gates = {verdict.gate: verdict.to_dict() for verdict in (g0(q[:, own]), g2(q[:, own]))}
     numbers = {"n": len(q), "images": int(own.sum()), **scores, "u": parts, "flips": shares, **gates}
-    numbers |= {"rounding": _rounding(q, u), "throughput": _throughput(study, store)}
+    numbers["rounding"] = _rounding(q, u)
     theory = [relative_spread(size - 1) / 2 for size in sizes]
     rows = zip(sizes, spread, theory, strict=True)
     numbers["convergence"] = [{"n": n, "observed": float(seen), "theory": known} for n, seen, known in rows]
@@ -58,6 +58,7 @@ def _rounding(q: np.ndarray, u: np.ndarray) -> dict[str, float]:
 
 
 def _throughput(study: Study, store: CellStore) -> dict | None:
+    """Read how fast the largest run was, end to end, beside the machine's rate of matrix products."""
     try:
         return load_result(f"run-{study.name}", folder=store.folder).numbers
     except ResultError:
@@ -115,6 +116,7 @@ def keep_summary(study: Study) -> Path:
         seconds=round(sum(own["seconds"] for own in stored), 1),
         recipe=study.cells[0].recipe.describe(),
         network={"name": study.cells[0].network, "options": study.cells[0].options},
+        throughput=_throughput(study, store),
         cells={cell.name: own["code"]["commit"] for cell, own in zip(study.cells, stored, strict=True)},
     )
     return save_result(study.name, numbers=numbers, arrays=arrays, provenance=origin)

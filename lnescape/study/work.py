@@ -23,7 +23,7 @@ class Outcome:
     """What a worker sends back.
 
     Args:
-        numbers: Names of the arrays' axes; the networks' scores in words.
+        numbers: Names of the arrays' axes.
         arrays: The arrays.
         provenance: Where they come from, this machine included.
     """
