@@ -4,6 +4,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -17,6 +18,7 @@ from lnescape.training import Recipe
 ROOT = Path(__file__).resolve().parent.parent
 DIGITS = study_named("digits-mlp")
 SCOUTS = DIGITS.cells[0]
+FEW = replace(DIGITS, cells=(SCOUTS, *DIGITS.cells[2:4]))  # the quick ones
 
 
 def arrays_of(study: Study, folder: Path) -> dict[str, dict[str, np.ndarray]]:
@@ -66,12 +68,12 @@ def test_two_processes_share_a_study(tmp_path, undisturbed):
 
 
 def test_a_cell_that_another_process_computes_is_left_to_it_and_waited_for(tmp_path):
-    store = CellStore(DIGITS, tmp_path)
-    taken = DIGITS.cells[2]
+    store = CellStore(FEW, tmp_path)
+    taken = FEW.cells[1]
     lock = store.claim(taken)
     assert store.claim(taken) is None
     options = {"folder": tmp_path, "workers": 1, "progress": False}
-    running = threading.Thread(target=run_study, args=(DIGITS,), kwargs=options)
+    running = threading.Thread(target=run_study, args=(FEW,), kwargs=options)
     running.start()
     while store.missing() != [taken] and running.is_alive():
         time.sleep(0.01)
@@ -91,15 +93,15 @@ def test_only_what_is_missing_is_computed(tmp_path, monkeypatch):
         return real(cell, *rest)
 
     monkeypatch.setitem(experiments.EXPERIMENTS, "retrainings", counted)
-    run_study(DIGITS, folder=tmp_path, workers=1, limit=2, progress=False)
+    run_study(FEW, folder=tmp_path, workers=1, limit=2, progress=False)
     assert len(computed) == 1  # and the scouts
-    run_study(DIGITS, folder=tmp_path, workers=1, progress=False)
-    run_study(DIGITS, folder=tmp_path, workers=1, progress=False)
-    assert computed == [cell.name for cell in DIGITS.cells[1:]]
+    run_study(FEW, folder=tmp_path, workers=1, progress=False)
+    run_study(FEW, folder=tmp_path, workers=1, progress=False)
+    assert computed == [cell.name for cell in FEW.cells[1:]]
 
 
 def test_a_failed_cell_is_recorded_the_others_go_on_and_it_is_tried_again(tmp_path, monkeypatch):
-    real, bad = experiments.retrainings, DIGITS.cells[2]
+    real, bad = experiments.retrainings, FEW.cells[1]
 
     def failing(cell, *rest):
         if cell == bad:
@@ -107,11 +109,11 @@ def test_a_failed_cell_is_recorded_the_others_go_on_and_it_is_tried_again(tmp_pa
         return real(cell, *rest)
 
     monkeypatch.setitem(experiments.EXPERIMENTS, "retrainings", failing)
-    store = CellStore(DIGITS, tmp_path)
-    assert run_study(DIGITS, folder=tmp_path, workers=1, progress=False) == {bad.name: "RuntimeError: no more memory"}
+    store = CellStore(FEW, tmp_path)
+    assert run_study(FEW, folder=tmp_path, workers=1, progress=False) == {bad.name: "RuntimeError: no more memory"}
     assert store.missing() == [bad]
     monkeypatch.setitem(experiments.EXPERIMENTS, "retrainings", real)
-    assert run_study(DIGITS, folder=tmp_path, workers=1, progress=False) == {}
+    assert run_study(FEW, folder=tmp_path, workers=1, progress=False) == {}
     assert store.failures() == {}
 
 
@@ -120,13 +122,13 @@ def test_without_their_scouts_cells_wait_for_another_day(tmp_path, monkeypatch):
         raise RuntimeError("lost")
 
     monkeypatch.setitem(experiments.EXPERIMENTS, "scouts", failing)
-    assert run_study(DIGITS, folder=tmp_path, workers=1, progress=False) == {SCOUTS.name: "RuntimeError: lost"}
-    assert len(CellStore(DIGITS, tmp_path).missing()) == len(DIGITS.cells)
+    assert run_study(FEW, folder=tmp_path, workers=1, progress=False) == {SCOUTS.name: "RuntimeError: lost"}
+    assert len(CellStore(FEW, tmp_path).missing()) == len(FEW.cells)
 
 
 def test_a_process_that_dies_takes_no_other_cell_with_it(tmp_path):
     deadly = SCOUTS.but(network="tests.deadly:network", options={}, seeds=(7,))
-    study = Study("deadly", "", (deadly, *DIGITS.cells[:2]))  # beside the scouts, which outlive it
+    study = Study("deadly", "", (deadly, *FEW.cells[:2]))  # beside the scouts, which outlive it
     failed = run_study(study, folder=tmp_path, workers=2, progress=False)
     assert list(failed) == [deadly.name]
     assert "process that computed it died" in failed[deadly.name]
@@ -143,12 +145,12 @@ def test_two_runs_at_once_compute_each_cell_once(tmp_path, monkeypatch):
 
         monkeypatch.setitem(experiments.EXPERIMENTS, method, counted)
     options = {"folder": tmp_path, "workers": 1, "progress": False}
-    both = [threading.Thread(target=run_study, args=(DIGITS,), kwargs=options) for _ in range(2)]
+    both = [threading.Thread(target=run_study, args=(FEW,), kwargs=options) for _ in range(2)]
     for thread in both:
         thread.start()
     for thread in both:
         thread.join(60)
-    assert sorted(computed) == sorted(cell.name for cell in DIGITS.cells)
+    assert sorted(computed) == sorted(cell.name for cell in FEW.cells)
 
 
 def test_an_interrupted_run_leaves_no_claim(tmp_path, monkeypatch):
@@ -157,8 +159,8 @@ def test_an_interrupted_run_leaves_no_claim(tmp_path, monkeypatch):
 
     monkeypatch.setitem(experiments.EXPERIMENTS, "scouts", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        run_study(DIGITS, folder=tmp_path, workers=1, progress=False)
-    lock = CellStore(DIGITS, tmp_path).claim(SCOUTS)
+        run_study(FEW, folder=tmp_path, workers=1, progress=False)
+    lock = CellStore(FEW, tmp_path).claim(SCOUTS)
     assert lock is not None
     lock.release()
     assert list(tmp_path.glob("*.json")) == []
