@@ -15,8 +15,28 @@ from lnescape.training import fit, fit_subspace
 N_DRAWS, N_SUBSETS = 20, 20  # networks drawn from a subspace; subsets of an ensemble's members
 N_TRAINING_IMAGES = 10_000  # of the training loss: its standard error is far below any barrier
 N_MAP_IMAGES = 2_000  # of the map of one plane
-# Arrays of which one base is enough, or the same for all.
-SHARED = ("t", "plane_positions", "plane_loss", "plane_anchors", "triangle_coefficients", "triangle_loss")
+# Names of the axes. What is surveyed for each base of a study gets the axis "base" in front; for a map one base is enough.
+_ALONG = {f"{kind}_{where}_{what}": ("base", "t") for kind in ("line", "curve") for where in ("train", "test")
+          for what in ("loss", "accuracy")}  # fmt: skip
+AXES = _ALONG | {
+    "t": ("t",),
+    "line_length": ("base",),
+    "curve_length": ("base",),
+    "curve_ensemble": ("base", "score"),
+    "plane_positions": ("plane_point", "direction"),
+    "plane_loss": ("plane_point",),
+    "plane_anchors": ("anchor", "direction"),
+    "simplex_ensemble": ("base", "score"),
+    "simplex_midpoint": ("base", "score"),
+    "simplex_vertices": ("base", "vertex", "score"),
+    "simplex_cosines": ("base", "edge"),
+    "validation_nll": ("base", "value_u_n"),
+    "triangle_coefficients": ("triangle_point", "vertex"),
+    "triangle_loss": ("triangle_point",),
+    "single": ("member", "score"),
+    "ensemble_accuracy": ("members",),
+    "ensemble_nll": ("members",),
+}
 
 
 def scores(logp: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
@@ -37,8 +57,7 @@ def ensemble(cell, data, panel, chosen) -> Observation:
             "single": np.array([scores(own, labels) for own in logp]),
             "ensemble_accuracy": np.array(means)[:, 0],
             "ensemble_nll": np.array(means)[:, 1],
-        },
-        base=False,
+        }
     )
 
 
@@ -59,7 +78,7 @@ def pair(cell, data, panel, chosen) -> Observation:
     if number == 0:  # the map of the figure: one base is enough to look at
         seen = plane(runs, curve.subspace.vertices[[0, 2, 1]], data.train.subset(slice(0, N_MAP_IMAGES)))
         out |= {"plane_positions": seen.coordinates, "plane_loss": seen.loss, "plane_anchors": seen.anchors}
-    return _observed(out, base=True)
+    return _observed(out)
 
 
 def triangle(cell, data, panel, chosen) -> Observation:
@@ -80,7 +99,7 @@ def triangle(cell, data, panel, chosen) -> Observation:
     if seed == 0:
         seen = surveyed_triangle(law, law.subspace, test)
         out |= {"triangle_coefficients": seen.coordinates, "triangle_loss": seen.loss}
-    return _observed(out, base=True)
+    return _observed(out)
 
 
 def _fit(cell, data):
@@ -95,12 +114,10 @@ def _drawn(law: Law, split, seed: int) -> tuple[float, float]:
     return scores(law.predict(split.images, n=N_DRAWS, seed=seed), split.labels)
 
 
-def _observed(arrays: dict[str, np.ndarray], *, base: bool) -> Observation:
-    """Name the axes; surveys of one base among several get an axis of their own, in the precision of figures."""
-    seen = Observation()
+def _observed(arrays: dict[str, np.ndarray]) -> Observation:
+    """Name the axes; surveys are kept in the precision of figures and tables."""
+    seen = Observation(axes={name: AXES[name] for name in arrays})
     for name, array in arrays.items():
-        array, axes = np.asarray(array, np.float32), tuple(f"{name}_{k}" for k in range(np.ndim(array)))
-        one_of_several = base and name not in SHARED
-        seen.arrays[name] = array[None] if one_of_several else array
-        seen.axes[name] = ("base", *axes) if one_of_several else axes
+        array = np.asarray(array, np.float32)
+        seen.arrays[name] = array[None] if AXES[name][0] == "base" else array
     return seen

@@ -9,7 +9,7 @@ import numpy as np
 
 from lnescape.covariates import OUTPUTS, SHIFTS
 from lnescape.study.catalogue import study_named
-from lnescape.study.cells import Study, StudyError
+from lnescape.study.cells import Cell, Study, StudyError
 from lnescape.study.observation import GROWING
 from lnescape.study.panel import PARTS, Panel
 from lnescape.study.store import CellStore
@@ -59,10 +59,20 @@ def read_study(study: str | Study, *, folder: Path | str | None = None) -> xarra
         raise StudyError(f"Nothing of the study {study.name!r} is stored in {store.folder}; run `{study.command}`.")
     if sum(cell.method == "scouts" for cell in stored) > 1:
         raise StudyError(f"The study {study.name!r} follows several scouts; make a Study for each, and read those.")
+    variables, panel, on_test = _gathered(stored, store)
+    origin = store.load(stored[-1]).provenance
+    attrs = {"study": study.name, "title": study.title, "data": origin["data"]["title"]}
+    attrs |= {"missing": len(study.cells) - len(stored), "command": study.command}
+    return xarray.Dataset(variables, _coordinates(variables, panel, on_test), attrs).set_coords(
+        [name for name in (*COORDINATES, "cell", "chosen", "label", "part", "explored_seed") if name in variables]
+    )
+
+
+def _gathered(stored: list[Cell], store: CellStore) -> tuple[dict, Panel | None, bool]:
+    """Join the cells' arrays along their growing axes; on the test images only, where some cells keep no others."""
     arrays: dict[str, list[np.ndarray]] = {}
     axes: dict[str, tuple[str, ...]] = {}
-    on_test = any("test" in cell.keep for cell in stored)
-    panel = None
+    panel, on_test = None, any("test" in cell.keep for cell in stored)
     for cell in stored:
         result = store.load(cell)
         found = {name: (tuple(result.numbers["axes"][name]), array) for name, array in result.arrays.items()}
@@ -80,12 +90,7 @@ def read_study(study: str | Study, *, folder: Path | str | None = None) -> xarra
     everyone = len(grown.get("accuracy", ()))
     partial = {name for name, own in grown.items() if axes[name][0] == "retraining" and len(own) < everyone}
     variables = {n: (axes[n], grown.get(n, parts[0])) for n, parts in arrays.items() if n not in partial}
-    origin = store.load(stored[-1]).provenance
-    attrs = {"study": study.name, "title": study.title, "data": origin["data"]["title"]}
-    attrs |= {"missing": len(study.cells) - len(stored), "command": study.command}
-    return xarray.Dataset(variables, _coordinates(variables, panel, on_test), attrs).set_coords(
-        [name for name in (*COORDINATES, "cell", "chosen", "label", "part", "explored_seed") if name in variables]
-    )
+    return variables, panel, on_test
 
 
 def _coordinates(variables: dict, panel: Panel | None, on_test: bool) -> dict:
