@@ -15,7 +15,7 @@ from lnescape.training import fit, fit_subspace
 N_DRAWS, N_SUBSETS = 20, 20  # networks drawn from a subspace; subsets of an ensemble's members
 N_TRAINING_IMAGES = 10_000  # of the training loss: its standard error is far below any barrier
 N_MAP_IMAGES = 2_000  # of the map of one plane
-# Names of the axes. What is surveyed for each base of a study gets the axis "base" in front; for a map one base is enough.
+# Names of the axes: "base" in front of what is surveyed for each base of a study; for a map one base is enough.
 _ALONG = {f"{kind}_{where}_{what}": ("base", "t") for kind in ("line", "curve") for where in ("train", "test")
           for what in ("loss", "accuracy")}  # fmt: skip
 AXES = _ALONG | {
