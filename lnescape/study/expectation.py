@@ -1,6 +1,5 @@
 """How long a study will take on this machine: a few steps measured, the rest counted."""
 
-import math
 from dataclasses import replace
 from time import perf_counter
 
@@ -33,7 +32,7 @@ def expected_seconds(cells: list[Cell], *, workers: int, device: torch.device | 
     if not cells:
         return 0.0
     measured: dict[tuple, float] = {}
-    scouts, rest = 0.0, []
+    scouts, busy = 0.0, [0.0] * workers
     for cell in cells:
         key = (cell.data, cell.network, str(cell.options), cell.recipe, together(cell))
         if key not in measured:
@@ -41,9 +40,9 @@ def expected_seconds(cells: list[Cell], *, workers: int, device: torch.device | 
         seconds = (trainings(cell) + _watching(cell)) * measured[key]
         if cell.method == "scouts":  # the others wait for them
             scouts += seconds
-        else:
-            rest.append(seconds)
-    return START + scouts + (max(math.fsum(rest) / min(workers, len(rest)), *rest) if rest else 0.0)
+        else:  # the next cell goes to the worker that is free first
+            busy[busy.index(min(busy))] += seconds
+    return START + scouts + max(busy)
 
 
 def together(cell: Cell) -> int:
