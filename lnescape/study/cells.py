@@ -75,7 +75,7 @@ class Cell:
     Example:
         >>> cell = Cell(method="scouts", data="digits", network="mlp", seeds=(0, 1), recipe=Recipe(precision="float32"))
         >>> cell.name
-        'scouts-35322febc0c0'
+        'scouts-dd374bcc0f6c'
     """
 
     method: str
