@@ -114,7 +114,7 @@ def run_study(
     start = perf_counter()
     with _bar(todo, progress) as bar:
         session.work(bar)
-    if rate is not None:
+    if rate is not None and session.operations:
         _keep_throughput(store, session.operations, perf_counter() - start, rate)
     return store.failures()
 
@@ -243,7 +243,10 @@ class _Session:
                 if cell != self.alone:
                     self.suspects.append(cell)
                     return
-                error = "The process that computed it died, alone as it was; memory may be short."
+                error = (
+                    "The process that computed it died, alone as it was: memory may be short, or a script starts "
+                    "processes outside of if __name__ == '__main__'."
+                )
             except Exception as problem:
                 error = f"{type(problem).__name__}: {problem}"
             if error:
