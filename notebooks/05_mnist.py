@@ -143,9 +143,7 @@ print(f"{q.shape[0]} networks, {q.shape[1]} images; u(x) from {u.min():.2f} to {
 scout = ln.Cell(method="scouts", data="mnist", network="mlp", seeds=range(1000, 1005), keep=(),
                 recipe=ln.Recipe(epochs=10, batch=256, learning_rate=0.2, precision="float32"))
 retrained = scout.but(method="retrainings", scouts=scout, keep=("panel", "log_probabilities"), seeds=range(12, 28))
-retrained.name
 
-# %%
 mlp, cnn = ln.read_study("mnist-mlp"), ln.read_study("mnist-cnn")
 for name, ds in (("MLP", mlp), ("CNN", cnn)):
     print(name, dict(ds[["log_odds", "log_probabilities"]].sizes))
@@ -213,7 +211,6 @@ flips = (apart < 0).mean(0)
 for least, words in ((0, "at least one retraining"), (0.05, "more than 5 %"), (0.25, "more than a quarter")):
     print(f"of {test.sum()} test images, {words} of {len(apart)} decide otherwise on {(flips[test] > least).sum()}")
 
-# %%
 figure = ln.plots.undecided_images(
     shown["undecided_pixels"][:, 0],
     apart[:, shown["undecided"]],
@@ -236,6 +233,14 @@ ln.plots.save(figure, "05_undecided")
 names = {"test": "test", "rotation ±45°": "rotation 3", "noise 20 %": "noise 3", "contrast 15 %": "contrast 3", "foreign": "foreign"}
 where = {name: (mlp["part"] == part).values for name, part in names.items()}
 u = q.std(0, ddof=1)
+label, mean = mlp["label"].values, q.mean(0)
+print("median u(x) by digit:", ", ".join(f"{d}: {np.median(u[test & (label == d)]):.2f}" for d in range(10)))
+print(f"u(x) < 0.6 nat: {(test & (u < 0.6)).sum()} test images, {(test & (u < 0.6) & (label == 1)).sum()} of them ones")
+print(f"rank correlation of mean log-odds and u(x), test images: {spearmanr(mean[test], u[test]).statistic:.2f}")
+faint, originals = where["contrast 15 %"], np.flatnonzero(test)[:250]
+for name, rows in (("the same 250 test images", originals), ("with faint contrast", faint)):
+    print(f"{name}: median mean log-odds {np.median(mean[rows]):.2f} nat, mean flip share {100 * flips[rows].mean():.1f} %")
+
 figure = ln.plots.u_across_images(
     {name: q[:, rows].mean(0) for name, rows in where.items()},
     {name: u[rows] for name, rows in where.items()},
@@ -244,15 +249,6 @@ figure = ln.plots.u_across_images(
     title="u(x) differs from image to image, and the mean prediction hardly tells how",
 )
 ln.plots.save(figure, "05_u_across_images")
-
-# %%
-label, mean = mlp["label"].values, q.mean(0)
-print("median u(x) by digit:", ", ".join(f"{d}: {np.median(u[test & (label == d)]):.2f}" for d in range(10)))
-print(f"u(x) < 0.6 nat: {(test & (u < 0.6)).sum()} test images, {(test & (u < 0.6) & (label == 1)).sum()} of them ones")
-print(f"rank correlation of mean log-odds and u(x), test images: {spearmanr(mean[test], u[test]).statistic:.2f}")
-faint, originals = where["contrast 15 %"], np.flatnonzero(test)[:250]
-for name, rows in (("the same 250 test images", originals), ("with faint contrast", faint)):
-    print(f"{name}: median mean log-odds {np.median(mean[rows]):.2f} nat, mean flip share {100 * flips[rows].mean():.1f} %")
 
 # %% [markdown]
 # **What we see.** On the left, u(x) against the mean log-odds: the cloud is broad. A confident mean doesn't make for a small u(x), nor
@@ -271,7 +267,6 @@ own = np.isin(mlp["part"], ["calibration", "test"])
 groups_of_8 = np.sqrt((spread_of_log_variance(q[:, own], 8) ** 2).mean()) / 2
 print(f"groups of 8: {groups_of_8:.3f} observed, {relative_spread(7) / 2:.3f} for normal numbers")
 
-# %%
 rows = {name: {key: np.array([row[key] for row in result.numbers["convergence"]]) for key in ("n", "observed", "theory")}
         for name, result in stored.items()}
 figure = ln.plots.convergence(
@@ -297,14 +292,10 @@ ln.plots.save(figure, "05_convergence")
 # %%
 for name, ds in (("MLP", mlp), ("CNN", cnn)):
     rows = np.isin(ds["part"], ["calibration", "test"])
-    print(f"{name}, {rows.sum()} images\n{g0(dithered(ds['log_odds'].values)[:, rows])}\n")
-
-# %%
-for name, ds in (("MLP", mlp), ("CNN", cnn)):
-    rows = np.isin(ds["part"], ["calibration", "test"])
-    verdict = g2(dithered(ds["log_odds"].values)[:, rows])
+    said = dithered(ds["log_odds"].values)[:, rows]
+    verdict = g2(said)
     assert verdict.passed == stored[name].numbers["G2"]["passed"]
-    print(f"{name}\n{verdict}\n")
+    print(f"{name}, {rows.sum()} images\n{g0(said)}\n{verdict}\n")
 
 # %% [markdown]
 # **What we see.** G0 divides the retrainings at random into halves and takes the rank correlation r (Spearman's: that of the ranks) of s² between them, over
