@@ -5,8 +5,8 @@ from dataclasses import replace
 from lnescape.study.cells import Cell, Study, check_known
 from lnescape.training import Recipe
 
-# Batches of 256 at twice the rate of batches of 128: the same ratio, an accuracy as high on the validation images,
-# and larger products, which a machine computes faster.
+# Batches of 256 at twice the rate of batches of 128: the same ratio, nearly the same accuracy (98.51 against 98.56 % of
+# the official test images, "mnist-mlp" and "mnist-mlp-paths"), and larger products, which a machine computes faster.
 MLP = Cell(
     method="scouts", data="mnist", network="mlp", seeds=range(1000, 1005), keep=(),
     recipe=Recipe(epochs=10, batch=256, learning_rate=0.2, precision="float32"),
