@@ -1,6 +1,5 @@
 """Gates: the verdicts of the study plan, computed from stored retrainings, published passed or failed."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +7,14 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from lnescape.results import Estimate
-from lnescape.retraining import excess_kurtosis, normal_twins, relative_spread, reliability, spread_of_log_variance
+from lnescape.retraining import (
+    excess_kurtosis,
+    jackknife,
+    normal_twins,
+    relative_spread,
+    reliability,
+    spread_of_log_variance,
+)
 
 GROUPS = (2, 4, 8)  # retrainings in a group, for the spread of ln s²
 TOLERANCE = 0.10  # of the ratio of that spread to its theory, from 1
@@ -69,9 +75,9 @@ def g0(q: Float[ndarray, "networks images"]) -> Verdict:
         >>> print(g0(rng.normal(size=(32, 300)) * np.exp(rng.normal(size=300))).numbers["half against half"])
         0.9596(36)
     """
-    parts = ("halves", "whole", "ceiling")
-    found = _jackknife(q, lambda rows: [getattr(reliability(rows, n_halvings=10), part) for part in parts])
     _check_enough(q)
+    parts = ("halves", "whole", "ceiling")
+    found = jackknife(lambda q: [getattr(reliability(q, n_halvings=10), part) for part in parts], q, n_blocks=16)
     names = ("half against half", "whole reference", "ceiling of a rank correlation")
     passed = all(np.isfinite(e.value) and e.value > 2 * e.u for e in found)
     claim = "the reliability of ln s² of the reference stands beside every figure"
@@ -81,16 +87,6 @@ def g0(q: Float[ndarray, "networks images"]) -> Verdict:
 def _check_enough(q: ndarray) -> None:
     if len(q) < 8:
         raise ValueError(f"{len(q)} retrainings can't decide a gate; eight are the least.")
-
-
-def _jackknife(q: ndarray, statistic: Callable[[ndarray], list[float]], *, n_blocks: int = 16) -> list[Estimate]:
-    """Give statistics with their standard uncertainties, u² = (B − 1)/B Σ_b (T_b − T̄)², T_b without block b."""
-    # Efron & Tibshirani 1993, An Introduction to the Bootstrap, 11.5.
-    blocks = np.array_split(np.arange(len(q)), min(n_blocks, len(q)))
-    left = np.array([statistic(np.delete(q, block, 0)) for block in blocks])
-    u = np.sqrt((len(blocks) - 1) / len(blocks) * ((left - left.mean(0)) ** 2).sum(0))
-    values = statistic(q)
-    return [Estimate(value, own, dof=len(blocks) - 1, n=len(q)) for value, own in zip(values, u, strict=True)]
 
 
 def g2(q: Float[ndarray, "networks images"], *, n_twins: int = N_TWINS, seed: int = 0) -> Verdict:

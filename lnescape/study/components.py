@@ -1,40 +1,14 @@
 """Summaries of the studies that take the variance over retrainings apart."""
 
-from collections.abc import Callable
-
 import numpy as np
 
 from lnescape.results import Estimate
-from lnescape.retraining import crossed_components, nested_components
+from lnescape.retraining import crossed_components, jackknife, nested_components
 from lnescape.study.cells import Study
 from lnescape.study.reading import read_study
 from lnescape.study.store import CellStore
 
 Summary = tuple[dict, dict[str, np.ndarray]]
-
-
-def jackknifed(statistic: Callable[[np.ndarray], float], q: np.ndarray, axes: tuple[int, ...], unit: str) -> Estimate:
-    """Estimate with the uncertainty that leaving out one level of each crossed factor shows.
-
-    u² = Σ_factors (L − 1)/L Σ_l (T_l − T̄)², L the levels of a factor.
-
-    Args:
-        statistic: From an array to one number.
-        q: The array.
-        axes: The factors, as axes of the array.
-        unit: Of the statistic.
-
-    Returns:
-        The estimate.
-
-    References:
-        Efron & Tibshirani 1993, *An Introduction to the Bootstrap*, chapter 11.
-    """
-    variance = 0.0
-    for axis in axes:
-        left = np.array([statistic(np.delete(q, level, axis)) for level in range(q.shape[axis])])
-        variance += (len(left) - 1) / len(left) * ((left - left.mean()) ** 2).sum()
-    return Estimate(statistic(q), np.sqrt(variance), dof=min(q.shape[axis] for axis in axes) - 1, unit=unit)
 
 
 def crossed(study: Study, store: CellStore) -> Summary:
@@ -45,7 +19,11 @@ def crossed(study: Study, store: CellStore) -> Summary:
     q[tuple(index)] = ds["log_odds"].values
     numbers: dict = {"n": q.shape[0] * q.shape[1], "initialisations": q.shape[0], "orders": q.shape[1]}
     for name in ("initialisation", "order", "interaction"):
-        numbers[name] = jackknifed(lambda q, name=name: crossed_components(q)[name].mean(), q, (0, 1), "nat²")
+
+        def mean(q, name=name):
+            return crossed_components(q)[name].mean()
+
+        numbers[name] = jackknife(mean, q, axes=(0, 1), unit="nat²")[0]
     return numbers | {"images": q.shape[2]}, {}
 
 
@@ -79,9 +57,9 @@ def branches(study: Study, store: CellStore) -> Summary:
             return fixed / (fixed + free)
 
         rows[str(int(epoch))] = {
-            "trunk": jackknifed(lambda q: component(q, "trunk"), q, (0,), "nat²"),
-            "branch": jackknifed(lambda q: component(q, "branch"), q, (0,), "nat²"),
-            "kappa": jackknifed(share, q, (0,), ""),
+            "trunk": jackknife(lambda q: component(q, "trunk"), q, unit="nat²")[0],
+            "branch": jackknife(lambda q: component(q, "branch"), q, unit="nat²")[0],
+            "kappa": jackknife(share, q)[0],
         }
     numbers = {"leaves": rows, "trunks": q.shape[0], "branches": q.shape[1], "images": q.shape[2]}
     return numbers | {"epochs": study.cells[0].recipe.epochs, "n": q.shape[0]}, {}

@@ -4,9 +4,9 @@ import numpy as np
 
 from lnescape.landscape import barrier
 from lnescape.results import Estimate
+from lnescape.retraining import jackknife
 from lnescape.study.catalogue import CANDIDATES
 from lnescape.study.cells import Study
-from lnescape.study.components import jackknifed
 from lnescape.study.paths import N_DRAWS, N_TRAINING_IMAGES
 from lnescape.study.reading import read_study
 from lnescape.study.store import CellStore
@@ -66,14 +66,14 @@ def precision(study: Study, store: CellStore) -> tuple[dict, dict[str, np.ndarra
         numbers[name] = {
             "accuracy": Estimate.mean(100 * part["accuracy"].values, unit="%"),
             "nll": Estimate.mean(part["nll"].values, unit="nat"),
-            "variance": jackknifed(_mean_variance, part["log_odds"].values, (0,), "nat²"),
+            "variance": jackknife(_mean_variance, part["log_odds"].values, unit="nat²")[0],
         }
     # The same seeds in both: differences are taken pair by pair.
     pairs = np.stack([single["log_odds"].values, half["log_odds"].values])
     differences = {
         "accuracy": Estimate.mean(100 * (half["accuracy"].values - single["accuracy"].values), unit="%"),
         "nll": Estimate.mean(half["nll"].values - single["nll"].values, unit="nat"),
-        "variance": jackknifed(lambda q: _mean_variance(q[1]) - _mean_variance(q[0]), pairs, (1,), "nat²"),
+        "variance": jackknife(lambda q: _mean_variance(q[1]) - _mean_variance(q[0]), pairs, axes=(1,), unit="nat²")[0],
     }
     errors = [abs(own.value) / (2 * own.u) for own in differences.values()]
     return numbers | {"differences": differences, "normalised_errors": errors}, {}
