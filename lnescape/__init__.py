@@ -6,7 +6,20 @@ their scores, the landscape, and the results that are kept. Figures are in `lnes
 
 from lnescape.data import DataError, Dataset, Split, augment, dataset, load
 from lnescape.landscape import Survey, along, barrier, plane, survey, triangle
-from lnescape.laws import Law, Members, SubspaceLaw, load_law
+from lnescape.laws import DropoutLaw, GaussianLaw, Law, Members, Mixture, SubspaceLaw, load_law
+from lnescape.methods import (
+    METHODS,
+    deep_ensemble,
+    dropout,
+    fast_geometric_ensemble,
+    laplace,
+    learned_subspace,
+    mode_curve,
+    simplex_ensemble,
+    simplicial_complex,
+    snapshot_ensemble,
+    swag,
+)
 from lnescape.networks import cnn, mlp, network, resnet, wide_resnet
 from lnescape.results import (
     Estimate,
@@ -34,8 +47,8 @@ from lnescape.scores import (
     score,
 )
 from lnescape.study import Cell, Study, StudyError, read_study, run_study
-from lnescape.subspaces import Bezier, PolyChain, Segment, Simplex
-from lnescape.training import Cost, Recipe, TrainingError, fit, fit_subspace, members
+from lnescape.subspaces import Bezier, PolyChain, Segment, Simplex, SimplicialComplex
+from lnescape.training import Cost, Recipe, TrainingError, fit, fit_subspace, members, refresh_cost
 from lnescape.weights import theta_of
 
 __version__ = "0.1.0"
@@ -51,19 +64,24 @@ def __getattr__(name: str):
 
 
 __all__ = [
+    "METHODS",
     "Bezier",
     "Cell",
     "Cost",
     "DataError",
     "Dataset",
+    "DropoutLaw",
     "Estimate",
+    "GaussianLaw",
     "Law",
     "Members",
+    "Mixture",
     "PolyChain",
     "Recipe",
     "ResultError",
     "Segment",
     "Simplex",
+    "SimplicialComplex",
     "Split",
     "Study",
     "StudyError",
@@ -80,11 +98,16 @@ __all__ = [
     "cnn",
     "contrast",
     "dataset",
+    "deep_ensemble",
     "disagreement",
+    "dropout",
     "entropy_split",
+    "fast_geometric_ensemble",
     "fit",
     "fit_subspace",
     "keep_reference",
+    "laplace",
+    "learned_subspace",
     "list_results",
     "load",
     "load_law",
@@ -94,6 +117,7 @@ __all__ = [
     "mean_prediction",
     "members",
     "mlp",
+    "mode_curve",
     "network",
     "nll",
     "normalised_error",
@@ -102,11 +126,16 @@ __all__ = [
     "provenance",
     "read_study",
     "record",
+    "refresh_cost",
     "resnet",
     "run_study",
     "save_result",
     "score",
+    "simplex_ensemble",
+    "simplicial_complex",
+    "snapshot_ensemble",
     "survey",
+    "swag",
     "theta_of",
     "triangle",
     "wide_resnet",

@@ -4,13 +4,12 @@ Each function returns raw observations q or features, [kinds, images]; what is m
 of a standard deviation, say) is decided where the prior is fitted. None needs further training.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from lnescape.features import with_features
 from lnescape.laws import Law, predict_at
 from lnescape.retraining import log_odds
 from lnescape.weights import trainable
@@ -126,30 +125,12 @@ def outputs(
         pass an image.
     """
     module = law.module(theta)
-    logits, features = _with_features(module, images)
+    logits, features = with_features(module, images)
     rows = [logits.logsumexp(1), logits.std(1)]
     if features is None:
         return torch.stack([*rows, torch.full_like(rows[0], torch.nan)]).cpu().numpy()
-    seen = _with_features(module, training_images)[1].double()
+    seen = with_features(module, training_images)[1].double()
     moment = seen.T @ seen / len(seen)
     moment += RIDGE * moment.trace() / len(moment) * torch.eye(len(moment), dtype=moment.dtype, device=moment.device)
     solved = torch.linalg.solve(moment, features.double().T).T
     return torch.stack([*rows, (features * solved).sum(1).log().to(rows[0])]).cpu().numpy()
-
-
-def _with_features(module: nn.Module, images: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Give logits, and the inputs of the last linear layer that is called, where there is one."""
-    seen: list[Tensor] = []
-    layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
-    hooks = [layer.register_forward_pre_hook(lambda layer, inputs: seen.append(inputs[0])) for layer in layers]
-    parts = list(_in_parts(module, images, seen))
-    for hook in hooks:
-        hook.remove()
-    logits, features = zip(*parts, strict=True)
-    return torch.cat(logits), None if features[0] is None else torch.cat(features)
-
-
-def _in_parts(module: nn.Module, images: Tensor, seen: list[Tensor]) -> Iterator[tuple[Tensor, Tensor | None]]:
-    for part in images.split(500):
-        seen.clear()
-        yield module(part), seen[-1] if seen else None

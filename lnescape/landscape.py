@@ -44,8 +44,8 @@ def survey(law: Law, thetas: Float[Tensor, "points parameters"], split) -> tuple
     Raises:
         ValueError: Points of another network, or images without a class.
     """
-    if thetas.ndim != 2 or thetas.shape[1] != law.vectors.shape[1]:
-        want = law.vectors.shape[1]
+    if thetas.ndim != 2 or thetas.shape[1] != law.n_parameters:
+        want = law.n_parameters
         raise ValueError(f"Points have shape {list(thetas.shape)}, the networks {want} parameters; give [n, {want}].")
     if not hasattr(split, "images"):
         raise ValueError(f"A {type(split).__name__} has no images and labels; pass a part of the data, as data.test.")

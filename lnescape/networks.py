@@ -15,7 +15,9 @@ from torch import Tensor, nn
 from lnescape.builders import Builder
 
 
-def mlp(image_shape: tuple[int, ...], n_classes: int, *, width: int = 200, depth: int = 2) -> nn.Sequential:
+def mlp(
+    image_shape: tuple[int, ...], n_classes: int, *, width: int = 200, depth: int = 2, dropout: float = 0.0
+) -> nn.Sequential:
     """Build a multilayer perceptron: `depth` hidden layers of `width` rectified linear units.
 
     h_l = max(0, W_l h_{l−1} + b_l), logits = W h_depth + b.
@@ -25,6 +27,7 @@ def mlp(image_shape: tuple[int, ...], n_classes: int, *, width: int = 200, depth
         n_classes: Number of logits, ≥ 2.
         width: Units in each hidden layer, ≥ 1.
         depth: Number of hidden layers, ≥ 0 (0 is softmax regression).
+        dropout: Probability that a hidden unit is off in training; 0 adds no such layer.
 
     Returns:
         A chain of linear layers, which many seeds can train through at once.
@@ -36,11 +39,17 @@ def mlp(image_shape: tuple[int, ...], n_classes: int, *, width: int = 200, depth
     sizes = [torch.Size(image_shape).numel()] + [width] * depth
     layers: list[nn.Module] = [nn.Flatten()]
     for n_in, n_out in zip(sizes, sizes[1:], strict=False):
-        layers += [nn.Linear(n_in, n_out), nn.ReLU()]
+        layers += [nn.Linear(n_in, n_out), nn.ReLU(), *_dropout(dropout)]
     return nn.Sequential(*layers, nn.Linear(sizes[-1], n_classes))
 
 
-def cnn(image_shape: tuple[int, ...], n_classes: int, *, width: int | None = None) -> nn.Sequential:
+def _dropout(rate: float) -> list[nn.Module]:
+    return [nn.Dropout(rate)] if rate else []
+
+
+def cnn(
+    image_shape: tuple[int, ...], n_classes: int, *, width: int | None = None, dropout: float = 0.0
+) -> nn.Sequential:
     """Build a small convolutional network without normalisation.
 
     Up to 28×28 it has the size of LeNet-5: two 5×5 convolutions of `width` and 2·`width` channels,
@@ -51,6 +60,7 @@ def cnn(image_shape: tuple[int, ...], n_classes: int, *, width: int | None = Non
         image_shape: (channels, height, width) of one image, at least 8×8 pixels.
         n_classes: Number of logits, ≥ 2.
         width: Channels of the first convolution; 8 up to 28×28, 24 above, unless given.
+        dropout: Probability that a unit after the convolutions is off in training; 0 adds no such layer.
 
     Returns:
         The network, from images to logits.
@@ -77,7 +87,7 @@ def cnn(image_shape: tuple[int, ...], n_classes: int, *, width: int | None = Non
     layers.append(nn.Flatten())
     n_in = channels * height * across
     for n_out in hidden:
-        layers += [nn.Linear(n_in, n_out), nn.ReLU()]
+        layers += [nn.Linear(n_in, n_out), nn.ReLU(), *_dropout(dropout)]
         n_in = n_out
     return nn.Sequential(*layers, nn.Linear(n_in, n_classes))
 
@@ -119,19 +129,27 @@ class PreactivationBlock(nn.Module):
         return carried + self.conv2(torch.relu(self.norm2(self.conv1(active))))
 
 
-def _residual(shape: tuple[int, ...], n_classes: int, stem: int, widths: list[int], n_blocks: int, norm: str):
+def _residual(
+    shape: tuple[int, ...], n_classes: int, stem: int, widths: list[int], *, n_blocks: int, norm: str, dropout: float
+) -> nn.Sequential:
     layers: list[nn.Module] = [nn.Conv2d(shape[0], stem, 3, 1, 1, bias=False)]
     n_in = stem
     for group, width in enumerate(widths):
         for block in range(n_blocks):
             layers.append(PreactivationBlock(n_in, width, 2 if group and not block else 1, norm))
             n_in = width
-    head = [_normalisation(norm, n_in), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten()]
+    head = [_normalisation(norm, n_in), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), *_dropout(dropout)]
     return nn.Sequential(*layers, *head, nn.Linear(n_in, n_classes))
 
 
 def resnet(
-    image_shape: tuple[int, ...], n_classes: int, *, depth: int = 20, width: int = 16, norm: str = "batch"
+    image_shape: tuple[int, ...],
+    n_classes: int,
+    *,
+    depth: int = 20,
+    width: int = 16,
+    norm: str = "batch",
+    dropout: float = 0.0,
 ) -> nn.Sequential:
     """Build a pre-activation residual network for small images; ResNet-20 by default.
 
@@ -143,6 +161,7 @@ def resnet(
         depth: Layers with weights, 6n + 2: 8, 14, 20, 32, …
         width: Channels of the first group, ≥ 1.
         norm: "batch", "group" (groups of 8 channels) or "none" (blocks begin as the identity).
+        dropout: Probability that an input of the last layer is off in training; 0 adds no such layer.
 
     Returns:
         The network, from images to logits.
@@ -159,7 +178,8 @@ def resnet(
     """
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"A residual network has depth 6n + 2, not {depth}; use 8, 14, 20 or 32.")
-    return _residual(image_shape, n_classes, width, [width, 2 * width, 4 * width], (depth - 2) // 6, norm)
+    widths, rest = [width, 2 * width, 4 * width], {"norm": norm, "dropout": dropout}
+    return _residual(image_shape, n_classes, width, widths, n_blocks=(depth - 2) // 6, **rest)
 
 
 def wide_resnet(
@@ -190,7 +210,7 @@ def wide_resnet(
     if depth < 10 or (depth - 4) % 6:
         raise ValueError(f"A wide residual network has depth 6n + 4, not {depth}; use 10, 16, 22 or 28.")
     widths = [16 * widen, 32 * widen, 64 * widen]
-    return _residual(image_shape, n_classes, 16, widths, (depth - 4) // 6, norm)
+    return _residual(image_shape, n_classes, 16, widths, n_blocks=(depth - 4) // 6, norm=norm, dropout=0.0)
 
 
 NETWORKS = {"mlp": mlp, "cnn": cnn, "resnet": resnet, "wide_resnet": wide_resnet}

@@ -2,8 +2,18 @@
 
 from lnescape.subspaces.base import Subspace, combine
 from lnescape.subspaces.curves import Bezier, Curve, PolyChain, Segment
-from lnescape.subspaces.simplex import Simplex
+from lnescape.subspaces.simplex import Simplex, SimplicialComplex
 
-KINDS = {kind.__name__: kind for kind in (Segment, PolyChain, Bezier, Simplex)}
+KINDS = {kind.__name__: kind for kind in (Segment, PolyChain, Bezier, Simplex, SimplicialComplex)}
 
-__all__ = ["KINDS", "Bezier", "Curve", "PolyChain", "Segment", "Simplex", "Subspace", "combine"]
+__all__ = [
+    "KINDS",
+    "Bezier",
+    "Curve",
+    "PolyChain",
+    "Segment",
+    "Simplex",
+    "SimplicialComplex",
+    "Subspace",
+    "combine",
+]

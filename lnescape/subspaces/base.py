@@ -87,6 +87,10 @@ class Subspace:
         """Draw the coefficients of n ≥ 1 points, uniformly in the coordinate, shape [n, K]."""
         return self.coefficients(torch.rand(n, generator=generator))
 
+    def coefficient_moments(self) -> tuple[Float[Tensor, " vertices"], Float[Tensor, "vertices vertices"]]:
+        """State E[a_k] and E[a_k a_l] of a point drawn uniformly in the coordinate, float64."""
+        raise TypeError("A plain Subspace has no coordinates; use Segment, PolyChain, Bezier or Simplex.")
+
     def at(self, coordinates: Tensor | float) -> Float[Tensor, "*points parameters"]:
         """Give the points at some coordinates.
 
@@ -122,6 +126,15 @@ class Subspace:
     def midpoint(self) -> Float[Tensor, " parameters"]:
         """Give the point in the middle: t = 1/2, or equal coefficients."""
         return self.at(0.5)
+
+    def description(self) -> dict:
+        """Say in plain values what, besides its vertices, makes the subspace."""
+        return {"subspace": type(self).__name__, "free": [self.free.start, self.free.stop], "grown": self.grown}
+
+    @classmethod
+    def described(cls, vertices: Float[Tensor, "vertices parameters"], said: dict) -> Self:
+        """Make a subspace again from its vertices and its description."""
+        return cls(vertices, len(vertices), range(*said["free"]), said.get("grown", False))
 
     def log_volume(self) -> float:
         """Compute ln V of the simplex that the vertices span.

@@ -130,6 +130,11 @@ class Segment(Curve):
         """Turn times into coefficients (1 − t, t)."""
         return torch.stack([1 - _times(t), t], 1)
 
+    def coefficient_moments(self) -> tuple[Float[Tensor, " vertices"], Float[Tensor, "vertices vertices"]]:
+        """E[a] = 1/2; E[t²] = 1/3, E[t(1 − t)] = 1/6."""
+        second = torch.full((2, 2), 1 / 6, dtype=torch.float64).fill_diagonal_(1 / 3)
+        return second.sum(1), second
+
 
 class PolyChain(Curve):
     """A chain of K − 1 straight segments, each run through in the same time.
@@ -144,6 +149,14 @@ class PolyChain(Curve):
         """Turn times into coefficients of two neighbouring vertices."""
         knots = torch.arange(self.n_vertices, device=t.device)
         return (1 - (_times(t).unsqueeze(1) * (self.n_vertices - 1) - knots).abs()).clamp(min=0)
+
+    def coefficient_moments(self) -> tuple[Float[Tensor, " vertices"], Float[Tensor, "vertices vertices"]]:
+        """Each segment, run through in time h = 1/(K − 1), gives its ends h/3 each and h/6 together."""
+        second = torch.zeros(self.n_vertices, self.n_vertices, dtype=torch.float64)
+        segment = torch.full((2, 2), 1 / 6, dtype=torch.float64).fill_diagonal_(1 / 3) / (self.n_vertices - 1)
+        for k in range(self.n_vertices - 1):
+            second[k : k + 2, k : k + 2] += segment
+        return second.sum(1), second  # Σ_l a_l = 1
 
 
 class Bezier(Curve):
@@ -162,3 +175,12 @@ class Bezier(Curve):
         binomial = torch.tensor([float(math.comb(degree, i)) for i in range(self.n_vertices)], device=t.device)
         t = _times(t).unsqueeze(1)
         return binomial * t**k * (1 - t) ** (degree - k)
+
+    def coefficient_moments(self) -> tuple[Float[Tensor, " vertices"], Float[Tensor, "vertices vertices"]]:
+        """E[a_k a_l] = C(d, k) C(d, l) / (C(2d, k + l) (2d + 1)) with degree d: an integral of Bernstein products."""
+        d = self.n_vertices - 1
+        own = torch.tensor([float(math.comb(d, k)) for k in range(d + 1)], dtype=torch.float64)
+        whole = torch.tensor([float(math.comb(2 * d, k)) for k in range(2 * d + 1)], dtype=torch.float64)
+        rows = torch.arange(d + 1)
+        second = torch.outer(own, own) / whole[rows.unsqueeze(1) + rows] / (2 * d + 1)
+        return second.sum(1), second  # Σ_l a_l = 1

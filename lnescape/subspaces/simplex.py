@@ -1,5 +1,6 @@
 """Simplexes in weight space."""
 
+from dataclasses import dataclass, replace
 from typing import Self
 
 import torch
@@ -61,3 +62,89 @@ class Simplex(Subspace):
     def midpoint(self) -> Float[Tensor, " parameters"]:
         """Give the centroid, with equal coefficients."""
         return self.at(torch.full((self.n_vertices,), 1 / self.n_vertices))
+
+    def coefficient_moments(self) -> tuple[Float[Tensor, " vertices"], Float[Tensor, "vertices vertices"]]:
+        """Of the Dirichlet(1, …, 1) law: E[a_k a_l] = (1 + [k = l]) / (K (K + 1))."""
+        k = self.n_vertices
+        second = (1 + torch.eye(k, dtype=torch.float64)) / (k * (k + 1))
+        return second.sum(1), second
+
+
+@dataclass(frozen=True, eq=False)
+class SimplicialComplex(Simplex):
+    """Several simplexes that share all vertices but one: from each of M modes to the same connectors.
+
+    Simplex m has the vertices w_m, u_1 … u_J; its coordinates are all K = M + J coefficients, those of the other
+    modes being 0. A uniform point lies in each simplex with probability 1/M (for simplexes of unequal volume that
+    is not uniform in volume).
+
+    Attributes:
+        n_modes: M; the first rows of the vertices.
+
+    References:
+        Benton et al. 2021, arXiv 2102.13042, section 4.2 (SPRO).
+    """
+
+    n_modes: int = 1
+
+    @classmethod
+    def joining(cls, modes: Float[Tensor, "modes p"], n_connectors: int = 1) -> Self:
+        """Ask for connectors, learned one after another, that join trained networks.
+
+        Args:
+            modes: The networks, kept bit for bit, [M, P], M ≥ 2.
+            n_connectors: J ≥ 1.
+
+        Returns:
+            A complex for `fit_subspace`, its connectors at the centroid of the modes.
+
+        Raises:
+            ValueError: Fewer than two modes, or no connector.
+
+        Example:
+            >>> SimplicialComplex.joining(torch.eye(2), 2).n_vertices
+            4
+        """
+        if len(modes) < 2 or n_connectors < 1:
+            raise ValueError(
+                f"A complex joins at least two networks by at least one connector, not {len(modes)} by {n_connectors}; "
+                "around one network grow Simplex.around(θ, 3)."
+            )
+        vertices = torch.cat([modes.detach().float(), modes.detach().float().mean(0).repeat(n_connectors, 1)])
+        return cls(vertices, len(vertices), range(len(modes), len(vertices)), grown=True, n_modes=len(modes))
+
+    def rows(self, mode: int) -> list[int]:
+        """List the vertices of one simplex."""
+        return [mode, *range(self.n_modes, self.n_vertices)]
+
+    def draw(self, n: int, generator: torch.Generator) -> Float[Tensor, "points vertices"]:
+        """Draw n points: a simplex, then a uniform point in it."""
+        mode = torch.randint(self.n_modes, (n,), generator=generator)
+        inner = Simplex(None, self.n_vertices - self.n_modes + 1).draw(n, generator)
+        a = torch.zeros(n, self.n_vertices)
+        a[:, self.n_modes :] = inner[:, 1:]
+        return a.scatter_(1, mode.unsqueeze(1), inner[:, :1])
+
+    def coefficient_moments(self) -> tuple[Float[Tensor, " vertices"], Float[Tensor, "vertices vertices"]]:
+        """Average those of the simplexes."""
+        _, inner = Simplex(None, self.n_vertices - self.n_modes + 1).coefficient_moments()
+        second = torch.zeros(self.n_vertices, self.n_vertices, dtype=torch.float64)
+        for mode in range(self.n_modes):
+            rows = torch.tensor(self.rows(mode))
+            second[rows.unsqueeze(1), rows] += inner / self.n_modes
+        return second.sum(1), second
+
+    def log_volume(self) -> float:
+        """Compute ln Σ_m V_m, the volume of all simplexes together."""
+        vertices = self._learned()
+        each = [Simplex(vertices[self.rows(m)], len(self.rows(m))).log_volume() for m in range(self.n_modes)]
+        return float(torch.tensor(each, dtype=torch.float64).logsumexp(0))
+
+    def description(self) -> dict:
+        """Say in plain values what, besides its vertices, makes the subspace."""
+        return super().description() | {"n_modes": self.n_modes}
+
+    @classmethod
+    def described(cls, vertices: Float[Tensor, "vertices parameters"], said: dict) -> Self:
+        """Make a subspace again from its vertices and its description."""
+        return replace(super().described(vertices, said), n_modes=said["n_modes"])

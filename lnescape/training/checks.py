@@ -71,6 +71,9 @@ def prepare(
         raise ValueError(
             f"A batch of {recipe.batch} is larger than the {len(data.train)} training images; lower Recipe.batch."
         )
+    if recipe.n_steps(len(data.train)) < 1:
+        least = 1 / (len(data.train) // recipe.batch)
+        raise ValueError(f"{recipe.epochs:.2g} epochs are no step; at least {least:.2g} are needed for one.")
     _check_folder(folder)
     device = checked_device(data.train.images.device if device is None else device)
     operations = count_operations(net, data.train.images[0], data.n_classes, recipe.loss)

@@ -1,6 +1,7 @@
 """What a law costs, counted in floating-point operations and told in trainings."""
 
 from dataclasses import dataclass
+from time import perf_counter
 
 import torch
 import torch.nn.functional as F
@@ -9,7 +10,9 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lnescape.builders import Builder, build
 from lnescape.engines import Loss
+from lnescape.laws import Law
 from lnescape.training.recipe import Recipe
+from lnescape.weights import refresh_normalisation
 
 
 @dataclass(frozen=True)
@@ -53,8 +56,8 @@ class Operations:
     step: float
 
     def training(self, recipe: Recipe, n_images: int) -> float:
-        """Count a plain training: every step of every epoch."""
-        return recipe.epochs * (n_images // recipe.batch) * recipe.batch * self.step
+        """Count a plain training: every step, each on a whole batch."""
+        return recipe.n_steps(n_images) * recipe.batch * self.step
 
 
 def count_operations(builder: Builder, image: Tensor, n_classes: int, loss: Loss = F.cross_entropy) -> Operations:
@@ -84,6 +87,38 @@ def count_operations(builder: Builder, image: Tensor, n_classes: int, loss: Loss
     with torch.random.fork_rng(), FlopCounterMode(display=False) as step:
         _checked_loss(loss, module(images), labels).backward()
     return Operations(forward.get_total_flops() / 2, step.get_total_flops() / 2)
+
+
+def refresh_cost(law: Law, data, n: int) -> Cost:
+    """Count and time what it takes to refresh the normalisation of n networks, before they can predict.
+
+    Every network that a law draws has statistics of its own, from one forward pass of the same fixed images: the
+    same for all methods. A cost of prediction, not of training; 0 where there is no such layer.
+
+    Args:
+        law: The law; its images are used.
+        data: The data set, for the unit of cost.
+        n: Networks drawn.
+
+    Returns:
+        The cost, its `seconds` those of one measured refresh times n.
+
+    Example:
+        >>> import lnescape as ln
+        >>> data = ln.load("digits")
+        >>> net = ln.network("resnet", data, depth=8, width=4)
+        >>> round(refresh_cost(ln.members(net, [net()], data), data, 20).trainings, 2)
+        0.59
+    """
+    images = law.normalisation_images
+    step = count_operations(law.net, data.train.images[0], data.n_classes)
+    plain = step.training(law.recipe or Recipe(), len(data.train))
+    if images is None:
+        return Cost(0.0, plain)
+    module = build(law.net, 0).to(law.device)
+    start = perf_counter()
+    passed = refresh_normalisation(module, images.to(law.device))
+    return Cost(n * passed * step.forward, plain, n * (perf_counter() - start))
 
 
 def _checked_loss(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:

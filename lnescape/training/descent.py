@@ -8,6 +8,7 @@ subspaces. One loop serves them all:
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -97,7 +98,8 @@ class Descent:
         vertices: [S, K, P].
         free: The rows that move.
         seeds: One seed for each of the S; order and augmentation of the images follow from it.
-        draw: From a generator to coefficients [S, K] of this step; None for a single vertex.
+        draw: From a generator to the coefficients [points, K] of this step; None for a single vertex. The loss is
+            the mean over the points.
         penalty: From vertices [K, P] and a generator to the gradient [K, P] of what is added to the loss.
         file: Where the state is kept at every epoch's end; None keeps nothing.
         start: State to go on from, such as the trunk of a branch; None begins with the vertices.
@@ -132,7 +134,7 @@ def descend(
         ValueError: A damaged file.
     """
     running = _Running(descent, engine, data.train, recipe)
-    for epoch in range(running.restore(), recipe.epochs):
+    for epoch in range(running.restore(), math.ceil(recipe.epochs)):
         running.epoch(epoch)
         state = running.state(epoch + 1)
         if descent.file is not None:
@@ -142,7 +144,7 @@ def descend(
             break
     # The very last step has no later loss that would tell.
     lost = (running.failed < 0) & ~running.vertices.flatten(1).isfinite().all(1)
-    running.failed = torch.where(lost, recipe.epochs * running.n_steps - 1, running.failed)
+    running.failed = torch.where(lost, running.total - 1, running.failed)
     descent.vertices.copy_(running.vertices)
     return {s: int(step) for s, step in zip(descent.seeds, running.failed.tolist(), strict=True) if step >= 0}
 
@@ -154,6 +156,7 @@ class _Running:
         self.descent, self.engine, self.recipe = descent, engine, recipe
         self.images, self.labels = train.images, train.labels
         self.n_steps = len(train) // recipe.batch
+        self.total = recipe.n_steps(len(train))
         self.vertices = descent.vertices
         self.home = getattr(engine, "home", None)  # [1, P], where a network that is alone keeps its weights
         if descent.draw is None and self.home is not None:  # let it train there: nothing to copy
@@ -175,7 +178,7 @@ class _Running:
         order = order.to(self.images.device)
         with torch.random.fork_rng():  # only dropout layers need the global generator
             torch.manual_seed(generator(seeds[0], epoch, "dropout").initial_seed())
-            for step in range(self.n_steps):
+            for step in range(min(self.n_steps, self.total - epoch * self.n_steps)):
                 rows = order[:, step * size : (step + 1) * size]
                 rate = self.recipe.learning_rate_at((epoch + step / self.n_steps) / self.recipe.epochs)
                 self.optimiser.param_groups[0]["lr"] = rate
@@ -192,11 +195,18 @@ class _Running:
             loss, gradient = self.engine.loss_and_gradient(vertices[:, 0], images, labels, self.recipe.loss)
             self.moving.grad = gradient.unsqueeze(1)
         else:
-            a = self.descent.draw(stream).to(vertices)
-            theta = torch.mm(a, vertices[0], out=self.home)
-            loss, gradient = self.engine.loss_and_gradient(theta, images, labels, self.recipe.loss)
-            # The chain rule: ∂L/∂v_k = a_k ∇L(θ), into the same memory at each step.
-            torch.mul(a[:, free].unsqueeze(2), gradient.unsqueeze(1), out=self.slope)
+            points = self.descent.draw(stream).to(vertices).split(1)
+            loss = 0.0
+            for number, a in enumerate(points):
+                theta = torch.mm(a, vertices[0], out=self.home)
+                own, gradient = self.engine.loss_and_gradient(theta, images, labels, self.recipe.loss)
+                # The chain rule: ∂L/∂v_k = a_k ∇L(θ), into the same memory at each step.
+                share = a[:, free].unsqueeze(2) / len(points)
+                if number == 0:
+                    torch.mul(share, gradient.unsqueeze(1), out=self.slope)
+                else:
+                    self.slope.addcmul_(share, gradient.unsqueeze(1))
+                loss = loss + own / len(points)
             self.moving.grad = self.slope
             if self.descent.penalty is not None:
                 self.moving.grad[0] += self.descent.penalty(vertices[0], stream)[free]

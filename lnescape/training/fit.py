@@ -1,5 +1,6 @@
 """`fit`: retrain a network under many seeds, and bring in networks trained elsewhere."""
 
+import math
 import pickle
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -90,7 +91,7 @@ def fit(
         workers = min(torch.get_num_threads(), len(groups)) if worthwhile else 1
     start = perf_counter()
     work = {"recipe": recipe, "device": device, "folder": folder}
-    with _bar(recipe.epochs * len(groups), progress) as bar:
+    with _bar(math.ceil(recipe.epochs) * len(groups), progress) as bar:
         train = _train_here if workers == 1 else _train_in_processes
         results = list(train(net, data, groups, work, bar=bar, workers=workers))
     thetas = torch.cat([theta for theta, _ in results])
@@ -136,7 +137,7 @@ def _train_in_processes(
         file.write_bytes(pickle.dumps(data))
         parallel = Parallel(n_jobs=workers, return_as="generator")
         for result in parallel(delayed(_train_group_alone)(net, file, seeds, work) for seeds in groups):
-            bar.update(work["recipe"].epochs)
+            bar.update(math.ceil(work["recipe"].epochs))
             yield result
 
 

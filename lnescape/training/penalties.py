@@ -71,3 +71,36 @@ def volume_slope(vertices: Float[torch.Tensor, "k parameters"], weight: float) -
     # cholesky_ex fails on NaN without an exception: the loss is then NaN too, which `descend` reports.
     slope = torch.cholesky_solve(edges, torch.linalg.cholesky_ex(edges @ edges.T).L)
     return (-weight * torch.cat([-slope.sum(0, keepdim=True), slope])).to(vertices)
+
+
+def complex_volume_slope(
+    vertices: Float[torch.Tensor, "k parameters"], weight: float, simplexes: list[list[int]]
+) -> Float[torch.Tensor, "k parameters"]:
+    """Give the gradient of −λ ln Σ_m V_m, V_m the volumes of several simplexes that share vertices.
+
+    ∇ ln Σ V_m = Σ_m (V_m/Σ V) ∇ ln V_m: a mean over the simplexes, weighted by their volumes.
+
+    Args:
+        vertices: All vertices, [K, P].
+        weight: λ.
+        simplexes: The rows of each simplex.
+
+    Returns:
+        The gradient [K, P].
+
+    References:
+        Benton et al. 2021, arXiv 2102.13042, section 4.2.
+
+    Example:
+        >>> complex_volume_slope(torch.tensor([[0.0], [1.0], [3.0]]), 1.0, [[0, 2], [1, 2]])
+        tensor([[ 0.2000],
+                [ 0.2000],
+                [-0.4000]])
+    """
+    edges = [vertices[rows[1:]].double() - vertices[rows[0]].double() for rows in simplexes]
+    # ln V = ln √det G − ln d!; the factorial is the same for all.
+    logs = torch.stack([torch.linalg.cholesky_ex(e @ e.T).L.diagonal().log().sum() for e in edges])
+    slope = torch.zeros_like(vertices)
+    for rows, share in zip(simplexes, logs.softmax(0).tolist(), strict=True):
+        slope[rows] += volume_slope(vertices[rows], share * weight)
+    return slope

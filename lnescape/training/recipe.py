@@ -13,7 +13,7 @@ from lnescape.builders import Builder, build
 from lnescape.engines import AnyNetwork, engine_for
 
 _CHOICES = {
-    "schedule": ("onecycle", "cosine", "constant"),
+    "schedule": ("onecycle", "cosine", "cycle", "constant"),
     "optimiser": ("sgd", "adamw"),
     "precision": ("auto", "float32", "bfloat16"),
 }
@@ -24,13 +24,13 @@ class Recipe:
     """How a network is trained. With the data, the builder and a seed it fixes the result.
 
     Attributes:
-        epochs: Passes over the training images, ≥ 1.
+        epochs: Passes over the training images, > 0; 2.5 are two and a half.
         batch: Images in a step; the last incomplete batch of an epoch is left out.
         learning_rate: The highest of the schedule.
         momentum: Of Nesterov's kind for "sgd"; β₁ for "adamw".
         weight_decay: Coefficient of θ added to the gradient ("sgd"), decoupled for "adamw".
         schedule: "onecycle" (up over the first quarter of the steps, then half a cosine down to 0),
-            "cosine" (down only) or "constant".
+            "cosine" (down only), "cycle" (linearly up over the first half, then down to 0) or "constant".
         optimiser: "sgd" or "adamw".
         shift: Augmentation by shifts of up to so many pixels.
         flip: Augmentation by mirror images.
@@ -43,7 +43,7 @@ class Recipe:
         0.1
     """
 
-    epochs: int = 10
+    epochs: float = 10
     batch: int = 128
     learning_rate: float = 0.1
     momentum: float = 0.9
@@ -61,10 +61,10 @@ class Recipe:
         Raises:
             ValueError: Something is out of range or not known.
         """
-        for name in ("epochs", "batch", "shift"):
+        for name in ("batch", "shift"):
             if not isinstance(getattr(self, name), int):
                 raise ValueError(f"{name} must be a whole number, not {getattr(self, name)!r}.")
-        for name in ("learning_rate", "momentum", "weight_decay"):
+        for name in ("epochs", "learning_rate", "momentum", "weight_decay"):
             value = getattr(self, name)
             if not isinstance(value, (int, float)) or not math.isfinite(value):
                 raise ValueError(f"{name} must be a finite number, not {value!r}.")
@@ -73,16 +73,23 @@ class Recipe:
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 raise ValueError(f"{name}={getattr(self, name)!r} is not known; use one of {', '.join(known)}.")
-        if self.epochs < 1 or self.batch < 1:
-            raise ValueError(f"There must be at least one epoch and one image a step, not {self.epochs}, {self.batch}.")
+        if self.epochs <= 0 or self.batch < 1:
+            asked = f"epochs={self.epochs}, batch={self.batch}"
+            raise ValueError(f"There must be an epoch or a part of one, and an image in a step, not {asked}.")
         if not self.learning_rate > 0 or not 0 <= self.momentum < 1 or self.weight_decay < 0 or self.shift < 0:
             raise ValueError("The learning rate must be > 0, momentum in [0, 1), weight decay and shift ≥ 0.")
+
+    def n_steps(self, n_images: int) -> int:
+        """Count the steps of a training on so many images."""
+        return round(self.epochs * (n_images // self.batch))
 
     def learning_rate_at(self, progress: float) -> float:
         """Give the learning rate when a share `progress` in [0, 1] of all steps is done."""
         rising = 0.25 if self.schedule == "onecycle" else 0.0
         if self.schedule == "constant":
             return self.learning_rate
+        if self.schedule == "cycle":
+            return self.learning_rate * (1 - abs(2 * progress - 1))
         if progress < rising:
             return self.learning_rate * progress / rising
         return self.learning_rate * 0.5 * (1 + math.cos(math.pi * (progress - rising) / (1 - rising)))

@@ -11,12 +11,12 @@ from torch import Tensor
 from lnescape.builders import Builder, build
 from lnescape.engines import AnyNetwork
 from lnescape.laws import SubspaceLaw
-from lnescape.subspaces import Subspace
+from lnescape.subspaces import SimplicialComplex, Subspace
 from lnescape.training.checks import checked_seeds, prepare
 from lnescape.training.cost import Cost
 from lnescape.training.descent import Descent, descend, fingerprint, tensor_fingerprint
 from lnescape.training.fit import TrainingError
-from lnescape.training.penalties import cosine_slope, volume_slope
+from lnescape.training.penalties import complex_volume_slope, cosine_slope, volume_slope
 from lnescape.training.recipe import Recipe
 from lnescape.training.streams import generator, stream_seed
 from lnescape.weights import normalisation_layers, theta_of, trainable
@@ -31,6 +31,7 @@ def fit_subspace(
     recipe: Recipe | None = None,
     cosine_weight: float = 1.0,
     volume_weight: float = 1e-8,
+    points: int = 1,
     plain: Recipe | None = None,
     device: torch.device | str | None = None,
     folder: Path | str | None = None,
@@ -38,17 +39,20 @@ def fit_subspace(
 ) -> SubspaceLaw:
     """Learn the free vertices of a subspace so that the loss is low at all of its points.
 
-    Minimises E_a L(Σ_k a_k v_k), one point a for each batch, uniform in the subspace's coordinate. What
-    is free, and what is added, follows from how the subspace was made:
+    Minimises E_a L(Σ_k a_k v_k), one point a for each batch unless told otherwise, uniform in the subspace's
+    coordinate. What is free, and what is added, follows from how the subspace was made:
 
     - `Bezier.between(a, b)`: control points of a curve whose ends stay as they are.
     - `Simplex.from_scratch(3)`: all vertices at once, from independent initialisations, plus
       β cos²(v_i, v_j) for a random pair in each step, over weights of two and more dimensions.
     - `Simplex.around(a, 3)`: vertices one at a time around a trained network, each with the recipe's
       epochs, plus −λ ln V. A new vertex starts a little off the centroid, where the volume has a slope.
+    - `SimplicialComplex.joining(modes, 2)`: connectors one at a time, shared by simplexes at every mode, plus
+      −λ ln of the volume of all simplexes together.
 
-    Departures from the released code of Benton et al.: one point a step instead of five whose losses are
-    summed; ln V by Cholesky in float64 instead of the squared Cayley–Menger determinant in float32.
+    Departures from the released code of Benton et al.: one point a step instead of five, and the mean of their
+    losses instead of the sum; ln V by Cholesky in float64 instead of the squared Cayley–Menger determinant in
+    float32, and of the whole complex instead of one simplex of it.
 
     Args:
         net: Builder of one network.
@@ -58,6 +62,7 @@ def fit_subspace(
         recipe: How to train; `Recipe()` unless given.
         cosine_weight: β ≥ 0, used from scratch only.
         volume_weight: λ ≥ 0, used for a grown simplex only.
+        points: Points drawn for each batch, ≥ 1; a step costs so many times as much.
         plain: Recipe of one plain training, the unit of cost; the same recipe unless given.
         device: Where; the data's own device unless given.
         folder: Where the state is kept at every epoch's end, as in `fit`.
@@ -84,20 +89,21 @@ def fit_subspace(
         1.0
     """
     (seed,) = checked_seeds(seed)
-    _check_request(subspace, plain, cosine_weight, volume_weight)
+    _check_request(subspace, plain, points, cosine_weight, volume_weight)
     data, recipe, operations = prepare(net, data, recipe, device=device, folder=folder)
     device = data.train.images.device
     vertices = _beginning(net, subspace, seed).to(device)
     weights = {"cosine_weight": cosine_weight, "volume_weight": volume_weight}
+    drawn = {} if points == 1 else {"points": points}
     stages = _stages(subspace)
     start = perf_counter()
-    with _bar(recipe.epochs * len(stages), progress) as bar:
+    with _bar(math.ceil(recipe.epochs) * len(stages), progress) as bar:
         for stage in stages:
             part = vertices[: stage.stop] if subspace.grown else vertices
             if subspace.grown:
                 part[-1] = _off_centroid(part[:-1], seed)
-            descent = _descent(net, subspace.with_vertices(part), stage, seed, penalty_weights=weights)
-            descent.file = _file(folder, descent, recipe, data, weights | {"kind": type(subspace).__name__})
+            descent = _descent(net, subspace.with_vertices(part), stage, seed, points=points, weights=weights)
+            descent.file = _file(folder, descent, recipe, data, weights | drawn | {"kind": type(subspace).__name__})
             engine = AnyNetwork(build(net, 0), device=device, precision=recipe.precision)
             if failed := descend(descent, engine, data, recipe, on_epoch=lambda state: bar.update()):
                 step = next(iter(failed.values()))
@@ -106,14 +112,14 @@ def fit_subspace(
                     f"{step}; lower the learning rate (now {recipe.learning_rate:g})."
                 )
     unit = operations.training(plain or recipe, len(data.train))
-    spent = operations.training(recipe, len(data.train)) * len(stages)
+    spent = operations.training(recipe, len(data.train)) * len(stages) * points
     given = 0 if subspace.vertices is None else subspace.n_vertices - len(subspace.free)
     cost = Cost(spent + given * unit, unit, perf_counter() - start)
     norm = data.normalisation_images if normalisation_layers(build(net, 0)) else None
     return SubspaceLaw(net, subspace.with_vertices(vertices), recipe=recipe, cost=cost, normalisation_images=norm)
 
 
-def _check_request(subspace: object, plain: object, *weights: float) -> None:
+def _check_request(subspace: object, plain: object, points: int, *weights: float) -> None:
     if not isinstance(subspace, Subspace):
         kind = subspace.__name__ if isinstance(subspace, type) else type(subspace).__name__
         raise TypeError(f"{kind} is no subspace; pass one, such as Bezier.between(a, b) or Simplex.from_scratch(3).")
@@ -121,6 +127,8 @@ def _check_request(subspace: object, plain: object, *weights: float) -> None:
         raise ValueError(f"Nothing in this {type(subspace).__name__} is free to be learned; use Bezier.between(a, b).")
     if not (plain is None or isinstance(plain, Recipe)):
         raise TypeError(f"plain is a {type(plain).__name__}; pass the Recipe of one plain training.")
+    if not isinstance(points, int) or points < 1:
+        raise ValueError(f"points={points!r} leaves nothing to train at; draw at least one point for each batch.")
     if not all(0 <= weight < math.inf for weight in weights):
         raise ValueError(f"The weights of the penalties must be finite and ≥ 0, not {weights}.")
 
@@ -132,14 +140,16 @@ def _stages(subspace: Subspace) -> list[slice]:
     return [slice(subspace.free.start, subspace.free.stop)]
 
 
-def _descent(net: Builder, subspace: Subspace, stage: slice, seed: int, *, penalty_weights: dict) -> Descent:
+def _descent(
+    net: Builder, subspace: Subspace, stage: slice, seed: int, *, points: int, weights: dict[str, float]
+) -> Descent:
     """Set up the training of one stage."""
     return Descent(
         subspace.vertices.unsqueeze(0),
         stage,
         [stream_seed(seed, stage.start, "stage")],
-        draw=lambda stream: subspace.draw(1, stream),
-        penalty=_penalty(net, subspace, **penalty_weights),
+        draw=lambda stream: subspace.draw(points, stream),
+        penalty=_penalty(net, subspace, **weights),
     )
 
 
@@ -181,6 +191,9 @@ def _file(folder: Path | str | None, descent: Descent, recipe: Recipe, data, res
 
 def _penalty(net: Builder, subspace: Subspace, *, cosine_weight: float, volume_weight: float):
     """Choose the penalty that goes with the way the subspace is learned."""
+    if isinstance(subspace, SimplicialComplex) and volume_weight:
+        simplexes = [subspace.rows(mode) for mode in range(subspace.n_modes)]
+        return lambda vertices, stream: complex_volume_slope(vertices, volume_weight, simplexes)
     if subspace.grown and volume_weight:
         return lambda vertices, stream: volume_slope(vertices, volume_weight)
     if subspace.free == range(subspace.n_vertices) and cosine_weight:

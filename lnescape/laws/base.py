@@ -1,8 +1,4 @@
-"""Laws: every way to many networks, under one protocol.
-
-A law holds its builder, and the images that refresh its batch normalisation. It can be drawn from
-(`sample`), asked for predictions (`predict`), priced (`cost`), written and read (`save`, `load`).
-"""
+"""The protocol of a law, and prediction at points of weight space in bounded memory."""
 
 import json
 from collections.abc import Iterator
@@ -17,11 +13,10 @@ from torch import Tensor, nn
 
 from lnescape.builders import Builder, build
 from lnescape.engines import engine_for
-from lnescape.subspaces import KINDS, Subspace
 from lnescape.weights import FlatNetwork
 
 # θ are drawn so many numbers at a time (256 MB), whatever the number of networks asked for.
-_CHUNK = 2**26
+CHUNK = 2**26
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,14 +36,67 @@ class Law:
     cost: Any = None
     normalisation_images: Tensor | None = field(default=None, repr=False)
 
-    def coefficients(self, n: int | None, seed: int) -> Tensor:
-        """Draw n points as coefficients of the stored vectors, [n, K]."""
-        raise TypeError("A plain Law can't be drawn from; use what fit or fit_subspace return.")
+    def __post_init__(self):
+        """Refuse weights that no network can have.
+
+        Raises:
+            ValueError: NaN or infinite weights.
+        """
+        for tensor in self.tensors().values():
+            if tensor.is_floating_point() and not torch.isfinite(tensor.sum()):
+                raise ValueError(
+                    f"The weights of this {type(self).__name__} are NaN or infinite; its training diverged: "
+                    "lower the learning rate, or leave that network out."
+                )
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Name the tensors that make the law; the first has a last dimension of P parameters."""
+        raise TypeError("A plain Law holds no networks; use what fit, fit_subspace or a method returns.")
+
+    def thetas_of(self, n: int, seed: int) -> Iterator[Float[Tensor, "chunk parameters"]]:
+        """Draw n networks; what `sample` calls once n is checked."""
+        raise TypeError("A plain Law can't be drawn from; use what fit, fit_subspace or a method returns.")
+
+    def moments(
+        self, directions: Float[Tensor, "directions parameters"]
+    ) -> tuple[Float[Tensor, " directions"], Float[Tensor, "directions directions"]]:
+        """State the mean and the covariance of θ, in closed form, as seen along some directions.
+
+        With D the directions as rows: D E[θ] and D Cov[θ] Dᵀ of one draw.
+
+        Args:
+            directions: Rows of numbers, [directions, P]; unit vectors pick single parameters.
+
+        Returns:
+            Mean and covariance, float64.
+        """
+        raise TypeError("A plain Law has no moments; use what fit, fit_subspace or a method returns.")
 
     @property
-    def vectors(self) -> Float[Tensor, "vectors parameters"]:
-        """The stored vectors that draws are combinations of, [K, P]."""
-        raise TypeError("A plain Law holds no networks; use what fit or fit_subspace return.")
+    def device(self) -> torch.device:
+        """Where the law lives."""
+        return next(iter(self.tensors().values())).device
+
+    @property
+    def n_parameters(self) -> int:
+        """P."""
+        return next(iter(self.tensors().values())).shape[-1]
+
+    def count(self, n: int | None) -> int:
+        """Check how many networks are asked for.
+
+        Args:
+            n: The number; a law with a known number of members also takes None.
+
+        Returns:
+            The number.
+
+        Raises:
+            ValueError: No whole number from 1 on.
+        """
+        if not isinstance(n, Integral) or n < 1:
+            raise ValueError(f"n={n}: say how many networks to draw from the law: predict(images, n=20, seed=0).")
+        return int(n)
 
     def sample(self, n: int | None = None, *, seed: int = 0) -> Iterator[Float[Tensor, "chunk parameters"]]:
         """Draw networks, in chunks of bounded memory.
@@ -57,15 +105,18 @@ class Law:
             n: How many; all members, in order, for a law of members without n.
             seed: Seed of the draws.
 
-        Yields:
-            θ, [chunk, P].
-        """
-        from lnescape.subspaces import combine
+        Returns:
+            θ, [chunk, P] at a time.
 
-        a = self.coefficients(n, seed)
-        size = max(1, min(64, _CHUNK // self.vectors.shape[1]))
-        for start in range(0, len(a), size):
-            yield combine(a[start : start + size], self.vectors)
+        Raises:
+            ValueError: n is below 1, above the number of members, or missing where it is needed.
+        """
+        return self.thetas_of(self.count(n), seed)
+
+    def chunks(self, n: int) -> Iterator[int]:
+        """Split n draws into chunks whose θ fit in bounded memory; gives the size of each."""
+        size = max(1, min(64, CHUNK // self.n_parameters))
+        return (min(size, n - start) for start in range(0, n, size))
 
     def predict(
         self, images: Float[Tensor, "images ..."], n: int | None = None, *, seed: int = 0, batch: int = 500
@@ -88,12 +139,12 @@ class Law:
                 aren't finite, or that the network can't take.
 
         Example:
+            >>> from lnescape.laws import Members
             >>> law = Members(lambda: nn.Linear(2, 3), torch.zeros(1, 9), seeds=(0,))
             >>> law.predict(torch.ones(1, 2)).exp()
             tensor([[[0.3333, 0.3333, 0.3333]]])
         """
-        count = len(self.coefficients(n, seed))
-        return predict_at(self, self.sample(n, seed=seed), images, count, batch=batch)
+        return predict_at(self, self.sample(n, seed=seed), images, self.count(n), batch=batch)
 
     def module(self, theta: Float[Tensor, " parameters"]) -> nn.Module:
         """Build the network at θ: a module of its own, in evaluation mode, normalisation refreshed."""
@@ -115,16 +166,17 @@ class Law:
 
         path = Path(path)
         temporary = path.with_name(f".{path.name}.part")
-        text = json.dumps(self._description() | {"kind": type(self).__name__}, default=str)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            save_file({"vectors": self.vectors.cpu().contiguous()}, temporary, {"law": text})
+            tensors = {name: tensor.cpu().contiguous() for name, tensor in self.tensors().items()}
+            save_file(tensors, temporary, {"law": json.dumps(self.description(), default=str)})
             temporary.replace(path)
         except (OSError, SafetensorError) as error:
             raise ValueError(f"The law can't be written to {path} ({error}); name a file that can be.") from error
 
-    def _description(self) -> dict:
-        return {}
+    def description(self) -> dict:
+        """Say in plain values what, besides its tensors, makes the law."""
+        return {"kind": type(self).__name__}
 
 
 def predict_at(
@@ -147,7 +199,7 @@ def predict_at(
         RuntimeError: The memory of an accelerator is full.
     """
     _check_images(images, batch)
-    device = law.vectors.device
+    device = law.device
     # In float32 whatever the training used: bfloat16 would add an error of 0.4 % to every log-odds.
     engine = engine_for(law.net, device=device)
     images = images.to(device)
@@ -181,119 +233,3 @@ def _check_images(images: Tensor, batch: int) -> None:
         raise ValueError(f"The images are {'NaN or infinite' if len(images) else 'none at all'}; {cure}.")
     if batch < 1:
         raise ValueError(f"At least one image goes in a forward pass, not batch={batch}.")
-
-
-@dataclass(frozen=True, eq=False)
-class Members(Law):
-    """The empirical law of some trained networks: a deep ensemble.
-
-    Attributes:
-        thetas: The members, [M, P].
-        seeds: The seed of each.
-        failed: {seed: step} of trainings that diverged and are not among the members.
-
-    References:
-        Lakshminarayanan et al. 2017, arXiv 1612.01474.
-    """
-
-    thetas: Tensor
-    _: KW_ONLY
-    seeds: tuple[int, ...] = ()
-    failed: dict = field(default_factory=dict)
-
-    @property
-    def vectors(self) -> Float[Tensor, "members parameters"]:
-        """The members, [M, P]."""
-        return self.thetas
-
-    def __len__(self) -> int:
-        return len(self.thetas)
-
-    def __getitem__(self, index: int | slice) -> Float[Tensor, "*members parameters"]:
-        return self.thetas[index]
-
-    def __repr__(self) -> str:
-        return (
-            f"Members: {len(self)} networks of {self.thetas.shape[1]} parameters, seeds {list(self.seeds)}; {self.cost}"
-        )
-
-    def coefficients(self, n: int | None, seed: int) -> Float[Tensor, "n members"]:
-        """Choose n members without replacement; all of them, in order, where n isn't given."""
-        everyone = torch.eye(len(self))
-        if n is None:
-            return everyone
-        if not isinstance(n, Integral) or not 1 <= n <= len(self):
-            raise ValueError(f"{n} networks were asked of a law with {len(self)} members; take 1 to {len(self)}.")
-        return everyone[torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))[:n]]
-
-    def _description(self) -> dict:
-        return {"seeds": list(self.seeds)}
-
-
-@dataclass(frozen=True, eq=False)
-class SubspaceLaw(Law):
-    """The uniform law over a curve or a simplex: time t, or Dirichlet(1, …, 1) coefficients.
-
-    Attributes:
-        subspace: The learned subspace.
-    """
-
-    subspace: Subspace
-
-    @property
-    def vectors(self) -> Float[Tensor, "vertices parameters"]:
-        """The vertices, [K, P]."""
-        return self.subspace.vertices
-
-    def __repr__(self) -> str:
-        return f"Uniform law over a {self.subspace}; {self.cost}"
-
-    def coefficients(self, n: int | None, seed: int) -> Float[Tensor, "n vertices"]:
-        """Draw n points uniformly in the coordinate."""
-        if not isinstance(n, Integral) or n < 1:
-            raise ValueError(f"n={n}: say how many networks to draw from the subspace: predict(images, n=20, seed=0).")
-        return self.subspace.draw(n, torch.Generator().manual_seed(seed))
-
-    def at(self, coordinates: Tensor | float) -> Float[Tensor, "*points parameters"]:
-        """Give θ at some coordinates; see `Subspace.at`."""
-        return self.subspace.at(coordinates)
-
-    def midpoint(self) -> Float[Tensor, " parameters"]:
-        """Give θ in the middle of the subspace."""
-        return self.subspace.midpoint()
-
-    def _description(self) -> dict:
-        free, grown = self.subspace.free, self.subspace.grown
-        return {"subspace": type(self.subspace).__name__, "free": [free.start, free.stop], "grown": grown}
-
-
-def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | None = None) -> Law:
-    """Read a law that `save` wrote.
-
-    Args:
-        path: The file.
-        net: The builder it was trained with.
-        normalisation_images: Images for batch normalisation, such as `data.normalisation_images`.
-
-    Returns:
-        A `Members` or a `SubspaceLaw`.
-
-    Raises:
-        ValueError: The file is missing or damaged, or belongs to another architecture.
-    """
-    from safetensors import SafetensorError, safe_open
-
-    from lnescape.weights import theta_of
-
-    try:
-        with safe_open(path, "pt") as file:
-            vectors, said = file.get_tensor("vectors"), json.loads(file.metadata()["law"])
-    except (SafetensorError, KeyError, TypeError, OSError) as error:
-        raise ValueError(f"{path} holds no law that can be read ({error}); write it again with law.save.") from error
-    length = theta_of(build(net, 0)).numel()
-    if vectors.shape[1] != length:
-        raise ValueError(f"{path} holds networks of {vectors.shape[1]} parameters, the builder's have {length}.")
-    if said["kind"] == "Members":
-        return Members(net, vectors, seeds=tuple(said["seeds"]), normalisation_images=normalisation_images)
-    subspace = KINDS[said["subspace"]](vectors, len(vectors), range(*said["free"]), said.get("grown", False))
-    return SubspaceLaw(net, subspace, normalisation_images=normalisation_images)

@@ -1,0 +1,158 @@
+"""Dropout: the networks that are left when units of one are switched off."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Unpack
+
+import torch
+from torch import Tensor, nn
+
+from lnescape.builders import Builder, build
+from lnescape.laws import DropoutLaw, Gate, Law
+from lnescape.laws.mixture import mixture_of
+from lnescape.methods.request import Options, Request
+from lnescape.weights import FlatNetwork, trainable
+
+_LAYERS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
+_CURE = "put nn.Dropout before a linear layer, or nn.Dropout2d before a convolution, such as network('mlp', data, dropout=0.1)"
+
+
+def dropout(net: Builder, data, *, budget: float = 1.0, **options: Unpack[Options]) -> Law:
+    """Train with dropout, and predict with it: units are off for a whole batch, θ ∘ b/(1 − p) is one network.
+
+    Args:
+        net: Builder of one network that has dropout layers.
+        data: The data set.
+        budget: Cost in trainings, > 0; from 2 on several networks are trained.
+        **options: As in `Options`.
+
+    Returns:
+        A dropout law, or a mixture of such laws.
+
+    Raises:
+        ValueError: No dropout, or one that isn't followed by a layer whose weights can stand for it; a budget that is
+            too small, or what `fit` refuses.
+
+    References:
+        Gal & Ghahramani 2016, arXiv 1506.02142, section 3 and equation 6.
+
+    Example:
+        >>> import lnescape as ln
+        >>> data = ln.load("digits")
+        >>> net = ln.network("mlp", data, width=16, dropout=0.1)
+        >>> law = dropout(net, data, recipe=ln.Recipe(epochs=2))
+        >>> law.predict(data.test.images, n=5).shape, law.cost.trainings
+        (torch.Size([5, 200, 10]), 1.0)
+    """
+    request = Request.of("dropout", net, data, budget=budget, options=options)
+    gates = gates_of(net, request.data.train.images[:4].cpu())
+    plan = request.plan(each=1.0, share=0.0)
+    laws = [DropoutLaw(net, theta, gates, **request.known) for theta in request.networks(plan).thetas]
+    return mixture_of(laws, cost=request.cost(plan))
+
+
+def gates_of(net: Builder, images: Tensor) -> tuple[Gate, ...]:
+    """Find the weights that read what each dropout layer lets through, and check that they can stand for it.
+
+    Args:
+        net: Builder of one network.
+        images: A few images it can take.
+
+    Returns:
+        One gate for each dropout layer.
+
+    Raises:
+        ValueError: No dropout layer, or one that no single linear layer or convolution reads.
+
+    Example:
+        >>> net = lambda: nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5), nn.Linear(3, 2))
+        >>> gates_of(net, torch.ones(2, 4))
+        (Gate(start=15, readers=2, units=3, width=1, rate=0.5),)
+    """
+    module = build(net, 0).float().eval()
+    layers = {name: m for name, m in module.named_modules() if isinstance(m, _LAYERS) and m.p > 0}
+    if not layers:
+        raise ValueError(f"The network has no dropout layer; {_CURE}.")
+    starts, start = {}, 0
+    for p in trainable(module):
+        starts[id(p)] = start
+        start += p.numel()
+    with torch.no_grad(), _reading(module, layers) as (written, read):
+        module(images)
+    gates = []
+    for name, layer in layers.items():
+        shape, place = written.get(name, (None, None))
+        readers = [m for m, at in read if at == place]
+        gate = _gate(layer, shape, readers, starts) if len(readers) == 1 else None
+        if gate is None:
+            raise ValueError(f"No weights can stand for the dropout layer {name!r}; {_CURE}.")
+        gates.append(gate)
+    _check_that_weights_stand_for_units(net, images, layers, gates)
+    return tuple(gates)
+
+
+@contextmanager
+def _reading(module: nn.Module, layers: dict[str, nn.Module]) -> Iterator[tuple[dict, list]]:
+    """Note where each dropout layer writes its output, and from where linear layers and convolutions read."""
+    written: dict[str, tuple[torch.Size, int]] = {}
+    read: list[tuple[nn.Module, int]] = []
+    kept: list[Tensor] = []  # alive, so that no place is used twice
+
+    def write(name: str, output: Tensor) -> Tensor:
+        kept.append(output.clone())
+        written[name] = (output.shape, kept[-1].data_ptr())
+        return kept[-1]
+
+    hooks = [
+        m.register_forward_hook(lambda m, inputs, output, name=name: write(name, output)) for name, m in layers.items()
+    ]
+    for m in module.modules():
+        if isinstance(m, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+            hooks.append(m.register_forward_pre_hook(lambda m, inputs: read.append((m, inputs[0].data_ptr()))))
+    try:
+        yield written, read
+    finally:
+        for hook in hooks:
+            hook.remove()
+
+
+def _gate(layer: nn.Module, shape: torch.Size, readers: list[nn.Module], starts: dict[int, int]) -> Gate | None:
+    """Describe the weights of the one reader; None where they can't stand for the layer."""
+    (reader,) = readers
+    weight = reader.weight
+    if id(weight) not in starts or getattr(reader, "groups", 1) != 1:
+        return None
+    elementwise = isinstance(layer, nn.Dropout)
+    n_inputs = shape[1:].numel() if isinstance(reader, nn.Linear) or elementwise else shape[1]
+    seen = weight.shape[1]
+    if n_inputs != seen:  # a pixel is switched off, or a token: the weights are the same for all
+        return None
+    units = seen if elementwise else shape[1]
+    width = weight[0].numel() // units
+    return Gate(starts[id(weight)], weight.shape[0], units, width, layer.p)
+
+
+@torch.no_grad()
+def _check_that_weights_stand_for_units(
+    net: Builder, images: Tensor, layers: dict[str, nn.Module], gates: list[Gate]
+) -> None:
+    """Compare a network whose weights are off with one whose units are, on one draw."""
+    flat = FlatNetwork(build(net, 0).eval())
+    own = dict(flat.module.named_modules())
+    law = DropoutLaw(net, flat.theta.clone(), tuple(gates))
+    drawn = next(law.sample(1, seed=0))[0]
+    generator, hooks = torch.Generator().manual_seed(0), []
+    for name, gate in zip(layers, gates, strict=True):
+        on = (torch.rand(gate.units, generator=generator) >= gate.rate) / (1 - gate.rate)
+
+        def switched(m: nn.Module, inputs: tuple, output: Tensor, on: Tensor = on) -> Tensor:
+            shape = output.shape[1:]
+            return output * (on.view(shape) if shape.numel() == len(on) else on.view(-1, *[1] * (len(shape) - 1)))
+
+        hooks.append(own[name].register_forward_hook(switched))
+    expected = flat.module(images)
+    for hook in hooks:
+        hook.remove()
+    flat.theta.copy_(drawn)
+    if not torch.allclose(flat.module(images), expected, rtol=1e-3, atol=1e-4):
+        raise ValueError(f"The units that dropout switches off are read elsewhere, too; {_CURE}.")

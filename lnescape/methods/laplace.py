@@ -1,0 +1,140 @@
+"""Laplace's approximation on the last layer: a Gaussian whose precision is the curvature of the loss."""
+
+from typing import Unpack
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lnescape.builders import Builder, build
+from lnescape.features import last_layer, with_features
+from lnescape.laws import GaussianLaw, Law, Members
+from lnescape.laws.mixture import mixture_of
+from lnescape.methods.request import Options, Request
+from lnescape.weights import trainable
+
+N_IMAGES = 10_000  # of the curvature: its sampling error is then about 1 %
+LARGEST = 12_000  # parameters of the last layer: the square of it in float64 takes 1.2 GB
+
+
+def laplace(
+    net: Builder, data, *, budget: float = 1.0, runs: Members | None = None, prior_precision: float | None = None,
+    **options: Unpack[Options],
+) -> Law:  # fmt: skip
+    """Put N(θ̂, Λ⁻¹) on the last layer, Λ = Σ_i (diag(p_i) − p_i p_iᵀ) ⊗ φ_i φ_iᵀ + δ I.
+
+    φ_i are the inputs of the last layer, with a 1 for the bias, p_i the predicted probabilities, of up to 10 000
+    training images, scaled up to all of them. For softmax regression Λ is the exact Hessian of the summed loss.
+
+    Args:
+        net: Builder of one network whose last layer is linear.
+        data: The data set.
+        budget: Cost in trainings, > 0; from 2 on several networks are trained. The curvature comes on top, and is in
+            the cost of the law.
+        runs: Networks trained already; they are trained here unless given.
+        prior_precision: δ > 0; what the recipe's weight decay amounts to, images × weight decay, unless given.
+        **options: As in `Options`.
+
+    Returns:
+        A Gaussian law, or a mixture of such laws.
+
+    Raises:
+        ValueError: The last layer isn't linear, or too large; no precision of the prior; a budget that is too small, or
+            what `fit` refuses.
+
+    References:
+        Daxberger et al. 2021, arXiv 2106.14806, sections 2 and 3; Eschenhagen et al. 2021, arXiv 2111.03577 (mixture).
+
+    Example:
+        >>> import lnescape as ln
+        >>> data = ln.load("digits")
+        >>> law = laplace(ln.network("mlp", data, width=16), data, recipe=ln.Recipe(epochs=2))
+        >>> law.predict(data.test.images, n=5).shape, law.factors.shape
+        (torch.Size([5, 200, 10]), torch.Size([170, 170]))
+    """
+    request = Request.of("laplace", net, data, budget=budget, options=options, runs=runs)
+    start, size = _block(net, request.data.train.images[:2].cpu())
+    plan = request.plan(each=1.0, share=0.0)
+    data, recipe = request.data, request.recipe
+    precision = len(data.train) * recipe.weight_decay if prior_precision is None else prior_precision
+    if not 0 < precision < float("inf"):
+        raise ValueError(f"A precision of {precision:g} is no prior; pass prior_precision above 0, such as 1.0.")
+    networks = request.networks(plan)
+    some = data.train.images[:N_IMAGES]
+    laws, extra = [], 0.0
+    for theta in networks.thetas:
+        logits, features = with_features(networks.module(theta), some)
+        curvature = softmax_curvature(logits, features, bias=size > features.shape[1] * logits.shape[1])
+        curvature *= len(data.train) / len(some)
+        curvature.diagonal().add_(precision)
+        # Λ = L Lᵀ: the rows of L⁻¹ are factors whose sum of squares is Λ⁻¹.
+        lower = torch.linalg.cholesky(curvature)
+        eye = torch.eye(size, dtype=lower.dtype, device=lower.device)
+        factors = torch.linalg.solve_triangular(lower, eye, upper=False).float()
+        laws.append(GaussianLaw(net, theta, factors=factors, start=start, **request.known))
+        extra += _operations(request, len(some), *logits.shape[1:], size // logits.shape[1])
+    return mixture_of(laws, cost=request.cost(plan, extra))
+
+
+def softmax_curvature(
+    logits: Float[Tensor, "images classes"], features: Float[Tensor, "images features"], *, bias: bool = True
+) -> Float[Tensor, "parameters parameters"]:
+    """Sum the curvature of −ln p_y in a last linear layer: Σ_i (diag(p_i) − p_i p_iᵀ) ⊗ φ_i φ_iᵀ.
+
+    Args:
+        logits: Of some images.
+        features: Inputs of the layer.
+        bias: Whether the layer has a bias, as a last feature of 1.
+
+    Returns:
+        A matrix in the order of the layer's parameters in θ (weights row by row, then biases), float64.
+
+    Example:
+        >>> softmax_curvature(torch.zeros(1, 2), torch.tensor([[2.0]]), bias=False)
+        tensor([[ 1., -1.],
+                [-1.,  1.]], dtype=torch.float64)
+    """
+    p, phi = logits.double().softmax(1), features.double()
+    if bias:
+        phi = torch.cat([phi, phi.new_ones(len(phi), 1)], 1)
+    classes, width = p.shape[1], phi.shape[1]
+    blocks = phi.new_empty(classes, width, classes, width)
+    for first in range(classes):
+        for second in range(first, classes):
+            weight = p[:, first] * (float(first == second) - p[:, second])
+            blocks[first, :, second] = blocks[second, :, first] = (phi * weight.unsqueeze(1)).T @ phi
+    matrix = blocks.reshape(classes * width, -1)
+    if not bias:
+        return matrix
+    own = torch.arange(classes * width, device=p.device).view(classes, width)
+    order = torch.cat([own[:, :-1].flatten(), own[:, -1]])
+    return matrix[order.unsqueeze(1), order]
+
+
+def _block(net: Builder, images: Tensor) -> tuple[int, int]:
+    """Find where the parameters of the last layer lie in θ."""
+    module = build(net, 0).float().eval()
+    layer = last_layer(module, images)
+    if layer is None:
+        raise ValueError("The network doesn't end in a linear layer; laplace needs nn.Linear to give the logits.")
+    own, place, start = [id(p) for p in layer.parameters()], {}, 0
+    for number, p in enumerate(trainable(module)):
+        place[id(p)] = (number, start)
+        start += p.numel()
+    if not all(p in place for p in own) or [place[p][0] for p in own] != [
+        place[own[0]][0] + k for k in range(len(own))
+    ]:
+        raise ValueError("The last layer's weights are frozen or shared with another layer; laplace needs its own.")
+    size = sum(p.numel() for p in layer.parameters())
+    if size > LARGEST:
+        raise ValueError(
+            f"The last layer has {size} parameters, and the curvature is a square matrix of that size; laplace takes "
+            f"{LARGEST} at most."
+        )
+    return place[own[0]][1], size
+
+
+def _operations(request: Request, n_images: int, classes: int, width: int) -> float:
+    """Count a forward pass of the images and the products of the curvature."""
+    blocks = classes * (classes + 1) / 2
+    return n_images * (request.operations.forward + 2 * blocks * width**2)

@@ -1,0 +1,69 @@
+"""Learned subspaces: lines, curves and triangles of networks, all ends trained at once from scratch."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Unpack
+
+from lnescape.builders import Builder
+from lnescape.laws import Law
+from lnescape.laws.mixture import mixture_of
+from lnescape.methods.request import Options, Request
+from lnescape.subspaces import Bezier, Segment, Simplex
+from lnescape.training import fit_subspace
+
+SHAPES = {
+    "line": lambda: Segment.from_scratch(2),
+    "curve": lambda: Bezier.from_scratch(3),
+    "triangle": lambda: Simplex.from_scratch(3),
+}
+
+
+def learned_subspace(
+    net: Builder, data, *, budget: float = 1.0, shape: str = "line", cosine_weight: float = 1.0, points: int = 1,
+    exploring: Mapping[str, Any] = {}, **options: Unpack[Options],
+) -> Law:  # fmt: skip
+    """Learn a subspace of networks from scratch: minimise E_α L(Σ_k α_k v_k) + β cos²(v_i, v_j), i ≠ j at random.
+
+    α is uniform on the subspace, one for each batch. The penalty counts weights of two and more dimensions (the
+    paper: convolutions). Batch normalisation is refreshed at every network drawn, as the paper does.
+
+    Args:
+        net: Builder of one network.
+        data: The data set.
+        budget: Cost in trainings, > 0; from 2 on several subspaces are learned.
+        shape: "line" (2 ends), "curve" (quadratic Bézier) or "triangle".
+        cosine_weight: β ≥ 0.
+        points: Points drawn for each batch; the budget then buys so many times fewer steps.
+        exploring: Fields of the recipe that differ, such as {"learning_rate": 0.2}: an end moves less than a network
+            alone would, as its gradient is multiplied by α_k.
+        **options: As in `Options`.
+
+    Returns:
+        A uniform law over the subspace, or a mixture of such laws.
+
+    Raises:
+        ValueError: A shape that isn't known, a budget that is too small, or what `fit_subspace` refuses.
+
+    References:
+        Wortsman et al. 2021, arXiv 2102.10472, algorithm 1.
+
+    Example:
+        >>> import lnescape as ln
+        >>> data = ln.load("digits")
+        >>> law = learned_subspace(ln.network("mlp", data, width=16), data, recipe=ln.Recipe(epochs=2))
+        >>> law.predict(data.test.images, n=5).shape, law.cost.trainings
+        (torch.Size([5, 200, 10]), 1.0)
+    """
+    request = Request.of("learned_subspace", net, data, budget=budget, options=options)
+    if shape not in SHAPES:
+        raise ValueError(f"shape={shape!r} is not known; use {', '.join(SHAPES)}.")
+    plan = request.plan(each=1.0, share=0.0, times=points)
+    recipe = replace(request.recipe, epochs=plan.training / points, **exploring)
+    laws = [
+        fit_subspace(
+            net, request.data, SHAPES[shape](), seed=request.network_seed(k), recipe=recipe, plain=request.recipe,
+            cosine_weight=cosine_weight, points=points, folder=request.folder, progress=request.progress,
+        )
+        for k in range(plan.n)
+    ]  # fmt: skip
+    return mixture_of(laws, cost=sum((law.cost for law in laws[1:]), laws[0].cost))

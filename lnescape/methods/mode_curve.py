@@ -1,0 +1,63 @@
+"""Mode-connecting curves: networks met along a low-loss curve between two trained ones."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Unpack
+
+from lnescape.builders import Builder
+from lnescape.laws import Law, Members, SubspaceLaw
+from lnescape.laws.mixture import mixture_of
+from lnescape.methods.request import Options, Request
+from lnescape.subspaces import Bezier
+from lnescape.training import fit_subspace
+
+
+def mode_curve(
+    net: Builder, data, *, budget: float = 3.0, runs: Members | None = None, exploring: Mapping[str, Any] = {},
+    **options: Unpack[Options],
+) -> Law:  # fmt: skip
+    """Join trained networks two by two: γ(t) = (1 − t)² w₁ + 2t(1 − t) φ + t² w₂, φ minimising E_t L(γ(t)).
+
+    A third of the budget goes to each network, a third to the curve.
+
+    Args:
+        net: Builder of one network.
+        data: The data set.
+        budget: Cost in trainings, > 0, that of the networks included.
+        runs: Networks trained already, an even number; they are trained here unless given.
+        exploring: Fields of the recipe that differ for the curve.
+        **options: As in `Options`.
+
+    Returns:
+        A uniform law over the curve, or a mixture of such laws; its draws lie inside the curve, the networks at its
+        ends are not added.
+
+    Raises:
+        ValueError: An odd number of networks, a budget that is too small, or what `fit_subspace` refuses.
+
+    References:
+        Garipov et al. 2018, arXiv 1802.10026, section 3.
+
+    Example:
+        >>> import lnescape as ln
+        >>> data = ln.load("digits")
+        >>> law = mode_curve(ln.network("mlp", data, width=16), data, recipe=ln.Recipe(epochs=2))
+        >>> law.predict(data.test.images, n=5).shape, law.cost.trainings
+        (torch.Size([5, 200, 10]), 3.0)
+    """
+    request = Request.of("mode_curve", net, data, budget=budget, options=options, runs=runs)
+    if runs is not None and len(runs) % 2:
+        raise ValueError(f"A curve joins two networks, and {len(runs)} were given; pass an even number.")
+    n_curves = len(runs) // 2 if runs is not None else max(1, int(budget / 3 + 1e-9))
+    plan = request.plan(each=budget / (2 * n_curves), share=1 / 3, least=2 * n_curves, pieces=1)
+    networks = request.networks(plan)
+    recipe = replace(request.recipe, epochs=2 * plan.exploring, **exploring)
+    laws = []
+    for k in range(n_curves):
+        law = fit_subspace(
+            net, request.data, Bezier.between(networks[2 * k], networks[2 * k + 1]), seed=request.network_seed(k),
+            recipe=recipe, plain=request.recipe, folder=request.folder, progress=request.progress,
+        )  # fmt: skip
+        laws.append(SubspaceLaw(net, law.subspace, **request.known))
+    cost = request.cost(plan, n_curves * request.priced(2 * plan.exploring))
+    return mixture_of(laws, cost=cost)

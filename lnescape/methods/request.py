@@ -1,0 +1,201 @@
+"""What every method is asked, and how its budget is shared out."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from pathlib import Path
+from time import perf_counter
+from typing import Any, TypedDict
+
+import torch
+from torch import Tensor
+
+from lnescape.builders import Builder, build
+from lnescape.laws import Members
+from lnescape.training import Cost, Operations, Recipe, TrainingError, fit, walk
+from lnescape.training.checks import checked_seeds, prepare
+from lnescape.weights import normalisation_layers
+
+
+class Options(TypedDict, total=False):
+    """What every method takes besides builder, data and budget.
+
+    Attributes:
+        seed: Seed of the method. Its trainings have the seeds 100·seed, 100·seed + 1, …: the same in every method
+            and for every budget, and never those of another seed.
+        recipe: Recipe of one plain training, the unit of the budget; `Recipe()` unless given.
+        device: Where; the data's own device unless given.
+        folder: Where the states of trainings are kept. A killed call goes on from there, and what another method or a
+            smaller budget has trained already isn't trained again.
+        progress: Show bars with the time left.
+    """
+
+    seed: int
+    recipe: Recipe | None
+    device: torch.device | str | None
+    folder: Path | str | None
+    progress: bool
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a budget is shared out: n networks of so many epochs each, and epochs of exploration for each."""
+
+    n: int
+    training: float
+    exploring: float
+
+
+@dataclass(frozen=True, eq=False)
+class Request:
+    """A method's call, checked, before any work is done."""
+
+    method: str
+    net: Builder
+    data: Any
+    budget: float
+    seed: int
+    recipe: Recipe
+    operations: Operations
+    folder: Path | None
+    progress: bool
+    runs: Members | None
+    start: float
+
+    @classmethod
+    def of(
+        cls, method: str, net: Builder, data: Any, *, budget: float, options: Mapping[str, Any],
+        runs: Members | None = None,
+    ) -> "Request":  # fmt: skip
+        """Check what was asked.
+
+        Args:
+            method: Name of the method, for the messages.
+            net: Builder of one network.
+            data: The data set.
+            budget: In trainings.
+            options: As in `Options`.
+            runs: Trained networks to begin with, or None.
+
+        Returns:
+            The request.
+
+        Raises:
+            TypeError: An option isn't known; the nearest is suggested.
+            ValueError: A budget that is no number > 0, or what `fit` refuses.
+        """
+        known = list(Options.__annotations__)
+        for name in options:
+            if name not in known:
+                near = get_close_matches(name, known, 1)
+                hint = f"did you mean {near[0]!r}? " if near else ""
+                raise TypeError(f"{method} takes no argument {name!r}; {hint}known are {', '.join(known)}.")
+        if not isinstance(budget, (int, float)) or not 0 < budget < float("inf"):
+            raise ValueError(f"budget={budget!r} is no number of trainings; give one above 0, such as 1.5.")
+        (seed,) = checked_seeds(options.get("seed", 0))
+        folder = options.get("folder")
+        data, recipe, operations = prepare(
+            net, data, options.get("recipe"), device=options.get("device"), folder=folder
+        )
+        if runs is not None and not isinstance(runs, Members):
+            raise TypeError(f"runs are a {type(runs).__name__}; pass what lnescape.fit or lnescape.members returns.")
+        return cls(
+            method, net, data, float(budget), seed, recipe, operations, None if folder is None else Path(folder),
+            options.get("progress", True), runs, perf_counter(),
+        )  # fmt: skip
+
+    def plan(self, *, each: float, share: float, least: int = 1, pieces: int = 0, times: float = 1.0) -> Plan:
+        """Share out the budget: as many networks as it holds `each` times, the rest by shorter or longer trainings.
+
+        Args:
+            each: Trainings that one network and its exploration cost together.
+            share: Part of the budget for exploration, 0 ≤ share < 1.
+            least: Networks the method needs at least.
+            pieces: Explorations of each network, which need a step each.
+            times: Steps of exploration for one exploration, such as points drawn in a step.
+
+        Returns:
+            The plan; its epochs are those of one network, and of all its explorations together.
+
+        Raises:
+            ValueError: The budget is too small; says the least.
+        """
+        if self.runs is not None:
+            n = len(self.runs)
+            training, exploring = 1.0, (self.budget - n) / n
+        else:
+            n = max(least, int(self.budget / each + 1e-9))
+            training, exploring = (1 - share) * self.budget / n, share * self.budget / n
+        step = 1 / self.recipe.n_steps(len(self.data.train))  # in trainings
+        need = pieces * times * step
+        if training < step or exploring < need * (1 - 1e-9):
+            smallest = n * (1 + need) if self.runs else least * max(step / (1 - share), need / share if share else 0)
+            raise ValueError(
+                f"A budget of {self.budget:g} trainings is too small for {self.method}; it needs at least "
+                f"{smallest * 1.0005:.3g} here{', the given networks included' if self.runs else ''}."
+            )
+        return Plan(n, training * self.recipe.epochs, exploring * self.recipe.epochs / times)
+
+    def networks(self, plan: Plan) -> Members:
+        """Train the networks of a plan, or take those that were given."""
+        if self.runs is not None:
+            return self.runs
+        # One at a time: those of a larger budget are then those of a smaller one, bit for bit.
+        return fit(
+            self.net, self.data, seeds=[self.network_seed(k) for k in range(plan.n)], group=1, folder=self.folder,
+            recipe=replace(self.recipe, epochs=plan.training), progress=self.progress,
+        )  # fmt: skip
+
+    def network_seed(self, number: int) -> int:
+        """Give the seed of one training."""
+        return 100 * self.seed + number
+
+    def explored(self, theta: Tensor, epochs: float, *, pieces: int, number: int, changes: Mapping[str, Any]) -> Tensor:
+        """Walk on from network `number`, in so many pieces of a recipe with some changes; gives their ends [pieces, P].
+
+        Args:
+            theta: The network.
+            epochs: Of all pieces together.
+            pieces: How many.
+            number: Of the network.
+            changes: Fields of the recipe that differ.
+
+        Returns:
+            The ends of the pieces.
+
+        Raises:
+            TrainingError: The walk diverged.
+        """
+        from tqdm import tqdm
+
+        recipe = replace(self.recipe, epochs=epochs / pieces, **changes)
+        with tqdm(total=pieces, unit="piece", desc=self.method, delay=2, leave=False, disable=not self.progress) as bar:
+            ends = walk(
+                self.net, self.data, theta, recipe=recipe, pieces=pieces, seed=self.network_seed(number),
+                folder=self.folder, on_piece=lambda piece: bar.update(),
+            )  # fmt: skip
+        if not ends.isfinite().all():
+            raise TrainingError(
+                f"{self.method} diverged after network {number}; lower its learning rate (now {recipe.learning_rate:g})."
+            )
+        return ends
+
+    def cost(self, trained: Plan, extra: float = 0.0) -> Cost:
+        """Price a plan: its trainings and explorations, and other operations besides."""
+        n_images = len(self.data.train)
+        plain = self.operations.training(self.recipe, n_images)
+        base = plain if self.runs is not None else self.priced(trained.training)
+        return Cost(trained.n * base + extra, plain, perf_counter() - self.start)
+
+    def priced(self, epochs: float, *, pieces: int = 1) -> float:
+        """Count the operations of some epochs, in so many equal pieces of whole steps."""
+        if not epochs:
+            return 0.0
+        piece = replace(self.recipe, epochs=epochs / pieces)
+        return pieces * self.operations.training(piece, len(self.data.train))
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """What every law keeps of its request, its cost apart."""
+        norm = self.data.normalisation_images if normalisation_layers(build(self.net, 0)) else None
+        return {"recipe": self.recipe, "normalisation_images": norm}
