@@ -19,7 +19,8 @@ def with_features(module: nn.Module, images: Tensor) -> tuple[Tensor, Tensor | N
         Logits [images, classes], and features [images, features], or None where there is no linear layer.
 
     Example:
-        >>> logits, features = with_features(nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2)), torch.ones(5, 4))
+        >>> network = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2))
+        >>> logits, features = with_features(network, torch.ones(5, 4))
         >>> logits.shape, features.shape
         (torch.Size([5, 2]), torch.Size([5, 3]))
     """

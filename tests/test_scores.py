@@ -219,7 +219,7 @@ def test_uniform_predictions_score_as_the_closed_form_says():
 def test_score_gathers_the_scores_in_reading_order(sample):
     logp, _, labels = sample
     found = scores.score(logp, labels)
-    names = ["accuracy", "nll", "brier", "calibration_error", "calibration_bias"]
+    names = ["accuracy", "nll", "brier", "calibration_error", "calibration_bias", "aurc"]
     if len(logp) > 1:
         names += ["total_entropy", "aleatoric_entropy", "epistemic_entropy", "disagreement"]
         assert found["disagreement"] == scores.disagreement(logp)

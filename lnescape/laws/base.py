@@ -1,6 +1,7 @@
 """The protocol of a law, and prediction at points of weight space in bounded memory."""
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass, field
 from numbers import Integral
@@ -20,7 +21,7 @@ CHUNK = 2**26
 
 
 @dataclass(frozen=True, eq=False)
-class Law:
+class Law(ABC):
     """A probability law over θ; the base of every method.
 
     Attributes:
@@ -49,14 +50,15 @@ class Law:
                     "lower the learning rate, or leave that network out."
                 )
 
+    @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
         """Name the tensors that make the law; the first has a last dimension of P parameters."""
-        raise TypeError("A plain Law holds no networks; use what fit, fit_subspace or a method returns.")
 
+    @abstractmethod
     def thetas_of(self, n: int, seed: int) -> Iterator[Float[Tensor, "chunk parameters"]]:
         """Draw n networks; what `sample` calls once n is checked."""
-        raise TypeError("A plain Law can't be drawn from; use what fit, fit_subspace or a method returns.")
 
+    @abstractmethod
     def moments(
         self, directions: Float[Tensor, "directions parameters"]
     ) -> tuple[Float[Tensor, " directions"], Float[Tensor, "directions directions"]]:
@@ -70,8 +72,6 @@ class Law:
         Returns:
             Mean and covariance, float64.
         """
-        raise TypeError("A plain Law has no moments; use what fit, fit_subspace or a method returns.")
-
     @property
     def device(self) -> torch.device:
         """Where the law lives."""

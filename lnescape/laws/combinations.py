@@ -1,5 +1,6 @@
 """Laws whose draws are combinations of stored vectors: members of an ensemble, points of a curve or simplex."""
 
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass, field
 from numbers import Integral
@@ -17,17 +18,17 @@ class Combinations(Law):
     """θ = Σ_k a_k v_k with random coefficients a; the base of members and subspaces."""
 
     @property
+    @abstractmethod
     def vectors(self) -> Float[Tensor, "vectors parameters"]:
         """The stored vectors that draws are combinations of, [K, P]."""
-        raise NotImplementedError
 
-    def coefficients(self, n: int | None, seed: int) -> Float[Tensor, "n vectors"]:
+    @abstractmethod
+    def coefficients(self, n: int, seed: int) -> Float[Tensor, "n vectors"]:
         """Draw n points as coefficients of the stored vectors, [n, K]."""
-        raise NotImplementedError
 
+    @abstractmethod
     def coefficient_moments(self) -> tuple[Float[Tensor, " vectors"], Float[Tensor, "vectors vectors"]]:
         """State E[a_k] and E[a_k a_l] of one draw, float64."""
-        raise NotImplementedError
 
     def tensors(self) -> dict[str, Tensor]:
         """Name the tensors that make the law."""
@@ -96,7 +97,7 @@ class Members(Combinations):
         """Draw members without replacement; all of them, in order, where n isn't given."""
         return super().sample(n, seed=seed) if n is not None else iter(self.thetas.split(list(self.chunks(len(self)))))
 
-    def coefficients(self, n: int | None, seed: int) -> Float[Tensor, "n members"]:
+    def coefficients(self, n: int, seed: int) -> Float[Tensor, "n members"]:
         """Choose n members without replacement."""
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
         return torch.eye(len(self))[order[:n]]
@@ -129,9 +130,9 @@ class SubspaceLaw(Combinations):
     def __repr__(self) -> str:
         return f"Uniform law over a {self.subspace}; {self.cost}"
 
-    def coefficients(self, n: int | None, seed: int) -> Float[Tensor, "n vertices"]:
+    def coefficients(self, n: int, seed: int) -> Float[Tensor, "n vertices"]:
         """Draw n points uniformly in the coordinate."""
-        return self.subspace.draw(self.count(n), torch.Generator().manual_seed(seed))
+        return self.subspace.draw(n, torch.Generator().manual_seed(seed))
 
     def coefficient_moments(self) -> tuple[Float[Tensor, " vertices"], Float[Tensor, "vertices vertices"]]:
         """State E[a_k] and E[a_k a_l] of a uniform point, float64."""

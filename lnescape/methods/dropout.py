@@ -14,7 +14,10 @@ from lnescape.methods.request import Options, Request
 from lnescape.weights import FlatNetwork, trainable
 
 _LAYERS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
-_CURE = "put nn.Dropout before a linear layer, or nn.Dropout2d before a convolution, such as network('mlp', data, dropout=0.1)"
+_CURE = (
+    "put nn.Dropout before a linear layer, or nn.Dropout2d before a convolution, such as "
+    "lnescape.network('mlp', data, dropout=0.1)"
+)
 
 
 def dropout(net: Builder, data, *, budget: float = 1.0, **options: Unpack[Options]) -> Law:

@@ -175,9 +175,8 @@ class Request:
                 folder=self.folder, on_piece=lambda piece: bar.update(),
             )  # fmt: skip
         if not ends.isfinite().all():
-            raise TrainingError(
-                f"{self.method} diverged after network {number}; lower its learning rate (now {recipe.learning_rate:g})."
-            )
+            rate = f"now {recipe.learning_rate:g}"
+            raise TrainingError(f"{self.method} diverged after network {number}; lower its learning rate ({rate}).")
         return ends
 
     def cost(self, trained: Plan, extra: float = 0.0) -> Cost:

@@ -87,7 +87,7 @@ def gaussian_of(
     Example:
         >>> import torch
         >>> mean, scale, factors = gaussian_of(torch.tensor([[0.0], [2.0]]))
-        >>> mean.item(), (scale**2).item(), (factors**2).sum().item()
+        >>> mean.item(), round((scale**2).item(), 3), round((factors**2).sum().item(), 3)
         (1.0, 0.5, 1.0)
     """
     mean = points.mean(0)

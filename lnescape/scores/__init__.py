@@ -5,20 +5,31 @@ a probability may be exactly 0 or 1. An uncertainty is that of the mean over ima
 """
 
 from lnescape.scores.calibration import CalibrationError, calibration_error
+from lnescape.scores.equivalent import Equivalent, deep_ensemble_equivalent
+from lnescape.scores.foreign import auroc, false_positive_rate
 from lnescape.scores.predictions import logit_average, mean_prediction
 from lnescape.scores.quality import accuracy, brier, nll
-from lnescape.scores.spread import EntropySplit, auroc, disagreement, entropy_split
+from lnescape.scores.selective import aurc
+from lnescape.scores.spread import EntropySplit, disagreement, entropy_split
 from lnescape.scores.summary import score
+from lnescape.scores.temperature import calibrated_log_likelihood, fit_temperature, halves
 
 __all__ = [
     "CalibrationError",
     "EntropySplit",
+    "Equivalent",
     "accuracy",
     "auroc",
+    "aurc",
     "brier",
+    "calibrated_log_likelihood",
     "calibration_error",
+    "deep_ensemble_equivalent",
     "disagreement",
     "entropy_split",
+    "false_positive_rate",
+    "fit_temperature",
+    "halves",
     "logit_average",
     "mean_prediction",
     "nll",

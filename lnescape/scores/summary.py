@@ -7,6 +7,7 @@ from lnescape.results import Estimate
 from lnescape.scores.calibration import calibration_error
 from lnescape.scores.predictions import as_members
 from lnescape.scores.quality import accuracy, brier, mean_and_labels, nll
+from lnescape.scores.selective import aurc
 from lnescape.scores.spread import disagreement, entropy_split
 
 
@@ -19,7 +20,7 @@ def score(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " 
 
     Returns:
         Estimates in reading order: accuracy, nll (nat), brier, calibration_error and calibration_bias, what of that
-        error chance alone would show; with two members or more also total_entropy, aleatoric_entropy and
+        error chance alone would show, and aurc; with two members or more also total_entropy, aleatoric_entropy and
         epistemic_entropy (nat, means over images) and disagreement.
 
     Example:
@@ -36,6 +37,7 @@ def score(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " 
         "brier": brier(mean, labels),
         "calibration_error": calibration.value,
         "calibration_bias": calibration.bias,
+        "aurc": aurc(mean, labels),
     }
     if len(as_members(logp)) > 1:
         split = entropy_split(logp)
