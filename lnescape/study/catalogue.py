@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 from lnescape.study.cells import Cell, Study, check_known
+from lnescape.study.comparison import comparison_cells, cosine_cells, settings_cells, volume_cells
 from lnescape.training import Recipe
 
 # Batches of 256 at twice the rate of batches of 128: the same ratio, nearly the same accuracy (98.51 against 98.56 % of
@@ -99,6 +100,17 @@ STUDIES = {
               "paths"),
         Study("mnist-triangle-recipe", "How the recipe of the triangle of perceptrons was chosen", _candidates(),
               "candidates"),
+        Study("mnist-mlp-settings", "How the settings of the methods were chosen for the perceptron",
+              settings_cells(MLP), "settings"),
+        Study("mnist-cnn-settings", "How the settings of the methods were chosen for the convolutional network",
+              settings_cells(CNN), "settings"),
+        Study("mnist-mlp-methods", "Every method at equal cost, perceptron", comparison_cells(MLP, 40), "methods"),
+        Study("mnist-cnn-methods", "Every method at equal cost, convolutional network", comparison_cells(CNN, 20),
+              "methods"),
+        Study("mnist-mlp-volume", "What the weight of the volume does in a grown triangle", volume_cells(MLP),
+              "weights"),
+        Study("mnist-mlp-cosine", "What the weight of the cosine penalty does in a learned line", cosine_cells(MLP),
+              "weights"),
         Study("mnist-cnn-precision", "Whether products in bfloat16 move the results", _precision(), "precision"),
     )
 }  # fmt: skip

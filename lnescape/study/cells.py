@@ -49,6 +49,8 @@ METHODS = {
     "ensemble": Rules(),
     "pair": Rules(n_seeds=2),
     "triangle": Rules(optional=("cosine_weight",), n_seeds=1),
+    "law": Rules(settings=("method", "budget"), optional=("options",), n_seeds=1, scouts=True),
+    "yardstick": Rules(),
 }
 
 
@@ -59,7 +61,8 @@ class Cell:
     Attributes:
         method: What is done: "scouts", "retrainings", "crossed" (initialisation × order), "arithmetic" (one seed
             again and again), "branches" (that leave the trunk of a training), "pair" (line and curve between two
-            retrainings) or "triangle" (learned from scratch).
+            retrainings), "triangle" (learned from scratch), "law" (any of `METHODS`, at a budget) or "yardstick"
+            (ensembles of all sizes).
         data: Name of the data set, as for `load`.
         network: "mlp", "cnn", "resnet", "wide_resnet", or "module:function", a function of your own from
             (image_shape, n_classes, **options) to an `nn.Module`.

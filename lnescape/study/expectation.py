@@ -15,7 +15,7 @@ from lnescape.training.fit import train_group
 START = 5.0  # s until a worker has imported torch and loaded its data; measured on two cores
 _STEPS = 8
 # Images that surveys pass forward: points of the paths × images of the split, and networks drawn from them.
-_SURVEYED = {"pair": 4 * 31 * 10_000 + 200_000, "triangle": 400_000}
+_SURVEYED = {"pair": 4 * 31 * 10_000 + 200_000, "triangle": 400_000, "law": 30 * 23_000}
 
 
 def expected_seconds(cells: list[Cell], *, workers: int, device: torch.device | str = "cpu") -> float:
@@ -51,7 +51,7 @@ def together(cell: Cell) -> int:
         return len(cell.seeds) * len(cell.settings["orders"])
     if cell.method == "branches":
         return len(cell.seeds) * cell.settings["branches"]
-    return 1 if cell.method in ("arithmetic", "pair", "triangle") else len(cell.seeds)
+    return 1 if cell.method in ("arithmetic", "pair", "triangle", "law") else len(cell.seeds)
 
 
 def _seconds_a_training(cell: Cell, device: str) -> float:

@@ -11,7 +11,7 @@ from lnescape.engines import engine_for
 from lnescape.laws import Members
 from lnescape.retraining import log_odds
 from lnescape.scores import mean_prediction
-from lnescape.study import paths
+from lnescape.study import laws, paths
 from lnescape.study.cells import Cell, StudyError
 from lnescape.study.observation import Observation, observe
 from lnescape.study.panel import Panel
@@ -168,6 +168,8 @@ EXPERIMENTS: dict[str, Callable[..., Observation]] = {
     "ensemble": paths.ensemble,
     "pair": paths.pair,
     "triangle": paths.triangle,
+    "law": laws.law,
+    "yardstick": laws.yardstick,
 }
 
 
@@ -192,6 +194,8 @@ def trainings(cell: Cell) -> float:
         return float(sum(together for _, together in cell.settings["runs"]))
     if cell.method == "branches":
         return n * (1 + cell.settings["branches"] * sum(1 - epoch / epochs for epoch in cell.settings["leaves"]))
+    if cell.method == "law":
+        return float(cell.settings["budget"])
     return 3.0 if cell.method == "pair" else n
 
 

@@ -11,7 +11,7 @@ from lnescape.scores import accuracy, nll
 from lnescape.study.panel import Panel
 
 # Along these axes the arrays of a study's cells are joined; every array has one of them first, or belongs to scouts.
-GROWING = ("retraining", "explored", "base")
+GROWING = ("retraining", "explored", "base", "law")
 N_NOISE = 8  # draws of weight noise, of which the standard deviation is kept
 N_FEATURES = 10_000  # training images behind the second moment of the features
 

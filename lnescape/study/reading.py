@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     import xarray
 
 # Arrays of one number for each retraining that say which one it is: coordinates.
-COORDINATES = ("seed", "initialisation", "order", "trunk", "leaves", "branch", "threads", "together", "same_bits_as")
+COORDINATES = ("seed", "initialisation", "order", "trunk", "leaves", "branch", "threads", "together", "same_bits_as", "method",
+    "budget")
 
 
 def read_study(study: str | Study, *, folder: Path | str | None = None) -> xarray.Dataset:
@@ -79,6 +80,12 @@ def _gathered(stored: list[Cell], store: CellStore) -> tuple[dict, Panel | None,
         if cell.method == "scouts":
             panel = Panel(None, None, found["part"][1])
             found = {name: found[name] for name in ("chosen", "label", "part")}
+        elif cell.method == "law":
+            found["cell"] = (("law",), np.array([cell.name]))
+            found["method"] = (("law",), np.array([cell.settings["method"]]))
+            found["budget"] = (("law",), np.array([cell.settings["budget"]]))
+        elif cell.method == "yardstick":
+            found = {f"ensemble_{name}": own for name, own in found.items()}
         elif "accuracy" in found:
             found["cell"] = (("retraining",), np.array([cell.name] * len(found["accuracy"][1])))
         for name, (names, array) in found.items():

@@ -210,6 +210,7 @@ class _Session:
                 self.executor = pool(self.workers)
             chosen = None if cell.scouts is None else self.store.load(cell.scouts).arrays["chosen"]
             job = {"command": self.store.study.command, "device": self.device}
+            job["scratch"] = str(self.store.folder / ".trainings")
             future = self.executor.submit(compute, cell, chosen, **job)
         except BaseException as error:
             lock.release()

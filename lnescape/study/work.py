@@ -3,6 +3,7 @@
 import os
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 from typing import Any
 
@@ -33,7 +34,9 @@ class Outcome:
     provenance: dict[str, Any]
 
 
-def compute(cell: Cell, chosen: np.ndarray | None, *, command: str, device: str = "cpu") -> Outcome:
+def compute(
+    cell: Cell, chosen: np.ndarray | None, *, command: str, device: str = "cpu", scratch: str | None = None
+) -> Outcome:
     """Compute one cell.
 
     On a CPU it computes with one thread, whatever the machine has: small networks are fastest so, other cells use
@@ -44,6 +47,7 @@ def compute(cell: Cell, chosen: np.ndarray | None, *, command: str, device: str 
         chosen: Class of the measurand for each image of the panel; None for scouts.
         command: What to type to make the study again.
         device: Where to compute.
+        scratch: Folder for trainings that several cells begin with; a cell that is killed goes on from there, too.
 
     Returns:
         Arrays, their axes and their provenance.
@@ -51,7 +55,8 @@ def compute(cell: Cell, chosen: np.ndarray | None, *, command: str, device: str 
     with _ALONE, threads_of(1):
         data, panel = data_and_panel(cell.data, device)
         start = perf_counter()
-        seen = EXPERIMENTS[cell.method](cell, data, panel, chosen)
+        more = {"scratch": Path(scratch)} if scratch is not None and cell.method == "law" else {}
+        seen = EXPERIMENTS[cell.method](cell, data, panel, chosen, **more)
         seconds = perf_counter() - start
         n = trainings(cell)
         step = count_operations(cell.builder(data), data.train.images[0], data.n_classes, cell.recipe.loss)

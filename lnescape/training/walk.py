@@ -27,7 +27,8 @@ def walk(
 ) -> Float[Tensor, "pieces parameters"]:
     """Train on from θ, piece after piece, each a run through the recipe's schedule; keep where each piece ends.
 
-    The optimiser's velocity is carried from piece to piece, as if nothing had been looked at.
+    The optimiser's velocity is carried from piece to piece, as if nothing had been looked at. The first n pieces of a
+    longer walk are those of a shorter one.
 
     Args:
         net: Builder of one network.
@@ -36,27 +37,38 @@ def walk(
         recipe: Of one piece, its precision resolved; `epochs` may be a fraction.
         pieces: Number of pieces, ≥ 1.
         seed: Seed of the order of the images.
-        folder: Where the state is kept at every epoch's and piece's end, or None.
+        folder: Where the ends so far are kept, so that a killed walk goes on from its last piece; or None.
         on_piece: Called with the number of each piece that is done.
 
     Returns:
         The ends, [pieces, P]; NaN from where the walk diverged.
+
+    Raises:
+        ValueError: A damaged file.
+
+    Example:
+        >>> import lnescape as ln
+        >>> data = ln.load("digits")
+        >>> net = ln.network("mlp", data, width=16)
+        >>> start = ln.theta_of(net())
+        >>> walk(net, data, start, recipe=ln.Recipe(epochs=0.5, batch=64), pieces=3, seed=0).shape
+        torch.Size([3, 1482])
     """
-    engine = engine_for(net, device=data.train.images.device, precision=recipe.precision)
-    place = (recipe.describe(), seed, data.checksum, str(data.train.images.device))
-    name = fingerprint(tensor_fingerprint(theta), *place) if folder is not None else ""
-    state = State(0, theta.view(1, 1, -1).clone(), torch.full((1,), -1, device=theta.device), {})
-    ends = []
-    for piece in range(pieces):
+    engine = engine_for(net, device=theta.device, precision=recipe.precision)
+    file, state = None, State(0, theta.new_empty(1, 0, len(theta)), torch.full((1,), -1, device=theta.device), {})
+    if folder is not None:
+        place = (recipe.describe(), seed, data.checksum, str(theta.device))
+        file = Path(folder) / f"walk-{fingerprint(tensor_fingerprint(theta), *place)}.safetensors"
+        state = State.load(file) if file.exists() else state
+    ends = list(state.vertices[0].to(theta.device))
+    for piece in range(len(ends), pieces):
+        begin = State(0, (ends[-1] if ends else theta).view(1, 1, -1), state.failed, state.optimiser)
+        descent = Descent(begin.vertices.clone(), slice(0, 1), [stream_seed(seed, piece, "walk")], start=begin)
         seen: list[State] = []
-        file = Path(folder) / f"walk-{name}-{piece}.safetensors" if folder is not None else None
-        descent = Descent(
-            state.vertices.clone(), slice(0, 1), [stream_seed(seed, piece, "walk")], file=file, start=state
-        )
         descend(descent, engine, data, recipe, on_epoch=lambda state, seen=seen: seen.append(state.branched(1)))
-        # Nothing is seen where a piece was finished before: its file then holds the state.
-        last = seen[-1] if seen else State.load(file)
-        state = State(0, last.vertices.to(theta.device, copy=True), last.failed.to(theta.device), last.optimiser)
         ends.append(descent.vertices[0, 0].clone())
+        state = State(piece + 1, torch.stack(ends).unsqueeze(0), seen[-1].failed, seen[-1].optimiser)
+        if file is not None:
+            state.save(file)
         on_piece(piece)
-    return torch.stack(ends)
+    return torch.stack(ends[:pieces])
