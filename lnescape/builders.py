@@ -33,6 +33,31 @@ def build(builder: Builder, seed: int) -> nn.Module:
         return builder()
 
 
+def identity(builder: Builder, images: Tensor) -> str:
+    """Name an architecture: what its network prints, and what it says of some images in training mode.
+
+    Two builders may make the same parameters and differ in what they do with them, dropout for instance; trainings
+    that are kept in a folder under one name must not mix them.
+
+    Args:
+        builder: Makes one network.
+        images: A few images it can take.
+
+    Returns:
+        A text, the numbers in it rounded so that it doesn't depend on the order of sums.
+
+    Example:
+        >>> one, other = (lambda p=p: nn.Sequential(nn.Linear(4, 2), nn.Dropout(p)) for p in (0.1, 0.5))
+        >>> identity(one, torch.ones(2, 4)) == identity(other, torch.ones(2, 4))
+        False
+    """
+    module = build(builder, 0).float().train()
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        logits = module(images.cpu())
+    return f"{module} {' '.join(f'{value:.2g}' for value in logits.double().mean(0).tolist())}"
+
+
 def check_builder(builder: Builder, data) -> None:
     """Refuse a builder that can't be trained on a data set, before any work is done.
 

@@ -8,7 +8,7 @@ import torch
 
 import lnescape as ln
 from lnescape.subspaces import Segment, Simplex
-from lnescape.training.penalties import cosine_slope, volume_slope
+from lnescape.training.penalties import GrowingVolume, cosine_slope
 from tests.test_training import QUICK, Mixed
 
 RECIPE = replace(QUICK, epochs=8)
@@ -78,7 +78,19 @@ def test_penalty_slopes_are_the_derivatives(net):
     log_volume = 0.5 * torch.logdet(edges @ edges.T) - math.lgamma(3)
     assert Simplex(vertices.detach(), 3).log_volume() == pytest.approx(log_volume.item(), abs=1e-9)
     (expected,) = torch.autograd.grad(-0.3 * log_volume, vertices)
-    torch.testing.assert_close(volume_slope(vertices.detach().float(), 0.3).double(), expected, rtol=1e-4, atol=1e-6)
+    found = GrowingVolume([vertices[:2].detach().float()], 0.3).slope(vertices[2].detach().float())
+    torch.testing.assert_close(found.double(), expected[2], rtol=1e-4, atol=1e-6)
+
+
+def test_the_volume_of_a_complex_is_that_of_its_simplexes_and_pulls_their_shared_vertex():
+    v = torch.randn(4, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).requires_grad_()
+    complex_ = ln.SimplicialComplex.joining(v[:2].detach(), 2).with_vertices(v.detach())
+    edges = [v[[2, 3]] - v[mode] for mode in (0, 1)]
+    log_volume = torch.stack([0.5 * torch.logdet(e @ e.T) - math.lgamma(3) for e in edges]).logsumexp(0)
+    assert complex_.log_volume() == pytest.approx(log_volume.item(), abs=1e-9)
+    (expected,) = torch.autograd.grad(-0.3 * log_volume, v)
+    growing = GrowingVolume([v[[mode, 2]].detach().float() for mode in (0, 1)], 0.3)
+    torch.testing.assert_close(growing.slope(v[3].detach().float()).double(), expected[3], rtol=1e-4, atol=1e-6)
 
 
 def test_a_killed_fit_subspace_goes_on_to_the_same_bits(net, data, runs, tmp_path, monkeypatch):

@@ -102,7 +102,7 @@ def _reading(module: nn.Module, layers: dict[str, nn.Module]) -> Iterator[tuple[
     kept: list[Tensor] = []  # alive, so that no place is used twice
 
     def write(name: str, output: Tensor) -> Tensor:
-        kept.append(output.clone())
+        kept.append(output.clone(memory_format=torch.contiguous_format))  # flattening then copies nothing
         written[name] = (output.shape, kept[-1].data_ptr())
         return kept[-1]
 

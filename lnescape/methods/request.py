@@ -1,5 +1,6 @@
 """What every method is asked, and how its budget is shared out."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
@@ -126,25 +127,41 @@ class Request:
         else:
             n = max(least, int(self.budget / each + 1e-9))
             training, exploring = (1 - share) * self.budget / n, share * self.budget / n
+        if times < 1:
+            raise ValueError(f"points={times} leaves nothing to train at; draw at least one point for each batch.")
         step = 1 / self.recipe.n_steps(len(self.data.train))  # in trainings
         need = pieces * times * step
         if training < step or exploring < need * (1 - 1e-9):
             smallest = n * (1 + need) if self.runs else least * max(step / (1 - share), need / share if share else 0)
+            smallest = math.ceil(1000 * smallest) / 1000
             raise ValueError(
                 f"A budget of {self.budget:g} trainings is too small for {self.method}; it needs at least "
-                f"{smallest * 1.0005:.3g} here{', the given networks included' if self.runs else ''}."
+                f"{smallest:g} here{', the given networks included' if self.runs else ''}."
             )
         return Plan(n, training * self.recipe.epochs, exploring * self.recipe.epochs / times)
 
     def networks(self, plan: Plan) -> Members:
-        """Train the networks of a plan, or take those that were given."""
+        """Train the networks of a plan, or take those that were given.
+
+        Args:
+            plan: Says how many, and for how long.
+
+        Returns:
+            The networks.
+
+        Raises:
+            TrainingError: One of them diverged.
+        """
         if self.runs is not None:
             return self.runs
         # One at a time: those of a larger budget are then those of a smaller one, bit for bit.
-        return fit(
+        law = fit(
             self.net, self.data, seeds=[self.network_seed(k) for k in range(plan.n)], group=1, folder=self.folder,
             recipe=replace(self.recipe, epochs=plan.training), progress=self.progress,
         )  # fmt: skip
+        if law.failed:
+            raise TrainingError(f"{self.method} lost seed {min(law.failed)}, which diverged; lower the learning rate.")
+        return law
 
     def network_seed(self, number: int) -> int:
         """Give the seed of one training."""

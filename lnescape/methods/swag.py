@@ -10,6 +10,7 @@ from lnescape.builders import Builder
 from lnescape.laws import GaussianLaw, Law, Members
 from lnescape.laws.mixture import mixture_of
 from lnescape.methods.request import Options, Request
+from lnescape.training import TrainingError
 
 
 def swag(
@@ -60,6 +61,8 @@ def swag(
     for number, theta in enumerate(request.networks(plan).thetas):
         points = request.explored(theta, plan.exploring, pieces=snapshots, number=number, changes=changes)
         mean, scale, factors = gaussian_of(points)
+        if not factors.square().sum().isfinite():
+            raise TrainingError(f"swag diverged after network {number}; lower its learning rate by exploring=.")
         laws.append(GaussianLaw(net, mean, scale=scale, factors=factors, **request.known))
     cost = request.cost(plan, plan.n * request.priced(plan.exploring, pieces=snapshots))
     return mixture_of(laws, cost=cost)

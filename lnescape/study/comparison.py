@@ -72,7 +72,7 @@ def _cell(scouts: Cell, method: str, budget: float, seed: int, options: Mapping[
 
 
 def settings_cells(scouts: Cell) -> tuple[Cell, ...]:
-    """Give the cells that choose the settings: every candidate at a budget of 1.5, or 3 where two networks are joined."""
+    """Give the cells that choose the settings: every candidate at a budget of 1.5, or 3 to join two networks."""
     joined = ("mode_curve", "simplicial_complex")
     return tuple(
         _cell(scouts, method, 3 if method in joined else 1.5, TUNING, own)

@@ -28,7 +28,7 @@ from lnescape.scores import (
 from lnescape.study.cells import Cell
 from lnescape.study.observation import Observation
 from lnescape.study.panel import Panel
-from lnescape.training import fit, refresh_cost
+from lnescape.training import TrainingError, fit, refresh_cost
 
 N_DRAWS = 30  # networks drawn from a law that has no members of its own
 N_FOREIGN = 2_000
@@ -41,10 +41,15 @@ def law(cell: Cell, data, panel: Panel, chosen: np.ndarray, *, scratch: Path | N
     settings = cell.settings
     options = {"recipe": cell.recipe, "seed": cell.seeds[0], "folder": scratch, "progress": False}
     start = perf_counter()
-    made = METHODS[settings["method"]](
-        cell.builder(data), data, budget=settings["budget"], **dict(settings.get("options", {})), **options
-    )
     seen = Observation()
+    try:
+        made = METHODS[settings["method"]](
+            cell.builder(data), data, budget=settings["budget"], **dict(settings.get("options", {})), **options
+        )
+    except TrainingError:  # a result, too: with these settings the method has none
+        seen.add("diverged", np.ones(1), "law")
+        return seen
+    seen.add("diverged", np.zeros(1), "law")
     numbers = {"seconds": perf_counter() - start, "trainings": made.cost.trainings}
     n = len(made) if isinstance(made, Members) else N_DRAWS
     numbers |= {"members": n, "log_volume": _log_volume(made)}
@@ -115,6 +120,15 @@ def yardstick(cell: Cell, data, panel: Panel, chosen: None) -> Observation:
 
     Means over random partitions into disjoint ensembles; the standard deviation between ensembles is taken within each
     partition, where they share no network.
+
+    Args:
+        cell: Its seeds are those of the networks.
+        data: The data set.
+        panel: Not used.
+        chosen: Not used.
+
+    Returns:
+        Mean and standard deviation of every score, [members].
     """
     runs = fit(cell.builder(data), data, seeds=cell.seeds, recipe=cell.recipe, workers=1, group=8, progress=False)
     labels, half = data.evaluation.labels, halves(len(data.evaluation))

@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     import xarray
 
 # Arrays of one number for each retraining that say which one it is: coordinates.
-COORDINATES = ("seed", "initialisation", "order", "trunk", "leaves", "branch", "threads", "together", "same_bits_as", "method",
-    "budget")
+COORDINATES = (
+    "seed", "initialisation", "order", "trunk", "leaves", "branch", "threads", "together", "same_bits_as", "method",
+    "budget",
+)  # fmt: skip
 
 
 def read_study(study: str | Study, *, folder: Path | str | None = None) -> xarray.Dataset:

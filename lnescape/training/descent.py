@@ -100,7 +100,8 @@ class Descent:
         seeds: One seed for each of the S; order and augmentation of the images follow from it.
         draw: From a generator to the coefficients [points, K] of this step; None for a single vertex. The loss is
             the mean over the points.
-        penalty: From vertices [K, P] and a generator to the gradient [K, P] of what is added to the loss.
+        penalty: From vertices [K, P] and a generator to the gradient of what is added to the loss, [F, P] for the F
+            rows that move.
         file: Where the state is kept at every epoch's end; None keeps nothing.
         start: State to go on from, such as the trunk of a branch; None begins with the vertices.
     """
@@ -209,7 +210,7 @@ class _Running:
                 loss = loss + own / len(points)
             self.moving.grad = self.slope
             if self.descent.penalty is not None:
-                self.moving.grad[0] += self.descent.penalty(vertices[0], stream)[free]
+                self.moving.grad[0] += self.descent.penalty(vertices[0], stream)
         self.optimiser.step()
         return loss
 

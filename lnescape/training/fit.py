@@ -12,7 +12,7 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
-from lnescape.builders import Builder, build, check_builder
+from lnescape.builders import Builder, build, check_builder, identity
 from lnescape.engines import engine_for
 from lnescape.laws import Members
 from lnescape.training.checks import checked_seeds, prepare
@@ -184,7 +184,7 @@ def train_group(
     beginnings = torch.stack([theta_of(build(net, seed)) for seed in initialisations]).to(device)
     file = None
     if folder is not None:
-        place = (data.checksum, tensor_fingerprint(beginnings), str(device))
+        place = (data.checksum, tensor_fingerprint(beginnings), str(device), identity(net, data.train.images[:8]))
         place += () if start is None else (start.epoch, tensor_fingerprint(start.vertices))
         name = fingerprint(recipe.describe(), list(seeds), *place)
         file = Path(folder) / f"fit-{name}.safetensors"

@@ -1,7 +1,9 @@
 """What is added to the loss of a subspace: the cosine penalty and the log-volume.
 
-Both have gradients inside the span of the vertices, so that each is a small matrix times the vertices.
+Both have gradients inside the span of the vertices.
 """
+
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -46,61 +48,43 @@ def cosine_slope(
     return torch.zeros_like(vertices).index_copy_(0, pair, (2 * weight * cosine * matrix) @ masked)
 
 
-def volume_slope(vertices: Float[torch.Tensor, "k parameters"], weight: float) -> Float[torch.Tensor, "k parameters"]:
-    """Give the gradient of −λ ln V, V the volume of the simplex that the vertices span.
+class GrowingVolume:
+    """−λ ln Σ_m V_m as a function of the vertex that is being grown, the last of several simplexes that share it.
 
-    ln V = ½ ln det G − ln d!, G = E Eᵀ, rows of E the edges v_{k+1} − v_1. ∂ln V/∂E = G⁻¹ E; the
-    gradient of v_1 makes the sum over vertices zero.
+    V_m is the volume of the simplex's frozen part times the height h_m = ‖r_m‖ of the new vertex u above it, over d;
+    r_m = (I − Q_m Q_mᵀ)(u − w_m), Q_m an orthonormal basis of the frozen edges. So ∂ ln V_m/∂u = r_m/h_m², and the
+    gradient of the logarithm of the sum is the mean over m, weighted by the volumes. For a single simplex it is r/h².
 
-    Args:
-        vertices: v_k, [K, P].
-        weight: λ.
-
-    Returns:
-        The gradient [K, P]; edges and G in float64, since a flat simplex has a nearly singular G.
-
-    References:
-        Benton et al. 2021, arXiv 2102.13042, section 4.1.
-
-    Example:
-        >>> volume_slope(torch.tensor([[0.0], [2.0]]), 1.0)
-        tensor([[ 0.5000],
-                [-0.5000]])
-    """
-    edges = vertices[1:].double() - vertices[0].double()
-    # cholesky_ex fails on NaN without an exception: the loss is then NaN too, which `descend` reports.
-    slope = torch.cholesky_solve(edges, torch.linalg.cholesky_ex(edges @ edges.T).L)
-    return (-weight * torch.cat([-slope.sum(0, keepdim=True), slope])).to(vertices)
-
-
-def complex_volume_slope(
-    vertices: Float[torch.Tensor, "k parameters"], weight: float, simplexes: list[list[int]]
-) -> Float[torch.Tensor, "k parameters"]:
-    """Give the gradient of −λ ln Σ_m V_m, V_m the volumes of several simplexes that share vertices.
-
-    ∇ ln Σ V_m = Σ_m (V_m/Σ V) ∇ ln V_m: a mean over the simplexes, weighted by their volumes.
+    The bases are computed once, and all in float64: a flat simplex has a height far below its edges.
 
     Args:
-        vertices: All vertices, [K, P].
+        frozen: The frozen vertices of each simplex, [K − 1, P] each; all simplexes of one dimension.
         weight: λ.
-        simplexes: The rows of each simplex.
-
-    Returns:
-        The gradient [K, P].
 
     References:
-        Benton et al. 2021, arXiv 2102.13042, section 4.2.
+        Benton et al. 2021, arXiv 2102.13042, sections 4.1 and 4.2.
 
     Example:
-        >>> complex_volume_slope(torch.tensor([[0.0], [1.0], [3.0]]), 1.0, [[0, 2], [1, 2]])
-        tensor([[ 0.2000],
-                [ 0.2000],
-                [-0.4000]])
+        >>> growing = GrowingVolume([torch.tensor([[0.0, 0.0], [1.0, 0.0]])], 1.0)
+        >>> growing.slope(torch.tensor([0.3, 2.0]))  # the height is 2: −1/2 upwards
+        tensor([-0.0000, -0.5000])
     """
-    edges = [vertices[rows[1:]].double() - vertices[rows[0]].double() for rows in simplexes]
-    # ln V = ln √det G − ln d!; the factorial is the same for all.
-    logs = torch.stack([torch.linalg.cholesky_ex(e @ e.T).L.diagonal().log().sum() for e in edges])
-    slope = torch.zeros_like(vertices)
-    for rows, share in zip(simplexes, logs.softmax(0).tolist(), strict=True):
-        slope[rows] += volume_slope(vertices[rows], share * weight)
-    return slope
+
+    def __init__(self, frozen: Sequence[Float[torch.Tensor, "vertices parameters"]], weight: float):
+        self.weight = weight
+        self.origins = [vertices[0] for vertices in frozen]
+        factors = [torch.linalg.qr((v[1:].double() - v[0].double()).T) for v in frozen]
+        self.bases = [factor.Q for factor in factors]
+        logs = [factor.R.diagonal().abs().log().sum() for factor in factors]
+        self.log_volumes = torch.stack(logs)  # of the frozen parts, but for a factor that all share
+
+    def slope(self, vertex: Float[torch.Tensor, " parameters"]) -> Float[torch.Tensor, " parameters"]:
+        """Give the gradient of −λ ln Σ_m V_m with respect to the new vertex, [P]."""
+        heights = []
+        for origin, basis in zip(self.origins, self.bases, strict=True):
+            edge = (vertex - origin).double()
+            heights.append(edge - basis @ (basis.T @ edge))
+        squares = torch.stack([r @ r for r in heights])
+        shares = (self.log_volumes + 0.5 * squares.log()).softmax(0) / squares
+        slope = sum(share * r for share, r in zip(shares, heights, strict=True))
+        return (-self.weight * slope).to(vertex)

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lnescape.builders import Builder, build
+from lnescape.builders import Builder, build, identity
 from lnescape.engines import AnyNetwork
 from lnescape.laws import SubspaceLaw
 from lnescape.subspaces import SimplicialComplex, Subspace
@@ -16,7 +16,7 @@ from lnescape.training.checks import checked_seeds, prepare
 from lnescape.training.cost import Cost
 from lnescape.training.descent import Descent, descend, fingerprint, tensor_fingerprint
 from lnescape.training.fit import TrainingError
-from lnescape.training.penalties import complex_volume_slope, cosine_slope, volume_slope
+from lnescape.training.penalties import GrowingVolume, cosine_slope
 from lnescape.training.recipe import Recipe
 from lnescape.training.streams import generator, stream_seed
 from lnescape.weights import normalisation_layers, theta_of, trainable
@@ -95,6 +95,7 @@ def fit_subspace(
     vertices = _beginning(net, subspace, seed).to(device)
     weights = {"cosine_weight": cosine_weight, "volume_weight": volume_weight}
     drawn = {} if points == 1 else {"points": points}
+    kind = {"kind": type(subspace).__name__, "network": identity(net, data.train.images[:8])}
     stages = _stages(subspace)
     start = perf_counter()
     with _bar(math.ceil(recipe.epochs) * len(stages), progress) as bar:
@@ -103,7 +104,7 @@ def fit_subspace(
             if subspace.grown:
                 part[-1] = _off_centroid(part[:-1], seed)
             descent = _descent(net, subspace.with_vertices(part), stage, seed, points=points, weights=weights)
-            descent.file = _file(folder, descent, recipe, data, weights | drawn | {"kind": type(subspace).__name__})
+            descent.file = _file(folder, descent, recipe, data, weights | drawn | kind)
             engine = AnyNetwork(build(net, 0), device=device, precision=recipe.precision)
             if failed := descend(descent, engine, data, recipe, on_epoch=lambda state: bar.update()):
                 step = next(iter(failed.values()))
@@ -191,11 +192,13 @@ def _file(folder: Path | str | None, descent: Descent, recipe: Recipe, data, res
 
 def _penalty(net: Builder, subspace: Subspace, *, cosine_weight: float, volume_weight: float):
     """Choose the penalty that goes with the way the subspace is learned."""
-    if isinstance(subspace, SimplicialComplex) and volume_weight:
-        simplexes = [subspace.rows(mode) for mode in range(subspace.n_modes)]
-        return lambda vertices, stream: complex_volume_slope(vertices, volume_weight, simplexes)
-    if subspace.grown and volume_weight:
-        return lambda vertices, stream: volume_slope(vertices, volume_weight)
+    if subspace.grown:
+        if not volume_weight:
+            return None
+        n_modes = subspace.n_modes if isinstance(subspace, SimplicialComplex) else 1
+        shared = range(n_modes, subspace.n_vertices - 1)  # the last vertex is the one that grows
+        growing = GrowingVolume([subspace.vertices[[mode, *shared]] for mode in range(n_modes)], volume_weight)
+        return lambda vertices, stream: growing.slope(vertices[-1]).unsqueeze(0)
     if subspace.free == range(subspace.n_vertices) and cosine_weight:
         parts = [torch.full((p.numel(),), float(p.ndim >= 2)) for p in trainable(build(net, 0))]
         mask = torch.cat(parts).to(subspace.vertices.device)
