@@ -7,6 +7,7 @@ from lnescape.study.cells import Cell
 
 BUDGETS = (1, 1.5, 3)  # trainings
 BASES = (20, 21)  # seeds of the methods: disjoint networks, and other ones than scouts, reference and yardstick have
+YARDSTICK = 3000  # first seed of the networks that ensembles of all sizes are made of
 TUNING = 19  # seed under which settings were chosen, on validation images
 VOLUME_WEIGHTS = (0.0, *(10.0**power for power in range(-8, 0)))  # λ over seven decades, and 0
 COSINE_WEIGHTS = (0.0, 0.1, 1.0, 10.0, 100.0)  # β
@@ -81,25 +82,38 @@ def settings_cells(scouts: Cell) -> tuple[Cell, ...]:
     )
 
 
-def comparison_cells(scouts: Cell, n_yardstick: int) -> tuple[Cell, ...]:
-    """Give the cells of the comparison: the yardstick, then every method at every budget on every base."""
+def compared(scouts: Cell) -> list[tuple[str, float, int, Cell]]:
+    """List the cells of the comparison with what they are: way, budget, base, cell.
+
+    Args:
+        scouts: The cell whose recipe is that of one plain training.
+
+    Returns:
+        Every way at every budget on every base.
+    """
     chosen, known = CHOSEN[scouts.network], candidates(scouts)
-    cells = [scouts.but(method="yardstick", seeds=range(start, start + n_yardstick)) for start in (3000,)]
+    rows = []
     for seed in BASES:
         for budget in BUDGETS:
             for name, (method, own) in WAYS.items():
-                tuned = known[method][chosen[method]] if method in chosen else {}
-                if method == "deep_ensemble":
-                    tuned = {}  # the plain recipe is the unit; its own candidates only tell whether it is a fair one
+                # The plain recipe is the unit of cost; its own candidates only tell whether it is a fair one.
+                tuned = {} if method == "deep_ensemble" else known[method][chosen.get(method, 0)]
                 more = {"members": int(2 * budget)} if name == "short ensemble" else {}
-                cells.append(_cell(scouts, method, budget, seed, own | dict(tuned) | more))
-    return tuple(cells)
+                rows.append((name, budget, seed, _cell(scouts, method, budget, seed, {**own, **tuned, **more})))
+    return rows
+
+
+def comparison_cells(scouts: Cell, n_yardstick: int) -> tuple[Cell, ...]:
+    """Give the cells of the comparison: the yardstick of so many networks, then every method."""
+    yardstick = scouts.but(method="yardstick", seeds=range(YARDSTICK, YARDSTICK + n_yardstick))
+    return (yardstick, *(cell for *_, cell in compared(scouts)))
 
 
 def volume_cells(scouts: Cell) -> tuple[Cell, ...]:
     """Give the cells that vary λ of the volume, with one point a step and with five."""
+    tuned = candidates(scouts)["simplex_ensemble"][CHOSEN[scouts.network].get("simplex_ensemble", 0)]
     return tuple(
-        _cell(scouts, "simplex_ensemble", 1.5, BASES[0], {"volume_weight": weight, "points": points})
+        _cell(scouts, "simplex_ensemble", 1.5, BASES[0], {**tuned, "volume_weight": weight, "points": points})
         for points in (1, 5)
         for weight in VOLUME_WEIGHTS
     )
@@ -107,7 +121,8 @@ def volume_cells(scouts: Cell) -> tuple[Cell, ...]:
 
 def cosine_cells(scouts: Cell) -> tuple[Cell, ...]:
     """Give the cells that vary β of the cosine penalty of a learned line."""
-    own = {"shape": "line"}
+    tuned = candidates(scouts)["learned_subspace"][CHOSEN[scouts.network].get("learned_subspace", 0)]
     return tuple(
-        _cell(scouts, "learned_subspace", 1, BASES[0], own | {"cosine_weight": weight}) for weight in COSINE_WEIGHTS
+        _cell(scouts, "learned_subspace", 1, BASES[0], {**tuned, "shape": "line", "cosine_weight": weight})
+        for weight in COSINE_WEIGHTS
     )

@@ -52,7 +52,7 @@ def law(cell: Cell, data, panel: Panel, chosen: np.ndarray, *, scratch: Path | N
     seen.add("diverged", np.zeros(1), "law")
     numbers = {"seconds": perf_counter() - start, "trainings": made.cost.trainings}
     n = len(made) if isinstance(made, Members) else N_DRAWS
-    numbers |= {"members": n, "log_volume": _log_volume(made)}
+    numbers |= {"members": n} | _shape(made)
     refresh = refresh_cost(made, data, n)
     numbers |= {"refresh_trainings": refresh.trainings, "refresh_seconds": refresh.seconds}
     # All images in one call: the normalisation of each network is refreshed once.
@@ -110,9 +110,13 @@ def scores(logp: Tensor, labels: Tensor, foreign: Tensor) -> dict[str, float]:
     return {name: float(value) for name, value in found.items()}
 
 
-def _log_volume(made: Law) -> float:
-    """Give ln V of a simplex, nan for any other law."""
-    return made.subspace.log_volume() if isinstance(made, SubspaceLaw) else np.nan
+def _shape(made: Law) -> dict[str, float]:
+    """Give ln V of a subspace and the mean cosine of two of its vertices, nan for any other law."""
+    if not isinstance(made, SubspaceLaw):
+        return {"log_volume": np.nan, "cosine": np.nan}
+    unit = torch.nn.functional.normalize(made.vectors.double())
+    pairs = torch.triu_indices(len(unit), len(unit), 1)
+    return {"log_volume": made.subspace.log_volume(), "cosine": float((unit @ unit.T)[pairs[0], pairs[1]].mean())}
 
 
 def yardstick(cell: Cell, data, panel: Panel, chosen: None) -> Observation:
