@@ -1,5 +1,6 @@
 """Gates: the verdicts of the study plan, computed from stored retrainings, published passed or failed."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +32,8 @@ class Verdict:
         claim: What it asks.
         passed: Whether it holds.
         numbers: What it was decided by: estimates and plain numbers, by name.
-        n: Retrainings behind it.
+        n: How many retrainings, or other things, are behind it.
+        counted: What n counts.
     """
 
     gate: str
@@ -39,9 +41,10 @@ class Verdict:
     passed: bool
     numbers: dict
     n: int
+    counted: str = "retrainings"
 
     def __str__(self) -> str:
-        lines = [f"{self.gate} {'passed' if self.passed else 'FAILED'} (n = {self.n} retrainings): {self.claim}"]
+        lines = [f"{self.gate} {'passed' if self.passed else 'FAILED'} (n = {self.n} {self.counted}): {self.claim}"]
         lines += [f"   {name}: {_shown(value)}" for name, value in self.numbers.items()]
         return "\n".join(lines)
 
@@ -140,3 +143,26 @@ def _ratios(q: ndarray, sizes: list[int]) -> list[float]:
     """Give the observed over the theoretical standard deviation of ln s², for groups of some sizes."""
     squares = [(spread_of_log_variance(q, size) ** 2).mean() for size in sizes]
     return [float(np.sqrt(s) / relative_spread(size - 1)) for s, size in zip(squares, sizes, strict=True)]
+
+
+def g6(entries: Sequence[tuple[str, float, float]], *, n: int, members: float = 3.0, cost: float = 1.5) -> Verdict:
+    """Gate G6: some method is worth at least 3 members of a deep ensemble for at most 1.5 trainings.
+
+    Args:
+        entries: Name, cost in trainings and deep-ensemble equivalent of each method that is no deep ensemble; ∞ for a
+            method that is better than the largest ensemble.
+        n: Bases behind each entry.
+        members: Members it must be worth.
+        cost: Trainings it may cost; 1 % more is forgiven, since only whole steps are trained.
+
+    Returns:
+        The verdict, with the best method within the cost.
+
+    Example:
+        >>> g6([("SWAG", 1.5, 2.1), ("FGE", 1.5, 3.2), ("line", 3.0, 4.0)], n=2).numbers["best"]
+        'FGE'
+    """
+    cheap = [entry for entry in entries if entry[1] <= 1.01 * cost]
+    best = max(cheap, key=lambda entry: entry[2])
+    numbers = {"best": best[0], "its equivalent": best[2], "its cost": best[1]}
+    return Verdict("G6", f"DEE ≥ {members:g} at ≤ {cost:g} trainings", best[2] >= members, numbers, n, "bases")

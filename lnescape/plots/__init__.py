@@ -1,6 +1,7 @@
 """Figures from arrays; nothing here trains or reads files."""
 
 from lnescape.plots.landscape import path_losses, plane_map, triangle_map
+from lnescape.plots.methods import diversity, equivalents, weight_sweep
 from lnescape.plots.predictions import disputed_images, score_against_cost
 from lnescape.plots.retraining import convergence, log_odds_histograms, u_across_images, undecided_images
 from lnescape.plots.style import STYLE, save, save_live
@@ -9,6 +10,8 @@ __all__ = [
     "STYLE",
     "convergence",
     "disputed_images",
+    "diversity",
+    "equivalents",
     "log_odds_histograms",
     "path_losses",
     "plane_map",
@@ -18,4 +21,5 @@ __all__ = [
     "triangle_map",
     "u_across_images",
     "undecided_images",
+    "weight_sweep",
 ]
