@@ -57,9 +57,27 @@ def convergence(**words):
     return plots.convergence({"MLP": (n, 1 / n), "CNN": (n[:2], 1 / n[:2])}, (n, 1 / n), **words)
 
 
+def equivalents(**words):
+    worth = {"low": 0.0, "value": 1.4, "high": float("inf"), "bases": [1.2, 1.6]}
+    table = {way: {"1": {"dee": worth}, "3": {}} for way in ("deep ensemble", "SWAG")}
+    return plots.equivalents({"MLP": table, "CNN": table}, ["1", "3"], largest=10, **words)
+
+
+def diversity(**words):
+    return plots.diversity({"MLP": {"deep ensemble": (98.5, 1.2), "SWAG": (98.4, 0.5)}}, **words)
+
+
+def weight_sweep(**words):
+    weights = np.array([0, 1e-3, 1e-2, 1e-1])
+    kinds = ("1 point", "5 points")
+    panels = {name: {kind: STREAM.rand(4) for kind in kinds} for name in ("ln V", "loss (nat)")}
+    return plots.weight_sweep(weights, panels, label="λ", **words)
+
+
 DRAWN = [
     *(path_losses, plane_map, triangle_map, score_against_cost, disputed_images),
     *(log_odds_histograms, undecided_images, u_across_images, convergence),
+    *(equivalents, diversity, weight_sweep),
 ]
 
 
@@ -114,6 +132,24 @@ def test_a_score_is_drawn_at_its_cost_with_the_standard_uncertainty_of_its_mean(
     assert axis.lines[1].get_xydata().tolist() == [[1, 0.2], [1, 0.3], [1, 0.4]]
     bar = axis.containers[0].lines[2][0].get_segments()[0]
     assert bar[:, 1] == pytest.approx([0.3 - 0.1 / 3**0.5, 0.3 + 0.1 / 3**0.5])
+
+
+def test_methods_are_told_apart_in_grey():
+    from lnescape.plots.methods import LOOKS
+    from lnescape.study.comparison import WAYS
+
+    assert set(LOOKS) == set(WAYS)
+    assert len({marker for _, marker in LOOKS.values()}) == len(LOOKS)
+
+
+def test_an_equivalent_is_drawn_where_it_is_and_at_the_edge_beyond_the_curve():
+    axis = equivalents(source="s", title="t").axes[0]
+    points = [line.get_xydata().tolist() for line in axis.lines if line.get_marker() == "o" and len(line.get_xdata())]
+    assert points == [[[1.4, 0.18]], [[1.4, 1.18]]]
+    thick = [line for line in axis.lines if line.get_marker() == "None" and line.get_linewidth() == 1]
+    bands = [line.get_xdata().tolist() for line in thick]
+    assert bands == [[0.8, 12.5]] * 4  # below one member, and beyond the largest ensemble
+    assert "diverged" in " ".join(words_of(equivalents(source="s", title="t")))
 
 
 @pytest.mark.parametrize("draw", DRAWN)

@@ -9,6 +9,22 @@ from numpy import ndarray
 
 from lnescape.plots.style import STYLE, canvas
 
+# Colour of the family, as elsewhere in the course where it has one there; a marker of its own for each method.
+LOOKS = {
+    "deep ensemble": (STYLE["deep ensemble"]["color"], "o"),
+    "short ensemble": (STYLE["deep ensemble"]["color"], "8"),
+    "snapshots": ("#CC79A7", "<"),
+    "FGE": ("#CC79A7", ">"),
+    "mode curve": (STYLE["curve"]["color"], "D"),
+    "learned line": (STYLE["line"]["color"], "x"),
+    "learned curve": (STYLE["curve"]["color"], "d"),
+    "learned triangle": (STYLE["simplex"]["color"], "^"),
+    "ESPRO": (STYLE["simplex midpoint"]["color"], "v"),
+    "SPRO": (STYLE["simplex midpoint"]["color"], "p"),
+    "SWAG": ("#CC79A7", "P"),
+    "Laplace": ("#555555", "*"),
+    "dropout": ("#555555", "h"),
+}
 # Networks are told apart by the filling of the marker, so that a copy in grey reads as well.
 _FILLS = ("full", "none")
 
@@ -38,14 +54,14 @@ def equivalents(
 
     with canvas(len(budgets), 0.7 + 0.33 * len(ways), source) as (figure, axes):
         for axis, budget in zip(axes, budgets, strict=True):
-            for number, (network, table) in enumerate(networks.items()):
+            for number, table in enumerate(networks.values()):
                 shift = 0.18 * (1 - 2 * number)
                 for row, way in enumerate(ways):
                     dee = table[way][budget].get("dee")
                     if dee is None:
                         axis.text(left, row + shift, " diverged", fontsize=6, va="center")
                         continue
-                    style = {"color": STYLE[way]["color"], "marker": "os"[number], "fillstyle": _FILLS[number]}
+                    style = {"color": LOOKS[way][0], "marker": "os"[number], "fillstyle": _FILLS[number]}
                     values = [place(dee[name]) for name in ("low", "value", "high")]
                     axis.plot(values[::2], [row + shift] * 2, color=style["color"], linewidth=1)
                     axis.plot(values[1], row + shift, **style, linestyle="", markersize=5)
@@ -84,8 +100,8 @@ def diversity(
     with canvas(len(networks), 3.4, source) as (figure, axes):
         for axis, (network, table) in zip(axes, networks.items(), strict=True):
             for way, (accuracy, differ) in table.items():
-                style = {k: v for k, v in STYLE[way].items() if k != "linestyle"}
-                axis.plot(accuracy, differ, **style, linestyle="", markersize=6, label=way)
+                color, marker = LOOKS[way]
+                axis.plot(accuracy, differ, color=color, marker=marker, linestyle="", markersize=6, label=way)
             axis.set(title=network, xlabel="mean accuracy of a member (%)", yscale="log")
         axes[0].set_ylabel("two members disagree on (%)")
         handles, labels = axes[0].get_legend_handles_labels()

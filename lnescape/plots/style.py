@@ -19,19 +19,6 @@ STYLE = {
     "simplex midpoint": {"color": "#56B4E9", "linestyle": (0, (7, 2)), "marker": "v"},
     "deep ensemble": {"color": "#009E73", "linestyle": "-.", "marker": "o"},
     "single network": {"color": "#999999", "linestyle": (0, (1, 3)), "marker": "s"},
-    # What the comparison of methods adds; relatives share a colour, markers differ.
-    "short ensemble": {"color": "#009E73", "linestyle": ":", "marker": "8"},
-    "snapshots": {"color": "#CC79A7", "linestyle": "-", "marker": "<"},
-    "FGE": {"color": "#CC79A7", "linestyle": "--", "marker": ">"},
-    "SWAG": {"color": "#CC79A7", "linestyle": ":", "marker": "P"},
-    "mode curve": {"color": "#D55E00", "linestyle": "-", "marker": "D"},
-    "learned line": {"color": "#000000", "linestyle": ":", "marker": "x"},
-    "learned curve": {"color": "#D55E00", "linestyle": ":", "marker": "d"},
-    "learned triangle": {"color": "#0072B2", "linestyle": "--", "marker": "^"},
-    "ESPRO": {"color": "#56B4E9", "linestyle": "-", "marker": "v"},
-    "SPRO": {"color": "#56B4E9", "linestyle": "--", "marker": "p"},
-    "Laplace": {"color": "#555555", "linestyle": "-", "marker": "*"},
-    "dropout": {"color": "#555555", "linestyle": ":", "marker": "h"},
 }
 WIDTH = 6.3  # inches: the text width of the report
 _SETTINGS = {
