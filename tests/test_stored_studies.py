@@ -10,6 +10,7 @@ import lnescape as ln
 from lnescape.gates import g0
 from lnescape.retraining import dithered
 from lnescape.study import STUDIES, CellStore
+from lnescape.study.comparison import BASES, BUDGETS, CHOSEN, WAYS
 from lnescape.study.experiments import trainings
 
 RESULTS = Path(__file__).resolve().parent.parent / "report" / "results"
@@ -78,3 +79,35 @@ def test_128_retrainings_ran_near_the_rate_of_matrix_products():
     operations = sum(CellStore(STUDIES["mnist-mlp"]).load(cell).provenance["operations"] for cell in cells)
     assert throughput["operations"] == pytest.approx(operations)
     assert sum(map(trainings, cells)) == 128
+
+
+@pytest.mark.parametrize("network", ["mlp", "cnn"])
+def test_the_settings_of_the_comparison_are_those_that_validation_images_chose(network):
+    stored = ln.load_result(f"mnist-{network}-settings").numbers
+    for method, chosen in CHOSEN[network].items():
+        losses = stored[method]["validation_nll"]
+        assert stored[method]["chosen"] == chosen == int(np.argmin(losses))
+        assert len(losses) == 3  # the same effort for each
+    assert set(CHOSEN[network]) | {"deep_ensemble"} == set(ln.METHODS)
+
+
+@pytest.mark.parametrize("network", ["mlp", "cnn"])
+def test_every_method_is_compared_at_its_budget_and_the_claims_are_those_of_the_cells(network):
+    result = ln.load_result(f"mnist-{network}-methods")
+    ways, curve = result.numbers["ways"], result.arrays["yardstick_cll_mean"]
+    assert set(ways) == set(WAYS)
+    assert (np.diff(curve) > 0).all()  # more members, a better ensemble: the scale is one
+    for way, rows in ways.items():
+        for budget in BUDGETS:
+            row = rows[f"{budget:g}"]
+            if row["diverged"] == 2:
+                continue
+            assert row["n"] + row["diverged"] == len(BASES)
+            over = 0.11 if way == "Laplace" else 0.01
+            assert -0.01 - 0.05 * budget <= row["trainings"].value - budget <= over * budget
+            again = ln.deep_ensemble_equivalent(row["cll"].value, curve, result.arrays["yardstick_cll_sd"])
+            assert row["dee"]["text"] == str(again)
+    # The plain ensemble of three, made of other networks than the curve, is worth three within its band, or nearly so.
+    dee = ways["deep ensemble"]["3"]["dee"]
+    assert dee["low"] <= 3 * 1.35
+    assert dee["high"] >= 3 / 1.35

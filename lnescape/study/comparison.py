@@ -34,7 +34,10 @@ CHOSEN: dict[str, dict[str, int]] = {
         "snapshot_ensemble": 0, "fast_geometric_ensemble": 1, "mode_curve": 2, "learned_subspace": 2,
         "simplex_ensemble": 0, "simplicial_complex": 1, "swag": 2, "laplace": 0, "dropout": 1,
     },
-    "cnn": {},
+    "cnn": {
+        "snapshot_ensemble": 0, "fast_geometric_ensemble": 2, "mode_curve": 2, "learned_subspace": 0,
+        "simplex_ensemble": 1, "simplicial_complex": 1, "swag": 2, "laplace": 0, "dropout": 0,
+    },
 }  # fmt: skip
 
 
