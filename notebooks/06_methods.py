@@ -158,7 +158,7 @@ for name, make in ln.METHODS.items():
 
 # %%
 stored = {"MLP": ln.load_result("mnist-mlp-methods"), "CNN": ln.load_result("mnist-cnn-methods")}
-ways = {name: result.numbers["ways"] for name, result in stored.items()}
+ways = {name: {way: r.numbers["ways"][way] for way in r.numbers["order"]} for name, r in stored.items()}
 source = stored["MLP"].provenance["data"]["title"] + ", official test images, n = 2 bases"
 figure = ln.plots.equivalents(
     ways, ["1", "1.5", "3"], largest=10, source=source,

@@ -15,7 +15,7 @@ Summary = tuple[dict, dict[str, np.ndarray]]
 UNITS = {"nll": "nat", "cll": "nat", "logit_nll": "nat", "member_nll": "nat", "epistemic_entropy": "nat"}
 PLAIN = (
     "accuracy", "nll", "brier", "cll", "logit_nll", "calibration_error", "calibration_bias", "aurc", "auroc", "fpr95",
-    "disagreement", "epistemic_entropy", "member_accuracy", "member_nll", "trainings", "seconds", "prediction_seconds",
+    "disagreement", "epistemic_entropy", "member_accuracy", "member_nll", "trainings", "prediction_seconds",
     "refresh_trainings", "refresh_seconds", "members",
 )  # fmt: skip
 
@@ -50,7 +50,8 @@ def methods(study: Study, store: CellStore) -> Summary:
         arrays = store.load(cell).arrays
         found[way][f"{budget:g}"].append({name: float(own[0]) for name, own in arrays.items() if own.shape == (1,)})
     table = {way: {budget: _row(rows, curve) for budget, rows in own.items()} for way, own in found.items()}
-    numbers = {"n": len(BASES), "bases": len(BASES), "yardstick_networks": len(study.cells[1].seeds), "ways": table}
+    numbers = {"n": len(BASES), "bases": len(BASES), "order": list(WAYS), "ways": table}
+    numbers["yardstick_networks"] = len(study.cells[1].seeds)
     entries = [
         (f"{way} at {budget}", own["trainings"].value, own["dee"]["value"])
         for way, rows in table.items()
