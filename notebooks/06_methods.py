@@ -162,6 +162,7 @@ ways = {name: {way: r.numbers["ways"][way] for way in r.numbers["order"]} for na
 source = stored["MLP"].provenance["data"]["title"] + ", official test images, n = 2 bases"
 figure = ln.plots.equivalents(
     ways, ["1", "1.5", "3"], largest=10, source=source,
+    single={name: float(result.arrays["yardstick_cll_mean"][0]) for name, result in stored.items()},
     title="CLAIM OF THE CHART",
 )
 ln.plots.save(figure, "06_equivalents")

@@ -59,8 +59,9 @@ def convergence(**words):
 
 def equivalents(**words):
     worth = {"low": 0.0, "value": 1.4, "high": float("inf"), "bases": [1.2, 1.6]}
-    table = {way: {"1": {"dee": worth}, "3": {}} for way in ("deep ensemble", "SWAG")}
-    return plots.equivalents({"MLP": table, "CNN": table}, ["1", "3"], largest=10, **words)
+    table = {way: {"1": {"dee": worth, "cll": -0.5}, "3": {}} for way in ("deep ensemble", "SWAG")}
+    one = {"MLP": -0.4, "CNN": -0.4}
+    return plots.equivalents({"MLP": table, "CNN": table}, ["1", "3"], largest=10, single=one, **words)
 
 
 def diversity(**words):
@@ -145,10 +146,10 @@ def test_methods_are_told_apart_in_grey():
 def test_an_equivalent_is_drawn_where_it_is_and_at_the_edge_beyond_the_curve():
     axis = equivalents(source="s", title="t").axes[0]
     points = [line.get_xydata().tolist() for line in axis.lines if line.get_marker() == "o" and len(line.get_xdata())]
-    assert points == [[[1.4, 0.18]], [[1.4, 1.18]]]
+    np.testing.assert_allclose(points, [[[1.4, -0.18]], [[1.4, 0.82]]])
     thick = [line for line in axis.lines if line.get_marker() == "None" and line.get_linewidth() == 1]
     bands = [line.get_xdata().tolist() for line in thick]
-    assert bands == [[0.8, 12.5]] * 4  # below one member, and beyond the largest ensemble
+    assert bands == [[0.6, 12.5]] * 4  # below one member, and beyond the largest ensemble
     assert "diverged" in " ".join(words_of(equivalents(source="s", title="t")))
 
 

@@ -1,4 +1,4 @@
-"""Scores that compare methods, each against a second implementation; the scale of DEE tests itself on stored networks."""
+"""Scores that compare methods, each against a second implementation; DEE tests itself on stored networks."""
 
 import math
 from pathlib import Path

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy import ndarray
 
@@ -25,21 +26,29 @@ LOOKS = {
     "Laplace": ("#555555", "*"),
     "dropout": ("#555555", "h"),
 }
+_LEFT, _RIGHT = 0.6, 1.25  # where "below one" and "beyond the largest" stand; the second in parts of the largest
 # Networks are told apart by the filling of the marker, so that a copy in grey reads as well.
 _FILLS = ("full", "none")
 
 
 def equivalents(
-    networks: Mapping[str, Mapping[str, Mapping[str, Mapping]]], budgets: Sequence[str], *, largest: int, source: str,
+    networks: Mapping[str, Mapping[str, Mapping[str, Mapping]]],
+    budgets: Sequence[str],
+    *,
+    largest: int,
+    single: Mapping[str, float],
+    source: str,
     title: str,
-) -> Figure:  # fmt: skip
+) -> Figure:
     """Draw what every method is worth, in members of a deep ensemble, at each budget; the line to beat is dashed.
 
     Args:
-        networks: {network: {method: {budget: its "dee": value, low, high, bases}}}; a method that diverged has none.
+        networks: {network: {method: {budget: its "cll" and "dee": value, low, high, bases}}}; a method that diverged
+            has neither.
         budgets: One panel each, in trainings.
-        largest: Members of the largest ensemble; what is beyond it stands at the right edge, what is below one member
-            at the left.
+        largest: Members of the largest ensemble; what is beyond it stands at the right edge. What is below one member
+            stands in the grey field at the left, with the number of mnat by which it is.
+        single: {network: CLL of one network, nat}.
         source: Title of the data.
         title: The claim of the figure.
 
@@ -47,41 +56,42 @@ def equivalents(
         The figure.
     """
     ways = list(next(iter(networks.values())))
-    left, right = 0.8, 1.25 * largest
-
-    def place(members: float) -> float:
-        return float(np.clip(members, left, right))
-
-    with canvas(len(budgets), 0.7 + 0.33 * len(ways), source) as (figure, axes):
+    with canvas(len(budgets), 0.9 + 0.33 * len(ways), source) as (figure, axes):
         for axis, budget in zip(axes, budgets, strict=True):
-            for number, table in enumerate(networks.values()):
-                shift = 0.18 * (1 - 2 * number)
+            axis.axvspan(_LEFT * 0.9, 1, color="#EEEEEE", linewidth=0)
+            for number, (network, table) in enumerate(networks.items()):
+                look = {"marker": "os"[number], "fillstyle": _FILLS[number], "linestyle": "", "markersize": 5}
                 for row, way in enumerate(ways):
-                    dee = table[way][budget].get("dee")
-                    if dee is None:
-                        axis.text(left, row + shift, " diverged", fontsize=6, va="center")
-                        continue
-                    style = {"color": LOOKS[way][0], "marker": "os"[number], "fillstyle": _FILLS[number]}
-                    values = [place(dee[name]) for name in ("low", "value", "high")]
-                    axis.plot(values[::2], [row + shift] * 2, color=style["color"], linewidth=1)
-                    axis.plot(values[1], row + shift, **style, linestyle="", markersize=5)
-                    axis.plot([place(own) for own in dee["bases"]], [row + shift] * len(dee["bases"]), "|",
-                              color="#000000", markersize=6, markeredgewidth=0.7)  # fmt: skip
+                    _worth(axis, row + 0.18 * (2 * number - 1), way, table[way][budget], single[network], largest, look)
             axis.axvline(max(1.0, float(budget)), color="#000000", linestyle="--", linewidth=0.8)
-            for row in range(len(ways)):
+            for row in range(len(ways) - 1):
                 axis.axhline(row + 0.5, color="#DDDDDD", linewidth=0.5)
-            axis.set(xscale="log", xlim=(left * 0.93, right * 1.07), ylim=(len(ways) - 0.5, -0.5))
-            ticks = [1, 2, 3, 5, largest]
-            axis.set_xticks([left, *ticks, right], ["< 1", *map(str, ticks[:-1]), "", f"≥ {largest}"], fontsize=7)
+            right = _RIGHT * largest
+            axis.set(xscale="log", xlim=(_LEFT * 0.9, right * 1.1), ylim=(len(ways) - 0.5, -0.5))
+            ticks = [t for t in (1, 2, 3, 5) if t < largest]
+            axis.set_xticks([_LEFT, *ticks, right], ["< 1", *map(str, ticks), f"≥ {largest}"], fontsize=7)
             axis.minorticks_off()
-            axis.set(title=f"{budget} trainings", yticks=range(len(ways)), yticklabels=[])
+            axis.set(title=f"{budget} training{'' if budget == '1' else 's'}", yticks=range(len(ways)), yticklabels=[])
         axes[0].set_yticklabels(ways)
         axes[len(axes) // 2].set_xlabel("deep-ensemble equivalent (members)")
-        for number, network in enumerate(networks):
-            axes[-1].plot([], [], "os"[number], color="#333333", fillstyle=_FILLS[number], label=network)
-        axes[-1].legend(fontsize=7, loc="lower right")
+        marks = [axes[0].plot([], [], "os"[k], color="#333333", fillstyle=_FILLS[k])[0] for k in range(len(networks))]
+        figure.legend(marks, list(networks), fontsize=8, loc="outside upper right", ncols=len(networks))
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure
+
+
+def _worth(axis: Axes, height: float, way: str, row: Mapping, single: float, largest: int, look: Mapping) -> None:
+    """Draw one method at one budget: band, symbol, a tick for each base."""
+    if "dee" not in row:
+        axis.text(_LEFT, height, " diverged", fontsize=6, va="center")
+        return
+    dee = row["dee"]
+    low, value, high, *bases = np.clip([dee["low"], dee["value"], dee["high"], *dee["bases"]], _LEFT, _RIGHT * largest)
+    axis.plot([low, high], [height] * 2, color=LOOKS[way][0], linewidth=1)
+    axis.plot(value, height, color=LOOKS[way][0], **look)
+    axis.plot(bases, [height] * len(bases), "|", color="#000000", markersize=6, markeredgewidth=0.7)
+    if value == high == _LEFT:
+        axis.text(_LEFT * 1.12, height, f"{1000 * (float(row['cll']) - single):+.1f}", fontsize=6, va="center")
 
 
 def diversity(
@@ -102,7 +112,7 @@ def diversity(
             for way, (accuracy, differ) in table.items():
                 color, marker = LOOKS[way]
                 axis.plot(accuracy, differ, color=color, marker=marker, linestyle="", markersize=6, label=way)
-            axis.set(title=network, xlabel="mean accuracy of a member (%)", yscale="log")
+            axis.set(title=network, xlabel="mean accuracy of a member (%)")
         axes[0].set_ylabel("two members disagree on (%)")
         handles, labels = axes[0].get_legend_handles_labels()
         figure.legend(handles, labels, loc="outside right center", fontsize=7)
