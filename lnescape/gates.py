@@ -1,5 +1,6 @@
 """Gates: the verdicts of the study plan, computed from stored retrainings, published passed or failed."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -163,6 +164,6 @@ def g6(entries: Sequence[tuple[str, float, float]], *, n: int, members: float = 
         'FGE'
     """
     cheap = [entry for entry in entries if entry[1] <= 1.01 * cost]
-    best = max(cheap, key=lambda entry: entry[2])
+    best = max(cheap, key=lambda entry: entry[2], default=("none", math.nan, 0.0))
     numbers = {"best": best[0], "its equivalent": best[2], "its cost": best[1]}
     return Verdict("G6", f"DEE ≥ {members:g} at ≤ {cost:g} trainings", best[2] >= members, numbers, n, "bases")

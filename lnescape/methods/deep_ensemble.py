@@ -5,7 +5,7 @@ from typing import Unpack
 
 from lnescape.builders import Builder
 from lnescape.laws import Members
-from lnescape.methods.request import Options, Plan, Request
+from lnescape.methods.request import Options, Plan, Request, checked_count
 
 
 def deep_ensemble(
@@ -38,8 +38,8 @@ def deep_ensemble(
         (2, 2.0)
     """
     request = Request.of("deep_ensemble", net, data, budget=budget, options=options)
-    if members is not None and (not isinstance(members, int) or members < 1):
-        raise ValueError(f"members={members!r} makes no ensemble; give a whole number from 1 on.")
+    if members is not None:
+        members = checked_count(members, 1, f"members={members!r} makes no ensemble; give a whole number from 1 on.")
     n = members or max(1, int(budget + 1e-9))
     whole = request.plan(each=budget / n, share=0.0, least=n)
     plan = Plan(n, whole.training, 0.0)

@@ -73,7 +73,7 @@ def gates_of(net: Builder, images: Tensor) -> tuple[Gate, ...]:
         (Gate(start=15, readers=2, units=3, width=1, rate=0.5),)
     """
     module = build(net, 0).float().eval()
-    layers = {name: m for name, m in module.named_modules() if isinstance(m, _LAYERS) and m.p > 0}
+    layers = {name: m for name, m in module.named_modules() if isinstance(m, _LAYERS) and 0 < m.p < 1}
     if not layers:
         raise ValueError(f"The network has no dropout layer; {_CURE}.")
     starts, start = {}, 0
@@ -84,12 +84,15 @@ def gates_of(net: Builder, images: Tensor) -> tuple[Gate, ...]:
         module(images)
     gates = []
     for name, layer in layers.items():
-        shape, place = written.get(name, (None, None))
+        if len(written.get(name, ())) > 1:
+            raise ValueError(f"The dropout layer {name!r} is used {len(written[name])} times; give each place its own.")
+        shape, place = written.get(name, [(None, None)])[0]
         readers = [m for m, at in read if at == place]
         gate = _gate(layer, shape, readers, starts) if len(readers) == 1 else None
         if gate is None:
             raise ValueError(f"No weights can stand for the dropout layer {name!r}; {_CURE}.")
         gates.append(gate)
+    _check_that_layers_are_all_there_is(module, images, layers)
     _check_that_weights_stand_for_units(net, images, layers, gates)
     return tuple(gates)
 
@@ -97,13 +100,13 @@ def gates_of(net: Builder, images: Tensor) -> tuple[Gate, ...]:
 @contextmanager
 def _reading(module: nn.Module, layers: dict[str, nn.Module]) -> Iterator[tuple[dict, list]]:
     """Note where each dropout layer writes its output, and from where linear layers and convolutions read."""
-    written: dict[str, tuple[torch.Size, int]] = {}
+    written: dict[str, list[tuple[torch.Size, int]]] = {}
     read: list[tuple[nn.Module, int]] = []
     kept: list[Tensor] = []  # alive, so that no place is used twice
 
     def write(name: str, output: Tensor) -> Tensor:
         kept.append(output.clone(memory_format=torch.contiguous_format))  # flattening then copies nothing
-        written[name] = (output.shape, kept[-1].data_ptr())
+        written.setdefault(name, []).append((output.shape, kept[-1].data_ptr()))
         return kept[-1]
 
     hooks = [
@@ -133,6 +136,20 @@ def _gate(layer: nn.Module, shape: torch.Size, readers: list[nn.Module], starts:
     units = seen if elementwise else shape[1]
     width = weight[0].numel() // units
     return Gate(starts[id(weight)], weight.shape[0], units, width, layer.p)
+
+
+@torch.no_grad()
+def _check_that_layers_are_all_there_is(module: nn.Module, images: Tensor, layers: dict[str, nn.Module]) -> None:
+    """Refuse chance that no layer shows, such as torch.nn.functional.dropout."""
+    for layer in layers.values():
+        layer.p = 0.0
+    with torch.random.fork_rng():
+        first, second = module.train()(images), module(images)
+    module.eval()
+    if not torch.equal(first, second):
+        raise ValueError(
+            "The network switches units off outside its dropout layers, too; use nn.Dropout for all of it."
+        )
 
 
 @torch.no_grad()

@@ -1,5 +1,7 @@
 """Laplace's approximation on the last layer: a Gaussian whose precision is the curvature of the loss."""
 
+from dataclasses import replace
+from numbers import Real
 from typing import Unpack
 
 import torch
@@ -10,11 +12,11 @@ from lnescape.builders import Builder, build
 from lnescape.features import last_layer, with_features
 from lnescape.laws import GaussianLaw, Law, Members
 from lnescape.laws.mixture import mixture_of
-from lnescape.methods.request import Options, Request
+from lnescape.methods.request import Options, Plan, Request
 from lnescape.weights import trainable
 
-N_IMAGES = 10_000  # of the curvature: its sampling error is then about 1 %
-LARGEST = 12_000  # parameters of the last layer: the square of it in float64 takes 1.2 GB
+N_IMAGES = 10_000  # of the curvature, a fixed random sample
+LARGEST = 12_000  # parameters of the last layer: each square matrix of them takes 1.2 GB, and there are three at once
 
 
 def laplace(
@@ -29,10 +31,10 @@ def laplace(
     Args:
         net: Builder of one network whose last layer is linear.
         data: The data set.
-        budget: Cost in trainings, > 0; from 2 on several networks are trained. The curvature comes on top, and is in
-            the cost of the law.
+        budget: Cost in trainings, > 0; from 2 on several networks are trained. The curvature is paid
+            out of it, up to a third: on tiny data it costs more, and the cost of the law says so.
         runs: Networks trained already; they are trained here unless given.
-        prior_precision: δ > 0; what the recipe's weight decay amounts to, images × weight decay, unless given.
+        prior_precision: δ > 0; unless given images × weight decay, what the decay of "sgd" amounts to.
         **options: As in `Options`.
 
     Returns:
@@ -54,26 +56,37 @@ def laplace(
     """
     request = Request.of("laplace", net, data, budget=budget, options=options, runs=runs)
     start, size = _block(net, request.data.train.images[:2].cpu())
-    plan = request.plan(each=1.0, share=0.0)
     data, recipe = request.data, request.recipe
     precision = len(data.train) * recipe.weight_decay if prior_precision is None else prior_precision
-    if not 0 < precision < float("inf"):
-        raise ValueError(f"A precision of {precision:g} is no prior; pass prior_precision above 0, such as 1.0.")
+    if not isinstance(precision, Real) or not 0 < precision < float("inf"):
+        raise ValueError(f"A precision of {precision!r} is no prior; pass prior_precision above 0, such as 1.0.")
+    order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))[:N_IMAGES]
+    some = data.train.images[order.to(data.train.images.device)]
+    n = len(runs) if runs is not None else max(1, int(budget + 1e-9))
+    extra = n * _operations(request, len(some), size, data.n_classes)
+    if runs is None:
+        request = replace(request, budget=request.budget - min(extra / request.plain, request.budget / 3))
+        plan = request.plan(each=request.budget / n, share=0.0, least=n)
+    else:
+        plan = Plan(n, 1.0, 0.0)
     networks = request.networks(plan)
-    some = data.train.images[:N_IMAGES]
-    laws, extra = [], 0.0
+    laws = []
     for theta in networks.thetas:
         logits, features = with_features(networks.module(theta), some)
         curvature = softmax_curvature(logits, features, bias=size > features.shape[1] * logits.shape[1])
         curvature *= len(data.train) / len(some)
         curvature.diagonal().add_(precision)
-        # Λ = L Lᵀ: the rows of L⁻¹ are factors whose sum of squares is Λ⁻¹.
-        lower = torch.linalg.cholesky(curvature)
-        eye = torch.eye(size, dtype=lower.dtype, device=lower.device)
-        factors = torch.linalg.solve_triangular(lower, eye, upper=False).float()
-        laws.append(GaussianLaw(net, theta, factors=factors, start=start, **request.known))
-        extra += _operations(request, len(some), *logits.shape[1:], size // logits.shape[1])
+        laws.append(GaussianLaw(net, theta, factors=_inverse_root(curvature), start=start, **request.known))
     return mixture_of(laws, cost=request.cost(plan, extra))
+
+
+def _inverse_root(curvature: Float[Tensor, "p p"]) -> Float[Tensor, "p p"]:
+    """Give L⁻¹ of Λ = L Lᵀ: factors whose sum of squares is Λ⁻¹."""
+    lower, failed = torch.linalg.cholesky_ex(curvature)
+    if int(failed):
+        raise ValueError("The curvature of the last layer is singular; raise prior_precision.")
+    eye = torch.eye(len(lower), dtype=lower.dtype, device=lower.device)
+    return torch.linalg.solve_triangular(lower, eye, upper=False).float()
 
 
 def softmax_curvature(
@@ -117,6 +130,8 @@ def _block(net: Builder, images: Tensor) -> tuple[int, int]:
     layer = last_layer(module, images)
     if layer is None:
         raise ValueError("The network doesn't end in a linear layer; laplace needs nn.Linear to give the logits.")
+    if [name for name, _ in layer.named_parameters()] not in (["weight"], ["weight", "bias"]):
+        raise ValueError("The last layer's weights are made of others (weight_norm?); laplace needs a plain nn.Linear.")
     own, place, start = [id(p) for p in layer.parameters()], {}, 0
     for number, p in enumerate(trainable(module)):
         place[id(p)] = (number, start)
@@ -134,7 +149,13 @@ def _block(net: Builder, images: Tensor) -> tuple[int, int]:
     return place[own[0]][1], size
 
 
-def _operations(request: Request, n_images: int, classes: int, width: int) -> float:
-    """Count a forward pass of the images and the products of the curvature."""
+def _operations(request: Request, n_images: int, size: int, classes: int) -> float:
+    """Count, for one network, a forward pass of the images, the products of the curvature, and its inverse root."""
     blocks = classes * (classes + 1) / 2
-    return n_images * (request.operations.forward + 2 * blocks * width**2)
+    curvature = 2 * blocks * (size // classes) ** 2
+    return n_images * (request.operations.forward + curvature) + inverse_operations(size)
+
+
+def inverse_operations(size: int) -> float:
+    """Count the Cholesky decomposition, P³/3, and the triangular inverse, P³."""
+    return 4 / 3 * size**3

@@ -1,13 +1,12 @@
 """Learned subspaces: lines, curves and triangles of networks, all ends trained at once from scratch."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Unpack
 
 from lnescape.builders import Builder
-from lnescape.laws import Law
+from lnescape.laws import Law, SubspaceLaw
 from lnescape.laws.mixture import mixture_of
-from lnescape.methods.request import Options, Request
+from lnescape.methods.request import Options, Request, checked_count
 from lnescape.subspaces import Bezier, Segment, Simplex
 from lnescape.training import fit_subspace
 
@@ -24,8 +23,9 @@ def learned_subspace(
 ) -> Law:  # fmt: skip
     """Learn a subspace of networks from scratch: minimise E_α L(Σ_k α_k v_k) + β cos²(v_i, v_j), i ≠ j at random.
 
-    α is uniform on the subspace, one for each batch. The penalty counts weights of two and more dimensions (the
-    paper: convolutions). Batch normalisation is refreshed at every network drawn, as the paper does.
+    α is uniform on the subspace, one for each batch. Batch normalisation is refreshed at every network drawn, as the
+    paper does. Departures: the penalty counts weights of two and more dimensions, not convolutions only; weight decay
+    is multiplied by E α_k, since the loss pulls an end with that weight only.
 
     Args:
         net: Builder of one network.
@@ -57,13 +57,18 @@ def learned_subspace(
     request = Request.of("learned_subspace", net, data, budget=budget, options=options)
     if shape not in SHAPES:
         raise ValueError(f"shape={shape!r} is not known; use {', '.join(SHAPES)}.")
+    points = checked_count(
+        points, 1, f"points={points!r} leaves nothing to train at; draw one for each batch, or more."
+    )
     plan = request.plan(each=1.0, share=0.0, times=points)
-    recipe = replace(request.recipe, epochs=plan.training / points, **exploring)
+    empty = SHAPES[shape]()
+    recipe = request.exploring(plan.training / points, exploring, pull=1 / empty.n_vertices)
     laws = [
         fit_subspace(
-            net, request.data, SHAPES[shape](), seed=request.network_seed(k), recipe=recipe, plain=request.recipe,
+            net, request.data, empty, seed=request.network_seed(k), recipe=recipe, plain=request.recipe,
             cosine_weight=cosine_weight, points=points, folder=request.folder, progress=request.progress,
         )
         for k in range(plan.n)
     ]  # fmt: skip
-    return mixture_of(laws, cost=sum((law.cost for law in laws[1:]), laws[0].cost))
+    cost = request.cost(plan, plan.n * (points * request.priced(recipe) - request.priced(request.at(plan.training))))
+    return mixture_of([SubspaceLaw(net, law.subspace, **request.known) for law in laws], cost=cost)

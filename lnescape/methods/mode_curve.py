@@ -1,7 +1,6 @@
 """Mode-connecting curves: networks met along a low-loss curve between two trained ones."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any, Unpack
 
 from lnescape.builders import Builder
@@ -18,7 +17,9 @@ def mode_curve(
 ) -> Law:  # fmt: skip
     """Join trained networks two by two: γ(t) = (1 − t)² w₁ + 2t(1 − t) φ + t² w₂, φ minimising E_t L(γ(t)).
 
-    A third of the budget goes to each network, a third to the curve.
+    Of a budget of 3 a third goes to each network, a third to the curve; from 6 on there are several curves. Departure:
+    weight decay acts on φ, multiplied by E 2t(1 − t) = 1/3, the weight with which the loss pulls it; the released code
+    adds the decay of the point γ(t) to the loss.
 
     Args:
         net: Builder of one network.
@@ -50,8 +51,8 @@ def mode_curve(
         raise ValueError(f"A curve joins two networks, and {len(runs)} were given; pass an even number.")
     n_curves = len(runs) // 2 if runs is not None else max(1, int(budget / 3 + 1e-9))
     plan = request.plan(each=budget / (2 * n_curves), share=1 / 3, least=2 * n_curves, pieces=1)
+    recipe = request.exploring(2 * plan.exploring, exploring, pull=1 / 3)
     networks = request.networks(plan)
-    recipe = replace(request.recipe, epochs=2 * plan.exploring, **exploring)
     laws = []
     for k in range(n_curves):
         law = fit_subspace(
@@ -59,5 +60,5 @@ def mode_curve(
             recipe=recipe, plain=request.recipe, folder=request.folder, progress=request.progress,
         )  # fmt: skip
         laws.append(SubspaceLaw(net, law.subspace, **request.known))
-    cost = request.cost(plan, n_curves * request.priced(2 * plan.exploring))
+    cost = request.cost(plan, n_curves * request.priced(recipe))
     return mixture_of(laws, cost=cost)

@@ -2,9 +2,12 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from difflib import get_close_matches
+from inspect import signature
+from numbers import Integral, Real
 from pathlib import Path
+from pkgutil import resolve_name
 from time import perf_counter
 from typing import Any, TypedDict
 
@@ -15,16 +18,17 @@ from lnescape.builders import Builder, build
 from lnescape.laws import Members
 from lnescape.training import Cost, Operations, Recipe, TrainingError, fit, walk
 from lnescape.training.checks import checked_seeds, prepare
-from lnescape.weights import normalisation_layers
+from lnescape.weights import normalisation_layers, theta_of
 
 
 class Options(TypedDict, total=False):
     """What every method takes besides builder, data and budget.
 
     Attributes:
-        seed: Seed of the method. Its trainings have the seeds 100·seed, 100·seed + 1, …: the same in every method
+        seed: Seed of the method. Its trainings have the seeds 100·seed to 100·seed + 99: the same in every method
             and for every budget, and never those of another seed.
-        recipe: Recipe of one plain training, the unit of the budget; `Recipe()` unless given.
+        recipe: Recipe of one plain training, the unit of the budget; that of the given networks, else `Recipe()`,
+            unless given.
         device: Where; the data's own device unless given.
         folder: Where the states of trainings are kept. A killed call goes on from there, and what another method or a
             smaller budget has trained already isn't trained again.
@@ -85,21 +89,18 @@ class Request:
             TypeError: An option isn't known; the nearest is suggested.
             ValueError: A budget that is no number > 0, or what `fit` refuses.
         """
-        known = list(Options.__annotations__)
-        for name in options:
-            if name not in known:
-                near = get_close_matches(name, known, 1)
-                hint = f"did you mean {near[0]!r}? " if near else ""
-                raise TypeError(f"{method} takes no argument {name!r}; {hint}known are {', '.join(known)}.")
-        if not isinstance(budget, (int, float)) or not 0 < budget < float("inf"):
+        _check_names(method, options)
+        if not isinstance(budget, Real) or not 0 < budget < float("inf"):
             raise ValueError(f"budget={budget!r} is no number of trainings; give one above 0, such as 1.5.")
         (seed,) = checked_seeds(options.get("seed", 0))
         folder = options.get("folder")
-        data, recipe, operations = prepare(
-            net, data, options.get("recipe"), device=options.get("device"), folder=folder
-        )
-        if runs is not None and not isinstance(runs, Members):
-            raise TypeError(f"runs are a {type(runs).__name__}; pass what lnescape.fit or lnescape.members returns.")
+        recipe = options.get("recipe")
+        if runs is not None:
+            runs = _checked_runs(runs, net)
+            recipe = runs.recipe if recipe is None else recipe
+        data, recipe, operations = prepare(net, data, recipe, device=options.get("device"), folder=folder)
+        if runs is not None:
+            runs = replace(runs, thetas=runs.thetas.to(data.train.images.device))
         return cls(
             method, net, data, float(budget), seed, recipe, operations, None if folder is None else Path(folder),
             options.get("progress", True), runs, perf_counter(),
@@ -123,16 +124,18 @@ class Request:
         """
         if self.runs is not None:
             n = len(self.runs)
-            training, exploring = 1.0, (self.budget - n) / n
+            training, exploring = 1.0, (self.budget - self.given / self.plain) / n
         else:
             n = max(least, int(self.budget / each + 1e-9))
             training, exploring = (1 - share) * self.budget / n, share * self.budget / n
-        if times < 1:
-            raise ValueError(f"points={times} leaves nothing to train at; draw at least one point for each batch.")
         step = 1 / self.recipe.n_steps(len(self.data.train))  # in trainings
         need = pieces * times * step
         if training < step or exploring < need * (1 - 1e-9):
-            smallest = n * (1 + need) if self.runs else least * max(step / (1 - share), need / share if share else 0)
+            smallest = (
+                self.given / self.plain + n * need
+                if self.runs
+                else least * max(step / (1 - share), need / share if share else 0)
+            )
             smallest = math.ceil(1000 * smallest) / 1000
             raise ValueError(
                 f"A budget of {self.budget:g} trainings is too small for {self.method}; it needs at least "
@@ -150,11 +153,14 @@ class Request:
             The networks.
 
         Raises:
+            ValueError: More of them than one seed has names for.
             TrainingError: One of them diverged.
         """
         if self.runs is not None:
             return self.runs
-        # One at a time: those of a larger budget are then those of a smaller one, bit for bit.
+        if plan.n > 100:
+            raise ValueError(f"{plan.n} networks of one seed are more than 100; use several seeds.")
+        # One at a time: those of a larger budget are then those of a smaller one; on one thread bit for bit.
         law = fit(
             self.net, self.data, seeds=[self.network_seed(k) for k in range(plan.n)], group=1, folder=self.folder,
             recipe=replace(self.recipe, epochs=plan.training), progress=self.progress,
@@ -167,15 +173,44 @@ class Request:
         """Give the seed of one training."""
         return 100 * self.seed + number
 
-    def explored(self, theta: Tensor, epochs: float, *, pieces: int, number: int, changes: Mapping[str, Any]) -> Tensor:
-        """Walk on from network `number`, in so many pieces of a recipe with some changes; gives their ends [pieces, P].
+    def exploring(self, epochs: float, changes: Mapping[str, Any], *, pull: float = 1.0, steps: int = 1) -> Recipe:
+        """Make the recipe of an exploration, before anything is trained.
+
+        Args:
+            epochs: Of one exploration.
+            changes: Fields of the plain recipe that differ.
+            pull: E α_k, the weight with which the loss pulls a vertex. Weight decay is multiplied by it unless it is
+                among the changes: at full strength it would pull a vertex 1/E α_k times as hard as a network.
+            steps: Least number of steps.
+
+        Returns:
+            The recipe.
+
+        Raises:
+            ValueError: A field that isn't known, or epochs, which follow from the budget; too few steps.
+        """
+        known = [field.name for field in fields(Recipe) if field.name != "epochs"]
+        for name in changes:
+            if name not in known:
+                why = "they follow from the budget; " if name == "epochs" else ""
+                raise ValueError(f"exploring={{{name!r}: …}} can't be set; {why}known are {', '.join(known)}.")
+        recipe = replace(self.recipe, **{"weight_decay": pull * self.recipe.weight_decay} | dict(changes))
+        whole = replace(recipe, epochs=epochs)
+        if (found := whole.n_steps(len(self.data.train))) < steps:
+            raise ValueError(
+                f"{self.method} has {found} step{'' if found == 1 else 's'} for each of its explorations and needs "
+                f"{steps}; raise the budget, explore fewer times, or lower the batch."
+            )
+        return whole
+
+    def explored(self, theta: Tensor, recipe: Recipe, *, pieces: int, number: int) -> Tensor:
+        """Walk on from network `number`, in so many pieces of a recipe; gives their ends [pieces, P].
 
         Args:
             theta: The network.
-            epochs: Of all pieces together.
+            recipe: Of one piece.
             pieces: How many.
             number: Of the network.
-            changes: Fields of the recipe that differ.
 
         Returns:
             The ends of the pieces.
@@ -185,7 +220,6 @@ class Request:
         """
         from tqdm import tqdm
 
-        recipe = replace(self.recipe, epochs=epochs / pieces, **changes)
         with tqdm(total=pieces, unit="piece", desc=self.method, delay=2, leave=False, disable=not self.progress) as bar:
             ends = walk(
                 self.net, self.data, theta, recipe=recipe, pieces=pieces, seed=self.network_seed(number),
@@ -197,21 +231,74 @@ class Request:
         return ends
 
     def cost(self, trained: Plan, extra: float = 0.0) -> Cost:
-        """Price a plan: its trainings and explorations, and other operations besides."""
-        n_images = len(self.data.train)
-        plain = self.operations.training(self.recipe, n_images)
-        base = plain if self.runs is not None else self.priced(trained.training)
-        return Cost(trained.n * base + extra, plain, perf_counter() - self.start)
+        """Price a plan: its networks, and other operations besides."""
+        base = self.given if self.runs is not None else trained.n * self.priced(self.at(trained.training))
+        return Cost(base + extra, self.plain, perf_counter() - self.start)
 
-    def priced(self, epochs: float, *, pieces: int = 1) -> float:
-        """Count the operations of some epochs, in so many equal pieces of whole steps."""
-        if not epochs:
-            return 0.0
-        piece = replace(self.recipe, epochs=epochs / pieces)
-        return pieces * self.operations.training(piece, len(self.data.train))
+    @property
+    def plain(self) -> float:
+        """Operations of one plain training."""
+        return self.operations.training(self.recipe, len(self.data.train))
+
+    @property
+    def given(self) -> float:
+        """Operations of the networks that were given."""
+        cost = self.runs.cost
+        return cost.operations if cost is not None else len(self.runs) * self.plain
+
+    def at(self, epochs: float) -> Recipe:
+        """Give the plain recipe for another number of epochs."""
+        return replace(self.recipe, epochs=epochs)
+
+    def priced(self, recipe: Recipe) -> float:
+        """Count the operations of a training under a recipe."""
+        return self.operations.training(recipe, len(self.data.train))
 
     @property
     def known(self) -> dict[str, Any]:
         """What every law keeps of its request, its cost apart."""
         norm = self.data.normalisation_images if normalisation_layers(build(self.net, 0)) else None
         return {"recipe": self.recipe, "normalisation_images": norm}
+
+
+def _check_names(method: str, options: Mapping[str, Any]) -> None:
+    """Refuse what is no argument of the method."""
+    taken = signature(resolve_name(f"lnescape.methods:{method}")).parameters
+    known = [name for name in taken if name not in ("net", "data", "options")] + list(Options.__annotations__)
+    for name in options:
+        if name not in Options.__annotations__:
+            near = get_close_matches(name, known, 1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise TypeError(f"{method} takes no argument {name!r}; {hint}known are {', '.join(known)}.")
+
+
+def _checked_runs(runs: Any, net: Builder) -> Members:
+    """Refuse networks that aren't there, or that another builder made."""
+    if not isinstance(runs, Members):
+        raise TypeError(f"runs are a {type(runs).__name__}; pass what lnescape.fit or lnescape.members returns.")
+    length = theta_of(build(net, 0)).numel()
+    if len(runs) == 0 or runs.n_parameters != length:
+        raise ValueError(
+            f"runs are {len(runs)} networks of {runs.n_parameters} parameters, the builder's have {length}; pass at "
+            "least one network that this builder made."
+        )
+    return runs
+
+
+def checked_count(value: Any, least: int, refusal: str) -> int:
+    """Refuse what is no whole number from `least` on, with a sentence that begins with the value.
+
+    Args:
+        value: What was given.
+        least: The smallest that makes sense.
+        refusal: What to say.
+
+    Returns:
+        The number.
+
+    Raises:
+        ValueError: It isn't one.
+    """
+    if not isinstance(value, Integral) or value < least:
+        raise ValueError(refusal)
+    return int(value)

@@ -1,25 +1,28 @@
 """Simplex ensembles: vertices grown around trained networks (ESPRO), or connectors that join them (SPRO).
 
-Departures from the released code of Benton et al., for both: the mean of the losses at the points of a step, not their
-sum (which multiplies the printed learning rate by their number); one point a step unless told otherwise, not five;
-ln V by Cholesky in float64, not the squared Cayley–Menger determinant in float32; the volume of the whole complex, not
-of one simplex of it; a new vertex starts 1 % off the centroid, where the volume has a slope, not at it; the learning
-rate falls to zero within each vertex; a uniform point lies in each simplex of a complex with equal probability.
+Departures from the released code of Benton et al., for both: the mean of the losses at the points of a step, not
+their sum (which multiplies the printed learning rate by their number); one point a step unless told otherwise, not
+five; the height of the new vertex, and so ln V, by QR in float64, not the squared Cayley–Menger determinant in
+float32; the volume of the whole complex, not of one simplex of it; λ as it is, not divided by the log-volume of
+random vertices, and no number added to V; a new vertex starts 1 % off the centroid, where the volume has a slope, not
+at it; the learning rate falls to zero within each vertex; weight decay is multiplied by E α_k, the weight with which
+the loss pulls a vertex; a uniform point lies in each simplex of a complex with equal probability.
 """
 
 from collections.abc import Mapping
 from dataclasses import replace
+from numbers import Real
 from typing import Any, Unpack
 
 from lnescape.builders import Builder
 from lnescape.laws import Law, Members, SubspaceLaw
 from lnescape.laws.mixture import mixture_of
-from lnescape.methods.request import Options, Request
+from lnescape.methods.request import Options, Request, checked_count
 from lnescape.subspaces import Simplex, SimplicialComplex, Subspace
 from lnescape.training import fit_subspace
 
-# Half of a plain training's peak, falling to zero; chosen on validation images (study "mnist-exploring").
 GROWING = {"schedule": "cosine"}
+PULL = 0.4  # E α_k of a new vertex: 1/2 beside one other, 1/3 beside two
 
 
 def simplex_ensemble(
@@ -59,15 +62,17 @@ def simplex_ensemble(
         (3, torch.Size([5, 200, 10]))
     """
     request = Request.of("simplex_ensemble", net, data, budget=budget, options=options, runs=runs)
-    n_new = max(1, n_vertices - 1)
+    refusal = f"n_vertices={n_vertices!r} make no simplex around a network; give two or more, the network included."
+    n_new = checked_count(n_vertices, 2, refusal) - 1
+    _check_growth(points, volume_weight)
     plan = request.plan(each=1.5, share=1 / 3, pieces=n_new, times=points)
+    recipe = request.exploring(plan.exploring / n_new, GROWING | dict(exploring), pull=PULL)
+    grow = {"recipe": recipe, "points": points, "volume_weight": volume_weight}
     networks = request.networks(plan)
-    grow = {"points": points, "volume_weight": volume_weight, "exploring": exploring}
     laws = [
-        _grown(request, Simplex.around(theta, n_vertices), plan.exploring / n_new, seed=k, **grow)
-        for k, theta in enumerate(networks.thetas)
+        _grown(request, Simplex.around(theta, n_vertices), seed=k, **grow) for k, theta in enumerate(networks.thetas)
     ]
-    cost = request.cost(plan, plan.n * points * request.priced(plan.exploring, pieces=n_new))
+    cost = request.cost(plan, plan.n * n_new * points * request.priced(recipe))
     return mixture_of(laws, cost=cost)
 
 
@@ -108,22 +113,27 @@ def simplicial_complex(
         (4, torch.Size([5, 200, 10]))
     """
     request = Request.of("simplicial_complex", net, data, budget=budget, options=options, runs=runs)
+    checked_count(n_connectors, 1, f"n_connectors={n_connectors!r} join nothing; give one or more.")
+    _check_growth(points, volume_weight)
+    if runs is not None and len(runs) < 2:
+        raise ValueError("One network was given, and a complex joins two or more; use simplex_ensemble around one.")
     plan = request.plan(each=1.5, share=1 / 3, least=2, pieces=1, times=points)
-    networks = request.networks(plan)
-    epochs = plan.n * plan.exploring / max(1, n_connectors)
-    complex_ = SimplicialComplex.joining(networks.thetas, n_connectors)
-    grow = {"points": points, "volume_weight": volume_weight, "exploring": exploring}
-    law = _grown(request, complex_, epochs, seed=0, **grow)
-    return replace(law, cost=request.cost(plan, points * n_connectors * request.priced(epochs)))
+    recipe = request.exploring(plan.n * plan.exploring / n_connectors, GROWING | dict(exploring), pull=PULL)
+    joined = SimplicialComplex.joining(request.networks(plan).thetas, n_connectors)
+    law = _grown(request, joined, seed=0, recipe=recipe, points=points, volume_weight=volume_weight)
+    return replace(law, cost=request.cost(plan, points * n_connectors * request.priced(recipe)))
 
 
-def _grown(
-    request: Request, subspace: Subspace, epochs: float, *, seed: int, exploring: Mapping[str, Any], **grow: Any
-) -> SubspaceLaw:
-    """Grow the free vertices, each for so many epochs."""
+def _check_growth(points: Any, volume_weight: Any) -> None:
+    checked_count(points, 1, f"points={points!r} leaves nothing to train at; draw one for each batch, or more.")
+    if not isinstance(volume_weight, Real) or not 0 <= volume_weight < float("inf"):
+        raise ValueError(f"volume_weight={volume_weight!r} is no weight λ; give a number from 0 on, such as 1e-8.")
+
+
+def _grown(request: Request, subspace: Subspace, *, seed: int, **grow: Any) -> SubspaceLaw:
+    """Grow the free vertices."""
     law = fit_subspace(
         request.net, request.data, subspace, seed=request.network_seed(seed), plain=request.recipe,
-        recipe=replace(request.recipe, epochs=epochs, **GROWING | dict(exploring)), folder=request.folder,
-        progress=request.progress, **grow,
+        folder=request.folder, progress=request.progress, **grow,
     )  # fmt: skip
     return SubspaceLaw(request.net, law.subspace, **request.known)

@@ -1,13 +1,14 @@
 """Snapshots: the networks that one training with a cyclic learning rate passes."""
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any, Unpack
 
 import torch
 
 from lnescape.builders import Builder, build
 from lnescape.laws import Members
-from lnescape.methods.request import Options, Plan, Request
+from lnescape.methods.request import Options, Plan, Request, checked_count
 from lnescape.weights import theta_of
 
 
@@ -43,18 +44,17 @@ def snapshot_ensemble(
         (4, 1.0)
     """
     request = Request.of("snapshot_ensemble", net, data, budget=budget, options=options)
-    if not 0 < cycle < float("inf"):
+    if not isinstance(cycle, Real) or not 0 < cycle < float("inf"):
         raise ValueError(f"cycle={cycle!r} is no cost of a cycle; give a part of a training, such as 0.25.")
     n = int(budget / cycle + 1e-9)
     if n < 1:
         raise ValueError(
             f"A budget of {budget:g} trainings is too small for snapshot_ensemble; a cycle costs {cycle:g}."
         )
-    epochs = n * cycle * request.recipe.epochs
+    recipe = request.exploring(cycle * request.recipe.epochs, {"schedule": "cosine"} | dict(exploring))
     start = theta_of(build(net, request.network_seed(0))).to(request.data.train.images.device)
-    changes = {"schedule": "cosine"} | dict(exploring)
-    thetas = request.explored(start, epochs, pieces=n, number=0, changes=changes)
-    cost = request.cost(Plan(0, 0.0, epochs), request.priced(epochs, pieces=n))
+    thetas = request.explored(start, recipe, pieces=n, number=0)
+    cost = request.cost(Plan(0, 1.0, 0.0), n * request.priced(recipe))
     return Members(net, thetas, seeds=tuple(range(n)), cost=cost, **request.known)
 
 
@@ -99,14 +99,13 @@ def fast_geometric_ensemble(
         (5, 1.44)
     """
     request = Request.of("fast_geometric_ensemble", net, data, budget=budget, options=options, runs=runs)
-    if not isinstance(cycles, int) or cycles < 1:
-        raise ValueError(f"cycles={cycles!r} explores nothing; give a whole number from 1 on.")
-    plan = request.plan(each=1.5, share=1 / 3, pieces=cycles)
+    cycles = checked_count(cycles, 1, f"cycles={cycles!r} explores nothing; give a whole number from 1 on.")
+    plan = request.plan(each=1.5, share=1 / 3, pieces=2 * cycles)
+    # At least two steps: the first has a learning rate of 0.
+    recipe = request.exploring(plan.exploring / cycles, {"schedule": "cycle"} | dict(exploring), steps=2)
     parts = []
     for number, theta in enumerate(request.networks(plan).thetas):
-        changes = {"schedule": "cycle"} | dict(exploring)
-        parts += [theta.unsqueeze(0)]
-        parts += [request.explored(theta, plan.exploring, pieces=cycles, number=number, changes=changes)]
+        parts += [theta.unsqueeze(0), request.explored(theta, recipe, pieces=cycles, number=number)]
     thetas = torch.cat(parts)
-    cost = request.cost(plan, plan.n * request.priced(plan.exploring, pieces=cycles))
+    cost = request.cost(plan, plan.n * cycles * request.priced(recipe))
     return Members(net, thetas, seeds=tuple(range(len(thetas))), cost=cost, **request.known)

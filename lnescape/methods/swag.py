@@ -9,7 +9,7 @@ from torch import Tensor
 from lnescape.builders import Builder
 from lnescape.laws import GaussianLaw, Law, Members
 from lnescape.laws.mixture import mixture_of
-from lnescape.methods.request import Options, Request
+from lnescape.methods.request import Options, Request, checked_count
 from lnescape.training import TrainingError
 
 
@@ -53,18 +53,18 @@ def swag(
         (torch.Size([5, 200, 10]), 1.44)
     """
     request = Request.of("swag", net, data, budget=budget, options=options, runs=runs)
-    if not isinstance(snapshots, int) or snapshots < 2:
-        raise ValueError(f"snapshots={snapshots!r} have no spread; take two or more.")
+    snapshots = checked_count(snapshots, 2, f"snapshots={snapshots!r} have no spread; take two or more.")
     plan = request.plan(each=1.5, share=1 / 3, pieces=snapshots)
     changes = {"schedule": "constant", "learning_rate": request.recipe.learning_rate / 4} | dict(exploring)
+    recipe = request.exploring(plan.exploring / snapshots, changes)
     laws = []
     for number, theta in enumerate(request.networks(plan).thetas):
-        points = request.explored(theta, plan.exploring, pieces=snapshots, number=number, changes=changes)
+        points = request.explored(theta, recipe, pieces=snapshots, number=number)
         mean, scale, factors = gaussian_of(points)
         if not factors.square().sum().isfinite():
             raise TrainingError(f"swag diverged after network {number}; lower its learning rate by exploring=.")
         laws.append(GaussianLaw(net, mean, scale=scale, factors=factors, **request.known))
-    cost = request.cost(plan, plan.n * request.priced(plan.exploring, pieces=snapshots))
+    cost = request.cost(plan, plan.n * snapshots * request.priced(recipe))
     return mixture_of(laws, cost=cost)
 
 
@@ -76,7 +76,7 @@ def gaussian_of(
     θ̄ = (1/K) Σ θ_k,  D_k = θ_k − θ̄,  s² = (1/K) Σ D_k²
 
     One half of the variance comes from each part, so that for independent snapshots the variance of every parameter is
-    right, and covariances between parameters are half of what they are.
+    right but for a share 1/(2K) that is missing, and covariances between parameters are half of what they are.
 
     Args:
         points: θ_k, [K, P], K ≥ 2.

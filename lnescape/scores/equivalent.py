@@ -13,8 +13,8 @@ class Equivalent:
 
     Args:
         value: Number of members, from 1 to L; 0 where it is below one member, ∞ where it is beyond L.
-        low: The same for an ensemble curve one standard deviation higher.
-        high: The same for an ensemble curve one standard deviation lower.
+        low: The least it may be worth: read off an ensemble curve one standard deviation higher.
+        high: The most: off a curve one standard deviation lower.
         largest: L, members of the largest ensemble of the curve.
     """
 
@@ -51,7 +51,7 @@ def deep_ensemble_equivalent(
         The equivalent, with the band that the curve's mean ± 1 standard deviation gives.
 
     Raises:
-        ValueError: Curves that are empty, of unequal length or not finite.
+        ValueError: Curves that are empty, of unequal length or not finite, or a likelihood that is nan.
 
     References:
         Ashukha et al. 2020, arXiv 2002.06470, section 4 (deep ensemble equivalent).
@@ -65,6 +65,8 @@ def deep_ensemble_equivalent(
     mean, sd = np.asarray(mean, float), np.asarray(sd, float)
     if mean.ndim != 1 or len(mean) == 0 or mean.shape != sd.shape or not np.isfinite([mean, sd]).all():
         raise ValueError("The curve of ensembles is one finite mean and standard deviation for 1, 2, … L members.")
+    if math.isnan(cll):
+        raise ValueError("The prediction's log-likelihood is nan; a method that diverged is worth nothing.")
     low, value, high = (_members(cll, curve) for curve in (mean + sd, mean, mean - sd))
     return Equivalent(value, low, high, len(mean))
 

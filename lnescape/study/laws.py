@@ -25,7 +25,7 @@ from lnescape.scores import (
     mean_prediction,
     nll,
 )
-from lnescape.study.cells import Cell
+from lnescape.study.cells import Cell, StudyError
 from lnescape.study.observation import Observation
 from lnescape.study.panel import Panel
 from lnescape.training import TrainingError, fit, refresh_cost
@@ -60,14 +60,15 @@ def law(cell: Cell, data, panel: Panel, chosen: np.ndarray, *, scratch: Path | N
     start = perf_counter()
     drawn = None if isinstance(made, Members) else n
     images = torch.cat([own.images, foreign.images, some.images])
-    logp = made.predict(images, drawn, seed=cell.seeds[0])
+    logp = made.predict(images, drawn, seed=cell.seeds[0]).cpu()
     numbers["prediction_seconds"] = perf_counter() - start
     parts = logp.split([len(own), len(foreign), len(some)], dim=1)
-    numbers |= scores(parts[0], own.labels, parts[1]) | {"validation_nll": float(nll(parts[2], some.labels))}
+    numbers |= scores(parts[0], own.labels.cpu(), parts[1])
+    numbers |= {"validation_nll": float(nll(parts[2], some.labels.cpu()))}
     for name, value in numbers.items():
         seen.add(name, np.array([value], np.float64), "law")
     # The explored images of the panel are the first of the official test images.
-    q = log_odds(parts[0][:, panel.explored].cpu().numpy(), chosen[panel.explored])
+    q = log_odds(parts[0][:, panel.explored].numpy(), chosen[panel.explored])
     seen.add("mean_log_odds", q.mean(0)[None], "law", "explored_image")
     if n > 1:
         seen.add("spread", q.std(0, ddof=1)[None], "law", "explored_image")
@@ -133,14 +134,20 @@ def yardstick(cell: Cell, data, panel: Panel, chosen: None) -> Observation:
 
     Returns:
         Mean and standard deviation of every score, [members].
+
+    Raises:
+        StudyError: One network only.
     """
     runs = fit(cell.builder(data), data, seeds=cell.seeds, recipe=cell.recipe, workers=1, group=8, progress=False)
     labels, half = data.evaluation.labels, halves(len(data.evaluation))
     logp = runs.predict(data.evaluation.images)
     rng, seen = np.random.RandomState(0), Observation()
     names = ("accuracy", "nll", "brier", "cll")
-    mean, sd = np.zeros((2, LARGEST, len(names)))
-    for members in range(1, min(LARGEST, len(logp) // 2) + 1):
+    largest = min(LARGEST, len(logp) // 2)
+    if largest < 1:
+        raise StudyError("A yardstick needs two networks at least, so that ensembles of one size can be compared.")
+    mean, sd = np.empty((2, largest, len(names)))
+    for members in range(1, largest + 1):
         found = []
         for _ in range(1 if members == 1 else N_PARTITIONS):
             order = rng.permutation(len(logp))

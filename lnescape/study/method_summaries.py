@@ -21,15 +21,15 @@ PLAIN = (
 
 
 def settings(study: Study, store: CellStore) -> Summary:
-    """Give, for each method, the loss on the validation images under each candidate, and the best one."""
+    """Give, for each way, the loss on the validation images under each candidate, and the best one."""
     scouts, cells = study.cells[0], iter(study.cells[1:])
     numbers: dict = {"n": 1}
-    for method, own in candidates(scouts).items():
+    for way, own in candidates(scouts).items():
         losses = []
         for _ in own:
             arrays = store.load(next(cells)).arrays
             losses.append(math.inf if arrays["diverged"][0] else float(arrays["validation_nll"][0]))
-        numbers[method] = {
+        numbers[way] = {
             "candidates": [" ".join(f"{name}={value:g}" for name, value in _flat(changes)) for changes in own],
             "validation_nll": losses,
             "chosen": int(np.argmin(losses)),

@@ -186,7 +186,7 @@ def train_group(
     if folder is not None:
         place = (data.checksum, tensor_fingerprint(beginnings), str(device), identity(net, data.train.images[:8]))
         place += () if start is None else (start.epoch, tensor_fingerprint(start.vertices))
-        name = fingerprint(recipe.describe(), list(seeds), *place)
+        name = fingerprint(recipe.identity(), list(seeds), *place)
         file = Path(folder) / f"fit-{name}.safetensors"
     descent = Descent(beginnings.unsqueeze(1), slice(0, 1), list(seeds), file=file, start=start)
     failed = descend(descent, engine, data, recipe, on_epoch=on_epoch)

@@ -51,8 +51,9 @@ def fit_subspace(
       −λ ln of the volume of all simplexes together.
 
     Departures from the released code of Benton et al.: one point a step instead of five, and the mean of their
-    losses instead of the sum; ln V by Cholesky in float64 instead of the squared Cayley–Menger determinant in
-    float32, and of the whole complex instead of one simplex of it.
+    losses instead of the sum; ln V by QR in float64 instead of the squared Cayley–Menger determinant in float32, of
+    the whole complex instead of one simplex of it, with λ as it is instead of divided by the log-volume of random
+    vertices, and without a number added to V, so that the slope of a flat simplex has no bound.
 
     Args:
         net: Builder of one network.
@@ -187,7 +188,7 @@ def _file(folder: Path | str | None, descent: Descent, recipe: Recipe, data, res
         return None
     rows = (descent.free.start, descent.free.stop)
     place = (tensor_fingerprint(descent.vertices), str(descent.vertices.device), descent.seeds, rows)
-    return Path(folder) / f"subspace-{fingerprint(recipe.describe(), data.checksum, rest, *place)}.safetensors"
+    return Path(folder) / f"subspace-{fingerprint(recipe.identity(), data.checksum, rest, *place)}.safetensors"
 
 
 def _penalty(net: Builder, subspace: Subspace, *, cosine_weight: float, volume_weight: float):

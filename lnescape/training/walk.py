@@ -57,7 +57,7 @@ def walk(
     engine = engine_for(net, device=theta.device, precision=recipe.precision)
     file, state = None, State(0, theta.new_empty(1, 0, len(theta)), torch.full((1,), -1, device=theta.device), {})
     if folder is not None:
-        place = (recipe.describe(), seed, data.checksum, str(theta.device), identity(net, data.train.images[:8]))
+        place = (recipe.identity(), seed, data.checksum, str(theta.device), identity(net, data.train.images[:8]))
         file = Path(folder) / f"walk-{fingerprint(tensor_fingerprint(theta), *place)}.safetensors"
         state = State.load(file) if file.exists() else state
     ends = list(state.vertices[0].to(theta.device))
