@@ -59,6 +59,8 @@ def _rounding(q: np.ndarray, u: np.ndarray) -> dict[str, float]:
 
 def _throughput(study: Study, store: CellStore) -> dict | None:
     """Read how fast the largest run was, end to end, beside the machine's rate of matrix products."""
+    if any(cell.method == "law" for cell in study.cells):
+        return None  # such cells share trainings: what was computed is less than what they cost
     try:
         return load_result(f"run-{study.name}", folder=store.folder).numbers
     except ResultError:
