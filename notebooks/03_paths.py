@@ -433,4 +433,4 @@ ln.record(
 #    branches are linearly connected.
 # 4. Draxler, Veschgini, Salmhofer, Hamprecht 2018, arXiv 1803.00885: another way to paths without barriers.
 #
-# **Next:** `05_mnist` trains the same network a hundred times, and looks at what the hundred say.
+# **Next:** `04_simplexes` asks how large the place is where a network is good.

@@ -2,7 +2,7 @@
 
 Draws are compared with the truth along every parameter and some random directions, mean and variance. The bound is
 set so that all comparisons of one law together raise a false alarm once in a million; a factor of two in a law's
-variance is seen each time (the last test, and the table of mutations in the closing note of this part's issue).
+variance of the draws is seen each time, as one of the tests shows.
 """
 
 import itertools

@@ -36,7 +36,7 @@ def prose(notebook) -> str:
 
 
 def test_the_course_is_here():
-    assert {"00_start_here", "03_paths", "05_mnist"} <= {path.stem for path in SOURCES}
+    assert {"00_start_here", "03_paths", "04_simplexes", "05_mnist", "06_methods"} <= {path.stem for path in SOURCES}
     assert {path.stem for path in FOLDER.glob("*.ipynb")} == {path.stem for path in SOURCES}
 
 

@@ -3,12 +3,12 @@
 law = METHOD(net, data, budget=1.5, seed=0); logp = law.predict(images, n=20); score(logp, labels)
 """
 
+from lnescape.methods.checks import Options
 from lnescape.methods.deep_ensemble import deep_ensemble
 from lnescape.methods.dropout import dropout
 from lnescape.methods.laplace import laplace, softmax_curvature
 from lnescape.methods.learned_subspace import learned_subspace
 from lnescape.methods.mode_curve import mode_curve
-from lnescape.methods.request import Options
 from lnescape.methods.simplex_ensemble import simplex_ensemble, simplicial_complex
 from lnescape.methods.snapshots import fast_geometric_ensemble, snapshot_ensemble
 from lnescape.methods.swag import gaussian_of, swag

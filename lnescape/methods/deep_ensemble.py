@@ -5,7 +5,8 @@ from typing import Unpack
 
 from lnescape.builders import Builder
 from lnescape.laws import Members
-from lnescape.methods.request import Options, Plan, Request, checked_count
+from lnescape.methods.checks import Options, checked_count
+from lnescape.methods.request import Plan, Request
 
 
 def deep_ensemble(

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from lnescape.builders import Builder, build
 from lnescape.laws import DropoutLaw, Gate, Law
 from lnescape.laws.mixture import mixture_of
-from lnescape.methods.request import Options, Request
+from lnescape.methods.checks import Options
+from lnescape.methods.request import Request
 from lnescape.weights import FlatNetwork, trainable
 
 _LAYERS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)

@@ -12,7 +12,8 @@ from lnescape.builders import Builder, build
 from lnescape.features import last_layer, with_features
 from lnescape.laws import GaussianLaw, Law, Members
 from lnescape.laws.mixture import mixture_of
-from lnescape.methods.request import Options, Plan, Request
+from lnescape.methods.checks import Options
+from lnescape.methods.request import Plan, Request
 from lnescape.weights import trainable
 
 N_IMAGES = 10_000  # of the curvature, a fixed random sample

@@ -6,7 +6,8 @@ from typing import Any, Unpack
 from lnescape.builders import Builder
 from lnescape.laws import Law, Members, SubspaceLaw
 from lnescape.laws.mixture import mixture_of
-from lnescape.methods.request import Options, Request
+from lnescape.methods.checks import Options
+from lnescape.methods.request import Request
 from lnescape.subspaces import Bezier
 from lnescape.training import fit_subspace
 

@@ -3,43 +3,19 @@
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
-from inspect import signature
-from numbers import Integral, Real
+from numbers import Real
 from pathlib import Path
-from pkgutil import resolve_name
 from time import perf_counter
-from typing import Any, TypedDict
+from typing import Any
 
-import torch
 from torch import Tensor
 
 from lnescape.builders import Builder, build
 from lnescape.laws import Members
+from lnescape.methods.checks import check_names, checked_runs
 from lnescape.training import Cost, Operations, Recipe, TrainingError, fit, walk
 from lnescape.training.checks import checked_seeds, prepare
-from lnescape.weights import normalisation_layers, theta_of
-
-
-class Options(TypedDict, total=False):
-    """What every method takes besides builder, data and budget.
-
-    Attributes:
-        seed: Seed of the method. Its trainings have the seeds 100·seed to 100·seed + 99: the same in every method
-            and for every budget, and never those of another seed.
-        recipe: Recipe of one plain training, the unit of the budget; that of the given networks, else `Recipe()`,
-            unless given.
-        device: Where; the data's own device unless given.
-        folder: Where the states of trainings are kept. A killed call goes on from there, and what another method or a
-            smaller budget has trained already isn't trained again.
-        progress: Show bars with the time left.
-    """
-
-    seed: int
-    recipe: Recipe | None
-    device: torch.device | str | None
-    folder: Path | str | None
-    progress: bool
+from lnescape.weights import normalisation_layers
 
 
 @dataclass(frozen=True)
@@ -89,14 +65,14 @@ class Request:
             TypeError: An option isn't known; the nearest is suggested.
             ValueError: A budget that is no number > 0, or what `fit` refuses.
         """
-        _check_names(method, options)
+        check_names(method, options)
         if not isinstance(budget, Real) or not 0 < budget < float("inf"):
             raise ValueError(f"budget={budget!r} is no number of trainings; give one above 0, such as 1.5.")
         (seed,) = checked_seeds(options.get("seed", 0))
         folder = options.get("folder")
         recipe = options.get("recipe")
         if runs is not None:
-            runs = _checked_runs(runs, net)
+            runs = checked_runs(runs, net)
             recipe = runs.recipe if recipe is None else recipe
         data, recipe, operations = prepare(net, data, recipe, device=options.get("device"), folder=folder)
         if runs is not None:
@@ -259,46 +235,3 @@ class Request:
         """What every law keeps of its request, its cost apart."""
         norm = self.data.normalisation_images if normalisation_layers(build(self.net, 0)) else None
         return {"recipe": self.recipe, "normalisation_images": norm}
-
-
-def _check_names(method: str, options: Mapping[str, Any]) -> None:
-    """Refuse what is no argument of the method."""
-    taken = signature(resolve_name(f"lnescape.methods:{method}")).parameters
-    known = [name for name in taken if name not in ("net", "data", "options")] + list(Options.__annotations__)
-    for name in options:
-        if name not in Options.__annotations__:
-            near = get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise TypeError(f"{method} takes no argument {name!r}; {hint}known are {', '.join(known)}.")
-
-
-def _checked_runs(runs: Any, net: Builder) -> Members:
-    """Refuse networks that aren't there, or that another builder made."""
-    if not isinstance(runs, Members):
-        raise TypeError(f"runs are a {type(runs).__name__}; pass what lnescape.fit or lnescape.members returns.")
-    length = theta_of(build(net, 0)).numel()
-    if len(runs) == 0 or runs.n_parameters != length:
-        raise ValueError(
-            f"runs are {len(runs)} networks of {runs.n_parameters} parameters, the builder's have {length}; pass at "
-            "least one network that this builder made."
-        )
-    return runs
-
-
-def checked_count(value: Any, least: int, refusal: str) -> int:
-    """Refuse what is no whole number from `least` on, with a sentence that begins with the value.
-
-    Args:
-        value: What was given.
-        least: The smallest that makes sense.
-        refusal: What to say.
-
-    Returns:
-        The number.
-
-    Raises:
-        ValueError: It isn't one.
-    """
-    if not isinstance(value, Integral) or value < least:
-        raise ValueError(refusal)
-    return int(value)

@@ -17,7 +17,8 @@ from typing import Any, Unpack
 from lnescape.builders import Builder
 from lnescape.laws import Law, Members, SubspaceLaw
 from lnescape.laws.mixture import mixture_of
-from lnescape.methods.request import Options, Request, checked_count
+from lnescape.methods.checks import Options, checked_count
+from lnescape.methods.request import Request
 from lnescape.subspaces import Simplex, SimplicialComplex, Subspace
 from lnescape.training import fit_subspace
 

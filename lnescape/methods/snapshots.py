@@ -8,7 +8,8 @@ import torch
 
 from lnescape.builders import Builder, build
 from lnescape.laws import Members
-from lnescape.methods.request import Options, Plan, Request, checked_count
+from lnescape.methods.checks import Options, checked_count
+from lnescape.methods.request import Plan, Request
 from lnescape.weights import theta_of
 
 

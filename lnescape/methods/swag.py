@@ -9,7 +9,8 @@ from torch import Tensor
 from lnescape.builders import Builder
 from lnescape.laws import GaussianLaw, Law, Members
 from lnescape.laws.mixture import mixture_of
-from lnescape.methods.request import Options, Request, checked_count
+from lnescape.methods.checks import Options, checked_count
+from lnescape.methods.request import Request
 from lnescape.training import TrainingError
 
 

@@ -34,7 +34,10 @@ CHOSEN: dict[str, dict[str, int]] = {
         "snapshots": 1, "FGE": 0, "mode curve": 1, "learned line": 1, "learned curve": 1, "learned triangle": 0,
         "ESPRO": 0, "SPRO": 2, "SWAG": 1, "Laplace": 1, "dropout": 1,
     },
-    "cnn": {},
+    "cnn": {
+        "snapshots": 1, "FGE": 1, "mode curve": 1, "learned line": 1, "learned curve": 1, "learned triangle": 0,
+        "ESPRO": 1, "SPRO": 0, "SWAG": 1, "Laplace": 2, "dropout": 0,
+    },
 }  # fmt: skip
 
 
