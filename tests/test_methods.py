@@ -75,7 +75,7 @@ def test_three_lines_and_the_counted_cost(name, budget, net, data):
     logp = law.predict(data.test.images, n=None if isinstance(law, ln.Members) else 4, seed=0)
     assert torch.isfinite(logp).all()
     if isinstance(engines.engine_for(net), engines.LinearChain):  # the others learn little in four epochs
-        assert float(ln.score(logp, data.test.labels)["nll"]) < 2.0  # nothing learned: 2.30
+        assert float(ln.score(logp, data.test.labels)["nll"]) < 2.2  # nothing learned: 2.30
     assert law.cost.operations == pytest.approx(operations[0])
     # Whole steps only, so a little more or less than the budget.
     if name != "laplace":  # its curvature is dear on tiny data

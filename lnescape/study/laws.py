@@ -120,7 +120,7 @@ def _shape(made: Law) -> dict[str, float]:
     return {"log_volume": made.subspace.log_volume(), "cosine": float((unit @ unit.T)[pairs[0], pairs[1]].mean())}
 
 
-def yardstick(cell: Cell, data, panel: Panel, chosen: None) -> Observation:
+def yardstick(cell: Cell, data, panel: Panel, chosen: np.ndarray | None) -> Observation:
     """Train many networks, and score ensembles of 1, 2, … of them: the curve that DEE is read from.
 
     Means over random partitions into disjoint ensembles; the standard deviation between ensembles is taken within each
