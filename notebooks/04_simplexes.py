@@ -126,7 +126,7 @@ print(grown)
 # %%
 seen = ln.triangle(grown, grown.subspace, data.test, n=7)
 figure = ln.plots.triangle_map(
-    seen.coordinates, seen.loss, source=f"{data.title}, MLP", title="A grown triangle: the trained network is one corner"
+    seen.coordinates, seen.loss, source=f"{data.title}, MLP", title="A triangle grown around vertex 1, the trained network"
 )
 ln.plots.save_live(figure, "04_triangle")
 

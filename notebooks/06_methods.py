@@ -176,7 +176,7 @@ source = stored["MLP"].provenance["data"]["title"] + ", official test images, n 
 figure = ln.plots.equivalents(
     ways, ["1", "1.5", "3"], largest=10, source=source,
     single={name: float(result.arrays["yardstick_cll_mean"][0]) for name, result in stored.items()},
-    title="CLAIM OF THE CHART",
+    title="At equal cost, training the network again is hard to beat on MNIST",
 )
 ln.plots.save(figure, "06_equivalents")
 
@@ -188,7 +188,17 @@ for name, table in ways.items():
         print(f"   {way:17}", *told)
 
 # %% [markdown]
-# WHAT WE SEE CHART
+# **What we see.** The dashed line is what the same cost buys by plain retraining; a method that pays stands on it or to its right.
+#
+# - *From scratch or between* (learned lines, curves and triangles, mode curves, SPRO, snapshots): below one network at nearly every budget;
+#   the numbers in the grey field say by how much. The budget went into networks that are worse one by one, and on the CNN some of these
+#   trainings collapsed although none of them became NaN. Three short subspaces are worse than one that was trained for longer.
+# - *Around trained networks* (FGE, ESPRO, SWAG): at budget 3 they hold two networks, and are worth about two. What they add to a
+#   network is small.
+# - *Laplace and dropout* stay with the line or pass it, the one after plain training, the other with a regulariser in it.
+#
+# The ticks are the two bases. They often lie as far apart as the methods do: with n = 2, an order among neighbours
+# would be an order of luck.
 #
 # ### Are the members different, and is that enough?
 #
@@ -205,7 +215,7 @@ figure = ln.plots.diversity(
         for name, table in ways.items()
     },
     source=source + ", budget 3",
-    title="CLAIM OF DIVERSITY",
+    title="Members that differ are worse one by one, or were trained apart",
 )
 ln.plots.save(figure, "06_diversity")
 
@@ -221,7 +231,9 @@ for name, table in ways.items():
     print(f"   two networks      {two:.4f}             {both}")
 
 # %% [markdown]
-# WHAT WE SEE 2x2
+# **What we see.** A second training brings more than SWAG around the first, on both networks, and SWAG around both adds little to
+# the two. That is what Fort et al. found: one basin holds less variety than two. In the figure the deep ensemble stands at the right, good
+# members that differ; what lies above it differs more by being wrong more often; what grew around one network differs little.
 #
 # ### Other scores, once
 #
@@ -236,7 +248,9 @@ for name, table in ways.items():
         print(f"   {way:15}", "          ".join(values))
 
 # %% [markdown]
-# WHAT WE SEE SCORES
+# **What we see.** Averaging logits or probabilities moves the loss by less than two bases differ, so the choice decides nothing here; we
+# average probabilities. The calibration errors of the averages are small, and so is what chance alone would show: compare the last two columns
+# before you call a prediction miscalibrated.
 #
 # ## Which claims hold here?
 #
@@ -284,7 +298,10 @@ for name, result in stored.items():
           f"equivalent {told([gate['its equivalent']])}")
 
 # %% [markdown]
-# WHAT WE SEE CLAIMS
+# **What we see.** Most claims fail here, and those that hold do so by a few mnat, about as much as one network differs from the next. The claims
+# of *better than one network* compare with a network of cost 1; at 1.5 one can also train one network for longer, and that is the
+# comparison that most of them lose. MNIST is easy: where one network is right on more than 98 % of the images, little is
+# left for many to gain. CIFAR must decide (`08`, `09`).
 #
 # ## Trap: a comparison at unequal cost, without a temperature
 #
@@ -299,7 +316,8 @@ for name, table in ways.items():
           f"CLL higher by {1000 * (swag['cll'].value - longer['cll'].value):.1f} mnat than one of equal cost")
 
 # %% [markdown]
-# WHAT WE SEE TRAP
+# The first number speaks for SWAG, the more so where networks are over-confident; the second, of the same stored run, doesn't. **The cure:**
+# the same cost on both sides, and a temperature before any likelihood is compared.
 #
 # ## Exercises
 #
@@ -368,7 +386,9 @@ for name, result in stored.items():
 # %% [markdown]
 # ## Summary
 #
-# SUMMARY
+# DEE puts every method on one scale: members of a deep ensemble, after a temperature. At equal cost on MNIST no way of making many
+# networks is clearly better than plain training and retraining, and subspaces learned from scratch are clearly worse; exploring around a network adds
+# little to its prediction. That says nothing yet about what exploring tells of the *uncertainty* u(x), the other axis of this course.
 
 # %% [markdown]
 # ## What was recorded

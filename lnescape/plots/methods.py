@@ -80,6 +80,10 @@ def equivalents(
     return figure
 
 
+def _mnat(difference: float) -> str:
+    return f"{1000 * difference:+.1f}" if abs(difference) < 0.1 else f"{1000 * difference:+.0f}"
+
+
 def _worth(axis: Axes, height: float, way: str, row: Mapping, single: float, largest: int, look: Mapping) -> None:
     """Draw one method at one budget: band, symbol, a tick for each base."""
     if "dee" not in row:
@@ -91,7 +95,7 @@ def _worth(axis: Axes, height: float, way: str, row: Mapping, single: float, lar
     axis.plot(value, height, color=LOOKS[way][0], **look)
     axis.plot(bases, [height] * len(bases), "|", color="#000000", markersize=6, markeredgewidth=0.7)
     if value == high == _LEFT:
-        axis.text(_LEFT * 1.12, height, f"{1000 * (float(row['cll']) - single):+.1f}", fontsize=6, va="center")
+        axis.text(_LEFT * 1.12, height, _mnat(float(row["cll"]) - single), fontsize=6, va="center")
 
 
 def diversity(
