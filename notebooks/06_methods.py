@@ -195,7 +195,9 @@ for name, table in ways.items():
 #   trainings collapsed although none of them became NaN. Three short subspaces are worse than one that was trained for longer.
 # - *Around trained networks* (FGE, ESPRO, SWAG): at budget 3 they hold two networks, and are worth about two. What they add to a
 #   network is small.
-# - *Laplace and dropout* stay with the line or pass it, the one after plain training, the other with a regulariser in it.
+# - *Laplace and dropout* stay near the line or pass it, the one after plain training, the other with a regulariser in it. Laplace's height on the
+#   CNN at budget 3 has no counterpart at 1 and 1.5: its three networks are other ones than the ensemble's, trained a little shorter to
+#   pay for the curvature, and three networks may be lucky.
 #
 # The ticks are the two bases. They often lie as far apart as the methods do: with n = 2, an order among neighbours
 # would be an order of luck.
@@ -255,13 +257,10 @@ for name, table in ways.items():
 # ## Which claims hold here?
 #
 # An honest table: what a paper says of its method, in its own setting (mostly CIFAR and residual networks), and what the stored
-# results say on MNIST. "Holds" is computed, not typed. A claim that fails here isn't refuted there.
+# results say on MNIST. The verdict is computed, not typed: *open*, where the difference is below the standard deviation of a mean of two
+# networks' CLL, what two bases may differ by through luck. A claim that fails here isn't refuted there.
 
 # %%
-def dee(way, budget):
-    return [table[way][budget].get("dee", {"value": 0.0})["value"] for table in ways.values()]
-
-
 def told(values):
     return " and ".join("< 1" if v < 1 else "≥ 10" if v > 10 else f"{v:.1f}" for v in values)
 
@@ -270,6 +269,15 @@ def cll(way, budget):
     return [table[way][budget]["cll"].value if "cll" in table[way][budget] else -np.inf for table in ways.values()]
 
 
+luck = [float(result.arrays["yardstick_cll_sd"][0]) / 2**0.5 for result in stored.values()]
+
+
+def verdict(difference, luck):
+    word = "open" if abs(difference) < luck else "holds" if difference > 0 else "fails"
+    return f"{word} ({1000 * difference:+.1f} mnat)"
+
+
+# %%
 single = [float(result.arrays["yardstick_cll_mean"][0]) for result in stored.values()]
 claims = [
     ("short ensemble beats one network at 1 training", cll("short ensemble", "1"), single),
@@ -287,9 +295,10 @@ claims = [
 ]
 print(f"{'claim':52}" + "".join(f"{name:>24}" for name in ways))
 for words, ours, mark in claims:
-    cells = [f"{'holds' if own > other else 'fails'} ({1000 * (own - other):+.1f} mnat)" for own, other in zip(ours, mark, strict=True)]
+    cells = [verdict(own - other, u) for own, other, u in zip(ours, mark, luck, strict=True)]
     print(f"{words:52}" + "".join(f"{cell:>24}" for cell in cells))
-print("figure: the chart above; n = 2 bases, CLL on the official test images")
+print("figure: the chart above; n = 2 bases, CLL on the official test images; open below",
+      " and ".join(f"{1000 * u:.1f} mnat ({name})" for name, u in zip(ways, luck, strict=True)))
 
 # %%
 for name, result in stored.items():
@@ -298,26 +307,28 @@ for name, result in stored.items():
           f"equivalent {told([gate['its equivalent']])}")
 
 # %% [markdown]
-# **What we see.** Most claims fail here, and those that hold do so by a few mnat, about as much as one network differs from the next. The claims
-# of *better than one network* compare with a network of cost 1; at 1.5 one can also train one network for longer, and that is the
-# comparison that most of them lose. MNIST is easy: where one network is right on more than 98 % of the images, little is
+# **What we see.** Most claims fail here or stay open. The claims of *better than one network* compare with a network of cost 1; at 1.5 one can
+# also train one network for longer, and that is the comparison they lose. MNIST is easy: where one network is right on more than 98 % of the images, little is
 # left for many to gain. CIFAR must decide (`08`, `09`).
 #
 # ## Trap: a comparison at unequal cost, without a temperature
 #
-# Papers compare a method to "the baseline". Which? Below, SWAG at a cost of 1.5 against a network of cost 1, by plain loss; then
-# against a network that was trained for 1.5, by CLL.
+# Two ways to fool oneself. First, ranking by plain loss: an over-confident method ranks too low, though one number would cure it. Second, a
+# baseline that costs less. Below, FGE: its rank among the thirteen ways at budget 3 by plain loss and by CLL; then its CLL at 1.5
+# against a network of cost 1, and against one of cost 1.5.
 
 # %%
 for name, table in ways.items():
-    swag, longer = table["SWAG"]["1.5"], table["deep ensemble"]["1.5"]
-    one = {score: float(stored[name].arrays[f"yardstick_{score}_mean"][0]) for score in ("nll", "cll")}
-    print(f"{name}: loss lower by {1000 * (one['nll'] - swag['nll'].value):.1f} mnat than a network of cost 1;",
-          f"CLL higher by {1000 * (swag['cll'].value - longer['cll'].value):.1f} mnat than one of equal cost")
+    rank = {score: sorted(table, key=lambda way: sign * table[way]["3"][score].value if score in table[way]["3"] else 9)
+            for score, sign in (("nll", 1), ("cll", -1))}
+    told = {score: rank[score].index("FGE") + 1 for score in rank}
+    ours, longer = (table[way]["1.5"]["cll"].value for way in ("FGE", "deep ensemble"))
+    short = float(stored[name].arrays["yardstick_cll_mean"][0])
+    print(f"{name}: rank by loss {told['nll']}, by CLL {told['cll']}; at 1.5 {1000 * (ours - short):+.1f} mnat against cost 1, "
+          f"{1000 * (ours - longer):+.1f} mnat against cost 1.5")
 
 # %% [markdown]
-# The first number speaks for SWAG, the more so where networks are over-confident; the second, of the same stored run, doesn't. **The cure:**
-# the same cost on both sides, and a temperature before any likelihood is compared.
+# **The cure:** the same cost on both sides, and a temperature before any likelihood is compared.
 #
 # ## Exercises
 #
@@ -330,15 +341,15 @@ for name, table in ways.items():
 class Mine(nn.Module):
     def __init__(self):
         super().__init__()
-        self.body = nn.Sequential(nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.Flatten(), nn.Dropout(0.2))
-        self.head = nn.Linear(6 * 6 * 6, 10)
+        self.body = nn.Sequential(nn.Conv2d(1, 6, 3), nn.BatchNorm2d(6), nn.ReLU(), nn.AvgPool2d(3), nn.Flatten(), nn.Dropout(0.1))
+        self.head = nn.Linear(6 * 2 * 2, 10)
 
     def forward(self, x):
         return self.head(self.body(x))
 
 
 digits = ln.load("digits")
-fast = ln.Recipe(epochs=4, batch=50, precision="float32")
+fast = ln.Recipe(epochs=4, batch=50, precision="float32")  # on data so small, Laplace's curvature is dear: see its cost
 for name, make in ln.METHODS.items():
     law = make(Mine, digits, budget=2, recipe=fast, progress=False)
     logp = law.predict(digits.test.images, n=None if isinstance(law, ln.Members) else 10)
