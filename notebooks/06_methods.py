@@ -216,6 +216,7 @@ figure = ln.plots.diversity(
         }
         for name, table in ways.items()
     },
+    least=97,
     source=source + ", budget 3",
     title="Members that differ are worse one by one, or were trained apart",
 )

@@ -75,7 +75,7 @@ def equivalents(
         axes[0].set_yticklabels(ways)
         axes[len(axes) // 2].set_xlabel("deep-ensemble equivalent (members)")
         marks = [axes[0].plot([], [], "os"[k], color="#333333", fillstyle=_FILLS[k])[0] for k in range(len(networks))]
-        figure.legend(marks, list(networks), fontsize=8, loc="outside upper right", ncols=len(networks))
+        figure.legend(marks, list(networks), fontsize=8, loc="outside lower left", ncols=len(networks))
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure
 
@@ -99,12 +99,13 @@ def _worth(axis: Axes, height: float, way: str, row: Mapping, single: float, lar
 
 
 def diversity(
-    networks: Mapping[str, Mapping[str, tuple[float, float]]], *, source: str, title: str
-) -> Figure:  # fmt: skip
+    networks: Mapping[str, Mapping[str, tuple[float, float]]], *, least: float, source: str, title: str
+) -> Figure:
     """Draw how much the members of each method differ against how good one member is.
 
     Args:
         networks: {network: {method: (mean accuracy of a member in %, share of images in % on which two differ)}}.
+        least: Accuracy in % below which a method is named in the corner instead of drawn.
         source: Title of the data.
         title: The claim of the figure.
 
@@ -115,7 +116,12 @@ def diversity(
         for axis, (network, table) in zip(axes, networks.items(), strict=True):
             for way, (accuracy, differ) in table.items():
                 color, marker = LOOKS[way]
-                axis.plot(accuracy, differ, color=color, marker=marker, linestyle="", markersize=6, label=way)
+                shown = ([accuracy], [differ]) if accuracy >= least else ([], [])
+                axis.plot(*shown, color=color, marker=marker, linestyle="", markersize=6, label=way)
+            below = [f"{way}: {accuracy:.0f} %" for way, (accuracy, _) in table.items() if accuracy < least]
+            if below:
+                words = "\n".join([f"below {least:g} %:", *below])
+                axis.text(0.03, 0.97, words, transform=axis.transAxes, fontsize=7, va="top")
             axis.set(title=network, xlabel="mean accuracy of a member (%)")
         axes[0].set_ylabel("two members disagree on (%)")
         handles, labels = axes[0].get_legend_handles_labels()
