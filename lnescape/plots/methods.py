@@ -121,7 +121,7 @@ def diversity(
             below = [f"{way}: {accuracy:.0f} %" for way, (accuracy, _) in table.items() if accuracy < least]
             if below:
                 words = "\n".join([f"below {least:g} %:", *below])
-                axis.text(0.03, 0.97, words, transform=axis.transAxes, fontsize=7, va="top")
+                axis.text(0.03, 0.03, words, transform=axis.transAxes, fontsize=7, va="bottom")
             axis.set(title=network, xlabel="mean accuracy of a member (%)")
         axes[0].set_ylabel("two members disagree on (%)")
         handles, labels = axes[0].get_legend_handles_labels()
