@@ -19,6 +19,26 @@ def trainable(module: nn.Module) -> Iterator[nn.Parameter]:
     return (p for p in module.parameters() if p.requires_grad)
 
 
+def places(module: nn.Module) -> dict[int, int]:
+    """Tell where in θ each trainable parameter begins: {id of the parameter: index}.
+
+    Args:
+        module: A network.
+
+    Returns:
+        The places, in the order of θ.
+
+    Example:
+        >>> list(places(nn.Linear(3, 2)).values())
+        [0, 6]
+    """
+    found, start = {}, 0
+    for p in trainable(module):
+        found[id(p)] = start
+        start += p.numel()
+    return found
+
+
 def theta_of(network: nn.Module | dict, like: nn.Module | None = None) -> Float[Tensor, " parameters"]:
     """Read θ from a network, or from the state dict of one.
 

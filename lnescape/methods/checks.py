@@ -1,7 +1,6 @@
 """What every method takes, and what is refused before anything is trained."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from inspect import signature
 from numbers import Integral
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, TypedDict
 import torch
 
 from lnescape.builders import Builder, build
+from lnescape.data.names import nearest
 from lnescape.laws import Members
 from lnescape.training import Recipe
 from lnescape.weights import theta_of
@@ -51,9 +51,7 @@ def check_names(method: str, options: Mapping[str, Any]) -> None:
     known = [name for name in taken if name not in ("net", "data", "options")] + list(Options.__annotations__)
     for name in options:
         if name not in Options.__annotations__:
-            near = get_close_matches(name, known, 1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            raise TypeError(f"{method} takes no argument {name!r}; {hint}known are {', '.join(known)}.")
+            raise TypeError(f"{method} takes no argument {name!r}; {nearest(name, known)}")
 
 
 def checked_runs(runs: Any, net: Builder) -> Members:

@@ -12,7 +12,7 @@ from lnescape.laws import DropoutLaw, Gate, Law
 from lnescape.laws.mixture import mixture_of
 from lnescape.methods.checks import Options
 from lnescape.methods.request import Request
-from lnescape.weights import FlatNetwork, trainable
+from lnescape.weights import FlatNetwork, places
 
 _LAYERS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 _CURE = (
@@ -77,10 +77,7 @@ def gates_of(net: Builder, images: Tensor) -> tuple[Gate, ...]:
     layers = {name: m for name, m in module.named_modules() if isinstance(m, _LAYERS) and 0 < m.p < 1}
     if not layers:
         raise ValueError(f"The network has no dropout layer; {_CURE}.")
-    starts, start = {}, 0
-    for p in trainable(module):
-        starts[id(p)] = start
-        start += p.numel()
+    starts = places(module)
     with torch.no_grad(), _reading(module, layers) as (written, read):
         module(images)
     gates = []

@@ -14,7 +14,7 @@ from lnescape.laws import GaussianLaw, Law, Members
 from lnescape.laws.mixture import mixture_of
 from lnescape.methods.checks import Options
 from lnescape.methods.request import Plan, Request
-from lnescape.weights import trainable
+from lnescape.weights import places
 
 N_IMAGES = 10_000  # of the curvature, a fixed random sample
 LARGEST = 12_000  # parameters of the last layer: each square matrix of them takes 1.2 GB, and there are three at once
@@ -133,13 +133,10 @@ def _block(net: Builder, images: Tensor) -> tuple[int, int]:
         raise ValueError("The network doesn't end in a linear layer; laplace needs nn.Linear to give the logits.")
     if [name for name, _ in layer.named_parameters()] not in (["weight"], ["weight", "bias"]):
         raise ValueError("The last layer's weights are made of others (weight_norm?); laplace needs a plain nn.Linear.")
-    own, place, start = [id(p) for p in layer.parameters()], {}, 0
-    for number, p in enumerate(trainable(module)):
-        place[id(p)] = (number, start)
-        start += p.numel()
-    if not all(p in place for p in own) or [place[p][0] for p in own] != [
-        place[own[0]][0] + k for k in range(len(own))
-    ]:
+    starts = places(module)
+    where = [starts.get(id(p)) for p in layer.parameters()]
+    # Frozen ones have no place; the bias must follow the weight.
+    if None in where or where[1:] not in ([], [where[0] + layer.weight.numel()]):
         raise ValueError("The last layer's weights are frozen or shared with another layer; laplace needs its own.")
     size = sum(p.numel() for p in layer.parameters())
     if size > LARGEST:
@@ -147,7 +144,7 @@ def _block(net: Builder, images: Tensor) -> tuple[int, int]:
             f"The last layer has {size} parameters, and the curvature is a square matrix of that size; laplace takes "
             f"{LARGEST} at most."
         )
-    return place[own[0]][1], size
+    return where[0], size
 
 
 def _operations(request: Request, n_images: int, size: int, classes: int) -> float:

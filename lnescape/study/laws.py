@@ -88,7 +88,7 @@ def scores(logp: Tensor, labels: Tensor, foreign: Tensor) -> dict[str, float]:
     """
     mean = mean_prediction(logp)
     calibration = calibration_error(mean, labels)
-    entropy, away = (-(p.exp() * p.clamp(min=-1e30)).sum(-1) for p in (mean, mean_prediction(foreign)))
+    entropy, away = (entropy_split(p).total for p in (mean, mean_prediction(foreign)))
     single = [(float(accuracy(own, labels)), float(nll(own, labels))) for own in logp]
     several = len(logp) > 1
     split = entropy_split(logp)

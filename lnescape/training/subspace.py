@@ -196,9 +196,10 @@ def _penalty(net: Builder, subspace: Subspace, *, cosine_weight: float, volume_w
     if subspace.grown:
         if not volume_weight:
             return None
-        n_modes = subspace.n_modes if isinstance(subspace, SimplicialComplex) else 1
-        shared = range(n_modes, subspace.n_vertices - 1)  # the last vertex is the one that grows
-        growing = GrowingVolume([subspace.vertices[[mode, *shared]] for mode in range(n_modes)], volume_weight)
+        # The last vertex is the one that grows.
+        whole = isinstance(subspace, SimplicialComplex)
+        simplexes = map(subspace.rows, range(subspace.n_modes)) if whole else [list(range(subspace.n_vertices))]
+        growing = GrowingVolume([subspace.vertices[rows[:-1]] for rows in simplexes], volume_weight)
         return lambda vertices, stream: growing.slope(vertices[-1]).unsqueeze(0)
     if subspace.free == range(subspace.n_vertices) and cosine_weight:
         parts = [torch.full((p.numel(),), float(p.ndim >= 2)) for p in trainable(build(net, 0))]
