@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import lnescape as ln
+from lnescape.laws import Gate
 from lnescape.methods.dropout import gates_of
 from tests.test_methods import RECIPE
 from tests.test_training import Mixed
@@ -172,3 +173,38 @@ def test_laws_refuse_nan_and_no_draws(data, as_users_do):
             law.predict(torch.zeros(2, 3), n)
     with pytest.raises(ValueError, match="at least one law"):
         ln.Mixture(net, ())
+
+
+def test_laws_and_walks_refuse_what_does_not_fit(data, as_users_do):
+    net = ln.network("mlp", data, width=8)
+    theta = ln.theta_of(net())
+    other = ln.GaussianLaw(net, torch.zeros(5))
+    walk = {"recipe": RECIPE, "seed": 0}
+    for make, message in (
+        (lambda: ln.GaussianLaw(net, theta, scale=torch.ones(3)), "The scale is one number ≥ 0"),
+        (lambda: ln.GaussianLaw(net, theta, scale=-torch.ones_like(theta)), "The scale is one number ≥ 0"),
+        (lambda: ln.GaussianLaw(net, theta, factors=torch.ones(2, 9000)), "The factors act on parameters 0 to 9000"),
+        (lambda: ln.Mixture(net, (ln.Members(net, theta[None]), other)), "mix laws of one architecture"),
+        (lambda: Gate(0, 8, 64, 1, 1.0), "A rate of 1.0 leaves nothing on"),
+        (lambda: ln.training.walk(net, data, theta, pieces=0, **walk), "A walk needs a piece"),
+        (lambda: ln.training.walk(net, data, torch.zeros(5), pieces=1, **walk), "pass a network of this builder"),
+        (lambda: ln.refresh_cost(ln.Members(net, theta[None]), data, -1), "n=-1 networks can't be drawn"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            make()
+    with pytest.raises(TypeError, match=r"A complex joins a tensor \[M, P\] of networks"):
+        ln.SimplicialComplex.joining([theta, theta], 1)
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"method": "swagg", "budget": 1.5}, "no way to a law 'swagg'; did you mean 'swag'"),
+        ({"method": "swag", "budget": 0}, "budget=0 is no number of trainings"),
+        ({"method": "swag", "budget": 2, "options": {"snapshot": 3}}, "no option of 'swag' 'snapshot'; did you mean"),
+    ],
+)
+def test_cells_of_laws_are_refused_before_they_are_sent(settings, message):
+    scouts = ln.Cell(method="scouts", data="digits", network="mlp", seeds=(0, 1), recipe=RECIPE)
+    with pytest.raises(ln.StudyError, match=message):
+        scouts.but(method="law", scouts=scouts, seeds=(0,), settings=settings)

@@ -29,6 +29,15 @@ class Gate:
     width: int
     rate: float
 
+    def __post_init__(self):
+        """Refuse a rate that leaves nothing to scale.
+
+        Raises:
+            ValueError: A rate that isn't strictly between 0 and 1.
+        """
+        if not 0 < self.rate < 1:
+            raise ValueError(f"A rate of {self.rate} leaves nothing on, or nothing off; take one between 0 and 1.")
+
     def of(self, theta: Tensor) -> Float[Tensor, "*networks readers units width"]:
         """Give the block of θ as a view."""
         shape = (self.readers, self.units, self.width)

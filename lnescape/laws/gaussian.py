@@ -29,6 +29,20 @@ class GaussianLaw(Law):
     factors: Tensor | None = None
     start: int = 0
 
+    def __post_init__(self):
+        """Refuse what makes no Gaussian around the mean.
+
+        Raises:
+            ValueError: Shapes that don't fit, a negative scale, or weights that no network can have.
+        """
+        super().__post_init__()
+        p = len(self.mean)
+        if self.scale is not None and (self.scale.shape != self.mean.shape or bool((self.scale < 0).any())):
+            raise ValueError(f"The scale is one number ≥ 0 for each of {p} parameters; pass standard deviations.")
+        if self.factors is not None and not 0 <= self.start <= self.start + self.factors.shape[-1] <= p:
+            reach = f"{self.start} to {self.start + self.factors.shape[-1]}"
+            raise ValueError(f"The factors act on parameters {reach}, and there are {p}; pass [K, Q], start ≤ P − Q.")
+
     def tensors(self) -> dict[str, Tensor]:
         """Name the tensors that make the law."""
         every = {"mean": self.mean, "scale": self.scale, "factors": self.factors}

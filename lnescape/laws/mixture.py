@@ -32,10 +32,12 @@ class Mixture(Law):
         """Refuse a mixture of nothing.
 
         Raises:
-            ValueError: No components, or weights that no network can have.
+            ValueError: No components, components of unlike size, or weights that no network can have.
         """
         if not self.components:
             raise ValueError("A mixture needs at least one law; give it components.")
+        if len(sizes := {law.n_parameters for law in self.components}) > 1:
+            raise ValueError(f"The laws have networks of {sorted(sizes)} parameters; mix laws of one architecture.")
         super().__post_init__()
 
     def tensors(self) -> dict[str, Tensor]:

@@ -63,7 +63,8 @@ def deep_ensemble_equivalent(
         < 1
     """
     mean, sd = np.asarray(mean, float), np.asarray(sd, float)
-    if mean.ndim != 1 or len(mean) == 0 or mean.shape != sd.shape or not np.isfinite([mean, sd]).all():
+    shapes = mean.ndim == 1 and len(mean) > 0 and mean.shape == sd.shape
+    if not shapes or not np.isfinite([mean, sd]).all() or (sd < 0).any():
         raise ValueError("The curve of ensembles is one finite mean and standard deviation for 1, 2, … L members.")
     if math.isnan(cll):
         raise ValueError("The prediction's log-likelihood is nan; a method that diverged is worth nothing.")

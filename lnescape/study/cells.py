@@ -6,6 +6,8 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import partial
+from inspect import signature
+from numbers import Real
 from pkgutil import resolve_name
 from typing import Any
 
@@ -14,6 +16,7 @@ import torch.nn.functional as F
 from lnescape.builders import Builder
 from lnescape.data import NAMES
 from lnescape.data.names import nearest
+from lnescape.methods import METHODS as LAWS
 from lnescape.networks import NETWORKS, network
 from lnescape.training import Recipe
 from lnescape.training.checks import checked_seeds
@@ -113,6 +116,8 @@ class Cell:
             raise StudyError(f"A cell of method {self.method!r} needs settings={{{missing[0]!r}: …}}.")
         if rules.scouts and not (isinstance(self.scouts, Cell) and self.scouts.method == "scouts"):
             raise StudyError(f"A cell of method {self.method!r} needs scouts=, the cell that fixes the class c(x).")
+        if self.method == "law":
+            _check_law(self.settings)
         if self.recipe.precision == "auto":
             raise StudyError("A cell says its precision, so that no two machines differ: Recipe(precision='float32').")
         check_known(self.data, NAMES, "data set")
@@ -221,6 +226,17 @@ class Study:
     def folder(self) -> str:
         """Name of the folder that holds its results."""
         return self.cells[0].folder
+
+
+def _check_law(settings: Mapping[str, Any]) -> None:
+    """Refuse a law that its method could not make."""
+    check_known(settings["method"], LAWS, "way to a law")
+    if not isinstance(budget := settings["budget"], Real) or not 0 < budget < float("inf"):
+        raise StudyError(f"budget={budget!r} is no number of trainings; give one above 0, such as 1.5.")
+    fixed = ("net", "data", "budget", "runs", "options")
+    own = [name for name in signature(LAWS[settings["method"]]).parameters if name not in fixed]
+    for name in settings.get("options", {}):
+        check_known(name, own, f"option of {settings['method']!r}")
 
 
 def loss_name(recipe: Recipe) -> str:

@@ -136,16 +136,18 @@ def yardstick(cell: Cell, data, panel: Panel, chosen: np.ndarray | None) -> Obse
         Mean and standard deviation of every score, [members].
 
     Raises:
-        StudyError: One network only.
+        StudyError: One network only, or one that diverged.
     """
+    largest = min(LARGEST, len(cell.seeds) // 2)
+    if largest < 1:
+        raise StudyError("A yardstick needs two networks at least; give the cell more seeds.")
     runs = fit(cell.builder(data), data, seeds=cell.seeds, recipe=cell.recipe, workers=1, group=8, progress=False)
     labels, half = data.evaluation.labels, halves(len(data.evaluation))
     logp = runs.predict(data.evaluation.images)
     rng, seen = np.random.RandomState(0), Observation()
     names = ("accuracy", "nll", "brier", "cll")
-    largest = min(LARGEST, len(logp) // 2)
-    if largest < 1:
-        raise StudyError("A yardstick needs two networks at least, so that ensembles of one size can be compared.")
+    if runs.failed:
+        raise StudyError(f"Seed {min(runs.failed)} diverged; lower the learning rate of the recipe.")
     mean, sd = np.empty((2, largest, len(names)))
     for members in range(1, largest + 1):
         found = []

@@ -1,6 +1,7 @@
 """Simplexes in weight space."""
 
 from dataclasses import dataclass, replace
+from numbers import Integral
 from typing import Self
 
 import torch
@@ -99,12 +100,15 @@ class SimplicialComplex(Simplex):
             A complex for `fit_subspace`, its connectors at the centroid of the modes.
 
         Raises:
+            TypeError: The modes are no tensor, or the number of connectors is none.
             ValueError: Fewer than two modes, or no connector.
 
         Example:
             >>> SimplicialComplex.joining(torch.eye(2), 2).n_vertices
             4
         """
+        if not isinstance(modes, Tensor) or modes.ndim != 2 or not isinstance(n_connectors, Integral):
+            raise TypeError("A complex joins a tensor [M, P] of networks, such as runs.thetas, by a whole number.")
         if len(modes) < 2 or n_connectors < 1:
             raise ValueError(
                 f"A complex joins at least two networks by at least one connector, not {len(modes)} by {n_connectors}; "

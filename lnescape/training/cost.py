@@ -103,6 +103,9 @@ def refresh_cost(law: Law, data, n: int) -> Cost:
     Returns:
         The cost, its `seconds` those of one measured refresh times n.
 
+    Raises:
+        ValueError: n is negative.
+
     Example:
         >>> import lnescape as ln
         >>> data = ln.load("digits")
@@ -110,6 +113,8 @@ def refresh_cost(law: Law, data, n: int) -> Cost:
         >>> round(refresh_cost(ln.members(net, [net()], data), data, 20).trainings, 2)
         0.59
     """
+    if n < 0:
+        raise ValueError(f"n={n} networks can't be drawn; say how many, from 0 on.")
     images = law.normalisation_images
     step = count_operations(law.net, data.train.images[0], data.n_classes)
     plain = step.training(law.recipe or Recipe(), len(data.train))

@@ -7,11 +7,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lnescape.builders import Builder, identity
+from lnescape.builders import Builder, build, identity
 from lnescape.engines import engine_for
 from lnescape.training.descent import Descent, State, descend, fingerprint, tensor_fingerprint
 from lnescape.training.recipe import Recipe
 from lnescape.training.streams import stream_seed
+from lnescape.weights import theta_of
 
 
 def walk(
@@ -44,7 +45,7 @@ def walk(
         The ends, [pieces, P]; NaN from where the walk diverged.
 
     Raises:
-        ValueError: A damaged file.
+        ValueError: No piece, a piece without a step, another network's θ, or a damaged file.
 
     Example:
         >>> import lnescape as ln
@@ -54,6 +55,13 @@ def walk(
         >>> walk(net, data, start, recipe=ln.Recipe(epochs=0.5, batch=64), pieces=3, seed=0).shape
         torch.Size([3, 1482])
     """
+    length = theta_of(build(net, 0)).numel()
+    if pieces < 1 or recipe.n_steps(len(data.train)) < 1 or len(theta) != length:
+        given = f"{pieces}, {recipe.n_steps(len(data.train))} and {len(theta)}"
+        raise ValueError(
+            f"A walk needs a piece, a step in each, and a θ of {length} numbers, not {given}; "
+            "raise pieces or epochs, or pass a network of this builder."
+        )
     engine = engine_for(net, device=theta.device, precision=recipe.precision)
     file, state = None, State(0, theta.new_empty(1, 0, len(theta)), torch.full((1,), -1, device=theta.device), {})
     if folder is not None:
