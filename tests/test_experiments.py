@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import lnescape as ln
-from lnescape.covariates import NOISE, RIDGE, _noisy, moved, neighbourhood, outputs, under_noise
+from lnescape.covariates.probes import NOISE, RIDGE, _noisy, moved, neighbourhood, outputs, under_noise
 from lnescape.study import study_named
 from lnescape.study.experiments import EXPERIMENTS, threads_of, train, trainings
 from lnescape.study.panel import PARTS, data_and_panel

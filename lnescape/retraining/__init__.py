@@ -4,6 +4,7 @@ from lnescape.retraining.components import crossed_components, nested_components
 from lnescape.retraining.dispersion import (
     Reliability,
     dithered,
+    effective_number,
     excess_kurtosis,
     jackknife,
     normal_twins,
@@ -18,6 +19,7 @@ __all__ = [
     "contrast",
     "crossed_components",
     "dithered",
+    "effective_number",
     "excess_kurtosis",
     "jackknife",
     "log_odds",

@@ -99,6 +99,40 @@ def normal_twins(q: Float[ndarray, "networks images"], n: int, *, seed: int) -> 
     return np.stack([rng.normal(size=(len(q), len(q))) @ scaled for _ in range(n)])
 
 
+def effective_number(q: Float[ndarray, "networks images"]) -> float:
+    """Give how many independent inputs n inputs are worth that share their networks.
+
+    1/n_eff = 1/n + mean over i ≠ j of r²_ij, r the correlation of two inputs over the networks; its noise, 1/(N − 1),
+    is taken off. The variance of a mean over inputs of s², or of a smooth function of it, is that of n_eff independent
+    ones, since s²_i and s²_j of normal inputs have the correlation r².
+
+    Args:
+        q: What N networks say; many cheap ones will do.
+
+    Returns:
+        n_eff, between 1 and n.
+
+    Raises:
+        ValueError: Fewer than four networks or two images.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> shared = rng.normal(size=(200, 1)) * np.ones(400)  # all inputs move together, but for a little
+        >>> round(effective_number(shared + 0.1 * rng.normal(size=(200, 400))), 2)
+        1.02
+    """
+    n_networks, n = q.shape
+    if n_networks < 4 or n < 2:
+        raise ValueError(f"{n_networks} networks and {n} images tell no correlations; four and two are the least.")
+    z = q - q.mean(0)
+    size = np.sqrt((z**2).sum(0))
+    z = z[:, size > 0] / size[size > 0]
+    n = z.shape[1]
+    squares = float(((z @ z.T) ** 2).sum())  # Σ_ij r²_ij, through the small matrix
+    mean = max((squares - n) / (n * (n - 1)) - 1 / (n_networks - 1), 0.0)
+    return float(1 / (1 / n + mean))
+
+
 def dithered(q: Float[ndarray, "*any images"], *, seed: int = 0) -> Float[ndarray, "*any images"]:
     """Spread numbers that were kept in float16 evenly over the step that they were rounded to.
 

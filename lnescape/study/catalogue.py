@@ -77,6 +77,40 @@ def _precision() -> tuple[Cell, ...]:
     return (*single, *(half.but(seeds=range(start, start + 4)) for start in (0, 4, 8)))
 
 
+# Bursts: (epochs, first learning rate in parts of the plain training's highest). Proxies: (width, epochs).
+BURSTS = ((0.05, 1.0), (0.25, 0.5), (0.25, 1.0), (0.25, 2.0), (1.0, 0.5), (1.0, 1.0))
+PROXIES = {
+    "mlp": ((8, 5), (16, 5), (32, 2), (32, 5), (32, 10), (64, 5)),
+    "cnn": ((1, 2), (2, 1), (2, 2), (2, 5), (4, 2)),
+}
+N_BURSTS, N_PROXIES = 12, 40
+
+
+def _exploration(scouts: Cell, *, group: int) -> tuple[Cell, ...]:
+    """What covariates need on all images, of the twelve retrainings that may play the method."""
+    starts = range(0, 12, group)
+    return tuple(scouts.but(method="exploration", scouts=scouts, seeds=range(k, k + group)) for k in starts)
+
+
+def _bursts(scouts: Cell, *, group: int) -> tuple[Cell, ...]:
+    return tuple(
+        scouts.but(method="bursts", scouts=scouts, seeds=range(k, k + group),
+                   settings={"n": N_BURSTS, "epochs": epochs, "rate": rate})
+        for epochs, rate in BURSTS
+        for k in range(0, 12, group)
+    )  # fmt: skip
+
+
+def _proxies(scouts: Cell) -> tuple[Cell, ...]:
+    """Two disjoint sets of proxies of each width and schedule."""
+    own = scouts.but(method="proxies", scouts=scouts)
+    return tuple(
+        own.but(seeds=range(start, start + N_PROXIES), options={"width": width}, epochs=epochs)
+        for width, epochs in PROXIES[scouts.network]
+        for start in (4000, 5000)
+    )
+
+
 # Every run another way of splitting the same sums: (threads, networks trained together).
 ARITHMETIC = [(threads, together) for together in (1, 2) for threads in (1, 2, 4, 8)]
 
@@ -111,6 +145,14 @@ STUDIES = {
               "weights"),
         Study("mnist-mlp-cosine", "What the weight of the cosine penalty does in a learned line", cosine_cells(MLP),
               "weights"),
+        Study("mnist-mlp-exploration", "What covariates need of twelve perceptrons, on shifted images too",
+              _exploration(MLP, group=12), "exploration"),
+        Study("mnist-cnn-exploration", "What covariates need of twelve convolutional networks, on shifted images too",
+              _exploration(CNN, group=4), "exploration"),
+        Study("mnist-mlp-bursts", "Short restarts from twelve perceptrons", _bursts(MLP, group=12), "bursts"),
+        Study("mnist-cnn-bursts", "Short restarts from twelve convolutional networks", _bursts(CNN, group=2), "bursts"),
+        Study("mnist-mlp-proxies", "Cheap retrainings of narrower perceptrons", _proxies(MLP), "proxies"),
+        Study("mnist-cnn-proxies", "Cheap retrainings of narrower convolutional networks", _proxies(CNN), "proxies"),
         Study("mnist-cnn-precision", "Whether products in bfloat16 move the results", _precision(), "precision"),
     )
 }  # fmt: skip

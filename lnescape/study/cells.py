@@ -54,6 +54,9 @@ METHODS = {
     "triangle": Rules(optional=("cosine_weight",), n_seeds=1),
     "law": Rules(settings=("method", "budget"), optional=("options",), n_seeds=1, scouts=True),
     "yardstick": Rules(),
+    "exploration": Rules(scouts=True),
+    "bursts": Rules(settings=("n", "epochs", "rate"), scouts=True),
+    "proxies": Rules(scouts=True),
 }
 
 
@@ -64,8 +67,9 @@ class Cell:
     Attributes:
         method: What is done: "scouts", "retrainings", "crossed" (initialisation × order), "arithmetic" (one seed
             again and again), "branches" (that leave the trunk of a training), "pair" (line and curve between two
-            retrainings), "triangle" (learned from scratch), "law" (any of `METHODS`, at a budget) or "yardstick"
-            (ensembles of all sizes).
+            retrainings), "triangle" (learned from scratch), "law" (any of `METHODS`, at a budget), "yardstick"
+            (ensembles of all sizes), "exploration" (what covariates need, on all images), "bursts" (short restarts
+            from retrainings) or "proxies" (cheap retrainings of a narrower network).
         data: Name of the data set, as for `load`.
         network: "mlp", "cnn", "resnet", "wide_resnet", or "module:function", a function of your own from
             (image_shape, n_classes, **options) to an `nn.Module`.

@@ -6,68 +6,15 @@ from contextlib import contextmanager
 import numpy as np
 import torch
 
-from lnescape.builders import check_builder
-from lnescape.engines import engine_for
 from lnescape.laws import Members
-from lnescape.retraining import log_odds
 from lnescape.scores import mean_prediction
-from lnescape.study import laws, paths
-from lnescape.study.cells import Cell, StudyError
+from lnescape.study import exploration, laws, paths
+from lnescape.study.cells import Cell
 from lnescape.study.observation import Observation, observe
 from lnescape.study.panel import Panel
+from lnescape.study.trained import train, watched
 from lnescape.training.descent import State
-from lnescape.training.fit import train_group
 from lnescape.training.streams import stream_seed
-from lnescape.weights import normalisation_layers
-
-
-def train(
-    cell: Cell,
-    data,
-    seeds: list[int],
-    *,
-    initialisations: list[int] | None = None,
-    start: State | None = None,
-    on_epoch: Callable[[State], object] = lambda state: None,
-) -> Members:
-    """Train the networks of some seeds under a cell's recipe: together where they batch, else one by one.
-
-    Args:
-        cell: Network and recipe.
-        data: The data set.
-        seeds: Of the order of the images, one for each network.
-        initialisations: Seeds of the initial weights; the same unless given.
-        start: State to go on from; one network in it for each seed.
-        on_epoch: Called with the state at each epoch's end (for each network in turn, where they don't batch).
-
-    Returns:
-        The trained networks.
-
-    Raises:
-        StudyError: A network diverged; a batch larger than the data.
-    """
-    net, device = cell.builder(data), data.train.images.device
-    check_builder(net, data)
-    if len(data.train) < cell.recipe.batch:
-        raise StudyError(
-            f"A batch of {cell.recipe.batch} is larger than the {len(data.train)} training images; lower the recipe's."
-        )
-    module = net()
-    first = list(seeds if initialisations is None else initialisations)
-    together = len(seeds) if engine_for(net).many else 1
-    thetas = []
-    for begin in range(0, len(seeds), together):
-        rows = slice(begin, begin + together)
-        part = None if start is None else start.rows(rows)
-        theta, failed = train_group(
-            net, data, seeds[rows], recipe=cell.recipe, device=device, initialisations=first[rows], start=part,
-            on_epoch=on_epoch,
-        )  # fmt: skip
-        if failed:
-            raise StudyError(f"Seed {next(iter(failed))} diverged; lower the learning rate of the recipe.")
-        thetas.append(theta)
-    norm = data.normalisation_images if normalisation_layers(module) else None
-    return Members(net, torch.cat(thetas), seeds=tuple(seeds), recipe=cell.recipe, normalisation_images=norm)
 
 
 def scouts(cell: Cell, data, panel: Panel, chosen: None) -> Observation:
@@ -82,18 +29,11 @@ def scouts(cell: Cell, data, panel: Panel, chosen: None) -> Observation:
 
 def retrainings(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observation:
     """Train one network for each seed, initialisation and order both from it."""
-    watched: list[tuple[int, np.ndarray]] = []
-    explored = panel.explored
-
-    def watch(state: State) -> None:
-        law = Members(cell.builder(data), state.vertices[:, 0].clone(), normalisation_images=data.normalisation_images)
-        logp = law.predict(panel.images[explored]).cpu().numpy()
-        watched.append((state.epoch, log_odds(logp, chosen[explored]).astype(np.float16)))
-
     wanted = "covariates" in cell.keep
-    law = train(cell, data, list(cell.seeds), **({"on_epoch": watch} if wanted else {}))
-    epochs = range(1, cell.recipe.epochs + 1)
-    path = [np.concatenate([q for at, q in watched if at == epoch]) for epoch in epochs] if wanted else None
+    if wanted:
+        law, path = watched(cell, data, panel.images[panel.explored], chosen[panel.explored])
+    else:
+        law, path = train(cell, data, list(cell.seeds)), None
     seen = observe(law, data, panel, chosen, keep=cell.keep, path=path)
     seen.add("seed", np.array(cell.seeds), "retraining")
     if wanted:
@@ -168,6 +108,9 @@ EXPERIMENTS: dict[str, Callable[..., Observation]] = {
     "ensemble": paths.ensemble,
     "pair": paths.pair,
     "triangle": paths.triangle,
+    "exploration": exploration.exploration,
+    "bursts": exploration.bursts,
+    "proxies": exploration.proxies,
     "law": laws.law,
     "yardstick": laws.yardstick,
 }
@@ -196,6 +139,8 @@ def trainings(cell: Cell) -> float:
         return n * (1 + cell.settings["branches"] * sum(1 - epoch / epochs for epoch in cell.settings["leaves"]))
     if cell.method == "law":
         return float(cell.settings["budget"])
+    if cell.method == "bursts":
+        return n * (1 + cell.settings["n"] * cell.settings["epochs"] / epochs)
     return 3.0 if cell.method == "pair" else n
 
 

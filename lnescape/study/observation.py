@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+from torch import Tensor
 
 import lnescape.covariates as covariates
 from lnescape.laws import Members
@@ -11,7 +12,7 @@ from lnescape.scores import accuracy, nll
 from lnescape.study.panel import Panel
 
 # Along these axes the arrays of a study's cells are joined; every array has one of them first, or belongs to scouts.
-GROWING = ("retraining", "explored", "base", "law")
+GROWING = ("retraining", "explored", "base", "law", "burst", "proxies")
 N_NOISE = 8  # draws of weight noise, of which the standard deviation is kept
 N_FEATURES = 10_000  # training images behind the second moment of the features
 
@@ -53,7 +54,7 @@ def observe(
         accuracy and nll on the official test set (float64), and what `keep` asks for.
     """
     seen = Observation()
-    scores = [_scores(law, row, data) for row in range(len(law))]
+    scores = [scores_of(law, row, data) for row in range(len(law))]
     for name, values in zip(("accuracy", "nll"), zip(*scores, strict=True), strict=True):
         seen.add(name, np.array(values), "retraining")
     if {"panel", "test"} & set(keep):
@@ -65,27 +66,37 @@ def observe(
         logp = law.predict(panel.images[panel.predicted]).cpu().numpy()
         seen.add("log_probabilities", logp, "retraining", "predicted_image", "class")
     if "covariates" in keep:
-        _explore(seen, law, data, panel, chosen)
+        explore(seen, law, data, panel.images[panel.explored], chosen[panel.explored])
         seen.add("path_log_odds", np.stack(path, 1), "explored", "epoch", "explored_image")
     return seen
 
 
-def _scores(law: Members, row: int, data) -> tuple[float, float]:
+def scores_of(law: Members, row: int, data) -> tuple[float, float]:
+    """Give accuracy and loss of one member on the official test set."""
     one = Members(law.net, law.thetas[row : row + 1], normalisation_images=law.normalisation_images)
     logp = one.predict(data.evaluation.images)
     return float(accuracy(logp, data.evaluation.labels)), float(nll(logp, data.evaluation.labels))
 
 
-def _explore(seen: Observation, law: Members, data, panel: Panel, chosen: np.ndarray) -> None:
-    """Observe what the covariates that need no further training are made of."""
-    images, classes = panel.images[panel.explored], chosen[panel.explored]
+def explore(
+    seen: Observation, law: Members, data, images: Tensor, chosen: np.ndarray, *, axis: str = "explored_image"
+) -> None:
+    """Observe what the covariates that need no further training are made of.
+
+    Args:
+        seen: Where it is added.
+        law: The trained networks, with their seeds.
+        data: The data set.
+        images: What is observed.
+        chosen: Class of the measurand for each of them.
+        axis: Name of the axis of the images.
+    """
     rows = {"shifted_log_odds": [], "noise_spread": [], "outputs": []}
     some = data.train.subset(slice(0, N_FEATURES)).images
     for theta, seed in zip(law.thetas, law.seeds, strict=True):
-        rows["shifted_log_odds"].append(covariates.neighbourhood(law, theta, images, classes))
-        noisy = covariates.under_noise(law, theta, images, classes, n=N_NOISE, seed=seed)
+        rows["shifted_log_odds"].append(covariates.neighbourhood(law, theta, images, chosen))
+        noisy = covariates.under_noise(law, theta, images, chosen, n=N_NOISE, seed=seed)
         rows["noise_spread"].append(noisy.std(0, ddof=1))
         rows["outputs"].append(covariates.outputs(law, theta, images, some))
     for name, axes in zip(rows, (("shift",), (), ("output",)), strict=True):
-        seen.add(name, np.stack(rows[name]), "explored", *axes, "explored_image")
-
+        seen.add(name, np.stack(rows[name]), "explored", *axes, axis)

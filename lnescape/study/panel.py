@@ -36,6 +36,16 @@ class Panel:
         return slice(*np.searchsorted(self.part, [1, 2]).tolist())
 
     @property
+    def calibration(self) -> slice:
+        """Where the calibration images lie."""
+        return slice(0, self.test.start)
+
+    @property
+    def outside(self) -> slice:
+        """Where the images lie that the retrainings' own covariates leave out: other test, shifted, foreign ones."""
+        return slice(self.explored.stop, len(self.part))
+
+    @property
     def explored(self) -> slice:
         """Where the images with covariates lie: the calibration part and the first of the test part."""
         return slice(0, min(self.test.start + N_EXPLORED_TEST, self.test.stop))

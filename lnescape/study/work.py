@@ -55,7 +55,7 @@ def compute(
     with _ALONE, threads_of(1):
         data, panel = data_and_panel(cell.data, device)
         start = perf_counter()
-        more = {"scratch": Path(scratch)} if scratch is not None and cell.method == "law" else {}
+        more = {"scratch": Path(scratch)} if scratch is not None and cell.method in ("law", "bursts") else {}
         seen = EXPERIMENTS[cell.method](cell, data, panel, chosen, **more)
         seconds = perf_counter() - start
         n = trainings(cell)

@@ -1,7 +1,7 @@
-"""What the prior of a moderated evaluation may know about an input, observed on one network at a time.
+"""What one trained network shows of an input without further training: raw observations.
 
-Each function returns raw observations q or features, [kinds, images]; what is made of them (the logarithm
-of a standard deviation, say) is decided where the prior is fitted. None needs further training.
+Each function returns q or features, [kinds, images]; what is made of them (the logarithm of a standard deviation,
+say) is decided in `groups`.
 """
 
 import numpy as np
@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from lnescape.engines import engine_for
 from lnescape.features import with_features
 from lnescape.laws import Law, predict_at
 from lnescape.retraining import log_odds
@@ -16,6 +17,7 @@ from lnescape.weights import trainable
 
 SHIFTS = ((-3, 0), (3, 0), (0, -3), (0, 3), (-2, -2), (2, 2), (-2, 2), (2, -2))  # pixels: down, right
 NOISE = 0.15  # norm of the noise on a filter, in parts of the filter's own norm
+N_OTHERS = 3  # other classes whose log-odds are observed beside those of the chosen class
 RIDGE = 1e-4  # of the mean eigenvalue, added to the second moment of the features
 
 
@@ -134,3 +136,71 @@ def outputs(
     moment += RIDGE * moment.trace() / len(moment) * torch.eye(len(moment), dtype=moment.dtype, device=moment.device)
     solved = torch.linalg.solve(moment, features.double().T).T
     return torch.stack([*rows, (features * solved).sum(1).log().to(rows[0])]).cpu().numpy()
+
+
+def companions(
+    chosen: Int[np.ndarray, " images"], n_classes: int, n: int = N_OTHERS
+) -> Int[np.ndarray, "others images"]:
+    """Name other classes to be observed beside the chosen one: the next ones in the order of the classes.
+
+    They are fixed by the chosen class alone, so that they are the same for every network.
+
+    Args:
+        chosen: Class c of the measurand for each image.
+        n_classes: Number of classes.
+        n: How many others; fewer where there aren't so many.
+
+    Returns:
+        Classes c + 1, c + 2, … modulo the number of classes; none for two classes, where p and 1 − p say the same.
+
+    Example:
+        >>> companions(np.array([8]), 10).ravel()
+        array([9, 0, 1])
+    """
+    n = min(n, n_classes - 1) if n_classes > 2 else 0
+    return (np.asarray(chosen)[None] + np.arange(1, n + 1)[:, None]) % n_classes
+
+
+def other_classes(
+    logp: Float[np.ndarray, "networks images classes"], chosen: Int[np.ndarray, " images"]
+) -> Float[np.ndarray, "networks others images"]:
+    """Give the log-odds of other classes than the chosen one, those of `companions`.
+
+    Args:
+        logp: Log-probabilities in nat.
+        chosen: Class of the measurand for each image.
+
+    Returns:
+        Log-odds in nat. No pass of its own: the predictions hold them.
+    """
+    others = companions(chosen, logp.shape[2])
+    if not len(others):
+        return np.empty((len(logp), 0, logp.shape[1]))
+    return np.stack([log_odds(logp, own) for own in others], 1)
+
+
+def gradient_noise(law: Law, theta: Float[Tensor, " parameters"], data, *, recipe, n: int = 20) -> tuple[float, float]:
+    """Give the training loss at θ and how far the gradients of batches scatter: what drives bursts.
+
+    E‖g_b − ḡ‖², over n batches that share no image.
+
+    Args:
+        law: Tells the builder.
+        theta: One network.
+        data: The data set; the first n batches of its training images are used, or as many as there are.
+        recipe: Size of a batch, and the loss.
+        n: Batches, ≥ 2.
+
+    Returns:
+        Loss in nat; scatter in nat² per unit of weight².
+    """
+    engine = engine_for(law.net, device=theta.device)
+    losses, gradients = [], []
+    for b in range(min(n, len(data.train) // recipe.batch)):
+        rows = slice(b * recipe.batch, (b + 1) * recipe.batch)
+        batch = (data.train.images[rows].unsqueeze(0), data.train.labels[rows].unsqueeze(0))
+        loss, gradient = engine.loss_and_gradient(theta.unsqueeze(0), *batch, recipe.loss)
+        losses.append(float(loss))
+        gradients.append(gradient.flatten().clone())
+    scatter = torch.stack(gradients).var(0, unbiased=True).sum()
+    return float(np.mean(losses)), float(scatter)

@@ -1,0 +1,29 @@
+"""What the prior of a moderated evaluation may know about an input, from few networks and cheap exploration."""
+
+from lnescape.covariates.bursts import burst_recipe, bursts, proxy_recipe
+from lnescape.covariates.probes import (
+    OUTPUTS,
+    SHIFTS,
+    companions,
+    gradient_noise,
+    moved,
+    neighbourhood,
+    other_classes,
+    outputs,
+    under_noise,
+)
+
+__all__ = [
+    "OUTPUTS",
+    "SHIFTS",
+    "burst_recipe",
+    "bursts",
+    "companions",
+    "gradient_noise",
+    "moved",
+    "neighbourhood",
+    "other_classes",
+    "outputs",
+    "proxy_recipe",
+    "under_noise",
+]
