@@ -20,8 +20,8 @@ COUNTS = (5, 10, 20, 40)  # proxies, of whose first so many the spread is kept
 
 def exploration(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observation:
     """Train the retrainings once more; observe, on images that theirs left out, what the covariates need."""
-    # The loss is kept as well: where it is that of the retrainings of the same seeds, these are the same networks. So is
-    # what may tell beforehand whether exploring pays: training loss, scatter of the gradients, distance to the others.
+    # The loss is kept as well: where it is that of the retrainings of the same seeds, these are the same networks. So
+    # is what may tell beforehand whether exploring pays: training loss, scatter of gradients, distance to the others.
     outside = panel.outside
     images, classes = panel.images[outside], chosen[outside]
     law, path = watched(cell, data, images, classes)

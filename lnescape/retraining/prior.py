@@ -1,0 +1,257 @@
+"""The prior of the moderated evaluation: how variances are spread over inputs, given what is known of each input.
+
+s² | σ² ~ σ² χ²_ν/ν,  1/σ² ~ χ²_{d₀}/(d₀ s₀²),  ln s₀²(x) = a + b·h(x)
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+CLIP = 4.0  # standardised covariates beyond are taken as this far: the law is not extrapolated
+SHRINKAGE = 0.12  # standard deviation of the normal prior on every coefficient but the constant
+MEAN_DELTA = 0.1  # mean of the exponential prior on δ = 1/d₀
+DELTAS = np.geomspace(1e-3, 2.0, 160)  # where the likelihood of δ is computed
+FEWEST_INPUTS = 50
+
+
+@dataclass(frozen=True)
+class Prior:
+    """Hold a fitted prior.
+
+    Attributes:
+        coefficients: Of [1, z, z²], z the standardised covariates.
+        centre: Mean of each covariate where the prior was fitted.
+        width: Its standard deviation.
+        dof: d₀ as it is used: 1/(δ̄ + p/(ν n_eff)), δ̄ the posterior mean of 1/d₀.
+        dof_likeliest: d₀ of the highest likelihood, for comparison.
+        n_coefficients: p, how many coefficients the data decide rather than the shrinkage.
+        n_eff: Independent inputs that those of the fit are worth.
+        names: Of the covariates.
+    """
+
+    coefficients: ndarray
+    centre: ndarray
+    width: ndarray
+    dof: float
+    dof_likeliest: float
+    n_coefficients: float
+    n_eff: float
+    names: tuple[str, ...] = ()
+
+    def variance(self, covariates: Float[ndarray, "images covariates"]) -> Float[ndarray, " images"]:
+        """Give s₀² for some inputs.
+
+        Args:
+            covariates: Columns as in the fit.
+
+        Returns:
+            s₀², in the squared unit of the measurand.
+
+        Raises:
+            ValueError: Another number of columns, or numbers that aren't finite.
+        """
+        covariates = checked_covariates(covariates, self.names)
+        if covariates.shape[1] != len(self.centre):
+            raise ValueError(
+                f"The prior was fitted on {len(self.centre)} covariates ({', '.join(self.names)}), and "
+                f"{covariates.shape[1]} are given; pass the same columns."
+            )
+        return np.exp(_terms(covariates, self.centre, self.width) @ self.coefficients)
+
+
+def fit_prior(
+    variance: Float[ndarray, " images"],
+    dof: float,
+    covariates: Float[ndarray, "images covariates"],
+    *,
+    n_eff: float | None = None,
+    shrinkage: float = SHRINKAGE,
+    names: tuple[str, ...] = (),
+) -> Prior:
+    """Fit the prior on the sample variances of many inputs.
+
+    1. Covariates are standardised, clipped at ±4, and enter as [1, z, z²]; b maximises the gamma quasi-likelihood
+       (n_eff/n) Σ (ν/2)(−s²/μ − ln μ) − Σ b²/(2τ²), ln μ = a + b·h, τ the shrinkage (the constant a is free).
+    2. The scale and d₀ follow from s²/(c μ) ~ F(ν, d₀), by maximum likelihood over c for each δ = 1/d₀.
+    3. δ̄ is the mean under the prior e^(−δ/0.1), the likelihood tempered by min(1, 3 n_eff/n), and
+       d₀ = 1/(δ̄ + p/(ν n_eff)): what the fit of p coefficients costs is taken off.
+
+    Inputs share the networks, so that n of them are worth n_eff: `effective_number`.
+
+    Args:
+        variance: s² of each input, ν degrees of freedom each.
+        dof: ν = M − 1.
+        covariates: What is known of each input beside; no column for a constant prior.
+        n_eff: Independent inputs that these are worth; min(n/10, 300) unless given.
+        shrinkage: τ; ∞ for none.
+        names: Of the covariates, for messages.
+
+    Returns:
+        The prior.
+
+    Raises:
+        ValueError: Too few inputs, variances that are all zero or aren't finite, or covariates that aren't finite.
+
+    Warns:
+        UserWarning: A covariate doesn't vary, n_eff < 100, or the likelihood puts no bound on d₀.
+
+    References:
+        Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3(1), article 3 (the model; moments there, likelihood here).
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> h = rng.normal(size=(4000, 1))
+        >>> sigma2 = np.exp(0.8 * h[:, 0]) * 10 / rng.chisquare(10, 4000)  # d₀ = 10
+        >>> prior = fit_prior(sigma2 * rng.chisquare(2, 4000) / 2, 2, h, n_eff=4000)
+        >>> round(prior.dof), prior.coefficients.round(1)
+        (10, array([0. , 0.8, 0. ]))
+    """
+    variance = _checked_variance(variance)
+    covariates = checked_covariates(covariates, names)
+    if covariates.shape[0] != len(variance):
+        raise ValueError(f"There are {len(variance)} variances and {len(covariates)} rows of covariates; give as many.")
+    n = len(variance)
+    assumed = n_eff is None
+    n_eff = float(min(n / 10, 300) if assumed else min(max(n_eff, 1.0), n))
+    centre, width = covariates.mean(0), covariates.std(0)
+    constant = width <= 1e-12 * np.maximum(np.abs(centre), 1)
+    if constant.any():
+        which = ", ".join(np.array(names)[constant] if len(names) == len(centre) else np.flatnonzero(constant).astype(str))
+        warnings.warn(f"The covariate {which} is the same for all inputs and tells nothing; it is left out.", stacklevel=2)
+        width = np.where(constant, np.inf, width)
+    x = _terms(covariates, centre, width)
+    coefficients, n_coefficients = _quasi_likelihood(variance, dof, x, n_eff / n, shrinkage)
+    ratio = variance / np.exp(x @ coefficients)
+    log_scale, likelihood = _profile(ratio, dof, 1 / DELTAS)
+    likeliest = float(1 / DELTAS[likelihood.argmax()])
+    weight = min(1.0, 3 * n_eff / n) * (likelihood - likelihood.max()) - DELTAS / MEAN_DELTA
+    weight = np.exp(weight - weight.max()) * np.gradient(DELTAS)
+    delta = float((weight * DELTAS).sum() / weight.sum())
+    used = 1 / (delta + n_coefficients / (dof * n_eff))
+    coefficients[0] += np.interp(delta, DELTAS, log_scale)
+    _warn(n_eff, assumed, likeliest)
+    return Prior(coefficients, centre, width, used, likeliest, n_coefficients, n_eff, tuple(names))
+
+
+def checked_covariates(covariates: ndarray, names: tuple[str, ...] = ()) -> ndarray:
+    """Refuse covariates that aren't finite; returns them as float64 [images, covariates].
+
+    Args:
+        covariates: One row for each input.
+        names: Of the columns.
+
+    Returns:
+        The same numbers.
+
+    Raises:
+        ValueError: NaN or infinite numbers, with the column that holds them.
+    """
+    covariates = np.asarray(covariates, np.float64)
+    if covariates.ndim != 2:
+        raise ValueError(f"Covariates have shape {covariates.shape}; give one row for each input: [images, covariates].")
+    bad = ~np.isfinite(covariates)
+    if bad.any():
+        column = int(bad.any(0).argmax())
+        name = names[column] if column < len(names) else f"number {column}"
+        raise ValueError(
+            f"The covariate {name} isn't finite for {int(bad[:, column].sum())} of {len(covariates)} inputs; leave its "
+            "group out, or those inputs."
+        )
+    return covariates
+
+
+def _checked_variance(variance: ndarray) -> ndarray:
+    variance = np.asarray(variance, np.float64)
+    if variance.ndim != 1 or len(variance) < FEWEST_INPUTS:
+        raise ValueError(
+            f"A prior is learned from how variances differ over inputs; {variance.size} are too few to tell d₀: give "
+            f"{FEWEST_INPUTS} inputs or more, unlabelled ones will do."
+        )
+    if not np.isfinite(variance).all() or (variance < 0).any():
+        raise ValueError("The sample variances must be finite and not negative; compute them from finite log-odds.")
+    zero = float((variance == 0).mean())
+    if zero > 0.5:
+        raise ValueError(
+            f"The networks say exactly the same of {zero:.0%} of the inputs, so that no spread can be had: were they trained "
+            "under different seeds, and are the predictions those of different networks?"
+        )
+    return variance
+
+
+def _terms(covariates: ndarray, centre: ndarray, width: ndarray) -> ndarray:
+    """Give [1, z, z² − 1], z standardised and clipped; z² less 1, so that the constant keeps its meaning."""
+    z = np.clip((covariates - centre) / width, -CLIP, CLIP)
+    return np.concatenate([np.ones((len(z), 1)), z, z**2 - 1], 1)
+
+
+def _quasi_likelihood(
+    variance: ndarray, dof: float, x: ndarray, weight: float, shrinkage: float
+) -> tuple[ndarray, float]:
+    """Maximise the shrunk gamma quasi-likelihood by Fisher's scoring; also how many coefficients the data decide.
+
+    The expected curvature, (ν/2) w XᵀX, is the same at each step, so that it is inverted once.
+    """
+    weight = weight * dof / 2
+    penalty = np.full(x.shape[1], shrinkage**-2 if np.isfinite(shrinkage) else 0.0)
+    penalty[0] = 0.0
+    information = weight * x.T @ x
+    curvature = information + np.diag(penalty)
+    # A trace of the identity, for covariates that are equal or constant.
+    solve = np.linalg.pinv(curvature, hermitian=True)
+    b = np.zeros(x.shape[1])
+    b[0] = np.log(variance.mean())
+
+    def value(b: ndarray) -> float:
+        eta = x @ b
+        return float(weight * (-variance * np.exp(-eta) - eta).sum() - (penalty * b**2).sum() / 2)
+
+    now = value(b)
+    for _ in range(200):
+        step = solve @ (weight * x.T @ (variance * np.exp(-x @ b) - 1) - penalty * b)
+        size = 1.0
+        while (then := value(b + size * step)) < now and size > 1e-6:
+            size /= 2
+        b, gained, now = b + size * step, then - now, then
+        if gained < 1e-9 * max(abs(now), 1.0):
+            break
+    return b, float(np.trace(solve @ information))
+
+
+def _profile(ratio: ndarray, dof: float, d: ndarray) -> tuple[ndarray, ndarray]:
+    """For each d, the ln c that maximises the likelihood of ratio/c ~ F(ν, d), and that log-likelihood."""
+    from scipy.special import gammaln
+
+    d, x = d[:, None], ratio[None]
+    log_c = np.full((len(d), 1), np.log(ratio.mean()))
+    for _ in range(100):  # fixed point of the score: mean of (ν + d) y/(d + ν y) = 1, y = ratio/c
+        y = x * np.exp(-log_c)
+        score = ((dof + d) * y / (d + dof * y)).mean(1, keepdims=True)
+        curvature = ((dof + d) * y * d / (d + dof * y) ** 2).mean(1, keepdims=True)
+        step = (score - 1) / curvature
+        log_c += np.clip(step, -1, 1)
+        if np.abs(step).max() < 1e-8:
+            break
+    y = x * np.exp(-log_c)
+    # Less (ν/2 − 1) Σ ln ratio, which depends on neither c nor d and would be infinite where two networks agree.
+    constant = gammaln((dof + d) / 2) - gammaln(d / 2) + dof / 2 * np.log(dof / d) - dof / 2 * log_c
+    terms = constant[:, 0] * len(ratio) - ((dof + d) / 2 * np.log1p(dof * y / d)).sum(1)
+    return log_c[:, 0], terms
+
+
+def _warn(n_eff: float, assumed: bool, likeliest: float) -> None:
+    if n_eff < 100:
+        told = "assumed from the number of inputs" if assumed else "measured"
+        warnings.warn(
+            f"The inputs are worth about {n_eff:.0f} independent ones ({told}): d₀ is little more than its prior; fit "
+            "on more inputs, or measure n_eff on proxies (effective_number).",
+            stacklevel=3,
+        )
+    if likeliest > 100:
+        warnings.warn(
+            f"The likelihood puts no bound on d₀ (highest at {likeliest:.3g}): the inputs seem to share one law exactly; the "
+            "prior on 1/d₀ decides. Check the diagnosis before trusting the degrees of freedom.",
+            stacklevel=3,
+        )
