@@ -1,6 +1,14 @@
 """Retraining uncertainty, arrays in, arrays out: the predictions may come from any framework."""
 
-from lnescape.retraining.components import crossed_components, nested_components
+from lnescape.retraining.components import (
+    NestedAnalysis,
+    crossed_components,
+    nested_analysis,
+    nested_components,
+    reach,
+    satterthwaite,
+)
+from lnescape.retraining.diagnosis import Diagnosis, diagnose
 from lnescape.retraining.dispersion import (
     Reliability,
     dithered,
@@ -12,20 +20,51 @@ from lnescape.retraining.dispersion import (
     reliability,
     spread_of_log_variance,
 )
-from lnescape.retraining.measurand import contrast, log_odds
+from lnescape.retraining.equivalent import (
+    RetrainingEquivalent,
+    log_bias,
+    retraining_equivalent,
+    squared_error_of,
+)
+from lnescape.retraining.evaluation import Evaluation, moderated, type_a
+from lnescape.retraining.fidelity import Fidelity, Reference, fidelity
+from lnescape.retraining.measurand import contrast, log_odds, probability
+from lnescape.retraining.planner import relative_uncertainty, retrainings_needed
+from lnescape.retraining.prior import Prior, fit_prior
 
 __all__ = [
+    "Diagnosis",
+    "Evaluation",
+    "Fidelity",
+    "NestedAnalysis",
+    "Prior",
+    "Reference",
     "Reliability",
+    "RetrainingEquivalent",
     "contrast",
     "crossed_components",
+    "diagnose",
     "dithered",
     "effective_number",
     "excess_kurtosis",
+    "fidelity",
+    "fit_prior",
     "jackknife",
+    "log_bias",
     "log_odds",
+    "moderated",
+    "nested_analysis",
     "nested_components",
     "normal_twins",
+    "probability",
+    "reach",
     "relative_spread",
+    "relative_uncertainty",
     "reliability",
+    "retraining_equivalent",
+    "retrainings_needed",
+    "satterthwaite",
     "spread_of_log_variance",
+    "squared_error_of",
+    "type_a",
 ]

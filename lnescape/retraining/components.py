@@ -1,5 +1,9 @@
 """Components of the variance over retrainings: initialisation, order of the images, what a trunk fixes."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
@@ -58,7 +62,135 @@ def nested_components(q: Float[ndarray, "trunks branches images"]) -> dict[str, 
         >>> {name: round(float(value.mean()), 2) for name, value in nested_components(q).items()}
         {'trunk': 4.01, 'branch': 0.99}
     """
-    n_branches = q.shape[1]
-    within = q.var(1, ddof=1).mean(0)
-    between = n_branches * q.mean(1).var(0, ddof=1)
-    return {"trunk": (between - within) / n_branches, "branch": within}
+    found = nested_analysis(q)
+    return {"trunk": found.between, "branch": found.within}
+
+
+@dataclass(frozen=True)
+class NestedAnalysis:
+    """Hold the analysis of variance of M trunks with n branches each, for every input.
+
+    Attributes:
+        mean: q̄ over all branches.
+        ms_between: MS_B, mean square between trunks, M − 1 degrees of freedom.
+        ms_within: MS_W, mean square within trunks, M(n − 1) degrees of freedom.
+        n_trunks: M.
+        n_branches: n.
+    """
+
+    mean: ndarray
+    ms_between: ndarray
+    ms_within: ndarray
+    n_trunks: int
+    n_branches: int
+
+    @property
+    def f(self) -> ndarray:
+        """F = MS_B/MS_W; about 1 where trunks make no difference."""
+        return self.ms_between / self.ms_within
+
+    @property
+    def between(self) -> ndarray:
+        """σ_B² = (MS_B − MS_W)/n, unbiased; negative by chance."""
+        return (self.ms_between - self.ms_within) / self.n_branches
+
+    @property
+    def within(self) -> ndarray:
+        """σ_W² = MS_W."""
+        return self.ms_within
+
+    def total(self) -> tuple[Float[ndarray, "*any"], Float[ndarray, "*any"]]:
+        """Give σ_T² = MS_B/n + (1 − 1/n) MS_W, the variance of one further retraining, and its degrees of freedom.
+
+        Returns:
+            The variance, unbiased, and ν_T by Welch and Satterthwaite.
+        """
+        m, n = self.n_trunks, self.n_branches
+        terms = [(1 / n, self.ms_between, m - 1), (1 - 1 / n, self.ms_within, m * (n - 1))]
+        return satterthwaite(terms)
+
+    def around_the_mean(self) -> ndarray:
+        """Variance of a further retraining around q̄: σ_T² + σ_B²/M + σ_W²/(M n), which is σ_T² + MS_B/(M n)."""
+        return self.total()[0] + self.ms_between / (self.n_trunks * self.n_branches)
+
+
+def nested_analysis(q: Float[ndarray, "trunks branches *images"]) -> NestedAnalysis:
+    """Analyse the variance of a nested design.
+
+    MS_B = n Σ_m (q̄_m − q̄)²/(M − 1),  MS_W = Σ_mj (q_mj − q̄_m)²/(M(n − 1)).
+
+    Args:
+        q: What the branches say; at least two trunks, and two branches from each.
+
+    Returns:
+        The analysis.
+
+    Raises:
+        ValueError: One trunk, or one branch of each.
+
+    References:
+        JCGM 100:2008 (GUM), annex H.5 (analysis of variance).
+
+    Example:
+        >>> found = nested_analysis(np.array([[1.0, 2.0, 3.0], [3.0, 4.0, 5.0]]))
+        >>> float(found.ms_between), float(found.ms_within), round(float(found.total()[0]), 3)
+        (6.0, 1.0, 2.667)
+    """
+    m, n = q.shape[:2]
+    if m < 2 or n < 2:
+        raise ValueError(f"{m} trunks with {n} branches each can't be analysed; two of each are the least.")
+    return NestedAnalysis(q.mean((0, 1)), n * q.mean(1).var(0, ddof=1), q.var(1, ddof=1).mean(0), m, n)
+
+
+def satterthwaite(
+    terms: Sequence[tuple[float, Float[ndarray, "*any"] | float, float]],
+) -> tuple[Float[ndarray, "*any"] | float, Float[ndarray, "*any"] | float]:
+    """Give a combination of mean squares and its effective degrees of freedom.
+
+    V = Σ a_k MS_k,  ν = V²/Σ (a_k MS_k)²/ν_k.
+
+    Args:
+        terms: (a_k, MS_k, ν_k) for each.
+
+    Returns:
+        V and ν.
+
+    References:
+        JCGM 100:2008 (GUM), annex G.4, equation G.2b (Welch and Satterthwaite).
+
+    Example:
+        >>> satterthwaite([(0.5, 2.0, 4), (0.5, 2.0, 4)])
+        (2.0, 8.0)
+    """
+    value = sum(a * ms for a, ms, _ in terms)
+    return value, value**2 / sum((a * ms) ** 2 / dof for a, ms, dof in terms)
+
+
+def reach(kappa: float, n_trunks: int, n_branches: float = np.inf) -> float:
+    """Give the degrees of freedom that M trunks with n branches each have for σ_T², if the trunk fixes a share κ of it.
+
+    σ_B² = κ, σ_W² = 1 − κ in the Satterthwaite formula; as n → ∞, ν_T → (M − 1)/κ²: local exploration multiplies the
+    degrees of freedom by at most 1/κ². Nested networks keep their trunk, so that κ = 1 where exploring shows nothing.
+
+    Args:
+        kappa: κ = σ_B²/σ_T², in [0, 1].
+        n_trunks: M ≥ 2.
+        n_branches: n ≥ 1; ∞ for the bound.
+
+    Returns:
+        ν_T.
+
+    Raises:
+        ValueError: κ or a number is out of range.
+
+    Example:
+        >>> reach(0.5, 3), round(reach(0.5, 3, 4), 2), reach(1.0, 3)
+        (8.0, 4.74, 2.0)
+    """
+    if not 0 <= kappa <= 1 or n_trunks < 2 or n_branches < 1:
+        raise ValueError(f"κ={kappa}, M={n_trunks}, n={n_branches}: κ lies in [0, 1], M from 2 on, n from 1 on.")
+    if np.isinf(n_branches):
+        return float("inf") if kappa == 0 else (n_trunks - 1) / kappa**2
+    between = (kappa + (1 - kappa) / n_branches, n_trunks - 1)
+    within = ((1 - 1 / n_branches) * (1 - kappa), n_trunks * (n_branches - 1))
+    return 1 / sum(share**2 / dof for share, dof in (between, within) if dof)

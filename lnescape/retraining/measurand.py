@@ -49,6 +49,29 @@ def contrast(
     return inside - others.max(2)
 
 
+def probability(
+    logp: Float[ndarray, "networks images classes"], chosen: Int[ndarray, " images"]
+) -> Float[ndarray, "networks images"]:
+    """Give the probability of the class.
+
+    p_c. Over retrainings it is far from normal near 0 and 1; intervals are better made in log-odds and mapped.
+
+    Args:
+        logp: Log-probabilities in nat (logits will do).
+        chosen: The class c of each image.
+
+    Returns:
+        Probabilities, float64.
+
+    Example:
+        >>> probability(np.log([[[0.5, 0.3, 0.2]]]), np.array([1])).round(4)
+        array([[0.3]])
+    """
+    from scipy.special import expit
+
+    return expit(log_odds(logp, chosen))
+
+
 def _split(logp: ndarray, chosen: ndarray) -> tuple[ndarray, ndarray]:
     """Separate the chosen class [networks, images] from the others, −∞ in its place."""
     others = np.asarray(logp, np.float64).copy()

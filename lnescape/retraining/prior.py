@@ -10,10 +10,13 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from lnescape.retraining.likelihood import profile, quasi_likelihood
+
 CLIP = 4.0  # standardised covariates beyond are taken as this far: the law is not extrapolated
 SHRINKAGE = 0.12  # standard deviation of the normal prior on every coefficient but the constant
+STEP = 0.2  # the same for the step of an indicator, a column of zeros and ones; chosen on MNIST's calibration images
 MEAN_DELTA = 0.1  # mean of the exponential prior on δ = 1/d₀
-DELTAS = np.geomspace(1e-3, 2.0, 160)  # where the likelihood of δ is computed
+DELTAS = np.geomspace(1e-3, 2.0, 48)  # where the likelihood of δ is computed
 FEWEST_INPUTS = 50
 
 
@@ -22,23 +25,27 @@ class Prior:
     """Hold a fitted prior.
 
     Attributes:
-        coefficients: Of [1, z, z²], z the standardised covariates.
+        coefficients: Of [1, z, z² − 1], z the standardised covariates; indicators, of zeros and ones, have no square.
         centre: Mean of each covariate where the prior was fitted.
-        width: Its standard deviation.
+        width: Its standard deviation; 1 for an indicator, ∞ for one that didn't vary.
+        squared: Which of them have a square.
         dof: d₀ as it is used: 1/(δ̄ + p/(ν n_eff)), δ̄ the posterior mean of 1/d₀.
         dof_likeliest: d₀ of the highest likelihood, for comparison.
         n_coefficients: p, how many coefficients the data decide rather than the shrinkage.
         n_eff: Independent inputs that those of the fit are worth.
+        n_inputs: Inputs of the fit.
         names: Of the covariates.
     """
 
     coefficients: ndarray
     centre: ndarray
     width: ndarray
+    squared: ndarray
     dof: float
     dof_likeliest: float
     n_coefficients: float
     n_eff: float
+    n_inputs: int
     names: tuple[str, ...] = ()
 
     def variance(self, covariates: Float[ndarray, "images covariates"]) -> Float[ndarray, " images"]:
@@ -59,7 +66,7 @@ class Prior:
                 f"The prior was fitted on {len(self.centre)} covariates ({', '.join(self.names)}), and "
                 f"{covariates.shape[1]} are given; pass the same columns."
             )
-        return np.exp(_terms(covariates, self.centre, self.width) @ self.coefficients)
+        return np.exp(_terms(covariates, self.centre, self.width, self.squared) @ self.coefficients)
 
 
 def fit_prior(
@@ -75,6 +82,7 @@ def fit_prior(
 
     1. Covariates are standardised, clipped at ±4, and enter as [1, z, z²]; b maximises the gamma quasi-likelihood
        (n_eff/n) Σ (ν/2)(−s²/μ − ln μ) − Σ b²/(2τ²), ln μ = a + b·h, τ the shrinkage (the constant a is free).
+       Indicators, such as those of a class, enter as they are, without a square, with τ = 0.2.
     2. The scale and d₀ follow from s²/(c μ) ~ F(ν, d₀), by maximum likelihood over c for each δ = 1/d₀.
     3. δ̄ is the mean under the prior e^(−δ/0.1), the likelihood tempered by min(1, 3 n_eff/n), and
        d₀ = 1/(δ̄ + p/(ν n_eff)): what the fit of p coefficients costs is taken off.
@@ -106,8 +114,8 @@ def fit_prior(
         >>> h = rng.normal(size=(4000, 1))
         >>> sigma2 = np.exp(0.8 * h[:, 0]) * 10 / rng.chisquare(10, 4000)  # d₀ = 10
         >>> prior = fit_prior(sigma2 * rng.chisquare(2, 4000) / 2, 2, h, n_eff=4000)
-        >>> round(prior.dof), prior.coefficients.round(1)
-        (10, array([0. , 0.8, 0. ]))
+        >>> round(prior.dof), round(float(prior.coefficients[1]), 1)
+        (10, 0.8)
     """
     variance = _checked_variance(variance)
     covariates = checked_covariates(covariates, names)
@@ -116,16 +124,13 @@ def fit_prior(
     n = len(variance)
     assumed = n_eff is None
     n_eff = float(min(n / 10, 300) if assumed else min(max(n_eff, 1.0), n))
-    centre, width = covariates.mean(0), covariates.std(0)
-    constant = width <= 1e-12 * np.maximum(np.abs(centre), 1)
-    if constant.any():
-        which = ", ".join(np.array(names)[constant] if len(names) == len(centre) else np.flatnonzero(constant).astype(str))
-        warnings.warn(f"The covariate {which} is the same for all inputs and tells nothing; it is left out.", stacklevel=2)
-        width = np.where(constant, np.inf, width)
-    x = _terms(covariates, centre, width)
-    coefficients, n_coefficients = _quasi_likelihood(variance, dof, x, n_eff / n, shrinkage)
+    centre, width, squared = _measures(covariates, names)
+    x = _terms(covariates, centre, width, squared)
+    tau = np.concatenate([[np.inf], np.where(squared, shrinkage, STEP), np.full(squared.sum(), shrinkage)])
+    tau = tau if np.isfinite(shrinkage) else np.full_like(tau, np.inf)
+    coefficients, n_coefficients = quasi_likelihood(variance, dof, x, n_eff / n, tau)
     ratio = variance / np.exp(x @ coefficients)
-    log_scale, likelihood = _profile(ratio, dof, 1 / DELTAS)
+    log_scale, likelihood = profile(ratio, dof, 1 / DELTAS)
     likeliest = float(1 / DELTAS[likelihood.argmax()])
     weight = min(1.0, 3 * n_eff / n) * (likelihood - likelihood.max()) - DELTAS / MEAN_DELTA
     weight = np.exp(weight - weight.max()) * np.gradient(DELTAS)
@@ -133,7 +138,7 @@ def fit_prior(
     used = 1 / (delta + n_coefficients / (dof * n_eff))
     coefficients[0] += np.interp(delta, DELTAS, log_scale)
     _warn(n_eff, assumed, likeliest)
-    return Prior(coefficients, centre, width, used, likeliest, n_coefficients, n_eff, tuple(names))
+    return Prior(coefficients, centre, width, squared, used, likeliest, n_coefficients, n_eff, n, tuple(names))
 
 
 def checked_covariates(covariates: ndarray, names: tuple[str, ...] = ()) -> ndarray:
@@ -151,7 +156,9 @@ def checked_covariates(covariates: ndarray, names: tuple[str, ...] = ()) -> ndar
     """
     covariates = np.asarray(covariates, np.float64)
     if covariates.ndim != 2:
-        raise ValueError(f"Covariates have shape {covariates.shape}; give one row for each input: [images, covariates].")
+        raise ValueError(
+            f"Covariates have shape {covariates.shape}; give one row for each input: [images, covariates]."
+        )
     bad = ~np.isfinite(covariates)
     if bad.any():
         column = int(bad.any(0).argmax())
@@ -175,70 +182,28 @@ def _checked_variance(variance: ndarray) -> ndarray:
     zero = float((variance == 0).mean())
     if zero > 0.5:
         raise ValueError(
-            f"The networks say exactly the same of {zero:.0%} of the inputs, so that no spread can be had: were they trained "
-            "under different seeds, and are the predictions those of different networks?"
+            f"The networks say exactly the same of {zero:.0%} of the inputs, so that no spread can be had: were they "
+            "trained under different seeds, and are the predictions those of different networks?"
         )
     return variance
 
 
-def _terms(covariates: ndarray, centre: ndarray, width: ndarray) -> ndarray:
+def _measures(covariates: ndarray, names: tuple[str, ...]) -> tuple[ndarray, ndarray, ndarray]:
+    """Give centre and width of each covariate, and whether it has a square; warn of those that don't vary."""
+    centre, width = covariates.mean(0), covariates.std(0)
+    constant = width <= 1e-12 * np.maximum(np.abs(centre), 1)
+    squared = ~((covariates == 0) | (covariates == 1)).all(0)
+    if constant.any():
+        known = names if len(names) == len(centre) else [f"number {k}" for k in range(len(centre))]
+        which = ", ".join(name for name, same in zip(known, constant, strict=True) if same)
+        warnings.warn(f"What is the same for all inputs tells nothing and is left out: {which}.", stacklevel=3)
+    return centre, np.where(constant, np.inf, np.where(squared, width, 1.0)), squared
+
+
+def _terms(covariates: ndarray, centre: ndarray, width: ndarray, squared: ndarray) -> ndarray:
     """Give [1, z, z² − 1], z standardised and clipped; z² less 1, so that the constant keeps its meaning."""
     z = np.clip((covariates - centre) / width, -CLIP, CLIP)
-    return np.concatenate([np.ones((len(z), 1)), z, z**2 - 1], 1)
-
-
-def _quasi_likelihood(
-    variance: ndarray, dof: float, x: ndarray, weight: float, shrinkage: float
-) -> tuple[ndarray, float]:
-    """Maximise the shrunk gamma quasi-likelihood by Fisher's scoring; also how many coefficients the data decide.
-
-    The expected curvature, (ν/2) w XᵀX, is the same at each step, so that it is inverted once.
-    """
-    weight = weight * dof / 2
-    penalty = np.full(x.shape[1], shrinkage**-2 if np.isfinite(shrinkage) else 0.0)
-    penalty[0] = 0.0
-    information = weight * x.T @ x
-    curvature = information + np.diag(penalty)
-    # A trace of the identity, for covariates that are equal or constant.
-    solve = np.linalg.pinv(curvature, hermitian=True)
-    b = np.zeros(x.shape[1])
-    b[0] = np.log(variance.mean())
-
-    def value(b: ndarray) -> float:
-        eta = x @ b
-        return float(weight * (-variance * np.exp(-eta) - eta).sum() - (penalty * b**2).sum() / 2)
-
-    now = value(b)
-    for _ in range(200):
-        step = solve @ (weight * x.T @ (variance * np.exp(-x @ b) - 1) - penalty * b)
-        size = 1.0
-        while (then := value(b + size * step)) < now and size > 1e-6:
-            size /= 2
-        b, gained, now = b + size * step, then - now, then
-        if gained < 1e-9 * max(abs(now), 1.0):
-            break
-    return b, float(np.trace(solve @ information))
-
-
-def _profile(ratio: ndarray, dof: float, d: ndarray) -> tuple[ndarray, ndarray]:
-    """For each d, the ln c that maximises the likelihood of ratio/c ~ F(ν, d), and that log-likelihood."""
-    from scipy.special import gammaln
-
-    d, x = d[:, None], ratio[None]
-    log_c = np.full((len(d), 1), np.log(ratio.mean()))
-    for _ in range(100):  # fixed point of the score: mean of (ν + d) y/(d + ν y) = 1, y = ratio/c
-        y = x * np.exp(-log_c)
-        score = ((dof + d) * y / (d + dof * y)).mean(1, keepdims=True)
-        curvature = ((dof + d) * y * d / (d + dof * y) ** 2).mean(1, keepdims=True)
-        step = (score - 1) / curvature
-        log_c += np.clip(step, -1, 1)
-        if np.abs(step).max() < 1e-8:
-            break
-    y = x * np.exp(-log_c)
-    # Less (ν/2 − 1) Σ ln ratio, which depends on neither c nor d and would be infinite where two networks agree.
-    constant = gammaln((dof + d) / 2) - gammaln(d / 2) + dof / 2 * np.log(dof / d) - dof / 2 * log_c
-    terms = constant[:, 0] * len(ratio) - ((dof + d) / 2 * np.log1p(dof * y / d)).sum(1)
-    return log_c[:, 0], terms
+    return np.concatenate([np.ones((len(z), 1)), z, z[:, squared] ** 2 - 1], 1)
 
 
 def _warn(n_eff: float, assumed: bool, likeliest: float) -> None:
@@ -251,7 +216,7 @@ def _warn(n_eff: float, assumed: bool, likeliest: float) -> None:
         )
     if likeliest > 100:
         warnings.warn(
-            f"The likelihood puts no bound on d₀ (highest at {likeliest:.3g}): the inputs seem to share one law exactly; the "
-            "prior on 1/d₀ decides. Check the diagnosis before trusting the degrees of freedom.",
+            f"The likelihood puts no bound on d₀ (highest at {likeliest:.3g}): inputs seem to share one law exactly; "
+            "the prior on 1/d₀ decides. Check the diagnosis before trusting the degrees of freedom.",
             stacklevel=3,
         )

@@ -1,0 +1,215 @@
+"""Groups of covariates: from what networks and exploration show of an input to the columns of the prior, with costs."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+FLOOR = 1e-6  # nat: added to standard deviations, so that none has an infinite logarithm
+N_BINS = 10  # bins of q̄ in which the slope of another quantity on q is fitted
+
+
+@dataclass(frozen=True)
+class Traces:
+    """Hold what M networks, and cheap exploration around them, show of n inputs.
+
+    Attributes:
+        q: The measurand, [M, n].
+        outputs: As in `probes.outputs`, [M, 3, n].
+        shifted: q on moved images, [M, 8, n].
+        path: q at the epochs' ends, [M, epochs, n].
+        noise: Standard deviation of q under noise on the weights, [M, n].
+        others: Log-odds of other classes, [M, others, n].
+        bursts: Standard deviation of q over the bursts from each network, [M, n].
+        chosen: Class of the measurand, [n], and how many classes there are.
+        spreads: {name: standard deviation of q} along learned paths or over proxies, [n] each.
+
+    What isn't known is None, and its group can't be asked for.
+    """
+
+    q: ndarray
+    outputs: ndarray | None = None
+    shifted: ndarray | None = None
+    path: ndarray | None = None
+    noise: ndarray | None = None
+    others: ndarray | None = None
+    bursts: ndarray | None = None
+    chosen: ndarray | None = None
+    n_classes: int = 0
+    spreads: Mapping[str, ndarray] = field(default_factory=dict)
+
+    def of(self, networks: Iterable[int], images: slice | ndarray = slice(None)) -> "Traces":
+        """Take some of the networks and some of the images.
+
+        Args:
+            networks: Their numbers.
+            images: Which images.
+
+        Returns:
+            Traces of those.
+        """
+        rows = list(networks)
+        names = ("q", "outputs", "shifted", "path", "noise", "others", "bursts")
+        own = {n: None if getattr(self, n) is None else getattr(self, n)[rows][..., images] for n in names}
+        own["chosen"] = None if self.chosen is None else self.chosen[images]
+        spreads = {name: values[images] for name, values in self.spreads.items()}
+        return Traces(**own, n_classes=self.n_classes, spreads=spreads)
+
+
+Columns = dict[str, ndarray]
+
+
+def _log(spread: ndarray) -> ndarray:
+    return np.log(spread + FLOOR)
+
+
+def _outputs(seen: Traces) -> Columns:
+    lse, spread, distance = seen.outputs.mean(0)
+    q = seen.q.mean(0)
+    columns = {"q": q, "|q|": np.abs(q), "ln spread of the logits": _log(spread), "log-sum-exp": lse}
+    return columns | ({} if np.isnan(distance).any() else {"ln Mahalanobis": distance})
+
+
+def _classes(seen: Traces) -> Columns:
+    """One indicator for each class: some classes are learned more steadily than others."""
+    return {f"class {k}": (seen.chosen == k).astype(float) for k in range(seen.n_classes)}
+
+
+def _neighbourhood(seen: Traces) -> Columns:
+    return {"ln sd over shifts": _log(seen.shifted.std(1, ddof=1)).mean(0)}
+
+
+def _path(seen: Traces) -> Columns:
+    columns = {"ln sd over epochs": _log(seen.path.std(1, ddof=1)).mean(0)}
+    late = seen.path[:, seen.path.shape[1] // 2 :]
+    if late.shape[1] > 1:
+        columns["ln sd over late epochs"] = _log(late.std(1, ddof=1)).mean(0)
+    return columns
+
+
+def _noise(seen: Traces) -> Columns:
+    return {"ln sd under noise": _log(seen.noise).mean(0)}
+
+
+def _differences(seen: Traces) -> Columns:
+    """How the networks differ in other quantities, freed of what their difference in q explains."""
+    path = None if seen.path is None else seen.path[:, :-1]
+    kinds = {"on shifted images": seen.shifted, "at earlier epochs": path, "for other classes": seen.others}
+    return {
+        f"ln difference {name}": _log(np.sqrt(np.mean(freed(values, seen.q) ** 2, (0, 1))))
+        for name, values in kinds.items()
+        if values is not None and values.shape[1]
+    }
+
+
+def _bursts(seen: Traces) -> Columns:
+    return {"ln sd over bursts": _log(np.sqrt((seen.bursts**2).mean(0)))}
+
+
+def _spread_of(name: str) -> Callable[[Traces], Columns]:
+    return lambda seen: {f"ln sd {name}": _log(seen.spreads[name])}
+
+
+@dataclass(frozen=True)
+class Group:
+    """Hold one group of covariates.
+
+    Attributes:
+        columns: From traces to named columns, [n] each.
+        needs: What of the traces it reads.
+        passes: Forward passes per input and network, beside that of the prediction; the bursts' count their n.
+        what: In words.
+    """
+
+    columns: Callable[[Traces], Columns]
+    needs: tuple[str, ...]
+    passes: int
+    what: str
+
+
+GROUPS: dict[str, Group] = {
+    "outputs": Group(_outputs, ("outputs",), 0, "mean log-odds, its modulus, logits, last-layer distance"),
+    "classes": Group(_classes, ("chosen",), 0, "the class of the measurand"),
+    "neighbourhood": Group(_neighbourhood, ("shifted",), 8, "spread of q over small shifts of the input"),
+    "training path": Group(_path, ("path",), 10, "spread of q over the epochs' ends of each training"),
+    "noise": Group(_noise, ("noise",), 8, "spread of q under noise on the weights"),
+    "differences": Group(_differences, ("shifted",), 0, "differences between the networks, beyond that in q"),
+    "bursts": Group(_bursts, ("bursts",), 12, "spread of q over short restarts from each network"),
+    **{
+        name: Group(_spread_of(name), (f"spreads:{name}",), 30, what)
+        for name, what in {
+            "line": "spread of q along a learned line",
+            "curve": "spread of q along a learned curve",
+            "mode curve": "spread of q along the curve between two networks",
+            "simplex": "spread of q in a learned triangle",
+            "grown simplex": "spread of q in a triangle grown around a network (ESPRO)",
+            "SWAG": "spread of q under SWAG",
+            "FGE": "spread of q over the cycles of FGE",
+            "proxies": "spread of q over cheap retrainings of a narrower network",
+        }.items()
+    },
+}
+FREE = ("outputs", "classes", "neighbourhood", "training path", "noise", "differences")  # no further training
+
+
+def freed(
+    values: Float[ndarray, "networks kinds images"], q: Float[ndarray, "networks images"]
+) -> Float[ndarray, "networks kinds images"]:
+    """Free what networks say of something else from its regression on q, over the networks.
+
+    r_mk = (v_mk − v̄_k) − β_k (q_m − q̄), β_k the least-squares slope over networks and inputs in each of ten bins of q̄.
+    For normal retrainings whose slope is β, r is independent of the differences in q given the variances, so that
+    r² tells of σ² what s² doesn't.
+
+    Args:
+        values: Other quantities.
+        q: The measurand.
+
+    Returns:
+        Residuals.
+
+    Example:
+        >>> q = np.random.default_rng(0).normal(size=(2, 100))
+        >>> bool(np.abs(freed(3 * q[:, None] + 1, q)).max() < 1e-12)
+        True
+    """
+    dq, dv = q - q.mean(0), values - values.mean(0)
+    edges = np.quantile(q.mean(0), np.linspace(0, 1, N_BINS + 1)[1:-1])
+    bins = np.searchsorted(edges, q.mean(0))
+    count = [np.bincount(bins, w, minlength=N_BINS) for w in (dq**2).sum(0)[None]][0]
+    products = (dq[:, None] * dv).sum(0)  # [kinds, images]
+    slope = np.stack([np.bincount(bins, own, minlength=N_BINS) for own in products])
+    slope = np.divide(slope, count, out=np.zeros_like(slope), where=count > 0)
+    return dv - slope[:, bins] * dq[:, None]
+
+
+def columns_of(seen: Traces, groups: Iterable[str]) -> tuple[Float[ndarray, "images covariates"], tuple[str, ...]]:
+    """Put the columns of some groups side by side.
+
+    Args:
+        seen: What was observed.
+        groups: Names from `GROUPS`; none for a constant prior.
+
+    Returns:
+        Covariates [n, columns], and their names.
+
+    Raises:
+        ValueError: A group isn't known, or what it needs wasn't observed.
+
+    Example:
+        >>> columns_of(Traces(np.zeros((2, 5)), noise=np.ones((2, 5))), ["noise"])[1]
+        ('ln sd under noise',)
+    """
+    columns: Columns = {}
+    for name in groups:
+        if name not in GROUPS:
+            raise ValueError(f"There is no group of covariates {name!r}; known are {', '.join(GROUPS)}.")
+        for need in GROUPS[name].needs:
+            kind, _, own = need.partition(":")
+            if (own not in seen.spreads) if own else (getattr(seen, kind) is None):
+                raise ValueError(f"The covariates {name!r} need what wasn't observed ({own or kind}); leave them out.")
+        columns |= GROUPS[name].columns(seen)
+    n = seen.q.shape[1]
+    return np.stack(list(columns.values()), 1) if columns else np.empty((n, 0)), tuple(columns)
