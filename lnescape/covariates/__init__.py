@@ -1,6 +1,7 @@
 """What the prior of a moderated evaluation may know about an input, from few networks and cheap exploration."""
 
 from lnescape.covariates.bursts import burst_recipe, bursts, proxy_recipe
+from lnescape.covariates.groups import FREE, GROUPS, Group, Traces, columns_of, freed
 from lnescape.covariates.probes import (
     OUTPUTS,
     SHIFTS,
@@ -14,11 +15,17 @@ from lnescape.covariates.probes import (
 )
 
 __all__ = [
+    "FREE",
+    "GROUPS",
+    "Group",
     "OUTPUTS",
     "SHIFTS",
+    "Traces",
     "burst_recipe",
     "bursts",
+    "columns_of",
     "companions",
+    "freed",
     "gradient_noise",
     "moved",
     "neighbourhood",

@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 
+from lnescape.study.assembled import PATHS
 from lnescape.study.cells import Cell, Study, check_known
-from lnescape.study.comparison import comparison_cells, cosine_cells, settings_cells, volume_cells
+from lnescape.study.comparison import compared, comparison_cells, cosine_cells, settings_cells, volume_cells
 from lnescape.training import Recipe
 
 # Batches of 256 at twice the rate of batches of 128: the same ratio, nearly the same accuracy (98.51 against 98.56 % of
@@ -78,7 +79,10 @@ def _precision() -> tuple[Cell, ...]:
 
 
 # Bursts: (epochs, first learning rate in parts of the plain training's highest). Proxies: (width, epochs).
-BURSTS = ((0.05, 1.0), (0.25, 0.5), (0.25, 1.0), (0.25, 2.0), (1.0, 0.5), (1.0, 1.0))
+BURSTS = {
+    "mlp": ((0.05, 1.0), (0.25, 0.5), (0.25, 1.0), (1.0, 0.5), (1.0, 1.0)),
+    "cnn": ((0.05, 1.0), (0.25, 0.5), (0.25, 1.0), (0.25, 2.0), (1.0, 0.5), (1.0, 1.0)),
+}
 PROXIES = {
     "mlp": ((8, 5), (16, 5), (32, 2), (32, 5), (32, 10), (64, 5)),
     "cnn": ((1, 2), (2, 1), (2, 2), (2, 5), (4, 2)),
@@ -96,7 +100,7 @@ def _bursts(scouts: Cell, *, group: int) -> tuple[Cell, ...]:
     return tuple(
         scouts.but(method="bursts", scouts=scouts, seeds=range(k, k + group),
                    settings={"n": N_BURSTS, "epochs": epochs, "rate": rate})
-        for epochs, rate in BURSTS
+        for epochs, rate in BURSTS[scouts.network]
         for k in range(0, 12, group)
     )  # fmt: skip
 
@@ -109,6 +113,15 @@ def _proxies(scouts: Cell) -> tuple[Cell, ...]:
         for width, epochs in PROXIES[scouts.network]
         for start in (4000, 5000)
     )
+
+
+def _uncertainty(scouts: Cell, n: int, *, group: int, reference: int) -> tuple[Cell, ...]:
+    """All that the moderated evaluation is judged on: cells of other studies, nothing of its own."""
+    ways = {(way, budget) for way, budget, _ in PATHS.values()}
+    laws = [cell for way, budget, _, cell in compared(scouts) if (way, budget) in ways]
+    parts = _reference(scouts, n, group=reference), _exploration(scouts, group=group)
+    bursts = _bursts(scouts, group=12 if group == 12 else 2)
+    return (*parts[0], *parts[1], *bursts, *_proxies(scouts), *laws)
 
 
 # Every run another way of splitting the same sums: (threads, networks trained together).
@@ -153,6 +166,10 @@ STUDIES = {
         Study("mnist-cnn-bursts", "Short restarts from twelve convolutional networks", _bursts(CNN, group=2), "bursts"),
         Study("mnist-mlp-proxies", "Cheap retrainings of narrower perceptrons", _proxies(MLP), "proxies"),
         Study("mnist-cnn-proxies", "Cheap retrainings of narrower convolutional networks", _proxies(CNN), "proxies"),
+        Study("mnist-mlp-uncertainty", "u(x) of perceptrons from few retrainings, judged by all others",
+              _uncertainty(MLP, 128, group=12, reference=16), "uncertainty"),
+        Study("mnist-cnn-uncertainty", "u(x) of convolutional networks from few retrainings, judged by all others",
+              _uncertainty(CNN, 32, group=4, reference=4), "uncertainty"),
         Study("mnist-cnn-precision", "Whether products in bfloat16 move the results", _precision(), "precision"),
     )
 }  # fmt: skip

@@ -1,13 +1,10 @@
-"""Gates: the verdicts of the study plan, computed from stored retrainings, published passed or failed."""
-
-import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+"""Gates on the reference: how well it knows u(x), and whether retrainings are normal."""
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from lnescape.gates.verdict import Verdict
 from lnescape.results import Estimate
 from lnescape.retraining import (
     excess_kurtosis,
@@ -22,40 +19,6 @@ GROUPS = (2, 4, 8)  # retrainings in a group, for the spread of ln s²
 TOLERANCE = 0.10  # of the ratio of that spread to its theory, from 1
 BAND = 0.95  # share of the simulated normal samples that the band holds
 N_TWINS = 200
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """Hold the verdict of one gate.
-
-    Args:
-        gate: "G0", "G2", …
-        claim: What it asks.
-        passed: Whether it holds.
-        numbers: What it was decided by: estimates and plain numbers, by name.
-        n: How many retrainings, or other things, are behind it.
-        counted: What n counts.
-    """
-
-    gate: str
-    claim: str
-    passed: bool
-    numbers: dict
-    n: int
-    counted: str = "retrainings"
-
-    def __str__(self) -> str:
-        lines = [f"{self.gate} {'passed' if self.passed else 'FAILED'} (n = {self.n} {self.counted}): {self.claim}"]
-        lines += [f"   {name}: {_shown(value)}" for name, value in self.numbers.items()]
-        return "\n".join(lines)
-
-    def to_dict(self) -> dict:
-        """Turn the verdict into what a stored result holds."""
-        return {"claim": self.claim, "passed": self.passed, "n": self.n} | self.numbers
-
-
-def _shown(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def g0(q: Float[ndarray, "networks images"]) -> Verdict:
@@ -144,26 +107,3 @@ def _ratios(q: ndarray, sizes: list[int]) -> list[float]:
     """Give the observed over the theoretical standard deviation of ln s², for groups of some sizes."""
     squares = [(spread_of_log_variance(q, size) ** 2).mean() for size in sizes]
     return [float(np.sqrt(s) / relative_spread(size - 1)) for s, size in zip(squares, sizes, strict=True)]
-
-
-def g6(entries: Sequence[tuple[str, float, float]], *, n: int, members: float = 3.0, cost: float = 1.5) -> Verdict:
-    """Gate G6: some method is worth at least 3 members of a deep ensemble for at most 1.5 trainings.
-
-    Args:
-        entries: Name, cost in trainings and deep-ensemble equivalent of each method that is no deep ensemble; ∞ for a
-            method that is better than the largest ensemble.
-        n: Bases behind each entry.
-        members: Members it must be worth.
-        cost: Trainings it may cost; 1 % more is forgiven, since only whole steps are trained.
-
-    Returns:
-        The verdict, with the best method within the cost.
-
-    Example:
-        >>> g6([("SWAG", 1.5, 2.1), ("FGE", 1.5, 3.2), ("line", 3.0, 4.0)], n=2).numbers["best"]
-        'FGE'
-    """
-    cheap = [entry for entry in entries if entry[1] <= 1.01 * cost]
-    best = max(cheap, key=lambda entry: entry[2], default=("none", math.nan, 0.0))
-    numbers = {"best": best[0], "its equivalent": best[2], "its cost": best[1]}
-    return Verdict("G6", f"DEE ≥ {members:g} at ≤ {cost:g} trainings", best[2] >= members, numbers, n, "bases")

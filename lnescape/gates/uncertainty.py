@@ -1,0 +1,148 @@
+"""Gates on u(x) from few retrainings: some on one pair of data and network, others on several."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from lnescape.gates.verdict import Verdict
+from lnescape.results import Estimate
+from lnescape.retraining import Fidelity, RetrainingEquivalent
+
+ALL_PAIRS = 5  # of the study plan; verdicts over fewer are provisional
+
+
+def g1(constant: Fidelity, members: int, *, n: int) -> Verdict:
+    """Gate G1, the pooling law: in distribution a constant prior is worth d₀ ≥ 8; refuted below 4.
+
+    Worth is what is measured: REN − M, since M plain retrainings have REN = M.
+
+    Args:
+        constant: Fidelity of the evaluation with a constant prior.
+        members: M.
+        n: Retrainings behind it.
+
+    Returns:
+        The verdict.
+    """
+    low, high = constant.ren.low - members, constant.ren.high - members
+    worth = constant.ren.value - members
+    numbers = {"worth": worth, "low": low, "high": high, "claimed": constant.dof - members + 1, "refuted": high < 4}
+    return Verdict("G1", "a constant prior is worth d₀ ≥ 8 in distribution", worth >= 8, numbers, n)
+
+
+def g3(found: Mapping[str, Mapping[str, Estimate]], name: str) -> Verdict:
+    """Gate G3: an exploration carries pattern, partial R² > 0.02 with an interval without 0, on 3 of 5 pairs or more.
+
+    Args:
+        found: {pair: {exploration: partial R² beyond constant and outputs}}.
+        name: The exploration.
+
+    Returns:
+        The verdict; provisional below five pairs.
+    """
+    passing = [pair for pair, own in found.items() if name in own and carries_pattern(own[name])]
+    numbers = {pair: own[name] for pair, own in found.items() if name in own}
+    numbers["provisional"] = len(numbers) < ALL_PAIRS
+    claim = f"{name}: partial R² > 0.02, interval without 0, on at least 3 of {ALL_PAIRS} pairs"
+    return Verdict("G3", claim, len(passing) >= 3, numbers, len(found), "pairs")
+
+
+def carries_pattern(partial: Estimate) -> bool:
+    """Tell whether a partial R² is above 0.02 with a 95 % interval that excludes 0."""
+    return bool(partial.value > 0.02 and partial.value - 1.96 * partial.u > 0)
+
+
+def g4(ratios: Mapping[str, Estimate]) -> Verdict:
+    """Gate G4: retraining variance over local variance varies by less than 25 % from pair to pair.
+
+    Args:
+        ratios: {pair: ratio of the variances}, by one fixed rule for all pairs.
+
+    Returns:
+        The verdict; provisional below five pairs, and failed for one alone.
+    """
+    values = np.array([ratio.value for ratio in ratios.values()])
+    variation = float(values.std(ddof=1) / values.mean()) if len(values) > 1 else float("inf")
+    numbers = dict(ratios) | {"coefficient of variation": variation, "provisional": len(values) < ALL_PAIRS}
+    claim = "retraining variance over local variance: coefficient of variation under 25 % over the pairs"
+    return Verdict("G4", claim, variation < 0.25, numbers, len(values), "pairs")
+
+
+def g5(inside: Fidelity, shifted: Mapping[str, Fidelity], *, n: int) -> Verdict:
+    """Gate G5, few retrainings: at M = 2 REN ≥ 15, and ≥ 12 under every shift with the prior fitted in distribution.
+
+    And 95 % intervals cover 93 to 97 % in every decile of the predicted u, 93 to 98 % under every shift.
+
+    Args:
+        inside: Fidelity at M = 2 in distribution.
+        shifted: {shift: the same on shifted images}.
+        n: Retrainings behind it.
+
+    Returns:
+        The verdict.
+    """
+    deciles = [decile.value for decile in inside.deciles]
+    rens = {f"REN, {name}": one.ren.value for name, one in shifted.items()}
+    coverages = {f"coverage, {name}": one.coverage for name, one in shifted.items()}
+    parts = {
+        "REN holds": inside.ren.value >= 15,
+        "REN under shift holds": all(ren >= 12 for ren in rens.values()),
+        "coverage in every decile holds": all(93 <= value <= 97 for value in deciles),
+        "coverage under shift holds": all(93 <= one.value <= 98 for one in coverages.values()),
+    }
+    numbers = {"REN": inside.ren.value, "lowest decile": min(deciles), "highest decile": max(deciles)}
+    numbers |= rens | coverages | parts
+    claim = "M = 2: REN ≥ 15, under shift ≥ 12; intervals cover 93 to 97 % by decile, 93 to 98 % under shift"
+    return Verdict("G5", claim, all(parts.values()), numbers, n)
+
+
+Entry = tuple[str, float, RetrainingEquivalent]
+
+
+def best_within(entries: Sequence[Entry], cost: float) -> Entry:
+    """Give the entry of the highest REN among those that cost no more; half a per cent is forgiven.
+
+    Args:
+        entries: Name, whole cost in trainings (the M networks and all exploration), REN.
+        cost: Trainings.
+
+    Returns:
+        The best one; named "none" where nothing is so cheap.
+    """
+    none = ("none", 0.0, RetrainingEquivalent(0.0, 0.0, 0.0))
+    return max((e for e in entries if e[1] <= 1.005 * cost), key=lambda entry: entry[2].value, default=none)
+
+
+def g7(pairs: Mapping[str, Sequence[Entry]]) -> Verdict:
+    """Gate G7, reach: REN ≥ 30 at ≤ 3 trainings, proxies and exploration counted, on every pair.
+
+    Args:
+        pairs: {pair: entries as in `best_within`}.
+
+    Returns:
+        The verdict; provisional below five pairs.
+    """
+    best = {pair: best_within(entries, 3.0) for pair, entries in pairs.items()}
+    return _reached("G7", "REN ≥ 30 at ≤ 3 trainings on every pair", best, all(e[2].value >= 30 for e in best.values()))
+
+
+def g8(pairs: Mapping[str, Sequence[Entry]]) -> Verdict:
+    """Gate G8, moonshot: REN ≥ 30 at 2 trainings on every pair, and ≥ 60 at ≤ 3 on one.
+
+    Args:
+        pairs: {pair: entries as in `best_within`}.
+
+    Returns:
+        The verdict; provisional below five pairs.
+    """
+    two = {pair: best_within(entries, 2.0) for pair, entries in pairs.items()}
+    three = {f"{pair}, at 3": best_within(entries, 3.0) for pair, entries in pairs.items()}
+    passed = all(e[2].value >= 30 for e in two.values()) and any(e[2].value >= 60 for e in three.values())
+    return _reached("G8", "REN ≥ 30 at 2 trainings on every pair, and ≥ 60 at ≤ 3 on one", two | three, passed)
+
+
+def _reached(gate: str, claim: str, best: Mapping[str, Entry], passed: bool) -> Verdict:
+    numbers: dict = {name: f"{e[0]}: REN {e[2]} at {e[1]:.2f} trainings" for name, e in best.items()}
+    pairs = {name.split(",")[0] for name in best}
+    numbers["provisional"] = len(pairs) < ALL_PAIRS
+    return Verdict(gate, claim, passed, numbers, len(pairs), "pairs")

@@ -1,0 +1,191 @@
+"""What a pair of data and network has stored for the moderated evaluation, put together on one axis of images."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy import ndarray
+
+from lnescape.covariates import Traces
+from lnescape.retraining import dithered
+from lnescape.study.cells import Cell, Study, StudyError
+from lnescape.study.panel import PARTS
+from lnescape.study.store import CellStore
+
+# Learned paths: the group of covariates, the way of the comparison that it was made by, its budget, and what it costs
+# beyond the networks that it begins with, which are among the M.
+PATHS = {
+    "line": ("learned line", 1, 1.0),
+    "curve": ("learned curve", 1, 1.0),
+    "simplex": ("learned triangle", 1, 1.0),
+    "grown simplex": ("ESPRO", 1.5, 0.5),
+    "mode curve": ("mode curve", 3, 1.0),
+    "SWAG": ("SWAG", 1.5, 0.5),
+    "FGE": ("FGE", 1.5, 0.5),
+}
+
+
+@dataclass(frozen=True)
+class Burst:
+    """Bursts of one length and rate: their spread for each network and image, and what they cost and found.
+
+    Attributes:
+        spread: [networks, images].
+        trainings: Cost of all bursts from one network.
+        n: Bursts from each network.
+        distance: Root mean square distance that they went, for each network.
+        training_loss: Where they ended, for each network, nat.
+    """
+
+    spread: ndarray
+    trainings: float
+    n: int
+    distance: ndarray
+    training_loss: ndarray
+
+
+@dataclass(frozen=True)
+class ProxySet:
+    """Proxies of one width and schedule.
+
+    Attributes:
+        spread: {number of proxies: [images]}.
+        trainings: Cost of one proxy, in trainings of the real network.
+        effective_inputs: n_eff, measured on all of them.
+        accuracy: Mean share of the official test images that they get right.
+    """
+
+    spread: dict[int, ndarray]
+    trainings: float
+    effective_inputs: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """All that is stored of one pair of data and network, on the images of its panel.
+
+    Attributes:
+        q: Log-odds, [retrainings, images].
+        contrast: To the runner-up, [retrainings, images].
+        traces: Of the first retrainings, those that may play the method.
+        part: Part of the panel of each image.
+        label: Right class, −1 for foreign images.
+        log_probabilities: [retrainings, predicted images, classes], of the first test images.
+        facts: {name: one number for each of the first retrainings}, such as the training loss.
+        bursts: {(epochs, rate): bursts}.
+        proxies: {(width, epochs): disjoint sets of proxies}.
+        paths: {group: spread for each base, on the explored images}.
+    """
+
+    q: ndarray
+    contrast: ndarray
+    traces: Traces
+    part: ndarray
+    label: ndarray
+    log_probabilities: ndarray
+    facts: dict[str, ndarray]
+    bursts: dict[tuple[float, float], Burst] = field(default_factory=dict)
+    proxies: dict[tuple[int, float], list[ProxySet]] = field(default_factory=dict)
+    paths: dict[str, list[ndarray]] = field(default_factory=dict)
+
+    def where(self, *parts: str) -> ndarray:
+        """Number the images of some parts of the panel; "shifted" stands for all nine shifted sets."""
+        known = [name for name in PARTS if name not in ("calibration", "test", "foreign")]
+        wanted = [name for part in parts for name in (known if part == "shifted" else [part])]
+        return np.flatnonzero(np.isin(self.part, wanted))
+
+    @property
+    def n_networks(self) -> int:
+        """How many retrainings may play the method."""
+        return len(self.traces.q)
+
+
+def assembled(study: Study, store: CellStore) -> Assembled:
+    """Put together the cells of a study of uncertainty.
+
+    Args:
+        study: Retrainings, explorations, bursts, proxies and laws of one pair.
+        store: Where they are stored.
+
+    Returns:
+        All of it, dithered where it was rounded.
+
+    Raises:
+        StudyError: The explored networks are not those of the retrainings.
+    """
+    cells = {method: [cell for cell in study.cells if cell.method == method] for method in _METHODS}
+
+    def joined(method: str, name: str, keep: Callable[[Cell], bool] = lambda cell: True) -> ndarray:
+        return np.concatenate([store.load(cell).arrays[name] for cell in cells[method] if keep(cell)])
+
+    def explored(cell: Cell) -> bool:
+        return "covariates" in cell.keep
+
+    scouts = store.load(cells["scouts"][0]).arrays
+    if not np.array_equal(joined("retrainings", "nll", explored), joined("exploration", "explored_nll")):
+        raise StudyError("The explored networks are not those of the retrainings; compute both on one machine.")
+    two = {
+        name: np.concatenate([joined("retrainings", name, explored), joined("exploration", name)], -1).astype(float)
+        for name in ("outputs", "shifted_log_odds", "path_log_odds", "noise_spread")
+    }
+    q = dithered(joined("retrainings", "log_odds"))
+    n = len(joined("exploration", "explored_seed"))
+    traces = Traces(
+        q=q[:n], outputs=two["outputs"], shifted=two["shifted_log_odds"], path=two["path_log_odds"],
+        noise=two["noise_spread"], others=joined("exploration", "other_log_odds").astype(float),
+        chosen=scouts["chosen"], n_classes=int(scouts["chosen"].max()) + 1,
+    )  # fmt: skip
+    facts = {name: joined("exploration", name) for name in ("training_loss", "gradient_scatter", "distance")}
+    return Assembled(
+        q, dithered(joined("retrainings", "contrast"), seed=1), traces, np.array(PARTS)[scouts["part"]],
+        scouts["label"], joined("retrainings", "log_probabilities").astype(float), facts,
+        _bursts(cells["bursts"], store), _proxies(cells["proxies"], store), _paths(cells["law"], store),
+    )  # fmt: skip
+
+
+_METHODS = ("scouts", "retrainings", "exploration", "bursts", "proxies", "law")
+
+
+def _bursts(cells: Iterable[Cell], store: CellStore) -> dict[tuple[float, float], Burst]:
+    found: dict[tuple[float, float], list[Cell]] = {}
+    for cell in cells:
+        found.setdefault((cell.settings["epochs"], cell.settings["rate"]), []).append(cell)
+    out = {}
+    for key, own in found.items():
+        parts = [store.load(cell).arrays for cell in own]
+        spread, distance, loss = (
+            np.concatenate([part[name] for part in parts]).astype(float)
+            for name in ("burst_spread", "burst_distance", "burst_training_loss")
+        )
+        n = own[0].settings["n"]
+        out[key] = Burst(spread, n * key[0] / own[0].recipe.epochs, n, distance, loss)
+    return out
+
+
+def _proxies(cells: Iterable[Cell], store: CellStore) -> dict[tuple[int, float], list[ProxySet]]:
+    found: dict[tuple[int, float], list[ProxySet]] = {}
+    for cell in cells:
+        own = store.load(cell).arrays
+        spread = dict(zip(own["proxy_count"].tolist(), own["proxy_spread"][0].astype(float), strict=True))
+        numbers = [float(own[name][0]) for name in ("proxy_trainings", "effective_inputs", "proxy_accuracy")]
+        found.setdefault((cell.options["width"], cell.recipe.epochs), []).append(ProxySet(spread, *numbers))
+    return found
+
+
+def _paths(cells: Iterable[Cell], store: CellStore) -> dict[str, list[ndarray]]:
+    """Give the spread along each learned path, one for each base; cells say what they are by method and shape."""
+    from lnescape.study.comparison import WAYS
+
+    out: dict[str, list[ndarray]] = {}
+    for group, (way, budget, _) in PATHS.items():
+        method, shape = WAYS[way][0], WAYS[way][1].get("shape")
+        own = [
+            cell for cell in cells
+            if cell.settings["method"] == method and cell.settings["budget"] == budget
+            and cell.settings.get("options", {}).get("shape") == shape
+        ]  # fmt: skip
+        stored = [store.load(cell).arrays for cell in own]
+        if spreads := [arrays["spread"][0].astype(float) for arrays in stored if "spread" in arrays]:
+            out[group] = spreads
+    return out
