@@ -33,7 +33,17 @@ from lnescape.results import (
     record,
     save_result,
 )
-from lnescape.retraining import contrast, log_odds
+from lnescape.retraining import (
+    contrast,
+    diagnose,
+    fidelity,
+    fit_prior,
+    log_odds,
+    moderated,
+    probability,
+    retrainings_needed,
+    type_a,
+)
 from lnescape.scores import (
     accuracy,
     aurc,
@@ -51,6 +61,7 @@ from lnescape.scores import (
     nll,
     score,
 )
+from lnescape.statement import Statement, state
 from lnescape.study import Cell, Study, StudyError, read_study, run_study
 from lnescape.subspaces import Bezier, PolyChain, Segment, Simplex, SimplicialComplex
 from lnescape.training import Cost, Recipe, TrainingError, fit, fit_subspace, members, refresh_cost
@@ -88,6 +99,7 @@ __all__ = [
     "Simplex",
     "SimplicialComplex",
     "Split",
+    "Statement",
     "Study",
     "StudyError",
     "SubspaceLaw",
@@ -107,12 +119,15 @@ __all__ = [
     "dataset",
     "deep_ensemble",
     "deep_ensemble_equivalent",
+    "diagnose",
     "disagreement",
     "dropout",
     "entropy_split",
     "false_positive_rate",
     "fast_geometric_ensemble",
+    "fidelity",
     "fit",
+    "fit_prior",
     "fit_subspace",
     "fit_temperature",
     "keep_reference",
@@ -128,25 +143,30 @@ __all__ = [
     "members",
     "mlp",
     "mode_curve",
+    "moderated",
     "network",
     "nll",
     "normalised_error",
     "plane",
+    "probability",
     "profile",
     "provenance",
     "read_study",
     "record",
     "refresh_cost",
     "resnet",
+    "retrainings_needed",
     "run_study",
     "save_result",
     "score",
     "simplex_ensemble",
     "simplicial_complex",
     "snapshot_ensemble",
+    "state",
     "survey",
     "swag",
     "theta_of",
     "triangle",
+    "type_a",
     "wide_resnet",
 ]

@@ -1,6 +1,7 @@
 """What the prior of a moderated evaluation may know about an input, from few networks and cheap exploration."""
 
 from lnescape.covariates.bursts import burst_recipe, bursts, proxy_recipe
+from lnescape.covariates.explore import explored, unavailable
 from lnescape.covariates.groups import FREE, GROUPS, Group, Traces, columns_of, freed
 from lnescape.covariates.probes import (
     OUTPUTS,
@@ -25,6 +26,7 @@ __all__ = [
     "bursts",
     "columns_of",
     "companions",
+    "explored",
     "freed",
     "gradient_noise",
     "moved",
@@ -32,5 +34,6 @@ __all__ = [
     "other_classes",
     "outputs",
     "proxy_recipe",
+    "unavailable",
     "under_noise",
 ]

@@ -119,7 +119,8 @@ class Group:
     Attributes:
         columns: From traces to named columns, [n] each.
         needs: What of the traces it reads.
-        passes: Forward passes per input and network, beside that of the prediction; the bursts' count their n.
+        passes: Forward passes of the real network per input and network, beside that of the prediction; for a path, in
+            all, not for each network.
         what: In words.
     """
 
@@ -138,17 +139,17 @@ GROUPS: dict[str, Group] = {
     "differences": Group(_differences, ("shifted",), 0, "differences between the networks, beyond that in q"),
     "bursts": Group(_bursts, ("bursts",), 12, "spread of q over short restarts from each network"),
     **{
-        name: Group(_spread_of(name), (f"spreads:{name}",), 30, what)
-        for name, what in {
-            "line": "spread of q along a learned line",
-            "curve": "spread of q along a learned curve",
-            "mode curve": "spread of q along the curve between two networks",
-            "simplex": "spread of q in a learned triangle",
-            "grown simplex": "spread of q in a triangle grown around a network (ESPRO)",
-            "SWAG": "spread of q under SWAG",
-            "FGE": "spread of q over the cycles of FGE",
-            "proxies": "spread of q over cheap retrainings of a narrower network",
-        }.items()
+        name: Group(_spread_of(name), (f"spreads:{name}",), passes, what)
+        for name, passes, what in (
+            ("line", 30, "spread of q along a learned line"),
+            ("curve", 30, "spread of q along a learned curve"),
+            ("mode curve", 30, "spread of q along the curve between two networks"),
+            ("simplex", 30, "spread of q in a learned triangle"),
+            ("grown simplex", 30, "spread of q in a triangle grown around a network (ESPRO)"),
+            ("SWAG", 30, "spread of q under SWAG"),
+            ("FGE", 30, "spread of q over the cycles of FGE"),
+            ("proxies", 0, "spread of q over cheap retrainings of a narrower network"),
+        )
     },
 }
 FREE = ("outputs", "classes", "neighbourhood", "training path", "noise", "differences")  # no further training
@@ -178,10 +179,10 @@ def freed(
     dq, dv = q - q.mean(0), values - values.mean(0)
     edges = np.quantile(q.mean(0), np.linspace(0, 1, N_BINS + 1)[1:-1])
     bins = np.searchsorted(edges, q.mean(0))
-    count = [np.bincount(bins, w, minlength=N_BINS) for w in (dq**2).sum(0)[None]][0]
+    squares = np.bincount(bins, (dq**2).sum(0), minlength=N_BINS)
     products = (dq[:, None] * dv).sum(0)  # [kinds, images]
     slope = np.stack([np.bincount(bins, own, minlength=N_BINS) for own in products])
-    slope = np.divide(slope, count, out=np.zeros_like(slope), where=count > 0)
+    slope = np.divide(slope, squares, out=np.zeros_like(slope), where=squares > 0)
     return dv - slope[:, bins] * dq[:, None]
 
 

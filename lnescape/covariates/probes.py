@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from lnescape.engines import engine_for
 from lnescape.features import with_features
 from lnescape.laws import Law, predict_at
-from lnescape.retraining import log_odds
+from lnescape.laws.base import CHUNK
+from lnescape.retraining import Measurand, log_odds
 from lnescape.weights import trainable
 
 SHIFTS = ((-3, 0), (3, 0), (0, -3), (0, 3), (-2, -2), (2, 2), (-2, 2), (2, -2))  # pixels: down, right
@@ -22,7 +23,12 @@ RIDGE = 1e-4  # of the mean eigenvalue, added to the second moment of the featur
 
 
 def neighbourhood(
-    law: Law, theta: Float[Tensor, " parameters"], images: Tensor, chosen: Int[np.ndarray, " images"]
+    law: Law,
+    theta: Float[Tensor, " parameters"],
+    images: Tensor,
+    chosen: Int[np.ndarray, " images"],
+    *,
+    measurand: Measurand = log_odds,
 ) -> Float[np.ndarray, "shifts images"]:
     """Give q on each image moved by a few pixels, `SHIFTS`; the border pixel fills what comes in.
 
@@ -31,13 +37,18 @@ def neighbourhood(
         theta: One network.
         images: Normalised images.
         chosen: Class of the measurand for each image.
+        measurand: From log-probabilities and classes to q.
 
     Returns:
         q in nat, one row for each of the eight shifts. Eight forward passes an image.
     """
-    everywhere = torch.cat([moved(images, down, right) for down, right in SHIFTS])  # one refresh of the normalisation
-    logp = predict_at(law, iter([theta.unsqueeze(0)]), everywhere, 1)
-    return log_odds(logp.cpu().numpy(), np.tile(chosen, len(SHIFTS)))[0].reshape(len(SHIFTS), -1)
+    size = max(1, CHUNK // (len(SHIFTS) * images[0].numel()))  # images at a time, so that memory is bounded
+    rows = []
+    for part, classes in zip(images.split(size), np.split(chosen, range(size, len(chosen), size)), strict=True):
+        everywhere = torch.cat([moved(part, down, right) for down, right in SHIFTS])  # one refresh of the normalisation
+        logp = predict_at(law, iter([theta.unsqueeze(0)]), everywhere, 1)
+        rows.append(measurand(logp.cpu().numpy(), np.tile(classes, len(SHIFTS)))[0].reshape(len(SHIFTS), -1))
+    return np.concatenate(rows, 1)
 
 
 def moved(images: Float[Tensor, "images channels height width"], down: int, right: int) -> Tensor:
@@ -70,6 +81,7 @@ def under_noise(
     *,
     n: int,
     seed: int,
+    measurand: Measurand = log_odds,
 ) -> Float[np.ndarray, "draws images"]:
     """Give q under noise on the weights: each filter w_i becomes w_i + 0.15 ‖w_i‖ ε_i/‖ε_i‖, ε_i normal.
 
@@ -83,6 +95,7 @@ def under_noise(
         chosen: Class of the measurand for each image.
         n: Draws.
         seed: Seed of the noise.
+        measurand: From log-probabilities and classes to q.
 
     Returns:
         q in nat. n forward passes an image, and n refreshes where there is batch normalisation.
@@ -90,7 +103,7 @@ def under_noise(
     generator, module = torch.Generator().manual_seed(seed), law.module(theta)
     draws = torch.stack([_noisy(module, generator) for _ in range(n)])
     logp = predict_at(law, iter([draws]), images, n)
-    return log_odds(logp.cpu().numpy(), chosen)
+    return measurand(logp.cpu().numpy(), chosen)
 
 
 def _noisy(module: nn.Module, generator: torch.Generator) -> Float[Tensor, " parameters"]:

@@ -59,6 +59,7 @@ class Members(Combinations):
         thetas: The members, [M, P].
         seeds: The seed of each.
         failed: {seed: step} of trainings that diverged and are not among the members.
+        path: θ at each epoch's end, [M, epochs, P] on the CPU, where `fit` was asked to keep it; not saved.
 
     References:
         Lakshminarayanan et al. 2017, arXiv 1612.01474.
@@ -68,6 +69,7 @@ class Members(Combinations):
     _: KW_ONLY
     seeds: tuple[int, ...] = ()
     failed: dict = field(default_factory=dict)
+    path: Tensor | None = field(default=None, repr=False)
 
     @property
     def vectors(self) -> Float[Tensor, "members parameters"]:

@@ -28,7 +28,8 @@ from lnescape.retraining.equivalent import (
 )
 from lnescape.retraining.evaluation import Evaluation, moderated, type_a
 from lnescape.retraining.fidelity import Fidelity, Reference, fidelity
-from lnescape.retraining.measurand import contrast, log_odds, probability
+from lnescape.retraining.measurand import Measurand, contrast, log_odds, probability
+from lnescape.retraining.pattern import partial_r_squared, variance_ratio
 from lnescape.retraining.planner import relative_uncertainty, retrainings_needed
 from lnescape.retraining.prior import Prior, fit_prior
 
@@ -36,6 +37,7 @@ __all__ = [
     "Diagnosis",
     "Evaluation",
     "Fidelity",
+    "Measurand",
     "NestedAnalysis",
     "Prior",
     "Reference",
@@ -56,6 +58,7 @@ __all__ = [
     "nested_analysis",
     "nested_components",
     "normal_twins",
+    "partial_r_squared",
     "probability",
     "reach",
     "relative_spread",
@@ -67,4 +70,5 @@ __all__ = [
     "spread_of_log_variance",
     "squared_error_of",
     "type_a",
+    "variance_ratio",
 ]

@@ -139,7 +139,8 @@ def nested_analysis(q: Float[ndarray, "trunks branches *images"]) -> NestedAnaly
     m, n = q.shape[:2]
     if m < 2 or n < 2:
         raise ValueError(f"{m} trunks with {n} branches each can't be analysed; two of each are the least.")
-    return NestedAnalysis(q.mean((0, 1)), n * q.mean(1).var(0, ddof=1), q.var(1, ddof=1).mean(0), m, n)
+    between, within = n * q.mean(1).var(0, ddof=1), q.var(1, ddof=1).mean(0)
+    return NestedAnalysis(*map(np.asarray, (q.mean((0, 1)), between, within)), m, n)
 
 
 def satterthwaite(

@@ -4,7 +4,9 @@ import numpy as np
 from numpy import ndarray
 
 
-def quasi_likelihood(variance: ndarray, dof: float, x: ndarray, weight: float, tau: ndarray) -> tuple[ndarray, float]:
+def quasi_likelihood(
+    variance: ndarray, dof: float, x: ndarray, *, weight: float, tau: ndarray
+) -> tuple[ndarray, float]:
     """Maximise the shrunk gamma quasi-likelihood w Σ (ν/2)(−s²/μ − ln μ) − Σ b²/(2τ²), ln μ = X b.
 
     By Fisher's scoring: the expected curvature, (ν/2) w XᵀX + 1/τ², is the same at each step and inverted once.

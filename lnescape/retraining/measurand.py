@@ -1,8 +1,13 @@
 """The measurand q(x; ω): what one retraining says of an input x; u(x) = sd_ω q(x; ω)."""
 
+from collections.abc import Callable
+
 import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
+
+# From log-probabilities [networks, images, classes] and a class for each image to q, [networks, images].
+Measurand = Callable[[ndarray, ndarray], ndarray]
 
 
 def log_odds(

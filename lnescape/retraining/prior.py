@@ -128,7 +128,7 @@ def fit_prior(
     x = _terms(covariates, centre, width, squared)
     tau = np.concatenate([[np.inf], np.where(squared, shrinkage, STEP), np.full(squared.sum(), shrinkage)])
     tau = tau if np.isfinite(shrinkage) else np.full_like(tau, np.inf)
-    coefficients, n_coefficients = quasi_likelihood(variance, dof, x, n_eff / n, tau)
+    coefficients, n_coefficients = quasi_likelihood(variance, dof, x, weight=n_eff / n, tau=tau)
     ratio = variance / np.exp(x @ coefficients)
     log_scale, likelihood = profile(ratio, dof, 1 / DELTAS)
     likeliest = float(1 / DELTAS[likelihood.argmax()])
@@ -198,6 +198,18 @@ def _measures(covariates: ndarray, names: tuple[str, ...]) -> tuple[ndarray, nda
         which = ", ".join(name for name, same in zip(known, constant, strict=True) if same)
         warnings.warn(f"What is the same for all inputs tells nothing and is left out: {which}.", stacklevel=3)
     return centre, np.where(constant, np.inf, np.where(squared, width, 1.0)), squared
+
+
+def terms_of(covariates: Float[ndarray, "images covariates"]) -> Float[ndarray, "images terms"]:
+    """Give the terms [1, z, z² − 1] of a regression on covariates, standardised on these inputs.
+
+    Args:
+        covariates: One row for each input.
+
+    Returns:
+        Terms, one row for each input.
+    """
+    return _terms(covariates, *_measures(covariates, ()))
 
 
 def _terms(covariates: ndarray, centre: ndarray, width: ndarray, squared: ndarray) -> ndarray:

@@ -6,11 +6,12 @@ import numpy as np
 import torch
 
 import lnescape.covariates as covariates
+from lnescape.covariates.explore import N_FEATURES
 from lnescape.laws import Members
 from lnescape.retraining import effective_number, log_odds
 from lnescape.scores import nll
 from lnescape.study.cells import Cell
-from lnescape.study.observation import N_FEATURES, Observation, explore, scores_of
+from lnescape.study.observation import Observation, explore, scores_of
 from lnescape.study.panel import Panel
 from lnescape.study.trained import train, watched
 from lnescape.training import count_operations
@@ -26,7 +27,7 @@ def exploration(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observati
     images, classes = panel.images[outside], chosen[outside]
     law, path = watched(cell, data, images, classes)
     seen = Observation()
-    explore(seen, law, data, images, classes, axis="outside_image")
+    explore(seen, law, data, images, chosen=classes, axis="outside_image")
     seen.add("path_log_odds", np.stack(path, 1), "explored", "epoch", "outside_image")
     logp = law.predict(panel.images).cpu().numpy()
     seen.add("other_log_odds", covariates.other_classes(logp, chosen), "explored", "other", "image")

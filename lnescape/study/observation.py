@@ -6,6 +6,7 @@ import numpy as np
 from torch import Tensor
 
 import lnescape.covariates as covariates
+from lnescape.covariates.explore import N_FEATURES, N_NOISE
 from lnescape.laws import Members
 from lnescape.retraining import contrast, log_odds
 from lnescape.scores import accuracy, nll
@@ -13,8 +14,6 @@ from lnescape.study.panel import Panel
 
 # Along these axes the arrays of a study's cells are joined; every array has one of them first, or belongs to scouts.
 GROWING = ("retraining", "explored", "base", "law", "burst", "proxies")
-N_NOISE = 8  # draws of weight noise, of which the standard deviation is kept
-N_FEATURES = 10_000  # training images behind the second moment of the features
 
 
 @dataclass
@@ -66,7 +65,7 @@ def observe(
         logp = law.predict(panel.images[panel.predicted]).cpu().numpy()
         seen.add("log_probabilities", logp, "retraining", "predicted_image", "class")
     if "covariates" in keep:
-        explore(seen, law, data, panel.images[panel.explored], chosen[panel.explored])
+        explore(seen, law, data, panel.images[panel.explored], chosen=chosen[panel.explored])
         seen.add("path_log_odds", np.stack(path, 1), "explored", "epoch", "explored_image")
     return seen
 
@@ -79,7 +78,7 @@ def scores_of(law: Members, row: int, data) -> tuple[float, float]:
 
 
 def explore(
-    seen: Observation, law: Members, data, images: Tensor, chosen: np.ndarray, *, axis: str = "explored_image"
+    seen: Observation, law: Members, data, images: Tensor, *, chosen: np.ndarray, axis: str = "explored_image"
 ) -> None:
     """Observe what the covariates that need no further training are made of.
 

@@ -8,7 +8,7 @@ import numpy as np
 from lnescape.gates import g0, g2
 from lnescape.results import Estimate, ResultError, load_result, provenance, save_result
 from lnescape.retraining import dithered, relative_spread, spread_of_log_variance
-from lnescape.study import components, method_summaries, path_summaries
+from lnescape.study import components, method_summaries, path_summaries, uncertainty
 from lnescape.study.cells import Study, StudyError
 from lnescape.study.experiments import trainings
 from lnescape.study.panel import PARTS, data_and_panel
@@ -80,6 +80,20 @@ def _gallery(study: Study, q: np.ndarray, flips: np.ndarray, part: np.ndarray) -
     return chosen | {f"{name}_pixels": own.numpy() for name, own in zip(names, pixels, strict=True)}
 
 
+def explored(study: Study, store: CellStore) -> Summary:
+    """List, for each cell that explores, its settings and the mean of what it keeps one number of for each network."""
+    rows = []
+    for cell in study.cells:
+        if cell.method == "scouts":
+            continue
+        arrays = store.load(cell).arrays
+        row: dict = {"settings": dict(cell.settings), "options": dict(cell.options), "epochs": cell.recipe.epochs}
+        row["first_seed"] = min(cell.seeds)
+        row |= {name: Estimate.mean(own) for name, own in arrays.items() if own.dtype == np.float64 and own.ndim == 1}
+        rows.append(row)
+    return {"n": len(rows), "rows": rows}, {}
+
+
 SUMMARIES: dict[str, Callable[[Study, CellStore], Summary]] = {
     "reference": reference,
     "crossed": components.crossed,
@@ -91,6 +105,8 @@ SUMMARIES: dict[str, Callable[[Study, CellStore], Summary]] = {
     "settings": method_summaries.settings,
     "methods": method_summaries.methods,
     "weights": method_summaries.weights,
+    "explored": explored,
+    "uncertainty": uncertainty.uncertainty,
 }
 
 

@@ -18,6 +18,7 @@ from lnescape.laws import Members
 from lnescape.training.checks import checked_seeds, prepare
 from lnescape.training.cost import Cost, count_operations
 from lnescape.training.descent import Descent, State, descend, fingerprint, tensor_fingerprint
+from lnescape.training.path import keeping_path, read_path
 from lnescape.training.recipe import Recipe
 from lnescape.weights import normalisation_layers, theta_of
 
@@ -39,6 +40,7 @@ def fit(
     workers: int | None = None,
     group: int = 16,
     folder: Path | str | None = None,
+    path: bool = False,
     progress: bool = True,
 ) -> Members:
     """Train one network for each seed; together they are a law, the deep ensemble.
@@ -57,6 +59,7 @@ def fit(
         group: Networks trained together where they batch, ≥ 1.
         folder: Where the state is kept at every epoch's end. A killed `fit` called again with the same
             arguments goes on from there; a finished one returns at once.
+        path: Keep θ at every epoch's end as well, in the law's `path`, [M, epochs, P] on the CPU.
         progress: Show a bar with the time left (from two seconds on).
 
     Returns:
@@ -91,9 +94,12 @@ def fit(
         workers = min(torch.get_num_threads(), len(groups)) if worthwhile else 1
     start = perf_counter()
     work = {"recipe": recipe, "device": device, "folder": folder}
-    with _bar(math.ceil(recipe.epochs) * len(groups), progress) as bar:
+    with TemporaryDirectory() as place, _bar(math.ceil(recipe.epochs) * len(groups), progress) as bar:
+        work["path"] = Path(folder or place) if path else None
         train = _train_here if workers == 1 else _train_in_processes
         results = list(train(net, data, groups, work, bar=bar, workers=workers))
+        parts = [_path_of(net, data, group, work) for group in groups] if path else []
+        walked = torch.cat(parts) if parts and all(part is not None for part in parts) else None
     thetas = torch.cat([theta for theta, _ in results])
     failed = {seed: step for _, steps in results for seed, step in steps.items()}
     kept = _without_failed(seeds, failed, recipe)
@@ -101,6 +107,7 @@ def fit(
     norm = data.normalisation_images if normalisation_layers(build(net, 0)) else None
     rows = [i for i, seed in enumerate(seeds) if seed in kept]
     known = {"recipe": recipe, "cost": cost, "normalisation_images": norm}
+    known["path"] = None if walked is None else walked[rows]
     return Members(net, thetas[rows], seeds=tuple(kept), failed=failed, **known)
 
 
@@ -161,6 +168,7 @@ def train_group(
     initialisations: Sequence[int] | None = None,
     start: State | None = None,
     folder: Path | str | None = None,
+    path: Path | None = None,
     on_epoch: Callable[[State], object] = lambda state: None,
 ) -> tuple[Tensor, dict[int, int]]:
     """Train the networks of some seeds together: the unit of work that a process or a study runs.
@@ -174,23 +182,40 @@ def train_group(
         initialisations: Seeds of the initial weights; the same as `seeds` unless given.
         start: State to go on from, in place of initial weights.
         folder: Where the state is kept, or None.
+        path: Where θ at every epoch's end is kept, or None.
         on_epoch: Called with the state at the end of every epoch; see `descend`.
 
     Returns:
         θ of every network [S, P], and {seed: step} of those that diverged.
     """
     engine = engine_for(net, device=device, precision=recipe.precision)
-    initialisations = seeds if initialisations is None else initialisations
-    beginnings = torch.stack([theta_of(build(net, seed)) for seed in initialisations]).to(device)
-    file = None
-    if folder is not None:
-        place = (data.checksum, tensor_fingerprint(beginnings), str(device), identity(net, data.train.images[:8]))
-        place += () if start is None else (start.epoch, tensor_fingerprint(start.vertices))
-        name = fingerprint(recipe.identity(), list(seeds), *place)
-        file = Path(folder) / f"fit-{name}.safetensors"
+    beginnings = _beginnings(net, seeds if initialisations is None else initialisations, device)
+    kept = folder is not None or path is not None
+    name = _name(net, data, seeds, recipe=recipe, beginnings=beginnings, start=start) if kept else ""
+    file = None if folder is None else Path(folder) / f"fit-{name}.safetensors"
+    on_epoch = on_epoch if path is None else keeping_path(on_epoch, path, name)
     descent = Descent(beginnings.unsqueeze(1), slice(0, 1), list(seeds), file=file, start=start)
     failed = descend(descent, engine, data, recipe, on_epoch=on_epoch)
     return descent.vertices[:, 0], failed
+
+
+def _beginnings(net: Builder, seeds: Sequence[int], device: torch.device) -> Tensor:
+    return torch.stack([theta_of(build(net, seed)) for seed in seeds]).to(device)
+
+
+def _name(net: Builder, data, seeds: Sequence[int], *, recipe: Recipe, beginnings: Tensor, start: State | None) -> str:
+    """Name a training by all that goes into it: the same name, the same result."""
+    place = (data.checksum, tensor_fingerprint(beginnings), str(beginnings.device))
+    place += (identity(net, data.train.images[:8]),)
+    place += () if start is None else (start.epoch, tensor_fingerprint(start.vertices))
+    return fingerprint(recipe.identity(), list(seeds), *place)
+
+
+def _path_of(net: Builder, data, seeds: Sequence[int], work: dict) -> Tensor | None:
+    """Read where the epochs of a group ended, [S, epochs, P]."""
+    recipe = work["recipe"]
+    name = _name(net, data, seeds, recipe=recipe, beginnings=_beginnings(net, seeds, work["device"]), start=None)
+    return read_path(work["path"], name, math.ceil(recipe.epochs))
 
 
 def members(

@@ -1,0 +1,194 @@
+"""`state`: from a builder, data and a few trainings to a statement of uncertainty for every prediction."""
+
+import warnings
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lnescape.builders import Builder
+from lnescape.covariates import FREE, GROUPS, Traces, burst_recipe, columns_of, explored, proxy_recipe, unavailable
+from lnescape.covariates.explore import N_BURSTS
+from lnescape.laws import Members
+from lnescape.retraining import (
+    Evaluation,
+    Measurand,
+    contrast,
+    diagnose,
+    effective_number,
+    fit_prior,
+    log_odds,
+    moderated,
+)
+from lnescape.statement.page import Statement
+from lnescape.training import Recipe, fit
+from lnescape.training.checks import prepare
+
+MOST_CALIBRATION = 5000  # held-out images that the prior is fitted on
+PROXY_SEED = 1_000_000  # first seed of the proxies, far from those of the networks
+BURST_EPOCHS, BURST_RATE = 0.25, 1.0
+
+
+def state(
+    net: Builder,
+    data,
+    *,
+    runs: Members | None = None,
+    seeds: Iterable[int] = range(3),
+    images: Float[Tensor, "images ..."] | None = None,
+    covariates: Iterable[str] = FREE,
+    proxies: Builder | None = None,
+    n_proxies: int = 40,
+    proxy_epochs: float = 0.2,
+    measurand: Measurand = log_odds,
+    level: float = 0.95,
+    recipe: Recipe | None = None,
+    device: torch.device | str | None = None,
+    folder: Path | str | None = None,
+    progress: bool = True,
+) -> Statement:
+    """State, for every input, the class, its log-odds, and the uncertainty of the prediction due to retraining.
+
+    Trains M networks (or takes those of `runs`), fits the prior of the moderated Type A evaluation on the calibration
+    images, without their labels, and evaluates the images. The class of an input is what the mean probability of the M
+    networks decides.
+
+    Args:
+        net: Builder of one network.
+        data: The data set.
+        runs: Networks trained already, two or more; with `fit(…, path=True)` their path serves as well.
+        seeds: Of the M trainings, where there are no runs; two or more.
+        images: Normalised inputs, as in `data.test.images`, which are taken unless given.
+        covariates: Groups of `covariates.GROUPS`: those without further training unless given; "bursts" may be added.
+        proxies: Builder of a narrower network, for cheap retrainings; their cost is stated.
+        n_proxies: How many of them, ≥ 4.
+        proxy_epochs: Length of their training, in parts of the plain one.
+        measurand: From log-probabilities and classes to q [networks, images].
+        level: Probability of coverage of the intervals.
+        recipe: How to train.
+        device: Where; the data's own unless given.
+        folder: Where trainings are kept: killed and called again, it goes on from there.
+        progress: Show bars with the time left.
+
+    Returns:
+        The statement.
+
+    Raises:
+        ValueError: Fewer than two networks, an unknown group, images that the network can't take, predictions that
+            tell no spread, a level that is no probability.
+
+    References:
+        Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3(1), article 3, for the moderation; JCGM 106:2012 for the risk.
+
+    Example:
+        >>> import lnescape as ln
+        >>> data = ln.load("digits")
+        >>> said = state(ln.network("mlp", data, width=16), data, seeds=range(2), recipe=ln.Recipe(epochs=5))
+        >>> len(said.to_dataframe())
+        200
+    """
+    groups = _checked(covariates, runs, seeds, proxies, level)
+    data, recipe, _ = prepare(net, data, _recipe_of(recipe, runs), device=device, folder=folder)
+    if runs is None:
+        work = {"recipe": recipe, "device": device, "folder": folder, "progress": progress}
+        runs = fit(net, data, seeds=seeds, path="training path" in groups, **work)
+        _check_number(len(runs))
+    images = data.test.images if images is None else images
+    left_out = unavailable(runs, groups)
+    groups = [name for name in groups if name not in left_out]
+    calibration = data.calibration.images[:MOST_CALIBRATION]
+    everything = torch.cat([calibration, images.to(calibration.device)])
+    logp = runs.predict(everything).double()
+    chosen = logp.exp().mean(0).argmax(1).cpu().numpy()
+    burst = burst_recipe(recipe, epochs=BURST_EPOCHS, rate=BURST_RATE)
+    with _bar(len(runs), progress) as bar:
+        seen = explored(
+            runs, data, everything, chosen, groups=groups, measurand=measurand, burst=burst, on_network=bar.update
+        )
+    further, n_eff = _exploring_cost(runs, groups, burst, len(data.train)), None
+    if proxies is not None:
+        cheap = proxy_recipe(recipe, epochs=proxy_epochs)
+        work = {"recipe": cheap, "device": device, "folder": folder, "progress": progress}
+        narrow = fit(proxies, data, seeds=range(PROXY_SEED, PROXY_SEED + n_proxies), **work)
+        q = measurand(narrow.predict(everything).cpu().numpy(), chosen)
+        seen = replace(seen, spreads={"proxies": q.std(0, ddof=1)})
+        groups.append("proxies")
+        n_eff = effective_number(q[:, : len(calibration)])
+        further += narrow.cost.operations / runs.cost.plain
+    parts = slice(0, len(calibration)), slice(len(calibration), None)
+    evaluation, prior, diagnosis, notes = _evaluated(seen, seen.q, groups, parts, n_eff)
+    second, *_ = _evaluated(seen, contrast(logp.cpu().numpy(), chosen), groups, parts, n_eff)
+    return Statement(
+        chosen=chosen[parts[1]], probability=logp.exp().mean(0).cpu().numpy()[len(calibration) :],
+        evaluation=evaluation, flip=second.below(0.0), level=level, prior=prior, diagnosis=diagnosis,
+        classes=tuple(map(str, data.classes)), title=data.title, measurand=measurand, groups=tuple(groups),
+        left_out=left_out, notes=notes, trainings=float(len(runs)), further=further,
+        passes=sum(_passes(name, runs) for name in groups), n_calibration=len(calibration),
+        n_proxies=0 if proxies is None else n_proxies,
+    )  # fmt: skip
+
+
+def _checked(covariates: Iterable[str], runs: Members | None, seeds: Any, proxies: Any, level: float) -> list[str]:
+    """Refuse, before any training, what can't be stated."""
+    groups = [covariates] if isinstance(covariates, str) else list(covariates)
+    known = [name for name in GROUPS if name in (*FREE, "bursts")]
+    for name in groups:
+        if name == "proxies" and proxies is None:
+            raise ValueError(
+                "Proxies need a builder of a narrower network; pass proxies=network('mlp', data, width=32)."
+            )
+        if name not in (*known, "proxies"):
+            raise ValueError(f"The covariates {name!r} can't be had in one call; known are {', '.join(known)}.")
+    if not 0 < level < 1:
+        raise ValueError(f"level={level!r} is no probability of coverage; give one in (0, 1), such as 0.95.")
+    if runs is not None and not isinstance(runs, Members):
+        raise ValueError(f"runs is a {type(runs).__name__}; pass what fit returns, or members(net, networks, data).")
+    _check_number(len(runs) if runs is not None else len(list(seeds)))
+    return [name for name in groups if name != "proxies"]
+
+
+def _check_number(n: int) -> None:
+    if n < 2:
+        raise ValueError(
+            f"{n} training tells no spread: nothing says how far a second one would fall. Give two or more "
+            "(seeds=range(2), or runs= of two); from two on, the prior does the rest."
+        )
+
+
+def _recipe_of(recipe: Recipe | None, runs: Members | None) -> Recipe | None:
+    return runs.recipe if recipe is None and runs is not None else recipe
+
+
+def _evaluated(
+    seen: Traces, q: np.ndarray, groups: list[str], parts: tuple[slice, slice], n_eff: float | None
+) -> tuple[Evaluation, Any, Any, tuple[str, ...]]:
+    """Fit the prior on the first part of the images, evaluate the second; warnings become notes."""
+    h, names = columns_of(seen, groups)
+    fitted, stated = parts
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        prior = fit_prior(q[:, fitted].var(0, ddof=1), len(q) - 1, h[fitted], n_eff=n_eff, names=names)
+    evaluation = moderated(q[:, stated], prior, h[stated])
+    diagnosis = diagnose(q[:, stated], prior, h[stated])
+    return evaluation, prior, diagnosis, tuple(str(one.message) for one in caught)
+
+
+def _exploring_cost(runs: Members, groups: list[str], burst: Recipe, n_images: int) -> float:
+    if "bursts" not in groups:
+        return 0.0
+    return len(runs) * N_BURSTS * burst.n_steps(n_images) / runs.recipe.n_steps(n_images)
+
+
+def _passes(name: str, runs: Members) -> int:
+    return runs.path.shape[1] if name == "training path" else GROUPS[name].passes
+
+
+def _bar(n: int, progress: bool):
+    from tqdm import tqdm
+
+    return tqdm(total=n, unit="network", desc="exploring", delay=2, leave=False, disable=not progress)

@@ -1,0 +1,249 @@
+"""Summary of the moderated evaluation of one pair of data and network: fidelity of every mix, sweeps, shift, gates."""
+
+from dataclasses import replace
+
+import numpy as np
+import torch
+from numpy import ndarray
+
+from lnescape.covariates import FREE, columns_of
+from lnescape.gates import g1, g5
+from lnescape.gates.uncertainty import best_within
+from lnescape.results import Estimate
+from lnescape.retraining import (
+    Fidelity,
+    Reference,
+    RetrainingEquivalent,
+    effective_number,
+    fidelity,
+    partial_r_squared,
+    variance_ratio,
+)
+from lnescape.scores import mean_prediction
+from lnescape.study.assembled import PATHS, Assembled, assembled
+from lnescape.study.cells import Study
+from lnescape.study.moderation import SINGLE, Mix, Moderation, draws, usual_mixes
+from lnescape.study.store import CellStore
+
+Summary = tuple[dict, dict[str, ndarray]]
+SIZES = (2, 3, 4)  # M
+N_PATH_IMAGES = 1000  # test images on which learned paths were observed
+SHIFTS = ("rotation", "noise", "contrast")
+UNDER_SHIFT = {
+    "constant": Mix(()),
+    "outputs": Mix(("outputs",)),
+    "neighbourhood": Mix(("neighbourhood",)),
+    "differences": Mix(("differences",)),
+    "all free groups": Mix(FREE),
+    "all but outputs and classes": Mix(tuple(name for name in FREE if name not in ("outputs", "classes"))),
+}
+CHEAP_BURSTS, CHEAP_PROXIES = 0.3, 1.0  # trainings: from each network, and in all; dearer ones can't be chosen
+EXPLORATIONS = ("training path", "bursts", "line", "curve", "mode curve", "simplex", "proxies")
+
+
+def uncertainty(study: Study, store: CellStore) -> Summary:
+    """Judge every mix of covariates, on held-out retrainings and images."""
+    own = assembled(study, store)
+    numbers: dict = {"n": len(own.q), "networks": own.n_networks}
+    numbers |= _sweeps(own)
+    chosen = numbers["chosen"]
+    mixes = usual_mixes(tuple(chosen["bursts"]), tuple(chosen["proxies"]))
+    mixes = {name: mix for name, mix in mixes.items() if set(mix.groups or ()) & set(PATHS) <= set(own.paths)}
+    test = own.where("test")
+    table: dict = {name: {} for name in mixes}
+    kept: dict[tuple[str, int], Fidelity] = {}
+    for members in SIZES:
+        drawn = draws(own.n_networks, members)
+        references = {
+            False: Reference.of(own.q[:, test], drawn),
+            True: Reference.of(own.q[:, test[:N_PATH_IMAGES]], drawn),
+        }
+        for name, mix in mixes.items():
+            judged = test[:N_PATH_IMAGES] if mix.needs_paths else test
+            found = _fidelity(own, mix, drawn, judged, references[mix.needs_paths])
+            kept[name, members] = found
+            cost = {"further": mix.further(own, members), "passes": mix.passes(own), "images": len(judged)}
+            table[name][str(members)] = found.to_dict() | cost
+            if mix.needs_paths and len(own.paths[_path_of(mix)]) > 1:
+                other = _fidelity(own, replace(mix, base=1), drawn, judged, references[True])
+                table[name][str(members)]["other_base"] = other.ren.value
+        numbers["draws"] = len(drawn)
+        if members in (2, 3):
+            numbers.setdefault("leave_one_out", {})[str(members)] = _leave_one_out(own, drawn, references[False])
+    numbers["mixes"] = table
+    numbers["shift"], shifted = _under_shift(own)
+    numbers |= _patterns(own, chosen) | _decisions(own) | _other_measurands(own)
+    numbers["facts"] = {name: Estimate.mean(values) for name, values in own.facts.items()}
+    numbers["effective_inputs"] = effective_number(own.q[:, own.where("calibration")])
+    entries = [
+        (f"{name}, M = {members}", members + mixes[name].further(own, members), found.ren)
+        for (name, members), found in kept.items()
+    ]
+    numbers["entries"] = [_plain(entry) for entry in entries]
+    numbers["best"] = {f"{cost:g}": _plain(best_within(entries, cost)) for cost in (2, 3)}
+    numbers["G1"] = g1(kept["constant", 2], 2, n=len(own.q)).to_dict()
+    numbers["G5"] = g5(kept["all free groups", 2], shifted, n=len(own.q)).to_dict()
+    return numbers, {}
+
+
+def _plain(entry: tuple[str, float, RetrainingEquivalent]) -> dict:
+    name, cost, ren = entry
+    return {"name": name, "trainings": cost, "ren": ren.value, "low": ren.low, "high": ren.high}
+
+
+def _path_of(mix: Mix) -> str:
+    return next(name for name in mix.groups if name in PATHS)
+
+
+def _fidelity(
+    own: Assembled, mix: Mix, drawn, judged: ndarray, reference: Reference, q: ndarray | None = None
+) -> Fidelity:
+    evaluations, _ = Moderation(own, mix, q)(drawn, judged, own.where("calibration"))
+    return fidelity(evaluations, reference)
+
+
+def _leave_one_out(own: Assembled, drawn, reference: Reference) -> dict:
+    """Leave out each free group in turn, and keep all."""
+    test = own.where("test")
+    rows = {"none": Mix(FREE)} | {name: Mix(tuple(other for other in FREE if other != name)) for name in SINGLE}
+    found = {name: _fidelity(own, mix, drawn, test, reference) for name, mix in rows.items()}
+    return {name: {"ren": one.to_dict()["ren"], "coverage": one.coverage} for name, one in found.items()}
+
+
+def _sweeps(own: Assembled) -> dict:
+    """Vary bursts and proxies, judged on half of the calibration images, and choose the best of the cheap ones."""
+    images = own.where("calibration")
+    fitted, judged = images[::2], images[1::2]
+    drawn = draws(own.n_networks, 3)
+    reference = Reference.of(own.q[:, judged], drawn)
+
+    def judge(mix: Mix) -> dict:
+        evaluations, priors = Moderation(own, mix)(drawn, judged, fitted)
+        found = fidelity(evaluations, reference)
+        dof = float(np.mean([prior.dof for prior in priors]))
+        return {
+            "ren": found.ren.value,
+            "low": found.ren.low,
+            "high": found.ren.high,
+            "dof": dof,
+            "coverage": found.coverage,
+        }
+
+    bursts, proxies = [], []
+    for key, burst in own.bursts.items():
+        row = {"epochs": key[0], "rate": key[1], "trainings": burst.trainings, "n": burst.n}
+        row |= {"alone": judge(Mix(("bursts",), bursts=key)), "with_free": judge(Mix((*FREE, "bursts"), bursts=key))}
+        row["distance"] = Estimate.mean(burst.distance / own.facts["distance"])
+        row["training_loss"] = Estimate.mean(burst.training_loss, unit="nat")
+        local = burst.spread[:, judged] ** 2
+        row["ratio"] = variance_ratio(local, reference)
+        row["ratio_by_network"] = float(local.mean(1).std(ddof=1) / local.mean())
+        bursts.append(row)
+    for key, sets in own.proxies.items():
+        for n in sets[0].spread:
+            row = {"width": key[0], "epochs": key[1], "n": n, "trainings": n * sets[0].trainings}
+            mix = Mix(("proxies",), proxies=(*key, n))
+            row |= {"alone": judge(mix), "with_free": judge(replace(mix, groups=(*FREE, "proxies")))}
+            row |= {"accuracy": 100 * np.mean([one.accuracy for one in sets])}
+            row |= {"effective_inputs": np.mean([one.effective_inputs for one in sets])}
+            proxies.append(row)
+
+    def best(rows: list[dict], limit: float) -> dict:
+        return max((row for row in rows if row["trainings"] <= limit), key=lambda row: row["alone"]["ren"])
+
+    burst, proxy = best(bursts, 1.005 * CHEAP_BURSTS), best(proxies, CHEAP_PROXIES)
+    chosen = {"bursts": [burst["epochs"], burst["rate"]], "proxies": [proxy["width"], proxy["epochs"], proxy["n"]]}
+    return {"bursts": bursts, "proxies": proxies, "chosen": chosen, "free": judge(Mix(FREE))}
+
+
+def _under_shift(own: Assembled) -> tuple[dict, dict[str, Fidelity]]:
+    """Judge priors fitted in distribution on shifted and foreign images."""
+    table: dict = {}
+    of_gate = {}
+    for members in (2, 3):
+        drawn = draws(own.n_networks, members)
+        for kind in (*SHIFTS, "foreign"):
+            judged = own.where(*(p for p in np.unique(own.part) if p.split(" ")[0] == kind))
+            reference = Reference.of(own.q[:, judged], drawn)
+            for name, mix in UNDER_SHIFT.items():
+                found = _fidelity(own, mix, drawn, judged, reference)
+                row = {
+                    "ren": found.to_dict()["ren"],
+                    "coverage": found.coverage,
+                    "scale": found.scale,
+                    "dof": found.dof,
+                }
+                table.setdefault(kind, {}).setdefault(name, {})[str(members)] = row | {"images": len(judged)}
+                if members == 2 and kind in SHIFTS and name == "all free groups":
+                    of_gate[kind] = found
+    return table, of_gate
+
+
+def _patterns(own: Assembled, chosen: dict) -> dict:
+    """Give G3's partial R² of each exploration beyond constant and outputs, and G4's ratio, for the chosen bursts."""
+    from scipy.stats import spearmanr
+
+    images = own.where("test")[:N_PATH_IMAGES]
+    drawn = draws(own.n_networks, 3)
+    reference = Reference.of(own.q[:, images], drawn)
+    mixes = {name: Mix((name,)) for name in EXPLORATIONS if name not in PATHS or name in own.paths}
+    mixes["bursts"] = Mix(("bursts",), bursts=tuple(chosen["bursts"]))
+    mixes["proxies"] = Mix(("proxies",), proxies=tuple(chosen["proxies"]))
+    base = [columns_of(own.traces.of(rows, images), ("outputs",))[0] for rows in drawn]
+    partial = {}
+    for name, mix in mixes.items():
+        seen = [Moderation(own, mix).traces(rows, images, draw) for draw, rows in enumerate(drawn)]
+        partial[name] = partial_r_squared(base, [columns_of(one, mix.groups)[0] for one in seen], reference)
+    local = own.bursts[tuple(chosen["bursts"])].spread[:, images] ** 2
+    v = own.q[own.n_networks :][:, images].var(0, ddof=1)
+    ranks = {name: [float(spearmanr(s[images], v).statistic) for s in spreads] for name, spreads in own.paths.items()}
+    ratios = {
+        name: [float(v.sum() / (s[images] ** 2).sum()) for s in spreads] for name, spreads in own.paths.items()
+    }  # fmt: skip
+    ranks["bursts"] = [float(spearmanr(one, v).statistic) for one in local]
+    return {
+        "partial_r2": partial,
+        "ratio": variance_ratio(local, reference),
+        "path_ratios": ratios,
+        "path_ranks": ranks,
+    }
+
+
+def _decisions(own: Assembled) -> dict:
+    """Compare the predicted probability that a further retraining decides otherwise with how often one did."""
+    judged, members = own.where("test", "shifted"), 2
+    drawn = draws(own.n_networks, members)
+    evaluations, _ = Moderation(own, Mix(FREE), own.contrast)(drawn, judged, own.where("calibration"))
+    edges = np.array([0, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 1.0])
+    rows = []
+    for low, high in zip(edges, edges[1:], strict=False):
+        said, happened, count = [], [], 0
+        for drawn_rows, one in zip(drawn, evaluations, strict=True):
+            p = one.below(0.0)
+            hit = (p >= low) & ((p < high) | (high == 1.0))
+            rest = np.setdiff1d(np.arange(len(own.q)), drawn_rows)
+            if hit.any():
+                said.append(p[hit].mean())
+                happened.append((own.contrast[rest][:, judged[hit]] < 0).mean())
+            count += int(hit.sum())
+        if said:
+            row = {"low": low, "high": high, "said": float(np.mean(said)), "count": count / len(drawn)}
+            rows.append(row | {"happened": Estimate(np.mean(happened), np.std(happened, ddof=1), n=len(happened))})
+    return {"flips": rows}
+
+
+def _other_measurands(own: Assembled) -> dict:
+    """Judge other measurands than the log-odds, and what another choice of the class changes."""
+    test, drawn = own.where("test"), draws(own.n_networks, 2)
+    found = {}
+    for name, q in (("contrast", own.contrast), ("probability", 1 / (1 + np.exp(-own.q)))):
+        reference = Reference.of(q[:, test], drawn)
+        for label, mix in (("constant", Mix(())), ("all free groups", Mix(FREE))):
+            found[f"{name}, {label}"] = _fidelity(own, mix, drawn, test, reference, q).to_dict()
+    logp = own.log_probabilities
+    chosen = own.traces.chosen[test[: logp.shape[1]]]
+    other = [
+        float((mean_prediction(torch.from_numpy(logp[list(rows)])).argmax(1).numpy() != chosen).mean())
+        for rows in drawn
+    ]
+    return {"measurands": found, "other_class": Estimate.mean(100 * np.array(other), unit="%")}
