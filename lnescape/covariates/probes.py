@@ -42,7 +42,9 @@ def neighbourhood(
     Returns:
         q in nat, one row for each of the eight shifts. Eight forward passes an image.
     """
-    size = max(1, CHUNK // (len(SHIFTS) * images[0].numel()))  # images at a time, so that memory is bounded
+    # Images at a time: as many as bounded memory holds where each call refreshes the normalisation, else as few as stay
+    # in the cache.
+    size = max(1, CHUNK // (len(SHIFTS) * images[0].numel())) if law.normalisation_images is not None else 500
     rows = []
     for part, classes in zip(images.split(size), np.split(chosen, range(size, len(chosen), size)), strict=True):
         everywhere = torch.cat([moved(part, down, right) for down, right in SHIFTS])  # one refresh of the normalisation
@@ -68,9 +70,10 @@ def moved(images: Float[Tensor, "images channels height width"], down: int, righ
                 [0., 1.]])
     """
     height, width = images.shape[2:]
-    rows = (torch.arange(height, device=images.device) - down).clamp(0, height - 1)
-    columns = (torch.arange(width, device=images.device) - right).clamp(0, width - 1)
-    return images[:, :, rows][:, :, :, columns]
+    around = (max(right, 0), max(-right, 0), max(down, 0), max(-down, 0))  # left, right, top, bottom
+    wider = torch.nn.functional.pad(images, around, mode="replicate")
+    top, left = max(-down, 0), max(-right, 0)
+    return wider[:, :, top : top + height, left : left + width]
 
 
 def under_noise(

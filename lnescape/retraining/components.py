@@ -85,17 +85,17 @@ class NestedAnalysis:
     n_branches: int
 
     @property
-    def f(self) -> ndarray:
+    def f(self) -> ndarray | float:
         """F = MS_B/MS_W; about 1 where trunks make no difference."""
         return self.ms_between / self.ms_within
 
     @property
-    def between(self) -> ndarray:
+    def between(self) -> ndarray | float:
         """σ_B² = (MS_B − MS_W)/n, unbiased; negative by chance."""
         return (self.ms_between - self.ms_within) / self.n_branches
 
     @property
-    def within(self) -> ndarray:
+    def within(self) -> ndarray | float:
         """σ_W² = MS_W."""
         return self.ms_within
 
@@ -109,7 +109,7 @@ class NestedAnalysis:
         terms = [(1 / n, self.ms_between, m - 1), (1 - 1 / n, self.ms_within, m * (n - 1))]
         return satterthwaite(terms)
 
-    def around_the_mean(self) -> ndarray:
+    def around_the_mean(self) -> ndarray | float:
         """Variance of a further retraining around q̄: σ_T² + σ_B²/M + σ_W²/(M n), which is σ_T² + MS_B/(M n)."""
         return self.total()[0] + self.ms_between / (self.n_trunks * self.n_branches)
 

@@ -61,7 +61,7 @@ class Reference:
             )
         bases = sorted({row for rows in members for row in rows})
         others = np.setdiff1d(np.arange(len(q)), bases)
-        blocks = [tuple(block) for block in np.array_split(others, min(N_BLOCKS, len(others))) if len(block)]
+        blocks = [tuple(block.tolist()) for block in np.array_split(others, min(N_BLOCKS, len(others))) if len(block)]
         left_out = ((), *((row,) for row in bases), *blocks)
         rng = np.random.default_rng(seed)
         orders = [
@@ -81,7 +81,7 @@ class Reference:
         """Tell which draws use none of the rows that are left out."""
         return np.array([not set(rows) & set(self.left_out[k]) for rows in self.members])
 
-    def jackknifed(self, values: ndarray) -> ndarray:
+    def jackknifed(self, values: ndarray) -> ndarray | float:
         """Give the standard uncertainty of a statistic from its values with nothing and with each block left out."""
         bases, others = values[1 : 1 + self.n_bases], values[1 + self.n_bases :]
         variance = 0.0
@@ -128,9 +128,10 @@ class Fidelity:
 def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: float = 0.95) -> Fidelity:
     """Judge evaluations of the same kind, one for each draw of networks, by the retrainings that each didn't use.
 
-    E e_A e_B = ψ₁(ν/2) + [ψ(ν/2) − ln(ν/2)]² gives ν and REN = 1 + ν, where e_k = ln V̂ − ln V_k + ψ(ν_k/2) − ln(ν_k/2)
+    E e_A e_B = ψ₁(ν/2) + [ψ(ν/2) − ln(ν/2)]² gives ν, REN = 1 + ν; e_k = ln V̂ − ln V_k + ψ(ν_k/2) − ln(ν_k/2)
     against two halves of the reference: their own noise, independent, drops out. Uncertainties are by leaving out one
-    network, or block of networks, at a time, and from the spread over inputs.
+    network, or block of networks, at a time, and from the spread over inputs. Where few draws share their networks,
+    they are too large, by up to √M.
 
     Args:
         evaluations: One for each draw, on the inputs of the reference.
@@ -162,7 +163,7 @@ def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: 
         kept = reference.kept(k)
         halves = reference.halves[k, kept]
         products = np.mean((log_v[kept, None] - halves[:, :, 0]) * (log_v[kept, None] - halves[:, :, 1]), 1)
-        single = products.mean(0) if single is None else single
+        single = _image_variance(products) if single is None else single
         v = reference.variance[k, kept]
         scale = np.mean((np.exp(log_v[kept]) * factor[kept, None]).sum(1) / v.sum(1))
         bias = np.mean(log_v[kept].mean(1) - log_bias(dof[kept]) - np.log(v).mean(1) + _bias_of(reference, k, kept))
@@ -173,7 +174,7 @@ def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: 
         rows.append([products.mean(), scale, bias, rank, *covered])
     values = np.array(rows)
     u = reference.jackknifed(values)
-    u[0] = np.hypot(u[0], single.std(ddof=1) / np.sqrt(n_inputs))
+    u[0] = np.hypot(u[0], np.sqrt(single / n_inputs))
     n = len(evaluations)
     by_draw = np.array([_covered([own], None, 0)[1:] for own in inside])
     found = [Estimate(value, own, n=n) for value, own in zip(values[0], u, strict=True)]
@@ -186,11 +187,17 @@ def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: 
     )  # fmt: skip
 
 
-def _bias_of(reference: Reference, k: int, kept: ndarray) -> ndarray:
+def _image_variance(products: ndarray) -> float:
+    """Give the variance from input to input of the mean over draws, less what the draws' own scatter makes of it."""
+    scatter = products.var(0, ddof=1).mean() / len(products) if len(products) > 1 else 0.0
+    return max(float(products.mean(0).var(ddof=1) - scatter), 0.0)
+
+
+def _bias_of(reference: Reference, k: int, kept: ndarray) -> Float[ndarray, " draws"]:
     """Give the bias of ln s² of the whole reference of each draw that is kept."""
     gone = set(reference.left_out[k])
     sizes = [len(reference.q) - len(set(rows) | gone) for rows, own in zip(reference.members, kept, strict=True) if own]
-    return log_bias(np.array(sizes) - 1)
+    return log_bias(np.array(sizes) - 1.0)
 
 
 def _inside(one: Evaluation, reference: Reference, d: int, level: float) -> ndarray:

@@ -158,7 +158,7 @@ class Statement:
             "reservations": " ".join([*self.notes, *self.diagnosis.messages]) or "none found",
         }
 
-    def _doubtful(self) -> list[str]:
+    def _doubtful(self) -> list[list[str]]:
         """Give a row for each of the inputs whose decision is the most doubtful."""
         low, high = self.evaluation.interval(self.level)
         spread = self.u if self.dof > 2 else self.evaluation.scale

@@ -93,18 +93,23 @@ def state(
         200
     """
     groups = _checked(covariates, runs, seeds, proxies, level)
+    if proxies is not None and n_proxies < 4:
+        raise ValueError(f"n_proxies={n_proxies} tell no pattern; give four or more, such as 40.")
     data, recipe, _ = prepare(net, data, _recipe_of(recipe, runs), device=device, folder=folder)
     if runs is None:
         work = {"recipe": recipe, "device": device, "folder": folder, "progress": progress}
         runs = fit(net, data, seeds=seeds, path="training path" in groups, **work)
         _check_number(len(runs))
     images = data.test.images if images is None else images
+    if not len(images):
+        raise ValueError("There are no images to be stated; pass images as in data.test.images.")
     left_out = unavailable(runs, groups)
     groups = [name for name in groups if name not in left_out]
     calibration = data.calibration.images[:MOST_CALIBRATION]
     everything = torch.cat([calibration, images.to(calibration.device)])
     logp = runs.predict(everything).double()
     chosen = logp.exp().mean(0).argmax(1).cpu().numpy()
+    _check_measurand(measurand, logp[:, :8].cpu().numpy(), chosen[:8])
     burst = burst_recipe(recipe, epochs=BURST_EPOCHS, rate=BURST_RATE)
     with _bar(len(runs), progress) as bar:
         seen = explored(
@@ -158,6 +163,14 @@ def _check_number(n: int) -> None:
             f"{n} training tells no spread: nothing says how far a second one would fall. Give two or more "
             "(seeds=range(2), or runs= of two); from two on, the prior does the rest."
         )
+
+
+def _check_measurand(measurand: Measurand, logp: np.ndarray, chosen: np.ndarray) -> None:
+    q = np.asarray(measurand(logp, chosen))
+    if q.shape != logp.shape[:2]:
+        raise ValueError(f"The measurand gives the shape {q.shape}; of {logp.shape} it must make {logp.shape[:2]}.")
+    if not np.isfinite(q).all():
+        raise ValueError("The measurand's values aren't finite; compute it from log-probabilities, as log_odds does.")
 
 
 def _recipe_of(recipe: Recipe | None, runs: Members | None) -> Recipe | None:

@@ -1,0 +1,194 @@
+"""The moderated evaluation on data drawn from its own model, and on data that break it; what it refuses."""
+
+import warnings
+
+import numpy as np
+import pytest
+from scipy.stats import f as law_of_f
+
+from lnescape.retraining import diagnose, effective_number, fit_prior, moderated, type_a
+from lnescape.retraining.likelihood import profile, quasi_likelihood
+
+N = 4000
+NONE = np.empty((N, 0))
+
+
+def drawn(members, dof, *, seed, tails="normal", shared=0.1, held_out=30):
+    """Draw from the model: ln s₀² linear in two covariates, inputs correlated through the same networks."""
+    rng = np.random.default_rng(seed)
+    h = rng.normal(size=(N, 2))
+    s0 = np.exp(0.5 * (0.3 + 0.8 * h[:, 0] - 0.4 * h[:, 1]))
+    sigma = s0 * np.sqrt(dof / rng.chisquare(dof, N))
+    factors, loadings = rng.normal(size=(members + held_out, 12)), rng.normal(size=(12, N))
+    loadings /= np.sqrt((loadings**2).sum(0))
+    own = rng.normal(size=(members + held_out, N)) if tails == "normal" else rng.standard_t(3, (members + held_out, N))
+    q = 5 + sigma * (np.sqrt(shared) * factors @ loadings + np.sqrt(1 - shared) * own)
+    return q, h, s0
+
+
+@pytest.mark.parametrize("members", [2, 3, 5])
+@pytest.mark.parametrize("dof", [4.0, 12.0])
+def test_data_from_the_model_give_back_dof_scale_and_coverage(members, dof):
+    """Means over 10 draws; the bounds are four standard errors or more, 1 false alarm in 1 000 cases."""
+    found = []
+    for seed in range(10):
+        q, h, s0 = drawn(members, dof, seed=seed)
+        prior = fit_prior(q[:members].var(0, ddof=1), members - 1, h, n_eff=effective_number(q))
+        low, high = moderated(q[:members], prior, h).interval()
+        covered = ((q[members:] >= low) & (q[members:] <= high)).mean()
+        found.append([prior.dof, np.log(prior.variance(h) / s0**2).mean(), covered])
+        assert diagnose(q[:members], prior, h).p_values["scale"] > 1e-6
+    used, scale, covered = np.mean(found, 0)
+    assert used == pytest.approx(dof, rel=0.25)
+    assert scale == pytest.approx(0, abs=0.06)
+    assert covered == pytest.approx(0.95, abs=0.006)
+
+
+def test_the_diagnosis_passes_data_from_the_model():
+    """10 sets at a false alarm of 1 in 100 each: two or more fail once in 200."""
+    failed = 0
+    for seed in range(10):
+        q, h, _ = drawn(3, 8.0, seed=100 + seed)
+        prior = fit_prior(q[:3].var(0, ddof=1), 2, h, n_eff=effective_number(q))
+        failed += not diagnose(q[:3], prior, h).passed
+    assert failed <= 1
+
+
+def test_the_diagnosis_names_heavy_tails_a_wrong_pattern_and_a_wrong_scale():
+    q, h, _ = drawn(5, 12.0, seed=0, tails="t")
+    prior = fit_prior(q[:5].var(0, ddof=1), 4, h, n_eff=effective_number(q))
+    assert "heavy tails" in str(diagnose(q[:5], prior, h))
+    q, h, _ = drawn(2, 12.0, seed=0)
+    waved = 5 + (q - 5) * np.exp(0.7 * np.sin(3 * h[:, 0]))  # a law that no square of a covariate tells
+    prior = fit_prior(waved[:2].var(0, ddof=1), 1, h, n_eff=effective_number(q))
+    assert "pattern over covariate 0" in str(diagnose(waved[:2], prior, h))
+    prior = fit_prior(q[:2].var(0, ddof=1), 1, h, n_eff=effective_number(q))
+    found = diagnose(5 + 2 * (q[:2] - 5), prior, h)
+    assert "times what the prior expects" in str(found)
+    assert found.factor == pytest.approx(4, rel=0.25)
+
+
+def test_the_profile_likelihood_is_that_of_f():
+    """Against scipy's density, c maximised by scanning it."""
+    ratio = np.random.default_rng(0).f(2, 8, 500)
+    log_c, likelihood = profile(ratio, 2, np.array([6.0, 12.0]))
+    scan = np.linspace(-0.5, 0.5, 2001)
+    for k, d in enumerate((6.0, 12.0)):
+        values = [law_of_f(2, d, scale=np.exp(c)).logpdf(ratio).sum() for c in scan]
+        assert log_c[k] == pytest.approx(scan[int(np.argmax(values))], abs=5e-4)
+    true = [law_of_f(2, d, scale=np.exp(c)).logpdf(ratio).sum() for d, c in zip((6.0, 12.0), log_c, strict=True)]
+    assert likelihood[1] - likelihood[0] == pytest.approx(true[1] - true[0], abs=1e-8)
+
+
+def test_the_quasi_likelihood_against_a_second_implementation():
+    """A general minimiser finds the same maximum; shrinkage pulls to zero."""
+    from scipy.optimize import minimize
+
+    rng = np.random.default_rng(0)
+    x = np.concatenate([np.ones((400, 1)), rng.normal(size=(400, 3))], 1)
+    variance = np.exp(x @ [0.2, 0.5, -0.3, 0.0]) * rng.chisquare(3, 400) / 3
+    tau = np.array([np.inf, 0.2, 0.2, 0.2])
+
+    def minus(b):
+        eta = x @ b
+        return 0.5 * 3 / 2 * (variance * np.exp(-eta) + eta).sum() + (b**2 / tau**2).sum() / 2
+
+    b, n = quasi_likelihood(variance, 3, x, weight=0.5, tau=tau)
+    np.testing.assert_allclose(b, minimize(minus, np.zeros(4), tol=1e-12).x, atol=1e-4)
+    assert 1 < n < 4
+    assert np.abs(quasi_likelihood(variance, 3, x, weight=0.5, tau=tau / 1000)[0][1:]).max() < 1e-3
+
+
+def test_the_moderated_variance_is_the_mean_of_both_by_degrees_of_freedom():
+    rng = np.random.default_rng(0)
+    q = rng.normal(size=(3, N)) / np.sqrt(rng.chisquare(8, N) / 8)
+    prior = fit_prior(q.var(0, ddof=1), 2, NONE, n_eff=N)
+    plain, both = type_a(q), moderated(q, prior, NONE)
+    known = prior.variance(NONE)
+    weight = prior.dof / (prior.dof + 2)
+    np.testing.assert_allclose(both.scale**2, weight * known + (1 - weight) * plain.scale**2)
+    assert both.dof == prior.dof + 2
+
+
+@pytest.mark.filterwarnings("ignore:The likelihood puts no bound", "ignore:The inputs are worth about")
+def test_shrinkage_guards_against_what_two_networks_happen_to_share():
+    """One σ for all, but inputs correlated through 12 factors, and covariates that know these: s² of two networks has a
+    pattern over them that the next two don't repeat. The fit takes it for σ(x) without shrinkage, hardly with it."""
+    rng = np.random.default_rng(0)
+    loadings = rng.normal(size=(12, N)) / np.sqrt(12)
+    worth = effective_number(rng.normal(size=(200, 12)) @ loadings + 0.5 * rng.normal(size=(200, N)))  # about 20
+    error = {}
+    for name, tau in (("shrunk", 0.12), ("free", np.inf)):
+        found = []
+        for _ in range(5):
+            q = rng.normal(size=(2, 12)) @ loadings + 0.5 * rng.normal(size=(2, N))
+            prior = fit_prior(q.var(0, ddof=1), 1, loadings.T, n_eff=worth, shrinkage=tau)
+            found.append(np.log(prior.variance(loadings.T)).std())
+        error[name] = np.mean(found)
+    assert error["shrunk"] < 0.5 * error["free"]
+
+
+def test_an_indicator_that_is_absent_in_the_fit_says_so_and_changes_nothing():
+    rng = np.random.default_rng(0)
+    q = rng.normal(size=(3, N)) / np.sqrt(rng.chisquare(8, N) / 8)
+    columns = np.stack([(np.arange(N) % 3 == k).astype(float) for k in range(4)], 1)  # class 3 is absent
+    with pytest.warns(UserWarning, match="left out: class 3"):
+        prior = fit_prior(q.var(0, ddof=1), 2, columns, n_eff=N, names=tuple(f"class {k}" for k in range(4)))
+    new = columns[:2].copy()
+    new[0] = [0, 0, 0, 1]  # an input of that class: as one of no class
+    assert prior.variance(new)[0] == pytest.approx(prior.variance(np.zeros((1, 4)))[0])
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda v, h: (v[:20], h[:20]), "too few to tell d₀"),
+        (lambda v, h: (np.zeros_like(v), h), "exactly the same"),
+        (lambda v, h: (np.where(np.arange(N) == 3, np.nan, v), h), "finite and not negative"),
+        (lambda v, h: (v, np.where(np.arange(2) == 1, np.nan, h)), "covariate entropy isn't finite"),
+        (lambda v, h: (v, h[:100]), "rows of covariates"),
+        (lambda v, h: (v, h[:, 0]), "one row for each input"),
+    ],
+)
+def test_what_no_prior_can_be_fitted_on_is_refused(change, says, as_users_do):
+    q, h, _ = drawn(2, 8.0, seed=0)
+    variance, covariates = change(q[:2].var(0, ddof=1), h)
+    with pytest.raises(ValueError, match=says):
+        fit_prior(variance, 1, covariates, n_eff=300, names=("margin", "entropy"))
+
+
+def test_one_network_rounded_probabilities_and_other_columns_are_refused():
+    with pytest.raises(ValueError, match="nothing to compare it with"):
+        type_a(np.zeros((1, 5)))
+    with pytest.raises(ValueError, match="not from rounded probabilities"):
+        type_a(np.array([[np.inf, 1.0], [2.0, 3.0]]))
+    prior = fit_prior(np.random.default_rng(0).f(1, 8, N), 1, NONE, n_eff=300)
+    with pytest.raises(ValueError, match="fitted on 0 covariates"):
+        prior.variance(np.ones((5, 2)))
+
+
+def test_what_can_not_be_identified_is_said():
+    rng = np.random.default_rng(0)
+    with pytest.warns(UserWarning, match="little more than its prior"):
+        fit_prior(rng.f(1, 4, 400), 1, np.empty((400, 0)))  # worth 40
+    with pytest.warns(UserWarning, match="no bound on d₀"):
+        fit_prior(rng.chisquare(9, N) / 9, 9, NONE, n_eff=N)  # one σ for all
+
+
+def test_large_arrays_are_quick_and_small():
+    """10⁵ inputs × 64 retrainings, twelve covariates: 1.6 s on one core; a bound that no busy machine breaks."""
+    import tracemalloc
+    from time import perf_counter
+
+    rng = np.random.default_rng(0)
+    q, h = rng.normal(size=(64, 100_000)), rng.normal(size=(100_000, 12))
+    tracemalloc.start()
+    start = perf_counter()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        prior = fit_prior(q.var(0, ddof=1), 63, h)
+    moderated(q, prior, h).interval()
+    seconds, peak = perf_counter() - start, tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 1e9
+    assert seconds < 8

@@ -1,0 +1,178 @@
+"""The one call: what it states, on whose networks, what it refuses, and that it survives being killed."""
+
+import time
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import lnescape as ln
+from lnescape.covariates import FREE
+
+DATA = ln.load("mnist5k")
+NET = ln.network("mlp", DATA, width=32)
+RECIPE = ln.Recipe(epochs=3, precision="float32")
+QUIET = {"recipe": RECIPE, "progress": False}
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return ln.fit(NET, DATA, seeds=range(3), path=True, recipe=RECIPE, progress=False)
+
+
+@pytest.fixture(scope="module")
+def said(runs):
+    return ln.state(NET, DATA, runs=runs, progress=False)
+
+
+def test_it_states_class_value_uncertainty_interval_and_risk_of_every_input(said, runs):
+    table = said.to_dataframe()
+    logp = runs.predict(DATA.test.images)
+    chosen = logp.exp().mean(0).argmax(1).numpy()
+    q = ln.log_odds(logp.numpy(), chosen)
+    np.testing.assert_array_equal(table["class"], [DATA.classes[c] for c in chosen])
+    np.testing.assert_allclose(table["q"], q.mean(0), rtol=1e-5)
+    assert said.dof == pytest.approx(said.prior.dof + 2)
+    np.testing.assert_allclose(table["u"], table["sigma"] * np.sqrt(said.dof / (said.dof - 2)))
+    assert ((table["low"] < table["q"]) & (table["q"] < table["high"])).all()
+    np.testing.assert_allclose(table["probability_low"], 1 / (1 + np.exp(-table["low"])))
+    assert table["flip"].between(0, 1).all()
+    assert said.flip[np.argmin(np.abs(q.mean(0)))] > 0.05 > said.flip[np.argmax(q.mean(0))]
+
+
+def test_its_intervals_hold_what_other_trainings_say(said):
+    """95 % intervals against 12 further trainings; 93 to 98 %, since the prior of 500 images claims little."""
+    further = ln.fit(NET, DATA, seeds=range(50, 62), recipe=RECIPE, progress=False)
+    q = ln.log_odds(further.predict(DATA.test.images).numpy(), said.chosen)
+    low, high = said.evaluation.interval()
+    assert 0.92 < ((q >= low) & (q <= high)).mean() < 0.985
+
+
+def test_the_page_says_what_is_covered_and_what_is_not(said):
+    page = str(said)
+    for word in ("moderated Type A", "ν_eff", "held-out images without labels", "covers", "leaves out", "3 trainings"):
+        assert word in page
+    assert "worth about 50 independent ones" in page  # 500 calibration images: a reservation
+    assert "<table>" in said._repr_html_()
+    assert max(map(len, page.splitlines())) < 130
+    assert "degrees of freedom" in said.sentence(0)
+
+
+def test_it_trains_where_nothing_is_handed_in_and_resumes(tmp_path):
+    first = ln.state(NET, DATA, seeds=range(2), folder=tmp_path, **QUIET)
+    files = {path: path.stat().st_mtime_ns for path in tmp_path.glob("fit-*")}
+    start = time.perf_counter()
+    again = ln.state(NET, DATA, seeds=range(2), folder=tmp_path, **QUIET)
+    assert time.perf_counter() - start < 60
+    assert files == {path: path.stat().st_mtime_ns for path in tmp_path.glob("fit-*")}  # nothing was trained again
+    np.testing.assert_array_equal(first.u, again.u)
+    assert set(first.groups) == set(FREE)
+
+
+def test_proxies_and_bursts_are_paid_for(runs):
+    narrow = ln.network("mlp", DATA, width=8)
+    said = ln.state(NET, DATA, runs=runs, covariates=("outputs", "bursts"), proxies=narrow, n_proxies=6, **QUIET)
+    step = {net: ln.fit(net, DATA, seeds=[0], **QUIET).cost.operations for net in (NET, narrow)}
+    bursts = 3 * 12 * round(0.25 * 27) / (3 * 27)
+    assert said.further == pytest.approx(bursts + 6 * 0.2 * step[narrow] / step[NET], rel=0.05)
+    assert said.groups == ("outputs", "bursts", "proxies")
+    assert "6 of the narrower network" in said.facts()["cost"]
+
+
+class WithNormalisation(nn.Module):
+    """A network of one's own."""
+
+    def __init__(self):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(1, 4, 3, 2), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.LazyLinear(10))
+
+    def forward(self, x):
+        return self.body(x)
+
+
+def own_network():
+    network = WithNormalisation()
+    network.body[4] = nn.Linear(4 * 13 * 13, 10)
+    return network
+
+
+def test_a_network_of_one_s_own_and_images_of_one_s_own():
+    images = DATA.shifted("rotation", 1).images[:60]
+    said = ln.state(own_network, DATA, seeds=range(2), images=images, **QUIET)
+    assert len(said) == 60
+    assert np.isfinite(said.evaluation.scale).all()
+    trained = ln.members(own_network, [own_network(), own_network(), own_network()], DATA, recipe=RECIPE)
+    said = ln.state(own_network, DATA, runs=trained, images=images, progress=False)
+    assert "training path" in said.left_out
+    assert "path=True" in str(said)
+
+
+def test_the_measurand_is_an_argument(runs):
+    said = ln.state(NET, DATA, runs=runs, measurand=ln.contrast, progress=False)
+    assert "contrast" in str(said)
+    assert "probability_low" not in said.to_dataframe()
+
+    def margin(logp, chosen):
+        return 2 * ln.contrast(logp, chosen)
+
+    twice = ln.state(NET, DATA, runs=runs, measurand=margin, progress=False)
+    np.testing.assert_allclose(twice.evaluation.mean, 2 * said.evaluation.mean)
+
+
+def test_saturated_probabilities_stay_finite():
+    class Loud(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.Linear(784, 10)
+
+        def forward(self, x):
+            return 1000 * self.inner(x.flatten(1))
+
+    trained = ln.members(Loud, [Loud(), Loud(), Loud()], DATA, recipe=RECIPE)
+    said = ln.state(Loud, DATA, runs=trained, progress=False)
+    assert np.isfinite(said.to_dataframe().select_dtypes("number")).all().all()
+    assert said.probability.max() == 1.0
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"seeds": [3]}, "1 training tells no spread"),
+        ({"covariates": ("outputs", "entropy")}, "'entropy' can't be had in one call"),
+        ({"covariates": ("proxies",)}, "need a builder of a narrower network"),
+        ({"level": 1.0}, "no probability of coverage"),
+        ({"runs": [1, 2]}, "runs is a list"),
+        ({"runs": "one"}, "1 training tells no spread"),
+        ({"runs": "same"}, "exactly the same"),
+        ({"n_proxies": 3, "proxies": ln.network("mlp", DATA, width=4)}, "n_proxies=3"),
+        ({"measurand": lambda logp, chosen: logp[:, :, 0] * np.nan}, "aren't finite"),
+        ({"measurand": lambda logp, chosen: logp}, "shape"),
+        ({"images": torch.zeros(0, 1, 28, 28)}, "no images"),
+    ],
+)
+def test_what_can_not_be_stated_is_refused_in_one_sentence(options, says, runs, as_users_do):
+    if options.get("runs") == "one":
+        options = {"runs": ln.members(NET, [runs[0]], DATA)}
+    elif options.get("runs") == "same":
+        options = {"runs": ln.members(NET, [runs[0], runs[0]], DATA)}
+    elif "seeds" not in options and "runs" not in options:
+        options = {"runs": runs} | options
+    with pytest.raises(ValueError, match=says):
+        ln.state(NET, DATA, progress=False, **options)
+
+
+def test_a_class_that_no_input_has_is_named_in_the_reservations(runs):
+    few = DATA.test.images[DATA.test.labels != 7]
+    labels = DATA.test.labels[DATA.test.labels != 7]
+    part = (few, labels)
+    data = ln.dataset(train=(DATA.train.images, DATA.train.labels), calibration=part, test=part, name="no sevens")
+    never_seven = ln.members(NET, [_without_class_7(theta) for theta in runs.thetas], data, recipe=RECIPE)
+    said = ln.state(NET, data, runs=never_seven, progress=False)
+    assert "left out: class 7" in str(said)
+
+
+def _without_class_7(theta):
+    theta = theta.clone()
+    theta[-3] = -1000.0  # the bias of its logit
+    return theta
