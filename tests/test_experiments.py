@@ -122,6 +122,7 @@ def test_the_same_arithmetic_gives_the_same_bits(chosen):
         ("retrainings", {}, 2.0),
         ("crossed", {"orders": [5, 6, 7]}, 6.0),
         ("branches", {"leaves": [1, 2], "branches": 2}, 6.0),
+        ("bursts", {"n": 3, "epochs": 1.0, "rate": 1.0}, 4.0),
     ],
 )
 def test_cost_is_what_was_trained(method, settings, cost, chosen, monkeypatch):
@@ -153,6 +154,9 @@ GOLD = [
     ("triangle", (0,), {}, "simplex_vertices", (0.32, 2.158)),
     ("law", (0,), {"settings": {"method": "swag", "budget": 1.5, "options": {"snapshots": 3}}}, "nll", (0.1546,) * 2),
     ("yardstick", (0, 1, 2, 3), {}, "cll_mean", (-0.2092, -0.1644)),
+    ("exploration", (0, 1), {}, "other_log_odds", (-3.328, -2.309)),
+    ("bursts", (0, 1), {"settings": {"n": 3, "epochs": 0.5, "rate": 1.0}}, "burst_spread", (0.737, 0.276)),
+    ("proxies", (0, 1, 2, 3, 4), {"options": {"width": 8}}, "proxy_spread", (2.088, 0.588)),
 ]
 
 

@@ -13,6 +13,7 @@ from lnescape.retraining.dispersion import (
     Reliability,
     dithered,
     effective_number,
+    effective_number_of,
     excess_kurtosis,
     jackknife,
     normal_twins,
@@ -31,7 +32,7 @@ from lnescape.retraining.fidelity import Fidelity, Reference, fidelity
 from lnescape.retraining.measurand import Measurand, contrast, log_odds, probability
 from lnescape.retraining.pattern import partial_r_squared, variance_ratio
 from lnescape.retraining.planner import relative_uncertainty, retrainings_needed
-from lnescape.retraining.prior import Prior, fit_prior
+from lnescape.retraining.prior import Prior, assumed_number, fit_prior
 
 __all__ = [
     "Diagnosis",
@@ -43,11 +44,13 @@ __all__ = [
     "Reference",
     "Reliability",
     "RetrainingEquivalent",
+    "assumed_number",
     "contrast",
     "crossed_components",
     "diagnose",
     "dithered",
     "effective_number",
+    "effective_number_of",
     "excess_kurtosis",
     "fidelity",
     "fit_prior",

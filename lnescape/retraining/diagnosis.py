@@ -6,6 +6,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from lnescape.retraining.dispersion import effective_number_of
 from lnescape.retraining.evaluation import type_a
 from lnescape.retraining.prior import Prior, checked_covariates
 
@@ -44,8 +45,8 @@ def diagnose(
     Under the model s²/s₀² ~ F(ν, d₀), of which the distribution function makes uniform, and Φ⁻¹ normal numbers Z.
     Checked are the mean of Z (scale), its mean in ten bins of each covariate and of s₀² (pattern), its variance in ten
     bins of s₀² (one d₀ for all?), the law of Z as a whole, and, from three networks on, whether the farthest of them
-    is as far from q̄, in units of s, as in normal samples (tails). n inputs count as n_eff, in the proportion of the
-    fit. With two networks heavy tails and a smaller d₀ look the same, and the tails can't be checked.
+    is as far from q̄, in units of s, as in normal samples (tails). n inputs count as n_eff (`effective_number_of`).
+    With two networks heavy tails and a smaller d₀ look the same, and the tails can't be checked.
 
     Args:
         q: What the networks say.
@@ -74,8 +75,8 @@ def diagnose(
     law = f(plain.dof, min(prior.dof_likeliest, 1e4))
     ratio = plain.scale**2 / expected
     z = np.clip(norm.ppf(np.clip(law.cdf(ratio), 1e-12, 1 - 1e-12)), -5, 5)
-    worth = min(prior.n_eff / prior.n_inputs, 1.0)  # of one input
-    n_eff = max(worth * len(z), 1.0)
+    worth = min(prior.n_eff / prior.n_inputs, 1.0)  # of one input in a bin; a little low, so that alarms are rarer
+    n_eff = effective_number_of(len(z), n_eff=prior.n_eff, n_measured=prior.n_inputs)
     scale = z.mean() * np.sqrt(n_eff)
     p_values = {"scale": float(2 * norm.sf(abs(scale)))}
     variance = z.var()

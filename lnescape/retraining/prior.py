@@ -93,7 +93,7 @@ def fit_prior(
         variance: s² of each input, ν degrees of freedom each.
         dof: ν = M − 1.
         covariates: What is known of each input beside; no column for a constant prior.
-        n_eff: Independent inputs that these are worth; min(n/10, 300) unless given.
+        n_eff: Independent inputs that these are worth; `assumed_number`, min(n/10, 300), unless given.
         shrinkage: τ; ∞ for none.
         names: Of the covariates, for messages.
 
@@ -123,7 +123,7 @@ def fit_prior(
         raise ValueError(f"There are {len(variance)} variances and {len(covariates)} rows of covariates; give as many.")
     n = len(variance)
     assumed = n_eff is None
-    n_eff = float(min(n / 10, 300) if assumed else min(max(n_eff, 1.0), n))
+    n_eff = assumed_number(n) if assumed else float(min(max(n_eff, 1.0), n))
     centre, width, squared = _measures(covariates, names)
     x = _terms(covariates, centre, width, squared)
     tau = np.concatenate([[np.inf], np.where(squared, shrinkage, STEP), np.full(squared.sum(), shrinkage)])
@@ -139,6 +139,18 @@ def fit_prior(
     coefficients[0] += np.interp(delta, DELTAS, log_scale)
     _warn(n_eff, assumed, likeliest)
     return Prior(coefficients, centre, width, squared, used, likeliest, n_coefficients, n_eff, n, tuple(names))
+
+
+def assumed_number(n: int) -> float:
+    """Assume how many independent inputs n are worth where it wasn't measured: a tenth, at most 300.
+
+    Args:
+        n: Inputs.
+
+    Returns:
+        min(n/10, 300); measured on MNIST and 5 000 images: 800 (MLP) and 190 (CNN).
+    """
+    return float(min(n / 10, 300))
 
 
 def checked_covariates(covariates: ndarray, names: tuple[str, ...] = ()) -> ndarray:

@@ -48,7 +48,8 @@ class Statement:
         further: Further cost, in trainings.
         passes: Forward passes for each input and network beside that of the prediction.
         n_calibration: Images that the prior was fitted on.
-        n_proxies: Proxies, on which n_eff was measured; without them it is assumed.
+        measured: Whether n_eff was measured, on proxies, or assumed.
+        n_proxies: Proxies.
     """
 
     chosen: ndarray
@@ -68,6 +69,7 @@ class Statement:
     further: float
     passes: int
     n_calibration: int
+    measured: bool = False
     n_proxies: int = 0
 
     def __len__(self) -> int:
@@ -137,7 +139,7 @@ class Statement:
         n, spread = self.evaluation.n, self.u if self.dof > 2 else self.evaluation.scale
         symbol = "u" if self.dof > 2 else "σ̃ (ν_eff ≤ 2: no u in the sense of JCGM 101)"
         quarter = np.quantile(spread, [0.05, 0.5, 0.95])
-        worth = "measured on the proxies" if self.n_proxies else "assumed"
+        worth = "measured on the proxies" if self.measured else "assumed"
         missing = "".join(f"; without {name}: {reason}" for name, reason in self.left_out.items())
         further = f" + {self.further:.2f} for exploration" if self.further else ", no further one"
         narrow = f", {self.n_proxies} of the narrower network" if self.n_proxies else ""

@@ -18,6 +18,7 @@ from lnescape.laws import Members
 from lnescape.retraining import (
     Evaluation,
     Measurand,
+    assumed_number,
     contrast,
     diagnose,
     effective_number,
@@ -123,7 +124,8 @@ def state(
         q = measurand(narrow.predict(everything).cpu().numpy(), chosen)
         seen = replace(seen, spreads={"proxies": q.std(0, ddof=1)})
         groups.append("proxies")
-        n_eff = effective_number(q[:, : len(calibration)])
+        measured = effective_number(q[:, : len(calibration)])  # a lower bound
+        n_eff = measured if measured > assumed_number(len(calibration)) else None
         further += narrow.cost.operations / runs.cost.plain
     parts = slice(0, len(calibration)), slice(len(calibration), None)
     evaluation, prior, diagnosis, notes = _evaluated(seen, seen.q, groups, parts, n_eff)
@@ -134,7 +136,7 @@ def state(
         classes=tuple(map(str, data.classes)), title=data.title, measurand=measurand, groups=tuple(groups),
         left_out=left_out, notes=notes, trainings=float(len(runs)), further=further,
         passes=sum(_passes(name, runs) for name in groups), n_calibration=len(calibration),
-        n_proxies=0 if proxies is None else n_proxies,
+        measured=n_eff is not None, n_proxies=0 if proxies is None else n_proxies,
     )  # fmt: skip
 
 

@@ -81,5 +81,9 @@ def _watching(cell: Cell) -> float:
     if "covariates" in cell.keep:
         explored = panel.explored.stop
         n_images += explored * (8 + 8 + 1 + cell.recipe.epochs) + 10_000
+    if cell.method == "exploration":
+        n_images += len(panel.images) * (8 + 8 + 1 + cell.recipe.epochs)
     one = n_images * step.forward / step.training(cell.recipe, len(data.train))
+    if cell.method == "bursts":
+        return one * len(cell.seeds) * cell.settings["n"]
     return one * (together(cell) if cell.method != "branches" else trainings(cell))

@@ -8,7 +8,15 @@ import numpy as np
 from numpy import ndarray
 
 from lnescape.covariates import FREE, GROUPS, Traces, columns_of
-from lnescape.retraining import Evaluation, Prior, fit_prior, moderated, type_a
+from lnescape.retraining import (
+    Evaluation,
+    Prior,
+    assumed_number,
+    effective_number_of,
+    fit_prior,
+    moderated,
+    type_a,
+)
 from lnescape.study.assembled import PATHS, Assembled
 
 N_DRAWS = 30
@@ -141,7 +149,9 @@ class Moderation:
         n_eff = None
         if self.mix.proxies is not None:
             sets = self.all_of.proxies[self.mix.proxies[:2]]
-            n_eff = sets[draw % len(sets)].effective_inputs * len(images) / len(self.all_of.where("calibration"))
+            worth, n_measured = sets[draw % len(sets)].effective_inputs, len(self.all_of.where("calibration"))
+            measured = effective_number_of(len(images), n_eff=worth, n_measured=n_measured)
+            n_eff = max(measured, assumed_number(len(images)))  # proxies tell a lower bound
         more = {} if self.mix.shrunk else {"shrinkage": np.inf}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # n_eff and d₀ are reported as numbers
