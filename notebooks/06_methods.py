@@ -427,4 +427,4 @@ ln.record(
 # 9. Benton, Maddox, Lotfi, Wilson 2021, arXiv 2102.13042: ESPRO and SPRO.
 # 10. Gal, Ghahramani 2016, arXiv 1506.02142: dropout as a law over networks.
 #
-# **Next:** `07` (to come) asks not how good a prediction is, but how far another training would move it.
+# **Next:** `07_retraining_uncertainty` asks not how good a prediction is, but how far another training would move it.

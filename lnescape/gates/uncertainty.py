@@ -42,7 +42,7 @@ def g3(found: Mapping[str, Mapping[str, Estimate]], name: str) -> Verdict:
     """
     passing = [pair for pair, own in found.items() if name in own and carries_pattern(own[name])]
     numbers = {pair: own[name] for pair, own in found.items() if name in own}
-    numbers["provisional"] = len(numbers) < ALL_PAIRS
+    numbers |= {"pairs that hold": len(passing), "provisional": len(numbers) < ALL_PAIRS}
     claim = f"{name}: partial R² > 0.02, interval without 0, on at least 3 of {ALL_PAIRS} pairs"
     return Verdict("G3", claim, len(passing) >= 3, numbers, len(found), "pairs")
 

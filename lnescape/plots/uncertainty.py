@@ -42,7 +42,7 @@ def covariate_worth(
             axis.minorticks_off()
             axis.set_yticks(range(len(rows)), labels=rows if axis is axes[0] else [""] * len(rows), fontsize=7.5)
             axis.grid(axis="y", linewidth=0.3, color=PALE)
-        axes[0].legend(fontsize=8, loc="upper right")
+        axes[0].legend(fontsize=8, loc="lower left")
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure
 
