@@ -1,10 +1,13 @@
 """Figures: drawn from arrays, named by their data, the same bytes each time, one style for each method."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+import lnescape as ln
 from lnescape import plots
 
 STREAM = np.random.RandomState(0)
@@ -57,6 +60,32 @@ def convergence(**words):
     return plots.convergence({"MLP": (n, 1 / n), "CNN": (n[:2], 1 / n[:2])}, (n, 1 / n), **words)
 
 
+def covariate_worth(**words):
+    table = {"constant": {2: (9.0, 8.0, 10.0), 3: (10.0, 9.0, 12.0)}, "all": {2: (20.0, 15.0, 30.0)}}
+    return plots.covariate_worth({"MLP": table, "CNN": table}, **words)
+
+
+def frontier(**words):
+    return plots.frontier({"MLP": [(2, 2.0, 9.0, "constant"), (3, 3.5, 30.0, "")], "CNN": [(4, 4.0, 12.0, "")]}, **words)
+
+
+def coverage(**words):
+    deciles = {"MLP": {"plain": np.linspace(60, 100, 10), "all": np.full(10, 95.0)}}
+    return plots.coverage(deciles, {"MLP": (np.array([0.1, 0.5]), np.array([0.1, 0.4]))}, **words)
+
+
+def budget(**words):
+    return plots.budget({"initialisation": (0.2, 0.01), "order": (0.1, 0.02)}, **words)
+
+
+def statement(source, title):
+    evaluation = ln.type_a(STREAM.randn(4, 30) + np.linspace(-1, 4, 30))
+    said = SimpleNamespace(
+        evaluation=evaluation, level=0.95, u=evaluation.u, dof=3.0, flip=evaluation.below(0.0), title=source
+    )
+    return plots.statement(said, title=title)
+
+
 def equivalents(**words):
     worth = {"low": 0.0, "value": 1.4, "high": float("inf"), "bases": [1.2, 1.6]}
     table = {way: {"1": {"dee": worth, "cll": -0.5}, "3": {}} for way in ("deep ensemble", "SWAG")}
@@ -80,6 +109,7 @@ DRAWN = [
     *(path_losses, plane_map, triangle_map, score_against_cost, disputed_images),
     *(log_odds_histograms, undecided_images, u_across_images, convergence),
     *(equivalents, diversity, weight_sweep),
+    *(covariate_worth, frontier, coverage, budget, statement),
 ]
 
 
