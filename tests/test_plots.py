@@ -66,7 +66,8 @@ def covariate_worth(**words):
 
 
 def frontier(**words):
-    return plots.frontier({"MLP": [(2, 2.0, 9.0, "constant"), (3, 3.5, 30.0, "")], "CNN": [(4, 4.0, 12.0, "")]}, **words)
+    rows = [(2, 2.0, 9.0, "constant"), (3, 3.5, 30.0, "")]
+    return plots.frontier({"MLP": rows, "CNN": [(4, 4.0, 12.0, "")]}, **words)
 
 
 def coverage(**words):

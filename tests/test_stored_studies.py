@@ -24,7 +24,8 @@ def test_a_committed_study_is_complete_intact_and_small(study):
     store = CellStore(study)
     store.check(writing=False)  # every seal
     assert store.missing() == []
-    shared = {cell.name for earlier in itertools.takewhile(lambda s: s is not study, COMMITTED) for cell in earlier.cells}
+    before = itertools.takewhile(lambda other: other is not study, COMMITTED)
+    shared = {cell.name for earlier in before for cell in earlier.cells}
     own = [store.folder / f"{cell.name}{end}" for cell in study.cells for end in (".json", ".safetensors.xz")]
     assert sum(path.stat().st_size for path in own if path.name.split(".")[0] not in shared) <= 10 * MEGABYTE
     summary = ln.load_result(study.name)

@@ -78,9 +78,9 @@ class NestedAnalysis:
         n_branches: n.
     """
 
-    mean: ndarray
-    ms_between: ndarray
-    ms_within: ndarray
+    mean: ndarray | float
+    ms_between: ndarray | float
+    ms_within: ndarray | float
     n_trunks: int
     n_branches: int
 
@@ -99,7 +99,7 @@ class NestedAnalysis:
         """σ_W² = MS_W."""
         return self.ms_within
 
-    def total(self) -> tuple[Float[ndarray, "*any"], Float[ndarray, "*any"]]:
+    def total(self) -> tuple[ndarray | float, ndarray | float]:
         """Give σ_T² = MS_B/n + (1 − 1/n) MS_W, the variance of one further retraining, and its degrees of freedom.
 
         Returns:
@@ -144,8 +144,8 @@ def nested_analysis(q: Float[ndarray, "trunks branches *images"]) -> NestedAnaly
 
 
 def satterthwaite(
-    terms: Sequence[tuple[float, Float[ndarray, "*any"] | float, float]],
-) -> tuple[Float[ndarray, "*any"] | float, Float[ndarray, "*any"] | float]:
+    terms: Sequence[tuple[float, ndarray | float, float]],
+) -> tuple[ndarray | float, ndarray | float]:
     """Give a combination of mean squares and its effective degrees of freedom.
 
     V = Σ a_k MS_k,  ν = V²/Σ (a_k MS_k)²/ν_k.

@@ -104,6 +104,8 @@ def state(
     images = data.test.images if images is None else images
     if not len(images):
         raise ValueError("There are no images to be stated; pass images as in data.test.images.")
+    if images.dtype != data.test.images.dtype:
+        raise ValueError(f"The images are {images.dtype}; pass normalised float32 ones, or data.prepare(pixels).")
     left_out = unavailable(runs, groups)
     groups = [name for name in groups if name not in left_out]
     calibration = data.calibration.images[:MOST_CALIBRATION]
