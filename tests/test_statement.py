@@ -129,10 +129,12 @@ def test_saturated_probabilities_stay_finite():
         def forward(self, x):
             return 1000 * self.inner(x.flatten(1))
 
-    trained = ln.members(Loud, [Loud(), Loud(), Loud()], DATA, recipe=RECIPE)
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        trained = ln.members(Loud, [Loud(), Loud(), Loud()], DATA, recipe=RECIPE)
     said = ln.state(Loud, DATA, runs=trained, progress=False)
     assert np.isfinite(said.to_dataframe().select_dtypes("number")).all().all()
-    assert said.probability.max() == 1.0
+    assert trained.predict(DATA.test.images).exp().max() == 1.0  # as far as float32 can tell
 
 
 @pytest.mark.parametrize(
