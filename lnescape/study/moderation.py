@@ -63,9 +63,6 @@ class Mix:
         return float(sum(counts.values()))
 
 
-SINGLE = ("outputs", "classes", "neighbourhood", "training path", "noise", "differences")
-
-
 def usual_mixes(burst: tuple[float, float], proxy: tuple[int, float, int]) -> dict[str, Mix]:
     """Name the mixes of the table.
 
@@ -78,7 +75,7 @@ def usual_mixes(burst: tuple[float, float], proxy: tuple[int, float, int]) -> di
     """
     b, p = {"bursts": burst}, {"proxies": proxy}
     mixes = {"none (plain Type A)": Mix(None), "constant": Mix(())}
-    mixes |= {name: Mix((name,)) for name in SINGLE}
+    mixes |= {name: Mix((name,)) for name in FREE}
     mixes |= {"bursts": Mix(("bursts",), **b), "proxies": Mix(("proxies",), **p)}
     mixes |= {name: Mix((name,)) for name in PATHS}
     mixes["outputs + neighbourhood + path"] = Mix(("outputs", "neighbourhood", "training path"))
@@ -126,7 +123,7 @@ class Moderation:
     q: ndarray | None = None
 
     def traces(self, rows: Sequence[int], images: ndarray, draw: int) -> Traces:
-        """Give what M networks show of some images; sets of proxies and bases of a path alternate between draws."""
+        """Give what M networks show of some images; the sets of proxies alternate between draws."""
         own, mix = self.all_of, self.mix
         seen = own.traces.of(rows, images)
         if mix.bursts is not None:

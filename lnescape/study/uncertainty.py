@@ -22,12 +22,12 @@ from lnescape.retraining import (
 from lnescape.scores import mean_prediction
 from lnescape.study.assembled import PATHS, Assembled, assembled
 from lnescape.study.cells import Study
-from lnescape.study.moderation import SINGLE, Mix, Moderation, draws, usual_mixes
+from lnescape.study.moderation import Mix, Moderation, draws, usual_mixes
+from lnescape.study.panel import N_EXPLORED_TEST
 from lnescape.study.store import CellStore
 
 Summary = tuple[dict, dict[str, ndarray]]
 SIZES = (2, 3, 4)  # M
-N_PATH_IMAGES = 1000  # test images on which learned paths were observed
 SHIFTS = ("rotation", "noise", "contrast")
 UNDER_SHIFT = {
     "constant": Mix(()),
@@ -56,10 +56,10 @@ def uncertainty(study: Study, store: CellStore) -> Summary:
         drawn = draws(own.n_networks, members)
         references = {
             False: Reference.of(own.q[:, test], drawn),
-            True: Reference.of(own.q[:, test[:N_PATH_IMAGES]], drawn),
+            True: Reference.of(own.q[:, test[:N_EXPLORED_TEST]], drawn),
         }
         for name, mix in mixes.items():
-            judged = test[:N_PATH_IMAGES] if mix.needs_paths else test
+            judged = test[:N_EXPLORED_TEST] if mix.needs_paths else test
             found = _fidelity(own, mix, drawn, judged, references[mix.needs_paths])
             kept[name, members] = found
             cost = {"further": mix.further(own, members), "passes": mix.passes(own), "images": len(judged)}
@@ -105,7 +105,7 @@ def _fidelity(
 def _leave_one_out(own: Assembled, drawn, reference: Reference) -> dict:
     """Leave out each free group in turn, and keep all."""
     test = own.where("test")
-    rows = {"none": Mix(FREE)} | {name: Mix(tuple(other for other in FREE if other != name)) for name in SINGLE}
+    rows = {"none": Mix(FREE)} | {name: Mix(tuple(other for other in FREE if other != name)) for name in FREE}
     found = {name: _fidelity(own, mix, drawn, test, reference) for name, mix in rows.items()}
     return {name: {"ren": one.to_dict()["ren"], "coverage": one.coverage} for name, one in found.items()}
 
@@ -183,7 +183,7 @@ def _patterns(own: Assembled, chosen: dict) -> dict:
     """Give G3's partial R² of each exploration beyond constant and outputs, and G4's ratio, for the chosen bursts."""
     from scipy.stats import spearmanr
 
-    images = own.where("test")[:N_PATH_IMAGES]
+    images = own.where("test")[:N_EXPLORED_TEST]
     drawn = draws(own.n_networks, 3)
     reference = Reference.of(own.q[:, images], drawn)
     mixes = {name: Mix((name,)) for name in EXPLORATIONS if name not in PATHS or name in own.paths}
