@@ -89,6 +89,8 @@ def test_judges_are_needed():
         Reference.of(Q[:9], [(0, 1)])
     with pytest.raises(ValueError, match="one for each"):
         fidelity([type_a(Q[:2])], Reference.of(Q, [(0, 1), (2, 3)]))
+    with pytest.raises(ValueError, match="in every draw"):
+        Reference.of(Q, [(0, 1), (0, 2)])
 
 
 def test_inputs_that_share_networks_are_worth_what_the_variance_of_their_mean_says():

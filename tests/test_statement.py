@@ -151,11 +151,17 @@ def test_saturated_probabilities_stay_finite():
         ({"measurand": lambda logp, chosen: logp[:, :, 0] * np.nan}, "aren't finite"),
         ({"measurand": lambda logp, chosen: logp}, "shape"),
         ({"images": torch.zeros(0, 1, 28, 28)}, "no images"),
+        ({"images": torch.zeros(4, 1, 28, 28, dtype=torch.uint8)}, "torch.uint8"),
+        ({"images": torch.zeros(4, 1, 5, 5)}, "pass a normalised float32 tensor"),
+        ({"images": np.zeros((4, 1, 28, 28), np.float32)}, "ndarray"),
+        ({"runs": "snapshots"}, "are no retrainings"),
     ],
 )
 def test_what_can_not_be_stated_is_refused_in_one_sentence(options, says, runs, as_users_do):
     if options.get("runs") == "one":
         options = {"runs": ln.members(NET, [runs[0]], DATA)}
+    elif options.get("runs") == "snapshots":
+        options = {"runs": ln.snapshot_ensemble(NET, DATA, budget=1, cycle=0.5, **QUIET)}
     elif options.get("runs") == "same":
         options = {"runs": ln.members(NET, [runs[0], runs[0]], DATA)}
     elif "seeds" not in options and "runs" not in options:

@@ -68,6 +68,7 @@ def bursts(law: Members, data, *, n: int, recipe: Recipe) -> Iterator[Float[Tens
 
     Raises:
         TrainingError: A burst diverged.
+        ValueError: Fewer than two bursts, or bursts of no step.
 
     Example:
         >>> import lnescape as ln
@@ -77,6 +78,9 @@ def bursts(law: Members, data, *, n: int, recipe: Recipe) -> Iterator[Float[Tens
         >>> [ends.shape[0] for ends in bursts(runs, data, n=3, recipe=burst_recipe(plain))]
         [3, 3]
     """
+    if n < 2 or recipe.n_steps(len(data.train)) < 1:
+        steps = recipe.n_steps(len(data.train))
+        raise ValueError(f"{n} bursts of {steps} steps show no spread; give two or more, of a step at least.")
     device = data.train.images.device
     together = TOGETHER if engine_for(law.net).many else 1
     for theta, seed in zip(law.thetas, law.seeds, strict=True):

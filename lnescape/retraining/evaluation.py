@@ -191,5 +191,7 @@ def moderated(
         11
     """
     plain = type_a(q)
+    if len(covariates) != q.shape[1]:
+        raise ValueError(f"There are {q.shape[1]} inputs and {len(covariates)} rows of covariates; give as many.")
     variance = (prior.dof * prior.variance(covariates) + plain.dof * plain.scale**2) / (prior.dof + plain.dof)
     return Evaluation(plain.mean, np.sqrt(variance), prior.dof + plain.dof, plain.n)

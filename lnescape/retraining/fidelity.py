@@ -59,6 +59,8 @@ class Reference:
             raise ValueError(
                 f"{len(q)} retrainings leave fewer than eight to judge an evaluation of {len(members[0])}; train more."
             )
+        if set.intersection(*map(set, members)):
+            raise ValueError("A network is in every draw, so that none is left without it; give several draws, apart.")
         bases = sorted({row for rows in members for row in rows})
         others = np.setdiff1d(np.arange(len(q)), bases)
         blocks = [tuple(block.tolist()) for block in np.array_split(others, min(N_BLOCKS, len(others))) if len(block)]

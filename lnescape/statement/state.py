@@ -28,7 +28,7 @@ from lnescape.retraining import (
 )
 from lnescape.statement.page import Statement
 from lnescape.training import Recipe, fit
-from lnescape.training.checks import prepare
+from lnescape.training.checks import checked_seeds, prepare
 
 MOST_CALIBRATION = 5000  # held-out images that the prior is fitted on
 PROXY_SEED = 1_000_000  # first seed of the proxies, far from those of the networks
@@ -93,19 +93,16 @@ def state(
         >>> len(said.to_dataframe())
         200
     """
+    seeds = checked_seeds(seeds) if runs is None else []
     groups = _checked(covariates, runs, seeds, proxies, level)
+    images = _checked_images(images, data)
     if proxies is not None and n_proxies < 4:
         raise ValueError(f"n_proxies={n_proxies} tell no pattern; give four or more, such as 40.")
-    data, recipe, _ = prepare(net, data, _recipe_of(recipe, runs), device=device, folder=folder)
+    data, recipe, operations = prepare(net, data, _recipe_of(recipe, runs), device=device, folder=folder)
     if runs is None:
         work = {"recipe": recipe, "device": device, "folder": folder, "progress": progress}
         runs = fit(net, data, seeds=seeds, path="training path" in groups, **work)
         _check_number(len(runs))
-    images = data.test.images if images is None else images
-    if not len(images):
-        raise ValueError("There are no images to be stated; pass images as in data.test.images.")
-    if images.dtype != data.test.images.dtype:
-        raise ValueError(f"The images are {images.dtype}; pass normalised float32 ones, or data.prepare(pixels).")
     left_out = unavailable(runs, groups)
     groups = [name for name in groups if name not in left_out]
     calibration = data.calibration.images[:MOST_CALIBRATION]
@@ -118,7 +115,7 @@ def state(
         seen = explored(
             runs, data, everything, chosen, groups=groups, measurand=measurand, burst=burst, on_network=bar.update
         )
-    further, n_eff = _exploring_cost(runs, groups, burst, len(data.train)), None
+    further, n_eff = _exploring_cost(len(runs), groups, burst, recipe, len(data.train)), None
     if proxies is not None:
         cheap = proxy_recipe(recipe, epochs=proxy_epochs)
         work = {"recipe": cheap, "device": device, "folder": folder, "progress": progress}
@@ -128,7 +125,7 @@ def state(
         groups.append("proxies")
         measured = effective_number(q[:, : len(calibration)])  # a lower bound
         n_eff = measured if measured > assumed_number(len(calibration)) else None
-        further += narrow.cost.operations / runs.cost.plain
+        further += narrow.cost.operations / operations.training(recipe, len(data.train))
     parts = slice(0, len(calibration)), slice(len(calibration), None)
     evaluation, prior, diagnosis, notes = _evaluated(seen, seen.q, groups, parts, n_eff)
     second, *_ = _evaluated(seen, contrast(logp.cpu().numpy(), chosen), groups, parts, n_eff)
@@ -157,8 +154,28 @@ def _checked(covariates: Iterable[str], runs: Members | None, seeds: Any, proxie
         raise ValueError(f"level={level!r} is no probability of coverage; give one in (0, 1), such as 0.95.")
     if runs is not None and not isinstance(runs, Members):
         raise ValueError(f"runs is a {type(runs).__name__}; pass what fit returns, or members(net, networks, data).")
-    _check_number(len(runs) if runs is not None else len(list(seeds)))
+    _check_number(len(runs) if runs is not None else len(seeds))
+    if runs is not None and runs.cost is not None and runs.cost.trainings < 0.99 * len(runs):
+        raise ValueError(
+            f"{len(runs)} networks for {runs.cost.trainings:.2g} trainings are no retrainings but snapshots or "
+            "shorter ones, whose spread is another; pass what fit returns."
+        )
     return [name for name in groups if name != "proxies"]
+
+
+def _checked_images(images: Any, data) -> Tensor:
+    """Give the images to be stated; refuse what isn't like the test images."""
+    like = data.test.images
+    images = like if images is None else images
+    if not isinstance(images, Tensor) or images.dtype != like.dtype or images.shape[1:] != like.shape[1:]:
+        kind = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
+        raise ValueError(
+            f"The images are {kind}; pass a normalised float32 tensor of shape {('n', *like.shape[1:])}, "
+            "or data.prepare(pixels)."
+        )
+    if not len(images):
+        raise ValueError("There are no images to be stated; pass images as in data.test.images.")
+    return images
 
 
 def _check_number(n: int) -> None:
@@ -195,10 +212,10 @@ def _evaluated(
     return evaluation, prior, diagnosis, tuple(str(one.message) for one in caught)
 
 
-def _exploring_cost(runs: Members, groups: list[str], burst: Recipe, n_images: int) -> float:
+def _exploring_cost(n: int, groups: list[str], burst: Recipe, recipe: Recipe, n_images: int) -> float:
     if "bursts" not in groups:
         return 0.0
-    return len(runs) * N_BURSTS * burst.n_steps(n_images) / runs.recipe.n_steps(n_images)
+    return n * N_BURSTS * burst.n_steps(n_images) / recipe.n_steps(n_images)
 
 
 def _passes(name: str, runs: Members) -> int:
