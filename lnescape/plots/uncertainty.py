@@ -142,7 +142,7 @@ def budget(parts: Mapping[str, tuple[float, float]], *, source: str, title: str,
             axis.barh(k, value, color="white", edgecolor=BLUE, hatch=hatch, height=0.6)
             axis.errorbar(value, k, xerr=u, color=DARK, capsize=2, linewidth=1)
         axis.set_yticks(range(len(parts)), labels=list(parts))
-        axis.set(xlabel=f"variance of the log-odds ({unit}), ±1 standard uncertainty", ylim=(len(parts) - 0.5, -0.5))
+        axis.set(xlabel=f"variance of log-odds ({unit}), ±1 standard uncertainty", ylim=(len(parts) - 0.5, -0.5))
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure
 

@@ -12,16 +12,16 @@ from lnescape.study.cells import Cell, Study, StudyError
 from lnescape.study.panel import PARTS
 from lnescape.study.store import CellStore
 
-# Learned paths: the group of covariates, the way of the comparison that it was made by, its budget, and what it costs
-# beyond the networks that it begins with, which are among the M.
+# Learned paths: the group of covariates, the way of the comparison that it was made by, and its budget. All of it is
+# further cost: the networks that a path begins with are none of the M.
 PATHS = {
-    "line": ("learned line", 1, 1.0),
-    "curve": ("learned curve", 1, 1.0),
-    "simplex": ("learned triangle", 1, 1.0),
-    "grown simplex": ("ESPRO", 1.5, 0.5),
-    "mode curve": ("mode curve", 3, 1.0),
-    "SWAG": ("SWAG", 1.5, 0.5),
-    "FGE": ("FGE", 1.5, 0.5),
+    "line": ("learned line", 1),
+    "curve": ("learned curve", 1),
+    "simplex": ("learned triangle", 1),
+    "grown simplex": ("ESPRO", 1.5),
+    "mode curve": ("mode curve", 3),
+    "SWAG": ("SWAG", 1.5),
+    "FGE": ("FGE", 1.5),
 }
 
 
@@ -178,7 +178,7 @@ def _paths(cells: Iterable[Cell], store: CellStore) -> dict[str, list[ndarray]]:
     from lnescape.study.comparison import WAYS
 
     out: dict[str, list[ndarray]] = {}
-    for group, (way, budget, _) in PATHS.items():
+    for group, (way, budget) in PATHS.items():
         method, shape = WAYS[way][0], WAYS[way][1].get("shape")
         own = [
             cell for cell in cells

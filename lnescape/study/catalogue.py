@@ -117,7 +117,7 @@ def _proxies(scouts: Cell) -> tuple[Cell, ...]:
 
 def _uncertainty(scouts: Cell, n: int, *, group: int, reference: int) -> tuple[Cell, ...]:
     """All that the moderated evaluation is judged on: cells of other studies, nothing of its own."""
-    ways = {(way, budget) for way, budget, _ in PATHS.values()}
+    ways = set(PATHS.values())
     laws = [cell for way, budget, _, cell in compared(scouts) if (way, budget) in ways]
     parts = _reference(scouts, n, group=reference), _exploration(scouts, group=group)
     bursts = _bursts(scouts, group=12 if group == 12 else 2)

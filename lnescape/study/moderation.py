@@ -32,6 +32,7 @@ class Mix:
         proxies: (width, epochs, how many), where proxies are.
         base: Of the learned path.
         shrunk: Whether the coefficients are shrunk.
+        few_images: Whether it is judged on the images of the learned paths only, beside which it stands.
     """
 
     groups: tuple[str, ...] | None
@@ -39,15 +40,16 @@ class Mix:
     proxies: tuple[int, float, int] | None = None
     base: int = 0
     shrunk: bool = True
+    few_images: bool = False
 
     @property
     def needs_paths(self) -> bool:
-        """Whether it needs a learned path, observed on fewer images."""
-        return bool(set(self.groups or ()) & set(PATHS))
+        """Whether it is judged on the fewer images on which learned paths were observed."""
+        return self.few_images or bool(set(self.groups or ()) & set(PATHS))
 
     def further(self, all_of: Assembled, n_networks: int) -> float:
         """Count what it costs beside the M networks, in trainings."""
-        cost = sum(PATHS[name][2] for name in self.groups or () if name in PATHS)
+        cost = sum(float(PATHS[name][1]) for name in self.groups or () if name in PATHS)
         if self.bursts is not None:
             cost += n_networks * all_of.bursts[self.bursts].trainings
         if self.proxies is not None:
@@ -84,6 +86,8 @@ def usual_mixes(burst: tuple[float, float], proxy: tuple[int, float, int]) -> di
     mixes["free + bursts"] = Mix((*FREE, "bursts"), **b)
     mixes["free + proxies"] = Mix((*FREE, "proxies"), **p)
     mixes["free + bursts + proxies"] = Mix((*FREE, "bursts", "proxies"), **b, **p)
+    mixes["constant, images of the paths"] = Mix((), few_images=True)
+    mixes["free, images of the paths"] = Mix(FREE, few_images=True)
     mixes["free + curve"] = Mix((*FREE, "curve"))
     mixes["free + simplex"] = Mix((*FREE, "simplex"))
     return mixes

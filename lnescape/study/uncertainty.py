@@ -37,6 +37,7 @@ UNDER_SHIFT = {
     "all free groups": Mix(FREE),
     "all but outputs and classes": Mix(tuple(name for name in FREE if name not in ("outputs", "classes"))),
 }
+RULE = (0.25, 1.0)  # epochs and rate of the bursts of G4, the same for every pair
 CHEAP_BURSTS, CHEAP_PROXIES = 0.3, 1.0  # trainings: from each network, and in all; dearer ones can't be chosen
 EXPLORATIONS = ("training path", "bursts", "line", "curve", "mode curve", "simplex", "proxies")
 
@@ -64,7 +65,7 @@ def uncertainty(study: Study, store: CellStore) -> Summary:
             kept[name, members] = found
             cost = {"further": mix.further(own, members), "passes": mix.passes(own), "images": len(judged)}
             table[name][str(members)] = found.to_dict() | cost
-            if mix.needs_paths and len(own.paths[_path_of(mix)]) > 1:
+            if set(mix.groups or ()) & set(PATHS) and len(own.paths[_path_of(mix)]) > 1:
                 other = _fidelity(own, replace(mix, base=1), drawn, judged, references[True])
                 table[name][str(members)]["other_base"] = other.ren.value
         numbers["draws"] = len(drawn)
@@ -180,7 +181,7 @@ def _under_shift(own: Assembled) -> tuple[dict, dict[str, Fidelity]]:
 
 
 def _patterns(own: Assembled, chosen: dict) -> dict:
-    """Give G3's partial R² of each exploration beyond constant and outputs, and G4's ratio, for the chosen bursts."""
+    """Give G3's partial R² of each exploration beyond constant and outputs, and G4's ratio, by one rule for all pairs."""
     from scipy.stats import spearmanr
 
     images = own.where("test")[:N_EXPLORED_TEST]
@@ -194,7 +195,7 @@ def _patterns(own: Assembled, chosen: dict) -> dict:
     for name, mix in mixes.items():
         seen = [Moderation(own, mix).traces(rows, images, draw) for draw, rows in enumerate(drawn)]
         partial[name] = partial_r_squared(base, [columns_of(one, mix.groups)[0] for one in seen], reference)
-    local = own.bursts[tuple(chosen["bursts"])].spread[:, images] ** 2
+    local = own.bursts[RULE].spread[:, images] ** 2
     v = own.q[own.n_networks :][:, images].var(0, ddof=1)
     ranks = {name: [float(spearmanr(s[images], v).statistic) for s in spreads] for name, spreads in own.paths.items()}
     ratios = {
