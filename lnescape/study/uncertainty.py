@@ -79,6 +79,7 @@ def uncertainty(study: Study, store: CellStore) -> Summary:
     entries = [
         (f"{name}, M = {members}", members + mixes[name].further(own, members), found.ren)
         for (name, members), found in kept.items()
+        if not mixes[name].few_images
     ]
     numbers["entries"] = [_plain(entry) for entry in entries]
     numbers["best"] = {f"{cost:g}": _plain(best_within(entries, cost)) for cost in (2, 3)}
@@ -181,7 +182,7 @@ def _under_shift(own: Assembled) -> tuple[dict, dict[str, Fidelity]]:
 
 
 def _patterns(own: Assembled, chosen: dict) -> dict:
-    """Give G3's partial R² of each exploration beyond constant and outputs, and G4's ratio, by one rule for all pairs."""
+    """Give G3's partial R² of each exploration beyond constant and outputs, and G4's ratio by one rule."""
     from scipy.stats import spearmanr
 
     images = own.where("test")[:N_EXPLORED_TEST]
