@@ -208,7 +208,8 @@ for name, table in tables.items():
 # - A *constant* prior is worth more than anything two or three numbers can say. Most of the gain is there.
 # - *Outputs* are the strongest single group without further training on the MLP, and cost nothing; the *class* follows, and is as good on the
 #   CNN: some digits are learned more steadily than others.
-# - *Lines, curves and simplexes* cost a whole training and move the estimate little. So do short bursts.
+# - *Lines, curves and simplexes* cost a training or more and move the estimate little. So do short bursts. (Paths were observed on half of the test
+#   images: hold them against the two rows "images of the paths". They belong to two other sets of networks, of which the first is shown.)
 # - *Proxies* are the strongest exploration on the MLP: forty networks of a sixth of the width scatter over images as the real ones do. The CNN's
 #   narrow versions are hardly cheaper than itself, so that few can be paid for, and they bring little.
 # - All free groups together beat each alone. Without shrinkage of their coefficients, part of that is lost: all images share the same two networks,
