@@ -14,6 +14,7 @@ from lnescape.features import with_features
 from lnescape.laws import Law, predict_at
 from lnescape.laws.base import CHUNK
 from lnescape.retraining import Measurand, log_odds
+from lnescape.training.streams import generator
 from lnescape.weights import trainable
 
 SHIFTS = ((-3, 0), (3, 0), (0, -3), (0, 3), (-2, -2), (2, 2), (-2, 2), (2, -2))  # pixels: down, right
@@ -97,24 +98,24 @@ def under_noise(
         images: Normalised images.
         chosen: Class of the measurand for each image.
         n: Draws.
-        seed: Seed of the noise.
+        seed: Of the network; the noise has a stream of its own under it.
         measurand: From log-probabilities and classes to q.
 
     Returns:
         q in nat. n forward passes an image, and n refreshes where there is batch normalisation.
     """
-    generator, module = torch.Generator().manual_seed(seed), law.module(theta)
-    draws = torch.stack([_noisy(module, generator) for _ in range(n)])
+    stream, module = generator(seed, 0, "weight noise"), law.module(theta)
+    draws = torch.stack([_noisy(module, stream) for _ in range(n)])
     logp = predict_at(law, iter([draws]), images, n)
     return measurand(logp.cpu().numpy(), chosen)
 
 
-def _noisy(module: nn.Module, generator: torch.Generator) -> Float[Tensor, " parameters"]:
+def _noisy(module: nn.Module, stream: torch.Generator) -> Float[Tensor, " parameters"]:
     parts = []
     for p in trainable(module):
         w = p.detach()
         if w.ndim >= 2:
-            noise = torch.randn(w.shape, generator=generator).to(w)
+            noise = torch.randn(w.shape, generator=stream).to(w)
             size = w.flatten(1).norm(dim=1) / noise.flatten(1).norm(dim=1)
             w = w + NOISE * noise * size.view(-1, *[1] * (w.ndim - 1))
         parts.append(w.flatten())

@@ -1,6 +1,6 @@
 """What a pair of data and network has stored for the moderated evaluation, put together on one axis of images."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -8,8 +8,8 @@ from numpy import ndarray
 
 from lnescape.covariates import Traces
 from lnescape.retraining import dithered
-from lnescape.study.cells import Cell, Study, StudyError
-from lnescape.study.panel import PARTS
+from lnescape.study.cells import Cell, Study
+from lnescape.study.panel import PARTS, Panel
 from lnescape.study.store import CellStore
 
 # Learned paths: the group of covariates, the way of the comparison that it was made by, and its budget. All of it is
@@ -51,7 +51,7 @@ class ProxySet:
     Attributes:
         spread: {number of proxies: [images]}.
         trainings: Cost of one proxy, in trainings of the real network.
-        effective_inputs: n_eff, measured on all of them.
+        effective_inputs: n_eff of the calibration images, measured on all proxies of the set.
         accuracy: Mean share of the official test images that they get right.
     """
 
@@ -63,7 +63,7 @@ class ProxySet:
 
 @dataclass(frozen=True)
 class Assembled:
-    """All that is stored of one pair of data and network, on the images of its panel.
+    """All that is stored of one pair of data and network, on the images of its panel on which covariates are observed.
 
     Attributes:
         q: Log-odds, [retrainings, images].
@@ -71,11 +71,12 @@ class Assembled:
         traces: Of the first retrainings, those that may play the method.
         part: Part of the panel of each image.
         label: Right class, −1 for foreign images.
-        log_probabilities: [retrainings, predicted images, classes], of the first test images.
+        log_probabilities: [first retrainings, predicted images, classes], of the first test images.
         facts: {name: one number for each of the first retrainings}, such as the training loss.
+        n_calibration: Calibration images of the whole panel, on which proxies measured n_eff.
         bursts: {(epochs, rate): bursts}.
         proxies: {(width, epochs): disjoint sets of proxies}.
-        paths: {group: spread for each base, on the explored images}.
+        paths: {group: spread for each base}, nan where it wasn't observed: on shifted and foreign images.
     """
 
     q: ndarray
@@ -85,6 +86,7 @@ class Assembled:
     label: ndarray
     log_probabilities: ndarray
     facts: dict[str, ndarray]
+    n_calibration: int
     bursts: dict[tuple[float, float], Burst] = field(default_factory=dict)
     proxies: dict[tuple[int, float], list[ProxySet]] = field(default_factory=dict)
     paths: dict[str, list[ndarray]] = field(default_factory=dict)
@@ -105,46 +107,46 @@ def assembled(study: Study, store: CellStore) -> Assembled:
     """Put together the cells of a study of uncertainty.
 
     Args:
-        study: Retrainings, explorations, bursts, proxies and laws of one pair.
+        study: Retrainings, bursts, proxies and laws of one pair.
         store: Where they are stored.
 
     Returns:
         All of it, dithered where it was rounded.
-
-    Raises:
-        StudyError: The explored networks are not those of the retrainings.
     """
     cells = {method: [cell for cell in study.cells if cell.method == method] for method in _METHODS}
 
-    def joined(method: str, name: str, keep: Callable[[Cell], bool] = lambda cell: True) -> ndarray:
-        return np.concatenate([store.load(cell).arrays[name] for cell in cells[method] if keep(cell)])
+    def joined(method: str, name: str) -> ndarray:
+        return np.concatenate([store.load(cell).arrays[name] for cell in cells[method]])
 
-    def explored(cell: Cell) -> bool:
-        return "covariates" in cell.keep
+    def explored(name: str) -> ndarray:
+        own = [cell for cell in cells["retrainings"] if "covariates" in cell.keep]
+        return np.concatenate([store.load(cell).arrays[name] for cell in own])
 
     scouts = store.load(cells["scouts"][0]).arrays
-    if not np.array_equal(joined("retrainings", "nll", explored), joined("exploration", "explored_nll")):
-        raise StudyError("The explored networks are not those of the retrainings; compute both on one machine.")
-    two = {
-        name: np.concatenate([joined("retrainings", name, explored), joined("exploration", name)], -1).astype(float)
-        for name in ("outputs", "shifted_log_odds", "path_log_odds", "noise_spread")
-    }
-    q = dithered(joined("retrainings", "log_odds"))
-    n = len(joined("exploration", "explored_seed"))
+    panel = Panel(None, None, scouts["part"])
+    watched = panel.watched
+    q = dithered(joined("retrainings", "log_odds")[:, watched])
+    seen = {name: explored(stored).astype(float) for name, stored in _OBSERVED.items()}
     traces = Traces(
-        q=q[:n], outputs=two["outputs"], shifted=two["shifted_log_odds"], path=two["path_log_odds"],
-        noise=two["noise_spread"], others=joined("exploration", "other_log_odds").astype(float),
-        chosen=scouts["chosen"], n_classes=int(scouts["chosen"].max()) + 1,
-    )  # fmt: skip
-    facts = {name: joined("exploration", name) for name in ("training_loss", "gradient_scatter", "distance")}
+        q=q[: len(seen["noise"])], **seen, chosen=scouts["chosen"][watched], n_classes=int(scouts["chosen"].max()) + 1
+    )
+    facts = {name: explored(name) for name in ("training_loss", "gradient_scatter", "distance")}
     return Assembled(
-        q, dithered(joined("retrainings", "contrast"), seed=1), traces, np.array(PARTS)[scouts["part"]],
-        scouts["label"], joined("retrainings", "log_probabilities").astype(float), facts,
-        _bursts(cells["bursts"], store), _proxies(cells["proxies"], store), _paths(cells["law"], store),
+        q, dithered(joined("retrainings", "contrast")[:, watched], seed=1), traces,
+        np.array(PARTS)[scouts["part"][watched]], scouts["label"][watched],
+        explored("log_probabilities").astype(float), facts, int((scouts["part"] == 0).sum()),
+        _bursts(cells["bursts"], store), _proxies(cells["proxies"], store), _paths(cells["law"], store, panel),
     )  # fmt: skip
 
 
-_METHODS = ("scouts", "retrainings", "exploration", "bursts", "proxies", "law")
+_METHODS = ("scouts", "retrainings", "bursts", "proxies", "law")
+_OBSERVED = {
+    "outputs": "outputs",
+    "shifted": "shifted_log_odds",
+    "path": "path_log_odds",
+    "noise": "noise_spread",
+    "others": "other_log_odds",
+}  # name in `Traces`: in the cells
 
 
 def _bursts(cells: Iterable[Cell], store: CellStore) -> dict[tuple[float, float], Burst]:
@@ -173,11 +175,12 @@ def _proxies(cells: Iterable[Cell], store: CellStore) -> dict[tuple[int, float],
     return found
 
 
-def _paths(cells: Iterable[Cell], store: CellStore) -> dict[str, list[ndarray]]:
+def _paths(cells: Iterable[Cell], store: CellStore, panel: Panel) -> dict[str, list[ndarray]]:
     """Give the spread along each learned path, one for each base; cells say what they are by method and shape."""
     from lnescape.study.comparison import WAYS
 
     out: dict[str, list[ndarray]] = {}
+    seen = panel.watched < panel.explored.stop
     for group, (way, budget) in PATHS.items():
         method, shape = WAYS[way][0], WAYS[way][1].get("shape")
         own = [
@@ -186,6 +189,8 @@ def _paths(cells: Iterable[Cell], store: CellStore) -> dict[str, list[ndarray]]:
             and cell.settings.get("options", {}).get("shape") == shape
         ]  # fmt: skip
         stored = [store.load(cell).arrays for cell in own]
-        if spreads := [arrays["spread"][0].astype(float) for arrays in stored if "spread" in arrays]:
-            out[group] = spreads
+        for spread in (arrays["spread"][0] for arrays in stored if "spread" in arrays):
+            everywhere = np.full(len(seen), np.nan)
+            everywhere[seen] = spread[panel.watched[seen]]
+            out.setdefault(group, []).append(everywhere)
     return out

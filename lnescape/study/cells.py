@@ -24,6 +24,7 @@ from lnescape.training.checks import checked_seeds
 # Raised by hand when the same cell would give other numbers: a change of the training loop, of a default, of the
 # panel of images. It is part of every name, so that results of two versions never mix. A golden test guards it.
 RECIPE_VERSION = 1
+COVARIATES_VERSION = 2  # the same for what covariates are made of: part of the names of those cells alone
 KEPT = ("panel", "test", "covariates", "log_probabilities")
 
 
@@ -54,7 +55,6 @@ METHODS = {
     "triangle": Rules(optional=("cosine_weight",), n_seeds=1),
     "law": Rules(settings=("method", "budget"), optional=("options",), n_seeds=1, scouts=True),
     "yardstick": Rules(),
-    "exploration": Rules(scouts=True),
     "bursts": Rules(settings=("n", "epochs", "rate"), scouts=True),
     "proxies": Rules(scouts=True),
 }
@@ -68,8 +68,8 @@ class Cell:
         method: What is done: "scouts", "retrainings", "crossed" (initialisation × order), "arithmetic" (one seed
             again and again), "branches" (that leave the trunk of a training), "pair" (line and curve between two
             retrainings), "triangle" (learned from scratch), "law" (any of `METHODS`, at a budget), "yardstick"
-            (ensembles of all sizes), "exploration" (what covariates need, on all images), "bursts" (short restarts
-            from retrainings) or "proxies" (cheap retrainings of a narrower network).
+            (ensembles of all sizes), "bursts" (short restarts from retrainings) or "proxies" (cheap retrainings of a
+            narrower network).
         data: Name of the data set, as for `load`.
         network: "mlp", "cnn", "resnet", "wide_resnet", or "module:function", a function of your own from
             (image_shape, n_classes, **options) to an `nn.Module`.
@@ -160,6 +160,7 @@ class Cell:
             nothing, leaves every name as it was.
         """
         plain = {"recipe_version": RECIPE_VERSION, "seeds": list(self.seeds), "keep": sorted(self.keep)}
+        plain |= {"covariates_version": COVARIATES_VERSION} if _explores(self) else {}
         plain |= {name: getattr(self, name) for name in ("method", "data", "network")}
         plain |= {name: dict(value) for name in ("options", "settings") if (value := getattr(self, name))}
         usual = Recipe().describe()
@@ -230,6 +231,10 @@ class Study:
     def folder(self) -> str:
         """Name of the folder that holds its results."""
         return self.cells[0].folder
+
+
+def _explores(cell: Cell) -> bool:
+    return "covariates" in cell.keep or cell.method in ("bursts", "proxies")
 
 
 def _check_law(settings: Mapping[str, Any]) -> None:

@@ -79,10 +79,7 @@ def _watching(cell: Cell) -> float:
     step = count_operations(cell.builder(data), data.train.images[0], data.n_classes)
     n_images = len(data.evaluation) + len(panel.images) + _SURVEYED.get(cell.method, 0)
     if "covariates" in cell.keep:
-        explored = panel.explored.stop
-        n_images += explored * (8 + 8 + 1 + cell.recipe.epochs) + 10_000
-    if cell.method == "exploration":
-        n_images += len(panel.images) * (8 + 8 + 1 + cell.recipe.epochs)
+        n_images += len(panel.watched) * (8 + 8 + 2 + cell.recipe.epochs) + 10_000
     one = n_images * step.forward / step.training(cell.recipe, len(data.train))
     if cell.method == "bursts":
         return one * len(cell.seeds) * cell.settings["n"]

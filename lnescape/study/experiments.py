@@ -31,13 +31,11 @@ def retrainings(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observati
     """Train one network for each seed, initialisation and order both from it."""
     wanted = "covariates" in cell.keep
     if wanted:
-        law, path = watched(cell, data, panel.images[panel.explored], chosen[panel.explored])
+        law, path = watched(cell, data, panel.images[panel.watched], chosen[panel.watched])
     else:
         law, path = train(cell, data, list(cell.seeds)), None
     seen = observe(law, data, panel, chosen, keep=cell.keep, path=path)
     seen.add("seed", np.array(cell.seeds), "retraining")
-    if wanted:
-        seen.add("explored_seed", np.array(cell.seeds), "explored")
     return seen
 
 
@@ -108,7 +106,6 @@ EXPERIMENTS: dict[str, Callable[..., Observation]] = {
     "ensemble": paths.ensemble,
     "pair": paths.pair,
     "triangle": paths.triangle,
-    "exploration": exploration.exploration,
     "bursts": exploration.bursts,
     "proxies": exploration.proxies,
     "law": laws.law,

@@ -30,22 +30,15 @@ class Mix:
         groups: Names of `GROUPS`; None for plain Type A, empty for a constant prior.
         bursts: (epochs, rate), where bursts are among the groups.
         proxies: (width, epochs, how many), where proxies are.
-        base: Of the learned path.
+        base: Of the learned path; None for another one in each draw.
         shrunk: Whether the coefficients are shrunk.
-        few_images: Whether it is judged on the images of the learned paths only, beside which it stands.
     """
 
     groups: tuple[str, ...] | None
     bursts: tuple[float, float] | None = None
     proxies: tuple[int, float, int] | None = None
-    base: int = 0
+    base: int | None = None
     shrunk: bool = True
-    few_images: bool = False
-
-    @property
-    def needs_paths(self) -> bool:
-        """Whether it is judged on the fewer images on which learned paths were observed."""
-        return self.few_images or bool(set(self.groups or ()) & set(PATHS))
 
     def further(self, all_of: Assembled, n_networks: int) -> float:
         """Count what it costs beside the M networks, in trainings."""
@@ -86,8 +79,6 @@ def usual_mixes(burst: tuple[float, float], proxy: tuple[int, float, int]) -> di
     mixes["free + bursts"] = Mix((*FREE, "bursts"), **b)
     mixes["free + proxies"] = Mix((*FREE, "proxies"), **p)
     mixes["free + bursts + proxies"] = Mix((*FREE, "bursts", "proxies"), **b, **p)
-    mixes["constant, images of the paths"] = Mix((), few_images=True)
-    mixes["free, images of the paths"] = Mix(FREE, few_images=True)
     mixes["free + curve"] = Mix((*FREE, "curve"))
     mixes["free + simplex"] = Mix((*FREE, "simplex"))
     return mixes
@@ -139,7 +130,7 @@ class Moderation:
             spreads["proxies"] = sets[draw % len(sets)].spread[n][images]
         for name in set(mix.groups or ()) & set(PATHS):
             bases = own.paths[name]
-            spreads[name] = bases[mix.base % len(bases)][images]
+            spreads[name] = bases[(draw if mix.base is None else mix.base) % len(bases)][images]
         return replace(seen, spreads=spreads)
 
     def prior(self, rows: Sequence[int], images: ndarray, draw: int) -> Prior:
@@ -150,8 +141,8 @@ class Moderation:
         n_eff = None
         if self.mix.proxies is not None:
             sets = self.all_of.proxies[self.mix.proxies[:2]]
-            worth, n_measured = sets[draw % len(sets)].effective_inputs, len(self.all_of.where("calibration"))
-            measured = effective_number_of(len(images), n_eff=worth, n_measured=n_measured)
+            worth = sets[draw % len(sets)].effective_inputs
+            measured = effective_number_of(len(images), n_eff=worth, n_measured=self.all_of.n_calibration)
             n_eff = max(measured, assumed_number(len(images)))  # proxies tell a lower bound
         more = {} if self.mix.shrunk else {"shrinkage": np.inf}
         with warnings.catch_warnings():

@@ -3,15 +3,17 @@
 from dataclasses import dataclass, field
 
 import numpy as np
+import torch
 from torch import Tensor
 
 import lnescape.covariates as covariates
-from lnescape.covariates.explore import N_FEATURES, N_NOISE
 from lnescape.laws import Members
 from lnescape.retraining import contrast, log_odds
 from lnescape.scores import accuracy, nll
 from lnescape.study.panel import Panel
 
+# Of the mantissa of probabilities and of what covariates are made of: half of one per cent of a nat, or less.
+COVARIATE_BITS = 7
 # Along these axes the arrays of a study's cells are joined; every array has one of them first, or belongs to scouts.
 GROWING = ("retraining", "explored", "base", "law", "burst", "proxies")
 
@@ -28,12 +30,37 @@ class Observation:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     axes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
-    def add(self, name: str, array: np.ndarray, *axes: str) -> None:
-        """Keep an array; float64 and float32 observations of an image become float16, scores stay as they are."""
+    def add(self, name: str, array: np.ndarray, *axes: str, bits: int = 10) -> None:
+        """Keep an array; float64 and float32 observations of an image become float16, scores stay as they are.
+
+        Args:
+            name: What it is called.
+            array: The numbers.
+            *axes: Names of its axes.
+            bits: Of the mantissa that observations keep, at most the 10 of float16; fewer take less room when packed.
+        """
         array = np.asarray(array)
         if array.dtype.kind == "f" and array.ndim > 1:
-            array = array.astype(np.float16)
+            array = rounded(array, bits).astype(np.float16)
         self.arrays[name], self.axes[name] = array, axes
+
+
+def rounded(array: np.ndarray, bits: int) -> np.ndarray:
+    """Round numbers to so many bits of the mantissa: a relative error of 2^−(bits + 1) at most.
+
+    Args:
+        array: Numbers.
+        bits: After the leading one.
+
+    Returns:
+        Numbers of the same type.
+
+    Example:
+        >>> rounded(np.array([10.03, -0.1]), 7)
+        array([10.        , -0.10009766])
+    """
+    mantissa, exponent = np.frexp(array)
+    return np.ldexp(np.round(np.ldexp(mantissa, bits + 1)), exponent - bits - 1)
 
 
 def observe(
@@ -47,7 +74,7 @@ def observe(
         panel: The images.
         chosen: Class of the measurand for each image of the panel.
         keep: As in `Cell.keep`.
-        path: q at the epochs' ends, [networks, explored images] each, where it was watched.
+        path: q at the epochs' ends, [networks, watched images] each, where it was watched.
 
     Returns:
         accuracy and nll on the official test set (float64), and what `keep` asks for.
@@ -63,10 +90,10 @@ def observe(
         seen.add("contrast", contrast(logp, chosen[where]), "retraining", axis)
     if "log_probabilities" in keep:
         logp = law.predict(panel.images[panel.predicted]).cpu().numpy()
-        seen.add("log_probabilities", logp, "retraining", "predicted_image", "class")
+        seen.add("log_probabilities", logp, "retraining", "predicted_image", "class", bits=COVARIATE_BITS)
     if "covariates" in keep:
-        explore(seen, law, data, panel.images[panel.explored], chosen=chosen[panel.explored])
-        seen.add("path_log_odds", np.stack(path, 1), "explored", "epoch", "explored_image")
+        _explore(seen, law, data, panel.images[panel.watched], chosen[panel.watched])
+        seen.add("path_log_odds", np.stack(path, 1), "explored", "epoch", "watched_image", bits=COVARIATE_BITS)
     return seen
 
 
@@ -77,25 +104,21 @@ def scores_of(law: Members, row: int, data) -> tuple[float, float]:
     return float(accuracy(logp, data.evaluation.labels)), float(nll(logp, data.evaluation.labels))
 
 
-def explore(
-    seen: Observation, law: Members, data, images: Tensor, *, chosen: np.ndarray, axis: str = "explored_image"
-) -> None:
-    """Observe what the covariates that need no further training are made of.
-
-    Args:
-        seen: Where it is added.
-        law: The trained networks, with their seeds.
-        data: The data set.
-        images: What is observed.
-        chosen: Class of the measurand for each of them.
-        axis: Name of the axis of the images.
-    """
-    rows = {"shifted_log_odds": [], "noise_spread": [], "outputs": []}
-    some = data.train.subset(slice(0, N_FEATURES)).images
-    for theta, seed in zip(law.thetas, law.seeds, strict=True):
-        rows["shifted_log_odds"].append(covariates.neighbourhood(law, theta, images, chosen))
-        noisy = covariates.under_noise(law, theta, images, chosen, n=N_NOISE, seed=seed)
-        rows["noise_spread"].append(noisy.std(0, ddof=1))
-        rows["outputs"].append(covariates.outputs(law, theta, images, some))
-    for name, axes in zip(rows, (("shift",), (), ("output",)), strict=True):
-        seen.add(name, np.stack(rows[name]), "explored", *axes, axis)
+def _explore(seen: Observation, law: Members, data, images: Tensor, chosen: np.ndarray) -> None:
+    """Observe what the covariates are made of, and what may tell beforehand whether exploring pays."""
+    groups = [name for name in covariates.FREE if name != "training path"]
+    traces = covariates.explored(law, data, images, chosen, groups=groups)
+    for name, array, axes in (
+        ("shifted_log_odds", traces.shifted, ("shift",)),
+        ("noise_spread", traces.noise, ()),
+        ("outputs", traces.outputs, ("output",)),
+        ("other_log_odds", traces.others, ("other",)),
+    ):
+        seen.add(name, array, "explored", *axes, "watched_image", bits=COVARIATE_BITS)
+    noise = [covariates.gradient_noise(law, theta, data, recipe=law.recipe) for theta in law.thetas]
+    for name, values in zip(("training_loss", "gradient_scatter"), zip(*noise, strict=True), strict=True):
+        seen.add(name, np.array(values), "explored")
+    # Root mean square distance to the other networks of the cell, nan where there is none.
+    apart = torch.cdist(law.thetas.double(), law.thetas.double()).square().sum(1) / max(len(law) - 1, 1)
+    seen.add("distance", (apart.sqrt() if len(law) > 1 else apart * np.nan).cpu().numpy(), "explored")
+    seen.add("explored_seed", np.array(law.seeds), "explored")

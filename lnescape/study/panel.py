@@ -11,7 +11,8 @@ from lnescape.data import Dataset, load
 from lnescape.data.shifts import KINDS, STRENGTHS
 
 N_TEST, N_AWAY = 2000, 250  # test images; images of each shifted set and of the foreign one
-N_EXPLORED_TEST = 1000  # test images on which covariates are observed, besides all calibration images
+N_EXPLORED_TEST = 1000  # test images on which laws are observed, besides all calibration images
+N_WATCHED = {"calibration": 3000, "test": 1000}  # images on which covariates are observed, besides all others
 N_LOG_PROBABILITIES = 1000  # test images of which all log-probabilities are kept
 PARTS = ("calibration", "test", *(f"{kind} {strength}" for kind in KINDS for strength in STRENGTHS), "foreign")
 
@@ -41,14 +42,15 @@ class Panel:
         return slice(0, self.test.start)
 
     @property
-    def outside(self) -> slice:
-        """Where the images lie that the retrainings' own covariates leave out: other test, shifted, foreign ones."""
-        return slice(self.explored.stop, len(self.part))
+    def explored(self) -> slice:
+        """Where the images lie on which laws are observed: the calibration part and the first of the test part."""
+        return slice(0, min(self.test.start + N_EXPLORED_TEST, self.test.stop))
 
     @property
-    def explored(self) -> slice:
-        """Where the images with covariates lie: the calibration part and the first of the test part."""
-        return slice(0, min(self.test.start + N_EXPLORED_TEST, self.test.stop))
+    def watched(self) -> np.ndarray:
+        """Number the images on which covariates are observed: the first ones of calibration and test, all others."""
+        parts = [np.flatnonzero(self.part == k)[: N_WATCHED.get(name)] for k, name in enumerate(PARTS)]
+        return np.concatenate(parts)
 
     @property
     def predicted(self) -> slice:

@@ -32,10 +32,12 @@ def read_study(study: str | Study, *, folder: Path | str | None = None) -> xarra
     | `log_odds`, `contrast` | retraining, image | q(x; ω) and z_c − max z_k, nat |
     | `log_probabilities` | retraining, predicted_image, class | ln p, nat, first 1 000 test images |
     | `accuracy`, `nll` | retraining | on the whole official test set; a share, nat |
-    | `path_log_odds` | explored, epoch, explored_image | q at the epochs' ends |
-    | `shifted_log_odds` | explored, shift, explored_image | q on the image moved by a few pixels |
-    | `noise_spread` | explored, explored_image | standard deviation of q under noise on the weights |
-    | `outputs` | explored, output, explored_image | what a network's outputs say of an input |
+    | `path_log_odds` | explored, epoch, watched_image | q at the epochs' ends |
+    | `shifted_log_odds` | explored, shift, watched_image | q on the image moved by a few pixels |
+    | `noise_spread` | explored, watched_image | standard deviation of q under noise on the weights |
+    | `outputs` | explored, output, watched_image | what a network's outputs say of an input |
+    | `other_log_odds` | explored, other, watched_image | log-odds of the next classes after c(x) |
+    | `training_loss`, `gradient_scatter`, `distance` | explored | facts about each network |
 
     Images carry the coordinates `part` ("calibration", "test", "rotation 1", …, "foreign"), `label` and `chosen`,
     the class c(x) that the scouts fixed; retrainings carry `seed`, or what takes its place in the study, and `cell`.
@@ -109,6 +111,7 @@ def _coordinates(variables: dict, panel: Panel | None, on_test: bool) -> dict:
         everything = np.arange(len(panel.part))
         known |= {"image": everything[panel.test] if on_test else everything}
         known |= {"explored_image": everything[panel.explored], "predicted_image": everything[panel.predicted]}
+        known |= {"watched_image": everything[panel.watched]}
         variables["part"] = (variables["part"][0], np.array(PARTS)[variables["part"][1]])
     used = {axis for axes, _ in variables.values() for axis in axes}
     if "epoch" in used:
