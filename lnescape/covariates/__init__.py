@@ -1,8 +1,8 @@
 """What the prior of a moderated evaluation may know about an input, from few networks and cheap exploration."""
 
 from lnescape.covariates.bursts import burst_recipe, bursts, proxy_recipe
-from lnescape.covariates.explore import explored, unavailable
-from lnescape.covariates.groups import FREE, GROUPS, Group, Traces, columns_of, freed
+from lnescape.covariates.explore import ENOUGH_PROXIES, N_BURSTS, explored, unavailable
+from lnescape.covariates.groups import FREE, GROUPS, Group, Traces, columns_of, freed, passes_of
 from lnescape.covariates.probes import (
     OUTPUTS,
     SHIFTS,
@@ -16,9 +16,11 @@ from lnescape.covariates.probes import (
 )
 
 __all__ = [
+    "ENOUGH_PROXIES",
     "FREE",
     "GROUPS",
     "Group",
+    "N_BURSTS",
     "OUTPUTS",
     "SHIFTS",
     "Traces",
@@ -33,6 +35,7 @@ __all__ = [
     "neighbourhood",
     "other_classes",
     "outputs",
+    "passes_of",
     "proxy_recipe",
     "unavailable",
     "under_noise",

@@ -16,6 +16,7 @@ from lnescape.training import Recipe
 N_NOISE = 8  # draws of weight noise
 N_FEATURES = 10_000  # training images behind the second moment of the features
 N_BURSTS = 12  # from each network
+ENOUGH_PROXIES = 20  # from which on they are believed to tell how many inputs are independent: never too many
 
 
 def explored(
@@ -72,17 +73,21 @@ def explored(
     return Traces(measurand(logp, chosen), chosen=chosen, n_classes=data.n_classes, others=others, **found)
 
 
-def unavailable(law: Members, groups: Iterable[str]) -> dict[str, str]:
-    """Tell which groups can't be observed on some networks, and why.
+def unavailable(law: Members, groups: Iterable[str], images: Tensor) -> dict[str, str]:
+    """Tell which groups can't be observed on some networks and images, and why.
 
     Args:
         law: The trained networks.
         groups: Groups that are asked for.
+        images: What is to be observed.
 
     Returns:
         {group: reason}.
     """
     reasons = {}
+    if images.ndim != 4:
+        shifted = {"neighbourhood", "differences"} & set(groups)
+        reasons |= dict.fromkeys(sorted(shifted), "inputs without height and width can't be shifted")
     if "training path" in groups and law.path is None:
         reasons["training path"] = "where the epochs ended wasn't kept; train with fit(…, path=True)"
     elif "training path" in groups and law.path.shape[1] < 2:

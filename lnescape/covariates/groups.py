@@ -25,6 +25,8 @@ class Traces:
         bursts: Standard deviation of q over the bursts from each network, [M, n].
         chosen: Class of the measurand, [n], and how many classes there are.
         spreads: {name: standard deviation of q} along learned paths or over proxies, [n] each.
+        like: Traces of the same networks on the inputs that the prior is fitted on: what has to be learned for the
+            covariates is learned there, so that none depends on which other inputs are looked at. These unless given.
 
     What isn't known is None, and its group can't be asked for.
     """
@@ -39,6 +41,7 @@ class Traces:
     chosen: ndarray | None = None
     n_classes: int = 0
     spreads: Mapping[str, ndarray] = field(default_factory=dict)
+    like: "Traces | None" = None
 
     def of(self, networks: Iterable[int], images: slice | ndarray = slice(None)) -> "Traces":
         """Take some of the networks and some of the images.
@@ -94,14 +97,18 @@ def _noise(seen: Traces) -> Columns:
 
 
 def _differences(seen: Traces) -> Columns:
-    """How the networks differ in other quantities, freed of what their difference in q explains."""
-    path = None if seen.path is None else seen.path[:, :-1]
-    kinds = {"on shifted images": seen.shifted, "at earlier epochs": path, "for other classes": seen.others}
-    return {
-        f"ln difference {name}": _log(np.sqrt(np.mean(freed(values, seen.q) ** 2, (0, 1))))
-        for name, values in kinds.items()
-        if values is not None and values.shape[1]
-    }
+    """How the networks differ in other quantities that were observed, freed of what their difference in q explains."""
+    fitted, columns = seen.like or seen, {}
+    for name, kind, last in (
+        ("on shifted images", "shifted", None),
+        ("at earlier epochs", "path", -1),
+        ("for other classes", "others", None),
+    ):
+        values, known = getattr(seen, kind), getattr(fitted, kind)
+        if values is not None and values[:, :last].shape[1]:
+            rest = freed(values[:, :last], seen.q, like=(known[:, :last], fitted.q))
+            columns[f"ln difference {name}"] = _log(np.sqrt(np.mean(rest**2, (0, 1))))
+    return columns
 
 
 def _bursts(seen: Traces) -> Columns:
@@ -119,44 +126,68 @@ class Group:
     Attributes:
         columns: From traces to named columns, [n] each.
         needs: What of the traces it reads.
-        passes: Forward passes of the real network per input and network, beside that of the prediction; for a path, in
-            all, not for each network.
         what: In words.
     """
 
     columns: Callable[[Traces], Columns]
     needs: tuple[str, ...]
-    passes: int
     what: str
 
 
+_SPREADS = {
+    "line": "spread of q along a learned line",
+    "curve": "spread of q along a learned curve",
+    "mode curve": "spread of q along the curve between two networks",
+    "simplex": "spread of q in a learned triangle",
+    "grown simplex": "spread of q in a triangle grown around a network (ESPRO)",
+    "SWAG": "spread of q under SWAG",
+    "FGE": "spread of q over the cycles of FGE",
+    "proxies": "spread of q over cheap retrainings of a narrower network",
+}
 GROUPS: dict[str, Group] = {
-    "outputs": Group(_outputs, ("outputs",), 0, "mean log-odds, its modulus, logits, last-layer distance"),
-    "classes": Group(_classes, ("chosen",), 0, "the class of the measurand"),
-    "neighbourhood": Group(_neighbourhood, ("shifted",), 8, "spread of q over small shifts of the input"),
-    "training path": Group(_path, ("path",), 10, "spread of q over the epochs' ends of each training"),
-    "noise": Group(_noise, ("noise",), 8, "spread of q under noise on the weights"),
-    "differences": Group(_differences, ("shifted",), 0, "differences between the networks, beyond that in q"),
-    "bursts": Group(_bursts, ("bursts",), 12, "spread of q over short restarts from each network"),
-    **{
-        name: Group(_spread_of(name), (f"spreads:{name}",), passes, what)
-        for name, passes, what in (
-            ("line", 30, "spread of q along a learned line"),
-            ("curve", 30, "spread of q along a learned curve"),
-            ("mode curve", 30, "spread of q along the curve between two networks"),
-            ("simplex", 30, "spread of q in a learned triangle"),
-            ("grown simplex", 30, "spread of q in a triangle grown around a network (ESPRO)"),
-            ("SWAG", 30, "spread of q under SWAG"),
-            ("FGE", 30, "spread of q over the cycles of FGE"),
-            ("proxies", 0, "spread of q over cheap retrainings of a narrower network"),
-        )
-    },
+    "outputs": Group(_outputs, ("outputs",), "mean log-odds, its modulus, logits, last-layer distance"),
+    "classes": Group(_classes, ("chosen",), "the class of the measurand"),
+    "neighbourhood": Group(_neighbourhood, ("shifted",), "spread of q over small shifts of the input"),
+    "training path": Group(_path, ("path",), "spread of q over the epochs' ends of each training"),
+    "noise": Group(_noise, ("noise",), "spread of q under noise on the weights"),
+    "differences": Group(
+        _differences,
+        ("shifted",),
+        "differences between the networks on shifted images and, where these are known, for other classes and at "
+        "earlier epochs, beyond that in q",
+    ),
+    "bursts": Group(_bursts, ("bursts",), "spread of q over short restarts from each network"),
+    **{name: Group(_spread_of(name), (f"spreads:{name}",), what) for name, what in _SPREADS.items()},
 }
 FREE = ("outputs", "classes", "neighbourhood", "training path", "noise", "differences")  # no further training
 
 
+PASSES = {"shifted": 8, "noise": 8, "bursts": 12} | {f"spreads:{name}": 30 for name in _SPREADS if name != "proxies"}
+
+
+def passes_of(groups: Iterable[str], *, epochs: int) -> int:
+    """Count the forward passes that some groups take for each input and network, beside that of the prediction.
+
+    Args:
+        groups: Names of `GROUPS`; what several of them read is observed once.
+        epochs: Points of the training path beside the trained network.
+
+    Returns:
+        Passes; those along a learned path are in all, not for each network; proxies are networks of their own.
+
+    Example:
+        >>> passes_of(["neighbourhood", "differences"], epochs=9)
+        8
+    """
+    needs = {need for name in groups for need in GROUPS[name].needs}
+    return sum((PASSES | {"path": epochs}).get(need, 0) for need in needs)
+
+
 def freed(
-    values: Float[ndarray, "networks kinds images"], q: Float[ndarray, "networks images"]
+    values: Float[ndarray, "networks kinds images"],
+    q: Float[ndarray, "networks images"],
+    *,
+    like: tuple[ndarray, ndarray] | None = None,
 ) -> Float[ndarray, "networks kinds images"]:
     """Free what networks say of something else from its regression on q, over the networks.
 
@@ -167,6 +198,7 @@ def freed(
     Args:
         values: Other quantities.
         q: The measurand.
+        like: Values and q of the inputs that slopes and bins are fitted on; these unless given.
 
     Returns:
         Residuals.
@@ -176,14 +208,16 @@ def freed(
         >>> bool(np.abs(freed(3 * q[:, None] + 1, q)).max() < 1e-12)
         True
     """
-    dq, dv = q - q.mean(0), values - values.mean(0)
-    edges = np.quantile(q.mean(0), np.linspace(0, 1, N_BINS + 1)[1:-1])
-    bins = np.searchsorted(edges, q.mean(0))
+    fitted_values, fitted_q = like or (values, q)
+    dq, dv = fitted_q - fitted_q.mean(0), fitted_values - fitted_values.mean(0)
+    edges = np.quantile(fitted_q.mean(0), np.linspace(0, 1, N_BINS + 1)[1:-1])
+    bins = np.searchsorted(edges, fitted_q.mean(0))
     squares = np.bincount(bins, (dq**2).sum(0), minlength=N_BINS)
     products = (dq[:, None] * dv).sum(0)  # [kinds, images]
     slope = np.stack([np.bincount(bins, own, minlength=N_BINS) for own in products])
     slope = np.divide(slope, squares, out=np.zeros_like(slope), where=squares > 0)
-    return dv - slope[:, bins] * dq[:, None]
+    bins = np.searchsorted(edges, q.mean(0))
+    return values - values.mean(0) - slope[:, bins] * (q - q.mean(0))[:, None]
 
 
 def columns_of(seen: Traces, groups: Iterable[str]) -> tuple[Float[ndarray, "images covariates"], tuple[str, ...]]:

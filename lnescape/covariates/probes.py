@@ -20,6 +20,7 @@ from lnescape.weights import trainable
 SHIFTS = ((-3, 0), (3, 0), (0, -3), (0, 3), (-2, -2), (2, 2), (-2, 2), (2, -2))  # pixels: down, right
 NOISE = 0.15  # norm of the noise on a filter, in parts of the filter's own norm
 N_OTHERS = 3  # other classes whose log-odds are observed beside those of the chosen class
+TINY = 1e-12  # least φᵀH⁻¹φ: features may all be zero
 RIDGE = 1e-4  # of the mean eigenvalue, added to the second moment of the features
 
 
@@ -140,19 +141,19 @@ def outputs(
         training_images: Images for H.
 
     Returns:
-        Three rows, in the order of `OUTPUTS`; the last is nan where the network has no linear layer. One forward
-        pass an image.
+        Three rows, in the order of `OUTPUTS`; the last is nan where the network has no linear layer, or one that
+        reads more than one vector an image. One forward pass an image.
     """
     module = law.module(theta)
     logits, features = with_features(module, images)
     rows = [logits.logsumexp(1), logits.std(1)]
-    if features is None:
+    if features is None or features.ndim > 2:
         return torch.stack([*rows, torch.full_like(rows[0], torch.nan)]).cpu().numpy()
     seen = with_features(module, training_images)[1].double()
     moment = seen.T @ seen / len(seen)
     moment += RIDGE * moment.trace() / len(moment) * torch.eye(len(moment), dtype=moment.dtype, device=moment.device)
     solved = torch.linalg.solve(moment, features.double().T).T
-    return torch.stack([*rows, (features * solved).sum(1).log().to(rows[0])]).cpu().numpy()
+    return torch.stack([*rows, (features * solved).sum(1).clamp_min(TINY).log().to(rows[0])]).cpu().numpy()
 
 
 def companions(

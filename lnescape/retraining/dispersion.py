@@ -181,7 +181,7 @@ def dithered(q: Float[ndarray, "*any images"], *, seed: int = 0) -> Float[ndarra
 class Reliability:
     """Hold what a reference of N retrainings knows about which inputs are uncertain.
 
-    Args:
+    Attributes:
         halves: Rank correlation of ln s² between two halves of the retrainings, mean over random halvings.
         whole: The same for the whole reference and another one of its size, by Spearman and Brown.
         ceiling: The rank correlation that an exact u(x) would have with the whole reference, about √whole.

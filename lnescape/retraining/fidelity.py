@@ -75,13 +75,20 @@ class Reference:
             for d in range(len(members)):
                 variance[k, d] = q[np.setdiff1d(orders[d][0], gone)].var(0, ddof=1)
                 for h, order in enumerate(orders[d]):
-                    for half, rows in enumerate(np.array_split(order[~np.isin(order, gone)], 2)):
+                    for half, rows in enumerate(np.array_split(order, 2)):  # they stay, but for the rows left out
+                        rows = rows[~np.isin(rows, gone)]
                         halves[k, d, h, half] = np.log(q[rows].var(0, ddof=1)) - log_bias(len(rows) - 1)
         return Reference(q, members, left_out, len(bases), halves, variance)
 
     def kept(self, k: int) -> ndarray:
         """Tell which draws use none of the rows that are left out."""
         return np.array([not set(rows) & set(self.left_out[k]) for rows in self.members])
+
+    @property
+    def dof(self) -> int:
+        """Degrees of freedom of `jackknifed`, no more than the fewer of its two parts have."""
+        parts = [n for n in (self.n_bases, len(self.left_out) - 1 - self.n_bases) if n > 1]
+        return min(parts) - 1
 
     def jackknifed(self, values: ndarray) -> ndarray | float:
         """Give the standard uncertainty of a statistic from its values with nothing and with each block left out."""
@@ -133,7 +140,7 @@ def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: 
     E e_A e_B = ψ₁(ν/2) + [ψ(ν/2) − ln(ν/2)]² gives ν, REN = 1 + ν; e_k = ln V̂ − ln V_k + ψ(ν_k/2) − ln(ν_k/2)
     against two halves of the reference: their own noise, independent, drops out. Uncertainties are by leaving out one
     network, or block of networks, at a time, and from the spread over inputs. Where few draws share their networks,
-    they are too large, by up to √M.
+    leaving out one takes whole draws away, and they are too large.
 
     Args:
         evaluations: One for each draw, on the inputs of the reference.

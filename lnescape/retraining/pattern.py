@@ -42,7 +42,8 @@ def partial_r_squared(
     blocks = np.array_split(np.random.default_rng(0).permutation(n), N_IMAGE_BLOCKS)
     left = np.array([mean(0, ~np.isin(np.arange(n), block)) for block in blocks])
     of_images = (len(left) - 1) / len(left) * ((left - left.mean()) ** 2).sum()
-    return Estimate(values[0], float(np.hypot(reference.jackknifed(values), np.sqrt(of_images))), n=len(base))
+    u = np.hypot(reference.jackknifed(values), np.sqrt(of_images))
+    return Estimate(values[0], float(u), dof=reference.dof, n=len(base))
 
 
 def _partial(x0: ndarray, x1: ndarray, y: ndarray) -> float:
@@ -70,4 +71,4 @@ def variance_ratio(local: Float[ndarray, "networks images"], reference: Referenc
 
     everyone = np.arange(len(reference.q))
     values = np.array([ratio(np.setdiff1d(everyone, gone)) for gone in reference.left_out])
-    return Estimate(values[0], float(reference.jackknifed(values)), n=len(local))
+    return Estimate(values[0], float(reference.jackknifed(values)), dof=reference.dof, n=len(local))

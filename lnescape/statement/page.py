@@ -44,7 +44,7 @@ class Statement:
         groups: Covariates.
         left_out: {group that was asked for: why it isn't among them}.
         notes: What has to be said of the fit.
-        trainings: M.
+        trainings: M, and those that diverged.
         further: Further cost, in trainings.
         passes: Forward passes for each input and network beside that of the prediction.
         n_calibration: Images that the prior was fitted on.
@@ -141,6 +141,8 @@ class Statement:
         quarter = np.quantile(spread, [0.05, 0.5, 0.95])
         worth = "measured on the proxies" if self.measured else "assumed"
         missing = "".join(f"; without {name}: {reason}" for name, reason in self.left_out.items())
+        lost = round(self.trainings) - n
+        diverged = f" ({lost} diverged)" if lost > 0 else ""
         further = f" + {self.further:.2f} for exploration" if self.further else ", no further one"
         narrow = f", {self.n_proxies} of the narrower network" if self.n_proxies else ""
         known = symbol.split(" ")[0]
@@ -151,7 +153,8 @@ class Statement:
             f"{self.prior.dof:.1f}: ν_eff = {self.dof:.1f}; {known} is known to about {relative:.0%}",
             "prior": f"fitted on {self.n_calibration} held-out images without labels, worth {self.prior.n_eff:.0f} "
             f"independent ones ({worth}); covariates: {', '.join(self.groups) or 'none'}{missing}",
-            "cost": f"{self.trainings:g} trainings{further}; {self.passes} forward passes an input and network{narrow}",
+            "cost": f"{self.trainings:g} trainings{diverged}{further}; {self.passes} forward passes an input and "
+            f"network{narrow}",
             symbol: f"median {quarter[1]:.2f}; 5 % of inputs are below {quarter[0]:.2f}, 5 % above {quarter[2]:.2f}",
             "decisions": f"{int((self.flip > DOUBTFUL).sum())} of {len(self)} would fall otherwise in more than "
             f"{DOUBTFUL:.0%} of retrainings",

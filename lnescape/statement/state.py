@@ -12,8 +12,18 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lnescape.builders import Builder
-from lnescape.covariates import FREE, GROUPS, Traces, burst_recipe, columns_of, explored, proxy_recipe, unavailable
-from lnescape.covariates.explore import N_BURSTS
+from lnescape.covariates import (
+    ENOUGH_PROXIES,
+    FREE,
+    N_BURSTS,
+    Traces,
+    burst_recipe,
+    columns_of,
+    explored,
+    passes_of,
+    proxy_recipe,
+    unavailable,
+)
 from lnescape.laws import Members
 from lnescape.retraining import (
     Evaluation,
@@ -25,6 +35,14 @@ from lnescape.retraining import (
     fit_prior,
     log_odds,
     moderated,
+)
+from lnescape.statement.checks import (
+    check_data,
+    check_measurand,
+    check_number,
+    check_same,
+    checked_groups,
+    checked_images,
 )
 from lnescape.statement.page import Statement
 from lnescape.training import Recipe, fit
@@ -72,7 +90,7 @@ def state(
         measurand: From log-probabilities and classes to q [networks, images].
         level: Probability of coverage of the intervals.
         recipe: How to train.
-        device: Where; the data's own unless given.
+        device: Where; that of the runs, or else the data's own, unless given.
         folder: Where trainings are kept: killed and called again, it goes on from there.
         progress: Show bars with the time left.
 
@@ -80,8 +98,8 @@ def state(
         The statement.
 
     Raises:
-        ValueError: Fewer than two networks, an unknown group, images that the network can't take, predictions that
-            tell no spread, a level that is no probability.
+        ValueError: Fewer than two networks, networks of another builder, an unknown group, images that the network
+            can't take, too few calibration images, predictions that tell no spread, a level that is no probability.
 
     References:
         Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3(1), article 3, for the moderation; JCGM 106:2012 for the risk.
@@ -94,23 +112,28 @@ def state(
         200
     """
     seeds = checked_seeds(seeds) if runs is None else []
-    groups = _checked(covariates, runs, seeds, proxies, level)
-    images = _checked_images(images, data)
+    groups = checked_groups(covariates, runs, seeds, proxies, level)
+    images = checked_images(images, data)
     if proxies is not None and n_proxies < 4:
         raise ValueError(f"n_proxies={n_proxies} tell no pattern; give four or more, such as 40.")
-    data, recipe, operations = prepare(net, data, _recipe_of(recipe, runs), device=device, folder=folder)
+    if runs is not None:
+        check_same(net, runs, data)
+        recipe, device = recipe or runs.recipe, runs.device
+    data, recipe, operations = prepare(net, data, recipe, device=device, folder=folder)
+    burst = burst_recipe(recipe, epochs=BURST_EPOCHS, rate=BURST_RATE)
+    check_data(data, burst if "bursts" in groups else None)
+    n_trained = len(seeds) if runs is None else len(runs) + len(runs.failed)
     if runs is None:
         work = {"recipe": recipe, "device": device, "folder": folder, "progress": progress}
         runs = fit(net, data, seeds=seeds, path="training path" in groups, **work)
-        _check_number(len(runs))
-    left_out = unavailable(runs, groups)
+        check_number(len(runs))
+    left_out = unavailable(runs, groups, images)
     groups = [name for name in groups if name not in left_out]
     calibration = data.calibration.images[:MOST_CALIBRATION]
     everything = torch.cat([calibration, images.to(calibration.device)])
     logp = runs.predict(everything).double()
     chosen = logp.exp().mean(0).argmax(1).cpu().numpy()
-    _check_measurand(measurand, logp[:, :8].cpu().numpy(), chosen[:8])
-    burst = burst_recipe(recipe, epochs=BURST_EPOCHS, rate=BURST_RATE)
+    check_measurand(measurand, logp[:, :8].cpu().numpy(), chosen[:8])
     with _bar(len(runs), progress) as bar:
         seen = explored(
             runs, data, everything, chosen, groups=groups, measurand=measurand, burst=burst, on_network=bar.update
@@ -124,86 +147,30 @@ def state(
         seen = replace(seen, spreads={"proxies": q.std(0, ddof=1)})
         groups.append("proxies")
         measured = effective_number(q[:, : len(calibration)])  # a lower bound
-        n_eff = measured if measured > assumed_number(len(calibration)) else None
+        believed = len(narrow) >= ENOUGH_PROXIES and measured > assumed_number(len(calibration))
+        n_eff, n_proxies = measured if believed else None, len(narrow)
         further += narrow.cost.operations / operations.training(recipe, len(data.train))
     parts = slice(0, len(calibration)), slice(len(calibration), None)
     evaluation, prior, diagnosis, notes = _evaluated(seen, seen.q, groups, parts, n_eff)
-    second, *_ = _evaluated(seen, contrast(logp.cpu().numpy(), chosen), groups, parts, n_eff)
+    second, *_, of_decisions = _evaluated(seen, contrast(logp.cpu().numpy(), chosen), groups, parts, n_eff)
+    notes += tuple(f"For the decisions: {note}" for note in of_decisions if note not in notes)
     return Statement(
         chosen=chosen[parts[1]], probability=logp.exp().mean(0).cpu().numpy()[len(calibration) :],
         evaluation=evaluation, flip=second.below(0.0), level=level, prior=prior, diagnosis=diagnosis,
         classes=tuple(map(str, data.classes)), title=data.title, measurand=measurand, groups=tuple(groups),
-        left_out=left_out, notes=notes, trainings=float(len(runs)), further=further,
-        passes=sum(_passes(name, runs) for name in groups), n_calibration=len(calibration),
+        left_out=left_out, notes=notes, trainings=float(n_trained), further=further,
+        passes=passes_of(groups, epochs=0 if runs.path is None else runs.path.shape[1]), n_calibration=len(calibration),
         measured=n_eff is not None, n_proxies=0 if proxies is None else n_proxies,
     )  # fmt: skip
-
-
-def _checked(covariates: Iterable[str], runs: Members | None, seeds: Any, proxies: Any, level: float) -> list[str]:
-    """Refuse, before any training, what can't be stated."""
-    groups = [covariates] if isinstance(covariates, str) else list(covariates)
-    known = [name for name in GROUPS if name in (*FREE, "bursts")]
-    for name in groups:
-        if name == "proxies" and proxies is None:
-            raise ValueError(
-                "Proxies need a builder of a narrower network; pass proxies=network('mlp', data, width=32)."
-            )
-        if name not in (*known, "proxies"):
-            raise ValueError(f"The covariates {name!r} can't be had in one call; known are {', '.join(known)}.")
-    if not 0 < level < 1:
-        raise ValueError(f"level={level!r} is no probability of coverage; give one in (0, 1), such as 0.95.")
-    if runs is not None and not isinstance(runs, Members):
-        raise ValueError(f"runs is a {type(runs).__name__}; pass what fit returns, or members(net, networks, data).")
-    _check_number(len(runs) if runs is not None else len(seeds))
-    if runs is not None and runs.cost is not None and runs.cost.trainings < 0.99 * len(runs):
-        raise ValueError(
-            f"{len(runs)} networks for {runs.cost.trainings:.2g} trainings are no retrainings but snapshots or "
-            "shorter ones, whose spread is another; pass what fit returns."
-        )
-    return [name for name in groups if name != "proxies"]
-
-
-def _checked_images(images: Any, data) -> Tensor:
-    """Give the images to be stated; refuse what isn't like the test images."""
-    like = data.test.images
-    images = like if images is None else images
-    if not isinstance(images, Tensor) or images.dtype != like.dtype or images.shape[1:] != like.shape[1:]:
-        kind = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
-        raise ValueError(
-            f"The images are {kind}; pass a normalised float32 tensor of shape {('n', *like.shape[1:])}, "
-            "or data.prepare(pixels)."
-        )
-    if not len(images):
-        raise ValueError("There are no images to be stated; pass images as in data.test.images.")
-    return images
-
-
-def _check_number(n: int) -> None:
-    if n < 2:
-        raise ValueError(
-            f"{n} training tells no spread: nothing says how far a second one would fall. Give two or more "
-            "(seeds=range(2), or runs= of two); from two on, the prior does the rest."
-        )
-
-
-def _check_measurand(measurand: Measurand, logp: np.ndarray, chosen: np.ndarray) -> None:
-    q = np.asarray(measurand(logp, chosen))
-    if q.shape != logp.shape[:2]:
-        raise ValueError(f"The measurand gives the shape {q.shape}; of {logp.shape} it must make {logp.shape[:2]}.")
-    if not np.isfinite(q).all():
-        raise ValueError("The measurand's values aren't finite; compute it from log-probabilities, as log_odds does.")
-
-
-def _recipe_of(recipe: Recipe | None, runs: Members | None) -> Recipe | None:
-    return runs.recipe if recipe is None and runs is not None else recipe
 
 
 def _evaluated(
     seen: Traces, q: np.ndarray, groups: list[str], parts: tuple[slice, slice], n_eff: float | None
 ) -> tuple[Evaluation, Any, Any, tuple[str, ...]]:
     """Fit the prior on the first part of the images, evaluate the second; warnings become notes."""
-    h, names = columns_of(seen, groups)
     fitted, stated = parts
+    everyone = range(len(seen.q))
+    h, names = columns_of(replace(seen, like=seen.of(everyone, fitted)), groups)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         prior = fit_prior(q[:, fitted].var(0, ddof=1), len(q) - 1, h[fitted], n_eff=n_eff, names=names)
@@ -216,10 +183,6 @@ def _exploring_cost(n: int, groups: list[str], burst: Recipe, recipe: Recipe, n_
     if "bursts" not in groups:
         return 0.0
     return n * N_BURSTS * burst.n_steps(n_images) / recipe.n_steps(n_images)
-
-
-def _passes(name: str, runs: Members) -> int:
-    return runs.path.shape[1] if name == "training path" else GROUPS[name].passes
 
 
 def _bar(n: int, progress: bool):

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from lnescape.covariates import N_BURSTS
 from lnescape.study.assembled import PATHS
 from lnescape.study.cells import Cell, Study, check_known
 from lnescape.study.comparison import compared, comparison_cells, cosine_cells, settings_cells, volume_cells
@@ -103,7 +104,7 @@ PROXIES = {
     "cifar10-resnet": ((2, 5),),
     "cifar100-resnet": ((2, 5),),
 }
-N_BURSTS, N_PROXIES = 12, 40
+N_PROXIES = 40
 
 
 def _bursts(scouts: Cell, *, group: int, explored: int = 12) -> tuple[Cell, ...]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy import ndarray
 
-from lnescape.covariates import FREE, GROUPS, Traces, columns_of
+from lnescape.covariates import ENOUGH_PROXIES, FREE, Traces, columns_of, passes_of
 from lnescape.retraining import (
     Evaluation,
     Prior,
@@ -32,6 +32,7 @@ class Mix:
         proxies: (width, epochs, how many), where proxies are.
         base: Of the learned path; None for another one in each draw.
         shrunk: Whether the coefficients are shrunk.
+        n_eff: Independent inputs that those of the fit are taken to be worth; as `fit_prior` assumes unless given.
     """
 
     groups: tuple[str, ...] | None
@@ -39,6 +40,7 @@ class Mix:
     proxies: tuple[int, float, int] | None = None
     base: int | None = None
     shrunk: bool = True
+    n_eff: float | None = None
 
     def further(self, all_of: Assembled, n_networks: int) -> float:
         """Count what it costs beside the M networks, in trainings."""
@@ -52,10 +54,7 @@ class Mix:
 
     def passes(self, all_of: Assembled) -> float:
         """Count forward passes for each input and network, beside that of the prediction."""
-        counts = {name: GROUPS[name].passes for name in self.groups or ()}
-        if "training path" in counts:
-            counts["training path"] = all_of.traces.path.shape[1] - 1
-        return float(sum(counts.values()))
+        return float(passes_of(self.groups or (), epochs=all_of.traces.path.shape[1] - 1))
 
 
 def usual_mixes(burst: tuple[float, float], proxy: tuple[int, float, int]) -> dict[str, Mix]:
@@ -138,8 +137,8 @@ class Moderation:
         seen = self.traces(rows, images, draw)
         q = (self.all_of.q if self.q is None else self.q)[list(rows)][:, images]
         h, names = columns_of(seen, self.mix.groups)
-        n_eff = None
-        if self.mix.proxies is not None:
+        n_eff = self.mix.n_eff
+        if self.mix.proxies is not None and self.mix.proxies[2] >= ENOUGH_PROXIES:
             sets = self.all_of.proxies[self.mix.proxies[:2]]
             worth = sets[draw % len(sets)].effective_inputs
             measured = effective_number_of(len(images), n_eff=worth, n_measured=self.all_of.n_calibration)
@@ -170,6 +169,7 @@ class Moderation:
                 evaluations.append(type_a(own))
                 continue
             priors.append(self.prior(rows, fitted, draw))
-            h, _ = columns_of(self.traces(rows, judged, draw), self.mix.groups)
+            seen = replace(self.traces(rows, judged, draw), like=self.traces(rows, fitted, draw))
+            h, _ = columns_of(seen, self.mix.groups)
             evaluations.append(moderated(own, priors[-1], h))
         return evaluations, priors

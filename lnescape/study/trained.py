@@ -1,5 +1,6 @@
 """The trained networks of a cell."""
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -87,5 +88,5 @@ def watched(cell: Cell, data, images: Tensor, chosen: np.ndarray) -> tuple[Membe
         seen.append((state.epoch, log_odds(law.predict(images).cpu().numpy(), chosen).astype(np.float16)))
 
     law = train(cell, data, list(cell.seeds), on_epoch=watch)
-    epochs = range(1, cell.recipe.epochs + 1)
+    epochs = range(1, math.ceil(cell.recipe.epochs) + 1)
     return law, [np.concatenate([q for at, q in seen if at == epoch]) for epoch in epochs]

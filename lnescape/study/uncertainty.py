@@ -7,6 +7,7 @@ import torch
 from numpy import ndarray
 
 from lnescape.covariates import FREE, columns_of
+from lnescape.data.shifts import KINDS
 from lnescape.gates import g1, g5
 from lnescape.gates.uncertainty import best_within
 from lnescape.results import Estimate
@@ -23,12 +24,10 @@ from lnescape.scores import mean_prediction
 from lnescape.study.assembled import PATHS, Assembled, assembled
 from lnescape.study.cells import Study
 from lnescape.study.moderation import Mix, Moderation, draws, usual_mixes
-from lnescape.study.panel import N_EXPLORED_TEST
 from lnescape.study.store import CellStore
 
 Summary = tuple[dict, dict[str, ndarray]]
 SIZES = (2, 3, 4)  # M
-SHIFTS = ("rotation", "noise", "contrast")
 UNDER_SHIFT = {
     "constant": Mix(()),
     "outputs": Mix(("outputs",)),
@@ -37,6 +36,7 @@ UNDER_SHIFT = {
     "all free groups": Mix(FREE),
     "all but outputs and classes": Mix(tuple(name for name in FREE if name not in ("outputs", "classes"))),
 }
+N_EFFS = (100.0, 200.0, 300.0, 600.0, 1200.0)
 RULE = (0.25, 1.0)  # epochs and rate of the bursts of G4, the same for every pair
 CHEAP_BURSTS, CHEAP_PROXIES = 0.3, 1.0  # trainings: from each network, and in all; dearer ones can't be chosen
 EXPLORATIONS = ("training path", "bursts", "line", "curve", "mode curve", "simplex", "proxies")
@@ -55,22 +55,21 @@ def uncertainty(study: Study, store: CellStore) -> Summary:
     kept: dict[tuple[str, int], Fidelity] = {}
     for members in SIZES:
         drawn = draws(own.n_networks, members)
-        references = {
-            False: Reference.of(own.q[:, test], drawn),
-            True: Reference.of(own.q[:, test[:N_EXPLORED_TEST]], drawn),
-        }
+        reference = Reference.of(own.q[:, test], drawn)
         for name, mix in mixes.items():
-            judged = test[:N_EXPLORED_TEST] if mix.needs_paths else test
-            found = _fidelity(own, mix, drawn, judged, references[mix.needs_paths])
+            found = _fidelity(own, mix, drawn, test, reference)
             kept[name, members] = found
-            cost = {"further": mix.further(own, members), "passes": mix.passes(own), "images": len(judged)}
+            cost = {"further": mix.further(own, members), "passes": mix.passes(own), "images": len(test)}
             table[name][str(members)] = found.to_dict() | cost
-            if set(mix.groups or ()) & set(PATHS) and len(own.paths[_path_of(mix)]) > 1:
-                other = _fidelity(own, replace(mix, base=1), drawn, judged, references[True])
-                table[name][str(members)]["other_base"] = other.ren.value
+            bases = own.paths.get(_path_of(mix), [])
+            if len(bases) > 1:  # each base alone, beside the two in turn
+                each = [_fidelity(own, replace(mix, base=k), drawn, test, reference) for k in range(len(bases))]
+                table[name][str(members)]["by_base"] = [one.ren.value for one in each]
         numbers["draws"] = len(drawn)
         if members in (2, 3):
-            numbers.setdefault("leave_one_out", {})[str(members)] = _leave_one_out(own, drawn, references[False])
+            numbers.setdefault("leave_one_out", {})[str(members)] = _leave_one_out(own, drawn, reference)
+        if members == 2:
+            numbers["sensitivity"] = _sensitivity(own, drawn, reference)
     numbers["mixes"] = table
     numbers["shift"], shifted = _under_shift(own)
     numbers |= _patterns(own, chosen) | _decisions(own) | _other_measurands(own)
@@ -79,7 +78,6 @@ def uncertainty(study: Study, store: CellStore) -> Summary:
     entries = [
         (f"{name}, M = {members}", members + mixes[name].further(own, members), found.ren)
         for (name, members), found in kept.items()
-        if not mixes[name].few_images
     ]
     numbers["entries"] = [_plain(entry) for entry in entries]
     numbers["best"] = {f"{cost:g}": _plain(best_within(entries, cost)) for cost in (2, 3)}
@@ -94,7 +92,7 @@ def _plain(entry: tuple[str, float, RetrainingEquivalent]) -> dict:
 
 
 def _path_of(mix: Mix) -> str:
-    return next(name for name in mix.groups if name in PATHS)
+    return next((name for name in mix.groups or () if name in PATHS), "")
 
 
 def _fidelity(
@@ -102,6 +100,15 @@ def _fidelity(
 ) -> Fidelity:
     evaluations, _ = Moderation(own, mix, q)(drawn, judged, own.where("calibration"))
     return fidelity(evaluations, reference)
+
+
+def _sensitivity(own: Assembled, drawn, reference: Reference) -> list[dict]:
+    """Vary how many independent inputs those of the fit are taken to be worth."""
+    rows = []
+    for n_eff in N_EFFS:
+        found = _fidelity(own, Mix(FREE, n_eff=n_eff), drawn, own.where("test"), reference)
+        rows.append({"n_eff": n_eff, "ren": found.to_dict()["ren"], "coverage": found.coverage, "dof": found.dof})
+    return rows
 
 
 def _leave_one_out(own: Assembled, drawn, reference: Reference) -> dict:
@@ -113,9 +120,8 @@ def _leave_one_out(own: Assembled, drawn, reference: Reference) -> dict:
 
 
 def _sweeps(own: Assembled) -> dict:
-    """Vary bursts and proxies, judged on half of the calibration images, and choose the best of the cheap ones."""
-    images = own.where("calibration")
-    fitted, judged = images[::2], images[1::2]
+    """Vary bursts and proxies, judged on the calibration images by other networks, and choose the best cheap ones."""
+    judged = fitted = own.where("calibration")
     drawn = draws(own.n_networks, 3)
     reference = Reference.of(own.q[:, judged], drawn)
 
@@ -164,7 +170,7 @@ def _under_shift(own: Assembled) -> tuple[dict, dict[str, Fidelity]]:
     of_gate = {}
     for members in (2, 3):
         drawn = draws(own.n_networks, members)
-        for kind in (*SHIFTS, "foreign"):
+        for kind in (*KINDS, "foreign"):
             judged = own.where(*(p for p in np.unique(own.part) if p.split(" ")[0] == kind))
             reference = Reference.of(own.q[:, judged], drawn)
             for name, mix in UNDER_SHIFT.items():
@@ -176,7 +182,7 @@ def _under_shift(own: Assembled) -> tuple[dict, dict[str, Fidelity]]:
                     "dof": found.dof,
                 }
                 table.setdefault(kind, {}).setdefault(name, {})[str(members)] = row | {"images": len(judged)}
-                if members == 2 and kind in SHIFTS and name == "all free groups":
+                if members == 2 and kind in KINDS and name == "all free groups":
                     of_gate[kind] = found
     return table, of_gate
 
@@ -185,7 +191,7 @@ def _patterns(own: Assembled, chosen: dict) -> dict:
     """Give G3's partial R² of each exploration beyond constant and outputs, and G4's ratio by one rule."""
     from scipy.stats import spearmanr
 
-    images = own.where("test")[:N_EXPLORED_TEST]
+    images = own.where("test")
     drawn = draws(own.n_networks, 3)
     reference = Reference.of(own.q[:, images], drawn)
     mixes = {name: Mix((name,)) for name in EXPLORATIONS if name not in PATHS or name in own.paths}
@@ -194,8 +200,12 @@ def _patterns(own: Assembled, chosen: dict) -> dict:
     base = [columns_of(own.traces.of(rows, images), ("outputs",))[0] for rows in drawn]
     partial = {}
     for name, mix in mixes.items():
-        seen = [Moderation(own, mix).traces(rows, images, draw) for draw, rows in enumerate(drawn)]
-        partial[name] = partial_r_squared(base, [columns_of(one, mix.groups)[0] for one in seen], reference)
+        found = []
+        for number in range(len(own.paths.get(name, [0]))):
+            one = Moderation(own, replace(mix, base=number))
+            seen = [columns_of(one.traces(rows, images, draw), mix.groups)[0] for draw, rows in enumerate(drawn)]
+            found.append(partial_r_squared(base, seen, reference))
+        partial[name] = _over_bases(found)
     local = own.bursts[RULE].spread[:, images] ** 2
     v = own.q[own.n_networks :][:, images].var(0, ddof=1)
     ranks = {name: [float(spearmanr(s[images], v).statistic) for s in spreads] for name, spreads in own.paths.items()}
@@ -211,6 +221,14 @@ def _patterns(own: Assembled, chosen: dict) -> dict:
     }
 
 
+def _over_bases(found: list[Estimate]) -> Estimate:
+    """Average over the bases of a learned path: their common uncertainty, and their spread."""
+    values = np.array([one.value for one in found])
+    spread = values.var(ddof=1) / len(values) if len(values) > 1 else 0.0
+    u = np.sqrt(np.mean([one.u**2 for one in found]) + spread)
+    return Estimate(values.mean(), u, dof=found[0].dof, n=found[0].n)
+
+
 def _decisions(own: Assembled) -> dict:
     """Compare the predicted probability that a further retraining decides otherwise with how often one did."""
     judged, members = own.where("test", "shifted"), 2
@@ -219,7 +237,7 @@ def _decisions(own: Assembled) -> dict:
     edges = np.array([0, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 1.0])
     rows = []
     for low, high in zip(edges, edges[1:], strict=False):
-        said, happened, count = [], [], 0
+        said, happened, count, users = [], [], 0, []
         for drawn_rows, one in zip(drawn, evaluations, strict=True):
             p = one.below(0.0)
             hit = (p >= low) & ((p < high) | (high == 1.0))
@@ -227,11 +245,21 @@ def _decisions(own: Assembled) -> dict:
             if hit.any():
                 said.append(p[hit].mean())
                 happened.append((own.contrast[rest][:, judged[hit]] < 0).mean())
+                users.append(drawn_rows)
             count += int(hit.sum())
         if said:
             row = {"low": low, "high": high, "said": float(np.mean(said)), "count": count / len(drawn)}
-            rows.append(row | {"happened": Estimate(np.mean(happened), np.std(happened, ddof=1), n=len(happened))})
+            rows.append(row | {"happened": _jackknifed(happened, users)})
     return {"flips": rows}
+
+
+def _jackknifed(values: list[float], users: list[tuple[int, ...]]) -> Estimate:
+    """Average over draws; the uncertainty from leaving out, one at a time, each network with its draws."""
+    values, networks = np.array(values), sorted({row for rows in users for row in rows})
+    kept = [[row not in rows for rows in users] for row in networks]
+    left = np.array([values[own].mean() for own in kept if any(own)])
+    n = len(left)
+    return Estimate(values.mean(), np.sqrt((n - 1) / n * ((left - left.mean()) ** 2).sum()), dof=n - 1, n=n)
 
 
 def _other_measurands(own: Assembled) -> dict:

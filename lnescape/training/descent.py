@@ -138,9 +138,9 @@ def descend(
     for epoch in range(running.restore(), math.ceil(recipe.epochs)):
         running.epoch(epoch)
         state = running.state(epoch + 1)
+        on_epoch(state)  # before the state is kept: what a killed training has watched is never an epoch behind it
         if descent.file is not None:
             state.save(descent.file)
-        on_epoch(state)
         if bool((running.failed >= 0).all()):
             break
     # The very last step has no later loss that would tell.

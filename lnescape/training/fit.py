@@ -98,8 +98,7 @@ def fit(
         work["path"] = Path(folder or place) if path else None
         train = _train_here if workers == 1 else _train_in_processes
         results = list(train(net, data, groups, work, bar=bar, workers=workers))
-        parts = [_path_of(net, data, group, work) for group in groups] if path else []
-        walked = torch.cat(parts) if parts and all(part is not None for part in parts) else None
+        walked = _paths(net, data, groups, work, results) if path else None
     thetas = torch.cat([theta for theta, _ in results])
     failed = {seed: step for _, steps in results for seed, step in steps.items()}
     kept = _without_failed(seeds, failed, recipe)
@@ -211,11 +210,24 @@ def _name(net: Builder, data, seeds: Sequence[int], *, recipe: Recipe, beginning
     return fingerprint(recipe.identity(), list(seeds), *place)
 
 
-def _path_of(net: Builder, data, seeds: Sequence[int], work: dict) -> Tensor | None:
-    """Read where the epochs of a group ended, [S, epochs, P]."""
-    recipe = work["recipe"]
-    name = _name(net, data, seeds, recipe=recipe, beginnings=_beginnings(net, seeds, work["device"]), start=None)
-    return read_path(work["path"], name, math.ceil(recipe.epochs))
+def _paths(net: Builder, data, groups: list[list[int]], work: dict, results: list[tuple]) -> Tensor | None:
+    """Read where the epochs of all trainings ended, [S, epochs, P]; nan for a group whose every seed diverged."""
+    recipe, parts = work["recipe"], []
+    epochs = math.ceil(recipe.epochs)
+    for seeds, (theta, failed) in zip(groups, results, strict=True):
+        name = _name(net, data, seeds, recipe=recipe, beginnings=_beginnings(net, seeds, work["device"]), start=None)
+        part = read_path(work["path"], name, epochs)
+        if part is None and len(failed) == len(seeds):
+            part = torch.full((len(seeds), epochs, theta.shape[1]), torch.nan)
+        if part is None:
+            warnings.warn(
+                f"The trainings of seeds {seeds} were kept in {work['folder']} before, without their path: no path is "
+                "known. To have it, train in another folder.",
+                stacklevel=3,
+            )
+            return None
+        parts.append(part)
+    return torch.cat(parts)
 
 
 def members(

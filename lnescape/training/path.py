@@ -1,5 +1,6 @@
 """The path of a training: θ at every epoch's end, the cheapest non-linear path in weight space."""
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def keeping_path(on_epoch: Callable[[State], object], folder: Path, name: str) -
     def keep(state: State) -> None:
         theta = state.vertices[:, 0].detach().cpu().contiguous().clone()
         file = _file(folder, name, state.epoch)
-        temporary = file.with_suffix(".part")
+        temporary = file.with_suffix(f".{os.getpid()}.part")
         folder.mkdir(parents=True, exist_ok=True)
         save_file({"theta": theta}, temporary)
         temporary.replace(file)
