@@ -123,5 +123,5 @@ def test_what_was_not_observed_or_is_not_known_is_named(runs):
         with pytest.raises(ValueError, match="leave them out"):
             columns_of(bare, [name])
     short = ln.fit(NET, DATA, seeds=[0], recipe=RECIPE, progress=False)
-    assert "fit(…, path=True)" in unavailable(short, FREE)["training path"]
-    assert unavailable(runs, FREE) == {}
+    assert "fit(…, path=True)" in unavailable(short, FREE, DATA.test.images)["training path"]
+    assert unavailable(runs, FREE, DATA.test.images) == {}
