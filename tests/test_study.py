@@ -199,26 +199,27 @@ def test_a_name_follows_from_the_content_and_from_nothing_else():
 
 
 def test_golden_names_and_numbers(undisturbed):
-    """Where this fails, stored cells no longer are what this code computes: raise RECIPE_VERSION, then the gold."""
+    """Where this fails, stored cells no longer are what this code computes: raise their version, then the gold."""
     assert Recipe().describe() == {
         "epochs": 10, "batch": 128, "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "schedule": "onecycle",
         "optimiser": "sgd", "shift": 0, "flip": False, "precision": "auto", "loss": "cross_entropy",
     }  # fmt: skip
-    assert [cell.name for cell in DIGITS.cells[:2]] == ["scouts-57726144f7d4", "retrainings-af9acc240b71"]
-    assert study_named("mnist-mlp").cells[1].name == "retrainings-928b7fc8afdb"
-    assert study_named("mnist-cnn").cells[1].name == "retrainings-702a4f1760d7"
+    assert [cell.name for cell in DIGITS.cells[:2]] == ["scouts-57726144f7d4", "retrainings-b75050f8bb7b"]
+    assert study_named("mnist-mlp").cells[1].name == "retrainings-25cfebab9360"
+    assert study_named("mnist-cnn").cells[1].name == "retrainings-e32c5bf78336"
     seen = read_study(DIGITS, folder=undisturbed)
     gold = {
         "log_odds": [9.61, 13.49],
         "path_log_odds": [-1.415, 2.836],
         "shifted_log_odds": [-10.41, -6.99],
         "outputs": [22.06, 11.27],
-        "noise_spread": [1.053, 1.864],
+        "noise_spread": [1.555, 1.648],
     }
     for name, values in gold.items():
         first = seen[name].values[0]
         found = first[:2] if first.ndim == 1 else first[:2, 0]
-        np.testing.assert_allclose(found, values, atol=0.02, err_msg="raise RECIPE_VERSION (lnescape/study/cells.py)")
+        # Covariates are kept to 7 bits.
+        np.testing.assert_allclose(found, values, rtol=0.005, atol=0.02, err_msg="raise RECIPE_VERSION (cells.py)")
 
 
 def test_a_study_is_read_back_with_named_axes(undisturbed):

@@ -15,7 +15,7 @@ from lnescape.training import Recipe
 
 
 def checked_groups(
-    covariates: Iterable[str], runs: Members | None, seeds: Any, proxies: Any, level: float
+    covariates: Iterable[str], runs: Members | None, seeds: Any, *, proxies: Any, level: float
 ) -> list[str]:
     """Give the groups that are asked for, each once; refuse, before any training, what can't be stated."""
     groups = [covariates] if isinstance(covariates, str) else list(dict.fromkeys(covariates))

@@ -112,7 +112,7 @@ def state(
         200
     """
     seeds = checked_seeds(seeds) if runs is None else []
-    groups = checked_groups(covariates, runs, seeds, proxies, level)
+    groups = checked_groups(covariates, runs, seeds, proxies=proxies, level=level)
     images = checked_images(images, data)
     if proxies is not None and n_proxies < 4:
         raise ValueError(f"n_proxies={n_proxies} tell no pattern; give four or more, such as 40.")

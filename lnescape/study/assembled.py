@@ -9,6 +9,7 @@ from numpy import ndarray
 from lnescape.covariates import Traces
 from lnescape.retraining import dithered
 from lnescape.study.cells import Cell, Study
+from lnescape.study.observation import normalised
 from lnescape.study.panel import PARTS, Panel
 from lnescape.study.store import CellStore
 
@@ -134,7 +135,7 @@ def assembled(study: Study, store: CellStore) -> Assembled:
     return Assembled(
         q, dithered(joined("retrainings", "contrast")[:, watched], seed=1), traces,
         np.array(PARTS)[scouts["part"][watched]], scouts["label"][watched],
-        explored("log_probabilities").astype(float), facts, int((scouts["part"] == 0).sum()),
+        normalised(explored("log_probabilities")), facts, int((scouts["part"] == 0).sum()),
         _bursts(cells["bursts"], store), _proxies(cells["proxies"], store), _paths(cells["law"], store, panel),
     )  # fmt: skip
 

@@ -63,6 +63,20 @@ def rounded(array: np.ndarray, bits: int) -> np.ndarray:
     return np.ldexp(np.round(np.ldexp(mantissa, bits + 1)), exponent - bits - 1)
 
 
+def normalised(logp: np.ndarray) -> np.ndarray:
+    """Make log-probabilities that were rounded ones of a distribution again.
+
+    Args:
+        logp: ln p, rounded, [..., classes], nat.
+
+    Returns:
+        The same in float64, less the ln of the sum of their exponentials.
+    """
+    from scipy.special import log_softmax
+
+    return log_softmax(logp.astype(np.float64), axis=-1)
+
+
 def observe(
     law: Members, data, panel: Panel, chosen: np.ndarray, *, keep: tuple[str, ...], path: list[np.ndarray] | None = None
 ) -> Observation:

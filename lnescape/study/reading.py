@@ -10,7 +10,7 @@ import numpy as np
 from lnescape.covariates import OUTPUTS, SHIFTS
 from lnescape.study.catalogue import study_named
 from lnescape.study.cells import Cell, Study, StudyError
-from lnescape.study.observation import GROWING
+from lnescape.study.observation import GROWING, normalised
 from lnescape.study.panel import PARTS, Panel
 from lnescape.study.store import CellStore
 
@@ -95,6 +95,7 @@ def _gathered(stored: list[Cell], store: CellStore) -> tuple[dict, Panel | None,
         for name, (names, array) in found.items():
             if "image" in names and on_test:
                 array = array[..., panel.test]
+            array = normalised(array) if name == "log_probabilities" else array
             arrays.setdefault(name, []).append(array.astype(np.float64) if array.dtype.kind == "f" else array)
             axes[name] = tuple("image" if axis == "test_image" else axis for axis in names)
     grown = {name: np.concatenate(parts) for name, parts in arrays.items() if axes[name] and axes[name][0] in GROWING}
