@@ -86,6 +86,15 @@ def test_freed_differences_tell_nothing_of_s2_but_of_sigma():
         assert bound[0] < r < bound[1]
 
 
+def test_slopes_are_learned_on_other_inputs_where_those_are_given():
+    rng = np.random.default_rng(1)
+    q, others = rng.normal(size=(3, 400)), rng.normal(size=(3, 50))
+    like = (2 * q[:, None], q)  # the slope is 2 there
+    np.testing.assert_allclose(freed(2 * others[:, None], others, like=like), 0, atol=1e-12)
+    rest = freed(5 * others[:, None], others, like=like)
+    np.testing.assert_allclose(rest[:, 0], 3 * (others - others.mean(0)), rtol=1e-10)
+
+
 def test_bursts_begin_at_their_network_and_are_counted_in_order(runs):
     tiny = list(bursts(runs, DATA, n=3, recipe=burst_recipe(RECIPE, epochs=0.25, rate=1e-9)))
     for own, theta in zip(tiny, runs.thetas, strict=True):

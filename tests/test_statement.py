@@ -1,6 +1,9 @@
 """The one call: what it states, on whose networks, what it refuses, and that it survives being killed."""
 
+import subprocess
+import sys
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -68,6 +71,28 @@ def test_it_trains_where_nothing_is_handed_in_and_resumes(tmp_path):
     assert files == {path: path.stat().st_mtime_ns for path in tmp_path.glob("fit-*")}  # nothing was trained again
     np.testing.assert_array_equal(first.u, again.u)
     assert set(first.groups) == set(FREE)
+
+
+ONE_CALL = """
+import lnescape as ln
+data = ln.load("mnist5k")
+recipe = ln.Recipe(epochs=40, precision="float32")
+ln.state(ln.network("mlp", data, width=32), data, seeds=range(2), folder={folder!r}, recipe=recipe, progress=False)
+"""
+
+
+def test_killed_in_the_middle_of_a_training_it_goes_on_and_says_the_same(tmp_path):
+    """SIGKILL once the first part of a training is there; the second call takes it up, to the same bits."""
+    process = subprocess.Popen([sys.executable, "-c", ONE_CALL.format(folder=str(tmp_path))])
+    while not list(tmp_path.rglob("fit-*")) and process.poll() is None:
+        time.sleep(0.005)
+    process.kill()
+    assert process.wait() != 0
+    recipe = replace(RECIPE, epochs=40)
+    resumed = ln.state(NET, DATA, seeds=range(2), folder=tmp_path, recipe=recipe, progress=False)
+    alone = ln.state(NET, DATA, seeds=range(2), recipe=recipe, progress=False)
+    np.testing.assert_array_equal(resumed.u, alone.u)
+    np.testing.assert_array_equal(resumed.flip, alone.flip)
 
 
 def test_proxies_and_bursts_are_paid_for(runs):
@@ -155,6 +180,9 @@ def test_saturated_probabilities_stay_finite():
         ({"images": torch.zeros(4, 1, 5, 5)}, "pass a normalised float32 tensor"),
         ({"images": np.zeros((4, 1, 28, 28), np.float32)}, "ndarray"),
         ({"runs": "snapshots"}, "are no retrainings"),
+        ({"runs": "others"}, "another network than those of runs"),
+        ({"data": "few"}, "hold 20 calibration images"),
+        ({"data": "short", "covariates": ("bursts",)}, "is no step on 450 training images"),
     ],
 )
 def test_what_can_not_be_stated_is_refused_in_one_sentence(options, says, runs, as_users_do):
@@ -162,12 +190,37 @@ def test_what_can_not_be_stated_is_refused_in_one_sentence(options, says, runs, 
         options = {"runs": ln.members(NET, [runs[0]], DATA)}
     elif options.get("runs") == "snapshots":
         options = {"runs": ln.snapshot_ensemble(NET, DATA, budget=1, cycle=0.5, **QUIET)}
+    elif options.get("runs") == "others":
+        narrow = ln.network("mlp", DATA, width=8)
+        options = {"runs": ln.members(narrow, [narrow(), narrow()], DATA)}
     elif options.get("runs") == "same":
         options = {"runs": ln.members(NET, [runs[0], runs[0]], DATA)}
+    elif "data" in options:
+        options["seeds"] = range(2)  # refused before any of them is trained
     elif "seeds" not in options and "runs" not in options:
         options = {"runs": runs} | options
+    data = {"few": _part(4000, 20), "short": _part(500, 500)}.get(options.pop("data", ""), DATA)
+    recipe = ln.Recipe(epochs=3, batch=256, precision="float32") if "seeds" in options else None
     with pytest.raises(ValueError, match=says):
-        ln.state(NET, DATA, progress=False, **options)
+        ln.state(NET, data, progress=False, recipe=recipe, **options)
+
+
+def _part(n_train, n_calibration):
+    train, calibration = (DATA.train.images, DATA.train.labels), (DATA.calibration.images, DATA.calibration.labels)
+    first = [tuple(own[:n] for own in part) for part, n in ((train, n_train), (calibration, n_calibration))]
+    return ln.dataset(train=first[0], calibration=first[1], test=calibration, name="a part")
+
+
+def test_inputs_that_are_no_images_leave_out_the_groups_that_move_them():
+    draw = np.random.default_rng(0)
+    centres, labels = draw.normal(0, 1.5, (3, 8)), draw.integers(0, 3, 1200)
+    features = torch.from_numpy((centres[labels] + draw.normal(size=(1200, 8))).astype(np.float32))
+    parts = [(features[k : k + 400], torch.from_numpy(labels[k : k + 400])) for k in (0, 400, 800)]
+    data = ln.dataset(train=parts[0], calibration=parts[1], test=parts[2], name="a table")
+    said = ln.state(lambda: nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3)), data, seeds=range(2), **QUIET)
+    assert {"neighbourhood", "differences"} <= set(said.left_out)
+    assert {"outputs", "training path", "noise"} <= set(said.groups)
+    assert np.isfinite(said.u).all()
 
 
 def test_a_class_that_no_input_has_is_named_in_the_reservations(runs):

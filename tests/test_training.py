@@ -145,7 +145,8 @@ def test_a_seed_that_diverges_is_named_and_the_others_go_on(data):
         return module
 
     with pytest.warns(UserWarning, match="seed 1 at step 0; left out"):
-        runs = ln.fit(poisoned_net, data, seeds=[0, 1, 2], recipe=QUICK)
+        runs = ln.fit(poisoned_net, data, seeds=[0, 1, 2], recipe=QUICK, path=True)
+    assert torch.equal(runs.path[:, -1], runs.thetas)  # the others keep their path
     assert poisoned
     assert runs.seeds == (0, 2)
     assert runs.failed == {1: 0}

@@ -10,6 +10,7 @@ from lnescape.plots.style import canvas
 
 DARK, RED, BLUE, GREEN, PALE = "#000000", "#D55E00", "#0072B2", "#009E73", "#999999"
 OF_SIZE = {2: ("o", BLUE), 3: ("^", RED), 4: ("s", GREEN)}  # marker and colour for M retrainings
+LARGER = ("D", DARK)
 
 
 def covariate_worth(
@@ -30,7 +31,7 @@ def covariate_worth(
         for axis, (name, table) in zip(axes, found.items(), strict=True):
             for k, row in enumerate(rows):
                 for m, (value, low, high) in table.get(row, {}).items():
-                    marker, colour = OF_SIZE[m]
+                    marker, colour = OF_SIZE.get(m, LARGER)
                     y = k + 0.14 * (m - 2.5)
                     axis.plot([low, high], [y, y], color=colour, linewidth=1)
                     axis.plot(value, y, marker, color=colour, markersize=4, label=f"M = {m}" if k == 0 else None)
@@ -69,15 +70,15 @@ def frontier(
             axis.axhline(target, color=PALE, linewidth=0.8, linestyle=":")
             best = 0.0
             for m, cost, ren, text in sorted(rows, key=lambda row: row[1]):
-                marker, colour = OF_SIZE[m]
+                marker, colour = OF_SIZE.get(m, LARGER)
                 reached = ren > best
                 best = max(best, ren)
                 axis.plot(cost, ren, marker, color=colour, markersize=5, fillstyle="full" if reached else "none")
                 if text:
                     axis.annotate(text, (cost, ren), (4, 3), textcoords="offset points", fontsize=6.5)
-            for m, (marker, colour) in OF_SIZE.items():
-                if any(row[0] == m for row in rows):
-                    axis.plot([], [], marker, color=colour, label=f"M = {m}", markersize=5)
+            for m in sorted({row[0] for row in rows}):
+                marker, colour = OF_SIZE.get(m, LARGER)
+                axis.plot([], [], marker, color=colour, label=f"M = {m}", markersize=5)
             axis.set(yscale="log", title=name, xlabel="cost, trainings in all", ylabel="REN, retrainings")
             axis.set_yticks([2, 3, 5, 10, 20, 30, 50], labels=["2", "3", "5", "10", "20", "30", "50"])
             axis.minorticks_off()

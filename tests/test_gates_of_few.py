@@ -1,0 +1,66 @@
+"""Gates on u(x) from few retrainings: verdicts on both sides of each limit, and undecided while they can turn."""
+
+import pytest
+
+from lnescape.gates import g3, g4, g7, g8
+from lnescape.gates.uncertainty import best_within
+from lnescape.results import Estimate
+from lnescape.retraining import RetrainingEquivalent
+
+STRONG, WEAK, LOOSE = Estimate(0.10, 0.01, dof=20), Estimate(0.01, 0.001, dof=20), Estimate(0.10, 0.08, dof=3)
+
+
+def partials(*values):
+    return {f"pair {k}": {"bursts": value} for k, value in enumerate(values)}
+
+
+@pytest.mark.parametrize(
+    ("values", "word"),
+    [
+        ((STRONG, STRONG), "undecided"),
+        ((STRONG, WEAK, WEAK), "undecided"),
+        ((STRONG, STRONG, STRONG), "passed"),
+        ((WEAK, WEAK, WEAK), "FAILED"),
+        ((STRONG, STRONG, LOOSE, LOOSE, WEAK), "FAILED"),  # an interval with 0 doesn't count
+    ],
+)
+def test_g3_is_decided_once_the_missing_pairs_can_not_turn_it(values, word):
+    verdict = g3(partials(*values), "bursts")
+    assert verdict.word == word
+    assert verdict.to_dict()["decided"] is (word != "undecided")
+    assert str(verdict).startswith(f"G3 {word}")
+
+
+def test_g4_needs_five_pairs():
+    near = {f"pair {k}": Estimate(2.0 + 0.1 * k, 0.1) for k in range(5)}
+    far = near | {"pair 4": Estimate(9.0, 0.1)}
+    assert g4(near).word == "passed"
+    assert g4(far).word == "FAILED"
+    assert g4(dict(list(near.items())[:2])).word == "undecided, holds so far"
+    assert not g4(dict(list(near.items())[:1])).passed
+
+
+def entries(*rows):
+    return [(f"mix {k}", cost, RetrainingEquivalent(ren, ren - 1, ren + 1)) for k, (cost, ren) in enumerate(rows)]
+
+
+def test_the_best_is_sought_among_what_can_be_paid_for():
+    table = entries((2.0, 20.0), (3.01, 35.0), (3.4, 50.0))
+    assert best_within(table, 2.0)[0] == "mix 0"
+    assert best_within(table, 3.0)[0] == "mix 1"  # half a per cent is forgiven
+    assert best_within(table, 1.0)[0] == "none"
+
+
+def test_one_pair_that_fails_decides_g7_and_g8():
+    good, bad = entries((2.0, 31.0), (3.0, 65.0)), entries((2.0, 20.0), (3.0, 29.0))
+    assert g7({"a": good}).word == "undecided, holds so far"
+    assert g7({"a": good, "b": bad}).word == "FAILED"
+    assert g7(dict.fromkeys("abcde", good)).word == "passed"
+    assert g8({"a": good}).word == "undecided, holds so far"
+    assert g8({"a": good, "b": bad}).word == "FAILED"
+    assert g8(dict.fromkeys("abcde", good)).word == "passed"
+    # 30 everywhere, and nowhere 60: refuted only once every pair has been seen.
+    middling = entries((2.0, 31.0), (3.0, 40.0))
+    assert not g8(dict.fromkeys("abcde", middling)).passed
+    assert g8(dict.fromkeys("abcde", middling)).word == "FAILED"
+    assert g8({"a": middling}).word == "undecided"
