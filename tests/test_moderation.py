@@ -47,7 +47,7 @@ def test_data_from_the_model_give_back_dof_scale_and_coverage(members, dof):
 @pytest.mark.filterwarnings("ignore:The likelihood puts no bound", "ignore:The inputs are worth about")
 @pytest.mark.parametrize(("members", "shared", "slopes"), [(3, 0.1, (0.8, -0.4)), (2, 0.3, (0, 0)), (3, 0.5, (0, 0))])
 def test_the_diagnosis_passes_data_from_the_model(members, shared, slopes):
-    """20 sets at a false alarm of 1 in 100 each, at most: three or more fail once in 1 000. Worth 900, 130, 50 inputs."""
+    """20 sets at a false alarm of 1 in 100 each, at most: three or more fail once in 1 000. Worth 900, 130, 50."""
     failed = 0
     for seed in range(20):
         q, h, _ = drawn(members, 8.0, seed=100 + seed, shared=shared, slopes=slopes)

@@ -1,6 +1,6 @@
 """The moderated evaluation on stored retrainings: draws, what mixes cost, and what is put together for them."""
 
-from itertools import pairwise
+import itertools
 
 import numpy as np
 import pytest
@@ -40,7 +40,8 @@ def test_it_puts_together_what_the_cells_hold(own):
     np.testing.assert_array_less(np.abs(own.q - stored), 2.0**-10 * np.maximum(np.abs(stored), 1e-2))
     assert own.n_networks == 12
     assert (len(own.where("calibration")), len(own.where("test"))) == (3000, 1000)
-    assert set(own.part[own.where("shifted")]) == {f"{k} {n}" for k in ("rotation", "noise", "contrast") for n in (1, 2, 3)}
+    kinds = itertools.product(("rotation", "noise", "contrast"), (1, 2, 3))
+    assert set(own.part[own.where("shifted")]) == {f"{kind} {strength}" for kind, strength in kinds}
     np.testing.assert_allclose(np.exp(own.log_probabilities).sum(-1), 1)
     assert all(np.isnan(spread[own.where("shifted")]).all() for spread in own.paths["curve"])
     assert all(np.isfinite(spread[own.where("calibration")]).all() for spread in own.paths["curve"])
@@ -73,7 +74,7 @@ def test_bases_and_sets_of_proxies_alternate_between_draws(own):
     one = Moderation(own, Mix(("curve", "proxies"), proxies=(2, 2, 40)))
     spreads = [one.traces((0, 1), images, draw).spreads for draw in range(3)]
     for name in ("curve", "proxies"):
-        assert any((a[name] != b[name]).any() for a, b in pairwise(spreads))
+        assert any((a[name] != b[name]).any() for a, b in itertools.pairwise(spreads))
         np.testing.assert_array_equal(spreads[0][name], spreads[2][name])
     fixed = Moderation(own, Mix(("curve",), base=1))
     np.testing.assert_array_equal(fixed.traces((0, 1), images, 0).spreads["curve"], spreads[1]["curve"])

@@ -127,13 +127,23 @@ def _proxies(scouts: Cell) -> tuple[Cell, ...]:
     )
 
 
-def _uncertainty(scouts: Cell, n: int, *, group: int, reference: int) -> tuple[Cell, ...]:
-    """All that the moderated evaluation is judged on: cells of other studies, nothing of its own."""
+def _pair(
+    scouts: Cell, kind: str, n: int, *, group: int, burst_group: int = 2, explored: int = 12, paths: bool = False,
+    keep: tuple[str, ...] = ("panel", "log_probabilities"),
+) -> tuple[Study, ...]:  # fmt: skip
+    """Reference, bursts and proxies of one pair of data and network, and what is judged on all of them together."""
+    reference = _reference(scouts, n, group=group, explored=explored, keep=keep)
+    bursts, proxies = _bursts(scouts, group=burst_group, explored=explored), _proxies(scouts)
     ways = set(PATHS.values())
-    laws = [cell for way, budget, _, cell in compared(scouts) if (way, budget) in ways]
-    parts = _reference(scouts, n, group=reference)
-    bursts = _bursts(scouts, group=12 if group == 12 else 2)
-    return (*parts, *bursts, *_proxies(scouts), *laws)
+    laws = [cell for way, budget, _, cell in compared(scouts) if (way, budget) in ways] if paths else []
+    name = scouts.folder
+    return (
+        Study(name, f"{n} retrainings of {kind}: the reference", reference),
+        Study(f"{name}-bursts", f"Short restarts from {explored} {kind}", bursts, "explored"),
+        Study(f"{name}-proxies", f"Cheap retrainings of narrower {kind}", proxies, "explored"),
+        Study(f"{name}-uncertainty", f"u(x) of {kind} from few retrainings, judged by all others",
+              (*reference, *bursts, *proxies, *laws), "uncertainty"),
+    )  # fmt: skip
 
 
 # Every run another way of splitting the same sums: (threads, networks trained together).
@@ -144,7 +154,7 @@ STUDIES = {
     for study in (
         Study("digits-mlp", "A study of seconds, on embedded digits, to try the commands",
               _reference(DIGITS, 16, group=4, explored=4)),
-        Study("mnist-mlp", "128 retrainings of a perceptron on MNIST: the reference", _reference(MLP, 128, group=16)),
+        *_pair(MLP, "perceptrons on MNIST", 128, group=16, burst_group=12, paths=True),
         Study("mnist-mlp-crossed", "8 initialisations × 8 orders of the images", _crossed(MLP, 8), "crossed"),
         Study("mnist-mlp-arithmetic", "One seed under other numbers of threads, for four seeds", tuple(
             _on_test(MLP, "arithmetic", (seed,), runs=ARITHMETIC) for seed in range(4)
@@ -152,8 +162,7 @@ STUDIES = {
         Study("mnist-mlp-branches", "Branches that leave the trunk of one training at several epochs", tuple(
             _on_test(MLP, "branches", (k, k + 1), leaves=[1, 3, 5, 7, 9], branches=3) for k in range(0, 8, 2)
         ), "branches"),
-        Study("mnist-cnn", "32 retrainings of a convolutional network on MNIST: the reference",
-              _reference(CNN, 32, group=4)),
+        *_pair(CNN, "convolutional networks on MNIST", 32, group=4, paths=True),
         Study("mnist-mlp-paths", "Lines, curves and triangles of perceptrons", _paths("mlp"), "paths"),
         Study("mnist-cnn-paths", "Lines, curves and triangles of convolutional networks", _paths("cnn"),
               "paths"),
@@ -170,25 +179,10 @@ STUDIES = {
               "weights"),
         Study("mnist-mlp-cosine", "What the weight of the cosine penalty does in a learned line", cosine_cells(MLP),
               "weights"),
-        Study("mnist-mlp-bursts", "Short restarts from twelve perceptrons", _bursts(MLP, group=12), "explored"),
-        Study("mnist-cnn-bursts", "Short restarts from twelve convolutional networks", _bursts(CNN, group=2),
-              "explored"),
-        Study("mnist-mlp-proxies", "Cheap retrainings of narrower perceptrons", _proxies(MLP), "explored"),
-        Study("mnist-cnn-proxies", "Cheap retrainings of narrower convolutional networks", _proxies(CNN), "explored"),
-        Study("mnist-mlp-uncertainty", "u(x) of perceptrons from few retrainings, judged by all others",
-              _uncertainty(MLP, 128, group=12, reference=16), "uncertainty"),
-        Study("mnist-cnn-uncertainty", "u(x) of convolutional networks from few retrainings, judged by all others",
-              _uncertainty(CNN, 32, group=4, reference=4), "uncertainty"),
-        Study("cifar10-cnn", "24 retrainings of a small convolutional network on CIFAR-10, short schedule",
-              _reference(CIFAR10_CNN, 24, group=2, explored=8)),
-        Study("cifar10-resnet", "12 retrainings of a residual network of half width on CIFAR-10, short schedule",
-              _reference(CIFAR10_RESNET, 12, group=2, explored=8)),
-        Study("cifar100-resnet", "12 retrainings of a residual network of half width on CIFAR-100, short schedule",
-              _reference(CIFAR100_RESNET, 12, group=2, explored=8, keep=("panel",))),
-        Study("cifar10-cnn-bursts", "Short restarts from eight convolutional networks on CIFAR-10",
-              _bursts(CIFAR10_CNN, group=2, explored=8), "explored"),
-        Study("cifar10-cnn-proxies", "Cheap retrainings of narrower convolutional networks on CIFAR-10",
-              _proxies(CIFAR10_CNN), "explored"),
+        *_pair(CIFAR10_CNN, "convolutional networks on CIFAR-10, short schedule", 24, group=2, explored=8),
+        *_pair(CIFAR10_RESNET, "residual networks of half width on CIFAR-10, short schedule", 12, group=2, explored=8),
+        *_pair(CIFAR100_RESNET, "residual networks of half width on CIFAR-100, short schedule", 12, group=2,
+               explored=8, keep=("panel",)),
         Study("mnist-cnn-precision", "Whether products in bfloat16 move the results", _precision(), "precision"),
     )
 }  # fmt: skip
