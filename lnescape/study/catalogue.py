@@ -82,11 +82,11 @@ def _candidates() -> tuple[Cell, ...]:
     return tuple(one.but(**changes) for changes in CANDIDATES.values())
 
 
-def _precision() -> tuple[Cell, ...]:
-    """Twelve retrainings in each arithmetic; those in float32 are the first of the reference."""
-    single = _reference(CNN, 12, group=4)
-    half = _on_test(CNN, "retrainings", (0,)).but(precision="bfloat16")
-    return (*single, *(half.but(seeds=range(start, start + 4)) for start in (0, 4, 8)))
+def _precision(scouts: Cell, n: int, other: str, *, group: int) -> tuple[Cell, ...]:
+    """The first n retrainings of the reference, and as many under the same seeds in the other arithmetic."""
+    again = _on_test(scouts, "retrainings", (0,)).but(precision=other)
+    groups = (again.but(seeds=range(start, start + group)) for start in range(0, n, group))
+    return (*_reference(scouts, n, group=group, explored=n), *groups)
 
 
 # Bursts: (epochs, first learning rate in parts of the plain training's highest). Proxies: (width, epochs).
@@ -183,7 +183,15 @@ STUDIES = {
         *_pair(CIFAR10_RESNET, "residual networks of half width on CIFAR-10, short schedule", 12, group=2, explored=8),
         *_pair(CIFAR100_RESNET, "residual networks of half width on CIFAR-100, short schedule", 12, group=2,
                explored=8, keep=("panel",)),
-        Study("mnist-cnn-precision", "Whether products in bfloat16 move the results", _precision(), "precision"),
+        Study("cifar10-cnn-methods", "Every method at equal cost, convolutional network on CIFAR-10, short schedule",
+              comparison_cells(CIFAR10_CNN, 12), "methods"),
+        Study("cifar10-cnn-branches", "Branches that leave the trunk of one training at several epochs, CIFAR-10",
+              tuple(_on_test(CIFAR10_CNN, "branches", (k,), leaves=[3, 8, 12], branches=2) for k in range(4)),
+              "branches"),
+        Study("mnist-cnn-precision", "Whether products in bfloat16 move the results",
+              _precision(CNN, 12, "bfloat16", group=4), "precision"),
+        Study("cifar10-cnn-precision", "Whether products in bfloat16 move the results on CIFAR-10",
+              _precision(CIFAR10_CNN, 6, "float32", group=2), "precision"),
     )
 }  # fmt: skip
 
