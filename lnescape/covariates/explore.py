@@ -54,6 +54,8 @@ def explored(
         at = Members(law.net, thetas.to(law.device), normalisation_images=law.normalisation_images)
         return measurand(at.predict(images).cpu().numpy(), chosen)
 
+    logp = law.predict(images).cpu().numpy()
+    q = measurand(logp, chosen)
     for number, (theta, seed) in enumerate(zip(law.thetas, law.seeds, strict=True)):
         if "outputs" in groups:
             rows["outputs"].append(outputs(law, theta, images, some))
@@ -63,14 +65,13 @@ def explored(
             noisy = under_noise(law, theta, images, chosen, n=N_NOISE, seed=seed, measurand=measurand)
             rows["noise"].append(noisy.std(0, ddof=1))
         if "training path" in groups:
-            rows["path"].append(q_of(law.path[number]))
+            rows["path"].append(np.concatenate([q_of(law.path[number, :-1]), q[number : number + 1]]))
         if ends is not None:
             rows["bursts"].append(q_of(next(ends)).std(0, ddof=1))
         on_network()
-    logp = law.predict(images).cpu().numpy()
     found = {name: np.stack(own) for name, own in rows.items() if own}
     others = other_classes(logp, chosen) if measurand is log_odds and "differences" in groups else None
-    return Traces(measurand(logp, chosen), chosen=chosen, n_classes=data.n_classes, others=others, **found)
+    return Traces(q, chosen=chosen, n_classes=data.n_classes, others=others, **found)
 
 
 def unavailable(law: Members, groups: Iterable[str], images: Tensor) -> dict[str, str]:

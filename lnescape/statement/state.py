@@ -4,7 +4,6 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +15,6 @@ from lnescape.covariates import (
     ENOUGH_PROXIES,
     FREE,
     N_BURSTS,
-    Traces,
     burst_recipe,
     columns_of,
     explored,
@@ -28,6 +26,7 @@ from lnescape.laws import Members
 from lnescape.retraining import (
     Evaluation,
     Measurand,
+    Prior,
     assumed_number,
     contrast,
     diagnose,
@@ -48,7 +47,7 @@ from lnescape.statement.page import Statement
 from lnescape.training import Recipe, fit
 from lnescape.training.checks import checked_seeds, prepare
 
-MOST_CALIBRATION = 5000  # held-out images that the prior is fitted on
+MOST_CALIBRATION = 3000  # held-out images that the prior is fitted on
 PROXY_SEED = 1_000_000  # first seed of the proxies, far from those of the networks
 BURST_EPOCHS, BURST_RATE = 0.25, 1.0
 
@@ -151,8 +150,10 @@ def state(
         n_eff, n_proxies = measured if believed else None, len(narrow)
         further += narrow.cost.operations / operations.training(recipe, len(data.train))
     parts = slice(0, len(calibration)), slice(len(calibration), None)
-    evaluation, prior, diagnosis, notes = _evaluated(seen, seen.q, groups, parts, n_eff)
-    second, *_, of_decisions = _evaluated(seen, contrast(logp.cpu().numpy(), chosen), groups, parts, n_eff)
+    columns = columns_of(replace(seen, like=seen.of(range(len(seen.q)), parts[0])), groups)
+    evaluation, prior, notes = _evaluated(seen.q, columns, parts, n_eff)
+    diagnosis = diagnose(seen.q[:, parts[1]], prior, columns[0][parts[1]])
+    second, _, of_decisions = _evaluated(contrast(logp.cpu().numpy(), chosen), columns, parts, n_eff)
     notes += tuple(f"For the decisions: {note}" for note in of_decisions if note not in notes)
     return Statement(
         chosen=chosen[parts[1]], probability=logp.exp().mean(0).cpu().numpy()[len(calibration) :],
@@ -165,18 +166,14 @@ def state(
 
 
 def _evaluated(
-    seen: Traces, q: np.ndarray, groups: list[str], parts: tuple[slice, slice], n_eff: float | None
-) -> tuple[Evaluation, Any, Any, tuple[str, ...]]:
+    q: np.ndarray, columns: tuple[np.ndarray, tuple[str, ...]], parts: tuple[slice, slice], n_eff: float | None
+) -> tuple[Evaluation, Prior, tuple[str, ...]]:
     """Fit the prior on the first part of the images, evaluate the second; warnings become notes."""
-    fitted, stated = parts
-    everyone = range(len(seen.q))
-    h, names = columns_of(replace(seen, like=seen.of(everyone, fitted)), groups)
+    (h, names), (fitted, stated) = columns, parts
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         prior = fit_prior(q[:, fitted].var(0, ddof=1), len(q) - 1, h[fitted], n_eff=n_eff, names=names)
-    evaluation = moderated(q[:, stated], prior, h[stated])
-    diagnosis = diagnose(q[:, stated], prior, h[stated])
-    return evaluation, prior, diagnosis, tuple(str(one.message) for one in caught)
+    return moderated(q[:, stated], prior, h[stated]), prior, tuple(str(one.message) for one in caught)
 
 
 def _exploring_cost(n: int, groups: list[str], burst: Recipe, recipe: Recipe, n_images: int) -> float:
