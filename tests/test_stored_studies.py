@@ -11,7 +11,7 @@ import lnescape as ln
 from lnescape.gates import g0
 from lnescape.retraining import dithered
 from lnescape.study import STUDIES, CellStore
-from lnescape.study.comparison import BASES, BUDGETS, CHOSEN, WAYS
+from lnescape.study.comparison import BASES, BUDGETS, CHOSEN, FEWER_WAYS, WAYS
 from lnescape.study.experiments import trainings
 
 RESULTS = Path(__file__).resolve().parent.parent / "report" / "results"
@@ -84,6 +84,15 @@ def test_128_retrainings_ran_near_the_rate_of_matrix_products():
     operations = sum(CellStore(STUDIES["mnist-mlp"]).load(cell).provenance["operations"] for cell in cells)
     assert throughput["operations"] == pytest.approx(operations)
     assert sum(map(trainings, cells)) == 128
+
+
+@pytest.mark.parametrize("pair", ["cifar10-resnet", "cifar100-resnet"])
+def test_the_smaller_comparison_is_part_of_the_whole_one(pair):
+    few, whole = (
+        {cell.name for cell in STUDIES[f"{pair}-methods{end}"].cells if cell.method == "law"} for end in ("", "-full")
+    )
+    assert few < whole
+    assert (len(few), len(whole)) == (len(FEWER_WAYS) * 2, (len(WAYS) - 1) * len(BUDGETS) * len(BASES))
 
 
 @pytest.mark.parametrize("network", ["mlp", "cnn"])

@@ -5,7 +5,17 @@ from dataclasses import replace
 from lnescape.covariates import N_BURSTS
 from lnescape.study.assembled import PATHS
 from lnescape.study.cells import Cell, Study, check_known
-from lnescape.study.comparison import compared, comparison_cells, cosine_cells, settings_cells, volume_cells
+from lnescape.study.comparison import (
+    BASES,
+    BUDGETS,
+    FEWER_WAYS,
+    WAYS,
+    compared,
+    comparison_cells,
+    cosine_cells,
+    settings_cells,
+    volume_cells,
+)
 from lnescape.training import Recipe
 
 # Batches of 256 at twice the rate of batches of 128: the same ratio, nearly the same accuracy (98.51 against 98.56 % of
@@ -146,6 +156,13 @@ def _pair(
     )  # fmt: skip
 
 
+RESNETS = {
+    CIFAR10_RESNET: "residual network of half width on CIFAR-10, short schedule",
+    CIFAR100_RESNET: "residual network of half width on CIFAR-100, short schedule",
+}
+FEWER = {"ways": FEWER_WAYS, "budgets": BUDGETS[:2], "bases": BASES[:1]}
+ALL_BUT_DROPOUT = {"ways": tuple(way for way in WAYS if way != "dropout")}  # these networks have none
+
 # Every run another way of splitting the same sums: (threads, networks trained together).
 ARITHMETIC = [(threads, together) for together in (1, 2) for threads in (1, 2, 4, 8)]
 
@@ -185,6 +202,9 @@ STUDIES = {
                explored=8, keep=("panel",)),
         Study("cifar10-cnn-methods", "Every method at equal cost, convolutional network on CIFAR-10, short schedule",
               comparison_cells(CIFAR10_CNN, 12), "methods"),
+        *(Study(f"{scouts.folder}-methods{end}", f"Methods at equal cost, {kind}",
+                comparison_cells(scouts, n, **some), "methods")
+          for scouts, kind in RESNETS.items() for end, n, some in (("", 8, FEWER), ("-full", 12, ALL_BUT_DROPOUT))),
         Study("cifar10-cnn-branches", "Branches that leave the trunk of one training at several epochs, CIFAR-10",
               tuple(_on_test(CIFAR10_CNN, "branches", (k,), leaves=[3, 8, 12], branches=2) for k in range(4)),
               "branches"),

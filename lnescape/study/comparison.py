@@ -1,6 +1,6 @@
 """Cells that compare the methods at equal cost, and those that chose their settings."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lnescape.study.cells import Cell
@@ -28,6 +28,10 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "Laplace": ("laplace", {}),
     "dropout": ("dropout", {}),
 }
+# What is run where a training takes long, at the first two budgets and on one base.
+FEWER_WAYS = (
+    "deep ensemble", "snapshots", "FGE", "learned line", "learned curve", "learned triangle", "ESPRO", "SWAG",
+)  # fmt: skip
 # Of three candidates each, the best on validation images (studies "mnist-mlp-settings", "mnist-cnn-settings").
 CHOSEN: dict[str, dict[str, int]] = {
     "mlp": {
@@ -96,6 +100,7 @@ def tuned(scouts: Cell, way: str) -> dict[str, Any]:
     """Give the chosen settings of a way.
 
     The plain recipe is the unit of cost, so that deep ensembles keep it; their candidates tell whether it is fair.
+    Settings were chosen on MNIST; other networks and data take over those of its convolutional network.
 
     Args:
         scouts: The cell whose recipe is that of one plain training.
@@ -106,32 +111,42 @@ def tuned(scouts: Cell, way: str) -> dict[str, Any]:
     """
     if WAYS[way][0] == "deep_ensemble":
         return {}
-    return candidates(scouts)[way][CHOSEN[scouts.network].get(way, 1)]
+    return candidates(scouts)[way][CHOSEN.get(scouts.network, CHOSEN["cnn"]).get(way, 1)]
 
 
-def compared(scouts: Cell) -> list[tuple[str, float, int, Cell]]:
+def compared(
+    scouts: Cell,
+    *,
+    ways: Iterable[str] = tuple(WAYS),
+    budgets: Iterable[float] = BUDGETS,
+    bases: Iterable[int] = BASES,
+) -> list[tuple[str, float, int, Cell]]:
     """List the cells of the comparison with what they are: way, budget, base, cell.
 
     Args:
         scouts: The cell whose recipe is that of one plain training.
+        ways: Names of `WAYS`.
+        budgets: Trainings.
+        bases: Seeds.
 
     Returns:
         Every way at every budget on every base.
     """
     rows = []
-    for seed in BASES:
-        for budget in BUDGETS:
-            for way, (method, own) in WAYS.items():
+    for seed in bases:
+        for budget in budgets:
+            for way in ways:
+                method, own = WAYS[way]
                 more = {"members": int(2 * budget)} if way == "short ensemble" else {}
                 options = {**own, **tuned(scouts, way), **more}
                 rows.append((way, budget, seed, _cell(scouts, method, budget, seed, options)))
     return rows
 
 
-def comparison_cells(scouts: Cell, n_yardstick: int) -> tuple[Cell, ...]:
-    """Give the cells of the comparison: the yardstick of so many networks, then every method."""
+def comparison_cells(scouts: Cell, n_yardstick: int, **some: Any) -> tuple[Cell, ...]:
+    """Give the cells of the comparison: the yardstick of so many networks, then the methods, or some as in `compared`."""
     yardstick = scouts.but(method="yardstick", seeds=range(YARDSTICK, YARDSTICK + n_yardstick))
-    return (yardstick, *(cell for *_, cell in compared(scouts)))
+    return (yardstick, *(cell for *_, cell in compared(scouts, **some)))
 
 
 def volume_cells(scouts: Cell) -> tuple[Cell, ...]:

@@ -8,7 +8,7 @@ from lnescape.gates import g6
 from lnescape.results import Estimate
 from lnescape.scores import Equivalent, deep_ensemble_equivalent
 from lnescape.study.cells import Study
-from lnescape.study.comparison import BASES, BUDGETS, WAYS, candidates, compared
+from lnescape.study.comparison import WAYS, candidates, compared
 from lnescape.study.store import CellStore
 
 Summary = tuple[dict, dict[str, np.ndarray]]
@@ -45,12 +45,15 @@ def methods(study: Study, store: CellStore) -> Summary:
     """Give every score of every way at every budget, means over bases, and what it is worth in ensemble members."""
     curve = store.load(study.cells[1]).arrays
     scouts = study.cells[0]
-    found: dict[str, dict[str, list[dict]]] = {way: {f"{b:g}": [] for b in BUDGETS} for way in WAYS}
-    for way, budget, _, cell in compared(scouts):
-        arrays = store.load(cell).arrays
-        found[way][f"{budget:g}"].append({name: float(own[0]) for name, own in arrays.items() if own.shape == (1,)})
+    found: dict[str, dict[str, list[dict]]] = {}
+    wanted, bases = set(study.cells), set()
+    for way, budget, base, cell in compared(scouts):
+        if cell in wanted:
+            row = {name: float(own[0]) for name, own in store.load(cell).arrays.items() if own.shape == (1,)}
+            found.setdefault(way, {}).setdefault(f"{budget:g}", []).append(row)
+            bases.add(base)
     table = {way: {budget: _row(rows, curve) for budget, rows in own.items()} for way, own in found.items()}
-    numbers = {"n": len(BASES), "bases": len(BASES), "order": list(WAYS), "ways": table}
+    numbers = {"n": len(bases), "bases": len(bases), "order": list(table), "ways": table}
     numbers["yardstick_networks"] = len(study.cells[1].seeds)
     entries = [
         (f"{way} at {budget}", own["trainings"].value, own["dee"]["value"])
@@ -58,7 +61,7 @@ def methods(study: Study, store: CellStore) -> Summary:
         for budget, own in rows.items()
         if WAYS[way][0] != "deep_ensemble" and own["diverged"] == 0
     ]
-    numbers["G6"] = g6(entries, n=len(BASES)).to_dict()
+    numbers["G6"] = g6(entries, n=len(bases)).to_dict()
     return numbers, {f"yardstick_{name}": own for name, own in curve.items()}
 
 
