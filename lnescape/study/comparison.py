@@ -144,7 +144,7 @@ def compared(
 
 
 def comparison_cells(scouts: Cell, n_yardstick: int, **some: Any) -> tuple[Cell, ...]:
-    """Give the cells of the comparison: the yardstick of so many networks, then the methods, or some as in `compared`."""
+    """Give the cells of the comparison: the yardstick of so many networks, then methods, those of `compared`."""
     yardstick = scouts.but(method="yardstick", seeds=range(YARDSTICK, YARDSTICK + n_yardstick))
     return (yardstick, *(cell for *_, cell in compared(scouts, **some)))
 
