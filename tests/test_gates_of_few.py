@@ -56,6 +56,7 @@ def test_one_pair_that_fails_decides_g7_and_g8():
     assert g7({"a": good}).word == "undecided, holds so far"
     assert g7({"a": good, "b": bad}).word == "FAILED"
     assert g7(dict.fromkeys("abcde", good)).word == "passed"
+    assert g8({"CNN, MNIST": good, "CNN, CIFAR-10": good}).n == 2
     assert g8({"a": good}).word == "undecided, holds so far"
     assert g8({"a": good, "b": bad}).word == "FAILED"
     assert g8(dict.fromkeys("abcde", good)).word == "passed"

@@ -148,5 +148,5 @@ def g8(pairs: Mapping[str, Sequence[Entry]]) -> Verdict:
 
 def _reached(gate: str, claim: str, best: Mapping[str, Entry], passed: bool, *, failed: bool) -> Verdict:
     numbers: dict = {name: f"{e[0]}: REN {e[2]} at {e[1]:.2f} trainings" for name, e in best.items()}
-    n = len({name.split(",")[0] for name in best})
+    n = len({name.removesuffix(", at 3") for name in best})
     return Verdict(gate, claim, passed, numbers, n, "pairs", decided=failed or n >= ALL_PAIRS)
