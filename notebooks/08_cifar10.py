@@ -377,8 +377,6 @@ figure = ln.plots.frontier(
     source=source.split(";")[0],
     title="Against cost: free covariates first, one more training next, exploring last",
 )
-for axis in figure.axes:
-    axis.set_ylim(0.9, 65)
 ln.plots.save(figure, "08_frontier")
 
 # %%

@@ -69,20 +69,22 @@ def frontier(
             axis.plot(line, line, color=DARK, linestyle="--", linewidth=1, label="more plain retrainings")
             axis.axhline(target, color=PALE, linewidth=0.8, linestyle=":")
             best = 0.0
-            for m, cost, ren, text in sorted(rows, key=lambda row: row[1]):
+            for m, cost, ren, text in sorted(rows, key=lambda row: (row[1], -row[2])):
                 marker, colour = OF_SIZE.get(m, LARGER)
                 reached = ren > best
                 best = max(best, ren)
                 axis.plot(cost, ren, marker, color=colour, markersize=5, fillstyle="full" if reached else "none")
-                if text:
-                    axis.annotate(text, (cost, ren), (4, 3), textcoords="offset points", fontsize=6.5)
+                if text:  # left of what costs nothing beside the M networks, where no other symbol is
+                    place = {"xytext": (-5, -2), "ha": "right"} if cost == m else {"xytext": (4, 3)}
+                    axis.annotate(text, (cost, ren), textcoords="offset points", fontsize=6.5, **place)
             for m in sorted({row[0] for row in rows}):
                 marker, colour = OF_SIZE.get(m, LARGER)
                 axis.plot([], [], marker, color=colour, label=f"M = {m}", markersize=5)
             axis.set(yscale="log", title=name, xlabel="cost, trainings in all", ylabel="REN, retrainings")
+            axis.set(xlim=(1, top), xticks=range(1, int(top) + 1))
             axis.set_yticks([2, 3, 5, 10, 20, 30, 50], labels=["2", "3", "5", "10", "20", "30", "50"])
             axis.minorticks_off()
-        axes[-1].legend(fontsize=7.5, loc="lower right")
+        figure.legend(*axes[0].get_legend_handles_labels(), fontsize=7.5, ncols=4, loc="outside lower left")
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure
 
