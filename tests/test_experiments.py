@@ -168,14 +168,14 @@ def test_golden_numbers_of_every_method(method, seeds, changes, name, gold, chos
 
 def test_images_move_by_whole_pixels_and_the_border_is_repeated():
     image = torch.arange(9.0).view(1, 1, 3, 3)
-    assert moved(image, 1, -1)[0, 0].tolist() == [[1, 2, 2], [1, 2, 2], [4, 5, 5]]
-    assert torch.equal(moved(image, 0, 0), image)
+    assert moved(image, [(1, -1)])[0, 0, 0].tolist() == [[1, 2, 2], [1, 2, 2], [4, 5, 5]]
+    assert torch.equal(moved(image, [(0, 0), (2, 1)])[0], image)
 
 
 def test_neighbourhood_is_the_prediction_of_moved_images(chosen):
     law = ln.fit(NET, DATA, seeds=[0], recipe=SCOUTS.recipe, progress=False)
     seen = neighbourhood(law, law[0], PANEL.images[:20], chosen[:20])
-    by_hand = ln.log_odds(law.predict(moved(PANEL.images[:20], 3, 0)).numpy(), chosen[:20])
+    by_hand = ln.log_odds(law.predict(moved(PANEL.images[:20], [(3, 0)])[0]).numpy(), chosen[:20])
     assert seen.shape == (8, 20)
     np.testing.assert_allclose(seen[1], by_hand[0], rtol=1e-5)
 

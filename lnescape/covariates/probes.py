@@ -4,6 +4,8 @@ Each function returns q or features, [kinds, images]; what is made of them (the 
 say) is decided in `groups`.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Float, Int
@@ -49,33 +51,33 @@ def neighbourhood(
     size = max(1, CHUNK // (len(SHIFTS) * images[0].numel())) if law.normalisation_images is not None else 500
     rows = []
     for part, classes in zip(images.split(size), np.split(chosen, range(size, len(chosen), size)), strict=True):
-        everywhere = torch.cat([moved(part, down, right) for down, right in SHIFTS])  # one refresh of the normalisation
+        everywhere = moved(part, SHIFTS).flatten(0, 1)  # one refresh of the normalisation
         logp = predict_at(law, iter([theta.unsqueeze(0)]), everywhere, 1)
         rows.append(measurand(logp.cpu().numpy(), np.tile(classes, len(SHIFTS)))[0].reshape(len(SHIFTS), -1))
     return np.concatenate(rows, 1)
 
 
-def moved(images: Float[Tensor, "images channels height width"], down: int, right: int) -> Tensor:
+def moved(
+    images: Float[Tensor, "images channels height width"], shifts: Sequence[tuple[int, int]]
+) -> Float[Tensor, "shifts images channels height width"]:
     """Move images by whole pixels, repeating the border.
 
     Args:
         images: The images.
-        down: Pixels downwards; upwards where negative.
-        right: Pixels to the right; to the left where negative.
+        shifts: Pixels (down, right); upwards and to the left where negative.
 
     Returns:
-        Images of the same shape.
+        All images under each shift.
 
     Example:
-        >>> moved(torch.arange(4.0).view(1, 1, 2, 2), 1, 0)[0, 0]
+        >>> moved(torch.arange(4.0).view(1, 1, 2, 2), [(1, 0)])[0, 0, 0]
         tensor([[0., 1.],
                 [0., 1.]])
     """
-    height, width = images.shape[2:]
-    around = (max(right, 0), max(-right, 0), max(down, 0), max(-down, 0))  # left, right, top, bottom
-    wider = torch.nn.functional.pad(images, around, mode="replicate")
-    top, left = max(-down, 0), max(-right, 0)
-    return wider[:, :, top : top + height, left : left + width]
+    far, (height, width) = max(abs(step) for shift in shifts for step in shift), images.shape[2:]
+    wider = torch.nn.functional.pad(images, (far, far, far, far), mode="replicate")
+    corners = [(far - down, far - right) for down, right in shifts]
+    return torch.stack([wider[:, :, top : top + height, left : left + width] for top, left in corners])
 
 
 def under_noise(
