@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from lnescape.study.cells import Cell
+from lnescape.study.cells import Cell, check_known
 
 BUDGETS = (1, 1.5, 3)  # trainings
 BASES = (20, 21)  # seeds of the methods: disjoint networks, and other ones than scouts, reference and yardstick have
@@ -131,8 +131,13 @@ def compared(
 
     Returns:
         Every way at every budget on every base.
+
+    Raises:
+        StudyError: There is no such way; the nearest is suggested.
     """
-    rows = []
+    ways, rows = tuple(ways), []
+    for way in ways:
+        check_known(way, WAYS, "way of the comparison")
     for seed in bases:
         for budget in budgets:
             for way in ways:
