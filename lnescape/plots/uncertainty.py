@@ -84,7 +84,7 @@ def frontier(
             axis.set(xlim=(1, top), xticks=range(1, int(top) + 1))
             axis.set_yticks([2, 3, 5, 10, 20, 30, 50], labels=["2", "3", "5", "10", "20", "30", "50"])
             axis.minorticks_off()
-        figure.legend(*axes[0].get_legend_handles_labels(), fontsize=7.5, ncols=4, loc="outside lower left")
+        axes[0].legend(fontsize=7.5, ncols=2, loc="upper left", bbox_to_anchor=(0, -0.2))
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure
 
