@@ -72,6 +72,7 @@ class Law(ABC):
         Returns:
             Mean and covariance, float64.
         """
+
     @property
     def device(self) -> torch.device:
         """Where the law lives."""

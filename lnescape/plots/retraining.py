@@ -154,9 +154,7 @@ def convergence(
     with canvas(1, 3.0, source, width=4.6) as (figure, (axis,)):
         axis.plot(theory[0], 100 * theory[1], color=DARK, label="normal law, √ψ₁(ν/2) / 2")
         axis.plot(theory[0], 100 / np.sqrt(2 * (theory[0] - 1)), color=PALE, linestyle="--", label="GUM, 1/√(2ν)")
-        for (name, (n, values)), (marker, colour) in zip(
-            observed.items(), (("o", BLUE), ("^", RED)), strict=False
-        ):
+        for (name, (n, values)), (marker, colour) in zip(observed.items(), (("o", BLUE), ("^", RED)), strict=False):
             axis.plot(n, 100 * values, marker, color=colour, fillstyle="none", markersize=6, label=f"observed, {name}")
         ticks = [2, 3, 5, 10, 20, 50]
         axis.set(xscale="log", yscale="log", xlabel="retrainings N", title=title)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -27,11 +28,11 @@ def scouts(cell: Cell, data, panel: Panel, chosen: None) -> Observation:
     return seen
 
 
-def retrainings(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observation:
+def retrainings(cell: Cell, data, panel: Panel, chosen: np.ndarray, *, scratch: Path | None = None) -> Observation:
     """Train one network for each seed, initialisation and order both from it."""
     wanted = "covariates" in cell.keep
     if wanted:
-        law, path = watched(cell, data, panel.images[panel.watched], chosen[panel.watched])
+        law, path = watched(cell, data, panel.images[panel.watched], chosen[panel.watched], folder=scratch)
     else:
         law, path = train(cell, data, list(cell.seeds)), None
     seen = observe(law, data, panel, chosen, keep=cell.keep, path=path)

@@ -118,4 +118,3 @@ def _coordinates(variables: dict, panel: Panel | None, on_test: bool) -> dict:
     if "epoch" in used:
         known["epoch"] = 1 + np.arange(variables["path_log_odds"][1].shape[1])
     return {axis: values for axis, values in known.items() if axis in used}
-

@@ -288,4 +288,3 @@ def _bar(todo: list[Cell], progress: bool):
     form = "{desc} {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} trainings, {elapsed} so far, about {remaining} left"
     total = math.fsum(map(trainings, todo))
     return tqdm(total=total, desc="study", bar_format=form, disable=not (progress and todo), smoothing=0.1)
-

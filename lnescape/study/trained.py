@@ -1,6 +1,6 @@
 """The trained networks of a cell."""
 
-import math
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +13,7 @@ from lnescape.engines import engine_for
 from lnescape.laws import Members
 from lnescape.retraining import log_odds
 from lnescape.study.cells import Cell, StudyError
+from lnescape.training import TrainingError, fit
 from lnescape.training.descent import State
 from lnescape.training.fit import train_group
 from lnescape.weights import normalisation_layers
@@ -69,24 +70,36 @@ def train(
     return Members(net, torch.cat(thetas), seeds=tuple(seeds), recipe=cell.recipe, normalisation_images=norm)
 
 
-def watched(cell: Cell, data, images: Tensor, chosen: np.ndarray) -> tuple[Members, list[np.ndarray]]:
-    """Train the networks of a cell and watch what they say at each epoch's end.
+def watched(
+    cell: Cell, data, images: Tensor, chosen: np.ndarray, *, folder: Path | None = None
+) -> tuple[Members, list[np.ndarray]]:
+    """Train the networks of a cell, and say what each of them said at every epoch's end.
 
     Args:
         cell: Network, recipe and seeds.
         data: The data set.
         images: What is watched.
         chosen: Class of the measurand for each of them.
+        folder: Where trainings are kept that several cells begin with.
 
     Returns:
         The trained networks, and for each epoch q, [networks, images].
+
+    Raises:
+        StudyError: A network diverged.
     """
-    seen: list[tuple[int, np.ndarray]] = []
-
-    def watch(state: State) -> None:
-        law = Members(cell.builder(data), state.vertices[:, 0].clone(), normalisation_images=data.normalisation_images)
-        seen.append((state.epoch, log_odds(law.predict(images).cpu().numpy(), chosen).astype(np.float16)))
-
-    law = train(cell, data, list(cell.seeds), on_epoch=watch)
-    epochs = range(1, math.ceil(cell.recipe.epochs) + 1)
-    return law, [np.concatenate([q for at, q in seen if at == epoch]) for epoch in epochs]
+    seeds, how = cell.seeds, {"recipe": cell.recipe, "group": len(cell.seeds), "workers": 1, "progress": False}
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of seeds that diverged, which are refused below
+            law = fit(cell.builder(data), data, seeds=seeds, folder=folder, path=True, **how)
+            if law.path is None and not law.failed:  # kept by a cell that had no use for the path
+                law = fit(cell.builder(data), data, seeds=seeds, path=True, **how)
+    except TrainingError as error:
+        raise StudyError(str(error)) from error
+    if law.failed:
+        raise StudyError(f"Seed {next(iter(law.failed))} diverged; lower the learning rate of the recipe.")
+    said = []
+    for theta in law.path.unbind(1):
+        before = Members(law.net, theta.to(images.device), normalisation_images=data.normalisation_images)
+        said.append(log_odds(before.predict(images).cpu().numpy(), chosen).astype(np.float16))
+    return law, said

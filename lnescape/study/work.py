@@ -17,6 +17,7 @@ from lnescape.training import count_operations
 
 # Threads of one process share torch's number of threads and the generator that builders draw from: one at a time.
 _ALONE = threading.Lock()
+BEGINNINGS = ("retrainings", "bursts", "law")  # methods that share trainings with one another
 
 
 @dataclass
@@ -55,7 +56,7 @@ def compute(
     with _ALONE, threads_of(1):
         data, panel = data_and_panel(cell.data, device)
         start = perf_counter()
-        more = {"scratch": Path(scratch)} if scratch is not None and cell.method in ("law", "bursts") else {}
+        more = {"scratch": Path(scratch)} if scratch is not None and cell.method in BEGINNINGS else {}
         seen = EXPERIMENTS[cell.method](cell, data, panel, chosen, **more)
         seconds = perf_counter() - start
         n = trainings(cell)
