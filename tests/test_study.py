@@ -88,9 +88,9 @@ def test_only_what_is_missing_is_computed(tmp_path, monkeypatch):
     computed = []
     real = experiments.retrainings
 
-    def counted(cell, *rest):
+    def counted(cell, *rest, **more):
         computed.append(cell.name)
-        return real(cell, *rest)
+        return real(cell, *rest, **more)
 
     monkeypatch.setitem(experiments.EXPERIMENTS, "retrainings", counted)
     run_study(FEW, folder=tmp_path, workers=1, limit=2, progress=False)
@@ -106,7 +106,7 @@ def test_a_failed_cell_is_recorded_the_others_go_on_and_it_is_tried_again(tmp_pa
     def failing(cell, *rest):
         if cell == bad:
             raise RuntimeError("no more memory")
-        return real(cell, *rest)
+        return real(cell, *rest, **more)
 
     monkeypatch.setitem(experiments.EXPERIMENTS, "retrainings", failing)
     store = CellStore(FEW, tmp_path)
