@@ -103,7 +103,7 @@ def test_only_what_is_missing_is_computed(tmp_path, monkeypatch):
 def test_a_failed_cell_is_recorded_the_others_go_on_and_it_is_tried_again(tmp_path, monkeypatch):
     real, bad = experiments.retrainings, FEW.cells[1]
 
-    def failing(cell, *rest):
+    def failing(cell, *rest, **more):
         if cell == bad:
             raise RuntimeError("no more memory")
         return real(cell, *rest, **more)
@@ -139,9 +139,9 @@ def test_two_runs_at_once_compute_each_cell_once(tmp_path, monkeypatch):
     computed, real = [], dict(experiments.EXPERIMENTS)
     for method in ("scouts", "retrainings"):
 
-        def counted(cell, *rest, method=method):
+        def counted(cell, *rest, method=method, **more):
             computed.append(cell.name)
-            return real[method](cell, *rest)
+            return real[method](cell, *rest, **more)
 
         monkeypatch.setitem(experiments.EXPERIMENTS, method, counted)
     options = {"folder": tmp_path, "workers": 1, "progress": False}
