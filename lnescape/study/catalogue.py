@@ -99,6 +99,12 @@ def _precision(scouts: Cell, n: int, other: str, *, group: int) -> tuple[Cell, .
     return (*_reference(scouts, n, group=group, explored=n), *groups)
 
 
+def _grouped(scouts: Cell, n: int) -> tuple[Cell, ...]:
+    """Retrainings of the same network with group normalisation, which needs no other images; two in a cell."""
+    other = {**scouts.options, "norm": "group"}
+    return tuple(_on_test(scouts, "retrainings", (k, k + 1)).but(options=other) for k in range(0, n, 2))
+
+
 # Bursts: (epochs, first learning rate in parts of the plain training's highest). Proxies: (width, epochs).
 # On CIFAR-10, bursts of the CNN at twice the rate were tried: they diverged from every network.
 BURSTS = {
@@ -160,8 +166,14 @@ RESNETS = {
     CIFAR10_RESNET: "residual network of half width on CIFAR-10, short schedule",
     CIFAR100_RESNET: "residual network of half width on CIFAR-100, short schedule",
 }
-FEWER = {"ways": FEWER_WAYS, "budgets": BUDGETS[:2], "bases": BASES[:1]}
-ALL_BUT_DROPOUT = {"ways": tuple(way for way in WAYS if way != "dropout")}  # these networks have none
+# Where a training takes long: fewer methods, and the yardstick is made of the first networks of the reference, which
+# are no method's own. The whole comparisons are "…-methods-full".
+FEWER = {"n_yardstick": 8, "first": 0, "ways": FEWER_WAYS}
+FEWEST = {**FEWER, "budgets": BUDGETS[:2], "bases": BASES[:1]}
+WHOLE = {"n_yardstick": 12}
+ALL_BUT_DROPOUT = {**WHOLE, "ways": tuple(way for way in WAYS if way != "dropout")}  # residual networks have none
+COMPARISONS = {CIFAR10_CNN: ("convolutional network on CIFAR-10, short schedule", FEWER, WHOLE)}
+COMPARISONS |= {scouts: (kind, FEWEST, ALL_BUT_DROPOUT) for scouts, kind in RESNETS.items()}
 
 # Every run another way of splitting the same sums: (threads, networks trained together).
 ARITHMETIC = [(threads, together) for together in (1, 2) for threads in (1, 2, 4, 8)]
@@ -200,11 +212,9 @@ STUDIES = {
         *_pair(CIFAR10_RESNET, "residual networks of half width on CIFAR-10, short schedule", 12, group=2, explored=8),
         *_pair(CIFAR100_RESNET, "residual networks of half width on CIFAR-100, short schedule", 12, group=2,
                explored=8, keep=("panel",)),
-        Study("cifar10-cnn-methods", "Every method at equal cost, convolutional network on CIFAR-10, short schedule",
-              comparison_cells(CIFAR10_CNN, 12), "methods"),
         *(Study(f"{scouts.folder}-methods{end}", f"Methods at equal cost, {kind}",
-                comparison_cells(scouts, n, **some), "methods")
-          for scouts, kind in RESNETS.items() for end, n, some in (("", 8, FEWER), ("-full", 12, ALL_BUT_DROPOUT))),
+                comparison_cells(scouts, **some), "methods")
+          for scouts, (kind, fewer, whole) in COMPARISONS.items() for end, some in (("", fewer), ("-full", whole))),
         Study("cifar10-cnn-branches", "Branches that leave the trunk of one training at several epochs, CIFAR-10",
               tuple(_on_test(CIFAR10_CNN, "branches", (k,), leaves=[3, 8, 12], branches=2) for k in range(4)),
               "branches"),
@@ -212,6 +222,8 @@ STUDIES = {
               _precision(CNN, 12, "bfloat16", group=4), "precision"),
         Study("cifar10-cnn-precision", "Whether products in bfloat16 move the results on CIFAR-10",
               _precision(CIFAR10_CNN, 6, "float32", group=2), "precision"),
+        Study("cifar10-resnet-groupnorm", "Residual networks with group normalisation, beside those with batch's",
+              (*_reference(CIFAR10_RESNET, 12, group=2, explored=8), *_grouped(CIFAR10_RESNET, 4)), "control"),
     )
 }  # fmt: skip
 

@@ -7,7 +7,7 @@ from lnescape.study.cells import Cell, check_known
 
 BUDGETS = (1, 1.5, 3)  # trainings
 BASES = (20, 21)  # seeds of the methods: disjoint networks, and other ones than scouts, reference and yardstick have
-YARDSTICK = 3000  # first seed of the networks that ensembles of all sizes are made of
+YARDSTICK = 3000  # first seed of the networks that ensembles of all sizes are made of, unless they are the reference's
 TUNING = 19  # seed under which settings were chosen, on validation images
 VOLUME_WEIGHTS = (0.0, *(10.0**power for power in range(-8, 0)))  # λ over seven decades, and 0
 COSINE_WEIGHTS = (0.0, 0.1, 1.0, 10.0, 100.0)  # β
@@ -28,7 +28,7 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "Laplace": ("laplace", {}),
     "dropout": ("dropout", {}),
 }
-# What is run where a training takes long, at the first two budgets and on one base.
+# What is run where a training takes long.
 FEWER_WAYS = (
     "deep ensemble", "snapshots", "FGE", "learned line", "learned curve", "learned triangle", "ESPRO", "SWAG",
 )  # fmt: skip
@@ -148,9 +148,9 @@ def compared(
     return rows
 
 
-def comparison_cells(scouts: Cell, n_yardstick: int, **some: Any) -> tuple[Cell, ...]:
+def comparison_cells(scouts: Cell, n_yardstick: int, *, first: int = YARDSTICK, **some: Any) -> tuple[Cell, ...]:
     """Give the cells of the comparison: the yardstick of so many networks, then methods, those of `compared`."""
-    yardstick = scouts.but(method="yardstick", seeds=range(YARDSTICK, YARDSTICK + n_yardstick))
+    yardstick = scouts.but(method="yardstick", seeds=range(first, first + n_yardstick))
     return (yardstick, *(cell for *_, cell in compared(scouts, **some)))
 
 

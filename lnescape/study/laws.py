@@ -120,7 +120,7 @@ def _shape(made: Law) -> dict[str, float]:
     return {"log_volume": made.subspace.log_volume(), "cosine": float((unit @ unit.T)[pairs[0], pairs[1]].mean())}
 
 
-def yardstick(cell: Cell, data, panel: Panel, chosen: np.ndarray | None) -> Observation:
+def yardstick(cell: Cell, data, panel: Panel, chosen: np.ndarray | None, *, scratch: Path | None = None) -> Observation:
     """Train many networks, and score ensembles of 1, 2, … of them: the curve that DEE is read from.
 
     Means over random partitions into disjoint ensembles; the standard deviation between ensembles is taken within each
@@ -131,6 +131,7 @@ def yardstick(cell: Cell, data, panel: Panel, chosen: np.ndarray | None) -> Obse
         data: The data set.
         panel: Not used.
         chosen: Not used.
+        scratch: Where trainings are kept that several cells begin with.
 
     Returns:
         Mean and standard deviation of every score, [members].
@@ -141,7 +142,8 @@ def yardstick(cell: Cell, data, panel: Panel, chosen: np.ndarray | None) -> Obse
     largest = min(LARGEST, len(cell.seeds) // 2)
     if largest < 1:
         raise StudyError("A yardstick needs two networks at least; give the cell more seeds.")
-    runs = fit(cell.builder(data), data, seeds=cell.seeds, recipe=cell.recipe, workers=1, group=8, progress=False)
+    how = {"recipe": cell.recipe, "workers": 1, "group": 8, "folder": scratch, "progress": False}
+    runs = fit(cell.builder(data), data, seeds=cell.seeds, **how)
     labels, half = data.evaluation.labels, halves(len(data.evaluation))
     logp = runs.predict(data.evaluation.images)
     rng, seen = np.random.RandomState(0), Observation()

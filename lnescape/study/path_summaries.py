@@ -1,14 +1,12 @@
-"""Summaries of the first part's studies: paths, the triangle's recipe, products in bfloat16."""
+"""Summaries of the first part's studies: paths, and the triangle's recipe."""
 
 import numpy as np
 
 from lnescape.landscape import barrier
 from lnescape.results import Estimate
-from lnescape.retraining import jackknife
 from lnescape.study.catalogue import CANDIDATES
 from lnescape.study.cells import Study
 from lnescape.study.paths import N_DRAWS, N_TRAINING_IMAGES
-from lnescape.study.reading import read_study
 from lnescape.study.store import CellStore
 
 
@@ -53,32 +51,3 @@ def candidates(study: Study, store: CellStore) -> tuple[dict, dict[str, np.ndarr
         value, u, n = store.load(cell).arrays["validation_nll"][0].astype(float)
         losses.append(Estimate(value, u, dof=n - 1, unit="nat", n=n))
     return dict(zip(CANDIDATES, losses, strict=True)), {}
-
-
-def precision(study: Study, store: CellStore) -> tuple[dict, dict[str, np.ndarray]]:
-    """Compare retrainings in bfloat16 with those under the same seeds in float32, on the test images."""
-    ds = read_study(study, folder=store.folder)
-    of_cell = {cell.name: cell.recipe.precision for cell in study.cells}
-    own = np.array([of_cell[name] for name in ds["cell"].values])
-    single, half = (ds.isel(retraining=own == name).sortby("seed") for name in ("float32", "bfloat16"))
-    numbers: dict = {"n": single.sizes["retraining"], "images": ds.sizes["image"]}
-    for name, part in (("float32", single), ("bfloat16", half)):
-        numbers[name] = {
-            "accuracy": Estimate.mean(100 * part["accuracy"].values, unit="%"),
-            "nll": Estimate.mean(part["nll"].values, unit="nat"),
-            "variance": jackknife(_mean_variance, part["log_odds"].values, unit="nat²")[0],
-        }
-    # The same seeds in both: differences are taken pair by pair.
-    pairs = np.stack([single["log_odds"].values, half["log_odds"].values])
-    differences = {
-        "accuracy": Estimate.mean(100 * (half["accuracy"].values - single["accuracy"].values), unit="%"),
-        "nll": Estimate.mean(half["nll"].values - single["nll"].values, unit="nat"),
-        "variance": jackknife(lambda q: _mean_variance(q[1]) - _mean_variance(q[0]), pairs, axes=(1,), unit="nat²")[0],
-    }
-    errors = [abs(own.value) / (2 * own.u) for own in differences.values()]
-    return numbers | {"differences": differences, "normalised_errors": errors}, {}
-
-
-def _mean_variance(q: np.ndarray) -> float:
-    """Give the mean over images of the variance over retrainings."""
-    return float(q.var(0, ddof=1).mean())

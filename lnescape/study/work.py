@@ -17,7 +17,7 @@ from lnescape.training import count_operations
 
 # Threads of one process share torch's number of threads and the generator that builders draw from: one at a time.
 _ALONE = threading.Lock()
-BEGINNINGS = ("retrainings", "bursts", "law")  # methods that share trainings with one another
+BEGINNINGS = ("retrainings", "bursts", "law", "yardstick")  # methods that share trainings with one another
 
 
 @dataclass
