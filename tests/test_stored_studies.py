@@ -127,3 +127,13 @@ def test_every_method_is_compared_at_its_budget_and_the_claims_are_those_of_the_
     dee = ways["deep ensemble"]["3"]["dee"]
     assert dee["low"] <= 3 * 1.35
     assert dee["high"] >= 3 / 1.35
+
+
+@pytest.mark.parametrize("pair", [study.name for study in COMMITTED if study.name.endswith("-class")])
+def test_a_class_that_ones_own_networks_chose_is_too_sure_and_still_covered(pair):
+    numbers = ln.load_result(pair).numbers
+    for members in ("2", "3"):
+        own = {name: value["mean"] for name, value in numbers[members].items()}
+        assert own["own_excess_disputed"] > 0 > own["scouts_excess_disputed"]  # who chooses, chooses the surer one
+        assert abs(own["scouts_excess"]) < 0.02  # nat: no choice, no excess
+        assert abs(own["loss_of_coverage"]) < 0.3  # %

@@ -8,7 +8,7 @@ import numpy as np
 from lnescape.gates import g0, g2
 from lnescape.results import Estimate, ResultError, load_result, provenance, save_result
 from lnescape.retraining import dithered, relative_spread, spread_of_log_variance
-from lnescape.study import components, control_summaries, method_summaries, path_summaries, uncertainty
+from lnescape.study import class_summaries, components, control_summaries, method_summaries, path_summaries, uncertainty
 from lnescape.study.cells import Study, StudyError
 from lnescape.study.experiments import trainings
 from lnescape.study.panel import PARTS, data_and_panel
@@ -103,6 +103,7 @@ SUMMARIES: dict[str, Callable[[Study, CellStore], Summary]] = {
     "candidates": path_summaries.candidates,
     "precision": control_summaries.precision,
     "control": control_summaries.control,
+    "own class": class_summaries.own_class,
     "settings": method_summaries.settings,
     "methods": method_summaries.methods,
     "weights": method_summaries.weights,
