@@ -343,8 +343,8 @@ print(f"best order {best}, sum of scores {G[range(5), best].sum():.3f}")
 #
 # The score of a pair of units is the scalar product of all their weights, incoming, bias and outgoing. In the second layer
 # these depend on how the first was ordered, and the other way round; so we take the layers in turn until nothing moves any
-# more. That ends at a *local* optimum. A better order may exist: what remains after matching is never less than what the
-# best order would leave.
+# more. That ends at a *local* optimum, and a better order may exist: the distance that we find is an upper bound of the
+# smallest one.
 
 # %%
 def match(theta, other):
@@ -432,9 +432,9 @@ ln.plots.save_live(figure, "01_matching")
 # the answer to why the mean of two good networks is a bad one: it mixes units that do different things.
 #
 # Something remains, and on the training images it is no trifle: the barrier that is left is higher than the loss of the ends
-# itself. Three reasons come to mind, and these pairs can't tell them apart: our order is only a local optimum; units of
-# one network may have no counterpart in the other; and the mean of two units that are alike but not equal has less
-# variance than either [3]. Narrow networks keep more of it (exercise 3). That *wide* ones keep nothing is a conjecture [2].
+# itself. Three reasons come to mind, and these pairs can't tell them apart: our order is only a local
+# optimum, and one for distance, not for loss; units of one network may have no counterpart in the other; and the mean of two
+# units that are alike but not equal has less variance than either [3]. Narrow networks keep more of it (exercise 3). That *wide* ones keep nothing is a conjecture [2].
 #
 # ### And u(x)?
 #
