@@ -11,7 +11,9 @@ from pypdf import PdfReader
 from report.build import HERE as FOLDER
 from report.build import compile_pdf
 
-TEXT = re.sub(r"(?m)//[^\n]*$", "", (FOLDER / "report.typ").read_text())
+SOURCES = [FOLDER / "report.typ", FOLDER / "facts.typ", *sorted((FOLDER / "parts").glob("*.typ"))]
+TEXT = re.sub(r"(?m)//[^\n]*$", "", "\n".join(path.read_text() for path in SOURCES))
+PAIRS = re.findall(r'key: "([^"]+)"', (FOLDER / "facts.typ").read_text())
 ESTIMATE = re.compile(r"[−-]?\d+(?:\.\d+)?\(\d+(?:\.\d+)?\)")
 
 
@@ -42,6 +44,8 @@ def test_no_number_is_typed():
 def test_every_result_it_reads_is_stored():
     names = re.findall(r'(?:result|origin)\("([^"]+)"\)', TEXT)
     assert names, "the report reads no result"
+    names += [pair + end for pair in PAIRS for end in ("", *re.findall(r'keyed\("([^"]+)"\)', TEXT))]
+    assert len(set(names)) >= 3 * len(PAIRS)
     assert [name for name in names if not (FOLDER / "results" / f"{name}.json").is_file()] == []
 
 
@@ -81,8 +85,19 @@ def test_it_carries_no_clock(pdf):
 
 def test_it_has_its_parts(printed):
     text = " ".join(printed.split())
-    for part in ("Résumé", "Abstract", "Question", "Method", "Data and networks", "Results", "Limits", "References"):
+    for part in ("Résumé", "Abstract", "Problem", "Method", "Verification", "Gates", "Limits", "References"):
         assert part in text
+
+
+def test_every_part_is_read():
+    assert sorted(re.findall(r'#include "parts/([^"]+)"', TEXT)) == sorted(path.name for path in SOURCES[2:])
+
+
+def test_published_accuracies_have_a_source():
+    published = json.loads((FOLDER / "published.json").read_text())
+    known = re.findall(r"(?m)^@\w+\{([^,]+),", (FOLDER / "references.bib").read_text())
+    assert set(PAIRS) <= set(published)
+    assert {own["source"] for own in published.values() if isinstance(own, dict)} <= set(known)
 
 
 def test_every_reference_has_title_author_and_year():
