@@ -5,10 +5,11 @@ JOBS    ?= 2
 CONSTRAINTS ?= constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help report test notebooks bench lab lint clean
+.PHONY: help report test notebooks site bench lab lint clean
 
 VENV  := .venv
 STAMP := $(VENV)/.installed
+SITE  := $(VENV)/.installed-site
 RUN   := $(VENV)/bin/python
 # Small networks are fastest on one thread each; two processes use two cores.
 ONE   := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
@@ -17,6 +18,7 @@ help:
 	@echo "make report     run every notebook here and build the report and the run sheet (PDF): quick, at most 6 minutes"
 	@echo "make test       unit tests, documentation examples and all notebooks in their quick profile: about 5 minutes"
 	@echo "make notebooks  rebuild the committed notebooks with their outputs (standard profile, real data): up to 5 minutes each"
+	@echo "make site       the notebooks and the reference as HTML pages to browse offline, in build/site: half a minute"
 	@echo "make bench      measure the speed ratios and print them as a table: about 10 minutes on quiet cores"
 	@echo "make lab        open the notebooks in JupyterLab"
 	@echo "make lint       check style and documentation of the sources: seconds"
@@ -44,6 +46,15 @@ test: $(STAMP)
 notebooks: $(STAMP)
 	@$(ONE) $(RUN) -m notebooks.build --profile "$(or $(PROFILE),standard)" --jobs $(JOBS)
 
+# Only the site needs these packages, so that no other command waits for them.
+$(SITE): $(STAMP)
+	@$(RUN) -m pip install -qq --disable-pip-version-check $(addprefix --constraint ,$(CONSTRAINTS)) --editable ".[site]"
+	@touch $@
+
+site: $(SITE)
+	@echo "Building the site (half a minute) ..."
+	@$(ONE) $(RUN) site/build.py
+
 bench: $(STAMP)
 	@echo "Measuring speed ratios (about 10 minutes; keep the machine quiet) ..."
 	@$(RUN) benchmarks/run.py
@@ -55,6 +66,7 @@ lint: $(STAMP)
 	@$(RUN) -m ruff check .
 
 clean:
-	@rm -rf report/live/notebooks report/live/*.json report/live/*.svg report/live/*.pdf .pytest_cache .ruff_cache
+	@rm -rf report/live/notebooks report/live/*.json report/live/*.svg report/live/*.pdf build/site \
+		.pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -not -path "./$(VENV)/*" -prune -exec rm -rf {} +
-	@echo "Removed the records of the last run and the caches."
+	@echo "Removed the records of the last run, the site and the caches."

@@ -1,0 +1,104 @@
+"""The pages of the reference, from the package itself: a new public name or command appears by itself."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+from pathlib import Path
+
+import click
+
+import lnescape
+from lnescape.cli import main as command_line
+
+# The rooms in the order of the story, with what each is about; a room that is not named here comes last.
+ROOMS = {
+    "data": "Data",
+    "networks": "Networks",
+    "weights": "Weights: θ",
+    "training": "Training",
+    "subspaces": "Subspaces",
+    "laws": "Laws: ways to many networks",
+    "scores": "Scores",
+    "landscape": "Landscape",
+    "methods": "Methods",
+    "retraining": "Uncertainty due to retraining",
+    "statement": "The statement",
+    "study": "Studies",
+    "results": "Results",
+    "plots": "Figures",
+}
+
+
+def public_names() -> dict[str, list[str]]:
+    """The public names of each room, in the order of the story.
+
+    Returns:
+        Room → names in alphabetical order, as ``lnescape/__init__.py`` imports them.
+    """
+    tree = ast.parse(Path(lnescape.__file__).read_text(encoding="utf-8"))
+    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module.startswith("lnescape.")]
+    found = {node.module.split(".")[1]: [alias.name for alias in node.names] for node in imports}
+    found["plots"] = list(importlib.import_module("lnescape.plots").__all__)
+    return {room: found[room] for room in [*(r for r in ROOMS if r in found), *(r for r in found if r not in ROOMS)]}
+
+
+def entry(owner: str, name: str) -> str:
+    """The directive that documents one name.
+
+    Args:
+        owner: the module that offers it, such as ``lnescape``.
+        name: the name.
+
+    Returns:
+        reStructuredText.
+    """
+    what = getattr(importlib.import_module(owner), name)
+    if inspect.isclass(what):
+        kind = "exception" if issubclass(what, BaseException) else "class"
+        bases = "" if what.__bases__ == (object,) else "   :show-inheritance:\n"
+        return f".. auto{kind}:: {owner}.{name}\n{bases}"
+    if callable(what):
+        return f".. autofunction:: {owner}.{name}\n"
+    return f".. autodata:: {owner}.{name}\n   :no-value:\n"
+
+
+def listing(owner: str, names: list[str]) -> str:
+    """A table of names, each with its first sentence, then their entries."""
+    table = "".join(f"   ~{owner}.{name}\n" for name in names)
+    return f".. autosummary::\n   :nosignatures:\n\n{table}\n" + "\n".join(entry(owner, name) for name in names)
+
+
+def reference_pages() -> dict[str, str]:
+    """A page for every room.
+
+    Returns:
+        Path below the folder of pages → reStructuredText.
+    """
+    pages = {}
+    for position, (room, names) in enumerate(public_names().items(), start=1):
+        module = importlib.import_module(f"lnescape.{room}")
+        title = ROOMS.get(room, room)
+        owner = module.__name__ if room == "plots" else "lnescape"
+        text = f"{title}\n{'=' * len(title)}\n\n{inspect.getdoc(module)}\n\n{listing(owner, names)}"
+        more = [name for name in getattr(module, "__all__", []) if name not in names]
+        if more:
+            heading = f"More in ``{module.__name__}``"
+            text += f"\n{heading}\n{'-' * len(heading)}\n\n{listing(module.__name__, more)}"
+        pages[f"reference/{position:02d}_{room}.rst"] = text
+    return pages
+
+
+def commands_page() -> str:
+    """What ``--help`` says of every command.
+
+    Returns:
+        Markdown.
+    """
+    context = click.Context(command_line, info_name="lnescape", max_content_width=100, terminal_width=100)
+    parts = [f"# The command line\n\n```text\n{command_line.get_help(context)}\n```\n"]
+    for name, command in command_line.commands.items():
+        own = click.Context(command, parent=context, info_name=name, max_content_width=100, terminal_width=100)
+        parts.append(f"## `lnescape {name}`\n\n```text\n{command.get_help(own)}\n```\n")
+    return "\n".join(parts)
