@@ -70,6 +70,17 @@ def frontier(**words):
     return plots.frontier({"MLP": rows, "CNN": [(4, 4.0, 12.0, "")]}, **words)
 
 
+def worth_on_pairs(**words):
+    table = {"constant": {2: (9.0, 8.0, 10.0), 3: (10.0, 9.0, 12.0)}, "all": {2: (20.0, 15.0, 30.0)}}
+    return plots.worth_on_pairs({"MNIST MLP": table, "CIFAR-10 CNN": {"constant": table["constant"]}}, **words)
+
+
+def equivalents_on_pairs(**words):
+    table = {way: {"1": {"dee": {"value": 1.4}}, "3": {}} for way in ("deep ensemble", "SWAG")}
+    pairs = [f"pair {k}" for k in range(4)]
+    return plots.equivalents_on_pairs(dict.fromkeys(pairs, table), largest=dict.fromkeys(pairs, 10), **words)
+
+
 def coverage(**words):
     deciles = {"MLP": {"plain": np.linspace(60, 100, 10), "all": np.full(10, 95.0)}}
     return plots.coverage(deciles, {"MLP": (np.array([0.1, 0.5]), np.array([0.1, 0.4]))}, **words)
@@ -111,6 +122,7 @@ DRAWN = [
     *(log_odds_histograms, undecided_images, u_across_images, convergence),
     *(equivalents, diversity, weight_sweep),
     *(covariate_worth, frontier, coverage, budget, statement),
+    *(worth_on_pairs, equivalents_on_pairs),
 ]
 
 
@@ -131,6 +143,14 @@ def test_a_figure_states_its_data_and_its_claim(draw):
 def test_every_public_function_that_draws_is_tested():
     public = set(plots.__all__) - {"STYLE", "save", "save_live"}
     assert public == {draw.__name__ for draw in DRAWN}
+
+
+@pytest.mark.parametrize(("pairs", "shape"), [(2, (1, 2)), (3, (1, 3)), (5, (2, 3))])
+def test_a_frontier_of_many_pairs_goes_on_in_a_second_row(pairs, shape):
+    rows = [(2, 2.0, 9.0, "constant"), (3, 3.5, 30.0, "")]
+    figure = plots.frontier({f"pair {k}": rows for k in range(pairs)}, source="s", title="t")
+    assert figure.axes[0].get_gridspec().get_geometry() == shape
+    assert [axis.get_title("left") for axis in figure.axes if axis.axison] == [f"pair {k}" for k in range(pairs)]
 
 
 def test_paths_are_drawn_as_they_are_given():

@@ -41,6 +41,13 @@ def test_a_record_without_reference_is_written_and_says_so(home):
         results.record("03_paths", "quick", {"loss": 0.5}, data=Data())
 
 
+def test_a_record_may_come_from_no_image_at_all(home):
+    shown = results.record("10_synthesis", "quick", ESTIMATES, data=None)
+    live = load_result("10_synthesis", folder=results.live_folder())
+    assert (live.numbers["title"], live.numbers["stand_in"], live.provenance["data"]) == ("none", False, None)
+    assert len(shown.rows) == len(ESTIMATES)
+
+
 def test_a_record_is_compared_with_the_kept_reference(home):
     results.record("03_paths", "quick", ESTIMATES, data=Data())
     path = results.keep_reference("03_paths")

@@ -2,6 +2,7 @@
 
 from lnescape.plots.landscape import path_losses, plane_map, triangle_map
 from lnescape.plots.methods import diversity, equivalents, weight_sweep
+from lnescape.plots.pairs import equivalents_on_pairs, worth_on_pairs
 from lnescape.plots.predictions import disputed_images, score_against_cost
 from lnescape.plots.retraining import convergence, log_odds_histograms, u_across_images, undecided_images
 from lnescape.plots.style import STYLE, save, save_live
@@ -16,6 +17,7 @@ __all__ = [
     "disputed_images",
     "diversity",
     "equivalents",
+    "equivalents_on_pairs",
     "frontier",
     "log_odds_histograms",
     "path_losses",
@@ -28,4 +30,5 @@ __all__ = [
     "u_across_images",
     "undecided_images",
     "weight_sweep",
+    "worth_on_pairs",
 ]

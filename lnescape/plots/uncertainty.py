@@ -62,9 +62,14 @@ def frontier(
     Returns:
         The figure.
     """
-    with canvas(len(entries), 3.2, source) as (figure, axes):
-        for axis, (name, rows) in zip(axes, entries.items(), strict=True):
-            top = max(cost for _, cost, _, _ in rows) + 0.5
+    lines = -(-len(entries) // 3)  # at most three panels side by side
+    columns = -(-len(entries) // lines)
+    many = len(entries) > 2  # then the panels share their scales, and are labelled at the edges only
+    last = max(cost for rows in entries.values() for _, cost, _, _ in rows) + 0.5
+    with canvas(columns, 3.2 if lines == 1 else 2.7 * lines, source, rows=lines) as (figure, grid):
+        axes = list(np.ravel(grid))
+        for axis, (name, rows) in zip(axes, entries.items(), strict=False):
+            top = last if many else max(cost for _, cost, _, _ in rows) + 0.5
             line = np.linspace(2, top, 50)
             axis.plot(line, line, color=DARK, linestyle="--", linewidth=1, label="more plain retrainings")
             axis.axhline(target, color=PALE, linewidth=0.8, linestyle=":")
@@ -81,10 +86,22 @@ def frontier(
                 marker, colour = OF_SIZE.get(m, LARGER)
                 axis.plot([], [], marker, color=colour, label=f"M = {m}", markersize=5)
             axis.set(yscale="log", title=name, xlabel="cost, trainings in all", ylabel="REN, retrainings")
-            axis.set(xlim=(1, top), xticks=range(1, int(top) + 1))
+            axis.set(xlim=(0 if many else 1, top), xticks=range(1, int(top) + 1))
             axis.set_yticks([2, 3, 5, 10, 20, 30, 50], labels=["2", "3", "5", "10", "20", "30", "50"])
             axis.minorticks_off()
-        axes[0].legend(fontsize=7.5, ncols=2, loc="upper left", bbox_to_anchor=(0, -0.2))
+        for axis in axes[len(entries) :]:
+            axis.axis("off")
+        if not many:
+            axes[0].legend(fontsize=7.5, ncols=2, loc="upper left", bbox_to_anchor=(0, -0.2))
+        else:
+            ends = [axis.get_ylim() for axis in axes[: len(entries)]]
+            for k, axis in enumerate(axes[: len(entries)]):
+                axis.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
+                axis.set_xlabel(axis.get_xlabel() if k + columns >= len(entries) else "")
+                if k % columns:
+                    axis.set_ylabel("")
+                    axis.tick_params(labelleft=False)
+            figure.legend(*axes[0].get_legend_handles_labels(), fontsize=7.5, ncols=4, loc="outside lower left")
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure
 

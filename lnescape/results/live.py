@@ -99,7 +99,7 @@ def record(
         notebook: Name of the notebook, "03_paths".
         profile: "quick" or "standard".
         estimates: What was computed here, by quantity, in reading order.
-        data: The `Dataset` it was computed from.
+        data: The `Dataset` it was computed from; None where no image was looked at.
         figures: Names of the live figures, "03_barrier".
 
     Returns:
@@ -121,7 +121,7 @@ def record(
         "rows": rows,
         "note": note,
         "figures": list(figures),
-        "title": getattr(data, "title", data.name),
+        "title": "none" if data is None else getattr(data, "title", data.name),
         "stand_in": bool(getattr(data, "stand_in", False)),
     }
     origin = provenance(
