@@ -138,7 +138,7 @@ for m in ("2", "3"):
 # that thousands of images tell what a single one can't. From constant to *all free*: the networks show, for nothing, which images scatter more; on MNIST's CNN this step is smaller, and at M = 3 the bars overlap. After that, on MNIST and on CIFAR-10's CNN, bursts and proxies move the
 # symbol by less than the length of its bar.
 #
-# Mind the bars. They come from leaving out one network at a time, and where few networks play the method (or where one of them is odd, as for MNIST's CNN) they are long. An interval that reaches from half to twice a number forbids any ranking within it.
+# Mind the bars. They come from leaving out one network at a time and from the spread over images, and on MNIST's CNN at M = 3 they are long. An interval that reaches to twice a number forbids any ranking within it.
 #
 # ## REN against cost
 #
@@ -307,8 +307,8 @@ print(gates.apply(lambda column: column.str.ljust(column.str.len().max())).to_st
 # | G8 | REN 30 at two trainings, on every pair, and 60 at three on one |
 #
 # **What we see.** *Undecided* stands where pairs that aren't stored yet can still turn a verdict. G7 and G8 have failed, whatever comes: one pair that fails is enough, and MNIST's CNN does. Look at its interval, though. The verdict is by the value, as
-# it was written down; where an interval holds the limit, that pair doesn't *prove* the failure. G5 asks several things at once: "fails" says which of them. On the perceptron and on CIFAR-10's CNN all that fails, fails under shift; on MNIST's CNN some deciles leave the allowance even on
-# images like those that the prior was fitted on. G2 fails for the perceptron by a departure that only its many retrainings can see.
+# it was written down; where an interval holds the limit, that pair doesn't *prove* the failure. G5 asks several things at once: "fails" says which of them. On the perceptron and on CIFAR-10's CNN all that fails, fails under shift; on MNIST's CNN one decile leaves the allowance even on
+# images like those that the prior was fitted on: the least sure images are covered slightly too often. G2 fails for the perceptron by a departure that only its many retrainings can see.
 #
 # A failed gate is a result. With G8, two trainings would have known u(x) as thirty do, everywhere; it is good to know that one can't promise that.
 #
@@ -384,7 +384,7 @@ for name, own in mixes.items():
 
 # %% [markdown]
 # d₀ is what the prior *claims*, as a user sees it; what a study measures stands beside it. For all free groups the claim is on the safe side on the perceptron and on CIFAR-10's CNN, and about right on MNIST's CNN at M = 3. It also grows with M, since more networks tell the coefficients better: the planner takes it as fixed, here at its
-# value for M = 3, and errs to the safe side when it answers with a larger M.
+# value for M = 3, and errs to the safe side when it answers with a larger M, to the other side when it answers "two". Two are enough if the d₀ for M = 2 says so as well.
 #
 # **And who has no scouts?** Scouts fix the class beforehand. A user's own two networks choose it, of several classes the one of which they happen to be surest (`09_cifar100`). What that does to the promise:
 
@@ -434,7 +434,7 @@ for name, own in mixes.items():
           f"; mixes measured within three trainings: {sum(e['trainings'] <= 3.015 for e in stored[name].numbers['entries'])}")
 
 # %% [markdown]
-# **What we see.** Nobody cheated, all mixes are equal, and yet the best of twenty looks clearly better than each of them, the more so the longer its interval. (In brackets: where four fifths of the variance are common.) On MNIST's CNN the gain by *looking* at twenty is, in either case,
+# **What we see.** Nobody cheated, all mixes are equal, and yet the best of twenty looks clearly better than each of them, the more so the longer its interval. (In round brackets: where four fifths of the variance are common.) On MNIST's CNN the gain by *looking* at twenty is, in either case,
 # larger than any gain by *exploring* beside the free groups that we met on MNIST or on CIFAR-10's CNN.
 #
 # **The cure.** Choose before you look (here: the row "all free groups", named in the plan), or choose on other images *and other networks* than those that judge. If neither was done, name every mix that was tried, as the tables of this course do. And mind the direction: G7 and G8 take the best of many, which helps
