@@ -115,6 +115,7 @@ class Fidelity:
         deciles_sd: Its standard deviation from draw to draw, per decile, in per cent.
         dof: Mean of the claimed ν_eff.
         squared_error: What `ren` was inverted from, with its uncertainty, nat².
+        left_out: The squared error with nothing, and with each row or block of the reference, left out; not stored.
     """
 
     ren: RetrainingEquivalent
@@ -127,10 +128,11 @@ class Fidelity:
     deciles_sd: list[float]
     dof: float
     squared_error: Estimate
+    left_out: ndarray
 
     def to_dict(self) -> dict:
         """Turn it into what a stored result holds."""
-        own = {name: getattr(self, name) for name in self.__dataclass_fields__ if name != "ren"}
+        own = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("ren", "left_out")}
         return own | {"ren": {"value": self.ren.value, "low": self.ren.low, "high": self.ren.high}}
 
 
@@ -192,7 +194,7 @@ def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: 
         ren=RetrainingEquivalent(*map(retraining_equivalent, (values[0, 0], high, low))),
         scale=found[1], bias=found[2], rank=found[3], ceiling=reliability(reference.q, n_halvings=4).ceiling,
         coverage=found[4], deciles=found[5:], deciles_sd=by_draw.std(0, ddof=1).tolist() if n > 1 else [],
-        dof=float(dof.mean()), squared_error=found[0],
+        dof=float(dof.mean()), squared_error=found[0], left_out=values[:, 0],
     )  # fmt: skip
 
 

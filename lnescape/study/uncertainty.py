@@ -23,6 +23,7 @@ from lnescape.retraining import (
 from lnescape.scores import mean_prediction
 from lnescape.study.assembled import PATHS, Assembled, assembled
 from lnescape.study.cells import Study
+from lnescape.study.gains import gains
 from lnescape.study.moderation import Mix, Moderation, draws, usual_mixes
 from lnescape.study.store import CellStore
 
@@ -53,9 +54,10 @@ def uncertainty(study: Study, store: CellStore) -> Summary:
     test = own.where("test")
     table: dict = {name: {} for name in mixes}
     kept: dict[tuple[str, int], Fidelity] = {}
+    references: dict[int, Reference] = {}
     for members in SIZES:
         drawn = draws(own.n_networks, members)
-        reference = Reference.of(own.q[:, test], drawn)
+        reference = references[members] = Reference.of(own.q[:, test], drawn)
         for name, mix in mixes.items():
             found = _fidelity(own, mix, drawn, test, reference)
             kept[name, members] = found
@@ -71,6 +73,7 @@ def uncertainty(study: Study, store: CellStore) -> Summary:
         if members == 2:
             numbers["sensitivity"] = _sensitivity(own, drawn, reference)
     numbers["mixes"] = table
+    numbers["gains"] = gains(kept, references, {key: mixes[key[0]].further(own, key[1]) for key in kept})
     numbers["shift"], shifted = _under_shift(own)
     numbers |= _patterns(own, chosen) | _decisions(own) | _other_measurands(own)
     numbers["facts"] = {name: Estimate.mean(values) for name, values in own.facts.items()}
