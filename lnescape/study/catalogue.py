@@ -106,7 +106,8 @@ def _grouped(scouts: Cell, n: int) -> tuple[Cell, ...]:
 
 
 # Bursts: (epochs, first learning rate in parts of the plain training's highest). Proxies: (width, epochs).
-# On CIFAR-10, bursts of the CNN at twice the rate were tried: they diverged from every network.
+# On CIFAR-10, bursts of the CNN at twice the rate were tried: they diverged from every network. A residual network of
+# twenty layers gets hardly cheaper by the clock as it gets narrower, so that its proxies are shallower, too, and fewer.
 BURSTS = {
     "mnist-mlp": ((0.05, 1.0), (0.25, 0.5), (0.25, 1.0), (1.0, 0.5), (1.0, 1.0)),
     "mnist-cnn": ((0.05, 1.0), (0.25, 0.5), (0.25, 1.0), (0.25, 2.0), (1.0, 0.5), (1.0, 1.0)),
@@ -118,10 +119,11 @@ PROXIES = {
     "mnist-mlp": ((8, 5), (16, 5), (32, 2), (32, 5), (32, 10), (64, 5)),
     "mnist-cnn": ((1, 2), (2, 1), (2, 2), (2, 5), (4, 2)),
     "cifar10-cnn": ((4, 7),),
-    "cifar10-resnet": ((2, 5),),
-    "cifar100-resnet": ((2, 5),),
+    "cifar10-resnet": ((4, 3),),
+    "cifar100-resnet": ((4, 3),),
 }
-N_PROXIES = 40
+N_PROXIES = {"mlp": 40, "cnn": 40, "resnet": 20}
+SHALLOW = {"resnet": {"depth": 8}}
 
 
 def _bursts(scouts: Cell, *, group: int, explored: int = 12) -> tuple[Cell, ...]:
@@ -135,9 +137,13 @@ def _bursts(scouts: Cell, *, group: int, explored: int = 12) -> tuple[Cell, ...]
 
 def _proxies(scouts: Cell) -> tuple[Cell, ...]:
     """Two disjoint sets of proxies of each width and schedule."""
-    own = scouts.but(method="proxies", scouts=scouts)
+    own, n, shallow = (
+        scouts.but(method="proxies", scouts=scouts),
+        N_PROXIES[scouts.network],
+        SHALLOW.get(scouts.network),
+    )
     return tuple(
-        own.but(seeds=range(start, start + N_PROXIES), options={"width": width}, epochs=epochs)
+        own.but(seeds=range(start, start + n), options={"width": width, **(shallow or {})}, epochs=epochs)
         for width, epochs in PROXIES[scouts.folder]
         for start in (4000, 5000)
     )
