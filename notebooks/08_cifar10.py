@@ -233,19 +233,20 @@ figure
 # One pair, one triangle, n = 1 each.
 
 # %% [markdown]
-# ## At full size: 24 retrainings of a small CNN
+# ## At full size: 24 retrainings of a small CNN, 12 of a residual network
 #
-# The rest is the stored study, on all of CIFAR-10's training images, with random shifts and reflections. No residual network here: three convolutions without normalisation,
-# so that θ is the whole network. **Short schedule**: a few epochs that fit on two cores of a common machine. Its accuracy is that of a short schedule, far from the best that is known.
+# The rest are stored studies, on all of CIFAR-10's training images, with random shifts and reflections. The CNN has three convolutions without normalisation,
+# so that θ is the whole network; the ResNet has twenty layers, at half their usual width. **Short schedules**: a few epochs that fit on two cores of a common machine. Their accuracy is that of a short schedule, far from the best that is known.
 #
 # ```text
 # lnescape study cifar10-cnn --dry-run       # what there is to compute, and how long it will take
 # lnescape study cifar10-cnn
 # lnescape study cifar10-cnn-uncertainty     # with bursts and proxies, and what is judged on them
+# lnescape study cifar10-resnet              # and the same for the residual network
 # ```
 
 # %%
-reference = {"MNIST MLP": "mnist-mlp", "MNIST CNN": "mnist-cnn", "CIFAR-10 CNN": "cifar10-cnn"}
+reference = {"MNIST MLP": "mnist-mlp", "MNIST CNN": "mnist-cnn", "CIFAR-10 CNN": "cifar10-cnn", "CIFAR-10 ResNet": "cifar10-resnet"}
 for name, study in reference.items():
     n = ln.load_result(study).numbers
     short = ", short schedule" if study.startswith("cifar") else ""
@@ -272,7 +273,7 @@ ln.plots.save(figure, "08_undecided")
 
 # %% [markdown]
 # **What we see.** Your first guess: it is the last of the three. And a surprise: on CIFAR-10 the log-odds scatter about as widely as on MNIST, by about one nat. What differs is where the means lie: near
-# zero, so that the same scatter changes far more decisions. Again the scatter is normal, as far as two dozen retrainings can tell. The eight images are those whose flip share is
+# zero, so that the same scatter changes far more decisions. Again the scatter is normal, as far as one or two dozen retrainings can tell. Twelve retrainings of the ResNet are a poor judge: the ceiling says how poor. The eight images are those whose flip share is
 # nearest to a half; above each stands the class that the scouts chose, hatched bars are retrainings that decide otherwise.
 #
 # ## u(x) from two or three trainings
@@ -319,12 +320,7 @@ for name, covariates in (
 # The full account: REN, the number of plain retrainings that would err as much (see `07_retraining_uncertainty`). Eight networks play the method in thirty draws, the others judge.
 
 # %%
-pairs = reference | {"CIFAR-10 ResNet": "cifar10-resnet"}
-known = {name: study for name, study in pairs.items() if f"{study}-uncertainty" in ln.list_results()}
-stored = {name: ln.load_result(f"{study}-uncertainty") for name, study in known.items()}
-for name, study in pairs.items():
-    if name not in known:
-        print(f"{name}: not stored yet; to compute it: lnescape study {study}-uncertainty")
+stored = {name: ln.load_result(f"{study}-uncertainty") for name, study in reference.items()}
 mixes = {name: result.numbers["mixes"] for name, result in stored.items()}
 order = sorted(mixes["CIFAR-10 CNN"], key=lambda row: mixes["CIFAR-10 CNN"][row]["3"]["ren"]["value"])
 beside = {name: mixes[name] for name in ("MNIST MLP", *(name for name in mixes if name.startswith("CIFAR")))}
@@ -334,7 +330,7 @@ def worth(row):
     return {int(m): tuple(row[m]["ren"][end] for end in ("value", "low", "high")) for m in ("2", "3")}
 
 
-source = "MNIST and CIFAR-10 (short schedule), test images, held-out retrainings; bars: 95 % intervals"
+source = "MNIST and CIFAR-10 (short schedules), test images, held-out retrainings; bars: 95 % intervals"
 figure = ln.plots.covariate_worth(
     {name: {row: worth(table[row]) for row in order if row in table} for name, table in beside.items()},
     source=source,
@@ -354,10 +350,11 @@ for name, table in mixes.items():
 # **What we see.** (Order of the rows: what three retrainings of the CIFAR-10 CNN are worth.)
 #
 # - A *constant* prior does the first and largest step on CIFAR-10 as on MNIST. The pooling of images is no speciality of MNIST.
-# - *All free groups* together are worth about as much here as for the perceptron, and more than for MNIST's CNN, whose interval is wide. That answers the second guess: not fewer.
-# - What carries it has changed. *Outputs* were the strongest free group for the perceptron; here it is the *differences*: how the networks differ in other quantities than q. They have much to
-#   differ in, and their worth grows with M faster than that of any other single group. *Neighbourhood* and *training path*, which brought the perceptron little, bring much here.
-# - *Bursts*, which in this cheap form told little on MNIST, about double what a constant prior is worth. Short restarts near a solution carry the pattern of retraining, where something still moves.
+# - *All free groups* together are worth about as much on the CNN as for the perceptron, and more than for MNIST's CNN. The ResNet lies between, and its interval is wide: twelve retrainings judge it. That answers the second guess: not fewer.
+# - What carries it has changed. *Outputs* were the strongest free group for the perceptron; on the CNN here it is the *differences*: how the networks differ in other quantities than q. They have much to
+#   differ in, and their worth grows with M faster than that of any other single group. *Neighbourhood* and *training path*, which brought the perceptron little, bring much here. On the ResNet *outputs* tell next to nothing.
+# - *Bursts*, which in this cheap form told little on MNIST, about double what a constant prior is worth, on the CNN and on the ResNet. Short restarts near a solution carry the pattern of retraining, where something still moves. On the ResNet
+#   they alone are worth as much as all free groups together.
 # - And yet: *beside* the free groups, bursts and proxies add little. What they see of the images, the free groups have seen already.
 #
 # ## What it costs
@@ -380,13 +377,11 @@ figure = ln.plots.frontier(
 ln.plots.save(figure, "08_frontier")
 
 # %%
-table = mixes["CIFAR-10 CNN"]
-free = {m: (table["all free groups"][m]["ren"]["value"], int(m)) for m in ("2", "3", "4")}
-for row in ("free + bursts", "free + proxies", "free + bursts + proxies"):
-    for m, following in (("2", "3"), ("3", "4")):
-        own, more = table[row][m], table[row][m]["further"]
-        gain, price = own["ren"]["value"] - free[m][0], free[following][0] - free[m][0]
-        print(f"M = {m}, {row:24} {more:.2f} trainings more: REN + {gain:.1f}, {gain / more:5.1f} a training; one more plain training: + {price:.1f}")
+print("beside the free groups: REN won, trainings paid, REN a training; and how far one more plain training is ahead of it, a training")
+for name in ("CIFAR-10 CNN", "CIFAR-10 ResNet"):
+    for m, rows in stored[name].numbers["gains"].items():
+        for what, own in rows.items():
+            print(f"{name:15} M = {m}, {what:18} {own['gain']!s:>9}  {own['price']:5.2f}  {own['rate']!s:>9}", "" if what.startswith("one") else f"   {own['ahead']}")
 
 # %% [markdown]
 # **What we see.** Whoever has nothing but a constant prior gains more from bursts, for a fraction of a training, than from one training more. Whoever uses what is free gains several

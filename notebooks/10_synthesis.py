@@ -117,7 +117,8 @@ def worth(row):
     return {int(m): tuple(row[m]["ren"][end] for end in ("value", "low", "high")) for m in ("2", "3")}
 
 
-data_sets = ", ".join(dict.fromkeys(result.provenance["data"]["title"] for result in stored.values()))
+titles = dict.fromkeys(result.provenance["data"]["title"] for result in stored.values())
+data_sets = ", ".join(title + " (short schedule)" * title.startswith("CIFAR") for title in titles)
 figure = ln.plots.worth_on_pairs(
     {name: {told: worth(table[row]) for told, row in SHOWN.items() if row in table} for name, table in mixes.items()},
     source=data_sets + ", test images; bars: 95 % intervals",
