@@ -239,7 +239,7 @@ print("M = 2, beside a constant prior\n" + pd.DataFrame(bought).T.fillna("–").
 # **What we see.** On the two pairs of MNIST and on the CNN of CIFAR-10 the answer to your guess is the same: *the third training*, together with what is free, brings most per training. Proxies come second, bursts bring little beside the free groups
 # (what they tell, these tell already), and a learned curve, which was tried on MNIST, brings nothing that one could see. For the residual networks, read their own lines, as soon as they are stored; the last line of the first table counts all cases.
 #
-# Without the free groups the order turns: bursts (where gradients still scatter) and proxies are then the better buy, by far. But free is free. That is the result of this course in two sentences: **exploring near a solution can tell where u(x) is
+# Without the free groups the order turns: bursts (where training loss remains) and proxies are then the better buy, by far. But free is free. That is the result of this course in two sentences: **exploring near a solution can tell where u(x) is
 # large. The networks that one has anyway tell it as well, and cheaper.**
 #
 # A caution. A gain is a difference of two RENs whose intervals overlap. The same networks stand behind both, so that much of their error is common, and the difference is better known than the bars suggest. How much better, only the
@@ -544,7 +544,7 @@ print("plain: [{:.1f}, {:.1f}] nat; true on average, and useless here".format(*(
 # 5. Over retrainings, log-odds are nearly normal, with u(x) of about one nat on MNIST as on CIFAR-10; plain retraining knows u(x) only to 1/√(2ν) (`05`, `08`).
 # 6. All images share the law of their scatter: a constant prior is worth more than anything two or three numbers can say (`07`).
 # 7. What the networks show for nothing (outputs, moved copies, the path of training, their differences) tells which images scatter more (`07`, `08`).
-# 8. Bursts carry pattern where gradients still scatter, proxies carried it on each of the first three pairs; the scale must come from real trainings (`08`, `09`).
+# 8. Bursts carry pattern where training loss remains, proxies carried it on each of the first four pairs; the scale must come from real trainings (`08`, `09`).
 # 9. Beside what is free, one more training was the better buy on MNIST and on CIFAR-10's CNN; the table above says where else (`10`).
 # 10. State q̄, σ̃, ν_eff and the interval; check coverage by decile; say that data, labels and bias are not in it (`07`, `10`).
 #
