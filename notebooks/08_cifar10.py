@@ -361,7 +361,7 @@ for name, table in mixes.items():
 
 # %%
 def entries(pair):
-    rows, names = [], {"constant": "constant", "all free groups": "all free"} | ({} if pair == "MNIST MLP" else {"bursts": "bursts"})
+    rows, names = [], {"constant": "constant", "all free groups": "all free"}
     for entry in stored[pair].numbers["entries"]:
         name, m = entry["name"].rsplit(", M = ", 1)
         told = names.get(name, "") if m == "2" else ""
@@ -371,7 +371,7 @@ def entries(pair):
 
 figure = ln.plots.frontier(
     {name: entries(name) for name in beside},
-    source=source.split(";")[0],
+    source="MNIST and CIFAR-10 (short schedules), test images",
     title="Against cost: free covariates first, one more training next, exploring last",
 )
 ln.plots.save(figure, "08_frontier")

@@ -11,6 +11,7 @@ from lnescape.plots.style import canvas
 DARK, RED, BLUE, GREEN, PALE = "#000000", "#D55E00", "#0072B2", "#009E73", "#999999"
 OF_SIZE = {2: ("o", BLUE), 3: ("^", RED), 4: ("s", GREEN)}  # marker and colour for M retrainings
 LARGER = ("D", DARK)
+OF_NETWORK = (("o", BLUE), ("^", RED), ("s", GREEN), ("D", DARK), ("v", PALE))
 
 
 def covariate_worth(
@@ -125,21 +126,27 @@ def coverage(
         The figure.
     """
     looks = (("x", PALE, ":"), ("o", BLUE, "-"), ("^", RED, "--"))
+    many = len(deciles) > 2  # then panels are narrow
     with canvas(len(deciles) + 1, 2.9, source) as (figure, axes):
         for axis, (name, rows) in zip(axes, deciles.items(), strict=False):
             axis.axhspan(93, 97, color=PALE, alpha=0.25, linewidth=0)
             axis.axhline(95, color=DARK, linewidth=0.6)
             for (label, values), (marker, colour, line) in zip(rows.items(), looks, strict=False):
                 axis.plot(range(1, 11), values, line, marker=marker, color=colour, markersize=4, label=label)
-            axis.set(title=name, xlabel="decile of the stated u", ylim=(50, 101))
+            axis.set(title=name, xlabel="decile of u" if many else "decile of the stated u", ylim=(50, 101))
+            if many and axis is not axes[0]:
+                axis.tick_params(labelleft=False)
         axes[0].set_ylabel("retrainings inside (%)")
-        axes[0].legend(fontsize=7.5, loc="lower right")
         last = axes[-1]
         last.plot([0, 1], [0, 1], color=DARK, linewidth=0.6)
-        for (name, (said, seen)), (marker, colour, _) in zip(flips.items(), looks[1:], strict=False):
+        for (name, (said, seen)), (marker, colour) in zip(flips.items(), OF_NETWORK, strict=False):
             last.plot(said, seen, marker, color=colour, markersize=5, label=name)
         last.set(title="decisions", xlabel="foreseen risk to flip", ylabel="observed", xlim=(0, 1), ylim=(0, 1))
-        last.legend(fontsize=7.5, loc="upper left")
+        close = (
+            {"fontsize": 6.5, "handlelength": 1.2, "handletextpad": 0.4, "borderpad": 0} if many else {"fontsize": 7.5}
+        )
+        axes[0].legend(loc="lower right", **close)
+        last.legend(loc="upper left", **close)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure
 
