@@ -55,7 +55,7 @@ def test_every_number_of_the_table_of_worth_is_a_stored_one():
     (table,) = re.findall(r"\| three trainings are worth.*?\n\n", README, re.DOTALL)
     printed = set(re.findall(r"\d+\.\d", table))
     stored = {}
-    for pair in ("mnist-mlp", "mnist-cnn", "cifar10-cnn"):
+    for pair in ("mnist-mlp", "mnist-cnn", "cifar10-cnn", "cifar10-resnet"):
         stored |= {f"{pair}: {mix}": own for mix, own in ln.load_result(f"{pair}-uncertainty").numbers["mixes"].items()}
     known = {f"{own[m]['ren'][end]:.1f}" for own in stored.values() for m in ("3", "4") for end in own[m]["ren"]}
     known |= {f"{3 + own['3']['further']:.1f}" for own in stored.values()}
