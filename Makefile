@@ -20,7 +20,7 @@ help:
 	@echo "make notebooks  rebuild the committed notebooks with their outputs (standard profile, real data): up to 5 minutes each"
 	@echo "make site       the notebooks and the reference as HTML pages to browse offline, in build/site: half a minute"
 	@echo "make bench      measure the speed ratios and print them as a table: about 10 minutes on quiet cores"
-	@echo "make lab        open the notebooks in JupyterLab"
+	@echo "make lab        open the first notebook in JupyterLab"
 	@echo "make lint       check style and documentation of the sources: seconds"
 	@echo "make clean      remove what a run leaves behind (never .venv, data, trainings or stored results)"
 	@echo
@@ -60,7 +60,7 @@ bench: $(STAMP)
 	@$(RUN) benchmarks/run.py
 
 lab: $(STAMP)
-	@$(RUN) -m jupyter lab --notebook-dir=notebooks
+	@$(RUN) -m jupyter lab notebooks/00_start_here.ipynb
 
 lint: $(STAMP)
 	@$(RUN) -m ruff check .

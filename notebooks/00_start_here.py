@@ -19,7 +19,7 @@
 # - what the networks met along that road can do for you, and what they can't.
 #
 # **Before you start.** Some Python; PyTorch helps but isn't needed. Everything is explained once here and at length in
-# the later notebooks. Words in *italics* are terms of the field.
+# the later notebooks. Words in *italics* are terms of the field; the [glossary](glossary.md) lists all of them, in English and French.
 #
 # **Minutes.** 10 minutes to read. To compute: under half a minute in the profile `quick` (5 000 images that come with the
 # installation), some minutes in `standard` (all of MNIST), on one thread.
@@ -367,6 +367,6 @@ ln.record(
 # 3. Wortsman, Horton, Guestrin, Farhadi, Rastegari 2021, arXiv 2102.10472: the triangle learned from scratch.
 # 4. JCGM 100:2008 (GUM): Type A evaluation of standard uncertainty (4.2); how well few observations give it (E.4).
 #
-# Symbols and words, English and French, are listed at the end of `report/report.pdf`.
+# Symbols and words of the whole course, English and French: [glossary](glossary.md).
 #
-# **Next:** `03_paths` walks the road between two networks slowly, by hand first.
+# **Next:** `01_weight_space` asks what it means that a network is a point. In a hurry to walk the road between two: `03_paths`.

@@ -573,6 +573,6 @@ ln.record(
 # 5. JCGM 101:2008: coverage intervals.
 #
 # The docstrings of `ln.nll`, `ln.brier`, `ln.calibration_error`, `ln.fit_temperature` and `ln.entropy_split` name the
-# papers behind their formulas. Symbols and words, English and French, are listed at the end of `report/report.pdf`.
+# papers behind their formulas. Symbols and words: [glossary](glossary.md).
 #
 # **Next:** `03_paths` looks at the landscape between two retrainings; `07_retraining_uncertainty` takes up u(x) again.

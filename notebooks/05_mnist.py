@@ -463,4 +463,6 @@ ln.record(
 # 5. Frankle, Dziugaite, Roy, Carbin 2020, arXiv 1912.05671: branches of one training, and when they still belong together.
 # 6. Fort, Hu, Lakshminarayanan 2019, arXiv 1912.02757: what retrainings explore that the neighbourhood of one doesn't.
 #
-# Symbols and words, English and French, are listed at the end of `report/report.pdf`.
+# Symbols and words: [glossary](glossary.md).
+#
+# **Next:** `06_methods` compares ten ways from a budget of trainings to many networks.

@@ -573,36 +573,6 @@ ln.record(
 # 5. Lakshminarayanan, Pritzel, Blundell 2017, arXiv 1612.01474: deep ensembles.
 # 6. Garipov and others 2018, arXiv 1802.10026; Wortsman and others 2021, arXiv 2102.10472; Benton and others 2021, arXiv 2102.13042: curves, learned subspaces, simplexes.
 #
-# ## Words
-#
-# Symbols and words as in the report's last table; those of metrology as in the VIM [3].
-#
-# | English | français | what it is |
-# |---|---|---|
-# | retraining uncertainty, u(x) | incertitude due au réentraînement | standard deviation of the log-odds over retrainings, for one input |
-# | measurand | mesurande | the quantity that is meant: here q, of a class fixed beforehand |
-# | log-odds, q | logit | ln p − ln(1 − p) |
-# | standard uncertainty | incertitude-type | uncertainty as a standard deviation |
-# | Type A evaluation | évaluation de type A | from repeated observations: here, retrainings |
-# | degrees of freedom, ν | degrés de liberté | how many independent observations a variance rests on |
-# | coverage interval | intervalle élargi | holds a further retraining with a stated probability |
-# | coverage probability | probabilité de couverture | that probability, 95 % here |
-# | retraining equivalent number, REN | nombre équivalent de réentraînements | as many plain retrainings would know u(x) as well |
-# | deep ensemble | ensemble profond | independent retrainings, predictions averaged |
-# | deep-ensemble equivalent, DEE | nombre équivalent de membres d'un ensemble profond | as many members would predict as well |
-# | moderation | modération | weighting one input's variance with what all inputs say |
-# | moderated dispersion, σ̃ | dispersion modérée | what moderation gives, with ν_eff degrees of freedom |
-# | prior, d₀ and s₀² | a priori | what is known of the variance before this input's networks; its worth and its place |
-# | covariate, h(x) | covariable | anything observed without the truth that tells where u(x) is large |
-# | scouts | éclaireurs | retrainings that only fix the class |
-# | barrier | barrière | height of the hill of loss between two networks |
-# | mode-connecting curve | courbe de connexion | a curve of low loss between two solutions |
-# | simplex, vertex | simplexe, sommet | all mixtures of some networks; one of these |
-# | law | loi | any way to many networks |
-# | local spread | dispersion locale | dispersion of q along a path or in a simplex: not u(x) |
-# | burst | redémarrage bref | short restart from a trained network, at a raised learning rate |
-# | proxy | réentraînement de substitution | cheap retraining of a narrower network |
-# | shift, foreign inputs | décalage, entrées étrangères | inputs unlike those of training; inputs of no class at all |
-# | gate | critère fixé d'avance | a claim with a number, decided after it was written down |
+# Symbols and words of the whole course, English and French: [glossary](glossary.md); those of metrology as in the VIM [3].
 #
 # **The end.** Bring your own network: `ln.state(builder, data)`.

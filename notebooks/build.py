@@ -80,6 +80,30 @@ def warnings_in(notebook) -> list[str]:
     return lines
 
 
+def take_in_prose(source: Path) -> None:
+    """Carry changed prose into an executed notebook; nothing is run, and every output stays that of its cell.
+
+    Args:
+        source: the ``NN_name.py`` file, executed before.
+
+    Raises:
+        SystemExit: where code differs from what was executed, so that outputs would no longer be those of the code.
+    """
+    import jupytext
+    import nbformat
+
+    def code(notebook) -> list:
+        return [cell for cell in notebook.cells if cell.cell_type == "code"]
+
+    target = source.with_suffix(".ipynb")
+    written, executed = jupytext.read(source), nbformat.read(target, as_version=4)
+    if [cell.source for cell in code(written)] != [cell.source for cell in code(executed)]:
+        raise SystemExit(f"{source.stem}: code has changed since it was executed; build it without --prose.")
+    for cell, done in zip(code(written), code(executed), strict=True):
+        cell.outputs = done.outputs
+    write(normalise(written), target)
+
+
 def write(notebook, target: Path) -> None:
     """Write a notebook in one piece: a build that is stopped leaves the old file or the new one."""
     import nbformat
@@ -94,6 +118,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="notebooks to build, such as 03_paths; all where none is given")
     parser.add_argument("--profile", choices=list(MINUTES), default="standard")
+    parser.add_argument("--prose", action="store_true", help="take in changed text only; run nothing")
     parser.add_argument("--jobs", type=int, default=2, help="notebooks that run at the same time")
     parser.add_argument("--folder", type=Path, default=HERE, help="where the sources are and the notebooks go")
     options = parser.parse_args(arguments)
@@ -101,6 +126,10 @@ def main(arguments: list[str] | None = None) -> int:
     import nbformat
 
     sources = find_sources(options.names, options.folder)
+    if options.prose:
+        for source in sources:
+            take_in_prose(source)
+        return 0
     failed = 0
     with tempfile.TemporaryDirectory() as scratch:
         parameters = {"profile": options.profile}

@@ -31,7 +31,7 @@ def compile_pdf(source: Path) -> bytes:
     """Typeset one document with the fonts that the compiler carries, so that every machine gives the same bytes.
 
     Args:
-        source: the ``.typ`` file; it reads numbers, figures and references below its own folder.
+        source: the ``.typ`` file; it reads what lies below its folder and beside it.
 
     Returns:
         The PDF.
@@ -42,7 +42,7 @@ def compile_pdf(source: Path) -> bytes:
     import typst
 
     try:
-        compiler = typst.Compiler(str(source), root=str(source.parent), ignore_system_fonts=True)
+        compiler = typst.Compiler(str(source), root=str(source.parent.parent), ignore_system_fonts=True)
         pdf, warnings = compiler.compile_with_warnings(format="pdf")
     except typst.TypstError as error:
         raise TypesettingError(f"{source.name} cannot be typeset: {_words(error)}") from error

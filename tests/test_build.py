@@ -110,3 +110,18 @@ def test_the_run_sheet_shows_this_run_beside_references_and_names_failures(tmp_p
     for expected in ("0.584(21) nat", "0.484(21) nat", "98.31(12) %", "1.68", "MNIST, 5 000 images", "NameError: y"):
         assert expected in text
     assert "1 have a stored reference and 0 agree" in text
+
+
+def test_changed_prose_is_taken_in_without_a_run_and_changed_code_is_refused(course):
+    source = course / "00_good.py"
+    assert build.main(["00_good", "--folder", str(course), "--profile", "quick"]) == 0
+    executed = nbformat.read(course / "00_good.ipynb", as_version=4)
+    source.write_text(GOOD + "\n# %% [markdown]\n# **Next.** Something else.\n")
+    assert build.main(["00_good", "--folder", str(course), "--prose"]) == 0
+    notebook = nbformat.read(course / "00_good.ipynb", as_version=4)
+    assert notebook.cells[:-1] == executed.cells
+    assert notebook.cells[-1].source == "**Next.** Something else."
+    source.write_text(GOOD + "\n# %%\n1 + 1\n")
+    with pytest.raises(SystemExit, match="00_good: code has changed"):
+        build.main(["00_good", "--folder", str(course), "--prose"])
+    source.write_text(GOOD)

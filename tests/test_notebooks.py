@@ -103,3 +103,20 @@ def test_one_table_documents_every_parameter():
     documented = set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
     declared = {name for path in SOURCES for name in read_parameters(jupytext.read(path))}
     assert documented == declared
+
+
+def test_each_notebook_leads_to_the_following_one(source):
+    following = [path.stem for path in SOURCES if path.stem > source.stem][:1]
+    last = jupytext.read(source).cells[-1].source.split("**Next:**")[-1]
+    assert f"`{following[0]}`" in last if following else "**The end.**" in last
+
+
+def test_the_glossary_is_complete_and_lists_no_word_that_nobody_uses():
+    lines = (FOLDER / "glossary.md").read_text(encoding="utf-8").splitlines()
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in lines if line.startswith("| ")]
+    rows = [row for row in rows if row[0] != "symbol"]
+    course = " ".join(path.read_text(encoding="utf-8") for path in SOURCES).lower()
+    assert len(rows) >= 40
+    assert [row for row in rows if len(row) != 4 or not all(row)] == []
+    words = [row[1].lower() for row in rows if row[0] == "–"]
+    assert [word for word in words if word not in course] == []
