@@ -53,3 +53,4 @@ html_static_path = ["style.css", str(MATHJAX)]
 html_css_files = ["style.css"]
 html_copy_source = False
 html_show_sourcelink = False
+html_show_copyright = False  # the licence lies beside the sources
