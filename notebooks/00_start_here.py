@@ -19,7 +19,8 @@
 # - what the networks met along that road can do for you, and what they can't.
 #
 # **Before you start.** Some Python; PyTorch helps but isn't needed. Everything is explained once here and at length in
-# the later notebooks. Words in *italics* are terms of the field; the [glossary](glossary.md) lists all of them, in English and French.
+# the later notebooks. Words in *italics* are mostly terms of the field; those that return stand in the [glossary](glossary.md), in
+# English and French.
 #
 # **Minutes.** 10 minutes to read. To compute: under half a minute in the profile `quick` (5 000 images that come with the
 # installation), some minutes in `standard` (all of MNIST), on one thread.
@@ -65,8 +66,9 @@ net()
 # %% [markdown]
 # ## Three retrainings
 #
-# `fit` trains one network for each seed. What it returns is a *law*: a way to many networks. This one is the simplest
-# there is, a list of three, called a **deep ensemble** [1].
+# `fit` trains one network for each seed, all by one *recipe*: how many *epochs* (passes through all training images), at
+# which learning rate, and so on. What it returns is a *law*: a way to many networks. This one is the simplest there is, a
+# list of three, called a **deep ensemble** [1].
 
 # %%
 recipe = ln.Recipe(epochs=10 if profile == "quick" else 5)
@@ -147,9 +149,9 @@ ln.plots.save_live(figure, "00_disputed")
 # **What we see.** Some networks hesitate, others sound sure of themselves, and they contradict each other: now and then
 # one gives four fifths or more to a digit to which another gives less than a fifth. What a network says of its own doubt
 # is not the doubt about the network. The standard deviation of a prediction over retrainings is a component of uncertainty
-# of its own, the **standard uncertainty of the prediction due to retraining**, written u(x) for an image x, and it is what
-# this course is about. A metrologist would call three retrainings three repeated observations, and what is concluded from
-# their scatter a *Type A* evaluation [4].
+# of its own, the **standard uncertainty of the prediction due to retraining**, in short *retraining uncertainty*, written
+# u(x) for an image x, and it is what this course is about. A metrologist would call three retrainings three repeated
+# observations, and what is concluded from their scatter a *Type A* evaluation [4].
 #
 # The honest way to know u(x) is to retrain often: ten times, a hundred times. For a network that takes a week,
 # that is out of reach. Is there a cheaper way to many networks?

@@ -82,7 +82,7 @@ figure
 
 # %% [markdown]
 # **What we see.** Each curve is one function. From A to B it is far, and nothing changes; from A to C it is near, and the
-# output doubles. *Distance between points and difference between functions are two different things*, from two weights on.
+# output nearly doubles. *Distance between points and difference between functions are two different things*, from two weights on.
 #
 # ### A network as a vector, by hand and by library
 #
@@ -263,8 +263,8 @@ print(f"the 28 pairs of ends: mean cosine {of_ends.mean():+.4f}, standard deviat
 # %% [markdown]
 # **What we see.** In two dimensions a right angle between two directions would be a coincidence; in 200 000 it is what
 # happens whenever nothing is arranged. So "retrainings are orthogonal" is no discovery about training. It says that the
-# numbering of the units was drawn by lot, and next to nothing about functions. (The cosines of ends scatter a little more
-# widely than 1/√P. Large weights count for more and are few, so that the dimensions that matter are fewer than P.)
+# numbering of the units was drawn by lot, and next to nothing about functions. (The cosines of ends scatter more widely
+# than 1/√P, though still by hundredths. Large weights count for more and are few, so that fewer dimensions than P matter.)
 #
 # ## Distance in weights against distance in function
 #
@@ -452,10 +452,11 @@ assert np.allclose(u, u_again, atol=1e-2)
 #
 # ## Exploring, then, means moving the function
 #
-# The method of this course looks for networks near those that were trained, in place of training more. After all this,
-# what must such an exploration do? Not go *far*: it must move q(x), on those images on which retraining moves it, and by
+# *Exploring* means here: look at networks near those that were trained, in place of training more. After all this, what must
+# an exploration do? Not go *far*: it must move q(x), on those images on which retraining moves it, and by
 # about as much. Three cheap ways to eight networks each, from one training (noise) or two (the lines); beside them the two
-# trainings alone. All are held against u(x) from six other retrainings:
+# trainings alone. All are held against u(x) from six other retrainings, by size and by *rank correlation* (Spearman's, that of
+# the ranks; 1: both put the images in the same order):
 
 # %%
 steps = torch.linspace(0, 1, 8)[:, None]
@@ -515,7 +516,7 @@ ln.plots.save_live(figure, "01_explored")
 # ## Trap: far apart, at right angles, and no uncertainty at all
 #
 # A colleague has "an ensemble of five diverse networks": all pairs far apart, all angles 90°. We compare it with five of our
-# retrainings.
+# retrainings. *Disagreement* is the share of test images that two networks decide differently, averaged over all pairs.
 
 # %%
 ensembles = {"five retrainings": ends[:5], "the colleague's five": torch.stack([runs[0], *renumbered])}

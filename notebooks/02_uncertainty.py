@@ -93,8 +93,8 @@ for name, p in reports.items():
 
 # %% [markdown]
 # The honest one has the lowest NLL and the lowest Brier score; the share of right answers is the same for all three. The
-# bracket counts in units of the last digits: 0.197(30) nat is 0.197 nat with a standard uncertainty *of that score* of
-# 0.030 nat. From ten images it is large.
+# bracket counts in units of the last digits: 0.80(23) nat is 0.80 nat with a standard uncertainty *of that score* of
+# 0.23 nat. From ten images it is large.
 #
 # Why honesty wins: for a truth π and a report p, the expected scores are
 #
@@ -197,7 +197,8 @@ for name, p in versions.items():
 
 # %% [markdown]
 # **What we see.** Averaging makes a prediction less sure, so ten networks need a lower temperature than one. The brackets
-# are wide, and all rows share the same images: exercise 1 compares two of them better.
+# are wide, and all rows share the same images: exercise 1 compares two of them better. (Here the bins are 15, the library's
+# own choice, in place of ten: with other bins, another bias.)
 #
 # Now digits turned by 30°, and the temperature from upright ones.
 
@@ -240,8 +241,8 @@ with canvas(2, 3.1, f"{data.title}, {len(labels)} test images in 10 bins") as (f
 ln.plots.save_live(figure, "02_reliability")
 
 # %% [markdown]
-# **What we see.** Ten bins of equal mass; bars: ±1 standard uncertainty of the share, over the images of the bin (a bin in
-# which all are right has no bar, which is no proof of certainty). On the left most bins crowd into the upper right corner:
+# **What we see.** A *reliability diagram*, ten bins of equal mass; bars: ±1 standard uncertainty of the share, over the
+# images of the bin (a bin in which all are right has no bar, which is no proof of certainty). On the left most bins crowd into the upper right corner:
 # nearly always sure, nearly always right. On the right all three curves run below the diagonal: too sure (the first guess).
 # A temperature from upright digits and an average of ten networks change what is claimed by less than what is missing.
 # **Calibration holds for the images it was made for**, and nothing in the number 0.93 says whether this image is one of
@@ -295,14 +296,15 @@ print(f"here, NLL of the mean of logits {ln.nll(by_logits, labels)}, of probabil
       f"difference image by image {ln.Estimate.mean(lost[0] - lost[1], unit='nat')}")
 
 # %% [markdown]
-# **What we see.** Most of what averaging gives comes with the first few members. Both log-loss and errors fall (the second
-# guess), and the log-loss by more than a temperature on one network could do: averaging is not only a softening. Average
-# probabilities or logits? The last line, once, to have seen it. A mean of logits is surer than a mean of probabilities:
+# **What we see.** Most of what averaging gives comes with the first few members. Errors fall, the log-loss falls by more (the
+# second guess), and by more than a temperature alone could bring: averaging is not only a softening. Average probabilities
+# or logits? The last line compares them, once. A mean of logits is surer than a mean of probabilities:
 # where members contradict each other, the former lets the loudest win. The library averages probabilities.
 #
 # ## Total = aleatoric + epistemic
 #
-# *Entropy* H(p) = −Σ p ln p measures doubt in nat: 0 for a certain class, ln 10 for ten equal ones. For M members,
+# *Entropy* H(p) = −Σ p ln p measures doubt in nat: 0 for a certain class, ln 10 for ten equal ones. For M members p_m with
+# the mean p̄,
 #
 # $$ H(\bar p) = \frac1M\sum_m H(p_m) + \frac1M\sum_m\sum_c p_{mc}\ln\frac{p_{mc}}{\bar p_c} . $$
 #
@@ -468,7 +470,7 @@ with canvas(2, 2.9, f"{mlp.attrs['data']}, MLP, {len(q128)} retrainings, {len(ro
 ln.plots.save(figure, "02_entropy")
 
 # %% [markdown]
-# **What we see.** On the left both entropies fall over many powers of ten as the mean log-odds moves away from 0, along
+# **What we see.** On the left both entropies fall over many powers of ten as the mean log-odds moves away from 0, each along
 # nearly one line. On the right there is no line at all (the third guess). A decision near its threshold has a high
 # epistemic entropy even if retrainings scatter as usual; a prediction far from it may scatter widely, and its entropy won't
 # say so. Which of them is wanted depends on the use: entropies to pick out images for a second look, u(x) to *state* a

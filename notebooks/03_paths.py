@@ -117,8 +117,8 @@ print(f"length {curve.length():.2f}; speed between {speeds.min():.2f} and {speed
 # %% [markdown]
 # ## The real case: 199 210 weights
 #
-# Now two real networks on real digits. Nothing changes but the number of dimensions, and that the loss is taken on a
-# fresh batch of images at each step.
+# Now two real networks on real digits: w₁, w₂ and φ are weight vectors θ. Nothing changes but the number of dimensions, and
+# that the loss is taken on a fresh batch of images at each step.
 
 # %%
 data = ln.load("mnist5k" if profile == "quick" else "mnist")
@@ -208,7 +208,8 @@ ln.plots.save_live(figure, "03_path")
 
 # %% [markdown]
 # **What we see.** The ends of both paths are the same two networks, bit for bit. Between them the line climbs to some
-# eighty to a hundred times the loss of its ends, the learned curve to three times (all of MNIST) or ten times (5 000 images).
+# seventy to a hundred times the loss of its ends, the learned curve to three times (all of MNIST) or ten times (5 000 images),
+# which answers the second half of the guess.
 # The axis is logarithmic, so that the curve's own rise can be seen: low beside the hill, but not flat. The curve by hand
 # has neither schedule nor weight decay and comes out higher or lower than the library's. All this is one pair, n = 1, with
 # which one can't tell luck from law.
@@ -270,7 +271,7 @@ ln.plots.save(figure, "03_plane")
 
 # %% [markdown]
 # **What we see.** Both networks lie in dark, low ground; the dotted line between them crosses the bright hill; the
-# learned curve bends away from it. The control point itself does *not* lie on the curve. Both axes have the same unit,
+# learned curve bends away from it. The control point itself does *not* lie on the curve. Both axes have the same scale,
 # so distances can be read off. Weights have no unit; below, lengths are Euclidean distances between θ, means over the five
 # pairs: the curve is only a little longer than the line.
 
@@ -282,7 +283,7 @@ for name, result in stored.items():
 # %% [markdown]
 # ## A whole triangle of networks
 #
-# A path has one dimension. One can also learn a **simplex**: here a triangle whose three corners start at three
+# A path has one dimension. One can also learn a **simplex**: here a triangle whose three corners (*vertices*) start at three
 # independent initialisations and are trained *together, from scratch*, one random point of the triangle for each batch
 # [2]. It costs one training in all, whatever the number of corners, since each step still passes one network forward and
 # backward.

@@ -71,8 +71,8 @@ assert math.isclose(by_hand, math.exp(ln.Simplex(corners, 3).log_volume()), rel_
 #
 # ### Points drawn evenly
 #
-# Coefficients a₁ … a_K ≥ 0 with sum 1 name a point of the simplex. To draw them evenly: take K exponential numbers, divide
-# them by their sum. That law is called Dirichlet(1, …, 1), and for a triangle E[a_k²] = 1/6. The obvious way, uniform
+# Coefficients a₁ … a_K ≥ 0 with sum 1 (α in the glossary) name a point of the simplex, Σ a_k v_k with corners v_k. To draw
+# them evenly: take K exponential numbers, divide them by their sum. That law is called Dirichlet(1, …, 1), and for a triangle E[a_k²] = 1/6. The obvious way, uniform
 # numbers divided by their sum, crowds the middle.
 
 # %%
@@ -154,6 +154,9 @@ for name, logp in (
 print("two networks of the triangle decide differently:", scores["20 in the triangle"]["disagreement"].scaled(100, "%"))
 
 # %% [markdown]
+# Little, here: the twenty together predict like the network alone, and two of them decide differently on a few images in a
+# thousand.
+#
 # ### Two networks joined
 #
 # The same idea between *two* trained networks: a *connector*, one corner shared by a simplex at each of them, grown where the
@@ -203,18 +206,19 @@ for row, gain in zip(one[1:], [None, *per_decade], strict=True):
 print(f"V ∝ λ would be {math.log(10):+.2f} for each decade")
 
 # %% [markdown]
-# **What we see.** From 0 to 10⁻⁶ nothing moves: the curves are flat to the eye, and the printed ln V agree to better than a
+# **What we see.** From 0 to 10⁻⁶ nothing moves: the curves are flat to the eye, and the printed ln V agree to a
 # hundredth. At the authors' 10⁻⁸ the reward is *inert*: the heights are set by where stochastic gradients carry a corner, and the
 # reward's slope λ/h is lost beside them. From about 10⁻³ on the triangle swells, towards the slope of V ∝ λ that our formula
-# gives (√λ for each of two heights): the printed steps for each decade come up to it.
+# gives (√λ for each of two heights): the printed steps for each decade come up to it. So the guess: a factor of 1, then
+# e^2.03 ≈ 7.6, not yet the 10 of the formula.
 #
 # The larger triangle holds networks that differ more. Yet the test loss of 30 of them together stays where it was: the place
-# is larger, and nothing in it is worth having. Five points a step, at equal cost, give a smaller triangle, as they leave a fifth of the
+# is larger, and predicts no better. Five points a step, at equal cost, give a smaller triangle, as they leave a fifth of the
 # steps; the test loss is the same within what one base can tell.
 #
 # ### And the penalty that keeps corners apart: β
 #
-# A line learned from scratch [2] is trained with β cos²(v₁, v₂) added, so that its ends do not fall together.
+# A line learned from scratch [2] is trained with β cos²(v₁, v₂) added, so that its ends v₁ and v₂ do not fall together.
 
 # %%
 turning = ln.load_result("mnist-mlp-cosine").numbers["rows"]
@@ -234,7 +238,7 @@ ln.plots.save(figure, "04_cosine")
 # **What we see.** Without the penalty the two ends end at a cosine well above a half, although they began at right angles: training both
 # at once draws them together. β = 1, as published, holds them nearly at right angles, and the networks of the line differ
 # more. The loss shows no trend that one base could prove: a little better at 0.1 and 1, clearly worse at 10, ordinary again at 100. The networks
-# of such a line disagree far more than those of a grown triangle, and each of them is worse.
+# of such a line disagree far more than those of a grown triangle, and predict worse.
 #
 # ## Trap: the volume of a flat simplex in float32
 #
@@ -319,10 +323,10 @@ for name, law in (("triangle", grown), ("complex", joined)):
 # %% [markdown]
 # ## Summary
 #
-# The volume of a simplex is a product of heights, and ln V is computed safely by QR in float64. A reward −λ ln V holds a
-# corner at the height √(λ/k), so that it does nothing below some λ and buys volume ∝ λ above; on MNIST the published 10⁻⁸ lies far
-# below, and no λ of seven decades made the prediction of the triangle better. A grown simplex explores one valley (cosine of its
-# corners near 1), one learned from scratch spans directions and pays in loss.
+# The volume of a simplex is a product of heights, and ln V is computed safely by QR in float64. A reward −λ ln V pushes a
+# corner out to the height √(λ/k). Where training carries it further anyway the reward does nothing; above some λ it buys
+# volume ∝ λ. On MNIST the published 10⁻⁸ lies far below, and no λ of seven decades made the prediction of the triangle
+# better. A grown simplex explores one valley (cosine of its corners near 1), one learned from scratch spans directions and pays in loss.
 
 # %% [markdown]
 # ## What was recorded

@@ -61,7 +61,7 @@ by_hand = np.log(s).std()
 print(f"standard deviation of ln s: {by_hand:.3f}")
 
 # %% [markdown]
-# For normal numbers the answer is known: s² is distributed as σ²χ²/ν with ν = n − 1 degrees of freedom, and the standard
+# For N normal numbers the answer is known: s² is distributed as σ²χ²/ν with ν = N − 1 degrees of freedom, and the standard
 # deviation of ln s² is √ψ₁(ν/2), where ψ₁ is the trigamma function. For ln s it is half of that.
 
 # %%
@@ -137,7 +137,8 @@ print(f"{q.shape[0]} networks, {q.shape[1]} images; u(x) from {u.min():.2f} to {
 # ```
 #
 # In Python a cell is a few words, and a study is a list of them: five scouts that fix the class for each image, then
-# retrainings in groups. The stored one has 128 retrainings of the perceptron (MLP); another has 32 of a convolutional network (CNN).
+# retrainings in groups. The stored one has 128 retrainings of the perceptron (MLP); another has 32 of a convolutional network (CNN). These are the
+# **reference retrainings**, in short *the reference*, by which cheaper methods will be judged.
 
 # %%
 scout = ln.Cell(method="scouts", data="mnist", network="mlp", seeds=range(1000, 1005), keep=(),
@@ -197,13 +198,13 @@ ln.plots.save(figure, "05_log_odds")
 # **What we see.** Each panel is one image, each grey bar counts retrainings, the line is the normal law with the same mean and
 # standard deviation u (mind that the axes differ). Bells everywhere. The easy images scatter by 0.98 to 1.14 nat, the undecided ones by 0.97 to 1.42,
 # hardly more; what makes an image undecided is that its mean lies near 0 (dashed: as likely as all other classes together), where a
-# change of sign mostly changes the decision. Shoes and pullovers scatter more widely, by 1.50 to 1.94. These are twelve images of 9 500, chosen by rule, not by taste.
+# change of sign mostly changes the decision. The clothes scatter most widely, by 1.50 to 1.94. These are twelve images of 9 500, chosen by rule, not by taste.
 #
 # ## Which decisions hang on the seed
 #
 # A network decides otherwise than the scouts where another class has the higher probability, that is, where the *contrast* to the
-# runner-up, ln p_c − max ln p_k over the other classes k, is negative. We call that a *flip*, and the share of the 128
-# retrainings that do it the flip share of the image.
+# runner-up, ln p_c − max ln p_k over the other classes k, is negative (it has nothing to do with the contrast
+# of a picture). We call that a *flip*, and the share of the 128 retrainings that do it the flip share of the image.
 
 # %%
 test = (mlp["part"] == "test").values
@@ -252,7 +253,7 @@ ln.plots.save(figure, "05_u_across_images")
 
 # %% [markdown]
 # **What we see.** On the left, u(x) against the mean log-odds: the cloud is broad. A confident mean doesn't make for a small u(x), nor
-# a doubtful one for a large one; the rank correlation is weak. The island below the cloud consists almost wholly of ones, the digit with the simplest shape. On the right, the share of images with
+# a doubtful one for a large one; the rank correlation (Spearman's, that of the ranks) is weak. The island below the cloud consists almost wholly of ones, the digit with the simplest shape. On the right, the share of images with
 # less than a given u(x), 250 images in each altered or foreign set: foreign images scatter most at the median and above, rotated ones more than
 # upright ones, noisy ones hardly differ, and images of faint contrast scatter *least*. That last line is a warning: their log-odds scatter little, and yet the networks decide otherwise on
 # them far more often than on the originals, since their means have moved towards 0. A small u(x) does not make a good prediction.
@@ -298,7 +299,7 @@ for name, ds in (("MLP", mlp), ("CNN", cnn)):
     print(f"{name}, {rows.sum()} images\n{g0(said)}\n{verdict}\n")
 
 # %% [markdown]
-# **What we see.** G0 divides the retrainings at random into halves and takes the rank correlation r (Spearman's: that of the ranks) of s² between them, over
+# **What we see.** G0 divides the retrainings at random into halves and takes the rank correlation r of s² between them, over
 # images. The whole reference would agree with another of its size by about 2r/(1 + r) (Spearman and Brown), and with the true u(x) by about the
 # root of that, the *ceiling*: on these images a perfect method would be expected to show 0.85 against 32 CNNs, and 0.9 only by chance. G0 passes if
 # each of the three exceeds twice its standard uncertainty: a duty to report, not a high bar.
@@ -331,7 +332,7 @@ print(f"{'arithmetic':15} {arithmetic['variance']}   ({arithmetic['different_bit
 # grouping stay the same.
 #
 # And *branches* [5]: copies of a network in training that part ways after some epochs, with another order of the images from
-# there on. κ is the share of the final variance that was fixed before the parting; 8 trunks with 3 branches each, brackets by leaving out one trunk at a time.
+# there on. What they share is the *trunk*; κ is the share of the final variance that was fixed in it, before the parting. 8 trunks with 3 branches each, brackets by leaving out one trunk at a time.
 
 # %%
 branches = ln.load_result("mnist-mlp-branches").numbers
@@ -339,8 +340,8 @@ for epoch, row in branches["leaves"].items():
     print(f"parting after {epoch} of {branches['epochs']} epochs: κ = {row['kappa']}, variance of the branches {row['branch']}")
 
 # %% [markdown]
-# **What we see.** Much is decided early [6]. After half of the training three quarters of the variance are fixed, and what is explored from
-# there on can't show them. With this schedule, whose learning rate falls towards 0, branches near the *end* are cheap and see little: the later
+# **What we see.** Much is decided early [6]. After half of the training three quarters of the variance are fixed, and no exploration from
+# there on can show them. With this schedule, whose learning rate falls towards 0, branches near the *end* are cheap and see little: the later
 # notebooks must do with that, or raise the rate again.
 #
 # ## Trap: the standard deviation of probabilities
