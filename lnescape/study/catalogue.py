@@ -1,6 +1,8 @@
 """The studies that are known by name."""
 
+from collections.abc import Mapping
 from dataclasses import replace
+from typing import Any
 
 from lnescape.covariates import N_BURSTS
 from lnescape.study.assembled import PATHS
@@ -150,14 +152,15 @@ def _proxies(scouts: Cell) -> tuple[Cell, ...]:
 
 
 def _pair(
-    scouts: Cell, kind: str, n: int, *, group: int, burst_group: int = 2, explored: int = 12, paths: bool = False,
-    keep: tuple[str, ...] = ("panel", "log_probabilities"),
+    scouts: Cell, kind: str, n: int, *, group: int, burst_group: int = 2, explored: int = 12,
+    paths: Mapping[str, Any] | None = None, keep: tuple[str, ...] = ("panel", "log_probabilities"),
 ) -> tuple[Study, ...]:  # fmt: skip
-    """Reference, bursts and proxies of one pair of data and network, and what is judged on all of them together."""
+    """Reference, bursts, proxies and laws of one pair, and what is judged on all of them together."""
+    # `paths`: the part of the comparison whose laws are judged as covariates; an empty one is all of it, None is none.
     reference = _reference(scouts, n, group=group, explored=explored, keep=keep)
     bursts, proxies = _bursts(scouts, group=burst_group, explored=explored), _proxies(scouts)
-    ways = set(PATHS.values())
-    laws = [cell for way, budget, _, cell in compared(scouts) if (way, budget) in ways] if paths else []
+    ways = set(PATHS.values()) if paths is not None else set()
+    laws = [cell for way, budget, _, cell in compared(scouts, **(paths or {})) if (way, budget) in ways]
     name = scouts.folder
     return (
         Study(name, f"{n} retrainings of {kind}: the reference", reference),
@@ -176,12 +179,13 @@ RESNETS = {
 }
 # Where a training takes long: fewer methods, and the yardstick is made of the first networks of the reference, which
 # are no method's own. The whole comparisons are "…-methods-full".
-FEWER = {"n_yardstick": 8, "first": 0, "ways": FEWER_WAYS}
+FEWER: dict[str, Any] = {"ways": FEWER_WAYS}
 FEWEST = {**FEWER, "budgets": BUDGETS[:2], "bases": BASES[:1]}
-WHOLE = {"n_yardstick": 12}
-ALL_BUT_DROPOUT = {**WHOLE, "ways": tuple(way for way in WAYS if way != "dropout")}  # residual networks have none
-COMPARISONS = {CIFAR10_CNN: ("convolutional network on CIFAR-10, short schedule", FEWER, WHOLE)}
-COMPARISONS |= {scouts: (kind, FEWEST, ALL_BUT_DROPOUT) for scouts, kind in RESNETS.items()}
+ALL_BUT_DROPOUT = {"ways": tuple(way for way in WAYS if way != "dropout")}  # residual networks have none
+COMPARISONS: dict[Cell, tuple[str, dict[str, Any], dict[str, Any]]] = {
+    CIFAR10_CNN: ("convolutional network on CIFAR-10, short schedule", FEWER, {}),
+    **{scouts: (kind, FEWEST, ALL_BUT_DROPOUT) for scouts, kind in RESNETS.items()},
+}
 
 # Every run another way of splitting the same sums: (threads, networks trained together).
 ARITHMETIC = [(threads, together) for together in (1, 2) for threads in (1, 2, 4, 8)]
@@ -191,7 +195,7 @@ STUDIES = {
     for study in (
         Study("digits-mlp", "A study of seconds, on embedded digits, to try the commands",
               _reference(DIGITS, 16, group=4, explored=4)),
-        *_pair(MLP, "perceptrons on MNIST", 128, group=16, burst_group=12, paths=True),
+        *_pair(MLP, "perceptrons on MNIST", 128, group=16, burst_group=12, paths={}),
         Study("mnist-mlp-crossed", "8 initialisations × 8 orders of the images", _crossed(MLP, 8), "crossed"),
         Study("mnist-mlp-arithmetic", "One seed under other numbers of threads, for four seeds", tuple(
             _on_test(MLP, "arithmetic", (seed,), runs=ARITHMETIC) for seed in range(4)
@@ -199,7 +203,7 @@ STUDIES = {
         Study("mnist-mlp-branches", "Branches that leave the trunk of one training at several epochs", tuple(
             _on_test(MLP, "branches", (k, k + 1), leaves=[1, 3, 5, 7, 9], branches=3) for k in range(0, 8, 2)
         ), "branches"),
-        *_pair(CNN, "convolutional networks on MNIST", 32, group=4, paths=True),
+        *_pair(CNN, "convolutional networks on MNIST", 32, group=4, paths={}),
         Study("mnist-mlp-paths", "Lines, curves and triangles of perceptrons", _paths("mlp"), "paths"),
         Study("mnist-cnn-paths", "Lines, curves and triangles of convolutional networks", _paths("cnn"),
               "paths"),
@@ -217,12 +221,18 @@ STUDIES = {
         Study("mnist-mlp-cosine", "What the weight of the cosine penalty does in a learned line", cosine_cells(MLP),
               "weights"),
         *_pair(CIFAR10_CNN, "convolutional networks on CIFAR-10, short schedule", 24, group=2, explored=8),
-        *_pair(CIFAR10_RESNET, "residual networks of half width on CIFAR-10, short schedule", 12, group=2, explored=8),
+        *_pair(CIFAR10_RESNET, "residual networks of half width on CIFAR-10, short schedule", 12, group=2, explored=8,
+               paths=FEWEST),
         *_pair(CIFAR100_RESNET, "residual networks of half width on CIFAR-100, short schedule", 12, group=2,
-               explored=8, keep=("panel",)),
-        *(Study(f"{scouts.folder}-methods{end}", f"Methods at equal cost, {kind}",
-                comparison_cells(scouts, **some), "methods")
-          for scouts, (kind, fewer, whole) in COMPARISONS.items() for end, some in (("", fewer), ("-full", whole))),
+               explored=8, keep=("panel",), paths=FEWEST),
+        *(study
+          for scouts, (kind, fewer, whole) in COMPARISONS.items()
+          for study in (
+              Study(f"{scouts.folder}-methods", f"Methods at equal cost, {kind}",
+                    comparison_cells(scouts, 8, first=0, **fewer), "methods"),
+              Study(f"{scouts.folder}-methods-full", f"Methods at equal cost, {kind}",
+                    comparison_cells(scouts, 12, **whole), "methods"),
+          )),
         Study("cifar10-cnn-branches", "Branches that leave the trunk of one training at several epochs, CIFAR-10",
               tuple(_on_test(CIFAR10_CNN, "branches", (k,), leaves=[3, 8, 12], branches=2) for k in range(4)),
               "branches"),
