@@ -18,7 +18,7 @@
 # - SWAG and Laplace by hand, on problems small enough to check;
 # - what the field's claims become at equal cost, on MNIST, with an MLP and a CNN.
 #
-# **Before you start.** `03_paths` and `04_simplexes`.
+# **Before you start.** `02_uncertainty` (NLL, temperature, calibration error, AUROC), `03_paths` and `04_simplexes`.
 #
 # **Minutes.** 30 minutes to read. To compute: under half a minute in the profile `quick`, four minutes in `standard`, on one
 # thread.
@@ -63,7 +63,7 @@ assert np.isclose(by_hand, worth.value)
 
 # %% [markdown]
 # The band in brackets is what the scale itself leaves open: the equivalents for an ensemble curve one standard deviation
-# higher and lower. Below one network it says "< 1", beyond the largest ensemble "≥ L".
+# higher and lower. Below one network it says "< 1", beyond the largest ensemble, of ten say, "≥ 10".
 #
 # ### First a temperature
 #
@@ -108,8 +108,8 @@ print("of 20 000 draws            ", drawn.T.cov().numpy().round(3).tolist())
 # the snapshots, and says so in its own formula.
 #
 # **Laplace's approximation** [3] asks how sharply the loss is curved: where it is flat, weights may move. On the last layer the
-# curvature is Σ_i (diag(p_i) − p_i p_iᵀ) ⊗ φ_i φ_iᵀ, with features φ and probabilities p; automatic differentiation gives the
-# same numbers.
+# curvature is Σ_i (diag(p_i) − p_i p_iᵀ) ⊗ φ_i φ_iᵀ, with probabilities p and the layer's inputs φ, its *features* (no control
+# points here; ⊗ is the Kronecker product). Automatic differentiation gives the same numbers.
 
 # %%
 phi, target = torch.randn(50, 3, generator=torch.Generator().manual_seed(2)), torch.arange(50) % 4
@@ -128,8 +128,14 @@ print("the same 12 × 12 curvature; largest difference", f"{(by_hand - by_librar
 # %% [markdown]
 # ## The real case: the same three lines for every method
 #
-# A *law* is any way to many networks. Whatever made it, it predicts by the same call, and knows its cost in trainings. The
-# network has dropout layers, since one of the methods needs them.
+# A *law* is any way to many networks. Whatever made it, it predicts by the same call, and knows its cost in trainings. You know seven
+# of the ten: the deep ensemble, SWAG and Laplace from above, the `mode_curve` and the `learned_subspace` of `03_paths`, and from
+# `04_simplexes` the `simplex_ensemble`, grown around a network (its authors say ESPRO), and the `simplicial_complex` that joins
+# networks (SPRO). New are three:
+#
+# - *snapshot ensemble* [5]: one training in cycles, at the end of each of which the learning rate is near zero and the network is kept;
+# - *fast geometric ensemble* (FGE) [6]: the same in short cycles, from a trained network;
+# - *dropout* [10]: each network drawn has other units switched off. The network has dropout layers for its sake.
 
 # %%
 data = ln.load("mnist" if profile == "standard" else "mnist5k")
@@ -146,15 +152,16 @@ for name, make in ln.METHODS.items():
 
 # %% [markdown]
 # **What we see.** Ten ways, one protocol. The brackets are large: they are standard uncertainties for *these* test images, one
-# run each, short trainings. Nothing can be decided here. Laplace costs a little more than was asked, because the curvature is
-# computed on top, and says so. For a decision we need full trainings, more than one base, and the scale.
+# run each, short trainings. Most of the differences can't be told from chance. Laplace pays for its curvature by training its
+# networks a little shorter; on tiny data it costs more than was asked, and says so (Exercise 1). For a decision we need full
+# trainings, more than one base, and the scale.
 #
 # ## At full size: thirteen ways at equal cost
 #
 # All of MNIST, MLP and CNN, budgets of 1, 1.5 and 3 trainings, two *bases* (disjoint networks), settings chosen on validation
 # images from three candidates each, the same effort for every method. Two methods come in several ways: learned subspaces as line, curve and
-# triangle; the deep ensemble also as a *short ensemble*, twice as many members of half a training. From a law without
-# members of its own, 30 networks are drawn.
+# triangle; the deep ensemble also as a *short ensemble*, twice as many members of half a training. SWAG around several networks is
+# called MultiSWAG [7]. From a law without members of its own, 30 networks are drawn.
 
 # %%
 for name in ("mlp", "cnn"):
@@ -189,18 +196,20 @@ for name, table in ways.items():
 
 # %% [markdown]
 # **What we see.** The dashed line is what the same cost buys by plain retraining; a method that pays stands on it or to its right.
+# Bars are the bands of the scale, ticks the two bases. Numbers in the grey field say how far below one network a way stays, in
+# mnat, thousandths of a nat, of CLL.
 #
-# - *From scratch or between* (learned lines, curves and triangles, mode curves, SPRO, snapshots): below one network at nearly every budget;
-#   the numbers in the grey field say by how much. The budget went into networks that are worse one by one, and on the CNN some of these
-#   trainings collapsed although none of them became NaN. Three short subspaces are worse than one that was trained for longer.
+# - *From scratch or between* (learned lines, curves and triangles, mode curves, SPRO, snapshots): below one network at nearly every budget.
+#   The budget went into networks that are worse one by one, and on the CNN some of these
+#   trainings collapsed although none of them became NaN. On the MLP the three short subspaces of budget 3 are worse than the one that
+#   budget 1.5 trains for longer.
 # - *Around trained networks* (FGE, ESPRO, SWAG): at budget 3 they hold two networks, and are worth about two. What they add to a
 #   network is small.
-# - *Laplace and dropout* stay near the line or pass it, the one after plain training, the other with a regulariser in it. Laplace's height on the
+# - *Laplace and dropout* stay near the line or pass it. The one comes after plain training, the other is part of it. Laplace's height on the
 #   CNN at budget 3 has no counterpart at 1 and 1.5: its three networks are other ones than the ensemble's, trained a little shorter to
 #   pay for the curvature, and three networks may be lucky.
 #
-# The ticks are the two bases. They often lie as far apart as the methods do: with n = 2, an order among neighbours
-# would be an order of luck.
+# The ticks often lie as far apart as the methods do: with n = 2, an order among neighbours would be an order of luck.
 #
 # ### Are the members different, and is that enough?
 #
@@ -234,9 +243,10 @@ for name, table in ways.items():
     print(f"   two networks      {two:.4f}             {both}")
 
 # %% [markdown]
-# **What we see.** A second training brings more than SWAG around the first, on both networks, and SWAG around both adds little to
-# the two. That is what Fort et al. found: one basin holds less variety than two. In the figure the deep ensemble stands at the right, good
-# members that differ; what lies above it differs more by being wrong more often; what grew around one network differs little.
+# **What we see.** A second training brings more than SWAG around the first, on both networks, and SWAG around both adds nothing to
+# the two that could be seen. That is what Fort et al. found: one valley holds less variety than two. In the figure the deep ensemble
+# stands at the right, good members that differ. What lies above it lies further to the left: it differs more by being wrong more often.
+# The members of ESPRO, which stay closest to their networks, are as good, and differ least.
 #
 # ### Other scores, once
 #
@@ -251,9 +261,10 @@ for name, table in ways.items():
         print(f"   {way:15}", "          ".join(values))
 
 # %% [markdown]
-# **What we see.** Averaging logits or probabilities moves the loss by less than two bases differ, so the choice decides nothing here; we
-# average probabilities. The calibration errors of the averages are small, and so is what chance alone would show: compare the last two columns
-# before you call a prediction miscalibrated.
+# **What we see.** On the MLP it hardly matters whether logits or probabilities are averaged: two bases differ by more. On the CNN the mean of
+# logits has the lower loss in each row, for FGE by more than luck. So the choice must be made beforehand, and be the same for all: we average
+# probabilities. Clothes are noticed about equally well by all five. The calibration errors are about one per cent or less, and a part
+# of that is chance: compare the last two columns before you call a prediction miscalibrated.
 #
 # ## Which claims hold here?
 #
@@ -309,8 +320,10 @@ for name, result in stored.items():
 
 # %% [markdown]
 # **What we see.** Most claims fail here or stay open. The claims of *better than one network* compare with a network of cost 1; at 1.5 one can
-# also train one network for longer, and that is the comparison they lose. MNIST is easy: where one network is right on more than 98 % of the images, little is
-# left for many to gain. CIFAR must decide (`08`, `09`).
+# also train one network for longer, and that is the comparison they lose. Your guess: for one and a half trainings or fewer the best is
+# dropout, worth 1.7 members on either network. So the nearest answer is 2, and gate G6, which asked for 3, has failed (gates: see `05_mnist`).
+# On the CNN plain training for one and a half times as long comes as far. MNIST is easy: where one network is right on more than 98 % of
+# the images, little is left for many to gain. CIFAR must decide (`09`, `10`).
 #
 # ## Trap: a comparison at unequal cost, without a temperature
 #
@@ -329,6 +342,7 @@ for name, table in ways.items():
           f"{1000 * (ours - longer):+.1f} mnat against cost 1.5")
 
 # %% [markdown]
+# On the CNN both traps close: a temperature lifts FGE by three ranks, and its gain over a network of cost 1 is a loss at equal cost.
 # **The cure:** the same cost on both sides, and a temperature before any likelihood is compared.
 #
 # ## Exercises
@@ -373,8 +387,9 @@ print(around.cost, "of which 3 are the networks that were there")
 # %% [markdown]
 # ### Exercise 3
 #
-# Batch normalisation must be refreshed for each network drawn. What does that cost for 20 networks of yours, in trainings, and why is
-# it not part of `law.cost`?
+# *Batch normalisation* keeps means and variances of what passes through a layer; they belong to one θ only (`08_cifar10` shows it), and
+# must be refreshed for each network drawn. What does that cost for 20 networks of yours (`ln.refresh_cost`), in trainings, and why is it
+# not part of `law.cost`?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 refresh = ln.refresh_cost(around, digits, 20)
@@ -399,8 +414,8 @@ for name, result in stored.items():
 # ## Summary
 #
 # DEE puts every method on one scale: members of a deep ensemble, after a temperature. At equal cost on MNIST no way of making many
-# networks is clearly better than plain training and retraining, and subspaces learned from scratch are clearly worse; exploring around a network adds
-# little to its prediction. That says nothing yet about what exploring tells of the *uncertainty* u(x), the other axis of this course.
+# networks is clearly ahead of plain training and retraining on both networks (dropout comes nearest), and subspaces learned from scratch are
+# clearly worse; exploring around a network adds little to its prediction. That says nothing yet about what exploring tells of the *uncertainty* u(x), the other axis of this course.
 
 # %% [markdown]
 # ## What was recorded

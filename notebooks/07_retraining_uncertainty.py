@@ -18,7 +18,8 @@
 # - which cheap observations tell beforehand where u(x) is large, and what each of them costs;
 # - to judge a stated uncertainty by retrainings that it never saw, and to write the sentence for a certificate.
 #
-# **Before you start.** `02_uncertainty` (the GUM's words) and `05_mnist` (the reference retrainings).
+# **Before you start.** `02_uncertainty` (the GUM's words) and `05_mnist` (the reference retrainings, gates); `06_methods` says what SWAG
+# and FGE are.
 #
 # **Minutes.** 35 minutes to read. To compute: under half a minute in the profile `quick`, about two minutes in `standard`, on one
 # thread.
@@ -38,14 +39,14 @@ profile = ln.profile(profile)
 # %% [markdown]
 # ## A guess to write down
 #
-# You have **three** trained networks. Estimating u(x) as well as they could together with everything else you can look at, without training
-# again, is as good as estimating it from how many plain retrainings: **3, 6, 12, or 30?**
+# You have **three** trained networks, and look at everything that can be looked at without training again. How many plain retrainings
+# would know u(x) as well: **3, 6, 12, or 30?**
 
 # %% [markdown]
 # ## The naive way: the standard deviation of three numbers
 #
-# The measurand is q, the log-odds of the class that is decided; u(x) is its standard deviation over retrainings. From M of them one
-# has s², with ν = M − 1 degrees of freedom. The stored reference holds 128 retrainings, so that we can play: three of them are the
+# The measurand is q, the log-odds of one class, fixed beforehand; u(x) is its standard deviation over retrainings. From M of them one
+# has s², with ν = M − 1 degrees of freedom. The stored reference [4] holds 128 retrainings, so that we can play: three of them are the
 # method, all others the judge.
 
 # %%
@@ -83,14 +84,15 @@ for k, images in enumerate(np.array_split(np.argsort(s), 10)):
 # %% [markdown]
 # ## Moderation: the images help each other
 #
-# Three networks say little about one image, but they say something about *thousands*. Suppose that the true variances of the images
-# scatter around s₀² as d₀ observations' worth of knowledge would: 1/σ² ~ χ²(d₀)/(d₀ s₀²). Then, for each image [1],
+# Three networks say little about one image, but they say something about *thousands*. Suppose that before an image is looked at, its
+# true variance σ² = u²(x) is known as if d₀ degrees of freedom had shown s₀²: 1/σ² ~ χ²(d₀)/(d₀ s₀²). Then, for each image [1],
 #
 # $$ \tilde\sigma^2 = \frac{d_0 s_0^2 + \nu s^2}{d_0 + \nu}, \qquad \nu_\mathrm{eff} = d_0 + \nu . $$
 #
-# An average of what all images say and what this one says, weighted by degrees of freedom. d₀ is read off the data: under the model
-# s²/s₀² follows Fisher's F(ν, d₀), and how far the s² scatter beyond their own χ² tells d₀. The prior is fitted on *other* images, the calibration half,
-# for which no labels are needed.
+# An average of what all images say and what this one says, weighted by degrees of freedom. The interval is Student's as before, with σ̃ in
+# the place of s and ν_eff in that of ν. d₀ and s₀ together are the *prior*. They are read off the data: if all images had one and the same
+# variance, their s² would scatter as χ² does. The more they scatter beyond that, the more the images differ, and the smaller is d₀ (under
+# the model s²/s₀² follows Fisher's F(ν, d₀)). The prior is fitted on *other* images, those for calibration; it needs no labels.
 
 # %%
 calibration = np.isin(seen["part"], ["calibration"])
@@ -111,7 +113,8 @@ print(f"inside: {inside.mean():.1%}; by decile of σ̃: "
 # %% [markdown]
 # **What we see.** Now each decile keeps the promise. The intervals hardly differ between images, though: a constant prior knows no image
 # from another. To do better it must be told something about x. In the formula that is ln s₀²(x) = a + b·h(x), with **covariates** h(x),
-# anything that can be observed without the truth:
+# anything that can be observed without the truth. Where the images say little about a coefficient b, it is pulled towards zero
+# (*shrinkage*). The groups of covariates:
 #
 # | group | what is looked at | further trainings |
 # |---|---|---|
@@ -120,7 +123,7 @@ print(f"inside: {inside.mean():.1%}; by decile of σ̃: "
 # | neighbourhood | spread of q when the image is moved by pixels | 0 |
 # | training path | spread of q over the epochs' ends: the path that training itself walked | 0 |
 # | noise | spread of q under noise on the weights | 0 |
-# | differences | how the M networks differ in *other* quantities | 0 |
+# | differences | how the M networks differ in *other* quantities: on moved images, for other classes, at earlier epochs | 0 |
 # | bursts | spread of q over short restarts at a raised learning rate | some |
 # | line, curve, simplex | spread of q along learned paths | 1 and more |
 # | proxies | spread of q over cheap retrainings of a *narrower* network | some |
@@ -151,7 +154,12 @@ print()
 print(said.sentence(int(np.argmax(said.evaluation.mean))))
 
 # %% [markdown]
-# Is it true? Train again, and look whether the new networks fall inside.
+# Three things to know when you read such a page. The u that is stated is the standard deviation of Student's t, which is wider than its
+# scale: u = σ̃ √(ν_eff/(ν_eff − 2)) [6]. The risk of another decision is taken from the contrast, as Exercise 2 does for everything. And
+# *reservations* are no error. If they speak of a d₀ without bound, three networks see no difference between images beside what the covariates
+# tell. `fit_prior` then keeps d₀ finite by an assumption of its own.
+#
+# Is it true, what the page says? Train again, and see whether the new networks fall inside.
 
 # %%
 again = ln.fit(net, data, seeds=range(100, 104), recipe=recipe, progress=False)
@@ -167,10 +175,13 @@ print(f"inside the 95 % intervals: {live_coverage} (n = {len(covered)} new netwo
 #
 # ## What each covariate is worth
 #
-# To compare, one number: **REN**, the retraining equivalent number. An estimate V̂ of σ²(x) errs by some mean square in ln V̂; plain retrainings
-# err by ψ₁(ν/2) + [ψ(ν/2) − ln(ν/2)]². REN is 1 + ν where the two agree: *as many plain retrainings would err as
-# much*. The truth isn't known exactly either, so that the errors against two halves of the reference are multiplied: their own noise
-# drops out. Plain Type A must come out at REN = M; that is the scale's own test.
+# To compare, one number: **REN**, the retraining equivalent number. Let V̂ be any estimate of the variance u²(x). Its error is the mean over
+# images of (ln V̂ − ln u²)². If V̂ is the s² of plain retrainings, normal theory gives this error: ψ₁(ν/2) + [ψ(ν/2) − ln(ν/2)]². The first
+# term is the variance of ln s² (`05_mnist`). The second is the square of its bias, since ln s² from few retrainings is too low on average
+# (ψ, the digamma function, is the derivative of ln Γ). REN is 1 + ν where the two errors agree: *as many plain retrainings would err as much*.
+#
+# The truth isn't known exactly either. So the errors against two halves of the reference are multiplied: the halves' own noise drops out.
+# Plain Type A must come out at REN = M; that is the scale's own test.
 
 # %%
 stored = {"MLP": ln.load_result("mnist-mlp-uncertainty"), "CNN": ln.load_result("mnist-cnn-uncertainty")}
@@ -203,14 +214,15 @@ for name, table in tables.items():
         print(f"   {row:37} {own['3']['further']:5.2f}  {own['3']['passes']:4.0f}    ", "   ".join(rens))
 
 # %% [markdown]
-# **What we see.** Dotted lines: plain Type A, 2 and 3; dashed: the 30 that a gate asks for.
+# **What we see.** Dotted lines: plain Type A, 2 and 3; dashed: the 30 that a gate asks for. Your guess: see *all free groups* at M = 3. It is 33
+# for the MLP, and 21 for the CNN, with a long bar: nearest to the boldest answer.
 #
-# - A *constant* prior is worth more than anything two or three numbers can say. Most of the gain is there.
+# - A *constant* prior is worth more than anything two or three numbers can say. By itself it makes them worth three to six times as many.
 # - *Outputs* are the strongest single group without further training on the MLP, and cost nothing; the *class* follows, and is as good on the
 #   CNN: some digits are learned more steadily than others.
-# - *Lines, curves and simplexes* cost a training or more and move the estimate little. So do short bursts. (The paths
-#   were learned from other networks than the M, two of each kind, which take turns; all that they cost is charged. *Further*: trainings beside the
-#   M networks, for M = 3. *Passes*: forward passes for each input and network beside that of the prediction.)
+# - *Lines, curves and simplexes* cost a training or more and move the estimate little. Short bursts cost less, and move it as little. (*Further*:
+#   trainings beside the M networks, for M = 3. *Passes*: forward passes for each input and network beside that of the prediction. The paths were
+#   learned from other networks than the M; all that they cost is charged.)
 # - *Proxies* are the strongest exploration on the MLP: forty networks of a sixth of the width scatter over images as the real ones do. The CNN's
 #   narrow versions are hardly cheaper than itself, so that few can be paid for, and they bring little.
 # - All free groups together beat each alone. Without shrinkage of their coefficients, part of that is lost: all images share the same two networks,
@@ -226,6 +238,9 @@ for name, result in stored.items():
         print(f"   {row if row != 'none' else '(nothing left out)':20}", "       ".join(f"{left[m][row]['ren']['value']:5.1f}" for m in left))
 
 # %% [markdown]
+# **What we see.** *Outputs* and *classes* are missed where they are left out: both on the MLP, the classes on the CNN. Without any other single
+# group REN changes by less than two, upwards or downwards: what it tells, the others tell as well.
+#
 # ## What it costs: the line to beat
 #
 # Every exploration competes with the dullest alternative: *train the real network once more*. The dashed line is REN = cost. Filled symbols
@@ -262,10 +277,9 @@ for name, result in stored.items():
 
 # %% [markdown]
 # **What we see.** (These sweeps were judged on calibration images and chose the proxies and bursts of the table above; the test images had no
-# say.) More proxies tell more. Those that are *too* narrow or too short tell little: some of them die, and their scatter is that of dying. Last
-# column: how many independent images the images are worth, as these proxies see it; the real networks say more, so that the prior takes the proxies'
-# word only where it is above its own assumption. Bursts of a whole epoch at the full rate do carry pattern, nearly as much as proxies, at the price
-# of a training or two for *each* network.
+# say.) More proxies tell more, if they aren't *too* narrow or too short: some of those die, and their scatter is that of dying. (The
+# last column is explained under *What has to be assumed*.) Bursts of a whole epoch at the full rate do carry pattern, nearly as much as proxies,
+# at the price of a training or two for *each* network.
 #
 # And the line to beat? Forty proxies of the MLP cost one training. Three MLPs with them are worth about what *four* MLPs are worth without them: see the
 # column M = 4 of the table. Exploring has drawn level with training once more; it has not won.
@@ -298,18 +312,20 @@ for name, result in stored.items():
             print(f"   {part:9} {row:16}            {rens}         ", "   ".join(f"{str(own[m]['coverage']):>9} %" for m in own))
 
 # %% [markdown]
-# **What we see.** In distribution the promise is kept, to a per cent or two in each decile. Under rotation and noise it is, too. Lowered contrast is
-# the hard case, since images fade to what no network was trained on: the pattern of the covariates is lost (REN), while the intervals grow. Foreign images (clothes) are not covered, and nobody should state a digit's
-# uncertainty for a shirt.
+# **What we see.** In distribution, that is on images like those of the fit, the promise is kept, to about two per cent in each decile. Under rotation
+# and noise it is, too, on the whole. Lowered contrast is the hard case. Faint images scatter least (`05_mnist`), so that a constant prior makes
+# their intervals far too long: nearly all is covered. The free groups mend most of that, but most of their own worth is lost (REN). Foreign
+# images (clothes) are covered too little, and nobody should state a digit's uncertainty for a shirt.
 #
-# The decisions: on the MLP, risks up to a fifth are foreseen well; on the CNN, foreseen risks of some per cent are about twice too high, which is on the safe side.
-# Above one half they are too high for both: whoever looks for images that two networks
-# would flip finds those where the two were unlucky, and the next ones are closer to the crowd (regression to the mean).
+# The decisions (two networks, on test images and altered ones): on the MLP, risks up to a fifth are foreseen well; on the CNN, foreseen risks of some
+# per cent up to a third are about twice too high, which is on the safe side. Above one half they are too high for both: whoever looks for images
+# that two networks would flip finds those where the two were unlucky, and the next ones are closer to the crowd (regression to the mean).
 #
 # ### What has to be assumed
 #
-# All inputs share the same M networks, so that thousands of them are worth far fewer independent ones. How many, two or three networks can't tell. Without
-# a measurement `fit_prior` takes a tenth of the inputs, at most 300. What if that is wrong?
+# All inputs share the same M networks, so that thousands of them are worth far fewer independent ones, n_eff. How many, two or three networks can't
+# tell. Proxies can (last column of their table), but they see fewer than the real networks do. So `fit_prior` assumes a tenth of the inputs, at most
+# 300, and takes the word of proxies only where it is above that. What if the assumption is wrong?
 
 # %%
 for name, result in stored.items():
@@ -324,8 +340,9 @@ for name, result in stored.items():
 #
 # ## Does exploring near a solution pay, and how would one know?
 #
-# Gate G3 asks whether an exploration tells of u(x) *beyond* constant and outputs (partial R²); gate G4 whether one fixed factor turns
-# local variance into retraining variance.
+# Gate G3 asks whether an exploration tells of u(x) *beyond* constant and outputs. Its measure is the *partial R²*: over images, of what constant
+# and outputs leave unexplained in ln u²(x), the share that the exploration explains. Gate G4 asks whether one fixed factor turns the local
+# variance, that of bursts, into retraining variance. (Training loss and scatter of the gradients from batch to batch are needed in `08_cifar10`.)
 
 # %%
 for name, result in stored.items():
@@ -358,8 +375,13 @@ for name, result in stored.items():
         print(f"   measured {own['worth']:.1f} [{own['low']:.1f}, {own['high']:.1f}]" if gate == "G1" else f"   fails: {failing or 'nothing'}")
 
 # %% [markdown]
-# *Undecided* stands where pairs that aren't measured yet can still turn a verdict: gates over "every pair" have seen two of five here, both on
-# MNIST, where training loss is nearly zero.
+# **What we see.** Proxies carry pattern on both networks. The training path and short bursts do on the MLP, lines, curves and simplexes on
+# neither. Bursts tell more the farther they go, by and large and up to a point. So close to a solution there is little to learn on MNIST, and
+# beside the free groups next to nothing: exploring there doesn't pay.
+#
+# The other gates: one pair that fails decides G7 and G8, and the CNN does. A constant prior is worth seven retrainings on the MLP, one less than G1
+# asks. G5 fails for the faint images, on the CNN also for its least sure images, which are covered slightly too often. *Undecided* stands where pairs
+# that aren't measured yet can still turn a verdict: these gates have seen two of five, both on MNIST, where training loss is nearly zero.
 #
 # ## Trap: two shortcuts that are unsound
 #
@@ -374,10 +396,10 @@ for name, result in stored.items():
 
 # %% [markdown]
 # The factor differs between bases of the *same* data and network, and by orders of magnitude between kinds of paths. A number that must be
-# measured by retraining can't replace retraining.
+# measured by retraining can't replace retraining. **The cure:** a path may give the pattern over images; the M retrainings set the scale.
 #
-# **Control variates.** If a cheap quantity c correlates with q over retrainings, subtracting b(c − c̄) sharpens the mean, at best b = Cov(q, c)/Var(c).
-# Tempting: let c come from the simplex around *another* network. But a fresh retraining knows nothing of that basin.
+# **Control variates.** If a cheap quantity z correlates with q over retrainings, subtracting b(z − z̄) sharpens the mean, at best with
+# b = Cov(q, z)/Var(z). Tempting: let z come from the simplex around *another* network. But a fresh retraining knows nothing of that valley:
 
 # %%
 basins, fresh = q[:60] - q.mean(0), q[60:120] - q.mean(0)  # what one basin says of an image, what another retraining says
@@ -385,11 +407,13 @@ b = (basins * fresh).sum(0) / (basins**2).sum(0)
 print(f"optimal coefficient: {b.mean():+.4f} on average over images, scatter {b.std():.2f}, by chance alone {1 / np.sqrt(60):.2f}")
 
 # %% [markdown]
-# Zero, as it must be for independent trainings. Information flows across *images* (the pattern), not across *seeds*.
+# Zero, as it must be for independent trainings. Information flows across *images* (the pattern), not across *seeds*. **The cure:** moderation.
 #
 # ## The budget
 #
-# Where does the scatter come from? A crossed design (initialisation × order of the images) and one seed repeated in other arithmetic:
+# Where does the scatter come from? Two studies of `05_mnist` once more: initialisation × order of the images, and one seed repeated in other
+# arithmetic. And its branches, copies of a network (the *trunk*) that part ways: κ is the share of the variance that the trunk fixed, ν_T the
+# degrees of freedom of a variance that is estimated from them.
 
 # %%
 crossed, sums = ln.load_result("mnist-mlp-crossed"), ln.load_result("mnist-mlp-arithmetic")
@@ -409,11 +433,13 @@ for epoch, row in ln.load_result("mnist-mlp-branches").numbers["leaves"].items()
           f"with ever so many {reach(kappa, 3):.1f}")
 
 # %% [markdown]
-# **What we see.** Most of the variance is interaction, and arithmetic alone makes half of it: training is chaotic. Branches that leave a trunk late
-# share what it has fixed, κ of the variance, and no number of them can lift the degrees of freedom above (M − 1)/κ²: exploring near a solution is bounded by
-# what is already decided there.
+# **What we see.** Arithmetic alone makes half of the whole variance: training is chaotic [5]. The third bar holds what it adds, so that of the
+# interaction proper less is left than the title says (`05_mnist`). Branches that leave a trunk late share what it has fixed, and no number of
+# them can lift the degrees of freedom of M trunks above (M − 1)/κ²: exploring near a solution is bounded by what is already decided there.
 #
 # ## How many retrainings do I need?
+#
+# Turn u(u)/u = r ≈ 1/√(2ν) around: N = 1 + 1/(2r²) plain retrainings, less the d₀ of a prior, and never fewer than two.
 
 # %%
 d0 = tables["MLP"]["all free groups"]["3"]["dof"] - 2
@@ -425,7 +451,7 @@ for r in (0.25, 0.15, 0.10):
 #
 # ### Exercise 1: the certificate
 #
-# Write the sentence that you would sign for the first test image. Which words would you add so that a reader doesn't take it
+# Write the sentence that you would sign for the first test image (`said.sentence`). Which words would you add so that a reader doesn't take it
 # for the probability that the class is right?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
@@ -436,7 +462,7 @@ print("This component covers the repetition of the training only. Errors that al
 # %% [markdown]
 # ### Exercise 2: another measurand
 #
-# State the contrast to the runner-up instead of the log-odds, for the networks of a library that only gives logits. Which line changes?
+# State the contrast to the runner-up instead of the log-odds. Which argument of `ln.state` changes? (`help(ln.state)`)
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 fast = ln.load("digits")
@@ -447,8 +473,9 @@ print(contrast.to_dataframe()[["class", "q", "u", "low", "high", "flip"]].head(3
 # %% [markdown]
 # ### Exercise 3: Satterthwaite
 #
-# Three trunks, four branches each, mean squares MS_B = 5 and MS_W = 1. What is the variance of one further retraining, with how many degrees of
-# freedom? By hand and by library.
+# Three trunks, four branches each; mean squares between the trunks MS_B = 5 nat², within them MS_W = 1 nat². The variance of one further retraining is
+# σ_T² = MS_B/4 + (1 − 1/4) MS_W. A sum Σ cᵢ MSᵢ has (Σ cᵢ MSᵢ)² / Σ (cᵢ MSᵢ)²/νᵢ degrees of freedom (Welch and Satterthwaite [2]). How many are ν_B and
+# ν_W, how large σ_T², and how many degrees of freedom has it? By hand and by library.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 total = 5 / 4 + (1 - 1 / 4) * 1
@@ -459,7 +486,8 @@ print(f"σ_T² = {total:.2f} nat², ν_T = {dof:.1f}: hardly more than the two o
 # %% [markdown]
 # ### Exercise 4: break it
 #
-# Fit the prior on one half of the test images, then apply it to images whose log-odds were doubled. Does the diagnosis notice?
+# Fit the prior on one half of the test images, then apply it to images whose log-odds were doubled. Does `ln.diagnose`, which compares the variances
+# of images with what a prior expects, notice?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 first, second = np.arange(0, mine.shape[1], 2), np.arange(1, mine.shape[1], 2)
@@ -473,7 +501,7 @@ print(ln.diagnose(2 * mine[:, second], own, nothing))
 #
 # Three plain retrainings know u(x) to half its value, and Student's t keeps the promise only on average. A prior that all images share, told by what
 # the networks themselves show of each image, makes three retrainings worth many times their number, with intervals that hold for sure and for unsure images.
-# Cheap narrow retrainings of the MLP add to it what they cost; learned lines, curves and simplexes hardly add anything, here. The statement covers
+# Cheap narrow retrainings of the MLP add to it about what a training of their price would; learned lines, curves and simplexes hardly add anything, here. The statement covers
 # one component, the repetition of the training, and says so.
 
 # %% [markdown]
@@ -499,5 +527,6 @@ ln.record(
 # 3. JCGM 106:2012: the risk of a decision that is made with an uncertain quantity.
 # 4. Lakshminarayanan, Pritzel, Blundell 2017, arXiv 1612.01474: deep ensembles, the reference by brute force.
 # 5. Summers, Dinneen 2021, arXiv 2103.04514: why one seed's arithmetic is enough to make another network.
+# 6. JCGM 101:2008: the standard uncertainty of a Student's t.
 #
 # **Next:** `08_cifar10`, where training loss is not zero, and exploring may pay.
