@@ -221,10 +221,9 @@ STUDIES = {
         Study("mnist-mlp-cosine", "What the weight of the cosine penalty does in a learned line", cosine_cells(MLP),
               "weights"),
         *_pair(CIFAR10_CNN, "convolutional networks on CIFAR-10, short schedule", 24, group=2, explored=8),
-        *_pair(CIFAR10_RESNET, "residual networks of half width on CIFAR-10, short schedule", 12, group=2, explored=8,
-               paths=FEWEST),
+        *_pair(CIFAR10_RESNET, "residual networks of half width on CIFAR-10, short schedule", 12, group=2, explored=8),
         *_pair(CIFAR100_RESNET, "residual networks of half width on CIFAR-100, short schedule", 12, group=2,
-               explored=8, keep=("panel",), paths=FEWEST),
+               explored=8, keep=("panel",)),
         *(study
           for scouts, (kind, fewer, whole) in COMPARISONS.items()
           for study in (
