@@ -118,5 +118,7 @@ def test_the_glossary_is_complete_and_lists_no_word_that_nobody_uses():
     course = " ".join(path.read_text(encoding="utf-8") for path in SOURCES).lower()
     assert len(rows) >= 40
     assert [row for row in rows if len(row) != 4 or not all(row)] == []
+    entries = [row[1] if row[0] == "–" else row[0] for row in rows]
+    assert len(set(entries)) == len(entries)
     words = [row[1].lower() for row in rows if row[0] == "–"]
     assert [word for word in words if word not in course] == []
