@@ -85,9 +85,10 @@ def plane_map(
         axis.plot(*anchors[:2].T, color="white", linestyle=":", linewidth=2, label="line")
         axis.plot(*curve.T, color="white", linewidth=2, label="learned curve")
         axis.plot(*anchors[:2].T, "o", color="white", markeredgecolor="black", markersize=8)
-        for name, spot, side in zip(("network 1", "network 2"), anchors, (-1, 1), strict=False):
-            place = "right" if side < 0 else "left"
-            axis.annotate(name, spot, (8 * side, 4), textcoords="offset points", ha=place, color="white")
+        for number, (spot, place) in enumerate(zip(anchors[:2], ("left", "right"), strict=True), 1):
+            shift = -4 if place == "left" else 4
+            style = {"textcoords": "offset points", "ha": place, "va": "top", "color": "white"}
+            axis.annotate(f"network {number}", spot, (shift, -6), **style)
         axis.plot(*anchors[2], "D", color="white", markeredgecolor="black", label="control point")
         axis.legend(facecolor="#00204C", labelcolor="white", frameon=True, loc="upper right", fontsize=8)
         axis.set(title=title, xlabel="along the line (weight units)", ylabel="across (weight units)", aspect="equal")
@@ -118,6 +119,7 @@ def triangle_map(
             axis.annotate(
                 f"vertex {number}", corner, (0, -12 if number < 3 else 6), textcoords="offset points", ha=place
             )
-        axis.set(title=title, aspect="equal", xlim=(-0.15, 1.15), ylim=(-0.12, 1.0))
+        axis.set(aspect="equal", xlim=(-0.15, 1.15), ylim=(-0.12, 1.0))
         axis.axis("off")
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure
