@@ -294,7 +294,8 @@ try:
     ln.fit(net, data, seeds=[0, 0, 0])
 except ValueError as error:
     print(error)
-# The same seed gives the same network, bit for bit: a spread of exactly 0, which says nothing about retraining.
+# On the same machine, with the same versions, number of threads and networks trained together, the same seed gives the
+# same network, bit for bit: a spread of exactly 0, which says nothing about retraining.
 
 # %% [markdown]
 # ### Exercise 2
@@ -306,7 +307,8 @@ except ValueError as error:
 some = data.train.subset(slice(0, 2000))
 highest = ln.along(runs, line, some, n=11).loss.max()
 print(f"training images {highest:.2f} nat, test images {on_line.loss.max():.2f} nat")
-# Much the same: the hill is not a matter of overfitting, the half-way network has simply not been trained.
+# Much the same: the hill is not a matter of overfitting. A likely reason: the half-way network is a mixture of unrelated
+# units, and serves neither end.
 
 # %% [markdown]
 # ### Exercise 3

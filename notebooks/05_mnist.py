@@ -209,8 +209,8 @@ ln.plots.save(figure, "05_log_odds")
 # %%
 test = (mlp["part"] == "test").values
 flips = (apart < 0).mean(0)
-for least, words in ((0, "at least one retraining"), (0.05, "more than 5 %"), (0.25, "more than a quarter")):
-    print(f"of {test.sum()} test images, {words} of {len(apart)} decide otherwise on {(flips[test] > least).sum()}")
+for least, words in ((0, "at least one"), (0.05, "more than 5 %"), (0.25, "more than a quarter")):
+    print(f"{(flips[test] > least).sum()} of {test.sum()} test images are decided otherwise by {words} of {len(apart)} retrainings")
 
 figure = ln.plots.undecided_images(
     shown["undecided_pixels"][:, 0],
@@ -424,9 +424,10 @@ folder = Path(gettempdir()) / "lnescape-narrow"
 assert ln.run_study(mine, folder=folder, workers=1, progress=False) == {}
 seen = ln.read_study(mine, folder=folder)
 narrow = seen["log_odds"].sel(image=seen["part"] == "test").std("retraining", ddof=1).median().item()
-print(f"median u(x) {narrow:.2f} nat from n = 8 retrainings")
-# Another data set and another width: a different recipe has a different u(x). It belongs to the network and its
-# training, not to the image alone.
+wide = stored["MLP"].numbers["u"]["test"]["median"]
+print(f"median u(x) {narrow:.2f} nat from n = 8 retrainings; MLP on MNIST {wide:.2f} nat from n = 128")
+# Yes: 1.81 against 0.99 nat. Another data set and another width: a different recipe has a different u(x). It belongs to
+# the network and its training, not to the image alone.
 
 # %% [markdown]
 # ## Summary
