@@ -205,6 +205,16 @@ def test_an_equivalent_is_drawn_where_it_is_and_at_the_edge_beyond_the_curve():
     assert "diverged" in " ".join(words_of(equivalents(source="s", title="t")))
 
 
+@pytest.mark.parametrize("high", [0.0, 1.3])
+def test_what_is_worth_less_than_one_network_has_its_number_where_nothing_else_is_drawn(high):
+    row = {"dee": {"low": 0.0, "value": 0.0, "high": high, "bases": [0.0, 1.2]}, "cll": -0.4123}
+    table = {"MLP": {"SPRO": {"1": row}}}
+    axis = plots.equivalents(table, ["1"], largest=10, single={"MLP": -0.4}, source="s", title="t").axes[0]
+    (number,) = [text for text in axis.texts if text.get_text() == "-12.3"]
+    assert number.get_ha() == "right"
+    assert number.get_position()[0] < min(x for line in axis.lines for x in line.get_xdata() if x > 0)
+
+
 @pytest.mark.parametrize("draw", DRAWN)
 def test_the_same_figure_gives_the_same_bytes_without_a_date(draw, tmp_path, monkeypatch):
     monkeypatch.setenv("LNESCAPE_HOME", str(tmp_path))

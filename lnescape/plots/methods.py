@@ -27,6 +27,7 @@ LOOKS = {
     "dropout": ("#555555", "h"),
 }
 _LEFT, _RIGHT = 0.6, 1.25  # where "below one" and "beyond the largest" stand; the second in parts of the largest
+_EDGE = 0.25  # left end of the axis: between it and _LEFT numbers stand where nothing else is drawn
 # Networks are told apart by the filling of the marker, so that a copy in grey reads as well.
 _FILLS = ("full", "none")
 
@@ -47,7 +48,7 @@ def equivalents(
             has neither.
         budgets: One panel each, in trainings.
         largest: Members of the largest ensemble; what is beyond it stands at the right edge. What is below one member
-            stands in the grey field at the left, with the number of mnat by which it is.
+            stands in the grey field at the left, with the number of mnat by which it is, at its left.
         single: {network: CLL of one network, nat}.
         source: Title of the data.
         title: The claim of the figure.
@@ -58,7 +59,7 @@ def equivalents(
     ways = list(next(iter(networks.values())))
     with canvas(len(budgets), 0.9 + 0.33 * len(ways), source) as (figure, axes):
         for axis, budget in zip(axes, budgets, strict=True):
-            axis.axvspan(_LEFT * 0.9, 1, color="#EEEEEE", linewidth=0)
+            axis.axvspan(_EDGE, 1, color="#EEEEEE", linewidth=0)
             for number, (network, table) in enumerate(networks.items()):
                 look = {"marker": "os"[number], "fillstyle": _FILLS[number], "linestyle": "", "markersize": 5}
                 for row, way in enumerate(ways):
@@ -67,7 +68,7 @@ def equivalents(
             for row in range(len(ways) - 1):
                 axis.axhline(row + 0.5, color="#DDDDDD", linewidth=0.5)
             right = _RIGHT * largest
-            axis.set(xscale="log", xlim=(_LEFT * 0.9, right * 1.1), ylim=(len(ways) - 0.5, -0.5))
+            axis.set(xscale="log", xlim=(_EDGE, right * 1.1), ylim=(len(ways) - 0.5, -0.5))
             ticks = [t for t in (1, 2, 3, 5) if t < largest]
             axis.set_xticks([_LEFT, *ticks, right], ["< 1", *map(str, ticks), f"≥ {largest}"], fontsize=7)
             axis.minorticks_off()
@@ -87,15 +88,15 @@ def _mnat(difference: float) -> str:
 def _worth(axis: Axes, height: float, way: str, row: Mapping, single: float, largest: int, look: Mapping) -> None:
     """Draw one method at one budget: band, symbol, a tick for each base."""
     if "dee" not in row:
-        axis.text(_LEFT, height, " diverged", fontsize=6, va="center")
+        axis.text(_EDGE, height, " diverged", fontsize=6, va="center")
         return
     dee = row["dee"]
     low, value, high, *bases = np.clip([dee["low"], dee["value"], dee["high"], *dee["bases"]], _LEFT, _RIGHT * largest)
     axis.plot([low, high], [height] * 2, color=LOOKS[way][0], linewidth=1)
     axis.plot(value, height, color=LOOKS[way][0], **look)
     axis.plot(bases, [height] * len(bases), "|", color="#000000", markersize=6, markeredgewidth=0.7)
-    if value == high == _LEFT:
-        axis.text(_LEFT * 1.12, height, _mnat(float(row["cll"]) - single), fontsize=6, va="center")
+    if value == _LEFT:
+        axis.text(_LEFT * 0.86, height, _mnat(float(row["cll"]) - single), fontsize=6, va="center", ha="right")
 
 
 def diversity(

@@ -4,9 +4,11 @@ One colour, one marker and one kind of line belong to each method through the wh
 colour-blind readers and distinct in grey. Every figure shows the name of its data (`source`).
 """
 
+from collections.abc import Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from matplotlib.artist import Artist
 from matplotlib.figure import Figure
 
 from lnescape.results import figures_folder, live_folder
@@ -47,6 +49,22 @@ def canvas(columns: int, height: float, source: str, *, width: float = WIDTH, ro
         yield figure, axes if rows > 1 else axes[0]
         figure.supxlabel(f"Data: {source}", x=0.995, ha="right", fontsize=7, color="#555555")
         plt.close(figure)  # a notebook then shows it once, as the value of its cell
+
+
+def legend_below(figure: Figure, marks: Sequence[Artist], labels: Sequence[str], *, columns: int) -> None:
+    """Put a legend between the panels and the name of the data, where it can lie on nothing; the panels make room.
+
+    Args:
+        figure: The figure.
+        marks: One for each label.
+        labels: What they stand for.
+        columns: Of the legend.
+    """
+    line = 0.17 / figure.get_figheight()  # one row of the legend, in parts of the figure
+    room = line * (-(-len(labels) // columns) + 0.4)
+    figure.get_layout_engine().set(rect=(0, room, 1, 1 - room))
+    close = {"fontsize": 7.5, "handlelength": 1.2, "handletextpad": 0.4, "columnspacing": 1.2, "borderaxespad": 0}
+    figure.legend(marks, labels, loc="lower right", bbox_to_anchor=(0.995, 1.2 * line), ncols=columns, **close)
 
 
 def _write(figure: Figure, folder: Path, name: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy import ndarray
 
-from lnescape.plots.style import canvas
+from lnescape.plots.style import canvas, legend_below
 
 DARK, RED, BLUE, GREEN, PALE = "#000000", "#D55E00", "#0072B2", "#009E73", "#999999"
 OF_SIZE = {2: ("o", BLUE), 3: ("^", RED), 4: ("s", GREEN)}  # marker and colour for M retrainings
@@ -28,6 +28,7 @@ def covariate_worth(
         The figure.
     """
     rows = list(next(iter(found.values())))
+    ticks = [2, 5, 10, 30, 100] if len(found) > 2 else [2, 3, 5, 10, 20, 30, 50]  # narrow panels have room for few
     with canvas(len(found), 0.21 * len(rows) + 0.9, source) as (figure, axes):
         for axis, (name, table) in zip(axes, found.items(), strict=True):
             for k, row in enumerate(rows):
@@ -40,11 +41,14 @@ def covariate_worth(
                 axis.axvline(m, color=OF_SIZE[m][1], linewidth=0.7, linestyle=":")
             axis.axvline(30, color=PALE, linewidth=0.8, linestyle="--")
             axis.set(xscale="log", title=name, xlabel="REN, retrainings", ylim=(len(rows) - 0.4, -0.6))
-            axis.set_xticks([2, 3, 5, 10, 20, 30, 50], labels=["2", "3", "5", "10", "20", "30", "50"])
+            right = axis.get_xlim()[1]
+            shown = [tick for tick in ticks if tick < right]
+            axis.set_xticks(shown, labels=map(str, shown))
             axis.minorticks_off()
             axis.set_yticks(range(len(rows)), labels=rows if axis is axes[0] else [""] * len(rows), fontsize=7.5)
             axis.grid(axis="y", linewidth=0.3, color=PALE)
-        axes[0].legend(fontsize=8, loc="lower left")
+        below_the_names = {"loc": "upper right", "bbox_to_anchor": (-0.03, 0), "borderaxespad": 0.5}
+        axes[0].legend(fontsize=8, **below_the_names)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure
 
@@ -118,7 +122,8 @@ def coverage(
 
     Args:
         deciles: {network: {evaluation: coverage in per cent of each decile}}.
-        flips: {network: (foreseen, observed share of retrainings that decide otherwise)}.
+        flips: {network: (foreseen, observed share of retrainings that decide otherwise)}; of two networks, on test
+            images and altered ones, as the studies store them, and as the figure says.
         source: Title of the data.
         title: The claim of the figure.
 
@@ -127,7 +132,7 @@ def coverage(
     """
     looks = (("x", PALE, ":"), ("o", BLUE, "-"), ("^", RED, "--"))
     many = len(deciles) > 2  # then panels are narrow
-    with canvas(len(deciles) + 1, 2.9, source) as (figure, axes):
+    with canvas(len(deciles) + 1, 3.1, source) as (figure, axes):
         for axis, (name, rows) in zip(axes, deciles.items(), strict=False):
             axis.axhspan(93, 97, color=PALE, alpha=0.25, linewidth=0)
             axis.axhline(95, color=DARK, linewidth=0.6)
@@ -141,12 +146,14 @@ def coverage(
         last.plot([0, 1], [0, 1], color=DARK, linewidth=0.6)
         for (name, (said, seen)), (marker, colour) in zip(flips.items(), OF_NETWORK, strict=False):
             last.plot(said, seen, marker, color=colour, markersize=5, label=name)
-        last.set(title="decisions", xlabel="foreseen risk to flip", ylabel="observed", xlim=(0, 1), ylim=(0, 1))
+        last.set(title="decisions, M = 2", xlabel="foreseen risk to flip", ylabel="observed", xlim=(0, 1), ylim=(0, 1))
         close = (
             {"fontsize": 6.5, "handlelength": 1.2, "handletextpad": 0.4, "borderpad": 0} if many else {"fontsize": 7.5}
         )
         axes[0].legend(loc="lower right", **close)
-        last.legend(loc="upper left", **close)
+        marks, names = last.get_legend_handles_labels()
+        nothing = last.plot([], [], linestyle="")
+        legend_below(figure, [*nothing, *marks], ["decisions (test and altered images):", *names], columns=4)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure
 
