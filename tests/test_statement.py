@@ -237,3 +237,15 @@ def _without_class_7(theta):
     theta = theta.clone()
     theta[-3] = -1000.0  # the bias of its logit
     return theta
+
+
+def test_a_reservation_that_holds_for_values_and_decisions_is_told_once():
+    from lnescape.statement.state import _joined
+
+    values = ("No bound on d₀ (highest at 233): beware.", "Few inputs (50): beware.")
+    decisions = ("No bound on d₀ (highest at 1e+03): beware.", "Few inputs (50): beware.", "Class 7 is left out.")
+    assert _joined(values, decisions) == (
+        "No bound on d₀ (highest at 233): beware. The same holds for the decisions.",
+        "Few inputs (50): beware.",
+        "For the decisions: Class 7 is left out.",
+    )

@@ -240,7 +240,8 @@ def _warn(n_eff: float, assumed: bool, likeliest: float) -> None:
         )
     if likeliest > 100:
         warnings.warn(
-            f"The likelihood puts no bound on d₀ (highest at {likeliest:.3g}): inputs seem to share one law exactly; "
-            "the prior on 1/d₀ decides. Check the diagnosis before trusting the degrees of freedom.",
+            f"The likelihood puts no bound on d₀ (highest at {likeliest:.3g}): beside what the covariates tell, inputs "
+            f"seem to share one law. What was assumed beforehand, that 1/d₀ is {MEAN_DELTA:g} on average, keeps it "
+            "finite. Check the diagnosis before trusting the degrees of freedom.",
             stacklevel=3,
         )

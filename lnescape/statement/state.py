@@ -154,7 +154,7 @@ def state(
     evaluation, prior, notes = _evaluated(seen.q, columns, parts, n_eff)
     diagnosis = diagnose(seen.q[:, parts[1]], prior, columns[0][parts[1]])
     second, _, of_decisions = _evaluated(contrast(logp.cpu().numpy(), chosen), columns, parts, n_eff)
-    notes += tuple(f"For the decisions: {note}" for note in of_decisions if note not in notes)
+    notes = _joined(notes, of_decisions)
     return Statement(
         chosen=chosen[parts[1]], probability=logp.exp().mean(0).cpu().numpy()[len(calibration) :],
         evaluation=evaluation, flip=second.below(0.0), level=level, prior=prior, diagnosis=diagnosis,
@@ -174,6 +174,18 @@ def _evaluated(
         warnings.simplefilter("always")
         prior = fit_prior(q[:, fitted].var(0, ddof=1), len(q) - 1, h[fitted], n_eff=n_eff, names=names)
     return moderated(q[:, stated], prior, h[stated]), prior, tuple(str(one.message) for one in caught)
+
+
+def _joined(notes: tuple[str, ...], of_decisions: tuple[str, ...]) -> tuple[str, ...]:
+    """Add what has to be said of the fit for the decisions; what differs in its number only isn't told twice."""
+    told = list(notes)
+    for note in of_decisions:
+        same = [k for k, other in enumerate(told) if other.split(" (")[0] == note.split(" (")[0]]
+        if not same:
+            told.append(f"For the decisions: {note}")
+        elif told[same[0]] != note:
+            told[same[0]] += " The same holds for the decisions."
+    return tuple(told)
 
 
 def _exploring_cost(n: int, groups: list[str], burst: Recipe, recipe: Recipe, n_images: int) -> float:

@@ -54,7 +54,7 @@ def _judged(q: ndarray, mine: list[int], disputed: ndarray) -> dict[str, float]:
     """Fit on the even images, judge on the odd ones, all of them and those whose class is disputed."""
     fitted, judged = q[mine][:, ::2], q[mine][:, 1::2]
     others = np.delete(q, mine, axis=0)[:, 1::2]
-    with warnings.catch_warnings(action="ignore"):  # few images: the prior on 1/d₀ decides now and then
+    with warnings.catch_warnings(action="ignore"):  # few images: what is assumed of 1/d₀ decides now and then
         prior = fit_prior(fitted.var(0, ddof=1), len(mine) - 1, _outputs(fitted), n_eff=N_EFF)
     evaluation = moderated(judged, prior, _outputs(judged))
     low, high = evaluation.interval()
