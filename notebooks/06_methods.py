@@ -99,9 +99,9 @@ law = ln.GaussianLaw(lambda: nn.Linear(1, 1), mean, scale=scale, factors=factors
 stated = law.moments(torch.eye(2))[1]
 drawn = torch.cat(list(law.sample(20_000, seed=0)))
 assert torch.allclose(by_hand.double(), stated, atol=1e-4)
-print("covariance of the snapshots", apart.T.cov().numpy().round(3).tolist())
-print("of SWAG, as stated         ", stated.numpy().round(3).tolist())
-print("of 20 000 draws            ", drawn.T.cov().numpy().round(3).tolist())
+print("covariance of the snapshots", apart.T.cov().double().numpy().round(3).tolist())
+print("of SWAG, as stated         ", stated.double().numpy().round(3).tolist())
+print("of 20 000 draws            ", drawn.T.cov().double().numpy().round(3).tolist())
 
 # %% [markdown]
 # **What we see.** The variances are those of the snapshots, the covariance is *half* of theirs: SWAG is not the covariance of
@@ -196,8 +196,8 @@ for name, table in ways.items():
 
 # %% [markdown]
 # **What we see.** The dashed line is what the same cost buys by plain retraining; a method that pays stands on it or to its right.
-# Bars are the bands of the scale, ticks the two bases. Numbers in the grey field say how far below one network a way stays, in
-# mnat, thousandths of a nat, of CLL.
+# Bars are the bands of the scale, ticks the two bases. Numbers at the left of the grey field say how far below one network a way
+# stays, in mnat, thousandths of a nat, of CLL.
 #
 # - *From scratch or between* (learned lines, curves and triangles, mode curves, SPRO, snapshots): below one network at nearly every budget.
 #   The budget went into networks that are worse one by one, and on the CNN some of these
@@ -373,6 +373,10 @@ try:
     ln.dropout(lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), digits)
 except ValueError as refusal:
     print("without dropout:", refusal)
+try:
+    ln.laplace(lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.LogSoftmax(1)), digits)
+except ValueError as refusal:
+    print("without a linear last layer:", refusal)
 
 # %% [markdown]
 # ### Exercise 2
