@@ -108,7 +108,7 @@ class Fidelity:
         ren: Retraining equivalent number, with a 95 % interval.
         scale: ΣV̂ ν_eff/(ν_eff − 2)/ΣV_ref; for ν_eff ≤ 2 without that factor.
         bias: Mean of ln V̂ − ln V_ref, each freed of its own bias, in nat.
-        rank: Rank correlation of V̂ and V_ref over inputs.
+        rank: Rank correlation of V̂ and V_ref over inputs; nan where V̂ is the same for all.
         ceiling: What an exact u(x) would have as rank correlation.
         coverage: Share of held-out retrainings inside the 95 % interval, in per cent.
         deciles: The same by decile of the predicted scale, lowest first.
@@ -178,9 +178,10 @@ def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: 
         v = reference.variance[k, kept]
         scale = np.mean((np.exp(log_v[kept]) * factor[kept, None]).sum(1) / v.sum(1))
         bias = np.mean(log_v[kept].mean(1) - log_bias(dof[kept]) - np.log(v).mean(1) + _bias_of(reference, k, kept))
-        rank = np.mean(
-            [np.corrcoef(ranks[d], rankdata(own))[0, 1] for d, own in zip(np.flatnonzero(kept), v, strict=True)]
-        )
+        with np.errstate(invalid="ignore"):  # no order, where all inputs have the same V̂
+            rank = np.mean(
+                [np.corrcoef(ranks[d], rankdata(own))[0, 1] for d, own in zip(np.flatnonzero(kept), v, strict=True)]
+            )
         covered = _covered(inside, reference, k)
         rows.append([products.mean(), scale, bias, rank, *covered])
     values = np.array(rows)

@@ -168,6 +168,8 @@ def _pair(
         Study(f"{name}-proxies", f"Cheap retrainings of narrower {kind}", proxies, "explored"),
         Study(f"{name}-uncertainty", f"u(x) of {kind} from few retrainings, judged by all others",
               (*reference, *bursts, *proxies, *laws), "uncertainty"),
+        Study(f"{name}-single", f"u(x) of {kind} from one training and its bursts, by a rule of the other pairs",
+              (*reference, *bursts), "single"),
         Study(f"{name}-class", f"What it changes that the class is chosen by one's own {kind}",
               tuple(cell for cell in reference if "log_probabilities" in cell.keep), "own class"),
     )  # fmt: skip

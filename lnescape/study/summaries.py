@@ -8,7 +8,15 @@ import numpy as np
 from lnescape.gates import g0, g2
 from lnescape.results import Estimate, ResultError, load_result, provenance, save_result
 from lnescape.retraining import dithered, relative_spread, spread_of_log_variance
-from lnescape.study import class_summaries, components, control_summaries, method_summaries, path_summaries, uncertainty
+from lnescape.study import (
+    class_summaries,
+    components,
+    control_summaries,
+    method_summaries,
+    path_summaries,
+    single,
+    uncertainty,
+)
 from lnescape.study.cells import Study, StudyError
 from lnescape.study.experiments import trainings
 from lnescape.study.panel import PARTS, data_and_panel
@@ -109,6 +117,7 @@ SUMMARIES: dict[str, Callable[[Study, CellStore], Summary]] = {
     "weights": method_summaries.weights,
     "explored": explored,
     "uncertainty": uncertainty.uncertainty,
+    "single": single.single,
 }
 
 
