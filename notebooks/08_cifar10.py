@@ -468,7 +468,7 @@ for name, result in stored.items():
 
 # %% [markdown]
 # **What we see.** Proxies pass G3 on every pair: cheap retrainings carry pattern. The training path and the bursts pass it as well, with both networks of CIFAR-10 and one of MNIST; the gate is decided.
-# Lines, curves and simplexes were measured on MNIST alone, and hold on neither network. G4's ratios vary by hardly less than the gate allows: the last pair decides. One pair that fails is enough to refute G7,
+# Lines, curves and simplexes were measured on MNIST alone, and hold on neither network. G4's ratios vary by hardly less than the gate allows: the last pair decides (`09_cifar100`). One pair that fails is enough to refute G7,
 # and MNIST's CNN does, and the ResNet as well; G8 fails on all four. G1 passes on CIFAR-10. G5 fails on the CNN for the noisy images; on the ResNet every REN and every shift holds, and one decile covers *more* than the gate allows.
 #
 # ## Exercises

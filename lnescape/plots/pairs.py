@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from lnescape.plots.methods import LOOKS
-from lnescape.plots.style import canvas
+from lnescape.plots.style import canvas, legend_below
 
 DARK, PALE = "#000000", "#999999"
 _FAR = 75.0  # REN at the right edge; an interval without an upper end runs into it
@@ -50,7 +50,7 @@ def worth_on_pairs(
             axis.set_yticks([n * step + (len(sets) - 1) / 2 for n in range(len(found))], labels=labels)
             axis.tick_params(axis="y", length=0)
         handles, labels = axes[0].get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower left", ncols=3, fontsize=8)
+        legend_below(figure, handles, labels, columns=5)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure
 

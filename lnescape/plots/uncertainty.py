@@ -106,7 +106,7 @@ def frontier(
                 if k % columns:
                     axis.set_ylabel("")
                     axis.tick_params(labelleft=False)
-            figure.legend(*axes[0].get_legend_handles_labels(), fontsize=7.5, ncols=2, loc="outside lower left")
+            legend_below(figure, *axes[0].get_legend_handles_labels(), columns=4)
         figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure
 
