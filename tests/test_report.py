@@ -105,3 +105,18 @@ def test_every_reference_has_title_author_and_year():
     assert len(entries) >= 10
     for entry in entries:
         assert all(re.search(rf"\b{field} = {{", entry) for field in ("title", "author", "year")), entry
+
+
+def test_the_words_on_the_gates_over_pairs_are_those_of_the_gates():
+    from lnescape.gates import g3, g4
+    from lnescape.results import load_result
+
+    numbers = {pair: load_result(f"{pair}-uncertainty").numbers for pair in PAIRS}
+    told = {
+        what: g3({pair: own["partial_r2"] for pair, own in numbers.items()}, what)
+        for what in ("training path", "bursts", "proxies")
+    }
+    assert [verdict.numbers["pairs that hold"] for verdict in told.values()] == [4, 4, 4]
+    assert "G3 is passed by the training path, by the bursts and by the proxies, on four pairs each" in TEXT
+    assert "G4 is passed" in TEXT and g4({pair: own["ratio"] for pair, own in numbers.items()}).passed
+    assert "G1 passes on three pairs" in TEXT and sum(own["G1"]["passed"] for own in numbers.values()) == 3
