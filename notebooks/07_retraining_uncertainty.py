@@ -399,6 +399,7 @@ for name, result in stored.items():
 # %% [markdown]
 # The factor differs between bases of the *same* data and network, and by orders of magnitude between kinds of paths. A number that must be
 # measured by retraining can't replace retraining. **The cure:** a path may give the pattern over images; the M retrainings set the scale.
+# (Bursts of one fixed setting behave better than paths. How far a factor from other pairs carries with them, and what trusting it costs, is measured in `10_synthesis`.)
 #
 # **Control variates.** If a cheap quantity z correlates with q over retrainings, subtracting b(z − z̄) sharpens the mean, at best with
 # b = Cov(q, z)/Var(z). Tempting: let z come from the simplex around *another* network. But a fresh retraining knows nothing of that valley:
