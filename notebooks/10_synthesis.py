@@ -328,11 +328,11 @@ print(gates.apply(lambda column: column.str.ljust(column.str.len().max())).to_st
 #
 # ## From one training
 #
-# One network alone has no s². All that it can offer is a *local* variance, and G4's factor from there to u². So take the bursts of a single network, learn the factor on the *other four* pairs, and judge on the fifth. Three rules for ln σ̂²(x), b(x) the variance of the bursts:
+# One network alone has no s². All that it can offer is a *local* variance, and G4's factor from there to u². So take the bursts of a single network, learn the factor on the *other four* pairs, and judge on the fifth. Three rules for the logarithm of a stated variance V̂(x), w(x) the variance of the bursts:
 #
 # - *one variance*: no bursts; u is what it is on the mean of the other pairs, for all images;
-# - *one factor*: ln b(x) plus a constant, as G4 has it;
-# - *factor and slope*: deviations of ln b(x) from their mean are also multiplied by a slope, since twelve bursts tell each variance badly.
+# - *one factor*: ln w(x) plus a constant, as G4 has it;
+# - *factor and slope*: deviations of ln w(x) from their mean over images are also multiplied by a slope, since twelve bursts tell each variance badly.
 
 # %%
 single = read("-single")
@@ -342,13 +342,13 @@ for name, result in single.items():
     judged = rules | {"two trainings, constant prior": mixes[name]["constant"]["2"]}
     rows[name] = {kind: f"{RetrainingEquivalent(**own['ren'])}, {own['coverage'].value:.0f} %" for kind, own in judged.items()}
     best = rules["factor and slope"]
-    rows[name] |= {"its slope": f"{best['slope']:.2f}", "Σσ̂²/Σu²": str(best["scale"]), "trainings": f"{best['trainings']:.1f}"}
+    rows[name] |= {"its slope": f"{best['slope']:.2f}", "ΣV̂/Σu²": str(best["scale"]), "trainings": f"{best['trainings']:.1f}"}
 print("one training and its bursts: REN, and coverage of 95 % intervals for a further retraining\n" + pd.DataFrame(rows).T.to_string())
 
 # %% [markdown]
 # **What we see.** (The last three columns belong to *factor and slope*.) With it, one training and its bursts are worth eight to eleven plain retrainings, and its intervals hold what they promise within two points, but for MNIST's CNN, where they are too wide. That is nearly what two trainings with a constant
-# prior are worth, for a little more than one. Without bursts, "u as elsewhere" is as good on two pairs, by luck, and covers anything between 88 and nearly 100 %. So here is a place where exploring the landscape *does* replace a training, the second one; and here alone. The price is trust in a factor
-# from other data and other networks: it errs by up to a fifth on four pairs and by four fifths on MNIST's CNN, and nothing at hand would have shown it. Two trainings need no such trust.
+# prior are worth, for a little more than one, and less than two with all that is free (sixteen to twenty-five). Without bursts, "u as elsewhere" is as good on two pairs, by luck; where luck fails it covers 88 % or nearly all. So exploring nearly replaces the *second* training, for whoever uses nothing that is
+# free. The price is trust in a factor from other data and other networks: it errs by up to a fifth on four pairs and by four fifths on MNIST's CNN, and nothing at hand would have shown it. Two trainings need no such trust.
 #
 # ## What tells beforehand whether exploring pays?
 #
@@ -575,7 +575,7 @@ print("plain: [{:.1f}, {:.1f}] nat; true on average, and useless here".format(*(
 # 6. All images share the law of their scatter: a constant prior is worth more than anything two or three numbers can say (`07`).
 # 7. What the networks show for nothing (outputs, moved copies, the path of training, their differences) tells which images scatter more (`07`, `08`).
 # 8. Bursts carry pattern where training loss remains, proxies on all pairs but the hardest; the scale must come from real trainings, or be borrowed from other pairs and be named so (`08`, `09`, `10`).
-# 9. Beside what is free, one more training was the better buy on every pair, by its value, and beyond doubt on two; on CIFAR-100 bursts come near. After a *first* training, bursts nearly replace the second (`10`).
+# 9. Beside what is free, one more training was the better buy on every pair, by its value, and beyond doubt on two; on CIFAR-100 bursts come near. After a *first* training, bursts nearly replace the second, at a borrowed scale (`10`).
 # 10. State q̄, σ̃, ν_eff and the interval; check coverage by decile; say that data, labels and bias are not in it (`07`, `10`).
 #
 # ## What was recorded
