@@ -179,8 +179,8 @@ RESNETS = {
     CIFAR10_RESNET: "residual network of half width on CIFAR-10, short schedule",
     CIFAR100_RESNET: "residual network of half width on CIFAR-100, short schedule",
 }
-# Where a training takes long: fewer methods, budgets and bases, and the yardstick is made of the first networks of the reference, which
-# are no method's own. The whole comparisons are "…-methods-full".
+# Where a training takes long: fewer methods, budgets and bases, and the yardstick is made of the first networks of the
+# reference, which are no method's own. The whole comparisons are "…-methods-full".
 FEWEST: dict[str, Any] = {"ways": FEWER_WAYS, "budgets": BUDGETS[:2], "bases": BASES[:1]}
 ALL_BUT_DROPOUT = {"ways": tuple(way for way in WAYS if way != "dropout")}  # residual networks have none
 COMPARISONS: dict[Cell, tuple[str, dict[str, Any], dict[str, Any]]] = {
