@@ -403,7 +403,7 @@ for name, study in pairs.items():
             if row["diverged"] == 0 and row["dee"]["value"] > best.get(budget, ("", -1))[1]:
                 best[budget] = (way, row["dee"]["value"])
     print(f"{name}: best at", "; ".join(f"{budget} trainings {way}, DEE {dee:.2f}" for budget, (way, dee) in best.items()),
-          f"(n = {numbers['bases']} bases)")
+          f"(bases: {numbers['bases']})")
     print(f"   G6: {numbers['G6']['claim']}: {'passed' if numbers['G6']['passed'] else 'FAILED'}")
 
 # %% [markdown]

@@ -176,7 +176,7 @@ methods = read("-methods")
 figure = ln.plots.equivalents_on_pairs(
     {name: {way: r.numbers["ways"][way] for way in r.numbers["order"]} for name, r in methods.items()},
     largest={name: len(r.arrays["yardstick_cll_mean"]) for name, r in methods.items()},
-    source=", ".join(dict.fromkeys(r.provenance["data"]["title"] for r in methods.values())) + f", official test images; n = {min(r.numbers['bases'] for r in methods.values())} bases",
+    source="official test images; bases: " + ", ".join(f"{name} {r.numbers['bases']}" for name, r in methods.items()),
     title="Members for the money: every way beside what its cost buys",
 )
 ln.plots.save(figure, "10_scores")
@@ -281,7 +281,7 @@ for name, result in stored.items():
     table.append(("G5", name, told(g5["passed"]), f"REN {found}; fails: {failing or 'nothing'}", f"{n} retrainings"))
 for name, result in methods.items():
     g6 = result.numbers["G6"]
-    table.append(("G6", name, told(g6["passed"]), f"best: {g6['best']}, DEE {g6['its equivalent']:.1f}", f"{g6['n']} bases"))
+    table.append(("G6", name, told(g6["passed"]), f"best: {g6['best']}, DEE {g6['its equivalent']:.1f}", f"bases: {g6['n']}"))
 
 # %% [markdown]
 # Then those over pairs. G3: an exploration tells of u(x) beyond constant and outputs. G4: one fixed factor leads from the variance of bursts to that of retraining. G7 and G8: a REN of 30 within three, or two, trainings on *every* pair.
