@@ -427,7 +427,7 @@ for name, result in stored.items():
         print(f"{gate} on {name}: {'passed' if own['passed'] else 'FAILED'}: {own['claim']}; {told}")
 
 # %% [markdown]
-# **What we see.** G3: training path, bursts and proxies carry pattern, each on four pairs of five. Lines, curves and simplexes were measured on MNIST alone. G4 has passed: the ratios of the five pairs vary by a fifth. G7 and G8 have failed, on more than one pair, by the values; each interval holds the 30 of G7. The others are told pair by pair; what fails, fails for a reason that is printed beside it.
+# **What we see.** G3: training path, bursts and proxies carry pattern, each on four pairs of five. Lines, curves and simplexes were measured on three pairs, and hold on CIFAR-10's CNN only. G4 has passed: the ratios of the five pairs vary by a fifth. G7 and G8 have failed, on more than one pair, by the values; each interval holds the 30 of G7. The others are told pair by pair; what fails, fails for a reason that is printed beside it.
 #
 # ## Exercises
 #

@@ -165,7 +165,7 @@ ln.plots.save(figure, "10_frontier")
 
 # %% [markdown]
 # **What we see.** Every cloud lies far above its dashed line. Its upper edge *climbs in steps*: at 2, 3 and 4 trainings, where one more plain training comes in. Between the steps, where exploration is bought
-# for a part of a training, the edge rises by less; by least on MNIST's CNN, by most on CIFAR-100. The symbols far to the right and low (on MNIST) are learned paths, and laws around or between networks: dear, and worth hardly more than a constant prior.
+# for a part of a training, the edge rises by less; by least on MNIST's CNN, by most on CIFAR-100. The symbols far to the right and low (on MNIST and on CIFAR-10's CNN) are learned paths, and laws around or between networks: dear, and most of them worth hardly more than a constant prior.
 #
 # ## The other axis: the score
 #
@@ -189,8 +189,8 @@ for name, result in methods.items():
         print(f"{name}, {budget:>3} trainings: higher mean likelihood than plain training for the same cost: {', '.join(better) or 'none'}")
 
 # %% [markdown]
-# **What we see.** On MNIST most ways lie at or below the strokes: for its cost, plain training is hard to beat. Exceptions are printed, and they are not the same on different pairs. The symbols are means of few bases
-# (their number stands below the figure), so that neighbours can't be told apart; `06_methods` shows the bands. Paths that are learned from scratch lie in the grey field, below one network, on both pairs of MNIST.
+# **What we see.** On MNIST most ways lie at or below the strokes: for its cost, plain training is hard to beat. Exceptions are printed, and they are not the same on different pairs. On CIFAR-10's CNN there is none. The symbols are means of few bases
+# (their number stands below the figure), so that neighbours can't be told apart; `06_methods` shows the bands. Paths that are learned from scratch lie in the grey field, below one network, on every pair.
 #
 # The two axes are two questions. A way can be poor as an ensemble and tell much of u(x): a proxy is a *bad* network, and its scatter has the right pattern.
 #
@@ -238,7 +238,7 @@ print("M = 2, beside a constant prior\n" + pd.DataFrame(bought).T.fillna("–").
 
 # %% [markdown]
 # **What we see.** The answer to your guess: on every pair *the third training*, together with what is free, brings most per training, by its value. What comes second changes. On MNIST and on CIFAR-10's CNN proxies do, and bursts bring little beside the free groups
-# (what they tell, these tell already). On the ResNets bursts do, and on CIFAR-100, where most training loss remains, they come near to the third training. A learned curve, which was tried on MNIST, brings nothing that one could see.
+# (what they tell, these tell already). On the ResNets bursts do, and on CIFAR-100, where most training loss remains, they come near to the third training. A learned curve, which was tried on three pairs, brings nothing that one could see.
 #
 # Without the free groups the order turns: bursts (where training loss remains) and proxies (but on CIFAR-100) are then the better buy, by far. But free is free. That is the result of this course in two sentences: **exploring near a solution can tell where u(x) is
 # large. The networks that one has anyway tell it as well, and cheaper.**
@@ -487,7 +487,7 @@ for name, own in mixes.items():
 # - **Foreign inputs.** The prior is fitted on images of the same kind. Under shift its worth falls, differently on different pairs, and intervals can cover too little. For inputs that belong to none of the classes nothing is promised.
 # - **Regression and other measurands.** The formulas ask only for a real number that is nearly normal over retrainings. A contrast was tried; a predicted length or temperature was not.
 # - **How many images the images are worth.** Two or three networks can't tell how strongly their images hang together; a fixed number is assumed (`07_retraining_uncertainty`).
-# - **Learned paths on CIFAR as covariates.** They were measured on MNIST alone, where they tell little. Proxies of a deep network, as well, need one that is cheap *and* like it.
+# - **Learned paths of residual networks as covariates.** They were measured on three pairs: on MNIST they tell next to nothing, on CIFAR-10's CNN something, and nothing beside what is free. Proxies of a deep network, as well, need one that is cheap *and* like it.
 # - **A sixth pair.** The rule for one training was learned on four pairs and judged on the fifth, each in turn; all five share one kind of recipe and one setting of the bursts.
 # - **What all trainings share.** Data, labels, the choice of network: a prediction can be the same over all retrainings, and wrong. u(x) is one line of a budget of uncertainty, never its sum.
 #
