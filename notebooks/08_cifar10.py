@@ -490,7 +490,7 @@ assert strange > line.loss[-1]
 # %% [markdown]
 # ### Exercise 2: a network without the trap
 #
-# *Group normalisation* takes mean and variance from one image's own channels. What has to be refreshed, and at what cost?
+# *Group normalisation* takes mean and variance from one image's own channels. What has to be refreshed, and at what cost? (Such networks at full size are the control `cifar10-resnet-groupnorm`; the report tells what it says.)
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 grouped = ln.network("resnet", data, depth=8, width=8, norm="group")
