@@ -118,7 +118,7 @@ data
 # %%
 net = ln.network("resnet", data, depth=8, width=8)
 more = {"batch": 64, "flip": True, "shift": 4, "precision": "bfloat16"} if real else {"batch": 32, "precision": "float32"}
-recipe = ln.Recipe(epochs=6 if real else 12, **more)
+recipe = ln.Recipe(epochs=6 if real else 7, **more)
 runs = ln.fit(net, data, seeds=range(3), recipe=recipe, progress=False)
 logp = runs.predict(data.test.images).double().numpy()
 single = ln.score(torch.from_numpy(logp[:1]), data.test.labels)
@@ -144,7 +144,7 @@ for name in q:
           f"images with two opinions or more {otherwise[name].any(0).mean():.1%}")
 
 # %% [markdown]
-# **What we see.** The coarser question scatters about as much in `quick`, and even more in `standard`, and yet it is decided *more alike*. Both at once are no contradiction: what flips a
+# **What we see.** The coarser question scatters about as much in `quick`, and even more in `standard`, and yet there it is decided *more alike*. Both at once are no contradiction: what flips a
 # decision is not u alone, but u beside the distance to where it flips, and the family's log-odds lie higher. Three networks say little of u: the same follows below with eight, at full size.
 #
 # ### By library
