@@ -87,7 +87,7 @@ def take_in_prose(source: Path) -> None:
         source: the ``NN_name.py`` file, executed before.
 
     Raises:
-        SystemExit: where code differs from what was executed, so that outputs would no longer be those of the code.
+        SystemExit: where it was never executed, or code differs from what was, so that outputs wouldn't be its own.
     """
     import jupytext
     import nbformat
@@ -96,6 +96,8 @@ def take_in_prose(source: Path) -> None:
         return [cell for cell in notebook.cells if cell.cell_type == "code"]
 
     target = source.with_suffix(".ipynb")
+    if not target.is_file():
+        raise SystemExit(f"{source.stem} has never been executed; build it without --prose.")
     written, executed = jupytext.read(source), nbformat.read(target, as_version=4)
     if [cell.source for cell in code(written)] != [cell.source for cell in code(executed)]:
         raise SystemExit(f"{source.stem}: code has changed since it was executed; build it without --prose.")

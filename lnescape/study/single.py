@@ -9,7 +9,7 @@ from scipy.special import polygamma
 from lnescape.retraining import Evaluation, Reference, fidelity, retraining_equivalent
 from lnescape.retraining.equivalent import log_bias
 from lnescape.study.assembled import Assembled, assembled
-from lnescape.study.cells import Study
+from lnescape.study.cells import Study, check_known
 from lnescape.study.store import CellStore
 from lnescape.study.uncertainty import RULE
 
@@ -19,14 +19,14 @@ KINDS = ("one variance", "one factor", "factor and slope")
 
 @dataclass(frozen=True)
 class Rule:
-    """ln σ̂²(x) = level + mean ln b + slope · (ln b(x) − mean ln b), b(x) the variance of bursts from one network.
+    """ln V̂(x) = level + mean ln w + slope · (ln w(x) − mean ln w), w(x) the variance of bursts from one network.
 
     Slope 1 multiplies all variances by one factor, as gate G4 has it; a lower one also pulls them together, since
     twelve bursts tell each variance badly. Without bursts (``slope`` None), ``level`` is ln σ² of every image.
 
     Attributes:
-        level: ln σ² less ln b, in the mean over images; nat.
-        slope: Of ln σ² over ln b; None for one variance of all images.
+        level: ln σ² less ln w, in the mean over images; nat.
+        slope: Of ln σ² over ln w; None for one variance of all images.
         dof: ν of the plain retrainings whose error is that of the rule on the pairs that it was learned on.
     """
 
@@ -38,7 +38,7 @@ class Rule:
         """Evaluate u(x) for each network by itself.
 
         Args:
-            bursts: b, [networks, images].
+            bursts: w, [networks, images].
             q: Log-odds of the same networks, [networks, images].
 
         Returns:
@@ -52,20 +52,24 @@ def learned(pairs: list[tuple[ndarray, ndarray, int]], kind: str) -> Rule:
     """Learn a rule by least squares in which every pair counts as much.
 
     Args:
-        pairs: For each pair, b [networks, images], ln s² of its N retrainings, freed of its bias [images], and N.
+        pairs: For each pair, w [networks, images], ln s² of its N retrainings, freed of its bias [images], and N.
         kind: One of `KINDS`.
 
     Returns:
         The rule.
 
+    Raises:
+        StudyError: There is no such kind; the nearest is suggested.
+
     Example:
-        >>> b = np.exp(np.random.default_rng(0).normal(size=(1, 2000)))
-        >>> rule = learned([(b, np.log(2.0) + 0.5 * np.log(b[0]), 1000)], "factor and slope")
+        >>> w = np.exp(np.random.default_rng(0).normal(size=(1, 2000)))
+        >>> rule = learned([(w, np.log(2.0) + 0.5 * np.log(w[0]), 1000)], "factor and slope")
         >>> round(rule.slope, 6)
         0.5
     """
-    logs = [(np.log(b), np.broadcast_to(v, b.shape)) for b, v, _ in pairs]
-    slope = {"one variance": None, "one factor": 1.0}.get(kind, 0.0)
+    check_known(kind, KINDS, "rule")
+    logs = [(np.log(w), np.broadcast_to(v, w.shape)) for w, v, _ in pairs]
+    slope = None if kind == "one variance" else 1.0
     if kind == "factor and slope":
         centred = [(x - x.mean(1, keepdims=True), y) for x, y in logs]
         slope = float(np.mean([(x * y).mean() for x, y in centred]) / np.mean([(x * x).mean() for x, _ in centred]))
@@ -75,11 +79,11 @@ def learned(pairs: list[tuple[ndarray, ndarray, int]], kind: str) -> Rule:
     return Rule(level, slope, retraining_equivalent(float(error)) - 1)
 
 
-def _predicted(level: float, slope: float | None, log_b: ndarray) -> ndarray:
+def _predicted(level: float, slope: float | None, log_w: ndarray) -> ndarray:
     if slope is None:
-        return np.full_like(log_b, level)
-    mean = log_b.mean(1, keepdims=True)
-    return level + mean + slope * (log_b - mean)
+        return np.full_like(log_w, level)
+    mean = log_w.mean(1, keepdims=True)
+    return level + mean + slope * (log_w - mean)
 
 
 def single(study: Study, store: CellStore) -> Summary:
@@ -91,12 +95,18 @@ def single(study: Study, store: CellStore) -> Summary:
 
     Returns:
         For each kind of rule its fidelity, what it costs and what was learned.
+
+    Raises:
+        StudyError: Cells of another pair are missing.
     """
     from lnescape.study.catalogue import STUDIES
 
     own = assembled(study, store)
     others = [other for other in STUDIES.values() if other.summary == "single" and other.folder != study.folder]
-    pairs = [_learned_on(assembled(other, CellStore(other, store.folder.parent / other.folder))) for other in others]
+    stores = [CellStore(other, store.folder.parent / other.folder) for other in others]
+    for one in stores:
+        one.check_complete()
+    pairs = [_learned_on(assembled(other, one)) for other, one in zip(others, stores, strict=True)]
     images = own.where("test")
     bursts = own.bursts[RULE].spread[:, images] ** 2
     reference = Reference.of(own.q[:, images], [(row,) for row in range(own.n_networks)])

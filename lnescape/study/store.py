@@ -34,6 +34,17 @@ class CellStore:
         """List the cells that have no result."""
         return [cell for cell in (self.study.cells if cells is None else cells) if not self.has(cell)]
 
+    def check_complete(self) -> None:
+        """Refuse to sum up a study that isn't complete.
+
+        Raises:
+            StudyError: Cells are missing.
+        """
+        if missing := self.missing():
+            raise StudyError(
+                f"{len(missing)} cells of {self.study.name!r} are missing; run `{self.study.command}` first."
+            )
+
     def load(self, cell: Cell) -> Result:
         """Read a cell's result, its seal checked.
 

@@ -17,7 +17,7 @@ from lnescape.study import (
     single,
     uncertainty,
 )
-from lnescape.study.cells import Study, StudyError
+from lnescape.study.cells import Study
 from lnescape.study.experiments import trainings
 from lnescape.study.panel import PARTS, data_and_panel
 from lnescape.study.reading import read_study
@@ -134,8 +134,7 @@ def keep_summary(study: Study) -> Path:
         StudyError: Cells are missing.
     """
     store = CellStore(study)
-    if missing := store.missing():
-        raise StudyError(f"{len(missing)} cells of {study.name!r} are missing; run `{study.command}` first.")
+    store.check_complete()
     numbers, arrays = SUMMARIES[study.summary](study, store)
     stored = [store.load(cell).provenance for cell in study.cells]
     data, _ = data_and_panel(study.cells[0].data, "cpu")
