@@ -1,6 +1,7 @@
 """Gates on u(x) from few retrainings: some on one pair of data and network, others on several."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -9,6 +10,7 @@ from lnescape.results import Estimate
 from lnescape.retraining import Fidelity, RetrainingEquivalent
 
 ALL_PAIRS = 5  # of the study plan; verdicts over fewer can still turn
+EXPLORATIONS = ("training path", "bursts", "curve", "line", "simplex", "proxies")  # G3 is asked of each
 
 
 def g1(constant: Fidelity, members: int, *, n: int) -> Verdict:
@@ -150,3 +152,21 @@ def _reached(gate: str, claim: str, best: Mapping[str, Entry], passed: bool, *, 
     numbers: dict = {name: f"{e[0]}: REN {e[2]} at {e[1]:.2f} trainings" for name, e in best.items()}
     n = len({name.removesuffix(", at 3") for name in best})
     return Verdict(gate, claim, passed, numbers, n, "pairs", decided=failed or n >= ALL_PAIRS)
+
+
+def over_pairs(found: Mapping[str, Mapping[str, Any]]) -> list[Verdict]:
+    """Give the verdicts over several pairs: G3 of each exploration, then G4, G7 and G8.
+
+    Args:
+        found: {pair: numbers of its study "…-uncertainty"}: "partial_r2", "ratio" and "entries".
+
+    Returns:
+        The verdicts, in this order.
+    """
+    partial = {pair: own["partial_r2"] for pair, own in found.items()}
+    reached = {
+        pair: [(e["name"], e["trainings"], RetrainingEquivalent(e["ren"], e["low"], e["high"])) for e in own["entries"]]
+        for pair, own in found.items()
+    }
+    ratios = {pair: own["ratio"] for pair, own in found.items()}
+    return [*(g3(partial, what) for what in EXPLORATIONS), g4(ratios), g7(reached), g8(reached)]

@@ -1,6 +1,10 @@
 """The verdict of one gate."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
+
+HOLDS = " holds"  # ends the names of the parts of a claim
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,12 @@ class Verdict:
             return "undecided, holds so far" if self.passed else "undecided"
         return "passed" if self.passed else "FAILED"
 
+    @property
+    def failing(self) -> str:
+        """Name the parts of the claim that fail, of a claim that has parts ("coverage under shift holds": False)."""
+        parts = (name for name, value in self.numbers.items() if name.endswith(HOLDS) and value is False)
+        return ", ".join(name.removesuffix(HOLDS) for name in parts)
+
     def __str__(self) -> str:
         lines = [f"{self.gate} {self.word} (n = {self.n} {self.counted}): {self.claim}"]
         lines += [f"   {name}: {_shown(value)}" for name, value in self.numbers.items()]
@@ -40,6 +50,26 @@ class Verdict:
     def to_dict(self) -> dict:
         """Turn the verdict into what a stored result holds."""
         return {"claim": self.claim, "passed": self.passed, "decided": self.decided, "n": self.n} | self.numbers
+
+    @classmethod
+    def from_dict(cls, gate: str, stored: Mapping[str, Any]) -> "Verdict":
+        """Turn what a stored result holds into the verdict again.
+
+        Args:
+            gate: "G0", "G2", …
+            stored: What `to_dict` gave.
+
+        Returns:
+            The verdict.
+
+        Example:
+            >>> verdict = Verdict("G5", "both", False, {"REN holds": True, "coverage holds": False}, 24)
+            >>> again = Verdict.from_dict("G5", verdict.to_dict())
+            >>> again == verdict, again.failing
+            (True, 'coverage')
+        """
+        own = {name: stored[name] for name in ("claim", "passed", "decided", "n")}
+        return cls(gate, **own, numbers={name: value for name, value in stored.items() if name not in own})
 
 
 def _shown(value: object) -> str:

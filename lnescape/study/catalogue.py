@@ -223,7 +223,8 @@ STUDIES = {
               "weights"),
         *_pair(CIFAR10_CNN, "convolutional networks on CIFAR-10, short schedule", 24, group=2, explored=8,
                paths=FEWEST),
-        *_pair(CIFAR10_RESNET, "residual networks of half width on CIFAR-10, short schedule", 12, group=2, explored=8),
+        *_pair(CIFAR10_RESNET, "residual networks of half width on CIFAR-10, short schedule", 12, group=2, explored=8,
+               paths=FEWEST),
         *_pair(CIFAR100_RESNET, "residual networks of half width on CIFAR-100, short schedule", 12, group=2,
                explored=8, keep=("panel",)),
         *(study
