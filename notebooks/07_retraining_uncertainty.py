@@ -356,25 +356,14 @@ for name, result in stored.items():
               f"retraining variance / theirs {row['ratio']}, alone REN {row['alone']['ren']:.1f}")
 
 # %%
-from lnescape.gates import g3, g4, g7, g8
-from lnescape.retraining import RetrainingEquivalent
+from lnescape.gates import Verdict, over_pairs
 
-partial = {name: result.numbers["partial_r2"] for name, result in stored.items()}
-ratios = {name: result.numbers["ratio"] for name, result in stored.items()}
-reached = {
-    name: [(e["name"], e["trainings"], RetrainingEquivalent(e["ren"], e["low"], e["high"])) for e in result.numbers["entries"]]
-    for name, result in stored.items()
-}
-for what in ("training path", "bursts", "curve", "line", "simplex", "proxies"):
-    print(g3(partial, what))
-for verdict in (g4(ratios), g7(reached), g8(reached)):
+for verdict in over_pairs({name: result.numbers for name, result in stored.items()}):
     print(verdict)
 for name, result in stored.items():
-    for gate in ("G1", "G5"):
-        own = result.numbers[gate]
-        print(f"{gate} on {name}: {'passed' if own['passed'] else 'FAILED'}: {own['claim']}")
-        failing = ", ".join(part.removesuffix(" holds") for part, holds in own.items() if part.endswith("holds") and not holds)
-        print(f"   measured {own['worth']:.1f} [{own['low']:.1f}, {own['high']:.1f}]" if gate == "G1" else f"   fails: {failing or 'nothing'}")
+    g1, g5 = (Verdict.from_dict(gate, result.numbers[gate]) for gate in ("G1", "G5"))
+    print(f"G1 on {name} {g1.word}: {g1.claim}; measured {g1.numbers['worth']:.1f} [{g1.numbers['low']:.1f}, {g1.numbers['high']:.1f}]")
+    print(f"G5 on {name} {g5.word}: {g5.claim}; fails: {g5.failing or 'nothing'}")
 
 # %% [markdown]
 # **What we see.** Proxies carry pattern on both networks. The training path and short bursts do on the MLP, lines, curves and simplexes on

@@ -35,8 +35,8 @@ from scipy.stats import t as student
 from torch.nn.functional import avg_pool2d, cross_entropy
 
 import lnescape as ln
-from lnescape.gates import g3, g4, g7, g8
-from lnescape.retraining import RetrainingEquivalent, dithered
+from lnescape.gates import Verdict, g4, over_pairs
+from lnescape.retraining import dithered
 
 profile = ln.profile(profile)
 
@@ -59,7 +59,7 @@ profile = ln.profile(profile)
 # %%
 real = profile == "standard"
 full = ln.load("cifar10" if real else "shapes")
-n_images = 8000 if real else 3000
+n_images = 8000 if real else 2000
 
 
 def first(split, n):
@@ -451,21 +451,12 @@ print(f"nothing but the free groups:{stored['CIFAR-10 CNN'].numbers['free']['ren
 # ## Gates, over all pairs that are stored
 
 # %%
-partial = {name: result.numbers["partial_r2"] for name, result in stored.items()}
-reached = {
-    name: [(e["name"], e["trainings"], RetrainingEquivalent(e["ren"], e["low"], e["high"])) for e in result.numbers["entries"]]
-    for name, result in stored.items()
-}
-for what in ("training path", "bursts", "curve", "line", "simplex", "proxies"):
-    print(g3(partial, what))
-for verdict in (g4({name: result.numbers["ratio"] for name, result in stored.items()}), g7(reached), g8(reached)):
+for verdict in over_pairs({name: result.numbers for name, result in stored.items()}):
     print(verdict)
 for name, result in stored.items():
-    for gate in ("G1", "G5"):
-        own = result.numbers[gate]
-        failing = ", ".join(part.removesuffix(" holds") for part, holds in own.items() if part.endswith("holds") and not holds)
-        told = f"measured {own['worth']:.1f} [{own['low']:.1f}, {own['high']:.1f}]" if gate == "G1" else f"fails: {failing or 'nothing'}"
-        print(f"{gate} on {name}: {'passed' if own['passed'] else 'FAILED'}: {own['claim']}; {told}")
+    g1, g5 = (Verdict.from_dict(gate, result.numbers[gate]) for gate in ("G1", "G5"))
+    print(f"G1 on {name} {g1.word}: {g1.claim}; measured {g1.numbers['worth']:.1f} [{g1.numbers['low']:.1f}, {g1.numbers['high']:.1f}]")
+    print(f"G5 on {name} {g5.word}: {g5.claim}; fails: {g5.failing or 'nothing'}")
 
 # %% [markdown]
 # **What we see.** Proxies pass G3 on every pair: cheap retrainings carry pattern. The training path and the bursts pass it as well, with both networks of CIFAR-10 and one of MNIST; the gate is decided.

@@ -32,9 +32,8 @@ from scipy.special import logsumexp
 from torch.nn.functional import avg_pool2d
 
 import lnescape as ln
-from lnescape.gates import g3, g4, g7, g8
+from lnescape.gates import Verdict, over_pairs
 from lnescape.plots.style import canvas
-from lnescape.retraining import RetrainingEquivalent
 
 profile = ln.profile(profile)
 
@@ -410,21 +409,12 @@ for name, study in pairs.items():
 # ## Gates, over all five pairs
 
 # %%
-partial = {name: result.numbers["partial_r2"] for name, result in stored.items()}
-reached = {
-    name: [(e["name"], e["trainings"], RetrainingEquivalent(e["ren"], e["low"], e["high"])) for e in result.numbers["entries"]]
-    for name, result in stored.items()
-}
-for what in ("training path", "bursts", "curve", "line", "simplex", "proxies"):
-    print(g3(partial, what))
-for verdict in (g4({name: result.numbers["ratio"] for name, result in stored.items()}), g7(reached), g8(reached)):
+for verdict in over_pairs({name: result.numbers for name, result in stored.items()}):
     print(verdict)
 for name, result in stored.items():
-    for gate in ("G1", "G5"):
-        own = result.numbers[gate]
-        failing = ", ".join(part.removesuffix(" holds") for part, holds in own.items() if part.endswith("holds") and not holds)
-        told = f"measured {own['worth']:.1f} [{own['low']:.1f}, {own['high']:.1f}]" if gate == "G1" else f"fails: {failing or 'nothing'}"
-        print(f"{gate} on {name}: {'passed' if own['passed'] else 'FAILED'}: {own['claim']}; {told}")
+    g1, g5 = (Verdict.from_dict(gate, result.numbers[gate]) for gate in ("G1", "G5"))
+    print(f"G1 on {name} {g1.word}: {g1.claim}; measured {g1.numbers['worth']:.1f} [{g1.numbers['low']:.1f}, {g1.numbers['high']:.1f}]")
+    print(f"G5 on {name} {g5.word}: {g5.claim}; fails: {g5.failing or 'nothing'}")
 
 # %% [markdown]
 # **What we see.** G3: training path, bursts and proxies carry pattern, each on four pairs of five. Lines, curves and simplexes were measured on three pairs, and hold on CIFAR-10's CNN only. G4 has passed: the ratios of the five pairs vary by a fifth. G7 and G8 have failed, on more than one pair, by the values; each interval holds the 30 of G7. The others are told pair by pair; what fails, fails for a reason that is printed beside it.

@@ -37,7 +37,8 @@ from scipy.stats import norm, spearmanr
 from scipy.stats import t as student
 
 import lnescape as ln
-from lnescape.gates import g3, g4, g7, g8
+from lnescape.gates import over_pairs
+from lnescape.gates.uncertainty import EXPLORATIONS_OF_G3
 from lnescape.plots.style import canvas, legend_below
 from lnescape.retraining import RetrainingEquivalent
 
@@ -288,19 +289,14 @@ for name, result in methods.items():
 
 # %%
 partial = {name: result.numbers["partial_r2"] for name, result in stored.items()}
-for what in ("training path", "bursts", "curve", "line", "simplex", "proxies"):
-    verdict = g3(partial, what)
+*patterns, factor, reach, moonshot = over_pairs({name: result.numbers for name, result in stored.items()})
+for what, verdict in zip(EXPLORATIONS_OF_G3, patterns, strict=True):
     each = ", ".join(f"{own[what].value:.2f} ± {own[what].expanded(0.95):.2f}" for own in partial.values() if what in own)
     table.append(("G3", what, verdict.word, f"R² {each}: holds on {verdict.numbers['pairs that hold']}", f"{verdict.n} pairs"))
-verdict = g4({name: result.numbers["ratio"] for name, result in stored.items()})
 ratios = ", ".join(str(result.numbers["ratio"]) for result in stored.values())
-table.append(("G4", "all", verdict.word, f"ratios {ratios}: vary by {verdict.numbers['coefficient of variation']:.0%}", f"{verdict.n} pairs"))
-reached = {
-    name: [(e["name"], e["trainings"], RetrainingEquivalent(e["ren"], e["low"], e["high"])) for e in result.numbers["entries"]]
-    for name, result in stored.items()
-}
+table.append(("G4", "all", factor.word, f"ratios {ratios}: vary by {factor.numbers['coefficient of variation']:.0%}", f"{factor.n} pairs"))
 within = {cost: {name: result.numbers["best"][cost] for name, result in stored.items()} for cost in ("2", "3")}
-for verdict, cost in ((g8(reached), "2"), (g7(reached), "3")):
+for verdict, cost in ((moonshot, "2"), (reach, "3")):
     name, least = min(within[cost].items(), key=lambda item: item[1]["ren"])
     measured = f"lowest best: {name}, REN {least['ren']:.1f} [{least['low']:.1f}, {least['high']:.1f}]"
     table.append((verdict.gate, "all", verdict.word, measured, f"{verdict.n} pairs"))
@@ -532,7 +528,7 @@ for name, best in within["3"].items():
     if best["ren"] < 30:
         end = "not at its upper end" if best["high"] >= 30 else "at its upper end, too"
         print(f"{name} fails: {best['name']}, REN {best['ren']:.1f} [{best['low']:.1f}, {best['high']:.1f}] at {best['trainings']:.1f} trainings; {end}")
-assert g7(reached).passed == all(best["ren"] >= 30 for best in within["3"].values())
+assert reach.passed == all(best["ren"] >= 30 for best in within["3"].values())
 # A gate is decided by the value, which was agreed on beforehand. What the interval adds is how surprised we should be if another study decided otherwise.
 
 # %% [markdown]

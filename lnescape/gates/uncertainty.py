@@ -10,7 +10,7 @@ from lnescape.results import Estimate
 from lnescape.retraining import Fidelity, RetrainingEquivalent
 
 ALL_PAIRS = 5  # of the study plan; verdicts over fewer can still turn
-EXPLORATIONS = ("training path", "bursts", "curve", "line", "simplex", "proxies")  # G3 is asked of each
+EXPLORATIONS_OF_G3 = ("training path", "bursts", "curve", "line", "simplex", "proxies")  # G3 is asked of each
 
 
 def g1(constant: Fidelity, members: int, *, n: int) -> Verdict:
@@ -169,4 +169,4 @@ def over_pairs(found: Mapping[str, Mapping[str, Any]]) -> list[Verdict]:
         for pair, own in found.items()
     }
     ratios = {pair: own["ratio"] for pair, own in found.items()}
-    return [*(g3(partial, what) for what in EXPLORATIONS), g4(ratios), g7(reached), g8(reached)]
+    return [*(g3(partial, what) for what in EXPLORATIONS_OF_G3), g4(ratios), g7(reached), g8(reached)]
