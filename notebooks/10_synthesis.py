@@ -190,7 +190,8 @@ for name, result in methods.items():
         print(f"{name}, {budget:>3} trainings: higher mean likelihood than plain training for the same cost: {', '.join(better) or 'none'}")
 
 # %% [markdown]
-# **What we see.** On MNIST most ways lie at or below the strokes: for its cost, plain training is hard to beat. Exceptions are printed, and they are not the same on different pairs. On CIFAR-10's CNN there is none. The symbols are means of few bases
+# **What we see.** On MNIST most ways lie at or below the strokes: for its cost, plain training is hard to beat. Exceptions are printed, and they are not the same on different pairs. On CIFAR-10 there is none: what stands highest there is plain training for half as long again, since schedules are short
+# (at 1.5 trainings the "deep ensemble" is that one network). SWAG comes next, and above the stroke. The symbols are means of few bases
 # (their number stands below the figure), so that neighbours can't be told apart; `06_methods` shows the bands. Paths that are learned from scratch lie in the grey field, below one network, on every pair.
 #
 # The two axes are two questions. A way can be poor as an ensemble and tell much of u(x): a proxy is a *bad* network, and its scatter has the right pattern.
