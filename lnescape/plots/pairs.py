@@ -9,6 +9,7 @@ from lnescape.plots.methods import LOOKS
 from lnescape.plots.style import canvas, legend_below
 
 DARK, PALE = "#000000", "#999999"
+_BELOW = (0.6, 0.7, 0.83)  # where what is below one member stands, in turn, so that neighbours can be told apart
 _FAR = 75.0  # REN at the right edge; an interval without an upper end runs into it
 _FILLS = {"short ensemble": "none"}  # of the deep ensemble's colour, and nearly of its shape
 _LOOKS = (("x", PALE), ("s", "#0072B2"), ("o", DARK), ("^", "#D55E00"), ("D", "#009E73"), ("v", "#CC79A7"))
@@ -79,16 +80,17 @@ def equivalents_on_pairs(
         for axis, (name, table) in zip(flat, pairs.items(), strict=False):
             budgets = list(next(iter(table.values())))
             top = 1.15 * largest[name]
-            axis.axhspan(0.55, 1, color="#EEEEEE", linewidth=0)
+            axis.axhspan(0.5, 1, color="#EEEEEE", linewidth=0)
             for x, budget in enumerate(budgets):
                 axis.plot([x - 0.45, x + 0.45], [max(1.0, float(budget))] * 2, "--", color=DARK, linewidth=0.8)
                 for way in (way for way in table if "dee" in table[way].get(budget, {})):
-                    height = np.clip(table[way][budget]["dee"]["value"], 0.72, top)
+                    dee = table[way][budget]["dee"]["value"]
+                    height = min(dee, top) if dee >= 1 else _BELOW[ways.index(way) % len(_BELOW)]
                     colour, marker = LOOKS[way]
                     axis.plot(x + shift[way], height, marker, color=colour, markersize=4.5, fillstyle=_FILLS.get(way))
             ticks = [t for t in (1, 2, 3, 5, 10, 20) if t < largest[name]]
-            axis.set(yscale="log", ylim=(0.55, 1.1 * top), title=name, xlim=(-0.5, len(budgets) - 0.5))
-            axis.set_yticks([0.72, *ticks, top], labels=["< 1", *map(str, ticks), f"≥ {largest[name]}"])
+            axis.set(yscale="log", ylim=(0.5, 1.1 * top), title=name, xlim=(-0.5, len(budgets) - 0.5))
+            axis.set_yticks([_BELOW[1], *ticks, top], labels=["< 1", *map(str, ticks), f"≥ {largest[name]}"])
             axis.minorticks_off()
             axis.set_xticks(range(len(budgets)), labels=budgets)
             axis.set(xlabel="cost (trainings)", ylabel="DEE (members)" if axis in flat[::columns] else "")
