@@ -226,7 +226,7 @@ STUDIES = {
         *_pair(CIFAR10_RESNET, "residual networks of half width on CIFAR-10, short schedule", 12, group=2, explored=8,
                paths=FEWEST),
         *_pair(CIFAR100_RESNET, "residual networks of half width on CIFAR-100, short schedule", 12, group=2,
-               explored=8, keep=("panel",)),
+               explored=8, paths=FEWEST, keep=("panel",)),
         *(study
           for scouts, (kind, fewer, whole) in COMPARISONS.items()
           for study in (
