@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lnescape.gates.verdict import Verdict
-from lnescape.results import Estimate
+from lnescape.results import Estimate, ResultError
 from lnescape.retraining import Fidelity, RetrainingEquivalent
 
 ALL_PAIRS = 5  # of the study plan; verdicts over fewer can still turn
@@ -162,7 +162,20 @@ def over_pairs(found: Mapping[str, Mapping[str, Any]]) -> list[Verdict]:
 
     Returns:
         The verdicts, in this order.
+
+    Raises:
+        ResultError: There is no pair, or the numbers of one are those of another study.
+
+    Example:
+        >>> over_pairs({"MLP": {"accuracy": 0.98}})
+        Traceback (most recent call last):
+        lnescape.results.store.ResultError: The numbers of 'MLP' lack 'entries'; give those of its study "…-uncertainty".
     """
+    if not found:
+        raise ResultError('There is no pair to judge; give {pair: numbers of its study "…-uncertainty"}.')
+    for pair, own in found.items():
+        if lacking := sorted({"partial_r2", "ratio", "entries"} - own.keys()):
+            raise ResultError(f'The numbers of {pair!r} lack {lacking[0]!r}; give those of its study "…-uncertainty".')
     partial = {pair: own["partial_r2"] for pair, own in found.items()}
     reached = {
         pair: [(e["name"], e["trainings"], RetrainingEquivalent(e["ren"], e["low"], e["high"])) for e in own["entries"]]

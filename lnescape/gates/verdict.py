@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from lnescape.results import ResultError
+
 HOLDS = " holds"  # ends the names of the parts of a claim
 
 
@@ -62,13 +64,21 @@ class Verdict:
         Returns:
             The verdict.
 
+        Raises:
+            ResultError: It holds no verdict.
+
         Example:
             >>> verdict = Verdict("G5", "both", False, {"REN holds": True, "coverage holds": False}, 24)
             >>> again = Verdict.from_dict("G5", verdict.to_dict())
             >>> again == verdict, again.failing
             (True, 'coverage')
         """
-        own = {name: stored[name] for name in ("claim", "passed", "decided", "n")}
+        parts = ("claim", "passed", "decided", "n")
+        if lacking := [name for name in parts if name not in stored]:
+            raise ResultError(
+                f"This is no stored verdict of {gate}, it lacks {lacking[0]!r}; give what `to_dict` gave."
+            )
+        own = {name: stored[name] for name in parts}
         return cls(gate, **own, numbers={name: value for name, value in stored.items() if name not in own})
 
 
