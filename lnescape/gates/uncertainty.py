@@ -167,9 +167,9 @@ def over_pairs(found: Mapping[str, Mapping[str, Any]]) -> list[Verdict]:
         ResultError: There is no pair, or the numbers of one are those of another study.
 
     Example:
-        >>> over_pairs({"MLP": {"accuracy": 0.98}})
+        >>> over_pairs({"me": {"accuracy": 0.98}})
         Traceback (most recent call last):
-        lnescape.results.store.ResultError: The numbers of 'MLP' lack 'entries'; give those of its study "…-uncertainty".
+        lnescape.results.store.ResultError: The numbers of 'me' lack 'entries'; give those of its study "…-uncertainty".
     """
     if not found:
         raise ResultError('There is no pair to judge; give {pair: numbers of its study "…-uncertainty"}.')
