@@ -67,10 +67,8 @@ def law(cell: Cell, data, panel: Panel, chosen: np.ndarray, *, scratch: Path | N
     numbers |= {"validation_nll": float(nll(parts[2], some.labels.cpu()))}
     for name, value in numbers.items():
         seen.add(name, np.array([value], np.float64), "law")
-    # The explored images of the panel are the first of the official test images.
-    q = log_odds(parts[0][:, panel.explored].numpy(), chosen[panel.explored])
-    seen.add("mean_log_odds", q.mean(0)[None], "law", "explored_image")
-    if n > 1:
+    if n > 1:  # the explored images of the panel are the first of the official test images
+        q = log_odds(parts[0][:, panel.explored].numpy(), chosen[panel.explored])
         seen.add("spread", q.std(0, ddof=1)[None], "law", "explored_image")
     return seen
 
