@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lnescape.engines import engine_for
 from lnescape.laws import Members
-from lnescape.training import Recipe, TrainingError
+from lnescape.training import Recipe, TrainingError, count_operations
 from lnescape.training.descent import State
 from lnescape.training.fit import train_group
 from lnescape.training.streams import stream_seed
@@ -82,7 +82,8 @@ def bursts(law: Members, data, *, n: int, recipe: Recipe) -> Iterator[Float[Tens
         steps = recipe.n_steps(len(data.train))
         raise ValueError(f"{n} bursts of {steps} steps show no spread; give two or more, of a step at least.")
     device = data.train.images.device
-    together = TOGETHER if engine_for(law.net).many else 1
+    operations = count_operations(law.net, data.train.images[0], data.n_classes, recipe.loss).step * recipe.batch
+    together = engine_for(law.net, device=device).together(TOGETHER, operations)
     for theta, seed in zip(law.thetas, law.seeds, strict=True):
         orders = [stream_seed(seed, k, "burst") for k in range(n)]
         ends = []

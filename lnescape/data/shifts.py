@@ -1,8 +1,10 @@
 """Images altered on purpose: shifted companions of a test set, and augmentation in training."""
 
+from collections.abc import Sequence
+
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Shaped
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from .checks import DataError
@@ -100,7 +102,7 @@ def shift_pixels(
 def augment(
     images: Shaped[Tensor, "images *image"],
     *,
-    generator: torch.Generator,
+    generator: torch.Generator | Sequence[torch.Generator],
     shift: int = 0,
     flip: bool = False,
 ) -> Shaped[Tensor, "images *image"]:
@@ -112,7 +114,8 @@ def augment(
 
     Args:
         images: Batch of images, any type, on any device.
-        generator: Source of the draws; it may live on the CPU while the images are elsewhere.
+        generator: Source of the draws; it may live on the CPU while the images are elsewhere. Of several, each is
+            the source for its own equal part of the images, in order.
         shift: Largest shift in pixels, 0 to the shorter side - 1.
         flip: Mirror left and right with probability one half.
 
@@ -120,8 +123,8 @@ def augment(
         Images of the same shape, type and device.
 
     Raises:
-        DataError: If `shift` is negative or not smaller than the images, or there are no images
-            [n, channels, height, width].
+        DataError: If `shift` is negative or not smaller than the images, there are no images
+            [n, channels, height, width], or they can't be dealt out to the generators.
 
     Example:
         >>> picture = torch.arange(9.0).reshape(1, 1, 3, 3)
@@ -138,18 +141,26 @@ def augment(
     n, channels, height, width = images.shape
     if not 0 <= shift < min(height, width):
         raise DataError(f"shift={shift} must be at least 0 and below {min(height, width)}, the shorter side.")
+    sources = [generator] if isinstance(generator, torch.Generator) else list(generator)
+    if not sources or n % len(sources):
+        raise DataError(f"{n} images can't be dealt out evenly to {len(sources)} generators.")
     if shift == 0 and not flip:
         return images
+    draws = torch.cat([_draws(n // len(sources), source, shift) for source in sources], 1).to(images.device)
+    rows = _reflect(torch.arange(height, device=images.device) + draws[0], height)
+    columns = _reflect(torch.arange(width, device=images.device) + draws[1], width)
+    if flip:
+        columns = torch.where(draws[2].bool(), columns.flip(1), columns)
+    index = (rows.unsqueeze(2) * width + columns.unsqueeze(1)).view(n, 1, height * width)
+    index = index.expand(n, channels, height * width)
+    return images.reshape(n, channels, -1).gather(2, index).view(images.shape)
+
+
+def _draws(n: int, generator: torch.Generator, shift: int) -> Int[Tensor, "3 images 1"]:
+    """Draw dy, dx and whether it is mirrored for each image."""
     where = generator.device
     moves = torch.randint(-shift, shift + 1, (2, n, 1), generator=generator, device=where)
-    mirrored = torch.rand((n, 1), generator=generator, device=where) < 0.5
-    rows = _reflect(torch.arange(height, device=where) + moves[0], height)
-    columns = _reflect(torch.arange(width, device=where) + moves[1], width)
-    if flip:
-        columns = torch.where(mirrored, columns.flip(1), columns)
-    index = (rows.unsqueeze(2) * width + columns.unsqueeze(1)).view(n, 1, height * width)
-    index = index.to(images.device, non_blocking=True).expand(n, channels, height * width)
-    return images.reshape(n, channels, -1).gather(2, index).view(images.shape)
+    return torch.cat([moves, (torch.rand((1, n, 1), generator=generator, device=where) < 0.5).long()])
 
 
 def _check_shift(kind: str, strength: int) -> None:

@@ -35,6 +35,9 @@ CIFAR10_CNN = Cell(
 )  # fmt: skip
 CIFAR10_RESNET = CIFAR10_CNN.but(network="resnet", options={"width": 8}, epochs=10, learning_rate=0.1)
 CIFAR100_RESNET = CIFAR10_RESNET.but(data="cifar100")
+# The full schedule, on an accelerator: hours on a core or two.
+CIFAR10_RESNET20 = CIFAR10_RESNET.but(options={}, epochs=30)
+CIFAR100_WIDE = CIFAR100_RESNET.but(network="wide_resnet", options={}, epochs=30)
 DIGITS = MLP.but(data="digits", epochs=5, batch=64, options={"width": 32})
 
 # The first part's networks: float32 throughout, so that no number depends on which products a machine does fast.
@@ -153,7 +156,7 @@ def _proxies(scouts: Cell) -> tuple[Cell, ...]:
 
 def _pair(
     scouts: Cell, kind: str, n: int, *, group: int, burst_group: int = 2, explored: int = 12,
-    paths: Mapping[str, Any] | None = None, keep: tuple[str, ...] = ("panel", "log_probabilities"),
+    paths: Mapping[str, Any] | None = None, keep: tuple[str, ...] = ("panel", "log_probabilities"), name: str = "",
 ) -> tuple[Study, ...]:  # fmt: skip
     """Reference, bursts, proxies and laws of one pair, and what is judged on all of them together."""
     # `paths`: the part of the comparison whose laws are judged as covariates; an empty one is all of it, None is none.
@@ -161,7 +164,7 @@ def _pair(
     bursts, proxies = _bursts(scouts, group=burst_group, explored=explored), _proxies(scouts)
     ways = set(PATHS.values()) if paths is not None else set()
     laws = [cell for way, budget, _, cell in compared(scouts, **(paths or {})) if (way, budget) in ways]
-    name = scouts.folder
+    name = name or scouts.folder
     return (
         Study(name, f"{n} retrainings of {kind}: the reference", reference),
         Study(f"{name}-bursts", f"Short restarts from {explored} {kind}", bursts, "explored"),
@@ -235,6 +238,13 @@ STUDIES = {
               Study(f"{scouts.folder}-methods-full", f"Methods at equal cost, {kind}",
                     comparison_cells(scouts, 12, **whole), "methods"),
           )),
+        # What a short schedule and half the width decide is seen beside these; they are no further pair.
+        *_pair(CIFAR10_RESNET20, "residual networks on CIFAR-10, full schedule", 16, group=11, burst_group=5,
+               explored=5, paths=FEWEST, keep=("panel",), name="cifar10-resnet20")[:4],
+        Study("cifar10-resnet20-methods", "Methods at equal cost, residual network on CIFAR-10, full schedule",
+              comparison_cells(CIFAR10_RESNET20, 8, **FEWEST), "methods"),
+        Study("cifar100-wide-resnet", "Accuracy of wide residual networks on CIFAR-100, full schedule",
+              (CIFAR100_WIDE,), "accuracy"),
         Study("cifar10-cnn-branches", "Branches that leave the trunk of one training at several epochs, CIFAR-10",
               tuple(_on_test(CIFAR10_CNN, "branches", (k,), leaves=[3, 8, 12], branches=2) for k in range(4)),
               "branches"),

@@ -26,6 +26,15 @@ def _scores(part: xr.Dataset) -> dict[str, Estimate]:
     }
 
 
+def accuracy(study: Study, store: CellStore) -> tuple[dict, dict[str, np.ndarray]]:
+    """Say how good the networks of one cell are, and what a training took on the machine that computed them."""
+    (cell,) = study.cells
+    stored = store.load(cell)
+    numbers: dict = {"n": len(cell.seeds), "seconds_a_training": stored.provenance["seconds"] / len(cell.seeds)}
+    numbers["accuracy"] = Estimate.mean(100 * stored.arrays["accuracy"], unit="%")
+    return numbers | {"nll": Estimate.mean(stored.arrays["nll"], unit="nat")}, {}
+
+
 def precision(study: Study, store: CellStore) -> tuple[dict, dict[str, np.ndarray]]:
     """Compare retrainings in bfloat16 with those under the same seeds in float32, on the test images."""
     parts = _parts(study, store, {cell.name: cell.recipe.precision for cell in study.cells})

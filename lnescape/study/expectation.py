@@ -58,17 +58,19 @@ def _seconds_a_training(cell: Cell, device: str) -> float:
     """Measure some steps of a training, in the groups and with the threads that the cell will have."""
     data, _ = data_and_panel(cell.data, device)
     net = cell.builder(data)
-    many = engine_for(net).many
+    step = count_operations(net, data.train.images[0], data.n_classes).step * cell.recipe.batch
+    engine = engine_for(net, device=device)
     some = replace(data, train=data.train.subset(slice(0, _STEPS * cell.recipe.batch)))
     recipe = replace(cell.recipe, epochs=1)
     spent, n_trained = 0.0, 0
     for threads, n in cell.settings.get("runs", [(1, together(cell))]):
+        at_once = engine.together(n, step)
         with threads_of(threads):
             for _ in range(2):  # the first one warms up
                 start = perf_counter()
-                train_group(net, some, list(range(n if many else 1)), recipe=recipe, device=torch.device(device))
+                train_group(net, some, list(range(at_once)), recipe=recipe, device=torch.device(device))
                 seconds = perf_counter() - start
-        spent, n_trained = spent + seconds, n_trained + (n if many else 1)
+        spent, n_trained = spent + seconds, n_trained + at_once
     n_steps = cell.recipe.epochs * (len(data.train) // cell.recipe.batch)
     return spent / n_trained / len(some.train) * cell.recipe.batch * n_steps
 

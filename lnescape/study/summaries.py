@@ -111,6 +111,7 @@ SUMMARIES: dict[str, Callable[[Study, CellStore], Summary]] = {
     "candidates": path_summaries.candidates,
     "precision": control_summaries.precision,
     "control": control_summaries.control,
+    "accuracy": control_summaries.accuracy,
     "own class": class_summaries.own_class,
     "settings": method_summaries.settings,
     "methods": method_summaries.methods,

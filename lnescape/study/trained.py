@@ -1,5 +1,6 @@
 """The trained networks of a cell."""
 
+import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,10 +14,12 @@ from lnescape.engines import engine_for
 from lnescape.laws import Members
 from lnescape.retraining import log_odds
 from lnescape.study.cells import Cell, StudyError
-from lnescape.training import TrainingError, fit
+from lnescape.training import TrainingError, count_operations, fit
 from lnescape.training.descent import State
 from lnescape.training.fit import train_group
 from lnescape.weights import normalisation_layers
+
+N_WATCHED_EPOCHS = 15  # up to so many, every epoch's end is watched
 
 
 def train(
@@ -54,7 +57,8 @@ def train(
         )
     module = net()
     first = list(seeds if initialisations is None else initialisations)
-    together = len(seeds) if engine_for(net).many else 1
+    operations = count_operations(net, data.train.images[0], data.n_classes).step * cell.recipe.batch
+    together = engine_for(net, device=device).together(len(seeds), operations)
     thetas = []
     for begin in range(0, len(seeds), together):
         rows = slice(begin, begin + together)
@@ -83,7 +87,7 @@ def watched(
         folder: Where trainings are kept that several cells begin with.
 
     Returns:
-        The trained networks, and for each epoch q, [networks, images].
+        The trained networks, and q at each epoch's end that is watched, [networks, images].
 
     Raises:
         StudyError: A network diverged.
@@ -98,8 +102,11 @@ def watched(
         raise StudyError(str(error)) from error
     if law.failed:
         raise StudyError(f"Seed {next(iter(law.failed))} diverged; lower the learning rate of the recipe.")
+    # Of a long training some ten epochs' ends, evenly apart up to the last one.
+    n_epochs = law.path.shape[1]
+    every = 1 if n_epochs <= N_WATCHED_EPOCHS else math.ceil(n_epochs / 10)
     said = []
-    for theta in law.path.unbind(1):
+    for theta in law.path[:, (n_epochs - 1) % every :: every].unbind(1):
         before = Members(law.net, theta.to(images.device), normalisation_images=data.normalisation_images)
         said.append(log_odds(before.predict(images).cpu().numpy(), chosen).astype(np.float16))
     return law, said

@@ -159,7 +159,7 @@ class _Running:
         self.n_steps = len(train) // recipe.batch
         self.total = recipe.n_steps(len(train))
         self.vertices = descent.vertices
-        self.home = getattr(engine, "home", None)  # [1, P], where a network that is alone keeps its weights
+        self.home = engine.home(len(descent.seeds))  # [S, P], where networks keep their weights, or None
         if descent.draw is None and self.home is not None:  # let it train there: nothing to copy
             self.home.copy_(descent.vertices[:, 0])
             self.vertices = self.home.unsqueeze(1)
@@ -239,8 +239,8 @@ def _augmented(images: Tensor, streams: list[torch.Generator], recipe: Recipe) -
         return images
     from lnescape.data import augment
 
-    options = {"shift": recipe.shift, "flip": recipe.flip}
-    return torch.stack([augment(own, generator=g, **options) for own, g in zip(images, streams, strict=True)])
+    moved = augment(images.flatten(0, 1), generator=streams, shift=recipe.shift, flip=recipe.flip)
+    return moved.view(images.shape)
 
 
 def fingerprint(*content: object) -> str:

@@ -87,7 +87,8 @@ def fit(
     data, recipe, operations = prepare(net, data, recipe, device=device, folder=folder)
     device = data.train.images.device
     engine = engine_for(net, device=device, precision=recipe.precision)
-    groups = [seeds[i : i + group] for i in range(0, len(seeds), group)] if engine.many else [[s] for s in seeds]
+    together = engine.together(group, operations.step * recipe.batch)
+    groups = [seeds[i : i + together] for i in range(0, len(seeds), together)]
     plain = operations.training(recipe, len(data.train))
     if workers is None:
         worthwhile = device.type == "cpu" and plain * len(groups[0]) > _WORTH_A_PROCESS
@@ -173,7 +174,7 @@ def train_group(
     """Train the networks of some seeds together: the unit of work that a process or a study runs.
 
     Args:
-        net: Builder of one network; several at once only where `engine_for(net).many`.
+        net: Builder of one network; several at once only where its engine is `many`.
         data: The data set, on `device`.
         seeds: One for each network: order and augmentation of the images, dropout.
         recipe: The recipe, its precision resolved.

@@ -146,7 +146,7 @@ def _seconds_a_step(builder: Builder, data, device: torch.device, recipe: Recipe
     with torch.random.fork_rng():  # dropout must not move the user's generator
         for _ in range(5):
             start = time.perf_counter()
-            value, _ = engine.loss_and_gradient(engine.home, images, labels, recipe.loss)
+            value, _ = engine.loss_and_gradient(engine.home(), images, labels, recipe.loss)
             value.item()  # wait for an accelerator
             seconds.append(time.perf_counter() - start)
     return min(seconds[1:])

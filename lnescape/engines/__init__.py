@@ -1,0 +1,37 @@
+"""Engines: what a network computes at θ, forward and backward, without rewriting a layer.
+
+`AnyNetwork` takes every module, one network at a time. `LinearChain` takes chains of linear layers
+and rectified linear units, and computes many networks at once with batched matrix products.
+`SideBySide` takes every module on an accelerator, several networks at once. All answer
+the same questions, so that nothing above this room knows which one is at work.
+"""
+
+import torch
+
+from lnescape.builders import Builder, build
+from lnescape.engines.any_network import AnyNetwork, Loss
+from lnescape.engines.linear_chain import LinearChain
+from lnescape.engines.side_by_side import SideBySide
+
+__all__ = ["AnyNetwork", "LinearChain", "Loss", "SideBySide", "engine_for"]
+
+
+def engine_for(builder: Builder, *, device: torch.device | str = "cpu", precision: str = "float32"):
+    """Choose the engine for a builder: many networks at once where they are chains, else one at a time.
+
+    Args:
+        builder: Makes one network.
+        device: Where it computes.
+        precision: "float32", or "bfloat16" for the products (parameters and sums stay float32).
+
+    Returns:
+        A `LinearChain`; for any other module an `AnyNetwork`, a `SideBySide` on an accelerator.
+
+    Example:
+        >>> engine_for(lambda: torch.nn.Sequential(torch.nn.Linear(4, 2))).many
+        True
+    """
+    module = build(builder, 0)
+    on_accelerator = torch.device(device).type == "cuda"
+    engine = LinearChain if LinearChain.accepts(module) else SideBySide if on_accelerator else AnyNetwork
+    return engine(module, device=device, precision=precision)

@@ -1,0 +1,121 @@
+"""The engine of accelerators: several networks of any architecture at once, their step captured and replayed."""
+
+from contextlib import nullcontext
+from copy import deepcopy
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn.modules.dropout import _DropoutNd
+
+from lnescape.engines.any_network import AnyNetwork, Loss
+from lnescape.weights import FlatNetwork
+
+_WARM_UP = 3  # steps before the capture, in which libraries choose their kernels
+_ENOUGH = 4e11  # floating-point operations of one step that keep an accelerator busy
+
+
+class SideBySide(AnyNetwork):
+    """Forward and backward passes of several networks, each on a batch and in a stream of its own.
+
+    The step of a small network is hundreds of kernels of a few microseconds. Started one by one from Python they leave
+    an accelerator idle most of the time; captured once as a graph, all networks' kernels are started by one call and
+    run beside one another. A step that can't be captured (a module that reads a number back in its forward pass) is
+    computed all the same, kernel by kernel. On a CPU the networks are computed one after another.
+
+    Example:
+        >>> engine = SideBySide(nn.Linear(4, 2))
+        >>> thetas, images = torch.zeros(3, 10), torch.ones(3, 5, 4)
+        >>> engine.loss_and_gradient(thetas, images, torch.zeros(3, 5).long(), nn.functional.cross_entropy)[0]
+        tensor([0.6931, 0.6931, 0.6931])
+    """
+
+    many = True
+
+    def __init__(self, module: nn.Module, *, device: torch.device | str = "cpu", precision: str = "float32"):
+        super().__init__(module, device=device, precision=precision)
+        self._thetas = self._gradients = self.flat.theta.new_empty(0, len(self.flat.theta))
+        self._networks: list[FlatNetwork] = []
+        self._streams: list[torch.cuda.Stream] = []
+        self._captured: tuple | None = None  # what the graph was captured for
+        self._graph: torch.cuda.CUDAGraph | None = None
+
+    def together(self, most: int, operations: float) -> int:
+        """Tell how many networks to train at once: more, the smaller their steps of so many operations are."""
+        if any(isinstance(m, _DropoutNd) for m in self.flat.module.modules()):
+            return 1  # their dropout would share one stream of chance
+        return max(1, min(most, int(_ENOUGH // operations)))
+
+    def home(self, n: int = 1) -> Float[Tensor, "networks parameters"]:
+        """Give the buffer in which n networks keep their weights; θ written here need not be copied."""
+        if len(self._networks) != n:
+            self._graph = self._captured = None  # it computes with the former buffers
+            self._thetas = self.flat.theta.repeat(n, 1)
+            self._gradients = torch.zeros_like(self._thetas)
+            self._networks = [deepcopy(self.flat) for _ in range(n)]
+            for own, theta, gradient in zip(self._networks, self._thetas, self._gradients, strict=True):
+                own.theta, own.gradient = theta, gradient
+                own.bind()
+                own.module.train()
+            if self.device.type == "cuda":
+                self._streams = [torch.cuda.Stream(self.device) for _ in range(n)]
+        return self._thetas
+
+    def loss_and_gradient(
+        self,
+        thetas: Float[Tensor, "networks parameters"],
+        images: Float[Tensor, "networks batch ..."],
+        labels: Int[Tensor, "networks batch"],
+        loss: Loss,
+    ) -> tuple[Float[Tensor, " networks"], Float[Tensor, "networks parameters"]]:
+        """Compute L(θ_s) and ∇L(θ_s) of S networks, each on a batch of its own, in training mode."""
+        home = self.home(len(thetas))
+        if thetas.data_ptr() != home.data_ptr():
+            home.copy_(thetas)
+        if self.device.type != "cuda":
+            return self._step(images, labels, loss), self._gradients
+        if self._captured != (images.shape, images.dtype, loss):
+            self._capture(images, labels, loss)
+        self._images.copy_(images)
+        self._labels.copy_(labels)
+        if self._graph is None:
+            return self._step(self._images, self._labels, loss), self._gradients
+        self._graph.replay()
+        return self._losses.clone(), self._gradients
+
+    def _step(self, images: Tensor, labels: Tensor, loss: Loss) -> Tensor:
+        """Write every network's gradient into its row and return the losses."""
+        self._gradients.zero_()
+        values = []
+        here = torch.cuda.current_stream(self.device) if self._streams else None
+        for row, own in enumerate(self._networks):
+            if here is not None:
+                self._streams[row].wait_stream(here)
+            with torch.cuda.stream(self._streams[row]) if self._streams else nullcontext(), torch.enable_grad():
+                with self._arithmetic():
+                    logits = own.module(self._laid_out(images[row]))
+                value = loss(logits.float(), labels[row])
+                value.backward()
+                values.append(value.detach())
+        for stream in self._streams:
+            here.wait_stream(stream)
+        return torch.stack(values)
+
+    def _capture(self, images: Tensor, labels: Tensor, loss: Loss) -> None:
+        """Capture a step on buffers of this shape; without a graph where that fails."""
+        self._captured, self._graph = (images.shape, images.dtype, loss), None
+        self._images, self._labels = images.clone(), labels.clone()
+        side = torch.cuda.Stream(self.device)
+        side.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(side):  # a capture must not follow work of the default stream
+            for _ in range(_WARM_UP):
+                self._step(self._images, self._labels, loss)
+        torch.cuda.current_stream(self.device).wait_stream(side)
+        graph = torch.cuda.CUDAGraph()
+        try:
+            with torch.cuda.graph(graph, stream=side):
+                self._losses = self._step(self._images, self._labels, loss)
+        except RuntimeError:  # the module does what no graph can hold
+            torch.cuda.synchronize(self.device)
+            return
+        self._graph = graph
