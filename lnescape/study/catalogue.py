@@ -240,7 +240,7 @@ STUDIES = {
           )),
         # What a short schedule and half the width decide is seen beside these; they are no further pair.
         *_pair(CIFAR10_RESNET20, "residual networks on CIFAR-10, full schedule", 16, group=11, burst_group=5,
-               explored=5, paths=FEWEST, keep=("panel",), name="cifar10-resnet20")[:4],
+               explored=5, keep=("panel",), name="cifar10-resnet20")[:4],
         Study("cifar10-resnet20-methods", "Methods at equal cost, residual network on CIFAR-10, full schedule",
               comparison_cells(CIFAR10_RESNET20, 8, **FEWEST), "methods"),
         Study("cifar100-wide-resnet", "Accuracy of wide residual networks on CIFAR-100, full schedule",
