@@ -156,5 +156,6 @@ def test_the_story_runs_on_an_accelerator(data):
         there = ln.fit(net, data, seeds=[0, 1], recipe=QUICK, device="cuda")
         path = ln.fit_subspace(net, data, ln.Bezier.between(there[0], there[1]), recipe=QUICK, device="cuda")
         assert path.predict(data.test.images, n=3, seed=0).device.type == "cuda"
-        torch.testing.assert_close(there.thetas.cpu(), here.thetas, rtol=0.05, atol=0.01)
+        if net is not Mixed:  # whose dropout draws from another generator there
+            torch.testing.assert_close(there.thetas.cpu(), here.thetas, rtol=0.05, atol=0.01)
         assert theta_of(there.module(there[0])).device.type == "cuda"
