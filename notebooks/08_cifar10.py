@@ -450,7 +450,7 @@ print(f"nothing but the free groups:{stored['CIFAR-10 CNN'].numbers['free']['ren
 #
 # ## Does a full schedule change it?
 #
-# All networks so far had short schedules. So sixteen ResNets of *full* width were trained three times as long, on an accelerator (studies `cifar10-resnet20`, `…-bursts`, `…-proxies`, `…-uncertainty`). They are no further pair: the gates don't count them, and what was said above was said
+# All networks so far had short schedules. So sixteen ResNets of *full* width were trained three times as long, on an accelerator (`lnescape study cifar10-resnet20 --device cuda`, then `…-bursts`, `…-proxies`, `…-uncertainty`). They are no further pair: the gates don't count them, and what was said above was said
 # before they were trained.
 #
 # **A guess.** They learn their images better: a third of the training loss remains, or less. Will u(x) be smaller or larger than after a short schedule? And will bursts tell more of it, or less?
