@@ -58,6 +58,7 @@ site: $(SITE)
 bench: $(STAMP)
 	@echo "Measuring speed ratios (about 10 minutes; keep the machine quiet) ..."
 	@$(RUN) benchmarks/run.py
+	@$(RUN) -m benchmarks.accelerator
 
 lab: $(STAMP)
 	@$(RUN) -m jupyter lab notebooks/00_start_here.ipynb

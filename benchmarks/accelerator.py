@@ -1,4 +1,4 @@
-"""Speed on an accelerator: python -m benchmarks.accelerator, about a minute.
+"""Speed on an accelerator, where there is one: the last minute of `make bench`.
 
 The time of a training step of one network: captured and replayed, alone or beside others, against the same step
 started kernel by kernel. Random images; both sides of a ratio run in turn. Stored as bench-accelerator.json.
@@ -33,6 +33,9 @@ def steps(kind: type, net, data, recipe: ln.Recipe, n: int):
 
 def main() -> None:
     """Measure, print, store."""
+    if not torch.cuda.is_available():
+        print("No accelerator here: its part is left out.")
+        return
     data = drawn_data((3, 32, 32), 128 * N_STEPS).to("cuda")
     recipe = ln.Recipe(epochs=1, precision="bfloat16", learning_rate=0.01, shift=4, flip=True)
     numbers = {}
@@ -47,7 +50,7 @@ def main() -> None:
             median, span = float(np.median(ratios)), (float(ratios.min()), float(ratios.max()))
             numbers[what] = {"median": median, "lowest": span[0], "highest": span[1], "n": len(ratios)}
             print(f"{what:82} {median:5.2f}   {span[0]:.2f}–{span[1]:.2f}", flush=True)
-    origin = provenance(command="python -m benchmarks.accelerator", seed=0, data=None, n=None)
+    origin = provenance(command="make bench", seed=0, data=None, n=None)
     save_result("bench-accelerator", numbers=numbers, provenance=origin)
 
 

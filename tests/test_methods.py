@@ -9,6 +9,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import lnescape as ln
 from lnescape import engines
 from lnescape.methods import laplace
+from lnescape.weights import FlatNetwork
 
 RECIPE = ln.Recipe(epochs=4, batch=100, precision="float32")
 CHANGES = {"swag": {"snapshots": 4}, "fast_geometric_ensemble": {"cycles": 3}}
@@ -124,13 +125,13 @@ def test_networks_that_are_there_already_are_taken(data):
 def test_normalisation_is_refreshed_once_for_each_network(data, monkeypatch):
     net = ln.network("resnet", data, depth=8, width=4)
     law = ln.swag(net, data, recipe=RECIPE, snapshots=4, progress=False)
-    passed, real = [], engines.FlatNetwork.load
+    passed, real = [], FlatNetwork.load
 
     def load(self, theta, images=None):
         passed.append(real(self, theta, images))
         return passed[-1]
 
-    monkeypatch.setattr(engines.FlatNetwork, "load", load)
+    monkeypatch.setattr(FlatNetwork, "load", load)
     law.predict(data.test.images, n=6, seed=0)
     assert len(passed) == 6
     stated = ln.refresh_cost(law, data, 6)
