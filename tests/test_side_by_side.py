@@ -1,5 +1,6 @@
 """Networks trained side by side, against each trained alone; on an accelerator captured, against started one by one."""
 
+import sys
 from dataclasses import replace
 
 import pytest
@@ -11,6 +12,7 @@ import lnescape as ln
 from lnescape.builders import build
 from lnescape.engines import AnyNetwork, SideBySide, engine_for
 from lnescape.networks import resnet
+from lnescape.training import count_operations
 from lnescape.weights import theta_of
 from tests.test_training import QUICK, Mixed
 
@@ -30,6 +32,20 @@ class ReadsBack(nn.Module):
         return self.last(x.flatten(1) / max(float(x.abs().max()), 1e-6))
 
 
+class Normed(nn.Module):
+    """A network that can't be copied, with a head that holds on to its first self, and chance in training."""
+
+    def __init__(self):
+        super().__init__()
+        self.first = nn.utils.weight_norm(nn.Linear(64, 8))
+        self.last = nn.Linear(8, 10)
+        self.head = lambda h: F.linear(h, self.last.weight)
+
+    def forward(self, x):
+        """Map images to logits."""
+        return self.head(F.dropout(self.first(x.flatten(1)), 0.0, self.training))
+
+
 def normalised():
     """A small residual network with batch normalisation."""
     return resnet((1, 8, 8), 10, depth=8, width=4)
@@ -46,12 +62,14 @@ def batches(data, n, device):
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("builder", [normalised, ReadsBack])
+@pytest.mark.filterwarnings("ignore:.*weight_norm")
+@pytest.mark.parametrize("builder", [normalised, ReadsBack, Normed])
 def test_side_by_side_is_each_alone(data, device, builder):
     torch.manual_seed(0)
-    alone, together = (kind(build(builder, 0), device=device) for kind in (AnyNetwork, SideBySide))
+    alone = AnyNetwork(build(builder, 0), device=device)
+    together = SideBySide(build(builder, 0), device=device, again=lambda: build(builder, 0))
     thetas = torch.randn(3, len(alone.flat.theta), device=device) / 10
-    for step in range(3):  # the second and third replay what the first has captured
+    for step in range(3):  # where a step can be captured, the second and third are replayed
         images, labels = batches(data, 3 + step, device)
         losses, gradients = together.loss_and_gradient(thetas, images[step:], labels[step:], F.cross_entropy)
         for row, theta in enumerate(thetas):
@@ -62,11 +80,36 @@ def test_side_by_side_is_each_alone(data, device, builder):
         thetas = thetas - 0.01 * gradients
 
 
-def test_small_steps_are_put_together_and_large_ones_are_not():
+def test_other_numbers_of_networks_take_other_buffers(data):
+    engine, images = SideBySide(normalised()), batches(data, 3, "cpu")
+    thetas = torch.stack([theta_of(build(normalised, seed)) for seed in range(3)])
+    loss, _ = engine.loss_and_gradient(thetas, *images, F.cross_entropy)
+    first = engine.home(3)
+    for n in (2, 3):
+        again, _ = engine.loss_and_gradient(first[:n], *(own[:n] for own in images), F.cross_entropy)
+        torch.testing.assert_close(again, loss[:n])
+    one = engine.loss_and_gradient(engine.home(3)[:1].expand(3, -1), *images, F.cross_entropy)[0]
+    torch.testing.assert_close(one[0], loss[0])
+    assert not torch.isclose(one[1], loss[1])
+
+
+def test_a_training_side_by_side_is_each_alone(data, monkeypatch):
+    def engine(builder, **where):
+        return SideBySide(build(builder, 0), **where)
+
+    alone = ln.fit(normalised, data, seeds=range(3), recipe=QUICK)
+    monkeypatch.setattr(sys.modules["lnescape.training.fit"], "engine_for", engine)
+    together = ln.fit(normalised, data, seeds=range(3), recipe=QUICK)
+    torch.testing.assert_close(together.thetas, alone.thetas, rtol=1e-3, atol=1e-4)
+
+
+def test_small_steps_are_put_together_and_large_ones_are_not(data):
     engine = SideBySide(nn.Linear(4, 2))
-    assert [engine.together(16, operations) for operations in (1e6, 1e11, 1e15)] == [16, 8, 1]
-    assert SideBySide(Mixed()).together(16, 1e6) == 1  # their dropout would share one stream of chance
+    assert [engine.together(16, operations) for operations in (0.0, 1e6, 1e11, 1e15)] == [16, 16, 8, 1]
     assert not engine_for(normalised).many
+    for builder, draws in ((normalised, False), (Mixed, True)):  # dropout would share one stream of chance
+        operations = count_operations(builder, data.train.images[0], 10)
+        assert (operations.draws, operations.together(engine, QUICK, 16)) == (draws, 1 if draws else 16)
 
 
 @needs_accelerator

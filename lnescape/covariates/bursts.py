@@ -82,8 +82,8 @@ def bursts(law: Members, data, *, n: int, recipe: Recipe) -> Iterator[Float[Tens
         steps = recipe.n_steps(len(data.train))
         raise ValueError(f"{n} bursts of {steps} steps show no spread; give two or more, of a step at least.")
     device = data.train.images.device
-    operations = count_operations(law.net, data.train.images[0], data.n_classes, recipe.loss).step * recipe.batch
-    together = engine_for(law.net, device=device).together(TOGETHER, operations)
+    operations = count_operations(law.net, data.train.images[0], data.n_classes, recipe.loss)
+    together = operations.together(engine_for(law.net, device=device), recipe, TOGETHER)
     for theta, seed in zip(law.thetas, law.seeds, strict=True):
         orders = [stream_seed(seed, k, "burst") for k in range(n)]
         ends = []

@@ -106,7 +106,7 @@ def augment(
     shift: int = 0,
     flip: bool = False,
 ) -> Shaped[Tensor, "images *image"]:
-    """Move every image by whole pixels and mirror every second one, each by its own draw.
+    """Move every image by whole pixels and mirror it with probability one half, each by its own draw.
 
     Row r of an image becomes row r + dy, dy uniform in {-shift, …, shift}, and likewise for the
     columns; what lies beyond the border is the image mirrored at its border pixel. This equals

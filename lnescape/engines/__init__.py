@@ -3,7 +3,7 @@
 `AnyNetwork` takes every module, one network at a time. `LinearChain` takes chains of linear layers
 and rectified linear units, and computes many networks at once with batched matrix products.
 `SideBySide` takes every module on an accelerator, several networks at once. All answer
-the same questions, so that nothing above this room knows which one is at work.
+the same questions.
 """
 
 import torch
@@ -16,13 +16,17 @@ from lnescape.engines.side_by_side import SideBySide
 __all__ = ["AnyNetwork", "LinearChain", "Loss", "SideBySide", "engine_for"]
 
 
-def engine_for(builder: Builder, *, device: torch.device | str = "cpu", precision: str = "float32"):
-    """Choose the engine for a builder: many networks at once where they are chains, else one at a time.
+def engine_for(
+    builder: Builder, *, device: torch.device | str = "cpu", precision: str = "float32", chains: bool = True
+):
+    """Choose the engine for a builder: many networks at once for chains and on accelerators, else one at a time.
 
     Args:
         builder: Makes one network.
         device: Where it computes.
-        precision: "float32", or "bfloat16" for the products (parameters and sums stay float32).
+        precision: "float32", or "bfloat16" for the products (parameters and sums stay float32). Unless
+            told otherwise, torch computes float32 convolutions of NVIDIA accelerators in TF32, with 11 bits.
+        chains: Take `LinearChain` where it fits; not for a network at a time, which is faster by itself.
 
     Returns:
         A `LinearChain`; for any other module an `AnyNetwork`, a `SideBySide` on an accelerator.
@@ -32,6 +36,9 @@ def engine_for(builder: Builder, *, device: torch.device | str = "cpu", precisio
         True
     """
     module = build(builder, 0)
-    on_accelerator = torch.device(device).type == "cuda"
-    engine = LinearChain if LinearChain.accepts(module) else SideBySide if on_accelerator else AnyNetwork
-    return engine(module, device=device, precision=precision)
+    where = {"device": device, "precision": precision}
+    if chains and LinearChain.accepts(module):
+        return LinearChain(module, **where)
+    if torch.device(device).type == "cuda":
+        return SideBySide(module, **where, again=lambda: build(builder, 0))
+    return AnyNetwork(module, **where)

@@ -44,6 +44,8 @@ class AnyNetwork:
 
     def home(self, n: int = 1) -> Float[Tensor, "1 parameters"]:
         """Give the network's own buffer; θ written here need not be copied."""
+        if n != 1:
+            raise ValueError(f"This engine computes one network at a time, not {n}; see its `together`.")
         return self.flat.theta.unsqueeze(0)
 
     def loss_and_gradient(
@@ -53,7 +55,7 @@ class AnyNetwork:
         labels: Int[Tensor, "1 batch"],
         loss: Loss,
     ) -> tuple[Float[Tensor, " 1"], Float[Tensor, "1 parameters"]]:
-        """Compute L(θ) and ∇L(θ) of one network on one batch, in training mode."""
+        """Compute L(θ) and ∇L(θ) of one network on one batch, in training mode; ∇L is valid until the next call."""
         if thetas.data_ptr() != self.flat.theta.data_ptr():
             self.flat.theta.copy_(thetas[0])
         if not self.flat.module.training:

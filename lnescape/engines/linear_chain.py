@@ -93,7 +93,7 @@ class LinearChain:
         labels: Int[Tensor, "networks batch"],
         loss: Loss,
     ) -> tuple[Float[Tensor, " networks"], Float[Tensor, "networks parameters"]]:
-        """Compute L(θ_s) and ∇L(θ_s) of S networks, each on a batch of its own."""
+        """Compute L(θ_s) and ∇L(θ_s) of S networks, each on a batch of its own; ∇L is valid until the next call."""
         weights = self._cast(thetas)
         values = self._forward(weights, images.flatten(2).to(self.dtype))
         gradient = self._buffer("gradient", *thetas.shape, dtype=torch.float32)

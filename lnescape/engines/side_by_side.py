@@ -1,12 +1,15 @@
 """The engine of accelerators: several networks of any architecture at once, their step captured and replayed."""
 
+import random
+import warnings
+from collections.abc import Callable
 from contextlib import nullcontext
 from copy import deepcopy
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
-from torch.nn.modules.dropout import _DropoutNd
 
 from lnescape.engines.any_network import AnyNetwork, Loss
 from lnescape.weights import FlatNetwork
@@ -22,8 +25,10 @@ class SideBySide(AnyNetwork):
 
     The step of a small network is hundreds of kernels of a few microseconds. Started one by one from Python they leave
     an accelerator idle most of the time; captured once as a graph, all networks' kernels are started by one call and
-    run beside one another. A step that can't be captured (a module that reads a number back in its forward pass) is
-    computed all the same, kernel by kernel. On a CPU the networks are computed one after another.
+    run beside one another. Steps that no graph can hold are computed all the same, kernel by kernel: those that read a
+    number back in the forward pass, draw chance on the processor, or put new tensors in place of buffers. What else a
+    module does in Python, such as counting its calls, is done once, when the step is captured. On a CPU the networks
+    are computed one after another.
 
     Example:
         >>> engine = SideBySide(nn.Linear(4, 2))
@@ -34,8 +39,17 @@ class SideBySide(AnyNetwork):
 
     many = True
 
-    def __init__(self, module: nn.Module, *, device: torch.device | str = "cpu", precision: str = "float32"):
+    def __init__(
+        self,
+        module: nn.Module,
+        *,
+        device: torch.device | str = "cpu",
+        precision: str = "float32",
+        again: Callable[[], nn.Module] | None = None,
+    ):
         super().__init__(module, device=device, precision=precision)
+        # How to make the module again: not every module can be copied.
+        self._again = again or (lambda: deepcopy(self.flat.module))
         self._thetas = self._gradients = self.flat.theta.new_empty(0, len(self.flat.theta))
         self._networks: list[FlatNetwork] = []
         self._streams: list[torch.cuda.Stream] = []
@@ -44,9 +58,7 @@ class SideBySide(AnyNetwork):
 
     def together(self, most: int, operations: float) -> int:
         """Tell how many networks to train at once: more, the smaller their steps of so many operations are."""
-        if any(isinstance(m, _DropoutNd) for m in self.flat.module.modules()):
-            return 1  # their dropout would share one stream of chance
-        return max(1, min(most, int(_ENOUGH // operations)))
+        return max(1, min(most, int(_ENOUGH // max(operations, 1.0))))
 
     def home(self, n: int = 1) -> Float[Tensor, "networks parameters"]:
         """Give the buffer in which n networks keep their weights; θ written here need not be copied."""
@@ -54,7 +66,7 @@ class SideBySide(AnyNetwork):
             self._graph = self._captured = None  # it computes with the former buffers
             self._thetas = self.flat.theta.repeat(n, 1)
             self._gradients = torch.zeros_like(self._thetas)
-            self._networks = [deepcopy(self.flat) for _ in range(n)]
+            self._networks = [FlatNetwork(self._again(), device=self.device) for _ in range(n)]
             for own, theta, gradient in zip(self._networks, self._thetas, self._gradients, strict=True):
                 own.theta, own.gradient = theta, gradient
                 own.bind()
@@ -70,13 +82,13 @@ class SideBySide(AnyNetwork):
         labels: Int[Tensor, "networks batch"],
         loss: Loss,
     ) -> tuple[Float[Tensor, " networks"], Float[Tensor, "networks parameters"]]:
-        """Compute L(θ_s) and ∇L(θ_s) of S networks, each on a batch of its own, in training mode."""
+        """Compute L(θ_s) and ∇L(θ_s) of S networks in training mode; ∇L is valid until the next call."""
         home = self.home(len(thetas))
-        if thetas.data_ptr() != home.data_ptr():
+        if (thetas.data_ptr(), thetas.stride()) != (home.data_ptr(), home.stride()):
             home.copy_(thetas)
         if self.device.type != "cuda":
             return self._step(images, labels, loss), self._gradients
-        if self._captured != (images.shape, images.dtype, loss):
+        if self._captured != _kind(images, labels, loss):
             self._capture(images, labels, loss)
         self._images.copy_(images)
         self._labels.copy_(labels)
@@ -104,20 +116,59 @@ class SideBySide(AnyNetwork):
         return torch.stack(values)
 
     def _capture(self, images: Tensor, labels: Tensor, loss: Loss) -> None:
-        """Capture a step on buffers of this shape; without a graph where that fails."""
-        self._captured, self._graph = (images.shape, images.dtype, loss), None
+        """Capture a step on buffers of this shape; without a graph where none can hold it."""
+        self._captured = self._graph = None
         self._images, self._labels = images.clone(), labels.clone()
-        side = torch.cuda.Stream(self.device)
-        side.wait_stream(torch.cuda.current_stream(self.device))
-        with torch.cuda.stream(side):  # a capture must not follow work of the default stream
+        here, side = torch.cuda.current_stream(self.device), torch.cuda.Stream(self.device)
+        side.wait_stream(here)
+        # A capture must not follow work of the default stream. What is drawn on the way is no part of the training. The
+        # context of the stream also restores it where a capture breaks off.
+        with torch.random.fork_rng(devices=[side.device.index]), torch.cuda.stream(side):
+            before = _host_chance()
             for _ in range(_WARM_UP):
                 self._step(self._images, self._labels, loss)
-        torch.cuda.current_stream(self.device).wait_stream(side)
-        graph = torch.cuda.CUDAGraph()
+            if _host_chance() == before and self._never_waits(loss):
+                self._graph = self._graph_on(side, loss)
+        here.wait_stream(side)
+        self._captured = _kind(images, labels, loss)
+
+    def _graph_on(self, side: torch.cuda.Stream, loss: Loss) -> torch.cuda.CUDAGraph | None:
+        graph, held = torch.cuda.CUDAGraph(), self._buffers()
         try:
             with torch.cuda.graph(graph, stream=side):
                 self._losses = self._step(self._images, self._labels, loss)
-        except RuntimeError:  # the module does what no graph can hold
+        except torch.OutOfMemoryError:
+            raise
+        except RuntimeError as error:
             torch.cuda.synchronize(self.device)
-            return
-        self._graph = graph
+            cause = str(error).splitlines()[0]
+            warnings.warn(f"A step can't be captured ({cause}); it is computed kernel by kernel, slower.", stacklevel=2)
+            return None
+        return graph if self._buffers() == held else None  # else the graph would read memory that is gone
+
+    def _never_waits(self, loss: Loss) -> bool:
+        """Tell whether a step goes through without reading anything back from the accelerator."""
+        mode = torch.cuda.get_sync_debug_mode()
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            self._step(self._images, self._labels, loss)
+        except RuntimeError:
+            return False
+        finally:
+            torch.cuda.set_sync_debug_mode(mode)
+            torch.cuda.synchronize(self.device)
+        return True
+
+    def _buffers(self) -> list[int]:
+        return [buffer.data_ptr() for own in self._networks for buffer in own.module.buffers()]
+
+
+def _kind(images: Tensor, labels: Tensor, loss: Loss) -> tuple:
+    """Say what a graph is captured for."""
+    return images.shape, images.dtype, labels.shape, labels.dtype, loss
+
+
+def _host_chance() -> tuple:
+    """Give the states of the generators that live on the processor."""
+    drawn, position = np.random.get_state()[1:3]  # noqa: NPY002 - the one that a user's module may draw from
+    return torch.get_rng_state().numpy().tobytes(), random.getstate(), drawn.tobytes(), position

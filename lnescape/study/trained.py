@@ -40,7 +40,7 @@ def train(
         seeds: Of the order of the images, one for each network.
         initialisations: Seeds of the initial weights; the same unless given.
         start: State to go on from; one network in it for each seed.
-        on_epoch: Called with the state at each epoch's end (for each network in turn, where they don't batch).
+        on_epoch: Called with the state at each epoch's end (for each group in turn, where not all train at once).
         folder: Where trainings are kept that several cells begin with.
 
     Returns:
@@ -57,8 +57,8 @@ def train(
         )
     module = net()
     first = list(seeds if initialisations is None else initialisations)
-    operations = count_operations(net, data.train.images[0], data.n_classes).step * cell.recipe.batch
-    together = engine_for(net, device=device).together(len(seeds), operations)
+    operations = count_operations(net, data.train.images[0], data.n_classes)
+    together = operations.together(engine_for(net, device=device), cell.recipe, len(seeds))
     thetas = []
     for begin in range(0, len(seeds), together):
         rows = slice(begin, begin + together)

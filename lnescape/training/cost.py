@@ -1,6 +1,6 @@
 """What a law costs, counted in floating-point operations and told in trainings."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from time import perf_counter
 
 import torch
@@ -50,10 +50,20 @@ class Cost:
 
 @dataclass(frozen=True)
 class Operations:
-    """Floating-point operations of one image: `forward` alone, and a training `step` (both passes)."""
+    """Floating-point operations of one image: `forward` alone, and a training `step` (both passes).
+
+    `draws` tells whether the network draws chance in training, such as for dropout.
+    """
 
     forward: float
     step: float
+    draws: bool = field(default=False, repr=False)
+
+    def together(self, engine, recipe: Recipe, most: int) -> int:
+        """Tell how many networks an engine should train at once, `most` or fewer."""
+        if self.draws:
+            return 1  # networks beside each other would share one stream of chance
+        return engine.together(most, self.step * recipe.batch)
 
     def training(self, recipe: Recipe, n_images: int) -> float:
         """Count a plain training: every step, each on a whole batch."""
@@ -83,10 +93,12 @@ def count_operations(builder: Builder, image: Tensor, n_classes: int, loss: Loss
     images = image.cpu().expand(2, *image.shape)  # batch normalisation refuses a single image
     labels = torch.arange(2) % n_classes
     with torch.random.fork_rng(), FlopCounterMode(display=False) as forward:
+        before = torch.get_rng_state()
         module(images)
+        draws = not torch.equal(before, torch.get_rng_state())
     with torch.random.fork_rng(), FlopCounterMode(display=False) as step:
         _checked_loss(loss, module(images), labels).backward()
-    return Operations(forward.get_total_flops() / 2, step.get_total_flops() / 2)
+    return Operations(forward.get_total_flops() / 2, step.get_total_flops() / 2, draws)
 
 
 def refresh_cost(law: Law, data, n: int) -> Cost:

@@ -87,7 +87,7 @@ def fit(
     data, recipe, operations = prepare(net, data, recipe, device=device, folder=folder)
     device = data.train.images.device
     engine = engine_for(net, device=device, precision=recipe.precision)
-    together = engine.together(group, operations.step * recipe.batch)
+    together = operations.together(engine, recipe, group)
     groups = [seeds[i : i + together] for i in range(0, len(seeds), together)]
     plain = operations.training(recipe, len(data.train))
     if workers is None:

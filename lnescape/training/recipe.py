@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lnescape.builders import Builder, build
-from lnescape.engines import AnyNetwork, engine_for
+from lnescape.builders import Builder
+from lnescape.engines import LinearChain, engine_for
 
 _CHOICES = {
     "schedule": ("onecycle", "cosine", "cycle", "constant"),
@@ -132,14 +132,14 @@ def resolve(recipe: Recipe, builder: Builder, data, device: torch.device) -> Rec
     if recipe.precision != "auto":
         return recipe
     engine = engine_for(builder)
-    if engine.many or not engine.has_convolution:
+    if isinstance(engine, LinearChain) or not engine.has_convolution:
         return replace(recipe, precision="float32")
     times = [_seconds_a_step(builder, data, device, recipe, name) for name in ("float32", "bfloat16")]
     return replace(recipe, precision="bfloat16" if times[0] > 1.25 * times[1] else "float32")
 
 
 def _seconds_a_step(builder: Builder, data, device: torch.device, recipe: Recipe, precision: str) -> float:
-    engine = AnyNetwork(build(builder, 0), device=device, precision=precision)
+    engine = engine_for(builder, device=device, precision=precision)
     images = data.train.images[: recipe.batch].to(device).unsqueeze(0)
     labels = data.train.labels[: recipe.batch].to(device).unsqueeze(0)
     seconds = []

@@ -9,7 +9,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lnescape.builders import Builder, build, identity
-from lnescape.engines import AnyNetwork, SideBySide
+from lnescape.engines import engine_for
 from lnescape.laws import SubspaceLaw
 from lnescape.subspaces import SimplicialComplex, Subspace
 from lnescape.training.checks import checked_seeds, prepare
@@ -106,8 +106,7 @@ def fit_subspace(
                 part[-1] = _off_centroid(part[:-1], seed)
             descent = _descent(net, subspace.with_vertices(part), stage, seed, points=points, weights=weights)
             descent.file = _file(folder, descent, recipe, data, weights | drawn | kind)
-            single = SideBySide if device.type == "cuda" else AnyNetwork
-            engine = single(build(net, 0), device=device, precision=recipe.precision)
+            engine = engine_for(net, device=device, precision=recipe.precision, chains=False)
             if failed := descend(descent, engine, data, recipe, on_epoch=lambda state: bar.update()):
                 step = next(iter(failed.values()))
                 raise TrainingError(
