@@ -146,6 +146,7 @@ def keep_summary(study: Study) -> Path:
         n=numbers.get("n"),
         cost=sum(map(trainings, study.cells)),
         seconds=round(sum(own["seconds"] for own in stored), 1),
+        computed_on=sorted({own["machine"]["device"] for own in stored}),  # "machine" is where it was summed up
         recipe=study.cells[0].recipe.describe(),
         network={"name": study.cells[0].network, "options": study.cells[0].options},
         throughput=_throughput(study, store),
