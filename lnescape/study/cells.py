@@ -5,7 +5,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
-from functools import partial
+from functools import cached_property, partial
 from inspect import signature
 from numbers import Real
 from pkgutil import resolve_name
@@ -170,7 +170,7 @@ class Cell:
             plain["scouts"] = self.scouts.name
         return plain
 
-    @property
+    @cached_property  # asked for by every comparison of two cells
     def name(self) -> str:
         """Method and hash of the content; the name of its stored result."""
         text = json.dumps(self.content(), sort_keys=True)
