@@ -116,7 +116,7 @@ data
 
 # %%
 net = ln.network("resnet", data, depth=8, width=8)
-more = {"batch": 64, "flip": True, "shift": 4, "precision": "bfloat16"} if real else {"batch": 32, "precision": "float32"}
+more = {"batch": 64, "flip": True, "shift": 4, "precision": "bfloat16"} if real else {"batch": 48, "precision": "float32"}
 recipe = ln.Recipe(epochs=6 if real else 7, **more)
 runs = ln.fit(net, data, seeds=range(3), recipe=recipe, progress=False)
 logp = runs.predict(data.test.images).double().numpy()
