@@ -1,7 +1,8 @@
 """What a pair of data and network has stored for the moderated evaluation, put together on one axis of images."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
@@ -9,6 +10,7 @@ from numpy import ndarray
 from lnescape.covariates import Traces
 from lnescape.retraining import dithered
 from lnescape.study.cells import Cell, Study
+from lnescape.study.comparison import WAYS
 from lnescape.study.observation import normalised
 from lnescape.study.panel import PARTS, Panel
 from lnescape.study.store import CellStore
@@ -150,6 +152,13 @@ _OBSERVED = {
 }  # name in `Traces`: in the cells
 
 
+def path_of(settings: Mapping[str, Any]) -> str | None:
+    """Name the group of covariates that the spread along a law of these settings is, None where it is none."""
+    own = settings["method"], settings.get("options", {}).get("shape"), settings["budget"]
+    groups = {(WAYS[way][0], WAYS[way][1].get("shape"), budget): group for group, (way, budget) in PATHS.items()}
+    return groups.get(own)
+
+
 def _bursts(cells: Iterable[Cell], store: CellStore) -> dict[tuple[float, float], Burst]:
     found: dict[tuple[float, float], list[Cell]] = {}
     for cell in cells:
@@ -178,17 +187,10 @@ def _proxies(cells: Iterable[Cell], store: CellStore) -> dict[tuple[int, float],
 
 def _paths(cells: Iterable[Cell], store: CellStore, panel: Panel) -> dict[str, list[ndarray]]:
     """Give the spread along each learned path, one for each base; cells say what they are by method and shape."""
-    from lnescape.study.comparison import WAYS
-
     out: dict[str, list[ndarray]] = {}
     seen = panel.watched < panel.explored.stop
-    for group, (way, budget) in PATHS.items():
-        method, shape = WAYS[way][0], WAYS[way][1].get("shape")
-        own = [
-            cell for cell in cells
-            if cell.settings["method"] == method and cell.settings["budget"] == budget
-            and cell.settings.get("options", {}).get("shape") == shape
-        ]  # fmt: skip
+    for group in PATHS:
+        own = [cell for cell in cells if path_of(cell.settings) == group]
         stored = [store.load(cell).arrays for cell in own]
         for spread in (arrays["spread"][0] for arrays in stored if "spread" in arrays):
             everywhere = np.full(len(seen), np.nan)

@@ -1,9 +1,7 @@
 """A cell that makes a law by one of the methods, and scores what it predicts."""
 
-from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
-from typing import Any
 
 import numpy as np
 import torch
@@ -27,9 +25,8 @@ from lnescape.scores import (
     mean_prediction,
     nll,
 )
-from lnescape.study.assembled import PATHS
+from lnescape.study.assembled import path_of
 from lnescape.study.cells import Cell, StudyError
-from lnescape.study.comparison import WAYS
 from lnescape.study.observation import Observation
 from lnescape.study.panel import Panel
 from lnescape.training import TrainingError, fit, refresh_cost
@@ -71,16 +68,11 @@ def law(cell: Cell, data, panel: Panel, chosen: np.ndarray, *, scratch: Path | N
     numbers |= {"validation_nll": float(nll(parts[2], some.labels.cpu()))}
     for name, value in numbers.items():
         seen.add(name, np.array([value], np.float64), "law")
-    if n > 1 and is_covariate(settings):  # the explored images of the panel are the first of the official test images
+    # Kept where u(x) is evaluated with it. The explored images of the panel are the first of the official test images.
+    if n > 1 and path_of(settings):
         q = log_odds(parts[0][:, panel.explored].numpy(), chosen[panel.explored])
         seen.add("spread", q.std(0, ddof=1)[None], "law", "explored_image")
     return seen
-
-
-def is_covariate(settings: Mapping[str, Any]) -> bool:
-    """Tell whether u(x) is evaluated with the spread along such a law (`assembled.PATHS`): only then is it kept."""
-    own = settings["method"], settings.get("options", {}).get("shape"), settings["budget"]
-    return own in [(WAYS[way][0], WAYS[way][1].get("shape"), budget) for way, budget in PATHS.values()]
 
 
 def scores(logp: Tensor, labels: Tensor, foreign: Tensor) -> dict[str, float]:
