@@ -170,6 +170,12 @@ def test_several_generators_each_move_their_own_part():
         augment(images, generator=both * 2, shift=2)
 
 
+@pytest.mark.parametrize("nothing", [5, [], [1, 2]])
+def test_what_is_no_generator_is_refused(as_users_do, nothing):
+    with pytest.raises(DataError, match=r"draws nothing; pass torch.Generator\(\)"):
+        augment(torch.rand(6, 3, 8, 8), generator=nothing, shift=2)
+
+
 def test_augment_without_work_returns_the_images_and_refuses_nonsense():
     generator = torch.Generator()
     images = grey(2, side=4)

@@ -124,7 +124,7 @@ def augment(
 
     Raises:
         DataError: If `shift` is negative or not smaller than the images, there are no images
-            [n, channels, height, width], or they can't be dealt out to the generators.
+            [n, channels, height, width], they can't be dealt out to the generators, or those are none.
 
     Example:
         >>> picture = torch.arange(9.0).reshape(1, 1, 3, 3)
@@ -141,9 +141,13 @@ def augment(
     n, channels, height, width = images.shape
     if not 0 <= shift < min(height, width):
         raise DataError(f"shift={shift} must be at least 0 and below {min(height, width)}, the shorter side.")
-    sources = [generator] if isinstance(generator, torch.Generator) else list(generator)
-    if not sources or n % len(sources):
-        raise DataError(f"{n} images can't be dealt out evenly to {len(sources)} generators.")
+    sources = list(generator) if isinstance(generator, Sequence) else [generator]
+    if not sources or not all(isinstance(source, torch.Generator) for source in sources):
+        raise DataError(f"generator={generator!r} draws nothing; pass torch.Generator(), or a list of them.")
+    if n % len(sources):
+        raise DataError(
+            f"{n} images can't be dealt out evenly to {len(sources)} generators; pass one, or as many as divide {n}."
+        )
     if shift == 0 and not flip:
         return images
     draws = torch.cat([_draws(n // len(sources), source, shift) for source in sources], 1).to(images.device)

@@ -6,7 +6,7 @@ from scipy.stats import spearmanr
 
 from lnescape.results import Estimate
 from lnescape.retraining import dithered, jackknife
-from lnescape.study.cells import Study
+from lnescape.study.cells import Study, StudyError
 from lnescape.study.reading import read_study
 from lnescape.study.store import CellStore
 
@@ -28,6 +28,8 @@ def _scores(part: xr.Dataset) -> dict[str, Estimate]:
 
 def accuracy(study: Study, store: CellStore) -> tuple[dict, dict[str, np.ndarray]]:
     """Say how good the networks of one cell are, and what a training took on the machine that computed them."""
+    if len(study.cells) != 1:
+        raise StudyError(f"An accuracy is summed up of one cell, not {len(study.cells)}; make a study of each.")
     (cell,) = study.cells
     stored = store.load(cell)
     numbers: dict = {"n": len(cell.seeds), "seconds_a_training": stored.provenance["seconds"] / len(cell.seeds)}
