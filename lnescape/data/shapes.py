@@ -56,7 +56,7 @@ def _draw_chunk(labels: np.ndarray, random: np.random.RandomState, side: int) ->
     n = len(labels)
     pixel = SIDE / side  # every length below is in pixels of the 32×32 image
     axis = (np.arange(side) + 0.5) * pixel - SIDE / 2
-    down, right = np.broadcast_arrays(axis[:, None], axis[None, :])
+    down, right = axis[:, None], axis[None, :]  # a column and a row: whole pictures only where both meet
     x, y, size = _place(right, down, random, n)
     distance = np.empty_like(x)
     second = np.empty_like(x)
@@ -73,13 +73,17 @@ def _draw_chunk(labels: np.ndarray, random: np.random.RandomState, side: int) ->
 
     ground, first_colour, second_colour = _colours(random, n)
     canvas = _ground(ground, right, down, random)
-    ink = first_colour + (second_colour - first_colour) * second[:, None]
-    canvas += inside[:, None] * (ink - canvas)
+    ink = (second_colour - first_colour) * second[:, None]
+    ink += first_colour
+    ink -= canvas
+    ink *= inside[:, None]
+    canvas += ink
     # two uniform bytes make a triangular draw of mean 0: whole numbers, so no rounding differs
     dice = random.randint(0, 256, size=(2, n, 3, side, side), dtype=np.uint8).astype(np.int16)
     amount = random.uniform(0.04, 0.19, size=(n, 1, 1, 1))
     canvas += amount * (dice[0] + dice[1] - 255)
-    return np.clip(np.rint(canvas), 0, 255).astype(np.uint8)
+    np.rint(canvas, out=canvas)
+    return np.clip(canvas, 0, 255, out=canvas).astype(np.uint8)
 
 
 def _place(
