@@ -161,21 +161,6 @@ def test_augment_is_reflection_padding_with_a_random_crop_and_mirror():
     assert counts.max() < 145
 
 
-def test_several_generators_each_move_their_own_part():
-    images = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(0))
-    both, alone = ([torch.Generator().manual_seed(seed) for seed in (1, 2)] for _ in range(2))
-    parts = [augment(part, generator=g, shift=2, flip=True) for part, g in zip(images.split(3), alone, strict=True)]
-    assert torch.equal(augment(images, generator=both, shift=2, flip=True), torch.cat(parts))
-    with pytest.raises(DataError, match="6 images can't be dealt out evenly to 4 generators"):
-        augment(images, generator=both * 2, shift=2)
-
-
-@pytest.mark.parametrize("nothing", [5, [], [1, 2]])
-def test_what_is_no_generator_is_refused(as_users_do, nothing):
-    with pytest.raises(DataError, match=r"draws nothing; pass torch.Generator\(\)"):
-        augment(torch.rand(6, 3, 8, 8), generator=nothing, shift=2)
-
-
 def test_augment_without_work_returns_the_images_and_refuses_nonsense():
     generator = torch.Generator()
     images = grey(2, side=4)

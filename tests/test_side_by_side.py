@@ -10,6 +10,7 @@ from torch import nn
 
 import lnescape as ln
 from lnescape.builders import build
+from lnescape.data import DataError, augment
 from lnescape.engines import AnyNetwork, SideBySide, engine_for
 from lnescape.networks import resnet
 from lnescape.training import count_operations
@@ -101,6 +102,21 @@ def test_a_training_side_by_side_is_each_alone(data, monkeypatch):
     monkeypatch.setattr(sys.modules["lnescape.training.fit"], "engine_for", engine)
     together = ln.fit(normalised, data, seeds=range(3), recipe=QUICK)
     torch.testing.assert_close(together.thetas, alone.thetas, rtol=1e-3, atol=1e-4)
+
+
+def test_several_generators_each_move_their_own_part():
+    images = torch.rand(6, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    both, alone = ([torch.Generator().manual_seed(seed) for seed in (1, 2)] for _ in range(2))
+    parts = [augment(part, generator=g, shift=2, flip=True) for part, g in zip(images.split(3), alone, strict=True)]
+    assert torch.equal(augment(images, generator=both, shift=2, flip=True), torch.cat(parts))
+    with pytest.raises(DataError, match="6 images can't be dealt out evenly to 4 generators"):
+        augment(images, generator=both * 2, shift=2)
+
+
+@pytest.mark.parametrize("nothing", [5, [], [1, 2]])
+def test_what_is_no_generator_is_refused(as_users_do, nothing):
+    with pytest.raises(DataError, match=r"draws nothing; pass torch.Generator\(\)"):
+        augment(torch.rand(6, 3, 8, 8), generator=nothing, shift=2)
 
 
 def test_small_steps_are_put_together_and_large_ones_are_not(data):
