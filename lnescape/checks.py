@@ -1,0 +1,154 @@
+"""Checks of single arguments: a whole number, a real number, one of a few names.
+
+Every room checks its arguments here, so that one kind of mistake is refused in one way everywhere. What only one room
+knows, such as the shape of images, is checked in that room.
+"""
+
+import difflib
+import math
+import operator
+from collections.abc import Iterable
+from numbers import Real
+from typing import Any
+
+
+def whole(
+    value: Any,
+    name: str,
+    *,
+    least: int | None = None,
+    most: int | None = None,
+    error: type[Exception] | None = None,
+) -> int:
+    """Return `value` as int; raise unless it is a whole number from `least` to `most`.
+
+    Args:
+        value: The argument. numpy scalars are welcome; floats, booleans and strings are not.
+        name: The argument's name, with which the message begins.
+        least: The smallest value allowed; any where None.
+        most: The largest value allowed; any where None.
+        error: Class of the error raised; TypeError for a wrong type and ValueError for a wrong value where None.
+
+    Returns:
+        The number.
+
+    Example:
+        >>> whole(3, "points", least=1)
+        3
+    """
+    wanted = f"{name} must be a whole number{_range(least=least, most=most)}, not {_shown(value)}."
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise (error or TypeError)(wanted) from None
+    if _is_boolean(value):
+        raise (error or TypeError)(wanted)
+    if not (least is None or number >= least) or not (most is None or number <= most):
+        raise (error or ValueError)(wanted)
+    return number
+
+
+def real(
+    value: Any,
+    name: str,
+    *,
+    above: float | None = None,
+    least: float | None = None,
+    below: float | None = None,
+    most: float | None = None,
+    error: type[Exception] | None = None,
+) -> float:
+    """Return `value` as float; raise unless it is a finite number within the bounds.
+
+    Args:
+        value: The argument. numpy scalars are welcome; NaN, infinities, booleans and strings are not.
+        name: The argument's name, with which the message begins.
+        above: The value must be larger than this.
+        least: The value must be at least this.
+        below: The value must be smaller than this.
+        most: The value must be at most this.
+        error: Class of the error raised; TypeError for a wrong type and ValueError for a wrong value where None.
+
+    Returns:
+        The number.
+
+    Example:
+        >>> real(1, "level", above=0, most=1)
+        1.0
+    """
+    bounds = _range(above=above, least=least, below=below, most=most)
+    wanted = f"{name} must be a finite number{bounds}, not {_shown(value)}."
+    scalar = value.item() if getattr(value, "ndim", None) == 0 else value  # numpy and torch alike
+    if not isinstance(scalar, Real) or _is_boolean(scalar):
+        raise (error or TypeError)(wanted)
+    try:
+        number = float(scalar)
+    except OverflowError:  # an integer beyond the largest float
+        raise (error or ValueError)(wanted) from None
+    within = (
+        (above is None or number > above)
+        and (least is None or number >= least)
+        and (below is None or number < below)
+        and (most is None or number <= most)
+    )
+    if not (math.isfinite(number) and within):
+        raise (error or ValueError)(wanted)
+    return number
+
+
+def one_of(value: Any, known: Iterable[str], what: str, *, error: type[Exception] = ValueError) -> str:
+    """Return `value`; raise, with the nearest known name, unless it is one of them.
+
+    Args:
+        value: The name asked for.
+        known: The names there are.
+        what: What the names stand for, such as "data set".
+        error: Class of the error raised.
+
+    Returns:
+        The name.
+
+    Example:
+        >>> one_of("mnist", ["mnist", "cifar10"], "data set")
+        'mnist'
+    """
+    known = list(known)
+    if not isinstance(value, str) or value not in known:
+        raise error(f"There is no {what} {_shown(value)}; {nearest(value, known)}")
+    return value
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """Return a clause that ends a message: which known name was probably meant, and which there are.
+
+    Example:
+        >>> nearest("cifar_10", ["mnist", "cifar10"])
+        "did you mean 'cifar10'? There are: mnist, cifar10."
+    """
+    known = list(known)
+    by_small_letters = {other.lower(): other for other in known}
+    close = difflib.get_close_matches(str(name).lower(), by_small_letters, n=1, cutoff=0.5)
+    guess = f"did you mean {by_small_letters[close[0]]!r}? " if close else ""
+    return f"{guess}There are: {', '.join(known)}."
+
+
+def _range(
+    *, above: float | None = None, least: float | None = None, below: float | None = None, most: float | None = None
+) -> str:
+    """Return the bounds in words, such as " of at least 1", or nothing."""
+    if least is not None and most is not None:
+        return f" from {least} to {most}"
+    words = (("above", above), ("of at least", least), ("below", below), ("of at most", most))
+    parts = [f"{word} {bound}" for word, bound in words if bound is not None]
+    return f" {' and '.join(parts)}" if parts else ""
+
+
+def _shown(value: object) -> str:
+    """Return the value as it is written, at most 80 characters; numpy scalars without their type."""
+    text = repr(value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value)
+    return text if len(text) <= 80 else f"{text[:77]}…"
+
+
+def _is_boolean(value: object) -> bool:
+    """Return whether `value` is a boolean of Python, numpy or torch."""
+    return isinstance(value, bool) or str(getattr(value, "dtype", "")).endswith("bool")
