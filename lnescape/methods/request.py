@@ -13,6 +13,7 @@ from torch import Tensor
 from lnescape.builders import Builder, build
 from lnescape.laws import Members
 from lnescape.methods.checks import check_names, checked_runs
+from lnescape.progress import bar
 from lnescape.training import Cost, Operations, Recipe, TrainingError, fit, walk
 from lnescape.training.checks import checked_seeds, prepare
 from lnescape.weights import normalisation_layers
@@ -194,12 +195,10 @@ class Request:
         Raises:
             TrainingError: The walk diverged.
         """
-        from tqdm import tqdm
-
-        with tqdm(total=pieces, unit="piece", desc=self.method, delay=2, leave=False, disable=not self.progress) as bar:
+        with bar(pieces, self.method, "pieces", show=self.progress) as shown:
             ends = walk(
                 self.net, self.data, theta, recipe=recipe, pieces=pieces, seed=self.network_seed(number),
-                folder=self.folder, on_piece=lambda piece: bar.update(),
+                folder=self.folder, on_piece=lambda piece: shown.update(),
             )  # fmt: skip
         if not ends.isfinite().all():
             rate = f"now {recipe.learning_rate:g}"

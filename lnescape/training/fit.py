@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from lnescape.builders import Builder, build, check_builder, identity
 from lnescape.engines import engine_for
 from lnescape.laws import Members
+from lnescape.progress import bar
 from lnescape.training.checks import checked_seeds, prepare
 from lnescape.training.cost import Cost, count_operations
 from lnescape.training.descent import Descent, State, descend, fingerprint, tensor_fingerprint
@@ -95,10 +96,11 @@ def fit(
         workers = min(torch.get_num_threads(), len(groups)) if worthwhile else 1
     start = perf_counter()
     work = {"recipe": recipe, "device": device, "folder": folder}
-    with TemporaryDirectory() as place, _bar(math.ceil(recipe.epochs) * len(groups), progress) as bar:
+    epochs = math.ceil(recipe.epochs) * len(groups)
+    with TemporaryDirectory() as place, bar(epochs, "training", "epochs", show=progress) as shown:
         work["path"] = Path(folder or place) if path else None
         train = _train_here if workers == 1 else _train_in_processes
-        results = list(train(net, data, groups, work, bar=bar, workers=workers))
+        results = list(train(net, data, groups, work, shown=shown, workers=workers))
         walked = _paths(net, data, groups, work, results) if path else None
     thetas = torch.cat([theta for theta, _ in results])
     failed = {seed: step for _, steps in results for seed, step in steps.items()}
@@ -121,19 +123,13 @@ def _without_failed(seeds: list[int], failed: dict[int, int], recipe: Recipe) ->
     return [seed for seed in seeds if seed not in failed]
 
 
-def _bar(n_epochs: int, progress: bool):
-    from tqdm import tqdm
-
-    return tqdm(total=n_epochs, unit="epoch", desc="training", delay=2, leave=False, disable=not progress)
-
-
-def _train_here(net: Builder, data, groups: list[list[int]], work: dict, *, bar, workers: int) -> Iterator[tuple]:
+def _train_here(net: Builder, data, groups: list[list[int]], work: dict, *, shown, workers: int) -> Iterator[tuple]:
     for seeds in groups:
-        yield train_group(net, data, seeds, on_epoch=lambda state: bar.update(), **work)
+        yield train_group(net, data, seeds, on_epoch=lambda state: shown.update(), **work)
 
 
 def _train_in_processes(
-    net: Builder, data, groups: list[list[int]], work: dict, *, bar, workers: int
+    net: Builder, data, groups: list[list[int]], work: dict, *, shown, workers: int
 ) -> Iterator[tuple]:
     # One thread for each process. The data go through a file that each process reads once. joblib sends
     # builders written in a notebook, too, which the standard pool can't.
@@ -144,7 +140,7 @@ def _train_in_processes(
         file.write_bytes(pickle.dumps(data))
         parallel = Parallel(n_jobs=workers, return_as="generator")
         for result in parallel(delayed(_train_group_alone)(net, file, seeds, work) for seeds in groups):
-            bar.update(math.ceil(work["recipe"].epochs))
+            shown.update(math.ceil(work["recipe"].epochs))
             yield result
 
 

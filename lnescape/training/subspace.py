@@ -11,6 +11,7 @@ from torch import Tensor
 from lnescape.builders import Builder, build, identity
 from lnescape.engines import engine_for
 from lnescape.laws import SubspaceLaw
+from lnescape.progress import bar
 from lnescape.subspaces import SimplicialComplex, Subspace
 from lnescape.training.checks import checked_seeds, prepare
 from lnescape.training.cost import Cost
@@ -99,7 +100,7 @@ def fit_subspace(
     kind = {"kind": type(subspace).__name__, "network": identity(net, data.train.images[:8])}
     stages = _stages(subspace)
     start = perf_counter()
-    with _bar(math.ceil(recipe.epochs) * len(stages), progress) as bar:
+    with bar(math.ceil(recipe.epochs) * len(stages), "subspace", "epochs", show=progress) as shown:
         for stage in stages:
             part = vertices[: stage.stop] if subspace.grown else vertices
             if subspace.grown:
@@ -107,7 +108,7 @@ def fit_subspace(
             descent = _descent(net, subspace.with_vertices(part), stage, seed, points=points, weights=weights)
             descent.file = _file(folder, descent, recipe, data, weights | drawn | kind)
             engine = engine_for(net, device=device, precision=recipe.precision, chains=False)
-            if failed := descend(descent, engine, data, recipe, on_epoch=lambda state: bar.update()):
+            if failed := descend(descent, engine, data, recipe, on_epoch=lambda state: shown.update()):
                 step = next(iter(failed.values()))
                 raise TrainingError(
                     f"The loss of the {type(subspace).__name__} under seed {seed} became NaN or infinite at step "
@@ -153,12 +154,6 @@ def _descent(
         draw=lambda stream: subspace.draw(points, stream),
         penalty=_penalty(net, subspace, **weights),
     )
-
-
-def _bar(total: int, progress: bool):
-    from tqdm import tqdm
-
-    return tqdm(total=total, unit="epoch", desc="subspace", delay=2, leave=False, disable=not progress)
 
 
 def _beginning(net: Builder, subspace: Subspace, seed: int) -> Tensor:
