@@ -98,6 +98,11 @@ def normalisation_layers(module: nn.Module) -> list[_NormBase]:
     return [m for m in module.modules() if isinstance(m, _NormBase) and m.track_running_stats]
 
 
+def images_to_refresh(module: nn.Module, data) -> Tensor | None:
+    """Return the training images that refresh the module's normalisation layers; None where it has none."""
+    return data.normalisation_images if normalisation_layers(module) else None
+
+
 def refresh_normalisation(module: nn.Module, images: Float[Tensor, "images ..."] | None, *, batch: int = 500) -> int:
     """Recompute the statistics of batch normalisation for the present parameters.
 

@@ -16,7 +16,7 @@ from lnescape.methods.checks import check_names, checked_runs
 from lnescape.progress import bar
 from lnescape.training import Cost, Operations, Recipe, TrainingError, fit, walk
 from lnescape.training.checks import checked_seeds, prepare
-from lnescape.weights import normalisation_layers
+from lnescape.weights import images_to_refresh
 
 
 @dataclass(frozen=True)
@@ -232,5 +232,5 @@ class Request:
     @property
     def known(self) -> dict[str, Any]:
         """What every law keeps of its request, its cost apart."""
-        norm = self.data.normalisation_images if normalisation_layers(build(self.net, 0)) else None
+        norm = images_to_refresh(build(self.net, 0), self.data)
         return {"recipe": self.recipe, "normalisation_images": norm}

@@ -17,7 +17,7 @@ from lnescape.study.cells import Cell, StudyError
 from lnescape.training import TrainingError, count_operations, fit
 from lnescape.training.descent import State
 from lnescape.training.fit import train_group
-from lnescape.weights import normalisation_layers
+from lnescape.weights import images_to_refresh
 
 N_WATCHED_EPOCHS = 15  # up to so many, every epoch's end is watched
 
@@ -70,7 +70,7 @@ def train(
         if failed:
             raise StudyError(f"Seed {next(iter(failed))} diverged; lower the learning rate of the recipe.")
         thetas.append(theta)
-    norm = data.normalisation_images if normalisation_layers(module) else None
+    norm = images_to_refresh(module, data)
     return Members(net, torch.cat(thetas), seeds=tuple(seeds), recipe=cell.recipe, normalisation_images=norm)
 
 

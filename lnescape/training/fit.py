@@ -21,7 +21,7 @@ from lnescape.training.cost import Cost, count_operations
 from lnescape.training.descent import Descent, State, descend, fingerprint, tensor_fingerprint
 from lnescape.training.path import keeping_path, read_path
 from lnescape.training.recipe import Recipe
-from lnescape.weights import normalisation_layers, theta_of
+from lnescape.weights import images_to_refresh, theta_of
 
 # Operations in one group of trainings above which separate processes repay their start of a few seconds.
 _WORTH_A_PROCESS = 2e12
@@ -106,7 +106,7 @@ def fit(
     failed = {seed: step for _, steps in results for seed, step in steps.items()}
     kept = _without_failed(seeds, failed, recipe)
     cost = Cost(plain * len(seeds), plain, perf_counter() - start)
-    norm = data.normalisation_images if normalisation_layers(build(net, 0)) else None
+    norm = images_to_refresh(build(net, 0), data)
     rows = [i for i, seed in enumerate(seeds) if seed in kept]
     known = {"recipe": recipe, "cost": cost, "normalisation_images": norm}
     known["path"] = None if walked is None else walked[rows]
@@ -273,7 +273,7 @@ def members(
         raise ValueError("No networks were given; pass at least one module or state dict.")
     operations = count_operations(net, data.train.images[0], data.n_classes)
     plain = operations.training(recipe or Recipe(), len(data.train))
-    norm = data.normalisation_images if normalisation_layers(build(net, 0)) else None
+    norm = images_to_refresh(build(net, 0), data)
     return Members(
         net,
         torch.stack(thetas).to(data.train.images.device),

@@ -20,7 +20,7 @@ from lnescape.training.fit import TrainingError
 from lnescape.training.penalties import GrowingVolume, cosine_slope
 from lnescape.training.recipe import Recipe
 from lnescape.training.streams import generator, stream_seed
-from lnescape.weights import normalisation_layers, theta_of, trainable
+from lnescape.weights import images_to_refresh, theta_of, trainable
 
 
 def fit_subspace(
@@ -118,7 +118,7 @@ def fit_subspace(
     spent = operations.training(recipe, len(data.train)) * len(stages) * points
     given = 0 if subspace.vertices is None else subspace.n_vertices - len(subspace.free)
     cost = Cost(spent + given * unit, unit, perf_counter() - start)
-    norm = data.normalisation_images if normalisation_layers(build(net, 0)) else None
+    norm = images_to_refresh(build(net, 0), data)
     return SubspaceLaw(net, subspace.with_vertices(vertices), recipe=recipe, cost=cost, normalisation_images=norm)
 
 
