@@ -40,7 +40,7 @@ from scipy.stats import spearmanr
 
 import lnescape as ln
 from lnescape.builders import build
-from lnescape.plots.style import canvas
+from lnescape.plots import canvas
 
 profile = ln.profile(profile)
 

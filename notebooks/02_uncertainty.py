@@ -33,7 +33,7 @@ import torch
 from scipy.stats import spearmanr, t
 
 import lnescape as ln
-from lnescape.plots.style import STYLE, canvas
+from lnescape.plots import STYLE, canvas
 
 profile = ln.profile(profile)
 

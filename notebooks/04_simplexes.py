@@ -33,6 +33,7 @@ import numpy as np
 import torch
 
 import lnescape as ln
+from report.studies import figures
 
 profile = ln.profile(profile)
 
@@ -197,7 +198,7 @@ def curves(name, factor=1.0):
 
 
 panels = {"ln V": curves("log_volume"), "test loss (nat)": curves("nll"), "two disagree on (%)": curves("disagreement", 100)}
-figure = ln.plots.weight_sweep(
+figure = figures.weight_sweep(
     weights, panels, label="weight λ of ln V", source=stored.provenance["data"]["title"] + ", MLP, n = 1 base",
     title="Volume follows λ only where λ is large; the prediction gains nothing from it",
 )
@@ -236,7 +237,7 @@ panels = {
     "test loss (nat)": {"line": np.array([row["nll"] for row in turning])},
     "two disagree on (%)": {"line": np.array([100 * row["disagreement"] for row in turning])},
 }
-figure = ln.plots.weight_sweep(
+figure = figures.weight_sweep(
     betas, panels, label="weight β of cos²", source=stored.provenance["data"]["title"] + ", MLP, n = 1 base",
     title="The penalty turns the ends apart; the loss of the line follows no clear trend",
 )

@@ -36,6 +36,7 @@ from scipy.stats import norm, spearmanr
 import lnescape as ln
 from lnescape.gates import g0, g2
 from lnescape.retraining import dithered, excess_kurtosis, relative_spread, reliability, spread_of_log_variance
+from report.studies import figures
 
 profile = ln.profile(profile)
 profile
@@ -187,7 +188,7 @@ apart = mlp["contrast"].values
 # %%
 shown = stored["MLP"].arrays
 groups = {kind: (shown[f"{kind}_pixels"][:4, 0], q[:, shown[kind][:4]]) for kind in ("easy", "undecided", "foreign")}
-figure = ln.plots.log_odds_histograms(
+figure = figures.log_odds_histograms(
     groups,
     source=stored["MLP"].provenance["data"]["title"] + " and FashionMNIST, MLP, 128 retrainings",
     title="Over retrainings, log-odds scatter almost like normal numbers",
@@ -212,7 +213,7 @@ flips = (apart < 0).mean(0)
 for least, words in ((0, "at least one"), (0.05, "more than 5 %"), (0.25, "more than a quarter")):
     print(f"{(flips[test] > least).sum()} of {test.sum()} test images are decided otherwise by {words} of {len(apart)} retrainings")
 
-figure = ln.plots.undecided_images(
+figure = figures.undecided_images(
     shown["undecided_pixels"][:, 0],
     apart[:, shown["undecided"]],
     names=[f"“{mlp['chosen'].values[image]}”" for image in shown["undecided"]],
@@ -242,7 +243,7 @@ faint, originals = where["contrast 15 %"], np.flatnonzero(test)[:250]
 for name, rows in (("the same 250 test images", originals), ("with faint contrast", faint)):
     print(f"{name}: median mean log-odds {np.median(mean[rows]):.2f} nat, mean flip share {100 * flips[rows].mean():.1f} %")
 
-figure = ln.plots.u_across_images(
+figure = figures.u_across_images(
     {name: q[:, rows].mean(0) for name, rows in where.items()},
     {name: u[rows] for name, rows in where.items()},
     scattered=("test", "foreign"),
@@ -270,7 +271,7 @@ print(f"groups of 8: {groups_of_8:.3f} observed, {relative_spread(7) / 2:.3f} fo
 
 rows = {name: {key: np.array([row[key] for row in result.numbers["convergence"]]) for key in ("n", "observed", "theory")}
         for name, result in stored.items()}
-figure = ln.plots.convergence(
+figure = figures.convergence(
     {name: (row["n"], row["observed"]) for name, row in rows.items()},
     (rows["MLP"]["n"], rows["MLP"]["theory"]),
     source=stored["MLP"].provenance["data"]["title"] + ", n = 128 (MLP) and 32 (CNN) retrainings",

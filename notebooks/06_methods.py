@@ -32,6 +32,7 @@ import torch
 from torch import nn
 
 import lnescape as ln
+from report.studies import figures
 
 profile = ln.profile(profile)
 
@@ -180,7 +181,7 @@ for name in ("mlp", "cnn"):
 stored = {"MLP": ln.load_result("mnist-mlp-methods"), "CNN": ln.load_result("mnist-cnn-methods")}
 ways = {name: {way: r.numbers["ways"][way] for way in r.numbers["order"]} for name, r in stored.items()}
 source = stored["MLP"].provenance["data"]["title"] + ", official test images, n = 2 bases"
-figure = ln.plots.equivalents(
+figure = figures.equivalents(
     ways, ["1", "1.5", "3"], largest=10, source=source,
     single={name: float(result.arrays["yardstick_cll_mean"][0]) for name, result in stored.items()},
     title="At equal cost, training the network again is hard to beat on MNIST",
@@ -217,7 +218,7 @@ for name, table in ways.items():
 # differently? Members may differ by being wrong. Best is high and to the right.
 
 # %%
-figure = ln.plots.diversity(
+figure = figures.diversity(
     {
         name: {
             way: (100 * rows["3"]["member_accuracy"].value, 100 * rows["3"]["disagreement"].value)

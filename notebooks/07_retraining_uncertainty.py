@@ -33,6 +33,7 @@ from scipy.stats import t as student
 
 import lnescape as ln
 from lnescape.retraining import dithered, reach, relative_uncertainty, satterthwaite
+from report.studies import figures
 
 profile = ln.profile(profile)
 
@@ -199,7 +200,7 @@ def worth(row):
 
 
 source = stored["MLP"].provenance["data"]["title"] + ", test images, held-out retrainings; bars: 95 % intervals"
-figure = ln.plots.covariate_worth(
+figure = figures.covariate_worth(
     {name: {row: worth(own) for row, own in table.items()} for name, table in tables.items()},
     source=source,
     title="What covariates make of two and of three retrainings",
@@ -256,7 +257,7 @@ def entries(result):
     return rows
 
 
-figure = ln.plots.frontier(
+figure = figures.frontier(
     {name: entries(result) for name, result in stored.items()},
     source=source.split(";")[0],
     title="A prior beats more retrainings by far",
@@ -292,7 +293,7 @@ for name, result in stored.items():
 
 # %%
 shown = {"plain, M = 3": ("none (plain Type A)", "3"), "all free, M = 2": ("all free groups", "2"), "all free, M = 3": ("all free groups", "3")}
-figure = ln.plots.coverage(
+figure = figures.coverage(
     {name: {label: [d.value for d in table[row][m]["deciles"]] for label, (row, m) in shown.items()} for name, table in tables.items()},
     {
         name: tuple(np.array([[r["said"], r["happened"].value] for r in result.numbers["flips"]]).T)
@@ -412,7 +413,7 @@ crossed, sums = ln.load_result("mnist-mlp-crossed"), ln.load_result("mnist-mlp-a
 parts = {name: (crossed.numbers[name].value, crossed.numbers[name].u) for name in ("initialisation", "order", "interaction")}
 parts["interaction, arithmetic included"] = parts.pop("interaction")
 parts["for comparison: arithmetic alone"] = (sums.numbers["variance"].value, sums.numbers["variance"].u)
-figure = ln.plots.budget(
+figure = figures.budget(
     parts,
     source=crossed.provenance["data"]["title"] + f", MLP, {crossed.numbers['n']} networks",
     title="Arithmetic alone makes half of the variance",

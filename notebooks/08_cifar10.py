@@ -37,6 +37,7 @@ from torch.nn.functional import avg_pool2d, cross_entropy
 import lnescape as ln
 from lnescape.gates import Verdict, g4, over_pairs
 from lnescape.retraining import RetrainingEquivalent, dithered
+from report.studies import figures
 
 profile = ln.profile(profile)
 
@@ -265,7 +266,7 @@ seen = ln.read_study("cifar10-cnn")
 everything, contrast = dithered(seen["log_odds"].values), seen["contrast"].values
 result = ln.load_result("cifar10-cnn")
 undecided = result.arrays["undecided"]
-figure = ln.plots.undecided_images(
+figure = figures.undecided_images(
     result.arrays["undecided_pixels"].transpose(0, 2, 3, 1),
     contrast[:, undecided],
     names=[f"“{CLASSES[c]}”" for c in seen["chosen"].values[undecided]],
@@ -334,7 +335,7 @@ def worth(row):
 
 
 source = "MNIST and CIFAR-10 (short schedules), test images, held-out retrainings; bars: 95 % intervals"
-figure = ln.plots.covariate_worth(
+figure = figures.covariate_worth(
     {name: {row: worth(table[row]) for row in order if row in table} for name, table in beside.items()},
     source=source,
     title="What covariates make of two and of three retrainings",
@@ -373,7 +374,7 @@ def entries(pair):
     return rows
 
 
-figure = ln.plots.frontier(
+figure = figures.frontier(
     {name: entries(name) for name in beside},
     source="MNIST and CIFAR-10 (short schedules), test images",
     title="Against cost: free covariates first, one more training next, exploring last",
@@ -396,7 +397,7 @@ for name in ("CIFAR-10 CNN", "CIFAR-10 ResNet"):
 
 # %%
 shown = {"plain, M = 3": ("none (plain Type A)", "3"), "all free, M = 2": ("all free groups", "2"), "all free, M = 3": ("all free groups", "3")}
-figure = ln.plots.coverage(
+figure = figures.coverage(
     {name: {label: [d.value for d in table[row][m]["deciles"]] for label, (row, m) in shown.items()} for name, table in beside.items()},
     {name: tuple(np.array([[r["said"], r["happened"].value] for r in stored[name].numbers["flips"]]).T) for name in beside},
     source=source.split(";")[0] + "; grey: 93 to 97 %",

@@ -33,7 +33,8 @@ from torch.nn.functional import avg_pool2d
 
 import lnescape as ln
 from lnescape.gates import Verdict, over_pairs
-from lnescape.plots.style import canvas
+from lnescape.plots import canvas
+from report.studies import figures
 
 profile = ln.profile(profile)
 
@@ -204,7 +205,7 @@ for name, study in pairs.items():
 seen = ln.read_study("cifar100-resnet")
 result = ln.load_result("cifar100-resnet")
 undecided = result.arrays["undecided"]
-figure = ln.plots.undecided_images(
+figure = figures.undecided_images(
     result.arrays["undecided_pixels"].transpose(0, 2, 3, 1),
     seen["contrast"].values[:, undecided],
     names=[f"“{CLASSES[c].replace('_', ' ')}”" for c in seen["chosen"].values[undecided]],
@@ -306,7 +307,7 @@ def worth(row):
 
 
 source = "CIFAR-10 and CIFAR-100 (short schedules), test images, held-out retrainings; bars: 95 % intervals"
-figure = ln.plots.covariate_worth(
+figure = figures.covariate_worth(
     {name: {row: worth(table[row]) for row in order if row in table} for name, table in beside.items()},
     source=source,
     title="What covariates make of two and of three retrainings",
@@ -343,7 +344,7 @@ def entries(pair):
     return rows
 
 
-figure = ln.plots.frontier(
+figure = figures.frontier(
     {name: entries(name) for name in beside},
     source="CIFAR-10 and CIFAR-100 (short schedules), test images",
     title="REN against cost: what is free comes first",
@@ -352,7 +353,7 @@ ln.plots.save(figure, "09_frontier")
 
 # %%
 shown = {"plain, M = 3": ("none (plain Type A)", "3"), "all free, M = 2": ("all free groups", "2"), "all free, M = 3": ("all free groups", "3")}
-figure = ln.plots.coverage(
+figure = figures.coverage(
     {name: {label: [d.value for d in table[row][m]["deciles"]] for label, (row, m) in shown.items()} for name, table in beside.items()},
     {name: tuple(np.array([[r["said"], r["happened"].value] for r in stored[name].numbers["flips"]]).T) for name in beside},
     source=source.split(";")[0] + "; grey: 93 to 97 %",

@@ -39,8 +39,9 @@ from scipy.stats import t as student
 import lnescape as ln
 from lnescape.gates import over_pairs
 from lnescape.gates.uncertainty import EXPLORATIONS_OF_G3
-from lnescape.plots.style import canvas, legend_below
+from lnescape.plots import canvas, legend_below
 from lnescape.retraining import RetrainingEquivalent
+from report.studies import figures
 
 profile = ln.profile(profile)
 
@@ -121,7 +122,7 @@ def worth(row):
 
 titles = dict.fromkeys(result.provenance["data"]["title"] for result in stored.values())
 data_sets = ", ".join(titles) + " (on CIFAR short schedules)"
-figure = ln.plots.worth_on_pairs(
+figure = figures.worth_on_pairs(
     {name: {told: worth(table[row]) for told, row in SHOWN.items() if row in table} for name, table in mixes.items()},
     source=data_sets + ", test images; bars: 95 % intervals",
     title="A prior makes two or three retrainings worth many",
@@ -157,7 +158,7 @@ def entries(result):
     return rows
 
 
-figure = ln.plots.frontier(
+figure = figures.frontier(
     {name: entries(result) for name, result in stored.items()},
     source=data_sets + ", test images",
     title="At every price, a prior beats more retrainings without one",
@@ -174,7 +175,7 @@ ln.plots.save(figure, "10_frontier")
 
 # %%
 methods = read("-methods")
-figure = ln.plots.equivalents_on_pairs(
+figure = figures.equivalents_on_pairs(
     {name: {way: r.numbers["ways"][way] for way in r.numbers["order"]} for name, r in methods.items()},
     largest={name: len(r.arrays["yardstick_cll_mean"]) for name, r in methods.items()},
     source="official test images; bases: " + ", ".join(f"{name} {r.numbers['bases']}" for name, r in methods.items()),

@@ -9,6 +9,7 @@ from matplotlib.text import Text
 
 import lnescape as ln
 from lnescape import plots
+from report.studies import figures
 
 STREAM = np.random.RandomState(0)
 TIMES = np.linspace(0, 1, 5)
@@ -43,51 +44,51 @@ def disputed_images(**words):
 
 def log_odds_histograms(**words):
     groups = {name: (STREAM.rand(2, 8, 8), STREAM.randn(30, 2)) for name in ("easy", "foreign")}
-    return plots.log_odds_histograms(groups, **words)
+    return figures.log_odds_histograms(groups, **words)
 
 
 def undecided_images(**words):
-    return plots.undecided_images(STREAM.rand(4, 8, 8), STREAM.randn(30, 4), names=["a", "b", "c", "d"], **words)
+    return figures.undecided_images(STREAM.rand(4, 8, 8), STREAM.randn(30, 4), names=["a", "b", "c", "d"], **words)
 
 
 def u_across_images(**words):
     mean, u = ({name: STREAM.rand(20) for name in ("test", "noise", "foreign")} for _ in range(2))
-    return plots.u_across_images(mean, u, scattered=("test", "foreign"), **words)
+    return figures.u_across_images(mean, u, scattered=("test", "foreign"), **words)
 
 
 def convergence(**words):
     n = np.array([2, 5, 10])
-    return plots.convergence({"MLP": (n, 1 / n), "CNN": (n[:2], 1 / n[:2])}, (n, 1 / n), **words)
+    return figures.convergence({"MLP": (n, 1 / n), "CNN": (n[:2], 1 / n[:2])}, (n, 1 / n), **words)
 
 
 def covariate_worth(**words):
     table = {"constant": {2: (9.0, 8.0, 10.0), 3: (10.0, 9.0, 12.0)}, "all": {2: (20.0, 15.0, 30.0)}}
-    return plots.covariate_worth({"MLP": table, "CNN": table}, **words)
+    return figures.covariate_worth({"MLP": table, "CNN": table}, **words)
 
 
 def frontier(**words):
     rows = [(2, 2.0, 9.0, "constant"), (3, 3.5, 30.0, "")]
-    return plots.frontier({"MLP": rows, "CNN": [(4, 4.0, 12.0, "")]}, **words)
+    return figures.frontier({"MLP": rows, "CNN": [(4, 4.0, 12.0, "")]}, **words)
 
 
 def worth_on_pairs(**words):
     table = {"constant": {2: (9.0, 8.0, 10.0), 3: (10.0, 9.0, 12.0)}, "all": {2: (20.0, 15.0, 30.0)}}
-    return plots.worth_on_pairs({"MNIST MLP": table, "CIFAR-10 CNN": {"constant": table["constant"]}}, **words)
+    return figures.worth_on_pairs({"MNIST MLP": table, "CIFAR-10 CNN": {"constant": table["constant"]}}, **words)
 
 
 def equivalents_on_pairs(**words):
     table = {way: {"1": {"dee": {"value": 1.4}}, "3": {}} for way in ("deep ensemble", "SWAG")}
     pairs = [f"pair {k}" for k in range(4)]
-    return plots.equivalents_on_pairs(dict.fromkeys(pairs, table), largest=dict.fromkeys(pairs, 10), **words)
+    return figures.equivalents_on_pairs(dict.fromkeys(pairs, table), largest=dict.fromkeys(pairs, 10), **words)
 
 
 def coverage(**words):
     deciles = {"MLP": {"plain": np.linspace(60, 100, 10), "all": np.full(10, 95.0)}}
-    return plots.coverage(deciles, {"MLP": (np.array([0.1, 0.5]), np.array([0.1, 0.4]))}, **words)
+    return figures.coverage(deciles, {"MLP": (np.array([0.1, 0.5]), np.array([0.1, 0.4]))}, **words)
 
 
 def budget(**words):
-    return plots.budget({"initialisation": (0.2, 0.01), "order": (0.1, 0.02)}, **words)
+    return figures.budget({"initialisation": (0.2, 0.01), "order": (0.1, 0.02)}, **words)
 
 
 def statement(source, title):
@@ -102,19 +103,19 @@ def equivalents(**words):
     worth = {"low": 0.0, "value": 1.4, "high": float("inf"), "bases": [1.2, 1.6]}
     table = {way: {"1": {"dee": worth, "cll": -0.5}, "3": {}} for way in ("deep ensemble", "SWAG")}
     one = {"MLP": -0.4, "CNN": -0.4}
-    return plots.equivalents({"MLP": table, "CNN": table}, ["1", "3"], largest=10, single=one, **words)
+    return figures.equivalents({"MLP": table, "CNN": table}, ["1", "3"], largest=10, single=one, **words)
 
 
 def diversity(**words):
     found = {"deep ensemble": (98.5, 1.2), "SWAG": (98.4, 0.5), "SPRO": (11.0, 20.0)}
-    return plots.diversity({"MLP": found}, least=97.0, **words)
+    return figures.diversity({"MLP": found}, least=97.0, **words)
 
 
 def weight_sweep(**words):
     weights = np.array([0, 1e-3, 1e-2, 1e-1])
     kinds = ("1 point", "5 points")
     panels = {name: {kind: STREAM.rand(4) for kind in kinds} for name in ("ln V", "loss (nat)")}
-    return plots.weight_sweep(weights, panels, label="λ", **words)
+    return figures.weight_sweep(weights, panels, label="λ", **words)
 
 
 DRAWN = [
@@ -142,13 +143,14 @@ def test_a_figure_states_its_data_and_its_claim(draw):
 
 def test_every_public_function_that_draws_is_tested():
     public = set(plots.__all__) - {"STYLE", "save", "save_live"}
-    assert public == {draw.__name__ for draw in DRAWN}
+    of_studies = {n for n, thing in vars(figures).items() if getattr(thing, "__module__", "") == figures.__name__}
+    assert public | {name for name in of_studies if name[0] != "_"} == {draw.__name__ for draw in DRAWN}
 
 
 @pytest.mark.parametrize(("pairs", "shape"), [(2, (1, 2)), (3, (1, 3)), (5, (2, 3))])
 def test_a_frontier_of_many_pairs_goes_on_in_a_second_row(pairs, shape):
     rows = [(2, 2.0, 9.0, "constant"), (3, 3.5, 30.0, "")]
-    figure = plots.frontier({f"pair {k}": rows for k in range(pairs)}, source="s", title="t")
+    figure = figures.frontier({f"pair {k}": rows for k in range(pairs)}, source="s", title="t")
     assert figure.axes[0].get_gridspec().get_geometry() == shape
     assert [axis.get_title("left") for axis in figure.axes if axis.axison] == [f"pair {k}" for k in range(pairs)]
 
@@ -163,7 +165,8 @@ def test_paths_are_drawn_as_they_are_given():
 
 def test_flips_are_the_hatched_bars():
     contrast = np.array([[-2.0], [-1.0], [3.0], [2.5]])
-    figure = plots.undecided_images(np.zeros((2, 4, 4)), contrast.repeat(2, 1), names=["7", "1"], source="s", title="t")
+    images, names = np.zeros((2, 4, 4)), ["7", "1"]
+    figure = figures.undecided_images(images, contrast.repeat(2, 1), names=names, source="s", title="t")
     axis = figure.axes[0]
     assert axis.get_title() == "7: 50 % flip"
     bars = [(bar.get_x() + bar.get_width() / 2, bar.get_hatch(), bar.get_height()) for bar in axis.patches]
@@ -173,7 +176,7 @@ def test_flips_are_the_hatched_bars():
 
 def test_the_spread_is_written_beside_each_histogram():
     q = np.array([[1.0], [3.0], [5.0]])
-    figure = plots.log_odds_histograms({"easy": (np.zeros((1, 4, 4)), q)}, source="s", title="t")
+    figure = figures.log_odds_histograms({"easy": (np.zeros((1, 4, 4)), q)}, source="s", title="t")
     assert "u = 2.00" in words_of(figure)
 
 
@@ -188,11 +191,10 @@ def test_a_score_is_drawn_at_its_cost_with_the_standard_uncertainty_of_its_mean(
 
 
 def test_methods_are_told_apart_in_grey():
-    from lnescape.plots.methods import LOOKS
     from lnescape.study.comparison import WAYS
 
-    assert set(LOOKS) == set(WAYS)
-    assert len({marker for _, marker in LOOKS.values()}) == len(LOOKS)
+    assert set(figures.LOOKS) == set(WAYS)
+    assert len({marker for _, marker in figures.LOOKS.values()}) == len(figures.LOOKS)
 
 
 def test_an_equivalent_is_drawn_where_it_is_and_at_the_edge_beyond_the_curve():
@@ -209,7 +211,7 @@ def test_an_equivalent_is_drawn_where_it_is_and_at_the_edge_beyond_the_curve():
 def test_what_is_worth_less_than_one_network_has_its_number_where_nothing_else_is_drawn(high):
     row = {"dee": {"low": 0.0, "value": 0.0, "high": high, "bases": [0.0, 1.2]}, "cll": -0.4123}
     table = {"MLP": {"SPRO": {"1": row}}}
-    axis = plots.equivalents(table, ["1"], largest=10, single={"MLP": -0.4}, source="s", title="t").axes[0]
+    axis = figures.equivalents(table, ["1"], largest=10, single={"MLP": -0.4}, source="s", title="t").axes[0]
     (number,) = [text for text in axis.texts if text.get_text() == "-12.3"]
     assert number.get_ha() == "right"
     assert number.get_position()[0] < min(x for line in axis.lines for x in line.get_xdata() if x > 0)

@@ -1,0 +1,334 @@
+"""Figures from arrays: of landscapes, predictions and statements. Nothing here trains, or reads files.
+
+One colour, one marker and one kind of line belong to each method through the whole course, safe for
+colour-blind readers and distinct in grey. Every figure shows the name of its data (`source`).
+"""
+
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy import ndarray
+
+from lnescape.results import figures_folder, live_folder
+
+__all__ = [
+    "STYLE",
+    "disputed_images",
+    "path_losses",
+    "plane_map",
+    "save",
+    "save_live",
+    "score_against_cost",
+    "statement",
+    "triangle_map",
+]
+
+# Okabe and Ito's palette; line and marker carry the same distinction in grey.
+STYLE = {
+    "line": {"color": "#000000", "linestyle": ":", "marker": "x"},
+    "curve": {"color": "#D55E00", "linestyle": "-", "marker": "D"},
+    "simplex": {"color": "#0072B2", "linestyle": "--", "marker": "^"},
+    "simplex midpoint": {"color": "#56B4E9", "linestyle": (0, (7, 2)), "marker": "v"},
+    "deep ensemble": {"color": "#009E73", "linestyle": "-.", "marker": "o"},
+    "single network": {"color": "#999999", "linestyle": (0, (1, 3)), "marker": "s"},
+}
+DARK, RED, BLUE, GREEN, PALE = "#000000", "#D55E00", "#0072B2", "#009E73", "#999999"
+WIDTH = 6.3  # inches: the text width of the report
+_SETTINGS = {
+    "font.family": "DejaVu Sans",  # carried by matplotlib, so the same on every machine
+    "font.size": 9,
+    "axes.titlesize": 10,
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "legend.frameon": False,
+    "figure.dpi": 110,
+    "savefig.dpi": 110,
+    "svg.hashsalt": "lnescape",  # the same picture gives the same file
+    "svg.fonttype": "path",
+}
+
+
+@contextmanager
+def canvas(columns: int, height: float, source: str, title: str = "", *, width: float = WIDTH, rows: int = 1):
+    """Open a figure in the house's style, with its claim above and the name of its data in the corner."""
+    import matplotlib.pyplot as plt
+    from seaborn import axes_style
+
+    with plt.rc_context(axes_style("ticks") | _SETTINGS):
+        figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained")
+        yield figure, axes if rows > 1 else axes[0]
+        if title:
+            figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
+        figure.supxlabel(f"Data: {source}", x=0.995, ha="right", fontsize=7, color="#555555")
+        plt.close(figure)  # a notebook then shows it once, as the value of its cell
+
+
+def legend_below(figure: Figure, marks: Sequence[Artist], labels: Sequence[str], *, columns: int) -> None:
+    """Put a legend between the panels and the name of the data; the panels make room for it."""
+    line = 0.17 / figure.get_figheight()  # one row of the legend, in parts of the figure
+    room = line * (-(-len(labels) // columns) + 0.4)
+    figure.get_layout_engine().set(rect=(0, room, 1, 1 - room))
+    close = {"fontsize": 7.5, "handlelength": 1.2, "handletextpad": 0.4, "columnspacing": 1.2, "borderaxespad": 0}
+    figure.legend(marks, labels, loc="lower right", bbox_to_anchor=(0.995, 1.2 * line), ncols=columns, **close)
+
+
+def _write(figure: Figure, folder: Path, name: str) -> None:
+    import matplotlib.pyplot as plt
+
+    folder.mkdir(parents=True, exist_ok=True)
+    temporary = folder / f".{name}.part"
+    with plt.rc_context(_SETTINGS):
+        figure.savefig(temporary, format="svg", metadata={"Date": None})
+    temporary.replace(folder / f"{name}.svg")
+
+
+def save(figure: Figure, name: str) -> Figure:
+    """Write a figure of the report to report/figures/NAME.svg, byte for byte the same each time.
+
+    Args:
+        figure: The figure.
+        name: Number of its notebook and a word, such as "03_barrier".
+
+    Returns:
+        The figure, to be shown.
+    """
+    _write(figure, figures_folder(), name)
+    return figure
+
+
+def save_live(figure: Figure, name: str) -> Figure:
+    """Write a figure of what was trained just now to report/live/NAME.svg, for the run sheet.
+
+    Args:
+        figure: The figure.
+        name: Number of its notebook and a word, such as "03_barrier".
+
+    Returns:
+        The figure, to be shown.
+    """
+    _write(figure, live_folder(), name)
+    return figure
+
+
+def path_losses(
+    panels: Mapping[str, Mapping[str, tuple[ndarray, ndarray]]],
+    *,
+    source: str,
+    title: str,
+    quantity: str = "mean loss (nat)",
+    logarithmic: bool = True,
+) -> Figure:
+    """Draw a quantity along paths: each path as a thin line, their mean as a thick one.
+
+    Args:
+        panels: {panel title: {method: (times [n], values [paths, n])}}.
+        source: Name of the data.
+        title: Claim of the figure.
+        quantity: Label of the vertical axis, with its unit.
+        logarithmic: Whether that axis is logarithmic.
+
+    Returns:
+        The figure.
+    """
+    with canvas(len(panels), 2.9, source, title) as (figure, axes):
+        for number, (axis, (heading, methods)) in enumerate(zip(axes, panels.items(), strict=True)):
+            for method, (t, values) in methods.items():
+                style = {k: v for k, v in STYLE[method].items() if k != "marker"}
+                values = np.atleast_2d(values)
+                if len(values) > 1:
+                    axis.plot(t, values.T, **(style | {"linewidth": 0.6, "alpha": 0.5}))
+                axis.plot(t, values.mean(0), **style, linewidth=2, label=f"{method}, n = {len(values)}")
+            axis.set(title=heading, xlabel="time t along the path")
+            if logarithmic:
+                axis.set_yscale("log")
+            if not number:
+                axis.set_ylabel(quantity)
+        axes[0].legend(loc="lower center" if logarithmic else "upper right")
+    return figure
+
+
+def plane_map(
+    positions: Float[ndarray, "points 2"],
+    loss: Float[ndarray, " points"],
+    *,
+    anchors: Float[ndarray, "3 2"],
+    curve: Float[ndarray, "times 2"],
+    source: str,
+    title: str,
+) -> Figure:
+    """Draw the loss on the plane through two networks and the control point of the curve between them.
+
+    Args:
+        positions: Points of a regular grid, in weight units, x running fastest.
+        loss: Mean loss, nat.
+        anchors: The two networks and the control point.
+        curve: Points of the curve, in weight units of the same plane.
+        source: Name of the data.
+        title: Claim of the figure.
+
+    Returns:
+        The figure.
+    """
+    from matplotlib.colors import LogNorm
+
+    with canvas(1, 2.6, source) as (figure, (axis,)):
+        n = len(np.unique(positions[:, 0].round(6)))
+        x, y, z = (values.reshape(-1, n) for values in (*positions.T, loss))
+        norm = LogNorm(loss.min(), loss.max())
+        levels = np.geomspace(loss.min(), loss.max(), 14)
+        filled = axis.contourf(x, y, z, levels=levels, cmap="cividis", norm=norm)
+        axis.contour(x, y, z, levels=levels, colors="white", linewidths=0.3)
+        bar = figure.colorbar(filled, ax=axis, label="mean training loss (nat)", shrink=0.75)
+        bar.set_ticks(levels[::3], labels=[f"{level:.2g}" for level in levels[::3]])
+        bar.minorticks_off()
+        axis.plot(*anchors[:2].T, color="white", linestyle=":", linewidth=2, label="line")
+        axis.plot(*curve.T, color="white", linewidth=2, label="learned curve")
+        axis.plot(*anchors[:2].T, "o", color="white", markeredgecolor="black", markersize=8)
+        for number, (spot, place) in enumerate(zip(anchors[:2], ("left", "right"), strict=True), 1):
+            shift = -4 if place == "left" else 4
+            style = {"textcoords": "offset points", "ha": place, "va": "top", "color": "white"}
+            axis.annotate(f"network {number}", spot, (shift, -6), **style)
+        axis.plot(*anchors[2], "D", color="white", markeredgecolor="black", label="control point")
+        axis.legend(facecolor="#00204C", labelcolor="white", frameon=True, loc="upper right", fontsize=8)
+        axis.set(title=title, xlabel="along the line (weight units)", ylabel="across (weight units)", aspect="equal")
+    return figure
+
+
+def triangle_map(
+    coefficients: Float[ndarray, "points 3"], loss: Float[ndarray, " points"], *, source: str, title: str
+) -> Figure:
+    """Draw the loss inside a triangle of weight space, as an equilateral one.
+
+    Args:
+        coefficients: Convex coefficients of the points.
+        loss: Mean loss, nat.
+        source: Name of the data.
+        title: Claim of the figure.
+
+    Returns:
+        The figure.
+    """
+    corners = np.array([[0, 0], [1, 0], [0.5, np.sqrt(3) / 2]])
+    x, y = (coefficients @ corners).T
+    with canvas(1, 3.2, source, title, width=0.7 * WIDTH) as (figure, (axis,)):
+        filled = axis.tricontourf(x, y, loss, levels=12, cmap="cividis")
+        figure.colorbar(filled, ax=axis, label="mean test loss (nat)")
+        axis.plot(x, y, ".", color="white", markersize=2)
+        for number, (corner, place) in enumerate(zip(corners, ("right", "left", "center"), strict=True), 1):
+            axis.annotate(
+                f"vertex {number}", corner, (0, -12 if number < 3 else 6), textcoords="offset points", ha=place
+            )
+        axis.set(aspect="equal", xlim=(-0.15, 1.15), ylim=(-0.12, 1.0))
+        axis.axis("off")
+    return figure
+
+
+def score_against_cost(
+    panels: Mapping[str, tuple[ndarray, Mapping[str, tuple[float, ndarray]]]], *, source: str, title: str
+) -> Figure:
+    """Draw the test loss against the cost: deep ensembles as the line to beat, other methods as points.
+
+    Args:
+        panels: {panel title: (NLL of ensembles of 1, 2, … members, {method: (cost in trainings, NLL of each
+            repetition)})}.
+        source: Name of the data.
+        title: Claim of the figure.
+
+    Returns:
+        The figure.
+    """
+    with canvas(len(panels), 3.1, source, title) as (figure, axes):
+        for axis, (heading, (ensemble, methods)) in zip(axes, panels.items(), strict=True):
+            cost = np.arange(1, len(ensemble) + 1)
+            axis.plot(cost, ensemble, **STYLE["deep ensemble"], label="deep ensemble", markersize=4)
+            for method, (trainings, values) in methods.items():
+                style = {k: v for k, v in STYLE[method].items() if k != "linestyle"}
+                axis.plot(np.full(len(values), trainings), values, **style, linestyle="", markersize=4, alpha=0.35)
+                # Beside the raw points: the mean, with one standard uncertainty of it.
+                u = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+                axis.errorbar(
+                    trainings + 0.25, np.mean(values), u, **style, capsize=3, label=f"{method}, n = {len(values)}"
+                )
+            axis.set(title=heading, xlabel="cost (trainings)", xticks=cost)
+            axis.legend(fontsize=8)
+        axes[0].set_ylabel("test loss (nat)")
+    return figure
+
+
+def disputed_images(
+    images: Float[ndarray, "images height width"],
+    probabilities: Float[ndarray, "images networks classes"],
+    *,
+    classes: Sequence[str],
+    source: str,
+    title: str,
+) -> Figure:
+    """Draw images on which retrained networks disagree, with the probabilities that each network gives.
+
+    Args:
+        images: Grey images.
+        probabilities: p_m(class | image), in [0, 1].
+        classes: Names of the classes.
+        source: Name of the data.
+        title: Claim of the figure.
+
+    Returns:
+        The figure.
+    """
+    with canvas(len(images), 2.5, source, title) as (figure, axes):
+        for number, (axis, image, p) in enumerate(zip(axes, images, probabilities, strict=True)):
+            place = axis.inset_axes((0.2, 1.02, 0.6, 0.6))
+            place.imshow(image, cmap="gray_r")
+            place.axis("off")
+            _bars(axis, p, classes)
+            if number:
+                axis.set_yticks([])
+        axes[0].set_ylabel("probability")
+    return figure
+
+
+def _bars(axis: Axes, p: Float[ndarray, "networks classes"], classes: Sequence[str]) -> None:
+    """Draw one bar for each network, for the three most probable classes."""
+    top = np.argsort(p.mean(0))[::-1][:3]
+    shades = ["#000000", "#0072B2", "#56B4E9", "#999999", "#CCCCCC"]
+    wide = 0.8 / len(p)
+    for row, one in enumerate(p):
+        axis.bar(np.arange(3) + (row - (len(p) - 1) / 2) * wide, one[top], wide, color=shades[row % len(shades)])
+    axis.set(ylim=(0, 1), xticks=range(3), xticklabels=[classes[c] for c in top])
+
+
+def statement(said, *, n: int = 40, title: str) -> Figure:
+    """Draw a statement: intervals of some inputs, in the order of q̄, and the distribution of u(x) over all inputs.
+
+    Args:
+        said: A `Statement`.
+        n: Number of inputs whose intervals are drawn, spaced evenly in the order of q̄.
+        title: Claim of the figure.
+
+    Returns:
+        The figure.
+    """
+    low, high = said.evaluation.interval(said.level)
+    order = np.argsort(said.evaluation.mean)
+    rows = order[np.linspace(0, len(order) - 1, min(n, len(order))).round().astype(int)]
+    spread = said.u if said.dof > 2 else said.evaluation.scale
+    with canvas(2, 2.8, said.title, title) as (figure, (left, right)):
+        doubtful = said.flip[rows] > 0.05
+        for mask, colour, marker, label in ((~doubtful, BLUE, "o", "sure"), (doubtful, RED, "^", "decision may flip")):
+            x = np.flatnonzero(mask)
+            left.vlines(x, low[rows][mask], high[rows][mask], color=colour, linewidth=1.2)
+            left.plot(x, said.evaluation.mean[rows][mask], marker, color=colour, markersize=3.5, label=label)
+        left.axhline(0, color=DARK, linewidth=0.6)
+        left.set(xlabel="some inputs, by q̄", ylabel="q (nat)", title=f"q̄ and {said.level:.0%} interval", xticks=[])
+        left.legend(fontsize=8)
+        right.hist(spread, bins=40, color=PALE)
+        name = "u(x)" if said.dof > 2 else "σ̃(x)"
+        right.set(xlabel=f"{name} (nat), ν = {said.dof:.1f}", ylabel="inputs", title="all inputs")
+    return figure

@@ -1,0 +1,1 @@
+"""The studies of the report: what was run, judged and drawn with the library."""
