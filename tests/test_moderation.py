@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import f as law_of_f
 
 from lnescape.retraining import diagnose, effective_number, fit_prior, moderated, type_a
-from lnescape.retraining.likelihood import profile, quasi_likelihood
+from lnescape.retraining.prior import profile, quasi_likelihood
 
 N = 4000
 NONE = np.empty((N, 0))

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import polygamma
 
-from lnescape.retraining import Reference, fidelity
-from lnescape.retraining.equivalent import log_bias
+from lnescape.retraining import Reference, fidelity, log_bias
 from lnescape.study.single import KINDS, learned
 
 FACTOR, N_BURSTS, N, IMAGES, SPREAD = 1.5, 12, 40, 3000, 0.6

@@ -6,33 +6,32 @@ from lnescape.retraining.components import (
     nested_analysis,
     nested_components,
     reach,
+    relative_uncertainty,
+    retrainings_needed,
     satterthwaite,
 )
-from lnescape.retraining.diagnosis import Diagnosis, diagnose
-from lnescape.retraining.dispersion import (
+from lnescape.retraining.evaluation import Diagnosis, Evaluation, diagnose, moderated, type_a
+from lnescape.retraining.fidelity import (
+    Fidelity,
+    Reference,
     Reliability,
+    RetrainingEquivalent,
     dithered,
-    effective_number,
-    effective_number_of,
     excess_kurtosis,
+    fidelity,
     jackknife,
+    log_bias,
     normal_twins,
+    partial_r_squared,
     relative_spread,
     reliability,
-    spread_of_log_variance,
-)
-from lnescape.retraining.equivalent import (
-    RetrainingEquivalent,
-    log_bias,
     retraining_equivalent,
+    spread_of_log_variance,
     squared_error_of,
+    variance_ratio,
 )
-from lnescape.retraining.evaluation import Evaluation, moderated, type_a
-from lnescape.retraining.fidelity import Fidelity, Reference, fidelity
 from lnescape.retraining.measurand import Measurand, contrast, log_odds, probability
-from lnescape.retraining.pattern import partial_r_squared, variance_ratio
-from lnescape.retraining.planner import relative_uncertainty, retrainings_needed
-from lnescape.retraining.prior import Prior, assumed_number, fit_prior
+from lnescape.retraining.prior import Prior, assumed_number, effective_number, effective_number_of, fit_prior
 
 __all__ = [
     "Diagnosis",

@@ -1,5 +1,6 @@
-"""Components of the variance over retrainings: initialisation, order of the images, what a trunk fixes."""
+"""Components of the variance over retrainings, and how many retrainings a stated quality of u(x) takes."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,7 +16,7 @@ def crossed_components(q: Float[ndarray, "initialisations orders images"]) -> di
     The interaction holds what arithmetic adds.
 
     Args:
-        q: What the networks say, in nat; at least two initialisations and orders.
+        q: Measurand per initialisation, order and image, in nat; at least two initialisations and orders.
 
     Returns:
         Unbiased estimates of "initialisation", "order" and "interaction" for each image, nat²; the first two may
@@ -46,7 +47,7 @@ def nested_components(q: Float[ndarray, "trunks branches images"]) -> dict[str, 
     q_mj = μ + B_m + W_mj;  E MS_B = n σ_B² + σ_W²,  E MS_W = σ_W².
 
     Args:
-        q: What the branches say, in nat; at least two trunks, and two branches n from each.
+        q: Measurand per trunk, branch and image, in nat; at least two trunks, and two branches n from each.
 
     Returns:
         Unbiased estimates of "trunk", σ_B², and "branch", σ_W², for each image, nat²; the first may be negative by
@@ -100,7 +101,7 @@ class NestedAnalysis:
         return self.ms_within
 
     def total(self) -> tuple[ndarray | float, ndarray | float]:
-        """Give σ_T² = MS_B/n + (1 − 1/n) MS_W, the variance of one further retraining, and its degrees of freedom.
+        """Return σ_T² = MS_B/n + (1 − 1/n) MS_W, the variance of one further retraining, and its degrees of freedom.
 
         Returns:
             The variance, unbiased, and ν_T by Welch and Satterthwaite.
@@ -120,7 +121,7 @@ def nested_analysis(q: Float[ndarray, "trunks branches *images"]) -> NestedAnaly
     MS_B = n Σ_m (q̄_m − q̄)²/(M − 1),  MS_W = Σ_mj (q_mj − q̄_m)²/(M(n − 1)).
 
     Args:
-        q: What the branches say; at least two trunks, and two branches from each.
+        q: Measurand per trunk, branch and image; at least two trunks, and two branches from each.
 
     Returns:
         The analysis.
@@ -146,7 +147,7 @@ def nested_analysis(q: Float[ndarray, "trunks branches *images"]) -> NestedAnaly
 def satterthwaite(
     terms: Sequence[tuple[float, ndarray | float, float]],
 ) -> tuple[ndarray | float, ndarray | float]:
-    """Give a combination of mean squares and its effective degrees of freedom.
+    """Return a combination of mean squares and its effective degrees of freedom.
 
     V = Σ a_k MS_k,  ν = V²/Σ (a_k MS_k)²/ν_k.
 
@@ -168,7 +169,7 @@ def satterthwaite(
 
 
 def reach(kappa: float, n_trunks: int, n_branches: float = np.inf) -> float:
-    """Give the degrees of freedom that M trunks with n branches each have for σ_T², if the trunk fixes a share κ of it.
+    """Return the degrees of freedom that M trunks with n branches each have for σ_T², if the trunk fixes a share κ.
 
     σ_B² = κ, σ_W² = 1 − κ in the Satterthwaite formula; as n → ∞, ν_T → (M − 1)/κ²: local exploration multiplies the
     degrees of freedom by at most 1/κ². Nested networks keep their trunk, so that κ = 1 where exploring shows nothing.
@@ -195,3 +196,49 @@ def reach(kappa: float, n_trunks: int, n_branches: float = np.inf) -> float:
     between = (kappa + (1 - kappa) / n_branches, n_trunks - 1)
     within = ((1 - 1 / n_branches) * (1 - kappa), n_trunks * (n_branches - 1))
     return 1 / sum(share**2 / dof for share, dof in (between, within) if dof)
+
+
+def relative_uncertainty(n: int, *, prior_dof: float = 0.0) -> float:
+    """Return the relative standard uncertainty of u from N retrainings, u(u)/u ≈ 1/√(2ν), ν = N − 1 + d₀.
+
+    Args:
+        n: Retrainings.
+        prior_dof: d₀, how many retrainings the prior is worth; 0 without one.
+
+    Returns:
+        A ratio; ∞ without any degree of freedom.
+
+    References:
+        JCGM 100:2008 (GUM), annex E.4.3.
+
+    Example:
+        >>> round(relative_uncertainty(51), 3), round(relative_uncertainty(3, prior_dof=25), 2)
+        (0.1, 0.14)
+    """
+    dof = n - 1 + prior_dof
+    return math.inf if dof <= 0 else 1 / math.sqrt(2 * dof)
+
+
+def retrainings_needed(relative: float, *, prior_dof: float = 0.0) -> int:
+    """Return how many retrainings it takes to know u to a relative standard uncertainty r: N ≥ 1 + 1/(2r²) − d₀.
+
+    Args:
+        relative: r, such as 0.1 for 10 %.
+        prior_dof: d₀, how many retrainings the prior is worth; 0 without one.
+
+    Returns:
+        Retrainings, at least 2: a prior has no scale without two.
+
+    Raises:
+        ValueError: r isn't positive.
+
+    References:
+        JCGM 100:2008 (GUM), annex E.4.3.
+
+    Example:
+        >>> [retrainings_needed(r) for r in (0.25, 0.10, 0.05)], retrainings_needed(0.15, prior_dof=18)
+        ([9, 51, 201], 6)
+    """
+    if not relative > 0 or not math.isfinite(relative):
+        raise ValueError(f"relative={relative!r} is no relative standard uncertainty; give one above 0, such as 0.1.")
+    return max(2, math.ceil(1 + 1 / (2 * relative**2) - prior_dof - 1e-9))

@@ -1,4 +1,4 @@
-"""Evaluations of u(x): what M retrainings say of every input, with degrees of freedom and intervals."""
+"""Evaluations of u(x): what M retrainings show of every input, and whether the prior fits what they show."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,7 +7,12 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from lnescape.retraining.prior import Prior
+from lnescape.retraining.prior import Prior, checked_covariates, effective_number_of
+
+N_BINS = 10
+MATERIAL = 1.5  # factor on s² in a bin below which a pattern isn't reported: 20 % of u
+FEWEST = 20  # inputs, below which nothing is checked
+FALSE_ALARM = 0.01  # at most, of all checks together, for inputs that follow the model
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Evaluation:
     def interval(
         self, level: float = 0.95, *, of: Literal["retraining", "mean"] = "retraining"
     ) -> tuple[Float[ndarray, " images"], Float[ndarray, " images"]]:
-        """Give the coverage interval q̄ ± t_{ν_eff} σ̃ √(1 + 1/M) of one further retraining.
+        """Return the coverage interval q̄ ± t_{ν_eff} σ̃ √(1 + 1/M) of one further retraining.
 
         Args:
             level: Probability of coverage, in (0, 1).
@@ -46,7 +51,7 @@ class Evaluation:
             Lower and upper ends, in the unit of the measurand.
 
         Raises:
-            ValueError: The level is no probability, or something else is asked for.
+            ValueError: The level is no probability, or `of` is neither of the two.
 
         References:
             JCGM 100:2008 (GUM), annex G.3, for Student's t.
@@ -66,7 +71,7 @@ class Evaluation:
     def probability_interval(
         self, level: float = 0.95, *, of: Literal["retraining", "mean"] = "retraining"
     ) -> tuple[Float[ndarray, " images"], Float[ndarray, " images"]]:
-        """Give the interval of log-odds mapped to probabilities of the class, p = 1/(1 + e^−q).
+        """Return the interval of log-odds mapped to probabilities of the class, p = 1/(1 + e^−q).
 
         The map is monotone, so that the coverage is the same; the interval lies inside [0, 1] and is not symmetric.
 
@@ -83,10 +88,10 @@ class Evaluation:
         return expit(low), expit(high)
 
     def below(self, limit: float = 0.0) -> Float[ndarray, " images"]:
-        """Give the probability that one further retraining falls below a limit.
+        """Return the probability that one further retraining falls below a limit.
 
         T_ν((limit − q̄)/(σ̃ √(1 + 1/M))), T_ν the distribution function of Student's t. For the contrast to the runner-up
-        and the limit 0 it is the flip probability: the risk that a further retraining decides otherwise.
+        and the limit 0 it is the flip probability: the risk that a further retraining decides for another class.
 
         Args:
             limit: In the unit of the measurand.
@@ -106,42 +111,13 @@ class Evaluation:
         return t.cdf((limit - self.mean) / (self.scale * np.sqrt(1 + 1 / self.n)), self.dof)
 
 
-def checked_measurand(q: ndarray, n_least: int = 2) -> ndarray:
-    """Refuse observations that no spread can be had from.
-
-    Args:
-        q: What the networks say, [networks, images].
-        n_least: Networks that are needed.
-
-    Returns:
-        The same, float64.
-
-    Raises:
-        ValueError: One network, no inputs, or numbers that aren't finite.
-    """
-    q = np.asarray(q, np.float64)
-    if q.ndim != 2 or not q.shape[1]:
-        raise ValueError(f"The observations have shape {q.shape}; give one row for each network: [networks, images].")
-    if len(q) < n_least:
-        raise ValueError(
-            f"{len(q)} network can't tell how retraining spreads: there is nothing to compare it with. Train a second "
-            "one, the least; of one alone, exploring around it gives a local spread, which is no u(x)."
-        )
-    if not np.isfinite(q).all():
-        raise ValueError(
-            f"{int((~np.isfinite(q)).sum())} observations aren't finite; compute log-odds from logits or "
-            "log-probabilities (`log_odds`), not from rounded probabilities of exactly 0 or 1."
-        )
-    return q
-
-
 def type_a(q: Float[ndarray, "networks images"]) -> Evaluation:
     """Evaluate u(x) from the retrainings of each input alone: plain Type A.
 
     σ̃² = s² = Σ_m (q_m − q̄)²/(M − 1), ν = M − 1.
 
     Args:
-        q: What the networks say.
+        q: Measurand per network and image.
 
     Returns:
         The evaluation.
@@ -157,7 +133,7 @@ def type_a(q: Float[ndarray, "networks images"]) -> Evaluation:
         >>> float(evaluation.scale[0]), evaluation.dof, float(evaluation.u[0])  # two degrees of freedom: no u
         (1.0, 2.0, nan)
     """
-    q = checked_measurand(q)
+    q = _checked_observations(q)
     return Evaluation(q.mean(0), q.std(0, ddof=1), float(len(q) - 1), len(q))
 
 
@@ -169,15 +145,15 @@ def moderated(
     σ̃²(x) = (d₀ s₀²(x) + ν s²(x))/(d₀ + ν),  ν_eff = d₀ + ν.
 
     Args:
-        q: What the networks say; the same networks that the prior was fitted on, or others.
+        q: Measurand per network and image; of the networks that the prior was fitted on, or of others.
         prior: The prior.
-        covariates: What it needs to know of each input, columns as in the fit.
+        covariates: Covariates of each input, columns as in the fit.
 
     Returns:
         The evaluation; its degrees of freedom count the prior's d₀.
 
     Raises:
-        ValueError: One network, numbers that aren't finite, or other covariates than the prior knows.
+        ValueError: One network, numbers that aren't finite, or other covariates than those of the prior.
 
     References:
         Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3(1), article 3, equation for the posterior variance.
@@ -195,3 +171,157 @@ def moderated(
         raise ValueError(f"There are {q.shape[1]} inputs and {len(covariates)} rows of covariates; give as many.")
     variance = (prior.dof * prior.variance(covariates) + plain.dof * plain.scale**2) / (prior.dof + plain.dof)
     return Evaluation(plain.mean, np.sqrt(variance), prior.dof + plain.dof, plain.n)
+
+
+def _checked_observations(q: ndarray) -> ndarray:
+    """Return the measurand as float64 [networks, images]; raise where it has no spread to evaluate."""
+    q = np.asarray(q, np.float64)
+    if q.ndim != 2 or not q.shape[1]:
+        raise ValueError(f"The observations have shape {q.shape}; give one row for each network: [networks, images].")
+    if len(q) < 2:
+        raise ValueError(
+            f"{len(q)} network can't show how retraining spreads: there is nothing to compare it with. Train a second "
+            "one, the least; exploring around one alone gives a local spread, which is no u(x)."
+        )
+    if not np.isfinite(q).all():
+        raise ValueError(
+            f"{int((~np.isfinite(q)).sum())} observations aren't finite; compute log-odds from logits or "
+            "log-probabilities (`log_odds`), not from rounded probabilities of exactly 0 or 1."
+        )
+    return q
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Hold the checks of a prior.
+
+    Attributes:
+        messages: One sentence for each check that failed, or why nothing could be checked.
+        p_values: {check: probability of a deviation as large, if the model holds}; empty where nothing was checked.
+        factor: Typical s² over what the prior expects; 1 where it fits, nan where nothing was checked.
+    """
+
+    messages: tuple[str, ...]
+    p_values: dict[str, float]
+    factor: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether the prior was checked and nothing speaks against it."""
+        return bool(self.p_values) and not self.messages
+
+    def __str__(self) -> str:
+        return "\n".join(self.messages) or "Nothing speaks against the prior."
+
+
+def diagnose(
+    q: Float[ndarray, "networks images"], prior: Prior, covariates: Float[ndarray, "images covariates"]
+) -> Diagnosis:
+    """Compare s² of some inputs with the prior: those it was fitted on, or new ones, such as shifted images.
+
+    Under the model s²/s₀² ~ F(ν, d₀); its distribution function makes uniform numbers of them, and Φ⁻¹ normal ones, Z.
+    The checks are the mean of Z (scale), its mean in bins of each covariate and of s₀² (pattern; ten bins, or one for
+    each value), its variance in ten bins of s₀² (one d₀ for all?), the law of Z as a whole, and, from three networks
+    on, whether the farthest of them is as far from q̄, in units of s, as in normal samples (tails). All inputs share the
+    networks: n of them, all or those of a bin, count as `effective_number_of` n. A pattern is reported where it makes a
+    factor of 1.5 on s² in some bin; the shrinkage of a fit on few inputs can leave one. With two networks heavy tails
+    and a smaller d₀ look the same, and the tails can't be checked.
+
+    Args:
+        q: Measurand per network and image.
+        prior: The prior.
+        covariates: Of these inputs.
+
+    Returns:
+        The diagnosis; of data that follow the model, 1 in 100 fails at most: by how much networks differ, inputs differ
+        together, and what they share drops out of the comparison of bins.
+
+    Example:
+        >>> from lnescape.retraining.prior import fit_prior
+        >>> rng = np.random.default_rng(0)
+        >>> q = rng.normal(size=(3, 2000)) / np.sqrt(rng.chisquare(8, 2000) / 8)
+        >>> prior = fit_prior(q.var(0, ddof=1), 2, np.empty((2000, 0)), n_eff=2000)
+        >>> print(diagnose(q, prior, np.empty((2000, 0))))
+        Nothing speaks against the prior.
+        >>> diagnose(2 * q, prior, np.empty((2000, 0))).passed
+        False
+    """
+    from scipy.stats import chi2, f, kstest, norm
+
+    plain = type_a(q)
+    covariates = checked_covariates(covariates, prior.names)
+    expected = prior.variance(covariates)
+    # The d₀ of the highest likelihood: the one in use is lower, by what the fit costs.
+    if len(expected) < FEWEST:
+        return Diagnosis((f"{len(expected)} inputs are too few to check the prior on; give {FEWEST}.",), {}, np.nan)
+    law = f(plain.dof, min(prior.dof_likeliest, 1e4))
+    ratio = plain.scale**2 / expected
+    z = np.clip(norm.ppf(np.clip(law.cdf(ratio), 1e-12, 1 - 1e-12)), -5, 5)
+
+    def worth(n: int) -> float:
+        return effective_number_of(n, n_eff=prior.n_eff, n_measured=prior.n_inputs)
+
+    n_eff = worth(len(z))
+    scale = z.mean() * np.sqrt(n_eff)
+    p_values = {"scale": float(2 * norm.sf(abs(scale)))}
+    variance, factor, material = z.var(), float(np.median(ratio) / law.median()), set()
+    pattern = {"s₀²": expected} | dict(zip(_names(prior, covariates), covariates.T, strict=True))
+    for name, values in pattern.items():
+        bins = _bins(values)
+        means = np.array([z[one].mean() - z.mean() for one in bins])
+        weights = np.array([worth(int(one.sum())) for one in bins]) / max(variance, 1e-12)
+        p_values[f"pattern over {name}"] = float(chi2.sf((weights * means**2).sum(), max(len(bins) - 1, 1)))
+        factors = [np.median(ratio[one]) / np.median(ratio) for one in bins]
+        if factors and max(max(factors), 1 / max(min(factors), 1e-12)) > MATERIAL:
+            material.add(f"pattern over {name}")
+    spread = [(z[one].var(), worth(int(one.sum()))) for one in _bins(expected)]
+    excess = sum(n / 2 * (v / variance - 1) ** 2 for v, n in spread)
+    p_values["one d₀"] = float(chi2.sf(excess, max(len(spread) - 1, 1)))
+    distance = kstest((z - z.mean()) / z.std(), "norm").statistic
+    p_values["law"] = min(1.0, float(2 * np.exp(-2 * n_eff * distance**2)))
+    if plain.n > 2:
+        p_values["tails"] = _tails(np.asarray(q, np.float64), n_eff)
+    limit = FALSE_ALARM / len(p_values)
+    failed = [n for n, p in p_values.items() if p < limit and (n in material or not n.startswith("pattern"))]
+    return Diagnosis(tuple(_message(name, factor) for name in failed), p_values, factor)
+
+
+def _tails(q: ndarray, n_eff: float) -> float:
+    """Compare the farthest network, |q_m − q̄|/s on average over inputs, with normal samples of as many networks."""
+    from scipy.stats import norm
+
+    def farthest(q: ndarray) -> ndarray:
+        s = q.std(0, ddof=1)
+        return np.abs(q - q.mean(0)).max(0)[s > 0] / s[s > 0]
+
+    normal = farthest(np.random.default_rng(0).normal(size=(len(q), 200_000)))
+    return float(2 * norm.sf(abs(farthest(q).mean() - normal.mean()) / normal.std() * np.sqrt(n_eff)))
+
+
+def _names(prior: Prior, covariates: ndarray) -> list[str]:
+    """Return the names of the covariates, numbers where the prior has none."""
+    names = list(prior.names) if len(prior.names) == covariates.shape[1] else []
+    return names or [f"covariate {k}" for k in range(covariates.shape[1])]
+
+
+def _bins(values: ndarray) -> list[ndarray]:
+    """Sort inputs into ten bins of equal numbers, or one for each value where there are no more than ten; as masks."""
+    distinct = np.unique(values)
+    edges = distinct[1:]
+    if len(distinct) > N_BINS:
+        edges = np.unique(np.quantile(values, np.linspace(0, 1, N_BINS + 1)[1:-1]))
+    bins = np.searchsorted(edges, values, side="right")
+    return [mask for mask in (bins == k for k in range(len(edges) + 1)) if mask.sum() > 1]
+
+
+def _message(check: str, factor: float) -> str:
+    """Return the sentence for a check that failed."""
+    if check == "scale":
+        return f"The variances are typically {factor:.2g} times what the prior expects: it was fitted for other inputs."
+    if check == "tails":
+        return "Single networks lie farther from their mean than normal ones would: log-odds have heavy tails."
+    if check == "law":
+        return "The variances don't follow the law of the model, F(ν, d₀)."
+    if check == "one d₀":
+        return "The variances scatter around the prior more for some inputs than for others: one d₀ doesn't fit all."
+    return f"The variances deviate from the prior along a {check}: the covariates don't describe their law."

@@ -1,4 +1,4 @@
-"""The measurand q(x; ω): what one retraining says of an input x; u(x) = sd_ω q(x; ω)."""
+"""The measurand q(x; ω): one real number for each retraining ω and input x; u(x) = sd_ω q(x; ω)."""
 
 from collections.abc import Callable
 
@@ -13,7 +13,7 @@ Measurand = Callable[[ndarray, ndarray], ndarray]
 def log_odds(
     logp: Float[ndarray, "networks images classes"], chosen: Int[ndarray, " images"]
 ) -> Float[ndarray, "networks images"]:
-    """Give the log-odds of a class that was fixed beforehand, the measurand by default.
+    """Return the log-odds of a class that was fixed beforehand, the measurand by default.
 
     q = ln p_c − ln(1 − p_c) = ln p_c − ln Σ_{k≠c} p_k, which loses no digit where p_c is close to 1.
 
@@ -35,7 +35,7 @@ def log_odds(
 def contrast(
     logp: Float[ndarray, "networks images classes"], chosen: Int[ndarray, " images"]
 ) -> Float[ndarray, "networks images"]:
-    """Give the contrast to the runner-up, negative where the network decides otherwise.
+    """Return the contrast to the runner-up, negative where the network decides for another class.
 
     z_c − max_{k≠c} z_k, z the logits or the log-probabilities.
 
@@ -57,9 +57,9 @@ def contrast(
 def probability(
     logp: Float[ndarray, "networks images classes"], chosen: Int[ndarray, " images"]
 ) -> Float[ndarray, "networks images"]:
-    """Give the probability of the class.
+    """Return the probability p_c of the class.
 
-    p_c. Over retrainings it is far from normal near 0 and 1; intervals are better made in log-odds and mapped.
+    Over retrainings it is far from normal near 0 and 1; intervals are better made in log-odds and mapped.
 
     Args:
         logp: Log-probabilities in nat (logits will do).

@@ -1,4 +1,4 @@
-"""The prior of the moderated evaluation: how variances are spread over inputs, given what is known of each input.
+"""The prior of the moderated evaluation: how variances are spread over inputs, given covariates of each input.
 
 s² | σ² ~ σ² χ²_ν/ν,  1/σ² ~ χ²_{d₀}/(d₀ s₀²),  ln s₀²(x) = a + b·h(x)
 """
@@ -9,8 +9,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
-
-from lnescape.retraining.likelihood import profile, quasi_likelihood
 
 CLIP = 4.0  # standardised covariates beyond are taken as this far: the law is not extrapolated
 SHRINKAGE = 0.12  # standard deviation of the normal prior on every coefficient but the constant
@@ -49,7 +47,7 @@ class Prior:
     names: tuple[str, ...] = ()
 
     def variance(self, covariates: Float[ndarray, "images covariates"]) -> Float[ndarray, " images"]:
-        """Give s₀² for some inputs.
+        """Return s₀² of some inputs.
 
         Args:
             covariates: Columns as in the fit.
@@ -85,14 +83,14 @@ def fit_prior(
        Indicators, such as those of a class, enter as they are, without a square, with τ = 0.2.
     2. The scale and d₀ follow from s²/(c μ) ~ F(ν, d₀), by maximum likelihood over c for each δ = 1/d₀.
     3. δ̄ is the mean under the prior e^(−δ/0.1), the likelihood tempered by min(1, 3 n_eff/n), and
-       d₀ = 1/(δ̄ + p/(ν n_eff)): what the fit of p coefficients costs is taken off.
+       d₀ = 1/(δ̄ + p/(ν n_eff)): the cost of fitting p coefficients is taken off.
 
     Inputs share the networks, so that n of them are worth n_eff: `effective_number`.
 
     Args:
         variance: s² of each input, ν degrees of freedom each.
         dof: ν = M − 1.
-        covariates: What is known of each input beside; no column for a constant prior.
+        covariates: One row for each input; no column for a constant prior.
         n_eff: Independent inputs that these are worth; `assumed_number`, min(n/10, 300), unless given.
         shrinkage: τ; ∞ for none.
         names: Of the covariates, for messages.
@@ -141,8 +139,114 @@ def fit_prior(
     return Prior(coefficients, centre, width, squared, used, likeliest, n_coefficients, n_eff, n, tuple(names))
 
 
+def quasi_likelihood(
+    variance: ndarray, dof: float, x: ndarray, *, weight: float, tau: ndarray
+) -> tuple[ndarray, float]:
+    """Maximise w Σ (ν/2)(−s²/μ − ln μ) − Σ b²/(2τ²), ln μ = X b; return b and how many coefficients the data decide."""
+    # Fisher's scoring: the expected curvature, (ν/2) w XᵀX + 1/τ², is the same at each step and inverted once.
+    weight = weight * dof / 2
+    penalty = tau**-2.0
+    information = weight * x.T @ x
+    curvature = information + np.diag(penalty)
+    solve = np.linalg.pinv(curvature, hermitian=True)  # covariates may be equal or constant
+    b = np.zeros(x.shape[1])
+    b[0] = np.log(variance.mean())
+
+    def value(b: ndarray) -> float:
+        eta = x @ b
+        return float(weight * (-variance * np.exp(-eta) - eta).sum() - (penalty * b**2).sum() / 2)
+
+    now = value(b)
+    for _ in range(200):
+        step = solve @ (weight * x.T @ (variance * np.exp(-x @ b) - 1) - penalty * b)
+        size = 1.0
+        while (then := value(b + size * step)) < now and size > 1e-6:
+            size /= 2
+        b, gained, now = b + size * step, then - now, then
+        if gained < 1e-9 * max(abs(now), 1.0):
+            break
+    return b, float(np.trace(solve @ information))
+
+
+def profile(ratio: ndarray, dof: float, d: ndarray) -> tuple[ndarray, ndarray]:
+    """Return, for each d, the ln c that maximises the likelihood of ratio/c ~ F(ν, d), and that log-likelihood."""
+    from scipy.special import gammaln
+
+    d, x = d[:, None], ratio[None]
+    log_c = np.full((len(d), 1), np.log(ratio.mean()))
+    for _ in range(100):  # fixed point of the score: mean of (ν + d) y/(d + ν y) = 1, y = ratio/c
+        y = x * np.exp(-log_c)
+        score = ((dof + d) * y / (d + dof * y)).mean(1, keepdims=True)
+        curvature = ((dof + d) * y * d / (d + dof * y) ** 2).mean(1, keepdims=True)
+        step = (score - 1) / curvature
+        log_c += np.clip(step, -1, 1)
+        if np.abs(step).max() < 1e-8:
+            break
+    y = x * np.exp(-log_c)
+    # Less (ν/2 − 1) Σ ln ratio, which depends on neither c nor d and would be infinite where two networks agree.
+    constant = gammaln((dof + d) / 2) - gammaln(d / 2) + dof / 2 * np.log(dof / d) - dof / 2 * log_c
+    terms = constant[:, 0] * len(ratio) - ((dof + d) / 2 * np.log1p(dof * y / d)).sum(1)
+    return log_c[:, 0], terms
+
+
+def effective_number(q: Float[ndarray, "networks images"]) -> float:
+    """Return how many independent inputs n inputs are worth that share their networks.
+
+    1/n_eff = 1/n + mean over i ≠ j of r²_ij, r the correlation of two inputs over the networks; its noise, 1/(N − 1),
+    is taken off. The variance of a mean over inputs of s², or of a smooth function of it, is that of n_eff independent
+    ones, since s²_i and s²_j of normal inputs have the correlation r². Narrow or briefly trained networks scatter more
+    in common than those they stand for: they give a lower bound (studies "mnist-mlp-uncertainty" and
+    "mnist-cnn-uncertainty").
+
+    Args:
+        q: Measurand per network and image, of N networks; many cheap ones will do.
+
+    Returns:
+        n_eff, between 1 and n.
+
+    Raises:
+        ValueError: Fewer than four networks or two images.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> shared = rng.normal(size=(200, 1)) * np.ones(400)  # all inputs move together, but for a little
+        >>> round(effective_number(shared + 0.1 * rng.normal(size=(200, 400))), 2)
+        1.02
+    """
+    n_networks, n = q.shape
+    if n_networks < 4 or n < 2:
+        raise ValueError(f"{n_networks} networks and {n} images show no correlations; four and two are the least.")
+    z = q - q.mean(0)
+    size = np.sqrt((z**2).sum(0))
+    z = z[:, size > 0] / size[size > 0]
+    n = z.shape[1]
+    squares = float(((z @ z.T) ** 2).sum())  # Σ_ij r²_ij, through the small matrix
+    mean = max((squares - n) / (n * (n - 1)) - 1 / (n_networks - 1), 0.0)
+    return float(1 / (1 / n + mean))
+
+
+def effective_number_of(n: int, *, n_eff: float, n_measured: int) -> float:
+    """Return the effective number for n inputs, where n_measured inputs like them were worth n_eff.
+
+    1/n_eff(n) = 1/n + ρ, ρ = 1/n_eff − 1/n_measured the mean of r²: what inputs share doesn't average out.
+
+    Args:
+        n: Inputs.
+        n_eff: Worth of the inputs that it was measured on.
+        n_measured: Their number.
+
+    Returns:
+        n_eff of the n inputs; never above 1/ρ.
+
+    Example:
+        >>> round(effective_number_of(2500, n_eff=300, n_measured=5000))
+        283
+    """
+    return 1 / (1 / n + max(1 / n_eff - 1 / n_measured, 0.0))
+
+
 def assumed_number(n: int) -> float:
-    """Assume how many independent inputs n are worth where it wasn't measured: a tenth, at most 300.
+    """Return how many independent inputs n are assumed to be worth where it wasn't measured: a tenth, at most 300.
 
     Args:
         n: Inputs.
@@ -153,19 +257,13 @@ def assumed_number(n: int) -> float:
     return float(min(n / 10, 300))
 
 
+def terms_of(covariates: Float[ndarray, "images covariates"]) -> Float[ndarray, "images terms"]:
+    """Return the terms [1, z, z² − 1] of a regression on covariates, standardised on these inputs."""
+    return _terms(covariates, *_measures(covariates, ()))
+
+
 def checked_covariates(covariates: ndarray, names: tuple[str, ...] = ()) -> ndarray:
-    """Refuse covariates that aren't finite; returns them as float64 [images, covariates].
-
-    Args:
-        covariates: One row for each input.
-        names: Of the columns.
-
-    Returns:
-        The same numbers.
-
-    Raises:
-        ValueError: NaN or infinite numbers, with the column that holds them.
-    """
+    """Return covariates as float64 [images, covariates]; raise where one isn't finite, with its name."""
     covariates = np.asarray(covariates, np.float64)
     if covariates.ndim != 2:
         raise ValueError(
@@ -183,10 +281,11 @@ def checked_covariates(covariates: ndarray, names: tuple[str, ...] = ()) -> ndar
 
 
 def _checked_variance(variance: ndarray) -> ndarray:
+    """Return variances as float64; raise where no prior can be fitted on them."""
     variance = np.asarray(variance, np.float64)
     if variance.ndim != 1 or len(variance) < FEWEST_INPUTS:
         raise ValueError(
-            f"A prior is learned from how variances differ over inputs; {variance.size} are too few to tell d₀: give "
+            f"A prior is learned from how variances differ over inputs; {variance.size} are too few to find d₀: give "
             f"{FEWEST_INPUTS} inputs or more, unlabelled ones will do."
         )
     if not np.isfinite(variance).all() or (variance < 0).any():
@@ -194,54 +293,43 @@ def _checked_variance(variance: ndarray) -> ndarray:
     zero = float((variance == 0).mean())
     if zero > 0.5:
         raise ValueError(
-            f"The networks say exactly the same of {zero:.0%} of the inputs, so that no spread can be had: were they "
+            f"The networks give exactly the same for {zero:.0%} of the inputs, so that there is no spread: were they "
             "trained under different seeds, and are the predictions those of different networks?"
         )
     return variance
 
 
 def _measures(covariates: ndarray, names: tuple[str, ...]) -> tuple[ndarray, ndarray, ndarray]:
-    """Give centre and width of each covariate, and whether it has a square; warn of those that don't vary."""
+    """Return centre and width of each covariate, and whether it has a square; warn of those that don't vary."""
     centre, width = covariates.mean(0), covariates.std(0)
     constant = width <= 1e-12 * np.maximum(np.abs(centre), 1)
     squared = ~((covariates == 0) | (covariates == 1)).all(0)
     if constant.any():
         known = names if len(names) == len(centre) else [f"number {k}" for k in range(len(centre))]
         which = ", ".join(name for name, same in zip(known, constant, strict=True) if same)
-        warnings.warn(f"What is the same for all inputs tells nothing and is left out: {which}.", stacklevel=3)
+        warnings.warn(f"Covariates that are the same for all inputs are left out: {which}.", stacklevel=3)
     return centre, np.where(constant, np.inf, np.where(squared, width, 1.0)), squared
 
 
-def terms_of(covariates: Float[ndarray, "images covariates"]) -> Float[ndarray, "images terms"]:
-    """Give the terms [1, z, z² − 1] of a regression on covariates, standardised on these inputs.
-
-    Args:
-        covariates: One row for each input.
-
-    Returns:
-        Terms, one row for each input.
-    """
-    return _terms(covariates, *_measures(covariates, ()))
-
-
 def _terms(covariates: ndarray, centre: ndarray, width: ndarray, squared: ndarray) -> ndarray:
-    """Give [1, z, z² − 1], z standardised and clipped; z² less 1, so that the constant keeps its meaning."""
+    """Return [1, z, z² − 1], z standardised and clipped; z² less 1, so that the constant keeps its meaning."""
     z = np.clip((covariates - centre) / width, -CLIP, CLIP)
     return np.concatenate([np.ones((len(z), 1)), z, z[:, squared] ** 2 - 1], 1)
 
 
 def _warn(n_eff: float, assumed: bool, likeliest: float) -> None:
+    """Warn where d₀ rests on little data or has no upper bound."""
     if n_eff < 100:
-        told = "assumed from the number of inputs" if assumed else "measured"
+        source = "assumed from the number of inputs" if assumed else "measured"
         warnings.warn(
-            f"The inputs are worth about {n_eff:.0f} independent ones ({told}): d₀ is little more than its prior; fit "
-            "on more inputs, or measure n_eff on proxies (effective_number).",
+            f"The inputs are worth about {n_eff:.0f} independent ones ({source}): d₀ is little more than its prior; "
+            "fit on more inputs, or measure n_eff on proxies (effective_number).",
             stacklevel=3,
         )
     if likeliest > 100:
         warnings.warn(
-            f"The likelihood puts no bound on d₀ (highest at {likeliest:.3g}): beside what the covariates tell, inputs "
-            f"seem to share one law. What was assumed beforehand, that 1/d₀ is {MEAN_DELTA:g} on average, keeps it "
-            "finite. Check the diagnosis before trusting the degrees of freedom.",
+            f"The likelihood puts no bound on d₀ (highest at {likeliest:.3g}): beyond the covariates, inputs seem to "
+            f"share one law. The assumption that 1/d₀ is {MEAN_DELTA:g} on average keeps it finite. Check the "
+            "diagnosis before trusting the degrees of freedom.",
             stacklevel=3,
         )

@@ -6,8 +6,7 @@ import numpy as np
 from numpy import ndarray
 
 from lnescape.results import Estimate
-from lnescape.retraining import Fidelity, Reference
-from lnescape.retraining.equivalent import retraining_equivalent
+from lnescape.retraining import Fidelity, Reference, retraining_equivalent
 
 BASE = "all free groups"
 MORE = "one more training"

@@ -6,8 +6,7 @@ import numpy as np
 from numpy import ndarray
 from scipy.special import polygamma
 
-from lnescape.retraining import Evaluation, Reference, fidelity, retraining_equivalent
-from lnescape.retraining.equivalent import log_bias
+from lnescape.retraining import Evaluation, Reference, fidelity, log_bias, retraining_equivalent
 from lnescape.study.assembled import Assembled, assembled
 from lnescape.study.cells import Study, check_known
 from lnescape.study.store import CellStore
