@@ -158,7 +158,7 @@ def test_an_indicator_that_is_absent_in_the_fit_says_so_and_changes_nothing():
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda v, h: (v[:20], h[:20]), "too few to tell d₀"),
+        (lambda v, h: (v[:20], h[:20]), "too few to find d₀"),
         (lambda v, h: (np.zeros_like(v), h), "exactly the same"),
         (lambda v, h: (np.where(np.arange(N) == 3, np.nan, v), h), "finite and not negative"),
         (lambda v, h: (v, np.where(np.arange(2) == 1, np.nan, h)), "covariate entropy isn't finite"),

@@ -108,7 +108,7 @@ def normal_twins(q: Float[ndarray, "networks images"], n: int, *, seed: int) -> 
 def dithered(q: Float[ndarray, "*any images"], *, seed: int = 0) -> Float[ndarray, "*any images"]:
     """Spread numbers that were kept in float16 evenly over the step that they were rounded to.
 
-    Two nearly equal numbers can be rounded to the same one, and ln s² of the two would be −∞. A uniform number of ± half
+    Two nearly equal numbers can be rounded to one number, and ln s² of the two would be −∞. A uniform number of ± half
     a step undoes the rounding in law; it adds a variance of step²/12.
 
     Args:
