@@ -9,11 +9,10 @@ import torch
 
 import lnescape as ln
 from benchmarks.run import drawn_data, paired, seconds
-from lnescape.builders import build
 from lnescape.engines import AnyNetwork, SideBySide
 from lnescape.results import provenance, save_result
 from lnescape.training.descent import Descent, descend
-from lnescape.weights import theta_of
+from lnescape.weights import build, theta_of
 
 NETWORKS = {"ResNet-20": ("resnet", 8), "wide ResNet-16-4": ("wide_resnet", 2)}
 N_STEPS = 60

@@ -17,14 +17,13 @@ import torch.nn.functional as F
 from tqdm import tqdm
 
 import lnescape as ln
-from lnescape.builders import build
 from lnescape.engines import AnyNetwork, engine_for
 from lnescape.laws import predict_at
 from lnescape.results import load_result, provenance, save_result
 from lnescape.training.cost import count_operations
 from lnescape.training.descent import Descent, descend
 from lnescape.training.recipe import resolve
-from lnescape.weights import theta_of
+from lnescape.weights import build, theta_of
 
 THREADS = 2
 

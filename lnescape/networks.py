@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lnescape.builders import Builder
+from lnescape.weights import Builder
 
 
 def mlp(

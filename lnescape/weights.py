@@ -1,17 +1,169 @@
-"""θ: a trained network as one point, a flat tensor of its trainable parameters.
+"""A network as a point θ of weight space: builders, the flat tensor of the parameters, and features.
 
-The parameters of a `FlatNetwork` are views into one buffer, so that moving the whole network, or
-reading its whole gradient, is one operation on one tensor, and no layer is ever rewritten.
-Statistics of batch normalisation are not in θ: they are a function of θ and of a fixed subset of the
-training images, and are recomputed where they are needed.
+A *builder* is any zero-argument callable that returns an `nn.Module`: a class, a lambda, a partial. Retraining with
+seed s means calling the builder, and training what it returns, under seed s.
+
+θ holds the trainable parameters of one network. The parameters of a `FlatNetwork` are views into one buffer, so that
+moving the whole network, or reading its whole gradient, is one operation on one tensor, and no layer is ever rewritten.
+Statistics of batch normalisation are not in θ: they are a function of θ and of a fixed subset of the training images,
+and are recomputed where they are needed.
 """
 
-from collections.abc import Iterator
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from copy import deepcopy
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.parameter import is_lazy
+
+Builder = Callable[[], nn.Module]
+
+
+# ---------------------------------------------------------------------------------------------------- builders
+
+
+def build(builder: Builder, seed: int) -> nn.Module:
+    """Call a builder under a seed, leaving the global random generator as it was."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return builder()
+
+
+class Template:
+    """One network of a builder, used again and again; each use finds it as it was built, but for its weights.
+
+    Counting, timing, naming and training all pass images through a network, which may change its buffers. To build it
+    for each of them takes as long as many steps of training.
+    """
+
+    def __init__(self, module: nn.Module):
+        self._module = module
+        parts = [part for part in module.modules() if not isinstance(part, torch.jit.ScriptModule)]
+        self._built = [(part, _copied({**vars(part), "_buffers": part._buffers})) for part in parts]
+
+    def fresh(self) -> nn.Module:
+        """Return the network with buffers and attributes as they were built; whoever used it before must be done."""
+        for part, built in self._built:
+            for name in vars(part).keys() - built.keys():
+                del vars(part)[name]
+            vars(part).update(_copied(built))
+        return self._module
+
+    @property
+    def n_parameters(self) -> int:
+        """Return P, the number of trainable parameters."""
+        return sum(p.numel() for p in trainable(self._module))
+
+
+def _copied(attributes: dict) -> dict:
+    """Copy a module's attributes: plain tensors and buffers are new, everything else is the same."""
+    own = {name: value.detach().clone() if type(value) is Tensor else value for name, value in attributes.items()}
+    buffers = attributes["_buffers"].items()
+    return own | {"_buffers": {name: None if value is None else value.detach().clone() for name, value in buffers}}
+
+
+def identity(module: nn.Module, images: Tensor) -> str:
+    """Name an architecture by what its network prints and by its outputs for some images in training mode."""
+    # Two builders may make the same parameters and differ in what they do with them, dropout for instance; trainings
+    # that are kept under one name must not mix them. The numbers are rounded: sums may come in another order.
+    module = module.cpu().float().train()
+    with torch.random.fork_rng(), torch.no_grad():
+        torch.manual_seed(0)
+        logits = module(images.cpu())
+    return f"{module} {' '.join(f'{value:.2g}' for value in logits.double().mean(0).tolist())}"
+
+
+def check_builder(builder: Builder, data) -> Template:
+    """Return one network of the builder, to be used again; raise unless it can be trained on the data."""
+    _check_callable(builder)
+    if not hasattr(data, "train") or not hasattr(data, "n_classes"):
+        raise TypeError(f"The data are a {type(data).__name__}; pass what lnescape.load or lnescape.dataset returns.")
+    try:
+        first, second = build(builder, 0), build(builder, 1)
+    except Exception as error:
+        raise ValueError(f"The builder fails with {_in_a_line(error)}; call it once by itself to see where.") from error
+    if not isinstance(first, nn.Module):
+        raise TypeError(f"The builder returned a {type(first).__name__}, not an nn.Module; return the network.")
+    _check_parameters(first)
+    shapes = [[(n, p.shape, p.requires_grad) for n, p in m.named_parameters()] for m in (first, second)]
+    if shapes[0] != shapes[1]:
+        raise ValueError("The builder makes another network at its second call; every call must give the same shapes.")
+    _check_constants(first, second)
+    template = Template(first)
+    _check_logits(first, data)
+    return template
+
+
+def _in_a_line(error: Exception) -> str:
+    """Describe an error in one line."""
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+
+
+def _check_callable(builder: Builder) -> None:
+    """Raise unless the builder can be called without arguments."""
+    if isinstance(builder, nn.Module):
+        raise TypeError(
+            f"A network ({type(builder).__name__}) was given instead of a builder; "
+            "pass a function that makes a new one each time."
+        )
+    if not callable(builder):
+        raise TypeError(f"The builder is a {type(builder).__name__}, not callable; pass a function without arguments.")
+    try:
+        inspect.signature(builder).bind()
+    except TypeError as error:
+        raise TypeError(f"The builder can't be called without arguments ({error}); wrap it in a lambda.") from error
+    except ValueError:  # some callables written in C have no signature
+        pass
+
+
+def _check_parameters(module: nn.Module) -> None:
+    """Raise unless there is something to train, and every parameter has a size."""
+    if not any(p.requires_grad for p in module.parameters()):
+        raise ValueError("The network has no trainable parameters; nothing can be trained.")
+    for name, p in module.named_parameters():
+        if is_lazy(p):
+            raise ValueError(f"The shape of {name!r} isn't known yet; give lazy layers their sizes in the builder.")
+        if p.numel() == 0:
+            raise ValueError(f"The parameter {name!r} is empty; give every layer at least one unit.")
+
+
+def _check_constants(first: nn.Module, second: nn.Module) -> None:
+    """Raise unless frozen parameters and buffers, which aren't part of θ, are the same in both networks."""
+    frozen = {n for n, p in first.named_parameters() if not p.requires_grad}
+    others = dict(second.state_dict())
+    for name, value in first.state_dict().items():
+        is_constant = name in frozen or name in dict(first.named_buffers())
+        if is_constant and not torch.equal(value, others[name]):
+            raise ValueError(
+                f"The constant {name!r} differs between two calls of the builder; "
+                "fix its seed, or make it a trainable parameter."
+            )
+
+
+def _check_logits(module: nn.Module, data) -> None:
+    """Raise unless the network gives one logit for each class."""
+    module.eval().float()  # training is in float32, whatever the builder's
+    with torch.no_grad():
+        try:
+            logits = module(data.train.images[:2].cpu())
+        except Exception as error:
+            raise ValueError(
+                f"The network can't take float32 images of shape {tuple(data.image_shape)} ({_in_a_line(error)}); "
+                "fit its first layer to them, or put nn.Flatten() before it."
+            ) from error
+    if not isinstance(logits, Tensor) or logits.shape != (2, data.n_classes):
+        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise ValueError(
+            f"For 2 images the network returns {got}, but {data.name} has {data.n_classes} classes; "
+            f"its last layer must give shape (2, {data.n_classes})."
+        )
+
+
+# --------------------------------------------------------------------------------------------------- θ
 
 
 def trainable(module: nn.Module) -> Iterator[nn.Parameter]:
@@ -20,18 +172,7 @@ def trainable(module: nn.Module) -> Iterator[nn.Parameter]:
 
 
 def places(module: nn.Module) -> dict[int, int]:
-    """Tell where in θ each trainable parameter begins: {id of the parameter: index}.
-
-    Args:
-        module: A network.
-
-    Returns:
-        The places, in the order of θ.
-
-    Example:
-        >>> list(places(nn.Linear(3, 2)).values())
-        [0, 6]
-    """
+    """Return where in θ each trainable parameter begins, {id of the parameter: index}, in the order of θ."""
     found, start = {}, 0
     for p in trainable(module):
         found[id(p)] = start
@@ -85,6 +226,7 @@ def _is_shared(module: nn.Module, name: str) -> bool:
 
 
 def _statistics_names(module: nn.Module) -> set[str]:
+    """Return the names of all normalisation statistics."""
     return {
         f"{prefix}.{name}".lstrip(".")
         for prefix, layer in module.named_modules()
@@ -104,32 +246,9 @@ def images_to_refresh(module: nn.Module, data) -> Tensor | None:
 
 
 def refresh_normalisation(module: nn.Module, images: Float[Tensor, "images ..."] | None, *, batch: int = 500) -> int:
-    """Recompute the statistics of batch normalisation for the present parameters.
-
-    Mean and variance of every normalisation layer become the average over batches of `images`, with
-    everything else (dropout) in evaluation mode. Afterwards the whole module is in evaluation mode.
-
-    Args:
-        module: Any module; without such layers nothing is done.
-        images: A fixed subset of the training images, normalised as in training.
-        batch: Images per forward pass; the last incomplete batch is left out where there are several.
-
-    Returns:
-        The number of images passed forward, to be counted as cost.
-
-    Raises:
-        ValueError: The network has such layers and there are no images.
-
-    References:
-        Izmailov et al. 2018, arXiv 1803.05407, section 3.2.
-
-    Example:
-        >>> layer = nn.BatchNorm1d(1)
-        >>> refresh_normalisation(layer, torch.tensor([[1.0], [3.0]]))
-        2
-        >>> layer.running_mean
-        tensor([2.])
-    """
+    """Recompute the statistics of batch normalisation for the present parameters; return how many images passed."""
+    # Mean and variance of every normalisation layer become the average over batches, the last incomplete one left out,
+    # with all else (dropout) in evaluation mode: Izmailov et al. 2018, arXiv 1803.05407, section 3.2.
     layers = normalisation_layers(module)
     module.eval()
     if not layers:
@@ -154,17 +273,7 @@ def refresh_normalisation(module: nn.Module, images: Float[Tensor, "images ..."]
 class FlatNetwork:
     """A module whose trainable parameters, and their gradients, are views into two flat buffers.
 
-    Attributes:
-        module: The module itself, every layer as its author wrote it.
-        theta: The parameters, float32 [P]; writing here moves the network.
-        gradient: The gradients, float32 [P]; a backward pass adds to it.
-
-    Example:
-        >>> flat = FlatNetwork(nn.Linear(2, 1))
-        >>> flat.theta.fill_(1.0)
-        tensor([1., 1., 1.])
-        >>> flat.module(torch.ones(1, 2)).item()
-        3.0
+    Writing to `theta` [P] moves the network; a backward pass adds to `gradient` [P]. Both are float32.
     """
 
     def __init__(self, module: nn.Module, *, device: torch.device | str = "cpu"):
@@ -183,25 +292,51 @@ class FlatNetwork:
             start = stop
 
     def __deepcopy__(self, memo: dict) -> "FlatNetwork":
-        """Copy the module and bind the copy to buffers of its own."""
-        from copy import deepcopy
-
+        """Copy the module and bind the copy to its own buffers."""
         return FlatNetwork(deepcopy(self.module, memo), device=self.theta.device)
 
     def load(self, theta: Float[Tensor, " parameters"], images: Tensor | None = None) -> int:
-        """Move the network to θ, refresh its normalisation and leave it in evaluation mode.
-
-        Args:
-            theta: The point, [P].
-            images: The fixed subset for the normalisation; needed only where there is such a layer.
-
-        Returns:
-            The number of images that the refresh passed forward.
-
-        Raises:
-            ValueError: θ has another length.
-        """
+        """Move the network to θ and refresh its normalisation; return how many images passed for it."""
         if theta.shape != self.theta.shape:
             raise ValueError(f"θ has {theta.numel()} numbers, the network {self.theta.numel()} parameters.")
         self.theta.copy_(theta)
         return refresh_normalisation(self.module, images)
+
+
+# ------------------------------------------------------------------------------------------------ features
+
+
+@torch.no_grad()
+def with_features(module: nn.Module, images: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Return logits, and the inputs [images, features] of the last linear layer called, None where there is none."""
+    with _watched(module) as seen:
+        parts = []
+        for part in images.split(500):
+            seen.clear()
+            parts.append((module(part), seen[-1][1] if seen else None))
+    logits, features = zip(*parts, strict=True)
+    return torch.cat(logits), None if features[0] is None else torch.cat(features)
+
+
+@torch.no_grad()
+def last_layer(module: nn.Module, images: Tensor) -> nn.Linear | None:
+    """Return the linear layer whose output the logits are, or None where the network ends in anything else."""
+    with _watched(module) as seen:
+        logits = module(images)
+    return seen[-1][0] if seen and seen[-1][2] is logits else None
+
+
+@contextmanager
+def _watched(module: nn.Module) -> Iterator[list[tuple[nn.Linear, Tensor, Tensor]]]:
+    """List layer, input and output of every linear layer that is called."""
+    seen: list[tuple[nn.Linear, Tensor, Tensor]] = []
+    layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
+    hooks = [
+        layer.register_forward_hook(lambda layer, inputs, output: seen.append((layer, inputs[0], output)))
+        for layer in layers
+    ]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()

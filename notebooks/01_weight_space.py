@@ -39,8 +39,8 @@ from scipy.optimize import linear_sum_assignment
 from scipy.stats import spearmanr
 
 import lnescape as ln
-from lnescape.builders import build
 from lnescape.plots import canvas
+from lnescape.weights import build
 
 profile = ln.profile(profile)
 

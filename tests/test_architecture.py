@@ -13,7 +13,7 @@ import lnescape.results
 PACKAGE = Path(__file__).resolve().parent.parent / "lnescape"
 # A room imports only from rooms named before it: the floors of the README's map, from the ground up.
 ROOMS = [
-    *("checks", "progress", "data", "builders", "networks", "weights", "engines", "features", "results"),
+    *("checks", "progress", "data", "weights", "networks", "engines", "results"),
     *("subspaces", "scores", "retraining"),
     *("laws", "training", "methods", "landscape"),
     *("covariates", "statement", "gates", "study", "plots", "cli"),

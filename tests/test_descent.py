@@ -9,12 +9,11 @@ from torch import nn
 from torch.func import functional_call
 
 import lnescape as ln
-from lnescape.builders import build
 from lnescape.data import augment
 from lnescape.training import descent
 from lnescape.training.recipe import resolve
 from lnescape.training.streams import generator, stream_seed
-from lnescape.weights import theta_of
+from lnescape.weights import build, theta_of
 from tests.test_training import QUICK, Mixed
 
 

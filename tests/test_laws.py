@@ -5,10 +5,9 @@ import torch
 from torch import nn
 
 import lnescape as ln
-from lnescape.builders import build
 from lnescape.data.vision import torchvision
 from lnescape.subspaces import Simplex
-from lnescape.weights import refresh_normalisation, theta_of
+from lnescape.weights import build, refresh_normalisation, theta_of
 
 from .test_training import QUICK, Mixed
 

@@ -5,9 +5,9 @@ import torch
 from torch import nn
 
 import lnescape as ln
-from lnescape.builders import check_builder
 from lnescape.engines import LinearChain, engine_for
 from lnescape.training import count_operations
+from lnescape.weights import check_builder
 
 
 @pytest.fixture(scope="module")

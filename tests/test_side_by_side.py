@@ -9,12 +9,11 @@ import torch.nn.functional as F
 from torch import nn
 
 import lnescape as ln
-from lnescape.builders import build
 from lnescape.data import DataError, augment
 from lnescape.engines import AnyNetwork, SideBySide, engine_for
 from lnescape.networks import resnet
 from lnescape.training import count_operations
-from lnescape.weights import theta_of
+from lnescape.weights import build, theta_of
 from tests.test_training import QUICK, Mixed
 
 needs_accelerator = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")

@@ -8,10 +8,9 @@ import torch
 from torch import nn
 
 import lnescape as ln
-from lnescape.builders import build
 from lnescape.training.cost import count_operations
 from lnescape.training.streams import generator
-from lnescape.weights import theta_of
+from lnescape.weights import build, theta_of
 
 QUICK = ln.Recipe(epochs=2, batch=64, precision="float32")
 

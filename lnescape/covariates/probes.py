@@ -12,12 +12,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lnescape.engines import engine_for
-from lnescape.features import with_features
 from lnescape.laws import Law, predict_at
 from lnescape.laws.base import CHUNK
 from lnescape.retraining import Measurand, log_odds
 from lnescape.training.streams import generator
-from lnescape.weights import trainable
+from lnescape.weights import trainable, with_features
 
 SHIFTS = ((-3, 0), (3, 0), (0, -3), (0, 3), (-2, -2), (2, 2), (-2, 2), (2, -2))  # pixels: down, right
 NOISE = 0.15  # norm of the noise on a filter, in parts of the filter's own norm

@@ -8,10 +8,10 @@ the same questions.
 
 import torch
 
-from lnescape.builders import Builder, build
 from lnescape.engines.any_network import AnyNetwork, Loss
 from lnescape.engines.linear_chain import LinearChain
 from lnescape.engines.side_by_side import SideBySide
+from lnescape.weights import Builder, build
 
 __all__ = ["AnyNetwork", "LinearChain", "Loss", "SideBySide", "engine_for"]
 

@@ -12,9 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lnescape.builders import Builder, build
 from lnescape.engines import engine_for
-from lnescape.weights import FlatNetwork
+from lnescape.weights import Builder, FlatNetwork, build
 
 # θ are drawn so many numbers at a time (256 MB), whatever the number of networks asked for.
 CHUNK = 2**26

@@ -6,14 +6,13 @@ from pathlib import Path
 
 from torch import Tensor
 
-from lnescape.builders import Builder, build
 from lnescape.laws.base import Law
 from lnescape.laws.combinations import Members, SubspaceLaw
 from lnescape.laws.dropout import DropoutLaw, Gate
 from lnescape.laws.gaussian import GaussianLaw
 from lnescape.laws.mixture import Mixture
 from lnescape.subspaces import KINDS
-from lnescape.weights import theta_of
+from lnescape.weights import Builder, build, theta_of
 
 Tensors = dict[str, Tensor]
 

@@ -9,11 +9,10 @@ from typing import Any, TypedDict
 
 import torch
 
-from lnescape.builders import Builder, build
 from lnescape.data.names import nearest
 from lnescape.laws import Members
 from lnescape.training import Recipe
-from lnescape.weights import theta_of
+from lnescape.weights import Builder, build, theta_of
 
 
 class Options(TypedDict, total=False):

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Unpack
 
-from lnescape.builders import Builder
 from lnescape.laws import Members
 from lnescape.methods.checks import Options, checked_count
 from lnescape.methods.request import Plan, Request
+from lnescape.weights import Builder
 
 
 def deep_ensemble(

@@ -7,12 +7,11 @@ from typing import Unpack
 import torch
 from torch import Tensor, nn
 
-from lnescape.builders import Builder, build
 from lnescape.laws import DropoutLaw, Gate, Law
 from lnescape.laws.mixture import mixture_of
 from lnescape.methods.checks import Options
 from lnescape.methods.request import Request
-from lnescape.weights import FlatNetwork, places
+from lnescape.weights import Builder, FlatNetwork, build, places
 
 _LAYERS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 _CURE = (

@@ -8,13 +8,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lnescape.builders import Builder, build
-from lnescape.features import last_layer, with_features
 from lnescape.laws import GaussianLaw, Law, Members
 from lnescape.laws.mixture import mixture_of
 from lnescape.methods.checks import Options
 from lnescape.methods.request import Plan, Request
-from lnescape.weights import places
+from lnescape.weights import Builder, build, last_layer, places, with_features
 
 N_IMAGES = 10_000  # of the curvature, a fixed random sample
 LARGEST = 12_000  # parameters of the last layer: each square matrix of them takes 1.2 GB, and there are three at once

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-from lnescape.builders import Builder
 from lnescape.laws import Law, SubspaceLaw
 from lnescape.laws.mixture import mixture_of
 from lnescape.methods.checks import Options, checked_count
 from lnescape.methods.request import Request
 from lnescape.subspaces import Bezier, Segment, Simplex
 from lnescape.training import fit_subspace
+from lnescape.weights import Builder
 
 SHAPES = {
     "line": lambda: Segment.from_scratch(2),

@@ -3,13 +3,13 @@
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-from lnescape.builders import Builder
 from lnescape.laws import Law, Members, SubspaceLaw
 from lnescape.laws.mixture import mixture_of
 from lnescape.methods.checks import Options
 from lnescape.methods.request import Request
 from lnescape.subspaces import Bezier
 from lnescape.training import fit_subspace
+from lnescape.weights import Builder
 
 
 def mode_curve(

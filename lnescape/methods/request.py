@@ -10,13 +10,12 @@ from typing import Any
 
 from torch import Tensor
 
-from lnescape.builders import Builder, build
 from lnescape.laws import Members
 from lnescape.methods.checks import check_names, checked_runs
 from lnescape.progress import bar
 from lnescape.training import Cost, Operations, Recipe, TrainingError, fit, walk
 from lnescape.training.checks import checked_seeds, prepare
-from lnescape.weights import images_to_refresh
+from lnescape.weights import Builder, build, images_to_refresh
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from dataclasses import replace
 from numbers import Real
 from typing import Any, Unpack
 
-from lnescape.builders import Builder
 from lnescape.laws import Law, Members, SubspaceLaw
 from lnescape.laws.mixture import mixture_of
 from lnescape.methods.checks import Options, checked_count
 from lnescape.methods.request import Request
 from lnescape.subspaces import Simplex, SimplicialComplex, Subspace
 from lnescape.training import fit_subspace
+from lnescape.weights import Builder
 
 GROWING = {"schedule": "cosine"}
 PULL = 0.4  # E α_k of a new vertex: 1/2 beside one other, 1/3 beside two

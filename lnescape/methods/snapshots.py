@@ -6,11 +6,10 @@ from typing import Any, Unpack
 
 import torch
 
-from lnescape.builders import Builder, build
 from lnescape.laws import Members
 from lnescape.methods.checks import Options, checked_count
 from lnescape.methods.request import Plan, Request
-from lnescape.weights import theta_of
+from lnescape.weights import Builder, build, theta_of
 
 
 def snapshot_ensemble(

@@ -6,12 +6,12 @@ from typing import Any, Unpack
 from jaxtyping import Float
 from torch import Tensor
 
-from lnescape.builders import Builder
 from lnescape.laws import GaussianLaw, Law, Members
 from lnescape.laws.mixture import mixture_of
 from lnescape.methods.checks import Options, checked_count
 from lnescape.methods.request import Request
 from lnescape.training import TrainingError
+from lnescape.weights import Builder
 
 
 def swag(

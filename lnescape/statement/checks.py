@@ -6,12 +6,12 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from lnescape.builders import Builder, check_builder, identity
 from lnescape.covariates import FREE, GROUPS
 from lnescape.laws import Members
 from lnescape.retraining import Measurand
 from lnescape.retraining.prior import FEWEST_INPUTS
 from lnescape.training import Recipe
+from lnescape.weights import Builder, build, check_builder, identity
 
 
 def checked_groups(
@@ -77,7 +77,7 @@ def check_same(net: Builder, runs: Members, data) -> None:
     """Refuse runs that the builder didn't make: their recipe and cost would be told of another network."""
     check_builder(net, data)
     some = data.train.images[:8]
-    if identity(net, some) != identity(runs.net, some):
+    if identity(build(net, 0), some) != identity(build(runs.net, 0), some):
         raise ValueError("The builder makes another network than those of runs; pass the one that they were made with.")
 
 

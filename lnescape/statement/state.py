@@ -10,7 +10,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lnescape.builders import Builder
 from lnescape.covariates import (
     ENOUGH_PROXIES,
     FREE,
@@ -46,6 +45,7 @@ from lnescape.statement.checks import (
 from lnescape.statement.page import Statement
 from lnescape.training import Recipe, fit
 from lnescape.training.checks import checked_seeds, prepare
+from lnescape.weights import Builder
 
 MOST_CALIBRATION = 3000  # held-out images that the prior is fitted on
 PROXY_SEED = 1_000_000  # first seed of the proxies, far from those of the networks

@@ -13,13 +13,13 @@ from typing import Any
 
 import torch.nn.functional as F
 
-from lnescape.builders import Builder
 from lnescape.data import NAMES
 from lnescape.data.names import nearest
 from lnescape.methods import METHODS as LAWS
 from lnescape.networks import NETWORKS, network
 from lnescape.training import Recipe
 from lnescape.training.checks import checked_seeds
+from lnescape.weights import Builder
 
 # Raised by hand when the same cell would give other numbers: a change of the training loop, of a default, of the
 # panel of images. It is part of every name, so that results of two versions never mix. A golden test guards it.

@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lnescape.builders import check_builder
 from lnescape.engines import engine_for
 from lnescape.laws import Members
 from lnescape.retraining import log_odds
@@ -17,7 +16,7 @@ from lnescape.study.cells import Cell, StudyError
 from lnescape.training import TrainingError, count_operations, fit
 from lnescape.training.descent import State
 from lnescape.training.fit import train_group
-from lnescape.weights import images_to_refresh
+from lnescape.weights import check_builder, images_to_refresh
 
 N_WATCHED_EPOCHS = 15  # up to so many, every epoch's end is watched
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import torch
 
-from lnescape.builders import Builder, check_builder
 from lnescape.training.cost import Operations, count_operations
 from lnescape.training.recipe import Recipe, resolve
+from lnescape.weights import Builder, check_builder
 
 
 def checked_seeds(seeds: Any) -> list[int]:

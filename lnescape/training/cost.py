@@ -8,11 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
-from lnescape.builders import Builder, build
 from lnescape.engines import Loss
 from lnescape.laws import Law
 from lnescape.training.recipe import Recipe
-from lnescape.weights import refresh_normalisation
+from lnescape.weights import Builder, build, refresh_normalisation
 
 
 @dataclass(frozen=True)

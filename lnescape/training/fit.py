@@ -12,7 +12,6 @@ from time import perf_counter
 import torch
 from torch import Tensor, nn
 
-from lnescape.builders import Builder, build, check_builder, identity
 from lnescape.engines import engine_for
 from lnescape.laws import Members
 from lnescape.progress import bar
@@ -21,7 +20,7 @@ from lnescape.training.cost import Cost, count_operations
 from lnescape.training.descent import Descent, State, descend, fingerprint, tensor_fingerprint
 from lnescape.training.path import keeping_path, read_path
 from lnescape.training.recipe import Recipe
-from lnescape.weights import images_to_refresh, theta_of
+from lnescape.weights import Builder, build, check_builder, identity, images_to_refresh, theta_of
 
 # Operations in one group of trainings above which separate processes repay their start of a few seconds.
 _WORTH_A_PROCESS = 2e12
@@ -202,7 +201,7 @@ def _beginnings(net: Builder, seeds: Sequence[int], device: torch.device) -> Ten
 def _name(net: Builder, data, seeds: Sequence[int], *, recipe: Recipe, beginnings: Tensor, start: State | None) -> str:
     """Name a training by all that goes into it: the same name, the same result."""
     place = (data.checksum, tensor_fingerprint(beginnings), str(beginnings.device))
-    place += (identity(net, data.train.images[:8]),)
+    place += (identity(build(net, 0), data.train.images[:8]),)
     place += () if start is None else (start.epoch, tensor_fingerprint(start.vertices))
     return fingerprint(recipe.identity(), list(seeds), *place)
 

@@ -9,8 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from lnescape.builders import Builder
 from lnescape.engines import LinearChain, engine_for
+from lnescape.weights import Builder
 
 _CHOICES = {
     "schedule": ("onecycle", "cosine", "cycle", "constant"),

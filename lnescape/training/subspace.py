@@ -8,7 +8,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lnescape.builders import Builder, build, identity
 from lnescape.engines import engine_for
 from lnescape.laws import SubspaceLaw
 from lnescape.progress import bar
@@ -20,7 +19,7 @@ from lnescape.training.fit import TrainingError
 from lnescape.training.penalties import GrowingVolume, cosine_slope
 from lnescape.training.recipe import Recipe
 from lnescape.training.streams import generator, stream_seed
-from lnescape.weights import images_to_refresh, theta_of, trainable
+from lnescape.weights import Builder, build, identity, images_to_refresh, theta_of, trainable
 
 
 def fit_subspace(
@@ -97,7 +96,7 @@ def fit_subspace(
     vertices = _beginning(net, subspace, seed).to(device)
     weights = {"cosine_weight": cosine_weight, "volume_weight": volume_weight}
     drawn = {} if points == 1 else {"points": points}
-    kind = {"kind": type(subspace).__name__, "network": identity(net, data.train.images[:8])}
+    kind = {"kind": type(subspace).__name__, "network": identity(build(net, 0), data.train.images[:8])}
     stages = _stages(subspace)
     start = perf_counter()
     with bar(math.ceil(recipe.epochs) * len(stages), "subspace", "epochs", show=progress) as shown:

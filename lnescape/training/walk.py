@@ -7,12 +7,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lnescape.builders import Builder, build, identity
 from lnescape.engines import engine_for
 from lnescape.training.descent import Descent, State, descend, fingerprint, tensor_fingerprint
 from lnescape.training.recipe import Recipe
 from lnescape.training.streams import stream_seed
-from lnescape.weights import theta_of
+from lnescape.weights import Builder, build, identity, theta_of
 
 
 def walk(
@@ -65,7 +64,8 @@ def walk(
     engine = engine_for(net, device=theta.device, precision=recipe.precision)
     file, state = None, State(0, theta.new_empty(1, 0, len(theta)), torch.full((1,), -1, device=theta.device), {})
     if folder is not None:
-        place = (recipe.identity(), seed, data.checksum, str(theta.device), identity(net, data.train.images[:8]))
+        place = (recipe.identity(), seed, data.checksum, str(theta.device))
+        place += (identity(build(net, 0), data.train.images[:8]),)
         file = Path(folder) / f"walk-{fingerprint(tensor_fingerprint(theta), *place)}.safetensors"
         state = State.load(file) if file.exists() else state
     ends = list(state.vertices[0].to(theta.device))
