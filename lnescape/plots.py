@@ -4,6 +4,8 @@ One colour, one marker and one kind of line belong to each method through the wh
 colour-blind readers and distinct in grey. Every figure shows the name of its data (`source`).
 """
 
+import math
+import re
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,9 +52,12 @@ _SETTINGS = {
     "legend.frameon": False,
     "figure.dpi": 110,
     "savefig.dpi": 110,
-    "svg.hashsalt": "lnescape",  # the same picture gives the same file
     "svg.fonttype": "path",
 }
+# What an SVG file of matplotlib holds that depends on the processor: coordinates, and ids that are hashes of them.
+_COORDINATES = re.compile(r'(?<=\s)(?:d|x|y|width|height|viewBox|points)="[^"]*"|translate\([^)]*\)')
+_DECIMAL = re.compile(r"-?\d+\.\d+")
+_HASHED = re.compile(r'(?<=id="|rl\(#|f="#)(p|m|h|image|C\d+_\d+_)([0-9a-f]{10})\b')
 
 
 @contextmanager
@@ -79,13 +84,27 @@ def legend_below(figure: Figure, marks: Sequence[Artist], labels: Sequence[str],
     figure.legend(marks, labels, loc="lower right", bbox_to_anchor=(0.995, 1.2 * line), ncols=columns, **close)
 
 
+def stable(svg: str) -> str:
+    """Round the coordinates of an SVG file to a hundredth of a point, and number its ids as they appear."""
+
+    def rounded(number: re.Match) -> str:
+        # Halves of a hundredth are common, in eighths of a point for one. Rounding therefore goes up from 0.47 on.
+        return f"{math.floor(100 * float(number[0]) + 0.53) / 100:.2f}".rstrip("0").rstrip(".")
+
+    svg = _COORDINATES.sub(lambda part: _DECIMAL.sub(rounded, part[0]), svg)
+    numbers: dict[str, int] = {}
+    return _HASHED.sub(lambda name: f"{name[1]}{numbers.setdefault(name[0], len(numbers) + 1)}", svg)
+
+
 def _write(figure: Figure, folder: Path, name: str) -> None:
+    """Write a figure as SVG, complete or not at all."""
     import matplotlib.pyplot as plt
 
     folder.mkdir(parents=True, exist_ok=True)
     temporary = folder / f".{name}.part"
     with plt.rc_context(_SETTINGS):
         figure.savefig(temporary, format="svg", metadata={"Date": None})
+    temporary.write_text(stable(temporary.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
     temporary.replace(folder / f"{name}.svg")
 
 

@@ -231,6 +231,42 @@ def test_the_same_figure_gives_the_same_bytes_without_a_date(draw, tmp_path, mon
     assert [file.name for file in (tmp_path / "report" / "figures").iterdir()] == ["99_claim.svg"]
 
 
+def histogram_line_and_scatter(q):
+    groups = {"easy": (np.zeros((2, 4, 4)), q)}
+    yield figures.log_odds_histograms(groups, source="s", title="t")
+    with plots.canvas(2, 2.0, "s", "t") as (figure, (left, right)):
+        left.plot(q[:, 0])
+        left.fill_between(range(len(q)), q[:, 0] - 1, q[:, 0] + 1, alpha=0.2, hatch="///")
+        right.scatter(q[:, 0], q[:, 1], s=10 * np.exp(q[:, 1]), c=q[:, 0])
+    yield figure
+
+
+def test_inputs_that_differ_in_the_last_bit_give_the_same_bytes(home):
+    q = STREAM.randn(60, 2)
+    files = set()
+    for _ in range(4):
+        bytes_of = []
+        for figure in histogram_line_and_scatter(q):
+            plots.save(figure, "99_claim")
+            bytes_of.append((home / "report" / "figures" / "99_claim.svg").read_bytes())
+        files.add(tuple(bytes_of))
+        q = np.nextafter(q, STREAM.choice([-np.inf, np.inf], q.shape))
+    assert len(files) == 1
+
+
+def test_coordinates_are_hundredths_and_ids_are_numbered_as_they_appear():
+    one, other = (
+        f'<path id="m{name}" d="M {x} 1\nL -0.001 2.5" style="stroke-width: 0.125"/><use x="{x}" xlink:href="#m{name}" '
+        f'clip-path="url(#p{name})" transform="translate({x} 3) scale(0.015625)"/><clipPath id="p{name}"/>'
+        for name, x in (("0123456789", "7.125000"), ("abcdef0123", "7.124999"))
+    )
+    assert plots.stable(one) == plots.stable(other)
+    assert plots.stable(one) == (
+        '<path id="m1" d="M 7.13 1\nL 0 2.5" style="stroke-width: 0.125"/><use x="7.13" xlink:href="#m1" '
+        'clip-path="url(#p2)" transform="translate(7.13 3) scale(0.015625)"/><clipPath id="p2"/>'
+    )
+
+
 def test_a_figure_cut_short_leaves_the_one_before(tmp_path, monkeypatch):
     monkeypatch.setenv("LNESCAPE_HOME", str(tmp_path))
     figure = triangle_map(source="MNIST", title="Claim")
