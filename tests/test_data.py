@@ -166,7 +166,7 @@ def test_augment_without_work_returns_the_images_and_refuses_nonsense():
     images = grey(2, side=4)
     assert augment(images, generator=generator) is images
     for bad in (-1, 4):
-        with pytest.raises(DataError, match="below 4"):
+        with pytest.raises(DataError, match="shift.* from 0 to 3, not"):
             augment(images, generator=generator, shift=bad)
     with pytest.raises(DataError, match="switch it off"):
         augment(torch.rand(3, 7), generator=generator, flip=True)
@@ -223,8 +223,10 @@ def good(**change):
         (good(train=(torch.rand(8, 3, 4, 4) / 0, torch.arange(8))), "8 of 8 hold NaN or infinite.*image 0"),
         (good(test=(torch.tensor([[1.0], [torch.nan]]), torch.arange(2))), "1 of 2 hold NaN.*image 1"),
         (good(train=(torch.rand(8, 3, 4, 4), torch.arange(8) - 1)), "go down to -1"),
-        (good(test=(torch.rand(8, 3, 4, 4), torch.arange(8))), "test labels go up to 7 but there are 4 classes"),
-        (good(classes=("a", "b", "c")), "up to 3 but there are 3 classes, numbered 0 to 2"),
+        (good(test=(torch.rand(8, 3, 4, 4), torch.arange(8))), "labels go up to 7 .image 7. but there are 4 classes"),
+        (good(train=(torch.rand(8, 3, 4, 4), [0, 10**7] * 4)), "train labels go up to 10000000 .image 1. but only 2"),
+        (good(test=(torch.rand(8, 3, 4, 4), [0, 2**31] * 4)), "test labels go up to 2147483648 .image 1."),
+        (good(classes=("a", "b", "c")), "up to 3 .image 3. but there are 3 classes, numbered 0 to 2"),
         (good(train=(torch.rand(8, 3, 4, 4), torch.rand(8))), "labels have dtype float32"),
         (good(train=(torch.rand(8, 3, 4, 4), torch.eye(8).long())), r"argmax\(1\)"),
         (good(train=(torch.rand(8, 3, 4, 4), torch.arange(7))), "8 images but 7 labels"),
@@ -252,6 +254,15 @@ def test_bad_data_are_refused_in_one_sentence(parts, message):
     assert "\n" not in str(caught.value)
 
 
+def test_labels_of_any_integer_type_and_classes_without_images_are_taken():
+    images = torch.rand(8, 2)
+    for labels in ([0, 1] * 4, np.array([0, 1] * 4, np.uint32), np.array([0, 1] * 4, np.int8), torch.arange(8) % 2):
+        assert dataset(train=(images, labels), test=(images, labels)).n_classes == 2
+    gap = [0, 99] * 4
+    assert dataset(train=(images, gap), test=(images, gap)).n_classes == 100
+    assert dataset(train=(images, [0, 999] * 4), test=(images, gap), classes=["one"] * 1000).n_classes == 1000
+
+
 def test_foreign_images_have_no_class_and_must_be_given(mnist5k):
     assert set(mnist5k.foreign.labels.tolist()) == {-1}
     assert "drawn" in mnist5k.foreign.title
@@ -264,7 +275,7 @@ def test_foreign_images_have_no_class_and_must_be_given(mnist5k):
 def test_unknown_shift_names_the_nearest(mnist5k):
     with pytest.raises(DataError, match="did you mean 'rotation'"):
         mnist5k.shifted("rotate", 1)
-    with pytest.raises(DataError, match="none of 1, 2, 3"):
+    with pytest.raises(DataError, match="strength must be a whole number from 1 to 3, not 4"):
         mnist5k.shifted("noise", 4)
     with pytest.raises(DataError, match="channels, height, width"):
         dataset(train=(torch.rand(8, 2), [0, 1] * 4), test=(torch.rand(8, 2), [0, 1] * 4)).shifted("noise", 1)

@@ -13,8 +13,7 @@ from functools import partial
 import numpy as np
 import pytest
 
-from lnescape.data import DataError, load, sources, torchvision
-from lnescape.data.names import nearest
+from lnescape.data import DataError, known, load, torchvision
 
 N_TRAIN = 5030  # official training images of the small copies; the official test set keeps its 10 000
 
@@ -36,7 +35,7 @@ def write(folder, name, contents, monkeypatch):
         (folder / file).parent.mkdir(parents=True, exist_ok=True)
         (folder / file).write_bytes(content)
     sums = {file: hashlib.md5(content).hexdigest() for file, content in contents.items()}
-    monkeypatch.setitem(sources.MD5, name, sums)
+    monkeypatch.setitem(known.MD5, name, sums)
 
 
 def mnist_files():
@@ -146,8 +145,24 @@ def test_a_foreign_set_is_only_looked_for_when_asked_for(mnist):
 def test_absent_data_name_folder_variable_and_embedded_set(tmp_path, name):
     with pytest.raises(DataError) as caught:
         load(name, folder=tmp_path / "nowhere", download=False)
-    for part in (str(tmp_path / "nowhere"), "does not exist", "LNESCAPE_DATA", sources.INSTEAD[name]):
+    for part in (str(tmp_path / "nowhere"), "does not exist", "LNESCAPE_DATA", known.INSTEAD[name]):
         assert part in str(caught.value)
+
+
+def test_a_folder_that_lacks_files_or_holds_packed_ones_says_which_and_how(mnist, monkeypatch):
+    raw = mnist / "MNIST" / "raw"
+    lost = raw / "t10k-labels-idx1-ubyte"
+    lost.unlink()
+    with pytest.raises(DataError, match=r"here \(missing: MNIST/raw/t10k-labels-idx1-ubyte\)"):
+        load("mnist", folder=mnist, download=False)
+    (raw / "train-images-idx3-ubyte").rename(raw / "train-images-idx3-ubyte.gz")
+    with pytest.raises(DataError, match=r"unpack MNIST/raw/train-images-idx3-ubyte.gz there with gunzip and missing"):
+        load("mnist", folder=mnist, download=False)
+    (mnist / "cifar-10-python.tar.gz").write_bytes(b"")
+    monkeypatch.setenv("LNESCAPE_DATA", str(mnist))
+    with pytest.raises(DataError, match="packed: unpack cifar-10-python.tar.gz there with tar -xzf"):
+        load("cifar10", download=False)
+    assert "unpack cifar-10" in known.where_found()["cifar10"]
 
 
 def found_nothing_after(end):
@@ -157,8 +172,8 @@ def found_nothing_after(end):
 
 @pytest.mark.parametrize("silent", ["server", "name service"])
 def test_a_network_that_never_answers_is_given_up_in_time(tmp_path, monkeypatch, silent):
-    assert sources.NETWORK_LIMIT < 10
-    monkeypatch.setattr(sources, "NETWORK_LIMIT", 0.3)
+    assert known.NETWORK_LIMIT < 10
+    monkeypatch.setattr(known, "NETWORK_LIMIT", 0.3)
     monkeypatch.setenv("no_proxy", "*")
     vision = torchvision().datasets.CIFAR10
     end = threading.Event()
@@ -218,12 +233,12 @@ def test_a_spoilt_download_leaves_nothing_behind(server, tmp_path):
 def test_checksums_are_those_that_torchvision_knows():
     datasets = torchvision().datasets
     for name, vision in (("cifar10", datasets.CIFAR10), ("cifar100", datasets.CIFAR100)):
-        known = {f"{vision.base_folder}/{file}": md5 for file, md5 in vision.train_list + vision.test_list}
-        known[f"{vision.base_folder}/{vision.meta['filename']}"] = vision.meta["md5"]
-        assert sources.MD5[name] == known
+        sums = {f"{vision.base_folder}/{file}": md5 for file, md5 in vision.train_list + vision.test_list}
+        sums[f"{vision.base_folder}/{vision.meta['filename']}"] = vision.meta["md5"]
+        assert known.MD5[name] == sums
     for name, vision in (("mnist", datasets.MNIST), ("fashion_mnist", datasets.FashionMNIST)):
         files = {f"{vision.__name__}/raw/{packed.removesuffix('.gz')}" for packed, _ in vision.resources}
-        assert set(sources.MD5[name]) == files
+        assert set(known.MD5[name]) == files
 
 
 def test_a_mistyped_name_is_answered_with_the_nearest():
@@ -231,4 +246,3 @@ def test_a_mistyped_name_is_answered_with_the_nearest():
         load("cifar_10")
     with pytest.raises(DataError, match="did you mean 'fashion_mnist'"):
         load("FashionMNIST")
-    assert nearest("zzz", ["a"]) == "There are: a."

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 import lnescape as ln
-from lnescape.data.vision import torchvision
+from lnescape.data import torchvision
 from lnescape.subspaces import Simplex
 from lnescape.weights import build, refresh_normalisation, theta_of
 

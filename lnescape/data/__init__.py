@@ -1,12 +1,9 @@
-"""Data: real images in fixed parts, a user's own, and drawn ones that say so."""
+"""Data sets: real images in fixed parts, a user's own, and drawn stand-ins that are named as such."""
 
-from .catalogue import NAMES, load
-from .checks import DataError
-from .own import dataset
+from .inputs import DataError
+from .known import NAMES, load, torchvision, where_found
 from .shifts import KINDS, STRENGTHS, augment
-from .sources import where_found
-from .splits import PARTS, Dataset, Split
-from .vision import torchvision
+from .splits import PARTS, Dataset, Split, dataset
 
 __all__ = [
     "KINDS",

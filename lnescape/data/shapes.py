@@ -1,13 +1,12 @@
 """Drawn shapes: small colour images that stand in where photographs cannot be had.
 
-Ten outlines, each with one of ten fillings, at random place, size, angle and colours, over a
-graded background with a distracting bar, under noise. Ten classes are the outlines (the filling
-is then a nuisance); a hundred classes are the pairs. They are no photographs: a network that does
-well here has shown nothing about CIFAR, and the title of the data set says so.
+Ten outlines, each with one of ten fillings, at random place, size, angle and colours, over a graded background with a
+distracting bar, under noise. Ten classes are the outlines (the filling is then a nuisance); a hundred classes are the
+pairs. They are no photographs: a network that does well here has shown nothing about CIFAR, and the title of the data
+set says so.
 
-Everything per pixel is addition, multiplication, square root and comparison in float64, rounded
-to uint8 at the end, and every draw comes from numpy's ``RandomState``, whose stream is frozen:
-the same images come out on every machine.
+Everything per pixel is addition, multiplication, square root and comparison in float64, rounded to uint8 at the end,
+and every draw comes from numpy's ``RandomState``, whose stream is frozen: the same images come out on every machine.
 """
 
 import numpy as np
@@ -26,22 +25,7 @@ _CHUNK = 200  # images drawn at once: 5 MB an array
 
 
 def draw(n_images: int, *, seed: int, side: int = SIDE) -> tuple[np.ndarray, np.ndarray]:
-    """Draw shapes on coloured grounds.
-
-    Args:
-        n_images: Number of images, at least 1.
-        seed: Seed of the draws; the same seed gives the same images on every machine.
-        side: Height and width in pixels, at least 8.
-
-    Returns:
-        uint8 images [n_images, 3, side, side] and int64 labels [n_images] from 0 to 99: ten
-        times the outline's number plus the filling's. All pairs occur equally often, to one.
-
-    Example:
-        >>> images, labels = draw(200, seed=0)
-        >>> images.shape, np.bincount(labels // 10)
-        ((200, 3, 32, 32), array([20, 20, 20, 20, 20, 20, 20, 20, 20, 20]))
-    """
+    """Return uint8 images [n, 3, side, side] and labels 0 to 99, ten times the outline's number plus the filling's."""
     random = np.random.RandomState(seed)
     labels = random.permutation(np.arange(n_images) % 100).astype(np.int64)
     images = np.empty((n_images, 3, side, side), np.uint8)
@@ -110,20 +94,24 @@ def _half_planes(x: np.ndarray, y: np.ndarray, n_sides: int) -> np.ndarray:
 
 
 def _polygon(x: np.ndarray, y: np.ndarray, n_sides: int, inner: float) -> np.ndarray:
+    """Return the signed distance to a regular polygon whose sides are `inner` from the centre."""
     return _half_planes(x, y, n_sides).max(axis=0) - inner
 
 
 def _star(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the signed distance to a pentagram."""
     # a pentagram is where at most one of the five half-planes is left
     return np.sort(_half_planes(x, y, 5), axis=0)[-2] - 0.38
 
 
 def _cross(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Return the signed distance to a cross of two bars."""
     x, y = np.abs(x), np.abs(y)
     return np.minimum(np.maximum(x - 1.0, y - 0.33), np.maximum(x - 0.33, y - 1.0))
 
 
 def _disc(x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
+    """Return the signed distance to a circle."""
     return np.sqrt(x * x + y * y) - radius
 
 

@@ -7,8 +7,9 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from .checks import DataError
-from .names import nearest
+from lnescape.checks import one_of, whole
+
+from .inputs import DataError
 
 # What strengths 1, 2 and 3 mean. The angles turn a digit from "still plain" to "half way to
 # another reading"; noise and contrast span the range of Hendrycks and Dietterich 2019.
@@ -18,27 +19,12 @@ CONTRAST = (0.50, 0.30, 0.15)  # share of the distance from the channel's mean t
 KINDS = ("rotation", "noise", "contrast")
 STRENGTHS = (1, 2, 3)
 
-_SEED = 20240917  # any fixed number: the generator of the shifts is theirs alone
+_SEED = 20240917  # any fixed number
 _CHUNK = 2000  # images altered at once: 25 MB of float32 for 32×32 colour
 
 
 def describe_shift(kind: str, strength: int) -> str:
-    """Return words for a figure's title.
-
-    Args:
-        kind: "rotation", "noise" or "contrast".
-        strength: 1, 2 or 3.
-
-    Returns:
-        Such as "rotation ±15°".
-
-    Raises:
-        DataError: If kind or strength is unknown.
-
-    Example:
-        >>> describe_shift("noise", 2)
-        'noise 10 % of the range'
-    """
+    """Return words for a figure's title, such as "rotation ±15°"."""
     _check_shift(kind, strength)
     return {
         "rotation": f"rotation ±{ROTATION[strength - 1]:.0f}°",
@@ -54,26 +40,7 @@ def shift_pixels(
     *,
     pixel_range: tuple[float, float],
 ) -> Shaped[Tensor, "images *image"]:
-    """Return images rotated, with noise or with less contrast; see `Dataset.shifted`.
-
-    Args:
-        pixels: uint8 or float images.
-        kind: "rotation", "noise" or "contrast".
-        strength: 1 (weak), 2 or 3 (strong).
-        pixel_range: Smallest and largest pixel; results are clipped to it.
-
-    Returns:
-        Images of the same shape, type and device.
-
-    Raises:
-        DataError: If kind or strength is unknown, or `pixels` has not four axes.
-
-    Example:
-        >>> white = torch.full((1, 1, 8, 8), 255, dtype=torch.uint8)
-        >>> noisy = shift_pixels(white, "noise", 3, pixel_range=(0, 255))
-        >>> int(noisy.max()), int(noisy.min()) < 255
-        (255, True)
-    """
+    """Return images rotated, with noise or with less contrast, clipped to `pixel_range`; see `Dataset.shifted`."""
     _check_shift(kind, strength)
     if pixels.dim() != 4:
         raise DataError(
@@ -106,16 +73,16 @@ def augment(
     shift: int = 0,
     flip: bool = False,
 ) -> Shaped[Tensor, "images *image"]:
-    """Move every image by whole pixels and mirror it with probability one half, each by its own draw.
+    """Move every image by whole pixels and mirror it with probability one half, drawn for each image.
 
-    Row r of an image becomes row r + dy, dy uniform in {-shift, …, shift}, and likewise for the
-    columns; what lies beyond the border is the image mirrored at its border pixel. This equals
-    padding by reflection and a random crop, without making the padded images.
+    Row r of an image becomes row r + dy, dy uniform in {-shift, …, shift}, and likewise for the columns; what lies
+    beyond the border is the image mirrored at its border pixel. This equals padding by reflection and a random crop,
+    without making the padded images.
 
     Args:
         images: Batch of images, any type, on any device.
-        generator: Source of the draws; it may live on the CPU while the images are elsewhere. Of several, each is
-            the source for its own equal part of the images, in order.
+        generator: Source of the draws; it may live on the CPU while the images are elsewhere. Several generators each
+            draw for one equal part of the images, in order.
         shift: Largest shift in pixels, 0 to the shorter side - 1.
         flip: Mirror left and right with probability one half.
 
@@ -123,8 +90,8 @@ def augment(
         Images of the same shape, type and device.
 
     Raises:
-        DataError: If `shift` is negative or not smaller than the images, there are no images
-            [n, channels, height, width], they can't be dealt out to the generators, or those are none.
+        DataError: `shift` is negative or not smaller than the images, the images are not [n, channels, height, width],
+            or they can't be dealt out evenly to the generators.
 
     Example:
         >>> picture = torch.arange(9.0).reshape(1, 1, 3, 3)
@@ -139,11 +106,11 @@ def augment(
             f"these have shape {list(images.shape)}; switch it off."
         )
     n, channels, height, width = images.shape
-    if not 0 <= shift < min(height, width):
-        raise DataError(f"shift={shift} must be at least 0 and below {min(height, width)}, the shorter side.")
+    least_side = min(height, width)
+    shift = whole(shift, f"shift, in pixels of a side of {least_side},", least=0, most=least_side - 1, error=DataError)
     sources = list(generator) if isinstance(generator, Sequence) else [generator]
     if not sources or not all(isinstance(source, torch.Generator) for source in sources):
-        raise DataError(f"generator={generator!r} draws nothing; pass torch.Generator(), or a list of them.")
+        raise DataError(f"generator={generator!r} is no generator; pass torch.Generator(), or a list of them.")
     if n % len(sources):
         raise DataError(
             f"{n} images can't be dealt out evenly to {len(sources)} generators; pass one, or as many as divide {n}."
@@ -168,10 +135,9 @@ def _draws(n: int, generator: torch.Generator, shift: int) -> Int[Tensor, "3 ima
 
 
 def _check_shift(kind: str, strength: int) -> None:
-    if kind not in KINDS:
-        raise DataError(f"there is no shift {kind!r}; {nearest(kind, KINDS)}")
-    if strength not in STRENGTHS:
-        raise DataError(f"strength={strength!r} is none of 1, 2, 3.")
+    """Raise unless kind and strength are known."""
+    one_of(kind, KINDS, "shift", error=DataError)
+    whole(strength, "strength", least=STRENGTHS[0], most=STRENGTHS[-1], error=DataError)
 
 
 def _reflect(position: Tensor, size: int) -> Tensor:

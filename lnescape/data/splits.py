@@ -1,19 +1,21 @@
-"""Images and labels in the four parts that a study needs: `Split` and `Dataset`."""
+"""Images and labels in four parts, train, validation, calibration and test: `Split`, `Dataset`, and `dataset`."""
 
 import hashlib
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, fields, replace
-from functools import cached_property
+from functools import cached_property, partial
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
-from .checks import DataError, check_new_pixels
-from .moments import normalise
+from .inputs import DataError, channel_moments, check_labels, check_new_pixels, check_pixels, count_classes, normalise
 from .shifts import describe_shift, shift_pixels
 
+PARTS = ("train", "validation", "calibration", "test")
+SPLIT_SEED = 0  # of numpy's RandomState, whose stream is frozen
+MAX_VALIDATION = 5000  # images split off a training set without validation part, at most
 N_NORMALISATION = 5000  # images; enough for the statistics of batch norm (SWAG uses as many)
 
 
@@ -24,8 +26,8 @@ class Split:
     Args:
         pixels: Images as they were given, uint8 (0 to 255) or float, batch first.
         labels: Class numbers, int64; -1 for an image that belongs to no class.
-        mean: What normalisation subtracts, one number per channel, in units of `pixels`;
-            without it the images are `pixels` as they are.
+        mean: What normalisation subtracts, one number per channel, in units of `pixels`; without it the images are
+            `pixels` as they are.
         std: What normalisation divides by, same form and unit.
         title: What a figure calls these images.
 
@@ -53,7 +55,7 @@ class Split:
         return f"{self.title or 'split'}: {len(self)} images {shape}, {self.pixels.device}"
 
     def __getstate__(self) -> dict[str, object]:
-        """Leave the cached float images behind: a worker process computes its own."""
+        """Leave the cached float images behind; a worker process computes them again."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
@@ -101,12 +103,11 @@ class Dataset:
     | `shifted(kind, strength)` | behaviour away from the training data | `test`, altered |
     | `foreign` | images of no known class, label -1 | another data set |
 
-    Sizes: MNIST and FashionMNIST 55 000 / 5 000 / 5 000 / 5 000; CIFAR-10 and CIFAR-100
-    45 000 / 5 000 / 5 000 / 5 000; mnist5k 3 500 / 500 / 500 / 500, equal numbers of each
-    digit; digits 1 197 / 200 / 200 / 200; shapes 8 000 and shapes100 16 000, / 1 000 / 1 000 / 1 000. The parts
-    are cut from a permutation drawn by numpy's ``RandomState(0)``, whose stream is frozen: they
-    are the same on every machine. (The permutation matters: the first half of MNIST's official
-    test set was written by other people, and is easier, than the second.)
+    Sizes: MNIST and FashionMNIST 55 000 / 5 000 / 5 000 / 5 000; CIFAR-10 and CIFAR-100 45 000 / 5 000 / 5 000 / 5 000;
+    mnist5k 3 500 / 500 / 500 / 500, equal numbers of each digit; digits 1 197 / 200 / 200 / 200; shapes 8 000 and
+    shapes100 16 000, / 1 000 / 1 000 / 1 000. The parts are cut from a permutation drawn by numpy's ``RandomState(0)``,
+    whose stream is frozen: they are the same on every machine. (The permutation matters: the first half of MNIST's
+    official test set was written by other people, and is easier, than the second.)
 
     Args:
         name: The true name, such as "mnist5k" or "shapes".
@@ -117,8 +118,8 @@ class Dataset:
         calibration: Part for calibration.
         test: Part for reporting.
         stand_in: True where drawn images take the place of real ones.
-        foreign_source: Function without argument that returns the pixels of a foreign set and
-            its title; called only when `foreign` is asked for.
+        foreign_source: Function without argument that returns the pixels of a foreign set and its title; called only
+            when `foreign` is asked for.
     """
 
     name: str
@@ -132,7 +133,7 @@ class Dataset:
     foreign_source: Callable[[], tuple[Tensor, str]] | None = None
 
     def __getstate__(self) -> dict[str, object]:
-        """Leave everything cached behind when travelling to another process."""
+        """Leave everything cached behind; a worker process computes it again."""
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     def __repr__(self) -> str:
@@ -188,12 +189,11 @@ class Dataset:
     def shifted(self, kind: str, strength: int) -> Split:
         """Return the test images altered: how a network behaves away from its training data.
 
-        Rotation turns each image about its centre by ±15°, ±30° or ±45° (the sign drawn per
-        image, bilinear, border pixels repeated); noise adds a Gaussian of standard deviation
-        5 %, 10 % or 20 % of the range of the pixels; contrast pulls every channel of an image
-        towards its mean, leaving 50 %, 30 % or 15 % of the distance. Results are clipped to
-        the range of the pixels; uint8 stays uint8. The draws come from a generator of their own
-        with a fixed seed, so that the same call gives the same images.
+        Rotation turns each image about its centre by ±15°, ±30° or ±45° (the sign drawn per image, bilinear, border
+        pixels repeated); noise adds a Gaussian of standard deviation 5 %, 10 % or 20 % of the range of the pixels;
+        contrast pulls every channel of an image towards its mean, leaving 50 %, 30 % or 15 % of the distance. Results
+        are clipped to the range of the pixels; uint8 stays uint8. A generator with a fixed seed draws, so that the same
+        call gives the same images.
 
         Args:
             kind: "rotation", "noise" or "contrast".
@@ -203,7 +203,7 @@ class Dataset:
             A split with as many images as `test`, in the same order.
 
         Raises:
-            DataError: If kind or strength is unknown, or the data are not images.
+            DataError: Kind or strength is unknown, or the data are not images.
 
         References:
             Hendrycks and Dietterich 2019, arXiv:1903.12261 (noise and contrast in this form).
@@ -216,12 +216,12 @@ class Dataset:
     def foreign(self) -> Split:
         """Images that belong to no class of this data set, label -1; loaded when first asked for.
 
-        MNIST and FashionMNIST have each other's official test set, so have CIFAR-10 and
-        CIFAR-100 (no class in common, though a pickup truck is close to a truck); mnist5k and
-        digits have drawn grey shapes, drawn shapes have real handwritten digits.
+        MNIST and FashionMNIST have each other's official test set, as have CIFAR-10 and CIFAR-100 (no class in common,
+        though a pickup truck is close to a truck); mnist5k and digits have drawn grey shapes, drawn shapes have real
+        handwritten digits.
 
         Raises:
-            DataError: If there is none: a user's own data for which none was given.
+            DataError: There is none: `dataset` was called without `foreign`.
         """
         if self.foreign_source is None:
             raise DataError(f"{self.title} has no foreign set: give one to dataset(..., foreign=images).")
@@ -234,29 +234,187 @@ class Dataset:
         """Normalise new images as the training images were: (pixels - mean) / std.
 
         Args:
-            pixels: Images in the form and range of `train.pixels` (0 to 255 for a loaded set),
-                uint8 or float, batch first; a single image is taken as a batch of one.
+            pixels: Images in the form and range of `train.pixels` (0 to 255 for a loaded set), uint8 or float, batch
+                first; a single image is taken as a batch of one.
 
         Returns:
             float32 images on the device of the data.
 
         Raises:
-            DataError: If shape, dtype or range differ from those of the training images, or a
-                pixel is NaN or infinite.
+            DataError: Shape, dtype or range differ from those of the training images, or a pixel is NaN or infinite.
         """
         checked = check_new_pixels(pixels, self.image_shape, self.train.pixels.dtype)
         return normalise(checked.to(self.train.pixels.device), self.train.mean, self.train.std)
 
     def to(self, device: torch.device | str) -> "Dataset":
-        """Return the same data on another device.
-
-        Args:
-            device: Such as "cpu" or "cuda".
-
-        Returns:
-            A new data set; the old one stays where it is.
-        """
+        """Return the same data on another device, such as "cpu" or "cuda"."""
         return replace(self, **{part: getattr(self, part).to(device) for part in PARTS})
 
 
-PARTS = ("train", "validation", "calibration", "test")
+def dataset(
+    *,
+    train: object,
+    test: object,
+    validation: object = None,
+    calibration: object = None,
+    foreign: object = None,
+    name: str = "user data",
+    classes: tuple[str, ...] | list[str] | None = None,
+    normalise: bool = False,
+    stand_in: bool = False,
+) -> Dataset:
+    """Return images and labels of one's own as a data set in four parts.
+
+    Each part is a pair (images, labels) of tensors or arrays, or a map-style torch data set whose items are (image,
+    label), the image a tensor, an array or a PIL image; its transforms are applied once, here. A missing validation
+    part is split off the training set (a tenth, at most 5 000 images), a missing calibration part off the test set
+    (half), by a permutation from numpy's ``RandomState(0)``.
+
+    Args:
+        train: Part for training, at least 2 images, 1 if `validation` is given.
+        test: Part for reporting, at least 2 images, 1 if `calibration` is given.
+        validation: Part for early choices.
+        calibration: Part for calibration.
+        foreign: Images that belong to no class.
+        name: Name and title, printed in figures.
+        classes: Names of the classes; without them, the numbers from 0 to the largest label of the training part.
+        normalise: Subtract the training part's mean and divide by its standard deviation, channel by channel. Without
+            it float images go to the network as they are, and uint8 images divided by 255.
+        stand_in: True if these images take the place of others.
+
+    Returns:
+        The data set. Images [n, height, width] get a channel axis; floats become float32.
+
+    Raises:
+        DataError: Images are empty, NaN, infinite, neither uint8 nor float, or of different shape in two parts; labels
+            are missing, not whole numbers, negative or too large.
+
+    Example:
+        >>> images, labels = torch.rand(100, 3, 8, 8), torch.arange(100) % 4
+        >>> data = dataset(train=(images, labels), test=(images[:20], labels[:20]))
+        >>> [len(part) for part in (data.train, data.validation, data.calibration, data.test)]
+        [90, 10, 10, 10]
+    """
+    given = {"train": train, "validation": validation, "calibration": calibration, "test": test}
+    parts = {key: _read(part, key) for key, part in given.items() if part is not None}
+    for key in ("train", "test"):
+        if key not in parts:
+            raise DataError(f"{key}=None: give the part as (images, labels) or a torch data set.")
+    names = tuple(classes if classes is not None else map(str, range(count_classes(parts["train"][1]))))
+    outside = None if foreign is None else check_pixels(foreign, "foreign")
+    _check_together(parts, len(names), outside)
+    if validation is None:
+        parts["validation"], parts["train"] = _cut(parts["train"], "train", share=10)
+    if calibration is None:
+        parts["calibration"], parts["test"] = _cut(parts["test"], "test", share=2)
+
+    images = parts["train"][0]
+    if normalise:
+        mean, std = channel_moments(images)
+    elif images.dtype == torch.uint8:
+        n_channels = images.shape[1]
+        mean = torch.zeros(n_channels, device=images.device)
+        std = torch.full((n_channels,), 255.0, device=images.device)
+    else:
+        mean = std = None
+    splits = {key: Split(*parts[key], mean=mean, std=std, title=f"{name}: {key}") for key in PARTS}
+    source = None if outside is None else partial(_given, outside, f"foreign to {name}")
+    return Dataset(name=name, title=name, classes=names, stand_in=stand_in, foreign_source=source, **splits)
+
+
+def _given(pixels: Tensor, title: str) -> tuple[Tensor, str]:
+    """Return the foreign set that was given; unlike a lambda, this travels to worker processes."""
+    return pixels, title
+
+
+def _read(part: object, key: str) -> tuple[Tensor, Tensor]:
+    """Return images and labels of one part, checked."""
+    if isinstance(part, Split):
+        part = (part.pixels, part.labels)
+    if isinstance(part, (Tensor, np.ndarray)):
+        raise DataError(f"{key} holds images only; give (images, labels).")
+    if isinstance(part, (tuple, list)):
+        if len(part) != 2:
+            raise DataError(f"{key} has {len(part)} entries; give two, (images, labels).")
+        images, labels = part
+    else:
+        images, labels = _read_items(part, key)
+    pixels = check_pixels(images, key)
+    return pixels, check_labels(labels, key, len(pixels)).to(pixels.device)
+
+
+def _read_items(part: object, key: str) -> tuple[Tensor, list]:
+    """Return images and labels of a map-style data set, read item by item."""
+    if not (hasattr(part, "__getitem__") and hasattr(part, "__len__")):
+        raise DataError(
+            f"{key} is {type(part).__name__}; give (images, labels) or a torch data set with len() and [index]."
+        )
+    if len(part) == 0:
+        raise DataError(f"{key} is empty; give at least one image.")
+    images, labels = [], []
+    for index in range(len(part)):  # most data sets don't stop when iterated over
+        item = part[index]
+        if not (isinstance(item, (tuple, list)) and len(item) == 2):
+            raise DataError(f"{key}[{index}] is no pair (image, label); the data set must give pairs.")
+        image, label = item
+        images.append(_one_image(image))
+        labels.append(label.item() if getattr(label, "ndim", None) == 0 else label)
+    shapes = {tuple(image.shape) for image in images}
+    if len(shapes) > 1:
+        raise DataError(
+            f"{key} holds images of {len(shapes)} different shapes, such as "
+            f"{' and '.join(str(list(s)) for s in sorted(shapes)[:2])}; resize them to one."
+        )
+    return torch.stack(images), labels
+
+
+def _one_image(image: object) -> Tensor:
+    """Return a tensor, an array or a PIL picture as a tensor, channels first."""
+    if isinstance(image, Tensor):
+        return image.detach()
+    array = np.array(image)  # a copy: a PIL image lends memory that cannot be written
+    if not hasattr(image, "getbands"):
+        return torch.from_numpy(array)
+    return torch.from_numpy(array[None] if array.ndim == 2 else array.transpose(2, 0, 1).copy())
+
+
+def _cut(part: tuple[Tensor, Tensor], key: str, *, share: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
+    """Cut one share-th off a part; return it, then the rest."""
+    images, labels = part
+    if len(images) < 2:
+        raise DataError(f"{key} has one image and two parts must be cut from it; give at least two.")
+    n = max(1, len(images) // share)
+    if key == "train":
+        n = min(n, MAX_VALIDATION)
+    order = np.random.RandomState(SPLIT_SEED).permutation(len(images))
+    order = torch.from_numpy(order).to(images.device)
+    return (images[order[:n]], labels[order[:n]]), (images[order[n:]], labels[order[n:]])
+
+
+def _check_together(parts: dict[str, tuple[Tensor, Tensor]], n_classes: int, foreign: Tensor | None) -> None:
+    """Raise where parts differ in shape, type or device, or hold labels beyond the classes."""
+    if n_classes < 2:
+        raise DataError("there is only one class; a classifier needs labels of at least two.")
+    reference = parts["train"][0]
+    pixels = {key: images for key, (images, _) in parts.items()}
+    if foreign is not None:
+        pixels["foreign"] = foreign
+    for key, images in pixels.items():
+        if images.shape[1:] != reference.shape[1:]:
+            raise DataError(
+                f"{key} images have shape {list(images.shape[1:])}, train images "
+                f"{list(reference.shape[1:])}; resize them to one shape."
+            )
+        if images.dtype != reference.dtype:
+            raise DataError(
+                f"{key} images are {images.dtype}, train images {reference.dtype}; "
+                "convert them to one type and one range."
+            )
+        if images.device != reference.device:
+            raise DataError(f"{key} lies on {images.device}, train on {reference.device}; move them to one.")
+    for key, (_, labels) in parts.items():
+        if int(labels.max()) >= n_classes:
+            raise DataError(
+                f"{key} labels go up to {int(labels.max())} (image {int(labels.argmax())}) but there are {n_classes} "
+                f"classes, numbered 0 to {n_classes - 1}; correct that label, or name all classes in classes=(…)."
+            )

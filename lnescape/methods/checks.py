@@ -9,7 +9,7 @@ from typing import Any, TypedDict
 
 import torch
 
-from lnescape.data.names import nearest
+from lnescape.checks import nearest
 from lnescape.laws import Members
 from lnescape.training import Recipe
 from lnescape.weights import Builder, build, theta_of

@@ -13,8 +13,8 @@ from typing import Any
 
 import torch.nn.functional as F
 
+from lnescape.checks import nearest
 from lnescape.data import NAMES
-from lnescape.data.names import nearest
 from lnescape.methods import METHODS as LAWS
 from lnescape.networks import NETWORKS, network
 from lnescape.training import Recipe

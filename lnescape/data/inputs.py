@@ -1,0 +1,170 @@
+"""Images and labels as they come in: checked, in one sentence with cause and cure, and normalised."""
+
+import numpy as np
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
+# Without names of the classes, labels number them; this many numbers per class that occurs is a mistake.
+_NUMBERS_PER_CLASS = 10
+
+
+class DataError(ValueError):
+    """Data that cannot be used, found or trusted; the message says why and what to do."""
+
+
+def check_pixels(pixels: object, part: str) -> Tensor:
+    """Return images as uint8 or float32 with a channel axis; raise where they can't be images."""
+    images = _as_images(pixels, f"{part} images")
+    if images.dim() < 2:
+        raise DataError(f"{part} images have shape {list(images.shape)}; give [n, channels, height, width].")
+    if images.numel() == 0:
+        raise DataError(f"{part} is empty (shape {list(images.shape)}); give at least one image.")
+    if images.dim() == 3:
+        images = images.unsqueeze(1)
+    if images.dtype == torch.uint8:
+        _check_channels_first(images, f"{part} images")
+        return images
+    images = images.to(torch.float32)
+    _check_finite(images, f"{part} images")
+    return images
+
+
+def check_new_pixels(pixels: object, image_shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
+    """Return a user's new images as a batch; raise where shape, type or range differ from the data set's."""
+    images = _as_images(pixels, "images")
+    if tuple(images.shape) == image_shape:
+        images = images.unsqueeze(0)
+    if tuple(images.shape[1:]) != image_shape:
+        expected = ", ".join(str(side) for side in ("n", *image_shape))
+        raise DataError(
+            f"images have shape {list(images.shape)}, the data set's have [{expected}]; resize them, channels first."
+        )
+    if len(images) == 0:
+        raise DataError("there is no image in the batch; give at least one.")
+    if images.dtype == torch.uint8:
+        if dtype != torch.uint8:
+            raise DataError(
+                "images are uint8 but the data set's pixels are float; convert them to the range of train.pixels."
+            )
+        return images
+    _check_finite(images, "images")
+    if dtype == torch.uint8:
+        low, high = float(images.min()), float(images.max())
+        if low < 0 or high > 255 or 0 < high <= 1:
+            raise DataError(
+                f"images run from {low:.3g} to {high:.3g} but the data set's pixels from 0 to "
+                "255; give raw pixels (multiply images in 0 to 1 by 255, undo a normalisation)."
+            )
+    return images
+
+
+def check_labels(labels: object, part: str, n_images: int) -> Tensor:
+    """Return labels as int64; raise unless they are one whole number from 0 on for each image."""
+    numbers = _as_tensor(labels, f"{part} labels")
+    if numbers.is_floating_point() or numbers.is_complex() or numbers.dtype == torch.bool:
+        raise DataError(
+            f"{part} labels have dtype {_name(numbers)}; give class numbers as integers, such as labels.long()."
+        )
+    if numbers.dim() != 1:
+        raise DataError(
+            f"{part} labels have shape {list(numbers.shape)}; give one class number per image, "
+            f"[{n_images}] (one-hot labels: labels.argmax(1))."
+        )
+    if len(numbers) != n_images:
+        raise DataError(f"{part} has {n_images} images but {len(numbers)} labels; give one label per image.")
+    numbers = numbers.to(torch.int64)
+    if int(numbers.min()) < 0:
+        raise DataError(f"{part} labels go down to {int(numbers.min())}; classes are numbered from 0.")
+    return numbers
+
+
+def count_classes(labels: Tensor) -> int:
+    """Return the largest label plus one; raise where that is a stray label and not a class."""
+    largest, n_different = int(labels.max()), len(labels.unique())
+    if largest + 1 > _NUMBERS_PER_CLASS * max(n_different, 10):
+        raise DataError(
+            f"train labels go up to {largest} (image {int(labels.argmax())}) but only {n_different} different ones "
+            "occur; correct that label, number the classes from 0 without gaps, or name them all in classes=(…)."
+        )
+    return largest + 1
+
+
+def normalise(
+    pixels: Shaped[Tensor, "images *image"],
+    mean: Float[Tensor, " channels"] | None,
+    std: Float[Tensor, " channels"] | None,
+) -> Float[Tensor, "images *image"]:
+    """Return float32 (pixels - mean) / std, channel by channel; the pixels where there is no mean."""
+    if mean is None or std is None:
+        return pixels.to(torch.float32)
+    shape = (1, -1) + (1,) * (pixels.dim() - 2)
+    return pixels.to(torch.float32).sub(mean.view(shape)).div_(std.view(shape))
+
+
+def channel_moments(
+    pixels: Shaped[Tensor, "images channels *image"],
+) -> tuple[Float[Tensor, " channels"], Float[Tensor, " channels"]]:
+    """Return mean and standard deviation of each channel, in units of the pixels; 1 where a channel never changes."""
+    moments = []
+    for channel in pixels.unbind(1):
+        if pixels.dtype == torch.uint8:  # from a histogram: exact, whatever the order of the sums
+            counts = torch.bincount(channel.reshape(-1), minlength=256).double().cpu()
+            levels = torch.arange(256, dtype=torch.float64)
+            mean = (counts * levels).sum() / counts.sum()
+            variance = (counts * (levels - mean) ** 2).sum() / counts.sum()
+        else:
+            # numpy sums pairwise on one thread: the same bits whatever the thread count
+            values = channel.double().cpu().numpy()
+            mean, variance = torch.tensor(values.mean()), torch.tensor(values.var())
+        moments.append((mean, variance.sqrt() if variance > 0 else torch.ones_like(variance)))
+    mean, std = (torch.stack(column).float().to(pixels.device) for column in zip(*moments, strict=True))
+    return mean, std
+
+
+def _check_channels_first(images: Tensor, what: str) -> None:
+    """Raise where the last axis of images can only be the channels."""
+    shape = tuple(images.shape[1:])
+    if len(shape) == 3 and shape[-1] in (1, 3) and shape[0] not in (1, 3):
+        raise DataError(
+            f"{what} have shape {list(shape)}, channels last; put the channels first with .permute(0, 3, 1, 2)."
+        )
+
+
+def _check_finite(images: Tensor, what: str) -> None:
+    """Raise where a pixel is NaN or infinite."""
+    if torch.isfinite(images.sum()):  # one pass; a finite sum has only finite terms
+        return
+    bad = ~torch.isfinite(images).flatten(1).all(1)
+    if bad.any():
+        raise DataError(
+            f"{what}: {int(bad.sum())} of {len(images)} hold NaN or infinite pixels, the first "
+            f"is image {int(bad.nonzero()[0])}; remove or repair them."
+        )
+
+
+def _as_images(values: object, what: str) -> Tensor:
+    """Return `values` as one uint8 or float tensor; raise where they have another type."""
+    images = _as_tensor(values, what)
+    if images.dtype != torch.uint8 and images.dtype not in _FLOATS:
+        raise DataError(f"{what} have dtype {_name(images)}; give uint8 (0 to 255) or float.")
+    return images
+
+
+def _as_tensor(values: object, what: str) -> Tensor:
+    """Return `values` as one tensor; raise where they have different shapes or are no numbers."""
+    if isinstance(values, Tensor):
+        return values.detach()
+    try:
+        return torch.as_tensor(np.asarray(values))
+    except (TypeError, ValueError, OverflowError) as error:
+        raise DataError(
+            f"{what} cannot be read as one array ({type(values).__name__}): {error}; "
+            "give a tensor or an array in which all have the same shape."
+        ) from error
+
+
+def _name(tensor: Tensor) -> str:
+    """Return the name of the tensor's type, such as "uint8"."""
+    return str(tensor.dtype).removeprefix("torch.")
