@@ -162,55 +162,6 @@ def test_saturated_probabilities_stay_finite():
     assert trained.predict(DATA.test.images).exp().max() == 1.0  # as far as float32 can tell
 
 
-@pytest.mark.parametrize(
-    ("options", "says"),
-    [
-        ({"seeds": [3]}, "1 training tells no spread"),
-        ({"covariates": ("outputs", "entropy")}, "'entropy' can't be had in one call"),
-        ({"covariates": ("proxies",)}, "need a builder of a narrower network"),
-        ({"level": 1.0}, "no probability of coverage"),
-        ({"runs": [1, 2]}, "runs is a list"),
-        ({"runs": "one"}, "1 training tells no spread"),
-        ({"runs": "same"}, "exactly the same"),
-        ({"n_proxies": 3, "proxies": ln.network("mlp", DATA, width=4)}, "n_proxies=3"),
-        ({"measurand": lambda logp, chosen: logp[:, :, 0] * np.nan}, "aren't finite"),
-        ({"measurand": lambda logp, chosen: logp}, "shape"),
-        ({"images": torch.zeros(0, 1, 28, 28)}, "no images"),
-        ({"images": torch.zeros(4, 1, 28, 28, dtype=torch.uint8)}, "torch.uint8"),
-        ({"images": torch.zeros(4, 1, 5, 5)}, "pass a normalised float32 tensor"),
-        ({"images": np.zeros((4, 1, 28, 28), np.float32)}, "ndarray"),
-        ({"runs": "snapshots"}, "are no retrainings"),
-        ({"runs": "others"}, "another network than those of runs"),
-        ({"data": "few"}, "hold 20 calibration images"),
-        ({"data": "short", "covariates": ("bursts",)}, "is no step on 450 training images"),
-    ],
-)
-def test_what_can_not_be_stated_is_refused_in_one_sentence(options, says, runs, as_users_do):
-    if options.get("runs") == "one":
-        options = {"runs": ln.members(NET, [runs[0]], DATA)}
-    elif options.get("runs") == "snapshots":
-        options = {"runs": ln.snapshot_ensemble(NET, DATA, budget=1, cycle=0.5, **QUIET)}
-    elif options.get("runs") == "others":
-        narrow = ln.network("mlp", DATA, width=8)
-        options = {"runs": ln.members(narrow, [narrow(), narrow()], DATA)}
-    elif options.get("runs") == "same":
-        options = {"runs": ln.members(NET, [runs[0], runs[0]], DATA)}
-    elif "data" in options:
-        options["seeds"] = range(2)  # refused before any of them is trained
-    elif "seeds" not in options and "runs" not in options:
-        options = {"runs": runs} | options
-    data = {"few": _part(4000, 20), "short": _part(500, 500)}.get(options.pop("data", ""), DATA)
-    recipe = ln.Recipe(epochs=3, batch=256, precision="float32") if "seeds" in options else None
-    with pytest.raises(ValueError, match=says):
-        ln.state(NET, data, progress=False, recipe=recipe, **options)
-
-
-def _part(n_train, n_calibration):
-    train, calibration = (DATA.train.images, DATA.train.labels), (DATA.calibration.images, DATA.calibration.labels)
-    first = [tuple(own[:n] for own in part) for part, n in ((train, n_train), (calibration, n_calibration))]
-    return ln.dataset(train=first[0], calibration=first[1], test=calibration, name="a part")
-
-
 def test_inputs_that_are_no_images_leave_out_the_groups_that_move_them():
     draw = np.random.default_rng(0)
     centres, labels = draw.normal(0, 1.5, (3, 8)), draw.integers(0, 3, 1200)

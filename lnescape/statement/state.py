@@ -4,12 +4,14 @@ import warnings
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lnescape.checks import one_of, real, whole
 from lnescape.covariates import (
     ENOUGH_PROXIES,
     FREE,
@@ -22,6 +24,7 @@ from lnescape.covariates import (
     unavailable,
 )
 from lnescape.laws import Members
+from lnescape.progress import bar
 from lnescape.retraining import (
     Evaluation,
     Measurand,
@@ -34,18 +37,11 @@ from lnescape.retraining import (
     log_odds,
     moderated,
 )
-from lnescape.statement.checks import (
-    check_data,
-    check_measurand,
-    check_number,
-    check_same,
-    checked_groups,
-    checked_images,
-)
+from lnescape.retraining.prior import FEWEST_INPUTS
 from lnescape.statement.page import Statement
 from lnescape.training import Recipe, fit
 from lnescape.training.checks import checked_seeds, prepare
-from lnescape.weights import Builder
+from lnescape.weights import Builder, Template, build, check_builder, identity
 
 MOST_CALIBRATION = 3000  # held-out images that the prior is fitted on
 PROXY_SEED = 1_000_000  # first seed of the proxies, far from those of the networks
@@ -73,8 +69,8 @@ def state(
     """State, for every input, the class, its log-odds, and the uncertainty of the prediction due to retraining.
 
     Trains M networks (or takes those of `runs`), fits the prior of the moderated Type A evaluation on the calibration
-    images, without their labels, and evaluates the images. The class of an input is what the mean probability of the M
-    networks decides.
+    images, without their labels, and evaluates the images. The class of an input is that of the highest mean
+    probability over the M networks. Every argument is checked before the first training.
 
     Args:
         net: Builder of one network.
@@ -83,13 +79,13 @@ def state(
         seeds: Of the M trainings, where there are no runs; two or more.
         images: Normalised inputs, as in `data.test.images`, which are taken unless given.
         covariates: Groups of `covariates.GROUPS`: those without further training unless given; "bursts" may be added.
-        proxies: Builder of a narrower network, for cheap retrainings; their cost is stated.
+        proxies: Builder of a narrower network, for cheap retrainings; the statement counts their cost.
         n_proxies: How many of them, ≥ 4.
-        proxy_epochs: Length of their training, in parts of the plain one.
+        proxy_epochs: Length of their training, > 0, in parts of the plain one.
         measurand: From log-probabilities and classes to q [networks, images].
-        level: Probability of coverage of the intervals.
+        level: Probability of coverage of the intervals, in (0, 1).
         recipe: How to train.
-        device: Where; that of the runs, or else the data's own, unless given.
+        device: Where to train; the data's device unless given. Runs stay where they are.
         folder: Where trainings are kept: killed and called again, it goes on from there.
         progress: Show bars with the time left.
 
@@ -98,7 +94,7 @@ def state(
 
     Raises:
         ValueError: Fewer than two networks, networks of another builder, an unknown group, images that the network
-            can't take, too few calibration images, predictions that tell no spread, a level that is no probability.
+            can't take, too few calibration images, predictions without spread, a number out of its range.
 
     References:
         Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3(1), article 3, for the moderation; JCGM 106:2012 for the risk.
@@ -106,42 +102,44 @@ def state(
     Example:
         >>> import lnescape as ln
         >>> data = ln.load("digits")
-        >>> said = state(ln.network("mlp", data, width=16), data, seeds=range(2), recipe=ln.Recipe(epochs=5))
-        >>> len(said.to_dataframe())
+        >>> stated = state(ln.network("mlp", data, width=16), data, seeds=range(2), recipe=ln.Recipe(epochs=5))
+        >>> len(stated.to_dataframe())
         200
     """
+    level = real(level, "level", above=0, below=1)
+    n_proxies, proxy_epochs = whole(n_proxies, "n_proxies", least=4), real(proxy_epochs, "proxy_epochs", above=0)
+    groups = _checked_groups(covariates, proxies)
+    template = check_builder(net, data)
     seeds = checked_seeds(seeds) if runs is None else []
-    groups = checked_groups(covariates, runs, seeds, proxies=proxies, level=level)
-    images = checked_images(images, data)
-    if proxies is not None and n_proxies < 4:
-        raise ValueError(f"n_proxies={n_proxies} tell no pattern; give four or more, such as 40.")
     if runs is not None:
-        check_same(net, runs, data)
-        recipe, device = recipe or runs.recipe, runs.device
+        _check_runs(runs, template, data)
+        recipe, device = recipe or runs.recipe or Recipe(batch=min(Recipe.batch, len(data.train))), runs.device
+    n_trained = len(seeds) if runs is None else len(runs) + len(runs.failed)
+    _check_number(n_trained if runs is None else len(runs))
+    _check_measurand(measurand, n_trained, data.n_classes)
+    images = _checked_images(images, data)
     data, recipe, operations = prepare(net, data, recipe, device=device, folder=folder)
     burst = burst_recipe(recipe, epochs=BURST_EPOCHS, rate=BURST_RATE)
-    check_data(data, burst if "bursts" in groups else None)
-    n_trained = len(seeds) if runs is None else len(runs) + len(runs.failed)
+    _check_sizes(data, burst if "bursts" in groups else None)
+    work = {"recipe": recipe, "device": device, "folder": folder, "progress": progress}
+    if proxies is not None:
+        of_proxies = work | {"recipe": proxy_recipe(recipe, epochs=proxy_epochs)}
+        prepare(proxies, data, of_proxies["recipe"], device=device, folder=folder)
     if runs is None:
-        work = {"recipe": recipe, "device": device, "folder": folder, "progress": progress}
         runs = fit(net, data, seeds=seeds, path="training path" in groups, **work)
-        check_number(len(runs))
+        _check_number(len(runs))
     left_out = unavailable(runs, groups, images)
     groups = [name for name in groups if name not in left_out]
     calibration = data.calibration.images[:MOST_CALIBRATION]
     everything = torch.cat([calibration, images.to(calibration.device)])
     logp = runs.predict(everything).double()
     chosen = logp.exp().mean(0).argmax(1).cpu().numpy()
-    check_measurand(measurand, logp[:, :8].cpu().numpy(), chosen[:8])
-    with _bar(len(runs), progress) as bar:
-        seen = explored(
-            runs, data, everything, chosen, groups=groups, measurand=measurand, burst=burst, on_network=bar.update
-        )
+    with bar(len(runs), "exploring", "networks", show=progress) as shown:
+        looked = {"groups": groups, "measurand": measurand, "burst": burst, "on_network": shown.update}
+        seen = explored(runs, data, everything, chosen, **looked)
     further, n_eff = _exploring_cost(len(runs), groups, burst, recipe, len(data.train)), None
     if proxies is not None:
-        cheap = proxy_recipe(recipe, epochs=proxy_epochs)
-        work = {"recipe": cheap, "device": device, "folder": folder, "progress": progress}
-        narrow = fit(proxies, data, seeds=range(PROXY_SEED, PROXY_SEED + n_proxies), **work)
+        narrow = fit(proxies, data, seeds=range(PROXY_SEED, PROXY_SEED + n_proxies), **of_proxies)
         q = measurand(narrow.predict(everything).cpu().numpy(), chosen)
         seen = replace(seen, spreads={"proxies": q.std(0, ddof=1)})
         groups.append("proxies")
@@ -152,14 +150,13 @@ def state(
     parts = slice(0, len(calibration)), slice(len(calibration), None)
     columns = columns_of(replace(seen, like=seen.of(range(len(seen.q)), parts[0])), groups)
     evaluation, prior, notes = _evaluated(seen.q, columns, parts, n_eff)
-    diagnosis = diagnose(seen.q[:, parts[1]], prior, columns[0][parts[1]])
     second, _, of_decisions = _evaluated(contrast(logp.cpu().numpy(), chosen), columns, parts, n_eff)
-    notes = _joined(notes, of_decisions)
     return Statement(
         chosen=chosen[parts[1]], probability=logp.exp().mean(0).cpu().numpy()[len(calibration) :],
-        evaluation=evaluation, flip=second.below(0.0), level=level, prior=prior, diagnosis=diagnosis,
+        evaluation=evaluation, flip=second.below(0.0), level=level, prior=prior,
+        diagnosis=diagnose(seen.q[:, parts[1]], prior, columns[0][parts[1]]),
         classes=tuple(map(str, data.classes)), title=data.title, measurand=measurand, groups=tuple(groups),
-        left_out=left_out, notes=notes, trainings=float(n_trained), further=further,
+        left_out=left_out, notes=_joined(notes, of_decisions), trainings=float(n_trained), further=further,
         passes=passes_of(groups, epochs=0 if runs.path is None else runs.path.shape[1]), n_calibration=len(calibration),
         measured=n_eff is not None, n_proxies=0 if proxies is None else n_proxies,
     )  # fmt: skip
@@ -177,24 +174,101 @@ def _evaluated(
 
 
 def _joined(notes: tuple[str, ...], of_decisions: tuple[str, ...]) -> tuple[str, ...]:
-    """Add what has to be said of the fit for the decisions; what differs in its number only isn't told twice."""
-    told = list(notes)
+    """Add the notes on the fit for the decisions; those that differ only in a number stand once."""
+    joined = list(notes)
     for note in of_decisions:
-        same = [k for k, other in enumerate(told) if other.split(" (")[0] == note.split(" (")[0]]
+        same = [k for k, other in enumerate(joined) if other.split(" (")[0] == note.split(" (")[0]]
         if not same:
-            told.append(f"For the decisions: {note}")
-        elif told[same[0]] != note:
-            told[same[0]] += " The same holds for the decisions."
-    return tuple(told)
+            joined.append(f"For the decisions: {note}")
+        elif joined[same[0]] != note:
+            joined[same[0]] += " The same holds for the decisions."
+    return tuple(joined)
 
 
 def _exploring_cost(n: int, groups: list[str], burst: Recipe, recipe: Recipe, n_images: int) -> float:
+    """Return the cost of the bursts in trainings."""
     if "bursts" not in groups:
         return 0.0
     return n * N_BURSTS * burst.n_steps(n_images) / recipe.n_steps(n_images)
 
 
-def _bar(n: int, progress: bool):
-    from tqdm import tqdm
+def _checked_groups(covariates: Any, proxies: Builder | None) -> list[str]:
+    """Return the groups asked for, each once and without the proxies; raise where one can't be observed."""
+    groups = [covariates] if isinstance(covariates, str) else covariates
+    if not isinstance(groups, Iterable):
+        raise TypeError(f"covariates is a {type(covariates).__name__}; pass names of groups, such as {FREE[:2]}.")
+    groups = [one_of(name, [*FREE, "bursts", "proxies"], "group of covariates") for name in groups]
+    if "proxies" in groups and proxies is None:
+        raise ValueError(
+            "Proxies need a builder of a narrower network; pass proxies=network('mlp', data, width=32)."
+        )
+    return [name for name in dict.fromkeys(groups) if name != "proxies"]
 
-    return tqdm(total=n, unit="network", desc="exploring", delay=2, leave=False, disable=not progress)
+
+def _check_runs(runs: Any, template: Template, data) -> None:
+    """Raise unless `runs` are retrainings of the networks that the builder makes."""
+    if not isinstance(runs, Members):
+        raise TypeError(f"runs is a {type(runs).__name__}; pass what fit returns, or members(net, networks, data).")
+    if runs.cost is not None and runs.cost.trainings < 0.99 * len(runs):
+        raise ValueError(
+            f"{len(runs)} networks for {runs.cost.trainings:.2g} trainings are no retrainings but snapshots or "
+            "shorter ones, whose spread is another; pass what fit returns."
+        )
+    some = data.train.images[:8]
+    if identity(template.fresh(), some) != identity(build(runs.net, 0), some):
+        raise ValueError("The builder makes another network than those of runs; pass the one that they were made with.")
+
+
+def _check_number(n: int) -> None:
+    """Raise for a single training."""
+    if n < 2:
+        raise ValueError(
+            f"{n} training has no spread: nothing shows how far a second one would fall. Give two or more "
+            "(seeds=range(2), or runs= of two); from two on, the prior does the rest."
+        )
+
+
+def _check_measurand(measurand: Any, n_networks: int, n_classes: int) -> None:
+    """Raise unless the measurand makes one finite number for each network and image; tried on two images."""
+    logp = np.log(np.random.default_rng(0).dirichlet(np.ones(n_classes), (n_networks, 2)))
+    takes = "it takes log-probabilities [networks, images, classes] and one class for each image, as log_odds does"
+    if not callable(measurand):
+        raise TypeError(f"The measurand is a {type(measurand).__name__}, not a function; {takes}.")
+    try:
+        q = np.asarray(measurand(logp, np.zeros(2, int)), float)
+    except Exception as error:
+        raise ValueError(f"The measurand fails with {type(error).__name__}: {error}; {takes}.") from error
+    if q.shape != logp.shape[:2]:
+        raise ValueError(f"The measurand gives the shape {q.shape}; of {logp.shape} it must make {logp.shape[:2]}.")
+    if not np.isfinite(q).all():
+        raise ValueError(f"The measurand's values aren't finite; {takes}.")
+
+
+def _checked_images(images: Any, data) -> Tensor:
+    """Return the images to be stated; raise unless they are like the test images."""
+    like = data.test.images
+    images = like if images is None else images
+    if not isinstance(images, Tensor) or images.dtype != like.dtype or images.shape[1:] != like.shape[1:]:
+        kind = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
+        raise ValueError(
+            f"The images are {kind}; pass a normalised float32 tensor of shape {('n', *like.shape[1:])}, "
+            "or data.prepare(pixels)."
+        )
+    if not len(images) or not torch.isfinite(images).all():
+        what = "hold NaN or infinite values" if len(images) else "are none; there are no images to state"
+        raise ValueError(f"The images {what}; pass images as in data.test.images, or data.prepare(pixels).")
+    return images
+
+
+def _check_sizes(data, burst: Recipe | None) -> None:
+    """Raise for too few calibration images to fit the prior on, or bursts without a step."""
+    if (n := len(data.calibration)) < FEWEST_INPUTS:
+        raise ValueError(
+            f"The data hold {n} calibration images; the prior is learned on {FEWEST_INPUTS} or more, labels not needed:"
+            " pass more as dataset(…, calibration=…)."
+        )
+    if burst is not None and burst.n_steps(len(data.train)) < 1:
+        raise ValueError(
+            f"A burst of {burst.epochs:g} epochs is no step on {len(data.train)} training images in batches of "
+            f"{burst.batch}; leave 'bursts' out, or lower Recipe.batch."
+        )

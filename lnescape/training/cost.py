@@ -65,8 +65,9 @@ class Operations:
         return engine.together(most, self.step * recipe.batch)
 
     def training(self, recipe: Recipe, n_images: int) -> float:
-        """Count a plain training: every step, each on a whole batch."""
-        return recipe.n_steps(n_images) * recipe.batch * self.step
+        """Count a plain training: every step, each on a whole batch, of all images where they are fewer than that."""
+        batch = min(recipe.batch, n_images)
+        return max(round(recipe.epochs * (n_images // batch)), 1) * batch * self.step
 
 
 def count_operations(builder: Builder, image: Tensor, n_classes: int, loss: Loss = F.cross_entropy) -> Operations:
