@@ -4,6 +4,7 @@ One colour, one marker and one kind of line belong to each method through the wh
 colour-blind readers and distinct in grey. Every figure shows the name of its data (`source`).
 """
 
+import io
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -17,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy import ndarray
 
-from lnescape.results import figures_folder, live_folder
+from lnescape.results import figures_folder, files, live_folder
 
 __all__ = [
     "STYLE",
@@ -109,12 +110,10 @@ def _write(figure: Figure, folder: Path, name: str) -> None:
     """Write a figure as SVG, complete or not at all."""
     import matplotlib.pyplot as plt
 
-    folder.mkdir(parents=True, exist_ok=True)
-    temporary = folder / f".{name}.part"
+    drawn = io.BytesIO()
     with plt.rc_context(_SETTINGS):
-        figure.savefig(temporary, format="svg", metadata={"Date": None})
-    temporary.write_text(stable(temporary.read_text(encoding="utf-8")), encoding="utf-8", newline="\n")
-    temporary.replace(folder / f"{name}.svg")
+        figure.savefig(drawn, format="svg", metadata={"Date": None})
+    files.write(folder / f"{name}.svg", stable(drawn.getvalue().decode()).encode())
 
 
 def save(figure: Figure, name: str) -> Figure:

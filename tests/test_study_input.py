@@ -11,7 +11,7 @@ import pytest
 from click.testing import CliRunner
 
 from lnescape.cli import main
-from lnescape.results import store as results_store
+from lnescape.results import files
 from lnescape.study import CellStore, Study, StudyError, dask_executor, read_study, run_study, study_named
 from lnescape.study import store as study_store
 
@@ -138,7 +138,7 @@ def test_a_result_edited_by_hand_is_named_before_any_work(stored):
     path = stored / f"{SMALL.cells[1].name}.json"
     path.write_text(path.read_text().replace('"n": 4', '"n": 5'))
     for use in (run_study, read_study):
-        with pytest.raises(StudyError, match="edited by hand; delete it and run `lnescape study digits-mlp` again"):
+        with pytest.raises(StudyError, match="edited by hand .*delete it and run `lnescape study digits-mlp` again"):
             use(DIGITS, folder=stored)
     assert len(CellStore(DIGITS, stored).missing()) == 3  # nothing was computed
 
@@ -157,12 +157,12 @@ def test_a_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path):
 
 
 def test_a_full_disk_stops_the_run_and_keeps_what_is_stored(stored, monkeypatch):
-    def full(path, content):
+    def full(descriptor):
         raise OSError(errno.ENOSPC, "No space left on device")
 
     before = contents(stored)
     with monkeypatch.context() as patched:
-        patched.setattr(results_store, "_write", full)
+        patched.setattr(files.os, "fsync", full)
         with pytest.raises(StudyError, match="No space left on device.*intact.*run `lnescape study digits-mlp` again"):
             run_study(DIGITS, folder=stored, workers=1, progress=False)
     assert contents(stored) == before

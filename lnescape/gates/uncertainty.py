@@ -169,7 +169,7 @@ def over_pairs(found: Mapping[str, Mapping[str, Any]]) -> list[Verdict]:
     Example:
         >>> over_pairs({"me": {"accuracy": 0.98}})
         Traceback (most recent call last):
-        lnescape.results.store.ResultError: The numbers of 'me' lack 'entries'; give those of its study "…-uncertainty".
+        lnescape.results.files.ResultError: The numbers of 'me' lack 'entries'; give those of its study "…-uncertainty".
     """
     if not found:
         raise ResultError('There is no pair to judge; give {pair: numbers of its study "…-uncertainty"}.')

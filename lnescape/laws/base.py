@@ -1,6 +1,5 @@
 """The protocol of a law, and prediction at points of weight space in bounded memory."""
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass, field
@@ -13,6 +12,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lnescape.engines import engine_for
+from lnescape.results import files
 from lnescape.weights import Builder, FlatNetwork, build
 
 # θ are drawn so many numbers at a time (256 MB), whatever the number of networks asked for.
@@ -159,20 +159,9 @@ class Law(ABC):
             path: The file; its folder is made where there is none.
 
         Raises:
-            ValueError: Nothing can be written there.
+            ResultError: Nothing can be written there.
         """
-        from safetensors import SafetensorError
-        from safetensors.torch import save_file
-
-        path = Path(path)
-        temporary = path.with_name(f".{path.name}.part")
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            tensors = {name: tensor.cpu().contiguous() for name, tensor in self.tensors().items()}
-            save_file(tensors, temporary, {"law": json.dumps(self.description(), default=str)})
-            temporary.replace(path)
-        except (OSError, SafetensorError) as error:
-            raise ValueError(f"The law can't be written to {path} ({error}); name a file that can be.") from error
+        files.save(Path(path), "law", self.description(), self.tensors())
 
     def description(self) -> dict:
         """Say in plain values what, besides its tensors, makes the law."""

@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from lnescape.results.estimate import Estimate, normalised_error
-from lnescape.results.folders import live_folder, results_folder
-from lnescape.results.provenance import provenance, seconds_since_start
-from lnescape.results.store import ResultError, load_result, save_result
+from lnescape.results.files import ResultError
+from lnescape.results.kept import live_folder, load_result, provenance, results_folder, save_result, seconds_since_start
 
 PROFILES = ("quick", "standard")
 _HEADER = ("quantity", "here", "stored reference", "E_n", "agrees")

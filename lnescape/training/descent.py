@@ -9,7 +9,7 @@ subspaces. One loop serves them all:
 import hashlib
 import json
 import math
-import os
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lnescape.results import files
 from lnescape.training.recipe import Recipe
 from lnescape.training.streams import generator
 
@@ -63,31 +64,40 @@ class State:
         return State(self.epoch, change(self.vertices), change(self.failed), optimiser)
 
     def save(self, file: Path) -> None:
-        """Write the state, all or nothing."""
-        from safetensors.torch import save_file
-
-        optimiser = {f"optimiser.{name}": value for name, value in self.optimiser.items()}
-        tensors = {"vertices": self.vertices, "failed": self.failed} | optimiser
-        file.parent.mkdir(parents=True, exist_ok=True)
-        temporary = file.with_suffix(f".{os.getpid()}.part")  # two processes may train the same thing
-        plain = {name: value.detach().cpu().contiguous() for name, value in tensors.items()}
-        save_file(plain, temporary, {"epoch": str(self.epoch)})
-        temporary.replace(file)
+        """Keep the state, whole or not at all."""
+        tensors = {"vertices": self.vertices, "failed": self.failed}
+        tensors |= {f"optimiser.{name}": value for name, value in self.optimiser.items()}
+        files.save(file, "state", {"name": file.stem, "epoch": self.epoch}, tensors)
 
     @staticmethod
-    def load(file: Path) -> "State":
-        """Read a state that `save` wrote."""
-        from safetensors import SafetensorError, safe_open
+    def load(file: Path, like: Tensor, *, moving: int = 1, otherwise: "State | None" = None) -> "State | None":
+        """Read a state of descents like `like` [S, K, P]; warn and return `otherwise` where it is damaged."""
+        # K is free where `like` has none; `moving` of the rows have tensors of the optimiser.
+
+        def made(said: dict, tensors: dict[str, Tensor]) -> "State":
+            vertices, failed = tensors.pop("vertices"), tensors.pop("failed")
+            optimiser = {name.removeprefix("optimiser."): value for name, value in tensors.items()}
+            (s, k, p), rows = like.shape, [value for name, value in optimiser.items() if name != "step"]
+            fits = (
+                said["name"] == file.stem,
+                type(said["epoch"]) is int and said["epoch"] > 0,
+                vertices.dtype == like.dtype and vertices.shape == (s, k or vertices.shape[1], p),
+                failed.dtype == torch.int64 and failed.shape == (s,),
+                set(optimiser) in (set(), {"momentum_buffer"}, {"step", "exp_avg", "exp_avg_sq"}),
+                all(value.dtype == like.dtype and value.shape == (s, moving, p) for value in rows),
+                "step" not in optimiser or optimiser["step"].ndim == 0,
+            )
+            if not all(fits):
+                raise ValueError("it was renamed, or belongs to another training")
+            return State(said["epoch"], vertices, failed, optimiser)
 
         try:
-            with safe_open(file, "pt") as stored:
-                tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118 - not a dict
-                epoch = int(stored.metadata()["epoch"])
-            vertices, failed = tensors.pop("vertices"), tensors.pop("failed")
-        except (SafetensorError, KeyError, OSError) as error:
-            raise ValueError(f"{file} is damaged ({error}); delete it to train again from the start.") from error
-        optimiser = {name.removeprefix("optimiser."): value for name, value in tensors.items()}
-        return State(epoch, vertices, failed, optimiser)
+            return files.load(file, "state", made, cure="it is not used, and what it kept is trained again.")
+        except files.ResultError as error:
+            if file.is_dir():  # what is trained again could not be kept there
+                raise
+            warnings.warn(str(error), stacklevel=2)
+            return otherwise
 
 
 @dataclass
@@ -223,7 +233,7 @@ class _Running:
         """Take up the descent where its file, or else its start, stands; returns the number of epochs done."""
         file, state = self.descent.file, self.descent.start
         if file is not None and file.exists():
-            state = State.load(file)
+            state = State.load(file, self.vertices, moving=self.moving.shape[1], otherwise=state)
         if state is None:
             return 0
         self.vertices.copy_(state.vertices)

@@ -18,7 +18,7 @@ from lnescape.progress import bar
 from lnescape.training.checks import checked_seeds, prepare
 from lnescape.training.cost import Cost, count_operations
 from lnescape.training.descent import Descent, State, descend, fingerprint, tensor_fingerprint
-from lnescape.training.path import keeping_path, read_path
+from lnescape.training.path import forget_damaged, keeping_path, read_path
 from lnescape.training.recipe import Recipe
 from lnescape.weights import Builder, build, check_builder, identity, images_to_refresh, theta_of
 
@@ -188,7 +188,10 @@ def train_group(
     kept = folder is not None or path is not None
     name = _name(net, data, seeds, recipe=recipe, beginnings=beginnings, start=start) if kept else ""
     file = None if folder is None else Path(folder) / f"fit-{name}.safetensors"
-    on_epoch = on_epoch if path is None else keeping_path(on_epoch, path, name)
+    if path is not None:
+        if file is not None and file.exists():
+            forget_damaged(file, path, name)
+        on_epoch = keeping_path(on_epoch, path, name)
     descent = Descent(beginnings.unsqueeze(1), slice(0, 1), list(seeds), file=file, start=start)
     failed = descend(descent, engine, data, recipe, on_epoch=on_epoch)
     return descent.vertices[:, 0], failed

@@ -67,7 +67,7 @@ def walk(
         place = (recipe.identity(), seed, data.checksum, str(theta.device))
         place += (identity(build(net, 0), data.train.images[:8]),)
         file = Path(folder) / f"walk-{fingerprint(tensor_fingerprint(theta), *place)}.safetensors"
-        state = State.load(file) if file.exists() else state
+        state = State.load(file, state.vertices, otherwise=state) if file.exists() else state
     ends = list(state.vertices[0].to(theta.device))
     for piece in range(len(ends), pieces):
         begin = State(0, (ends[-1] if ends else theta).view(1, 1, -1), state.failed, state.optimiser)

@@ -1,0 +1,252 @@
+"""The format of every kept file: written whole or not at all, sealed by a checksum, checked before it is used.
+
+Trainings, walks, subspaces, paths and laws are one safetensors file each. Its metadata hold a description in JSON and a
+checksum of all other bytes. Results and cells are JSON, which holds the checksum of itself and of its arrays; these are
+packed safetensors in a file beside it (see `kept`). Every failure is a `ResultError` with file, cause and cure.
+"""
+
+import hashlib
+import json
+import lzma
+import os
+import platform
+import re
+import secrets
+import stat
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any, BinaryIO, TypeVar
+
+import numpy as np
+from torch import Tensor
+
+# What a file may take in memory. Brackets without content become 88 bytes each in Python.
+MOST_JSON, MOST_VALUES = 16 * 2**20, 10**6  # bytes of one JSON; its numbers, texts, lists and dictionaries
+MOST_PACKED = 2**28  # bytes of packed arrays, which may unpack to 64 MB or to a hundred times that many
+UNPACKED, RATIO = 2**26, 100
+UNPACKING = 2**26  # bytes for the unpacking itself, which needs 9 MB for what is packed here
+# Arrays are mostly float16: two bytes a number, each kind of byte packed with its like.
+_PACKING = [{"id": lzma.FILTER_LZMA2, "preset": 6, "lc": 0, "lp": 1, "pb": 1}]
+
+T = TypeVar("T")
+_BLANK = b"0" * 64  # stands for the checksum while it is taken
+_HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
+_PART = re.compile(r"\.lnescape-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.part")
+_STALE = 24 * 3600  # s after which a temporary file belongs to nobody, whichever machine wrote it
+_PATIENCE = 60  # s that a writer waits for another one
+
+
+class ResultError(ValueError):
+    """A kept file is absent, damaged, of another kind, or cannot be written."""
+
+
+def write(path: Path, *parts: bytes | memoryview) -> None:
+    """Put a whole file in place, or leave what was there."""
+    temporary = path.with_name(f".lnescape-{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.part")
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _clean(path.parent)
+        try:
+            with temporary.open("xb") as file:
+                file.writelines(parts)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[None]:
+    """Turn what the system refuses while `path` is written into a ResultError."""
+    try:
+        yield
+    except OSError as error:
+        cure = "make room there, make the folder writable, or name another (for results: set LNESCAPE_HOME)"
+        raise ResultError(f"cannot write {path} ({error.strerror or error}); {cure}.") from error
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Be the only writer of results in a folder; without effect where the system or the disk has no such locks."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    descriptor = os.open(folder, os.O_RDONLY)  # the folder itself is locked: no lock file is left behind
+    try:
+        end = time.monotonic() + _PATIENCE
+        with suppress(OSError):
+            while time.monotonic() < end:
+                with suppress(BlockingIOError):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    break
+                time.sleep(0.01)
+            else:
+                raise ResultError(f"{folder} has been locked by another process for a minute; end that process.")
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _clean(folder: Path) -> None:
+    """Remove temporary files whose writers are dead."""
+    for path in folder.glob(".lnescape-*.part"):
+        with suppress(OSError):
+            if (found := _PART.fullmatch(path.name)) and is_file(path) and _dead(path, *found.groups()):
+                path.unlink()
+
+
+def _dead(path: Path, host: str, process: str) -> bool:
+    """Tell whether the process that wrote a temporary file has ended."""
+    if time.time() - path.lstat().st_mtime > _STALE:
+        return True
+    if host == _HOST and os.name != "nt":  # there, signal 0 is no question
+        try:
+            os.kill(int(process), 0)
+        except ProcessLookupError:
+            return True
+        except (OSError, OverflowError):  # somebody else's
+            return False
+    return False
+
+
+def is_file(path: Path) -> bool:
+    """Tell whether there is a regular file: no link, no folder, no device."""
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except (OSError, ValueError):
+        return False
+
+
+@contextmanager
+def reading(path: Path, cure: str) -> Iterator[BinaryIO]:
+    """Open a regular file; whatever goes wrong while it is open becomes a ResultError."""
+    try:
+        if not is_file(path) and (path.is_symlink() or path.exists()):
+            raise ResultError(f"{path} is a link, a folder or a device, and only a file is read; {cure}")
+        with path.open("rb") as file:
+            yield file
+    except ResultError:
+        raise
+    except FileNotFoundError as error:
+        raise ResultError(f"{path} is missing; {cure}") from error
+    except OSError as error:
+        raise ResultError(f"cannot read {path} ({error.strerror or error}); {cure}") from error
+    except Exception as error:  # whatever it is, the file does not serve
+        raise ResultError(f"{path} is damaged ({_one_line(error)}); {cure}") from error
+
+
+def read(path: Path, *, most: int, cure: str) -> bytes:
+    """Read a regular file of at most so many bytes."""
+    with reading(path, cure) as file:
+        if len(data := file.read(most + 1)) > most:
+            raise ValueError(f"more than {most / 2**20:.0f} MB")
+        return data
+
+
+def parse(text: bytes) -> Any:
+    """Read JSON; raise ValueError where it is none, too large, or deeper than Python goes."""
+    if len(text) > MOST_JSON or sum(map(text.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise ValueError(f"more than {MOST_JSON / 2**20:.0f} MB or {MOST_VALUES:,} values of JSON")
+    try:
+        return json.loads(text.decode("utf-8"))
+    except RecursionError:
+        raise ValueError("lists in lists, too deep to be read") from None
+
+
+def seal(content: Mapping[str, Any]) -> bytes:
+    """Write JSON in the one form that its checksum is taken of, the checksum included."""
+    sealed = _canonical({**content, "sha256": hashlib.sha256(_canonical(content)).hexdigest()})
+    if len(sealed) > MOST_JSON or sum(map(sealed.count, (b",", b"[", b"{"))) > MOST_VALUES:
+        raise ValueError("too many numbers and texts; put long lists into arrays")
+    return sealed
+
+
+def unseal(text: bytes) -> dict[str, Any]:
+    """Read what `seal` wrote; raise ValueError where the content has another checksum."""
+    content = parse(text)
+    try:
+        if content.pop("sha256") == hashlib.sha256(_canonical(content)).hexdigest():
+            return content
+    except (TypeError, KeyError, AttributeError, RecursionError):
+        pass
+    raise ValueError("its checksum is another")
+
+
+def _canonical(content: Mapping[str, Any]) -> bytes:
+    """Write JSON so that equal content gives equal bytes."""
+    return (json.dumps(content, sort_keys=True, indent=1, allow_nan=False, ensure_ascii=False) + "\n").encode()
+
+
+def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
+    """Pack arrays; raise ValueError where `unpack` would refuse them."""
+    from safetensors.numpy import save
+
+    packed = lzma.compress(whole := save(dict(arrays)), filters=_PACKING)
+    if len(packed) > MOST_PACKED or len(whole) > max(UNPACKED, RATIO * len(packed)):
+        raise ValueError(f"arrays of {len(whole) / 2**20:.0f} MB are too much for one result; store fewer, or float16")
+    return packed
+
+
+def unpack(packed: bytes) -> dict[str, np.ndarray]:
+    """Unpack arrays in bounded memory; raises whatever is wrong with them."""
+    from safetensors.numpy import load
+
+    most = max(UNPACKED, RATIO * len(packed))
+    stream = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=UNPACKING)
+    whole = stream.decompress(packed, most + 1)
+    if len(whole) > most or not stream.eof or stream.unused_data:
+        raise ValueError(f"cut short, or unpacked more than {most / 2**20:.0f} MB")
+    parse(whole[8 : 8 + _length(whole[:8], len(whole))])
+    return load(whole)
+
+
+def save(path: Path, kind: str, description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Keep tensors, and what describes them, in one sealed file."""
+    from safetensors.torch import save
+
+    said = {"description": description, "kind": kind, "sha256": _BLANK.decode()}
+    plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
+    data = save(plain, {"lnescape": json.dumps(said, sort_keys=True, default=str)})
+    start, view = data.rindex(_BLANK, 0, 8 + _length(data[:8], len(data))), memoryview(data)
+    write(path, view[:start], hashlib.sha256(data).hexdigest().encode(), view[start + len(_BLANK) :])
+
+
+def load(path: Path, kind: str, make: Callable[[dict, dict[str, Tensor]], T], *, cure: str) -> T:
+    """Read what `save` kept, and make of description and tensors, on the CPU, what they stand for."""
+    from safetensors.torch import load
+
+    with reading(path, cure) as file:
+        start = file.read(8)
+        start += file.read(_length(start, os.fstat(file.fileno()).st_size))
+        said = parse(parse(start[8:])["__metadata__"]["lnescape"].encode())
+        found = said["sha256"].encode()
+        if len(found) != len(_BLANK) or start.count(found) != 1:
+            raise ValueError("it holds no checksum")
+        digest = hashlib.sha256(start.replace(found, _BLANK))
+        while part := file.read(2**20):
+            digest.update(part)
+        if digest.hexdigest().encode() != found:
+            raise ValueError("its checksum is another")
+        if said["kind"] != kind:
+            raise ValueError(f"it holds a {said['kind']}, no {kind}")
+        file.seek(0)
+        return make(said["description"], load(file.read()))
+
+
+def _length(start: bytes, size: int) -> int:
+    """Read the length of the header of a safetensors file of this size."""
+    length = int.from_bytes(start, "little")
+    if not len(start) == 8 <= 8 + length <= min(size, 8 + MOST_JSON):
+        raise ValueError("it is cut short")
+    return length
+
+
+def _one_line(error: BaseException) -> str:
+    """Say in one short line what went wrong."""
+    text = f"no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
+    return "".join(c if c.isprintable() else " " for c in text)[:200]

@@ -1,0 +1,412 @@
+"""Stored results: numbers in JSON, arrays packed beside it; where they lie, and where they come from."""
+
+import dataclasses
+import difflib
+import hashlib
+import json
+import os
+import platform
+import re
+import subprocess
+import time
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lnescape.results import files
+from lnescape.results.estimate import ESTIMATE_KEYS, INFINITIES, Estimate, float_to_json
+from lnescape.results.files import ResultError
+
+ARRAYS = ".safetensors.xz"
+PACKAGE = Path(__file__).resolve().parent.parent
+# The package is imported in a kernel's first cell: the time since then is the kernel's.
+_STARTED = time.time()
+
+
+@dataclass(frozen=True)
+class Result:
+    """Hold one stored result.
+
+    Args:
+        name: Its name, that of its files.
+        numbers: Nested numbers, texts and `Estimate`s, in the shape that was saved.
+        arrays: Arrays by name; empty where there are none.
+        provenance: How it was made, see `provenance`.
+    """
+
+    name: str
+    numbers: dict
+    arrays: dict[str, np.ndarray]
+    provenance: dict
+
+
+def save_result(
+    name: str,
+    *,
+    numbers: Mapping[str, Any],
+    arrays: Mapping[str, Any] | None = None,
+    provenance: Mapping[str, Any],
+    folder: str | Path | None = None,
+) -> Path:
+    """Store a result as NAME.json, with NAME.safetensors.xz beside it where it has arrays.
+
+    JSON and arrays become valid together or not at all. Arrays that replace others are NAME.CHECKSUM.safetensors.xz
+    while the former ones are in use, so that readers find one result or the other. Equal input gives equal bytes.
+
+    Args:
+        name: Lower-case letters, digits, hyphens and underscores.
+        numbers: Nested dictionaries and lists of numbers, texts, None and `Estimate`s. A nan is
+            stored as null and comes back as None, outside an `Estimate`.
+        arrays: numpy arrays or torch tensors by name.
+        provenance: What `provenance` returns; "command" makes the result again.
+        folder: Where to; `report/results` of the project by default.
+
+    Returns:
+        The path of the JSON file.
+
+    Raises:
+        ResultError: The folder cannot be written, or something in the result cannot be stored.
+
+    Example:
+        >>> import tempfile
+        >>> folder = tempfile.mkdtemp()
+        >>> path = save_result("barrier", numbers={"height": Estimate(0.48412, 0.0213, unit="nat")},
+        ...                    provenance={"command": "make report"}, folder=folder)
+        >>> print(load_result("barrier", folder=folder).numbers["height"])
+        0.484(21) nat
+    """
+    path = _path(name, folder)
+    content = {
+        "name": name,
+        "numbers": _plain(numbers, f"{name}: numbers"),
+        "provenance": _plain(provenance, f"{name}: provenance"),
+        "arrays": None,
+    }
+    try:
+        packed = files.pack({key: _array(name, key, array) for key, array in arrays.items()}) if arrays else b""
+        files.seal(content)  # what cannot be stored is refused before anything is written
+    except ValueError as error:
+        raise error if isinstance(error, ResultError) else ResultError(f"{name} cannot be stored: {error}.") from error
+    with files.writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with files.alone(path.parent):
+            if packed:
+                content["arrays"] = _place(path, hashlib.sha256(packed).hexdigest())
+                files.write(path.with_name(content["arrays"]["file"]), packed)
+            files.write(path, files.seal(content))
+            for other in path.parent.glob(f"{name}*{ARRAYS}"):  # only once no JSON speaks of it any more
+                if _is_arrays(other.name, name) and other.name != (content["arrays"] or {}).get("file"):
+                    other.unlink(missing_ok=True)
+    return path
+
+
+def load_result(name: str, *, folder: str | Path | None = None) -> Result:
+    """Read a stored result and check that both files are as they were written.
+
+    Args:
+        name: Name of the result.
+        folder: Where from; `report/results` of the project by default.
+
+    Returns:
+        The result; its `Estimate`s are `Estimate`s again.
+
+    Raises:
+        ResultError: A file is absent, damaged, edited, or the two do not belong together.
+    """
+    path = _path(name, folder)
+    if not os.path.lexists(path):
+        near = difflib.get_close_matches(name, list_results(folder=path.parent), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "see list_results() for those there are."
+        raise ResultError(f"there is no stored result {name!r} in {path.parent}; {hint}")
+    text = _text(path)
+    while True:
+        try:
+            return _opened(path, text)
+        except ResultError:
+            if text == (text := _text(path)):  # else a writer was at work beside this reader
+                raise
+
+
+def list_results(*, folder: str | Path | None = None) -> list[str]:
+    """Name the stored results, damaged ones included.
+
+    Args:
+        folder: Where to look; `report/results` of the project by default.
+
+    Returns:
+        The names in alphabetical order; links and folders are no results.
+    """
+    return sorted(p.stem for p in Path(folder or results_folder()).glob("[!.]*.json") if files.is_file(p))
+
+
+def _path(name: str, folder: str | Path | None) -> Path:
+    """Name the JSON file of a result."""
+    if not isinstance(name, str) or not re.fullmatch(r"[a-z0-9][a-z0-9_-]*", name):
+        raise ResultError(f"{name!r} cannot name a result; use lower-case letters, digits, '-' and '_' only.")
+    return Path(folder or results_folder()) / f"{name}.json"
+
+
+def _is_arrays(file: str, name: str) -> bool:
+    """Tell whether a file name is one that the arrays of a result may have."""
+    return re.fullmatch(rf"{re.escape(name)}(\.[0-9a-f]{{12}})?{re.escape(ARRAYS)}", file) is not None
+
+
+def _place(path: Path, checksum: str) -> dict[str, str]:
+    """Name a file for arrays, other than that of the arrays which the JSON at `path` speaks of."""
+    former = {}
+    with suppress(ValueError, TypeError):
+        former = files.unseal(files.read(path, most=files.MOST_JSON, cure=""))["arrays"] or {}
+    plain = f"{path.stem}{ARRAYS}"
+    taken = former.get("file") == plain and former.get("sha256") != checksum
+    return {"file": f"{path.stem}.{checksum[:12]}{ARRAYS}" if taken else plain, "sha256": checksum}
+
+
+def _text(path: Path) -> bytes:
+    """Read the JSON of a result."""
+    return files.read(path, most=files.MOST_JSON, cure="delete it and run the command that made it again.")
+
+
+def _opened(path: Path, text: bytes) -> Result:
+    """Check the JSON of a result, then its arrays, and make them a result."""
+    cure = _cure(text)
+    try:
+        content = files.unseal(text)
+        numbers, origin = (_revive(content[key]) for key in ("numbers", "provenance"))
+        entry, shapes = content["arrays"], [type(part) for part in (numbers, origin)]
+        if content["name"] != path.stem or shapes != [dict, dict]:
+            raise ValueError("it holds another result")
+        if entry and not (_is_arrays(entry["file"], path.stem) and isinstance(entry["sha256"], str)):
+            raise ValueError("its arrays are another result's")
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OverflowError) as error:
+        raise ResultError(f"{path} is cut short, renamed or was edited by hand ({error}); {cure}") from error
+    return Result(path.stem, numbers, _arrays(path, entry, cure) if entry else {}, origin)
+
+
+def _arrays(path: Path, entry: Mapping[str, str], cure: str) -> dict[str, np.ndarray]:
+    """Read the arrays of a result."""
+    beside = path.with_name(entry["file"])
+    packed = files.read(beside, most=files.MOST_PACKED, cure=cure)
+    found = hashlib.sha256(packed).hexdigest()
+    if found != entry["sha256"]:
+        raise ResultError(
+            f"{beside} has checksum {found[:12]}… where {path.name} expects {entry['sha256'][:12]}…: it was cut short, "
+            f"edited or belongs to another run; {cure}"
+        )
+    with files.reading(beside, cure):
+        return files.unpack(packed)
+
+
+def _cure(text: bytes) -> str:
+    """Say what to do, with the command where it can still be read."""
+    command = "the command that made it"
+    if found := re.search(rb'"command": ("(?:[^"\\\n]|\\.){,200}")', text):
+        with suppress(ValueError):
+            said = json.loads(found[1])
+            command = f"`{said}`" if said.isprintable() else command
+    return f"delete it and run {command} again."
+
+
+def _array(name: str, key: str, array: Any) -> np.ndarray:
+    """Turn one array or tensor into what can be packed."""
+    array = array.detach().cpu().numpy() if hasattr(array, "detach") else array
+    array = np.array(array, order="C")  # a copy, because some layouts are saved wrongly
+    if array.dtype.kind not in "biuf":
+        raise ResultError(f"{name}: the array {key!r} holds {array.dtype}; convert it to numbers or booleans.")
+    return array
+
+
+def _plain(x: Any, where: str) -> Any:
+    """Turn nested numbers into what JSON holds; `where` names the place in an error."""
+    if isinstance(x, Estimate):
+        return x.to_dict()
+    if isinstance(x, Mapping):
+        if wrong := [key for key in x if not isinstance(key, str)]:
+            raise ResultError(f"{where} has the key {wrong[0]!r}; keys are texts: use str(key).")
+        return {key: _plain(value, f"{where}[{key!r}]") for key, value in x.items()}
+    if isinstance(x, (list, tuple, range)):
+        return [_plain(value, f"{where}[{i}]") for i, value in enumerate(x)]
+    if not isinstance(x, (bool, int, float, str)) and getattr(x, "ndim", None) == 0:
+        x = x.item()  # numpy and torch scalars
+    if isinstance(x, float):
+        return float_to_json(x)
+    if isinstance(x, str) and x in INFINITIES:
+        raise ResultError(f"{where} is the text {x!r}, which stands for a number; use other words.")
+    if x is None or isinstance(x, (bool, int, str)):
+        return x
+    raise ResultError(
+        f"{where} is a {type(x).__name__}, which JSON cannot hold; pass numbers, texts, lists and "
+        "Estimates, and put arrays and tensors into arrays=."
+    )
+
+
+def _revive(x: Any) -> Any:
+    """Undo `_plain`."""
+    if isinstance(x, dict):
+        if x.keys() == ESTIMATE_KEYS:
+            return Estimate.from_dict(x)
+        return {key: _revive(value) for key, value in x.items()}
+    if isinstance(x, list):
+        return [_revive(value) for value in x]
+    return INFINITIES.get(x, x) if isinstance(x, str) else x
+
+
+def project_folder() -> Path:
+    """Find the folder of `report/`: $LNESCAPE_HOME, else the nearest parent with results, else the working folder."""
+    if home := os.environ.get("LNESCAPE_HOME"):
+        return Path(home).expanduser()
+    here = Path.cwd()
+    return next((p for p in (here, *here.parents) if (p / "report" / "results").is_dir()), here)
+
+
+def results_folder() -> Path:
+    """Name the folder of stored results, which need not exist yet."""
+    return project_folder() / "report" / "results"
+
+
+def figures_folder() -> Path:
+    """Name the folder of the report's figures, which need not exist yet."""
+    return project_folder() / "report" / "figures"
+
+
+def live_folder() -> Path:
+    """Name the folder of what was computed on this machine just now; git ignores it."""
+    return project_folder() / "report" / "live"
+
+
+def provenance(
+    *,
+    command: str,
+    seed: int | Iterable[int] | None,
+    data: Any,
+    n: int | None,
+    cost: Any = None,
+    seconds: float | None = None,
+    recipe: Any = None,
+    **extra: Any,
+) -> dict[str, Any]:
+    """Describe how a result was made, for `save_result`.
+
+    Args:
+        command: What to type to make the result again.
+        seed: The seed or seeds.
+        data: The `Dataset`; its name, title and checksum are kept. None where there is none.
+        n: Number of independent repetitions (pairs, retrainings, …).
+        cost: In trainings; a number or a dataclass.
+        seconds: Wall time, in s.
+        recipe: What was done; a dataclass or a dictionary.
+        **extra: Anything else that `save_result` can store.
+
+    Returns:
+        A dictionary for `save_result`.
+
+    Example:
+        >>> origin = provenance(command="make report", seed=range(3), data=None, n=3)
+        >>> origin["seed"], origin["n"]
+        ([0, 1, 2], 3)
+    """
+    if seed is not None:
+        seed = int(seed) if isinstance(seed, (int, np.integer)) else [int(s) for s in seed]
+    described = None if data is None else {
+        "name": data.name,
+        "title": getattr(data, "title", data.name),
+        "checksum": data.checksum,
+        "stand_in": bool(getattr(data, "stand_in", False)),
+    }
+    return {
+        **{key: _described(value) for key, value in extra.items()},
+        "command": command,
+        "seed": seed,
+        "data": described,
+        "n": n,
+        "cost": _described(cost),
+        "seconds": seconds,
+        "recipe": _described(recipe),
+        "code": code(),
+        "machine": machine(),
+        "versions": versions(),
+        "date": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def code() -> dict[str, Any]:
+    """Identify the package's sources: version, checksum and, in a repository, commit and uncommitted changes."""
+    digest = hashlib.sha256()
+    for path in sorted(PACKAGE.rglob("*.py"), key=lambda p: p.relative_to(PACKAGE).as_posix()):
+        source = path.read_bytes()
+        digest.update(f"{path.relative_to(PACKAGE).as_posix()}\0{len(source)}\0".encode() + source)
+    try:
+        version = metadata.version("lnescape")
+    except metadata.PackageNotFoundError:
+        version = "not installed"
+    # A package installed inside somebody else's repository is not tracked there: no commit then.
+    tracked = _git("ls-files", "--error-unmatch", __file__) is not None
+    changes = _git("status", "--porcelain", "--", str(PACKAGE)) if tracked else None
+    return {
+        "version": version,
+        "sha256": digest.hexdigest(),
+        "commit": _git("rev-parse", "HEAD") if tracked else None,
+        "uncommitted_changes": None if changes is None else bool(changes),
+    }
+
+
+def machine() -> dict[str, Any]:
+    """Describe this machine: processor, cores this process may use, torch's threads, accelerator in use, system."""
+    import torch
+
+    used = torch.cuda.is_available() and torch.cuda.is_initialized()
+    affinity = getattr(os, "sched_getaffinity", None)  # absent outside Linux
+    return {
+        "cpu": _cpu_model(),
+        "cores": len(affinity(0)) if affinity else os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name() if used else "cpu",
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def versions() -> dict[str, str]:
+    """List the versions that decide the numbers."""
+    import torch
+
+    return {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__}
+
+
+def seconds_since_start() -> float:
+    """Return the wall time since the package was imported, in s."""
+    return time.time() - _STARTED
+
+
+def _described(x: Any) -> Any:
+    """Turn dataclasses into dictionaries, at any depth, and what has only a name into its name."""
+    if dataclasses.is_dataclass(x) and not isinstance(x, (type, Estimate)):
+        return {f.name: _described(getattr(x, f.name)) for f in dataclasses.fields(x)}
+    if isinstance(x, Mapping):
+        return {str(key): _described(value) for key, value in x.items()}
+    if isinstance(x, (list, tuple)):
+        return [_described(value) for value in x]
+    return getattr(x, "__qualname__", str(x)) if callable(x) else x
+
+
+def _cpu_model() -> str:
+    """Name the processor."""
+    with suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine() or "unknown"
+
+
+def _git(*arguments: str) -> str | None:
+    """Run git in the package folder; None where git or a repository is missing."""
+    command = ["git", "-C", str(PACKAGE), *arguments]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
