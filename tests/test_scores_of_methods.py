@@ -51,12 +51,50 @@ def test_temperature_and_cll_are_those_of_another_minimiser(sample):
     assert float(found) > -float(ln.nll(logp, labels))
 
 
+@pytest.mark.filterwarnings("ignore:the temperature .* is a bound")
 def test_temperature_of_certain_errors_stays_finite():
     logp = torch.tensor([[0.0, -math.inf], [0.0, -math.inf]])
     wrong = ln.calibrated_log_likelihood(logp, torch.tensor([1, 1]), torch.tensor([0, 1]))
-    assert -800 < float(wrong) < -0.6  # surely wrong in both halves: the highest temperature, which is 20
-    with pytest.raises(ValueError, match="none of them may be empty"):
+    assert float(wrong) == pytest.approx(-math.log(2) - 0.5 / 20, abs=1e-3)  # T = 20 s
+    with pytest.raises(ValueError, match="none of the halves may be empty"):
         ln.calibrated_log_likelihood(logp, torch.tensor([0, 0]), torch.tensor([0, 0]))
+
+
+@pytest.mark.parametrize("certain", [37.5, 100.0, 800.0, 1e5])
+def test_a_temperature_where_the_loss_is_flat_is_the_one_nearest_to_1(certain):
+    labels = torch.arange(400) % 3
+    logits = torch.nn.functional.one_hot(labels, 3).double()
+    assert ln.fit_temperature((certain * logits).log_softmax(1), labels) == 1
+    assert ln.fit_temperature((0 * logits).log_softmax(1), labels) == 1  # no temperature changes uniform predictions
+    unsure = ln.fit_temperature((10 * logits).log_softmax(1), labels)  # flat where e^(-10/T) is below a rounding
+    assert unsure == pytest.approx(10 / 36, rel=0.05)
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 0.1, 10.0, 100.0, 600.0])
+def test_the_bounds_of_the_temperature_follow_the_logits(scale):
+    logp = torch.tensor([[scale, 0.0]] * 4).double().log_softmax(1)
+    found = ln.fit_temperature(logp, torch.tensor([0, 0, 0, 1]))
+    assert found == pytest.approx(scale / math.log(3), rel=1e-4)
+
+
+@pytest.mark.parametrize(("labels", "cause"), [([0, 0], "every image is right"), ([1, 1], "no more probable")])
+def test_a_temperature_at_its_bound_says_so(labels, cause):
+    with pytest.warns(UserWarning, match=f"is a bound, because .*{cause}"):
+        ln.fit_temperature(torch.tensor([[0.6, 0.4]] * 2).log(), torch.tensor(labels))
+
+
+@pytest.mark.usefixtures("as_users_do")
+@pytest.mark.parametrize("bad", [[0.9, math.nan, 0.8, 0.7], [0.9, math.inf, 0.8, 0.7], [0.9, 0.8], [[0.9]], 0.5])
+def test_side_inputs_are_checked_as_the_main_ones_are(bad):
+    logp, labels = torch.tensor([[0.6, 0.4]] * 4).log(), torch.tensor([0, 0, 1, 1])
+    with pytest.raises(ValueError, match="certainty: "):
+        ln.aurc(logp, labels, certainty=bad)
+    with pytest.raises(ValueError, match="half must be 0 or 1 for each of 4 images"):
+        ln.calibrated_log_likelihood(logp, labels, bad)
+    if len(np.shape(bad)) != 1 or not np.isfinite(bad).all():
+        for foreign, other in ((bad, [0.5]), ([0.5], bad)):
+            with pytest.raises(ValueError, match="foreign: |own: "):
+                ln.auroc(foreign, other)
 
 
 def test_aurc_is_the_mean_of_the_risks_and_ties_are_averaged_over_orders(sample):
@@ -84,7 +122,7 @@ def test_false_positive_rate_is_that_of_the_curve():
     expected = false[np.flatnonzero(true >= 0.95)[0]]
     found = ln.false_positive_rate(torch.from_numpy(foreign), torch.from_numpy(own))
     assert float(found) == pytest.approx(expected, abs=1e-12)
-    with pytest.raises(ValueError, match="take 0.95"):
+    with pytest.raises(ValueError, match="found must be"):
         ln.false_positive_rate(torch.ones(2), torch.zeros(2), found=0.0)
 
 

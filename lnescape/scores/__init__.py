@@ -4,14 +4,23 @@ Every function takes log-probabilities, of several members or of one prediction,
 a probability may be exactly 0 or 1. An uncertainty is that of the mean over images, for the networks at hand.
 """
 
-from lnescape.scores.calibration import CalibrationError, calibration_error
 from lnescape.scores.equivalent import Equivalent, deep_ensemble_equivalent
-from lnescape.scores.foreign import auroc, false_positive_rate
-from lnescape.scores.predictions import logit_average, mean_prediction
-from lnescape.scores.quality import accuracy, brier, nll
-from lnescape.scores.selective import aurc
-from lnescape.scores.spread import EntropySplit, disagreement, entropy_split
-from lnescape.scores.summary import score
+from lnescape.scores.quality import (
+    CalibrationError,
+    EntropySplit,
+    accuracy,
+    aurc,
+    auroc,
+    brier,
+    calibration_error,
+    disagreement,
+    entropy_split,
+    false_positive_rate,
+    logit_average,
+    mean_prediction,
+    nll,
+    score,
+)
 from lnescape.scores.temperature import calibrated_log_likelihood, fit_temperature, halves
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""DEE: how many members of a deep ensemble a prediction is worth."""
+"""Deep-ensemble equivalent (DEE): how many members of a deep ensemble a prediction is worth."""
 
 import math
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 @dataclass(frozen=True)
 class Equivalent:
-    """Hold a deep-ensemble equivalent and its band.
+    """Deep-ensemble equivalent and its band.
 
     Args:
         value: Number of members, from 1 to L; 0 where it is below one member, ∞ where it is beyond L.
@@ -24,12 +24,13 @@ class Equivalent:
     largest: int
 
     def __str__(self) -> str:
-        """Print value and band, such as "2.4 (1.9 to 3.1)"; "< 1" and "≥ 10" where the curve ends."""
+        """Return value and band, such as "2.4 (1.9 to 3.1)"; "< 1" and "≥ 10" where the curve ends."""
         if self.low == self.high:  # both beyond the curve: 0, or ∞
             return self._one(self.value)
         return f"{self._one(self.value)} ({self._one(self.low)} to {self._one(self.high)})"
 
     def _one(self, members: float) -> str:
+        """Return one number of members as text."""
         if members < 1:
             return "< 1"
         return f"≥ {self.largest}" if math.isinf(members) else f"{members:.1f}"
@@ -38,7 +39,7 @@ class Equivalent:
 def deep_ensemble_equivalent(
     cll: float, mean: Float[np.ndarray, " members"], sd: Float[np.ndarray, " members"]
 ) -> Equivalent:
-    """Give the size of the smallest deep ensemble whose calibrated log-likelihood is as high.
+    """Return the size of the smallest deep ensemble whose calibrated log-likelihood is as high.
 
     DEE = min{l ≥ 1: CLL_DE(l) ≥ CLL}, linear between whole numbers
 
@@ -51,7 +52,7 @@ def deep_ensemble_equivalent(
         The equivalent, with the band that the curve's mean ± 1 standard deviation gives.
 
     Raises:
-        ValueError: Curves that are empty, of unequal length or not finite, or a likelihood that is nan.
+        ValueError: The curves are empty, of unequal length or not finite, or the likelihood is nan.
 
     References:
         Ashukha et al. 2020, arXiv 2002.06470, section 4 (deep ensemble equivalent).
@@ -73,6 +74,7 @@ def deep_ensemble_equivalent(
 
 
 def _members(cll: float, curve: Float[np.ndarray, " members"]) -> float:
+    """Return where the curve first reaches `cll`: 0 before its beginning, ∞ beyond its end."""
     reached = np.flatnonzero(curve >= cll)
     if len(reached) == 0:
         return math.inf

@@ -1,15 +1,84 @@
-"""How good the mean prediction is: accuracy, negative log-likelihood, Brier score."""
+"""Quality of predictions: likelihood, Brier score, calibration, entropy, selection, foreign images, all at once."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lnescape.checks import real, whole
 from lnescape.results import Estimate
-from lnescape.scores.predictions import mean_prediction
+
+# Float64 copies are made for this many numbers at a time, 32 MiB, however many members there are.
+CHUNK = 2**22
+# Float32 rows of 1000 classes sum to one within 1e-5; logits and probabilities are far off.
+SUM_TOLERANCE = 1e-3
+# The bias is a mean over this many sets of simulated labels; its own uncertainty is stated with it.
+N_SIMULATIONS = 200
+
+
+def mean_prediction(logp: Float[Tensor, "*members images classes"]) -> Float[Tensor, "images classes"]:
+    """Return the mean prediction: the average of the members' probabilities.
+
+    ln p̄_c(x) = ln (1/M) Σ_m p_mc(x)
+
+    Args:
+        logp: Log-probabilities in nat, of members or of one prediction; −∞ is allowed.
+
+    Returns:
+        Log-probabilities [images, classes] in nat, float64; for one member, its log-probabilities bit for bit.
+
+    Raises:
+        TypeError: `logp` is no tensor of floats.
+        ValueError: It has another shape, is empty, or its rows are not log-probabilities.
+
+    References:
+        Lakshminarayanan et al. 2017, arXiv:1612.01474, section 2.4.
+
+    Example:
+        >>> members = torch.tensor([[[0.9, 0.1]], [[0.5, 0.5]]]).log()
+        >>> mean_prediction(members).exp()
+        tensor([[0.7000, 0.3000]], dtype=torch.float64)
+    """
+    return torch.cat([log_mean(chunk) for chunk in checked_chunks(logp)])
+
+
+def logit_average(logp: Float[Tensor, "*members images classes"]) -> Float[Tensor, "images classes"]:
+    """Return the normalised average of the members' log-probabilities (equally, of their logits); for comparison only.
+
+    p_c(x) ∝ exp((1/M) Σ_m ln p_mc(x)), the geometric mean
+
+    Args:
+        logp: Log-probabilities in nat, of members or of one prediction; −∞ is allowed.
+
+    Returns:
+        Log-probabilities [images, classes] in nat, float64.
+
+    Raises:
+        ValueError: The members exclude, between them, every class of an image.
+
+    References:
+        Wortsman et al. 2021, arXiv:2102.10472, whose released code averages so.
+
+    Example:
+        >>> members = torch.tensor([[[0.9, 0.1]], [[0.5, 0.5]]]).log()
+        >>> logit_average(members).exp()
+        tensor([[0.7500, 0.2500]], dtype=torch.float64)
+    """
+    average = torch.cat([chunk.mean(0) for chunk in checked_chunks(logp)])
+    if (excluded := average.isneginf().all(-1)).any():
+        raise ValueError(
+            f"the logit average of image {int(excluded.nonzero()[0])} is undefined, because each of its classes has "
+            "probability 0 for some member; use mean_prediction."
+        )
+    return average.log_softmax(-1)
 
 
 def accuracy(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " images"]) -> Estimate:
-    """Give the share of images whose most probable class is the right one.
+    """Return the share of images whose most probable class is the right one.
 
     (1/n) Σ_i [argmax_c p̄_c(x_i) = y_i]
 
@@ -34,7 +103,7 @@ def accuracy(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor,
 
 
 def nll(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " images"]) -> Estimate:
-    """Give the negative log-likelihood of the mean prediction, a proper score.
+    """Return the negative log-likelihood of the mean prediction, a proper score.
 
     −(1/n) Σ_i ln p̄_{y_i}(x_i)
 
@@ -59,7 +128,7 @@ def nll(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " im
 
 
 def brier(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " images"]) -> Estimate:
-    """Give the Brier score of the mean prediction, a proper score that stays finite.
+    """Return the Brier score of the mean prediction, a proper score that stays finite.
 
     (1/n) Σ_i Σ_c (p̄_c(x_i) − [c = y_i])²
 
@@ -84,8 +153,299 @@ def brier(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " 
     return Estimate.mean(deviation.square().sum(-1))
 
 
+@dataclass(frozen=True)
+class CalibrationError:
+    """Calibration error, and its mean under perfect calibration.
+
+    Args:
+        value: The calibration error, 0 to 1.
+        bias: Mean error of a perfectly calibrated prediction; a `value` near it is no evidence of a fault.
+    """
+
+    value: Estimate
+    bias: Estimate
+
+    def __str__(self) -> str:
+        """Return both as text."""
+        return f"{self.value} (under perfect calibration: {self.bias})"
+
+
+def calibration_error(
+    logp: Float[Tensor, "*members images classes"],
+    labels: Int[Tensor, " images"],
+    *,
+    n_bins: int = 15,
+    seed: int = 0,
+) -> CalibrationError:
+    """Return the calibration error of the mean prediction's top probability, in bins of equal mass.
+
+    Σ_b (n_b/n) |share right in b − mean top probability in b| = (1/n) Σ_b |Σ_{i in b} ([right]_i − p̂_i)|
+
+    The bias is the mean error over labels simulated with probability p̂_i of being right. Equal top probabilities share
+    the bin of the first of them, whatever their order.
+
+    Args:
+        logp: Log-probabilities in nat, of members or of one prediction.
+        labels: Right classes, 0 to classes − 1.
+        n_bins: Number of bins, ≥ 1; with fewer images, each image is a bin.
+        seed: Seed of the simulated labels.
+
+    Returns:
+        The error, 0 to 1, with its standard uncertainty over images for fixed bins, and its bias with that of the
+        simulation.
+
+    Raises:
+        ValueError: `n_bins` is below 1.
+
+    References:
+        Nguyen & O'Connor 2015, arXiv:1508.05154, for bins of equal mass; Vaicenavicius et al. 2019,
+        arXiv:1902.06977, for labels simulated from the prediction.
+
+    Example:
+        >>> logp = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]]).log()
+        >>> error = calibration_error(logp, torch.tensor([0, 1, 1, 1]), n_bins=2)
+        >>> round(float(error.value), 3)
+        0.15
+    """
+    n_bins = whole(n_bins, "n_bins", least=1)
+    mean, labels = mean_and_labels(logp, labels)
+    top, decided = mean.max(-1)
+    confidence = top.exp().clamp(max=1)  # a float32 row may exceed 1 by its rounding; bernoulli refuses that
+    bins = _equal_mass_bins(confidence, n_bins)
+    excess = (decided == labels).double() - confidence
+    sign = _bin_sums(excess.unsqueeze(0), bins).sign().squeeze(0)
+    return CalibrationError(Estimate.mean(sign[bins] * excess), _bias(confidence, bins, seed))
+
+
+@dataclass(frozen=True)
+class EntropySplit:
+    """Entropy of the mean prediction and its two parts, each [images] in nat.
+
+    Args:
+        total: Entropy of the mean prediction, the sum of the other two.
+        aleatoric: Mean entropy of the members.
+        epistemic: Mutual information between member and class, ≥ 0: how much the members differ.
+    """
+
+    total: Float[Tensor, " images"]
+    aleatoric: Float[Tensor, " images"]
+    epistemic: Float[Tensor, " images"]
+
+
+def entropy_split(logp: Float[Tensor, "*members images classes"]) -> EntropySplit:
+    """Split the entropy of the mean prediction into the members' mean entropy and the part due to their differences.
+
+    H(p̄) = (1/M) Σ_m H(p_m) + (1/M) Σ_m Σ_c p_mc ln(p_mc / p̄_c)
+
+    The last term is computed as it stands, not as a difference, so that small values keep their digits.
+
+    Args:
+        logp: Log-probabilities in nat, of members or of one prediction; −∞ is allowed.
+
+    Returns:
+        Three tensors [images] in nat, float64, from 0 to ln(classes); the epistemic part of one member, or of equal
+        ones, is exactly 0.
+
+    References:
+        Depeweg et al. 2018, arXiv:1710.07283, section 3.
+
+    Example:
+        >>> members = torch.tensor([[[0.9, 0.1]], [[0.5, 0.5]]]).log()
+        >>> split = entropy_split(members)
+        >>> [round(float(part), 4) for part in (split.total, split.aleatoric, split.epistemic)]
+        [0.6109, 0.5091, 0.1017]
+    """
+    parts = []
+    for chunk in checked_chunks(logp):
+        p, none = chunk.exp(), chunk.new_zeros(())  # p ln p is 0 where p is, though ln p may be −∞
+        own = torch.where(p > 0, -p * chunk, none).sum(-1).mean(0)
+        differences = torch.where(p > 0, p * (chunk - log_mean(chunk)), none).sum(-1).mean(0)
+        parts.append(torch.stack([own, differences.clamp(min=0)]))  # rounding may leave -1e-17
+    aleatoric, epistemic = torch.cat(parts, dim=1)
+    return EntropySplit(aleatoric + epistemic, aleatoric, epistemic)
+
+
+def disagreement(logp: Float[Tensor, "members images classes"]) -> Estimate:
+    """Return the share of images on which two members decide differently, averaged over pairs of members.
+
+    1 − (1/n) Σ_i Σ_c k_ic (k_ic − 1) / (M (M − 1)), with k_ic the number of members that decide for class c
+
+    Args:
+        logp: Log-probabilities in nat, of two members or more.
+
+    Returns:
+        The share, 0 to 1, with the standard uncertainty of a mean over images.
+
+    Raises:
+        ValueError: There is only one member.
+
+    References:
+        Fort et al. 2019, arXiv:1912.02757, section 4.
+
+    Example:
+        >>> members = torch.tensor([[[0.9, 0.1], [0.6, 0.4]], [[0.8, 0.2], [0.3, 0.7]], [[0.7, 0.3], [0.4, 0.6]]]).log()
+        >>> print(disagreement(members))
+        0.33(33)
+    """
+    n_members = len(as_members(logp))
+    if n_members < 2:
+        raise ValueError("one member has nobody to disagree with; pass log-probabilities of two members or more.")
+    shares = []
+    for chunk in checked_chunks(logp):
+        votes = torch.nn.functional.one_hot(chunk.argmax(-1), chunk.shape[-1]).sum(0).double()
+        shares.append(1 - (votes * (votes - 1)).sum(-1) / (n_members * (n_members - 1)))
+    return Estimate.mean(torch.cat(shares))
+
+
+def auroc(foreign: Float[Tensor, " foreign"], own: Float[Tensor, " own"]) -> Estimate:
+    """Return the probability that a foreign image has a higher score than one of the data set.
+
+    Pr(foreign > own) + Pr(foreign = own) / 2, the area under the receiver operating characteristic
+
+    Args:
+        foreign: A score of each foreign image, higher for more suspect ones (entropy, say); finite.
+        own: The same score of each image of the data set; finite.
+
+    Returns:
+        The probability: 1 tells all apart, 0.5 none; with its standard uncertainty over both sets of images.
+
+    Raises:
+        ValueError: A set is empty, not one-dimensional, or holds a number that is not finite.
+
+    References:
+        DeLong, DeLong & Clarke-Pearson 1988, Biometrics 44, 837, for the uncertainty.
+
+    Example:
+        >>> print(auroc(torch.tensor([0.9, 0.7, 0.4, 0.8]), torch.tensor([0.1, 0.5, 0.3, 0.2])))
+        0.938(88)
+    """
+    from sklearn.metrics import roc_auc_score
+
+    foreign, own = _one_each(foreign, "foreign").cpu(), _one_each(own, "own").cpu()
+    is_foreign = torch.cat([torch.ones_like(foreign), torch.zeros_like(own)])
+    value = roc_auc_score(is_foreign.numpy(), torch.cat([foreign, own]).numpy())
+    u_foreign, u_own = Estimate.mean(_share_below(foreign, own)).u, Estimate.mean(_share_below(own, foreign)).u
+    return Estimate(value, (u_foreign**2 + u_own**2) ** 0.5, n=len(is_foreign))
+
+
+def false_positive_rate(
+    foreign: Float[Tensor, " foreign"], own: Float[Tensor, " own"], *, found: float = 0.95
+) -> Estimate:
+    """Return the share of the data set's images taken for foreign where 95 % of the foreign ones are found (FPR95).
+
+    (1/n) Σ_i [own_i ≥ τ], τ the largest threshold that at least 95 % of the foreign images reach
+
+    Args:
+        foreign: A score of each foreign image, higher for more suspect ones; finite.
+        own: The same score of each image of the data set; finite.
+        found: Share of the foreign images to be found, 0 < found ≤ 1.
+
+    Returns:
+        The share, 0 to 1, with its standard uncertainty over the images of the data set, the threshold taken as known.
+
+    Raises:
+        ValueError: A set is empty or holds a number that is not finite, or `found` is out of range.
+
+    References:
+        Hendrycks & Gimpel 2017, arXiv 1610.02136, section 2, for the problem; Liang et al. 2018, arXiv 1706.02690,
+        section 4, for the rate.
+
+    Example:
+        >>> own = torch.tensor([0.1, 0.5, 0.3, 0.2])
+        >>> print(false_positive_rate(torch.tensor([0.9, 0.7, 0.4, 0.8]), own))
+        0.25(25)
+    """
+    foreign, own = _one_each(foreign, "foreign").cpu(), _one_each(own, "own").cpu()
+    found = real(found, "found", above=0, most=1)
+    least = math.ceil(found * len(foreign) - 1e-9)
+    threshold = foreign.sort(descending=True).values[least - 1]
+    return Estimate.mean((own >= threshold).double())
+
+
+def aurc(
+    logp: Float[Tensor, "*members images classes"],
+    labels: Int[Tensor, " images"],
+    *,
+    certainty: Float[Tensor, " images"] | None = None,
+) -> Estimate:
+    """Return the mean error rate over all shares of images kept, the most certain first (area under risk–coverage).
+
+    AURC = (1/n) Σ_k r_k,  r_k the error rate among the k most certain images
+
+    Images of equal certainty count as in every order: each has the mean weight of the places they share.
+
+    Args:
+        logp: Log-probabilities in nat, of members or of one prediction.
+        labels: Right classes, 0 to classes − 1.
+        certainty: Higher for images to be kept first; the top probability of the mean prediction unless given.
+
+    Returns:
+        The area, 0 to 1, lower is better, with a standard uncertainty over images: the area is Σ_i w_i e_i, w_i the
+        weight of the image's place and e_i its error, and the places are taken as known.
+
+    Raises:
+        ValueError: There is not one finite certainty for each image.
+
+    References:
+        Geifman & El-Yaniv 2017, arXiv 1705.08500, section 2, for risk and coverage; Ding et al. 2020, arXiv 1903.02050,
+        for the area.
+
+    Example:
+        >>> logp = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]]).log()
+        >>> round(float(aurc(logp, torch.tensor([0, 1, 1, 1]))), 4)  # wrong at the last of four places
+        0.0625
+    """
+    mean, labels = mean_and_labels(logp, labels)
+    top, decided = mean.max(-1)
+    n = len(top)
+    certainty = top if certainty is None else _one_each(certainty, "certainty", n).to(top)
+    order = certainty.argsort(descending=True, stable=True)
+    # An error at place k enters the rates of k, k + 1, … n images kept: Σ_{j ≥ k} 1/j.
+    weight = (1 / torch.arange(1, n + 1, device=top.device, dtype=top.dtype)).flip(0).cumsum(0).flip(0)
+    _, tie = certainty[order].unique_consecutive(return_inverse=True)
+    sums = torch.zeros(int(tie.max()) + 1, dtype=top.dtype, device=top.device).index_add_(0, tie, weight)
+    counts = torch.zeros_like(sums).index_add_(0, tie, torch.ones_like(weight))
+    errors = (decided != labels).double()[order]
+    return Estimate.mean((sums / counts)[tie] * errors)
+
+
+def score(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " images"]) -> dict[str, Estimate]:
+    """Return all scores of the mean prediction and, where there are several members, of their differences.
+
+    Args:
+        logp: Log-probabilities in nat, of members or of one prediction.
+        labels: Right classes, 0 to classes − 1.
+
+    Returns:
+        Estimates in reading order: accuracy, nll (nat), brier, calibration_error, calibration_bias (the part of that
+        error that chance alone would show) and aurc; with two members or more also total_entropy, aleatoric_entropy and
+        epistemic_entropy (nat, means over images) and disagreement.
+
+    Example:
+        >>> logp = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]]).log()
+        >>> print(score(logp, torch.tensor([0, 1, 1, 1]))["nll"])
+        0.40(18) nat
+    """
+    mean, labels = mean_and_labels(logp, labels)
+    calibration = calibration_error(mean, labels)
+    scores = {
+        "accuracy": accuracy(mean, labels),
+        "nll": nll(mean, labels),
+        "brier": brier(mean, labels),
+        "calibration_error": calibration.value,
+        "calibration_bias": calibration.bias,
+        "aurc": aurc(mean, labels),
+    }
+    if len(as_members(logp)) > 1:
+        split = entropy_split(logp)
+        for part in ("total", "aleatoric", "epistemic"):
+            scores[f"{part}_entropy"] = Estimate.mean(getattr(split, part), unit="nat")
+        scores["disagreement"] = disagreement(logp)
+    return scores
+
+
 def mean_and_labels(logp: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Reduce the members to their mean prediction and refuse labels that do not belong to it."""
+    """Return the mean prediction and the labels as int64; raise where the labels do not belong to it."""
     mean = mean_prediction(logp)
     n_images, n_classes = mean.shape
     if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.dtype == torch.bool:
@@ -103,3 +463,93 @@ def mean_and_labels(logp: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
             "number the classes from 0 (images that belong to no class, label -1, have auroc instead)."
         )
     return mean, labels.to(mean.device, torch.int64)
+
+
+def as_members(logp: Tensor) -> Float[Tensor, "members images classes"]:
+    """Return log-probabilities with a dimension of members; raise where they have no such shape."""
+    expected = "log-probabilities are a float tensor [members, images, classes] or [images, classes]"
+    if not isinstance(logp, Tensor) or not logp.is_floating_point():
+        found = f"of {logp.dtype}" if isinstance(logp, Tensor) else f"a {type(logp).__name__}"
+        raise TypeError(f"{expected}, and this is {found}; pass what law.predict returns.")
+    if logp.ndim not in (2, 3):
+        raise ValueError(f"{expected}, and this has the shape {list(logp.shape)}; reshape it.")
+    if logp.numel() == 0:
+        raise ValueError(f"{expected}, and this of shape {list(logp.shape)} is empty; nothing can be scored.")
+    return logp if logp.ndim == 3 else logp.unsqueeze(0)
+
+
+def checked_chunks(logp: Tensor) -> Iterator[Float[Tensor, "members images classes"]]:
+    """Yield the images in float64, some at a time; raise where a row does not hold log-probabilities."""
+    members = as_members(logp)
+    n_images = max(1, CHUNK // (members.shape[0] * members.shape[2]))
+    for start in range(0, members.shape[1], n_images):
+        chunk = members[:, start : start + n_images].double()
+        sums = chunk.exp().sum(-1)
+        wrong = ~((sums - 1).abs() <= SUM_TOLERANCE)  # so written, nan is wrong too
+        if wrong.any():
+            member, image = wrong.nonzero()[0].tolist()
+            raise ValueError(_refusal(chunk[member, image], f"member {member}, image {start + image}"))
+        yield chunk
+
+
+def _refusal(row: Float[Tensor, " classes"], where: str) -> str:
+    """Return the sentence that says what a row without log-probabilities probably is."""
+    if row.isnan().any():
+        return f"the log-probabilities of {where} contain nan: its training diverged; leave that member out."
+    if (row >= 0).all() and abs(float(row.sum()) - 1) <= SUM_TOLERANCE:
+        return f"{where} holds probabilities, not their logarithms; pass probabilities.log()."
+    return (
+        f"the exponentials of {where} sum to {float(row.exp().sum()):.4g}, not to 1: these are logits; "
+        "apply torch.log_softmax(logits, dim=-1)."
+    )
+
+
+def log_mean(logp: Float[Tensor, "members images classes"]) -> Float[Tensor, "images classes"]:
+    """Return the logarithm of the mean probability, exactly where all members are equal."""
+    top = logp.amax(0)
+    top = top.masked_fill(top.isneginf(), 0)  # else −∞ − (−∞)
+    return top + (logp - top).exp_().mean(0).log_()
+
+
+def _equal_mass_bins(confidence: Float[Tensor, " images"], n_bins: int) -> Int[Tensor, " images"]:
+    """Return the bin of each image; the rank of a tied image is that of the first of its tie."""
+    n = len(confidence)
+    first_rank = torch.searchsorted(confidence.sort().values, confidence)
+    return first_rank * n_bins // n
+
+
+def _bin_sums(excess: Float[Tensor, "rows images"], bins: Int[Tensor, " images"]) -> Float[Tensor, "rows bins"]:
+    """Return the sum of the excess in each bin."""
+    sums = excess.new_zeros(len(excess), int(bins.max()) + 1)
+    return sums.index_add_(1, bins, excess)
+
+
+def _bias(confidence: Float[Tensor, " images"], bins: Int[Tensor, " images"], seed: int) -> Estimate:
+    """Return the mean calibration error over simulated labels of a perfectly calibrated prediction."""
+    confidence, bins = confidence.cpu(), bins.cpu()  # the same random numbers on every device
+    generator = torch.Generator().manual_seed(seed)
+    n = len(confidence)
+    errors = []
+    for rows in torch.arange(N_SIMULATIONS).split(max(1, CHUNK // n)):
+        right = torch.bernoulli(confidence.expand(len(rows), n), generator=generator)
+        errors.append(_bin_sums(right - confidence, bins).abs().sum(-1) / n)
+    return Estimate.mean(torch.cat(errors))
+
+
+def _share_below(scores: Tensor, others: Tensor) -> Tensor:
+    """Return for each score the share of the others below it, ties counted half."""
+    others, scores = others.sort().values, scores.contiguous()
+    below = torch.searchsorted(others, scores) + torch.searchsorted(others, scores, right=True)
+    return below.double() / (2 * len(others))
+
+
+def _one_each(values: Any, name: str, n: int | None = None) -> Float[Tensor, " images"]:
+    """Return one number for each image, of `n` where given, in float64; raise where one is missing or not finite."""
+    numbers = torch.as_tensor(values, dtype=torch.float64)
+    if numbers.ndim != 1 or len(numbers) == 0 or n not in (None, len(numbers)):
+        images = "image" if n is None else f"of {n} images"
+        raise ValueError(f"{name}: the shape is {list(numbers.shape)}; give one number for each {images}.")
+    if (bad := ~numbers.isfinite()).any():
+        first = int(bad.nonzero()[0])
+        raise ValueError(f"{name}: image {first} has {float(numbers[first])}; give one finite number for each image.")
+    return numbers.detach()
