@@ -41,7 +41,7 @@ report: $(STAMP)
 test: $(STAMP)
 	@echo "Running unit tests, documentation examples and notebooks, $(JOBS) at a time (about 5 minutes) ..."
 	@$(ONE) LNESCAPE_PROFILE=quick $(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile \
-		--nbval-lax --nbval-current-env --nbval-cell-timeout=300 lnescape tests $(wildcard notebooks/*.ipynb)
+		--nbval-lax --nbval-current-env --nbval-cell-timeout=300 lnescape report/studies tests $(wildcard notebooks/*.ipynb)
 
 notebooks: $(STAMP)
 	@$(ONE) $(RUN) -m notebooks.build --profile "$(or $(PROFILE),standard)" --jobs $(JOBS)

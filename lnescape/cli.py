@@ -8,7 +8,7 @@ import click
 
 from lnescape.data import DataError
 from lnescape.results import ResultError
-from lnescape.study import STUDIES, CellStore, Study, StudyError, run_study, study_named, trainings
+from lnescape.study import CellStore, Study, StudyError, run_study, studies_named, trainings
 from lnescape.study.cells import checked
 from lnescape.training.checks import checked_device
 
@@ -47,9 +47,7 @@ Examples:
   lnescape study mnist-mlp --limit 2
   lnescape study mnist-cnn --device cuda
   lnescape study mnist-cnn --dask tcp://head:8786
-
-Studies: """
-    + ", ".join(STUDIES)
+  lnescape study my_module:MINE --folder results"""
 )
 @click.argument("name")
 @click.option("--dry-run", is_flag=True, help="List the cells, their cost and the expected time; compute nothing.")
@@ -68,15 +66,27 @@ def study(
     dask: str | None,
     folder: Path | None,
 ) -> None:
-    """Compute what the study NAME lacks, then its summary."""
-    from lnescape.study.cluster import dask_executor
-    from lnescape.study.summaries import keep_summary
+    """Compute what the study NAME lacks, then its summary.
 
-    wanted = study_named(name)
+    NAME is a study of the report (`lnescape status` lists them), or module:NAME, a study of your own or several.
+
+    Raises:
+        Exit: A cell failed.
+    """
+    from lnescape.study.cluster import dask_executor
+
+    executor = dask_executor(dask) if dask and not dry_run else None
+    failed = [_compute(one, dry_run, limit, device, workers=workers, executor=executor, folder=folder)
+              for one in studies_named(name)]  # fmt: skip
+    if any(failed):
+        raise click.exceptions.Exit(1)
+
+
+def _compute(wanted: Study, dry_run: bool, limit: int | None, device: str, *, workers, executor, folder) -> bool:
+    """Compute one study, or list its cells; say whether any failed."""
     if dry_run:
         _list_cells(wanted, CellStore(wanted, folder), limit=limit, device=device, workers=workers)
-        return
-    executor = dask_executor(dask) if dask else None
+        return False
     if executor is None:
         _announce(wanted, CellStore(wanted, folder), limit=limit, device=device, workers=workers)
     failed = run_study(wanted, limit=limit, device=device, executor=executor, workers=workers, folder=folder)
@@ -85,10 +95,10 @@ def study(
     missing = CellStore(wanted, folder).missing()
     if missing:
         click.echo(f"{len(missing)} of {len(wanted.cells)} cells are missing; `{wanted.command}` goes on.")
-    elif folder is None:
-        click.echo(f"Complete: {keep_summary(wanted)}")
-    if failed:
-        raise click.exceptions.Exit(1)
+    else:
+        kept = wanted.keep_summary() if folder is None else None
+        click.echo(f"Complete: {kept or CellStore(wanted, folder).folder}")
+    return bool(failed)
 
 
 def _list_cells(wanted: Study, store: CellStore, *, limit: int | None, device: str, workers: int | None) -> None:
@@ -133,7 +143,9 @@ def _clock(seconds: float) -> str:
 def status(name: str | None, folder: Path | None) -> None:
     """Say what is stored, missing and failed of the study NAME, or of all, and what it cost so far."""
     click.echo(f"{'study':24} {'cells':>5} {'done':>5} {'missing':>7} {'failed':>6} {'cost so far':>15}  {'MB':>5}")
-    for wanted in [study_named(name)] if name else STUDIES.values():
+    from lnescape.study.store import report_studies
+
+    for wanted in studies_named(name) if name else report_studies().values():
         store = CellStore(wanted, folder)
         done = [cell for cell in wanted.cells if store.has(cell)]
         failures = store.failures()

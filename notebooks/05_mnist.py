@@ -34,9 +34,9 @@ import torch
 from scipy.stats import norm, spearmanr
 
 import lnescape as ln
-from lnescape.gates import g0, g2
 from lnescape.retraining import dithered, excess_kurtosis, relative_spread, reliability, spread_of_log_variance
 from report.studies import figures
+from report.studies.gates import g0, g2
 
 profile = ln.profile(profile)
 profile

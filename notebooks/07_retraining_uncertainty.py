@@ -357,7 +357,7 @@ for name, result in stored.items():
               f"retraining variance / theirs {row['ratio']}, alone REN {row['alone']['ren']:.1f}")
 
 # %%
-from lnescape.gates import Verdict, over_pairs
+from report.studies.gates import Verdict, over_pairs
 
 for verdict in over_pairs({name: result.numbers for name, result in stored.items()}):
     print(verdict)

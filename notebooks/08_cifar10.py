@@ -35,9 +35,9 @@ from scipy.stats import t as student
 from torch.nn.functional import avg_pool2d, cross_entropy
 
 import lnescape as ln
-from lnescape.gates import Verdict, g4, over_pairs
 from lnescape.retraining import RetrainingEquivalent, dithered
 from report.studies import figures
+from report.studies.gates import Verdict, g4, over_pairs
 
 profile = ln.profile(profile)
 

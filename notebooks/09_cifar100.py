@@ -32,9 +32,9 @@ from scipy.special import logsumexp
 from torch.nn.functional import avg_pool2d
 
 import lnescape as ln
-from lnescape.gates import Verdict, over_pairs
 from lnescape.plots import canvas
 from report.studies import figures
+from report.studies.gates import Verdict, over_pairs
 
 profile = ln.profile(profile)
 

@@ -37,11 +37,11 @@ from scipy.stats import norm, spearmanr
 from scipy.stats import t as student
 
 import lnescape as ln
-from lnescape.gates import over_pairs
-from lnescape.gates.uncertainty import EXPLORATIONS_OF_G3
 from lnescape.plots import canvas, legend_below
 from lnescape.retraining import RetrainingEquivalent
 from report.studies import figures
+from report.studies.gates import over_pairs
+from report.studies.gates.uncertainty import EXPLORATIONS_OF_G3
 
 profile = ln.profile(profile)
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from jaxtyping import config, install_import_hook
 
-install_import_hook("lnescape", "typeguard.typechecked")
+install_import_hook(["lnescape", "report.studies"], "typeguard.typechecked")
 torch.set_num_threads(1)
 
 

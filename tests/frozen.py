@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 import lnescape as ln
+
 FROZEN = Path(__file__).with_name("frozen.json")
 RESULTS = Path(__file__).resolve().parent.parent / "report" / "results"
 
@@ -41,7 +42,7 @@ def arrays(study) -> str:
 
 def now() -> str:
     """Describe the recipe, and for each study its cells' names and its stored arrays."""
-    from lnescape.study import STUDIES
+    from report.studies.catalogue import STUDIES
 
     studies = {name: [short("\n".join(c.name for c in s.cells)), arrays(s)] for name, s in STUDIES.items()}
     rows = ",\n".join(f'  "{name}": {json.dumps(row)}' for name, row in studies.items())

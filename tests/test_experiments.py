@@ -6,9 +6,10 @@ import torch
 
 import lnescape as ln
 from lnescape.covariates.probes import NOISE, RIDGE, _noisy, moved, neighbourhood, outputs, under_noise
-from lnescape.study import study_named
-from lnescape.study.experiments import EXPERIMENTS, threads_of, train, trainings
+from lnescape.study import KINDS, study_named, trainings
+from lnescape.study.experiments import threads_of
 from lnescape.study.panel import PARTS, data_and_panel
+from lnescape.study.trained import train
 from lnescape.training import count_operations
 
 SCOUTS = study_named("digits-mlp").cells[0].but(epochs=3)
@@ -18,12 +19,12 @@ NET = SCOUTS.builder(DATA)
 
 @pytest.fixture(scope="module")
 def chosen():
-    return EXPERIMENTS["scouts"](SCOUTS, DATA, PANEL, None).arrays["chosen"]
+    return KINDS["scouts"].experiment(SCOUTS, DATA, PANEL, None).arrays["chosen"]
 
 
 def of(method: str, chosen, seeds, keep=("test",), **settings):
     cell = SCOUTS.but(method=method, scouts=SCOUTS, seeds=seeds, keep=keep, settings=settings)
-    return EXPERIMENTS[method](cell, DATA, PANEL, chosen).arrays
+    return KINDS[method].experiment(cell, DATA, PANEL, chosen).arrays
 
 
 def q_of(law, chosen) -> np.ndarray:
@@ -134,7 +135,7 @@ def test_cost_is_what_was_trained(method, settings, cost, chosen, monkeypatch):
         return real(self, thetas, images, labels, loss)
 
     monkeypatch.setattr(ln.engines.LinearChain, "loss_and_gradient", counted)
-    EXPERIMENTS[method](cell, DATA, PANEL, chosen)
+    KINDS[method].experiment(cell, DATA, PANEL, chosen)
     step = count_operations(NET, DATA.train.images[0], 10)
     assert sum(seen) * step.step / step.training(cell.recipe, len(DATA.train)) == pytest.approx(cost)
     assert trainings(cell) == pytest.approx(cost)
@@ -162,7 +163,7 @@ GOLD = [
 @pytest.mark.parametrize(("method", "seeds", "changes", "name", "gold"), GOLD)
 def test_golden_numbers_of_every_method(method, seeds, changes, name, gold, chosen):
     cell = SCOUTS.but(method=method, scouts=SCOUTS, seeds=seeds, keep=("test",), epochs=2, **changes)
-    found = EXPERIMENTS[method](cell, DATA, PANEL, chosen).arrays[name].ravel()[[0, -1]]
+    found = KINDS[method].experiment(cell, DATA, PANEL, chosen).arrays[name].ravel()[[0, -1]]
     np.testing.assert_allclose(found, gold, atol=0.02)
 
 

@@ -192,7 +192,7 @@ def test_a_score_is_drawn_at_its_cost_with_the_standard_uncertainty_of_its_mean(
 
 
 def test_methods_are_told_apart_in_grey():
-    from lnescape.study.comparison import WAYS
+    from report.studies.comparison import WAYS
 
     assert set(figures.LOOKS) == set(WAYS)
     assert len({marker for _, marker in figures.LOOKS.values()}) == len(figures.LOOKS)

@@ -108,8 +108,8 @@ def test_every_reference_has_title_author_and_year():
 
 
 def test_the_words_on_the_gates_over_pairs_are_those_of_the_gates():
-    from lnescape.gates import over_pairs
     from lnescape.results import load_result
+    from report.studies.gates import over_pairs
 
     numbers = {pair: load_result(f"{pair}-uncertainty").numbers for pair in PAIRS}
     *patterns, g4, g7, g8 = over_pairs(numbers)

@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 import torch
 
-from lnescape.gates import g0, g2
 from lnescape.retraining import (
     contrast,
     crossed_components,
@@ -16,6 +15,7 @@ from lnescape.retraining import (
     reliability,
     spread_of_log_variance,
 )
+from report.studies.gates import g0, g2
 
 
 def test_log_odds_keep_every_digit_where_probabilities_have_none_left():

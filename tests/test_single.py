@@ -5,7 +5,7 @@ import pytest
 from scipy.special import polygamma
 
 from lnescape.retraining import Reference, fidelity, log_bias
-from lnescape.study.single import KINDS, learned
+from report.studies.single import KINDS, learned
 
 FACTOR, N_BURSTS, N, IMAGES, SPREAD = 1.5, 12, 40, 3000, 0.6
 

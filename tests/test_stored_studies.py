@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 import lnescape as ln
-from lnescape.gates import g0
 from lnescape.retraining import dithered
-from lnescape.study import STUDIES, CellStore
-from lnescape.study.comparison import BASES, BUDGETS, CHOSEN, FEWER_WAYS, WAYS
-from lnescape.study.experiments import trainings
+from lnescape.study import CellStore, trainings
+from report.studies.catalogue import STUDIES
+from report.studies.comparison import BASES, BUDGETS, CHOSEN, FEWER_WAYS, WAYS
+from report.studies.gates import g0
 
 RESULTS = Path(__file__).resolve().parent.parent / "report" / "results"
 COMMITTED = [study for study in STUDIES.values() if (RESULTS / f"{study.name}.json").is_file()]

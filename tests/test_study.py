@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import lnescape as ln
-from lnescape.study import Cell, CellStore, Study, experiments, read_study, run_study, running, study_named
+from lnescape.study import KINDS, Cell, CellStore, Study, read_study, run_study, running, study_named
 from lnescape.training import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,6 +29,11 @@ def arrays_of(study: Study, folder: Path) -> dict[str, dict[str, np.ndarray]]:
 def equal_bits(a: dict, b: dict) -> bool:
     assert a.keys() == b.keys()
     return all(x.tobytes() == b[cell][name].tobytes() for cell, own in a.items() for name, x in own.items())
+
+
+def put_in_place(monkeypatch, method: str, experiment) -> None:
+    """Let another function compute the cells of a method."""
+    monkeypatch.setitem(KINDS, method, replace(KINDS[method], experiment=experiment))
 
 
 @pytest.fixture(scope="module")
@@ -86,13 +91,13 @@ def test_a_cell_that_another_process_computes_is_left_to_it_and_waited_for(tmp_p
 
 def test_only_what_is_missing_is_computed(tmp_path, monkeypatch):
     computed = []
-    real = experiments.retrainings
+    real = KINDS["retrainings"].experiment
 
     def counted(cell, *rest, **more):
         computed.append(cell.name)
         return real(cell, *rest, **more)
 
-    monkeypatch.setitem(experiments.EXPERIMENTS, "retrainings", counted)
+    put_in_place(monkeypatch, "retrainings", counted)
     run_study(FEW, folder=tmp_path, workers=1, limit=2, progress=False)
     assert len(computed) == 1  # and the scouts
     run_study(FEW, folder=tmp_path, workers=1, progress=False)
@@ -101,18 +106,18 @@ def test_only_what_is_missing_is_computed(tmp_path, monkeypatch):
 
 
 def test_a_failed_cell_is_recorded_the_others_go_on_and_it_is_tried_again(tmp_path, monkeypatch):
-    real, bad = experiments.retrainings, FEW.cells[1]
+    real, bad = KINDS["retrainings"].experiment, FEW.cells[1]
 
     def failing(cell, *rest, **more):
         if cell == bad:
             raise RuntimeError("no more memory")
         return real(cell, *rest, **more)
 
-    monkeypatch.setitem(experiments.EXPERIMENTS, "retrainings", failing)
+    put_in_place(monkeypatch, "retrainings", failing)
     store = CellStore(FEW, tmp_path)
     assert run_study(FEW, folder=tmp_path, workers=1, progress=False) == {bad.name: "RuntimeError: no more memory"}
     assert store.missing() == [bad]
-    monkeypatch.setitem(experiments.EXPERIMENTS, "retrainings", real)
+    put_in_place(monkeypatch, "retrainings", real)
     assert run_study(FEW, folder=tmp_path, workers=1, progress=False) == {}
     assert store.failures() == {}
 
@@ -121,7 +126,7 @@ def test_without_their_scouts_cells_wait_for_another_day(tmp_path, monkeypatch):
     def failing(*rest):
         raise RuntimeError("lost")
 
-    monkeypatch.setitem(experiments.EXPERIMENTS, "scouts", failing)
+    put_in_place(monkeypatch, "scouts", failing)
     assert run_study(FEW, folder=tmp_path, workers=1, progress=False) == {SCOUTS.name: "RuntimeError: lost"}
     assert len(CellStore(FEW, tmp_path).missing()) == len(FEW.cells)
 
@@ -136,14 +141,14 @@ def test_a_process_that_dies_takes_no_other_cell_with_it(tmp_path):
 
 
 def test_two_runs_at_once_compute_each_cell_once(tmp_path, monkeypatch):
-    computed, real = [], dict(experiments.EXPERIMENTS)
+    computed, real = [], dict(KINDS)
     for method in ("scouts", "retrainings"):
 
         def counted(cell, *rest, method=method, **more):
             computed.append(cell.name)
-            return real[method](cell, *rest, **more)
+            return real[method].experiment(cell, *rest, **more)
 
-        monkeypatch.setitem(experiments.EXPERIMENTS, method, counted)
+        put_in_place(monkeypatch, method, counted)
     options = {"folder": tmp_path, "workers": 1, "progress": False}
     both = [threading.Thread(target=run_study, args=(FEW,), kwargs=options) for _ in range(2)]
     for thread in both:
@@ -157,7 +162,7 @@ def test_an_interrupted_run_leaves_no_claim(tmp_path, monkeypatch):
     def interrupted(*rest):
         raise KeyboardInterrupt
 
-    monkeypatch.setitem(experiments.EXPERIMENTS, "scouts", interrupted)
+    put_in_place(monkeypatch, "scouts", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_study(FEW, folder=tmp_path, workers=1, progress=False)
     lock = CellStore(FEW, tmp_path).claim(SCOUTS)

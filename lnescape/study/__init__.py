@@ -1,23 +1,24 @@
 """Studies: grids of experiments that survive being killed, on any executor, and their stored results."""
 
-from lnescape.study.catalogue import STUDIES, study_named
-from lnescape.study.cells import RECIPE_VERSION, Cell, Study, StudyError
+from lnescape.study.cells import KINDS, RECIPE_VERSION, Cell, Kind, Study, StudyError, register, trainings
 from lnescape.study.cluster import dask_executor
-from lnescape.study.experiments import trainings
 from lnescape.study.reading import read_study
 from lnescape.study.running import run_study
-from lnescape.study.store import CellStore
+from lnescape.study.store import CellStore, studies_named, study_named
 
 __all__ = [
+    "KINDS",
     "RECIPE_VERSION",
-    "STUDIES",
     "Cell",
     "CellStore",
+    "Kind",
     "Study",
     "StudyError",
     "dask_executor",
     "read_study",
+    "register",
     "run_study",
+    "studies_named",
     "study_named",
     "trainings",
 ]

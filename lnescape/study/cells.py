@@ -6,8 +6,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property, partial
-from inspect import signature
-from numbers import Real
+from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
@@ -15,7 +14,6 @@ import torch.nn.functional as F
 
 from lnescape.checks import nearest
 from lnescape.data import NAMES
-from lnescape.methods import METHODS as LAWS
 from lnescape.networks import NETWORKS, network
 from lnescape.training import Recipe
 from lnescape.training.checks import checked_seeds
@@ -32,32 +30,53 @@ class StudyError(ValueError):
     """A study can't be run or read; the message says why, and what to do."""
 
 
-@dataclass(frozen=True)
-class Rules:
-    """What a method asks of its cells: settings, number of seeds, whether scouts, what may be kept."""
+def _one_a_seed(cell: "Cell") -> int:
+    return len(cell.seeds)
 
+
+@dataclass(frozen=True, kw_only=True)
+class Kind:
+    """What a method does with its cells, what it asks of them, and what they cost.
+
+    Attributes:
+        experiment: A function of a module, (cell, data, panel, chosen) → `Observation`; `scratch=` where it shares.
+        settings: Settings that a cell must have.
+        optional: Settings that it may have.
+        n_seeds: Number of its seeds; any number unless given.
+        scouts: Whether it needs scouts.
+        keep: What may be kept; empty where there is no choice.
+        shares: Whether cells begin with trainings that others begin with, too, kept in the folder `scratch`.
+        explores: Whether covariates are computed, whose version is then part of the name.
+        trainings: Cost of a cell, in trainings.
+        together: Networks that a cell trains at the same time where they batch.
+        observed: Networks that are observed; as many as are trained together unless given.
+        surveyed: Images that a cell passes forward besides.
+        check: Raises a `StudyError` where the settings can't be run.
+        read: Names a cell's arrays for `read_study`: (cell, {name: (axes, array)}) → the same.
+    """
+
+    experiment: Callable[..., Any]
     settings: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     n_seeds: int | None = None
     scouts: bool = False
     keep: tuple[str, ...] = ()
+    shares: bool = False
+    explores: bool = False
+    trainings: Callable[["Cell"], float] = _one_a_seed
+    together: Callable[["Cell"], int] = _one_a_seed
+    observed: Callable[["Cell"], float] | None = None
+    surveyed: int = 0
+    check: Callable[[Mapping[str, Any]], None] | None = None
+    read: Callable[["Cell", dict], dict] | None = None
 
 
-_OBSERVED = {"scouts": True, "keep": ("panel", "test", "log_probabilities")}
-METHODS = {
-    "scouts": Rules(),
-    "retrainings": Rules(scouts=True, keep=KEPT),
-    "crossed": Rules(settings=("orders",), **_OBSERVED),
-    "arithmetic": Rules(settings=("runs",), n_seeds=1, **_OBSERVED),
-    "branches": Rules(settings=("leaves", "branches"), **_OBSERVED),
-    "ensemble": Rules(),
-    "pair": Rules(n_seeds=2),
-    "triangle": Rules(optional=("cosine_weight",), n_seeds=1),
-    "law": Rules(settings=("method", "budget"), optional=("options",), n_seeds=1, scouts=True),
-    "yardstick": Rules(),
-    "bursts": Rules(settings=("n", "epochs", "rate"), scouts=True),
-    "proxies": Rules(scouts=True),
-}
+KINDS: dict[str, Kind] = {}  # by method; this package adds scouts and retrainings, a study adds its own
+
+
+def register(method: str, kind: Kind) -> None:
+    """Add a method of cells."""
+    KINDS[method] = kind
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -65,11 +84,8 @@ class Cell:
     """One unit of work: some networks, trained together, and what is kept of them.
 
     Attributes:
-        method: What is done: "scouts", "retrainings", "crossed" (initialisation × order), "arithmetic" (one seed
-            again and again), "branches" (that leave the trunk of a training), "pair" (line and curve between two
-            retrainings), "triangle" (learned from scratch), "law" (any of `METHODS`, at a budget), "yardstick"
-            (ensembles of all sizes), "bursts" (short restarts from retrainings) or "proxies" (cheap retrainings of a
-            narrower network).
+        method: What is done: "scouts" (networks that choose the class of the measurand), "retrainings", or a method
+            that a study has added with `register`.
         data: Name of the data set, as for `load`.
         network: "mlp", "cnn", "resnet", "wide_resnet", or "module:function", a function of your own from
             (image_shape, n_classes, **options) to an `nn.Module`.
@@ -78,8 +94,8 @@ class Cell:
         options: Arguments of the network, such as {"width": 50}.
         settings: Arguments of the method.
         keep: What is kept of each network: "panel" (log-odds and contrast on all images of the panel), "test" (on
-            the test images only), "covariates", "log_probabilities" (of 1 000 test images). Retrainings keep the
-            first and the last unless told otherwise; methods that leave no choice keep what they keep.
+            the test images only), "covariates", "log_probabilities" (of 1 000 test images). The first and the last
+            unless given; a method that leaves no choice keeps what it keeps.
         scouts: The cell whose retrainings fix the class c(x) of the measurand, where the method needs one.
 
     Example:
@@ -104,8 +120,8 @@ class Cell:
         Raises:
             StudyError: Something isn't known, is missing, or can't be written down in plain values.
         """
-        check_known(self.method, METHODS, "method")
-        rules = METHODS[self.method]
+        check_known(self.method, KINDS, "method")
+        rules = KINDS[self.method]
         seeds = checked(lambda: checked_seeds(self.seeds))
         if len(seeds) != (rules.n_seeds or len(seeds)):
             raise StudyError(f"A cell of method {self.method!r} has {rules.n_seeds} seeds, not {len(seeds)}.")
@@ -120,8 +136,8 @@ class Cell:
             raise StudyError(f"A cell of method {self.method!r} needs settings={{{missing[0]!r}: …}}.")
         if rules.scouts and not (isinstance(self.scouts, Cell) and self.scouts.method == "scouts"):
             raise StudyError(f"A cell of method {self.method!r} needs scouts=, the cell that fixes the class c(x).")
-        if self.method == "law":
-            _check_law(self.settings)
+        if rules.check is not None:
+            rules.check(self.settings)
         if self.recipe.precision == "auto":
             raise StudyError("A cell says its precision, so that no two machines differ: Recipe(precision='float32').")
         check_known(self.data, NAMES, "data set")
@@ -202,14 +218,12 @@ class Study:
         name: What the commands call it: lower-case letters, digits, hyphens.
         title: What it is for.
         cells: In the order in which they are computed; scouts first.
-        summary: What is made of them once all are there; a key of `summaries.SUMMARIES`.
         command: What to type to run it.
     """
 
     name: str
     title: str
     cells: tuple[Cell, ...]
-    summary: str = "reference"
     command: str = ""
 
     def __post_init__(self) -> None:
@@ -232,20 +246,18 @@ class Study:
         """Name of the folder that holds its results."""
         return self.cells[0].folder
 
+    def keep_summary(self) -> Path | None:
+        """Store what is made of the cells once all are there; nothing, unless a class of studies says what."""
+        return None
+
 
 def _explores(cell: Cell) -> bool:
-    return "covariates" in cell.keep or cell.method in ("bursts", "proxies")
+    return "covariates" in cell.keep or KINDS[cell.method].explores
 
 
-def _check_law(settings: Mapping[str, Any]) -> None:
-    """Refuse a law that its method could not make."""
-    check_known(settings["method"], LAWS, "way to a law")
-    if not isinstance(budget := settings["budget"], Real) or not 0 < budget < float("inf"):
-        raise StudyError(f"budget={budget!r} is no number of trainings; give one above 0, such as 1.5.")
-    fixed = ("net", "data", "budget", "runs", "options")
-    own = [name for name in signature(LAWS[settings["method"]]).parameters if name not in fixed]
-    for name in settings.get("options", {}):
-        check_known(name, own, f"option of {settings['method']!r}")
+def trainings(cell: Cell) -> float:
+    """Count what a cell costs: plain trainings of its network, of equal floating-point operations."""
+    return float(KINDS[cell.method].trainings(cell))
 
 
 def loss_name(recipe: Recipe) -> str:

@@ -6,16 +6,14 @@ from time import perf_counter
 import torch
 
 from lnescape.engines import engine_for
-from lnescape.study.cells import Cell
-from lnescape.study.experiments import threads_of, trainings
+from lnescape.study.cells import KINDS, Cell, trainings
+from lnescape.study.experiments import threads_of
 from lnescape.study.panel import data_and_panel
 from lnescape.training import count_operations
 from lnescape.training.fit import train_group
 
 START = 5.0  # s until a worker has imported torch and loaded its data; measured on two cores
 _STEPS = 8
-# Images that surveys pass forward: points of the paths × images of the split, and networks drawn from them.
-_SURVEYED = {"pair": 4 * 31 * 10_000 + 200_000, "triangle": 400_000, "law": 30 * 23_000}
 
 
 def expected_seconds(cells: list[Cell], *, workers: int, device: torch.device | str = "cpu") -> float:
@@ -35,7 +33,7 @@ def expected_seconds(cells: list[Cell], *, workers: int, device: torch.device | 
     measured: dict[tuple, float] = {}
     scouts, busy = 0.0, [0.0] * workers
     for cell in cells:
-        key = (cell.data, cell.network, str(cell.options), cell.recipe, together(cell))
+        key = (cell.data, cell.network, str(cell.options), cell.recipe, KINDS[cell.method].together(cell))
         if key not in measured:
             measured[key] = _seconds_a_training(cell, str(device))
         seconds = (trainings(cell) + _watching(cell)) * measured[key]
@@ -44,15 +42,6 @@ def expected_seconds(cells: list[Cell], *, workers: int, device: torch.device | 
         else:  # the next cell goes to the worker that is free first
             busy[busy.index(min(busy))] += seconds
     return START + scouts + max(busy)
-
-
-def together(cell: Cell) -> int:
-    """Count the networks that a cell trains at the same time, where they batch."""
-    if cell.method == "crossed":
-        return len(cell.seeds) * len(cell.settings["orders"])
-    if cell.method == "branches":
-        return len(cell.seeds) * cell.settings["branches"]
-    return 1 if cell.method in ("arithmetic", "pair", "triangle", "law") else len(cell.seeds)
 
 
 def _seconds_a_training(cell: Cell, device: str) -> float:
@@ -64,7 +53,7 @@ def _seconds_a_training(cell: Cell, device: str) -> float:
     some = replace(data, train=data.train.subset(slice(0, _STEPS * cell.recipe.batch)))
     recipe = replace(cell.recipe, epochs=1)
     spent, n_trained = 0.0, 0
-    for threads, n in cell.settings.get("runs", [(1, together(cell))]):
+    for threads, n in cell.settings.get("runs", [(1, KINDS[cell.method].together(cell))]):
         at_once = operations.together(engine, cell.recipe, n)
         with threads_of(threads):
             for _ in range(2):  # the first one warms up
@@ -78,12 +67,10 @@ def _seconds_a_training(cell: Cell, device: str) -> float:
 
 def _watching(cell: Cell) -> float:
     """Count the forward passes that a cell's observations take, in trainings."""
-    data, panel = data_and_panel(cell.data, "cpu")
+    (data, panel), kind = data_and_panel(cell.data, "cpu"), KINDS[cell.method]
     step = count_operations(cell.builder(data), data.train.images[0], data.n_classes)
-    n_images = len(data.evaluation) + len(panel.images) + _SURVEYED.get(cell.method, 0)
+    n_images = len(data.evaluation) + len(panel.images) + kind.surveyed
     if "covariates" in cell.keep:
         n_images += len(panel.watched) * (8 + 8 + 2 + cell.recipe.epochs) + 10_000
     one = n_images * step.forward / step.training(cell.recipe, len(data.train))
-    if cell.method == "bursts":
-        return one * len(cell.seeds) * cell.settings["n"]
-    return one * (together(cell) if cell.method != "branches" else trainings(cell))
+    return one * (kind.observed or kind.together)(cell)

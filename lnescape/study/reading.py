@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lnescape.covariates import OUTPUTS, SHIFTS
-from lnescape.study.catalogue import study_named
-from lnescape.study.cells import Cell, Study, StudyError
+from lnescape.study.cells import KINDS, Cell, Study, StudyError
 from lnescape.study.observation import GROWING, normalised
 from lnescape.study.panel import PARTS, Panel
-from lnescape.study.store import CellStore
+from lnescape.study.store import CellStore, study_named
 
 if TYPE_CHECKING:
     import xarray
@@ -84,12 +83,8 @@ def _gathered(stored: list[Cell], store: CellStore) -> tuple[dict, Panel | None,
         if cell.method == "scouts":
             panel = Panel(None, None, found["part"][1])
             found = {name: found[name] for name in ("chosen", "label", "part")}
-        elif cell.method == "law":
-            found["cell"] = (("law",), np.array([cell.name]))
-            found["method"] = (("law",), np.array([cell.settings["method"]]))
-            found["budget"] = (("law",), np.array([cell.settings["budget"]]))
-        elif cell.method == "yardstick":
-            found = {f"ensemble_{name}": own for name, own in found.items()}
+        elif (read := KINDS[cell.method].read) is not None:
+            found = read(cell, found)
         elif "accuracy" in found:
             found["cell"] = (("retraining",), np.array([cell.name] * len(found["accuracy"][1])))
         for name, (names, array) in found.items():

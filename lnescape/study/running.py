@@ -23,10 +23,9 @@ from typing import Any
 import torch
 
 from lnescape.results import ResultError, load_result, provenance, save_result
-from lnescape.study.catalogue import study_named
-from lnescape.study.cells import Cell, Study, StudyError, checked, plain_copy
-from lnescape.study.experiments import threads_of, trainings
-from lnescape.study.store import CellStore
+from lnescape.study.cells import KINDS, Cell, Study, StudyError, checked, plain_copy, trainings
+from lnescape.study.experiments import threads_of
+from lnescape.study.store import CellStore, study_named
 from lnescape.study.work import Outcome, compute, leave_with
 from lnescape.training.checks import checked_device
 
@@ -209,7 +208,7 @@ class _Session:
             if self.executor is None:
                 self.executor = pool(self.workers)
             chosen = None if cell.scouts is None else self.store.load(cell.scouts).arrays["chosen"]
-            job = {"command": self.store.study.command, "device": self.device}
+            job = {"kind": KINDS[cell.method], "command": self.store.study.command, "device": self.device}
             job["scratch"] = str(self.store.folder / ".trainings")
             future = self.executor.submit(compute, cell, chosen, **job)
         except BaseException as error:

@@ -1,14 +1,26 @@
 """The store of a study's cells: one sealed result each, written once; claims, failures, and what is refused."""
 
 import json
-from collections.abc import Iterable
+import sys
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
+from pkgutil import resolve_name
 from tempfile import TemporaryFile
 from typing import Any
 
-from lnescape.results import Result, ResultError, list_results, load_result, results_folder, save_result
-from lnescape.study.cells import RECIPE_VERSION, Cell, Study, StudyError
+from lnescape.results import (
+    Result,
+    ResultError,
+    list_results,
+    load_result,
+    project_folder,
+    results_folder,
+    save_result,
+)
+from lnescape.study.cells import RECIPE_VERSION, Cell, Study, StudyError, check_known
 
 
 class CellStore:
@@ -166,3 +178,68 @@ class CellStore:
                 f"{path} was computed by recipe version {version}, and this code has version {RECIPE_VERSION}: the two "
                 f"must not mix; move {self.folder} away, or check out the code of that version."
             )
+
+
+CATALOGUE = "report.studies.catalogue"  # of the report, in a clone of the project; imported where it is asked for
+
+
+def study_named(name: str) -> Study:
+    """Find a study of the report by its name, or a study of your own as "module:NAME".
+
+    Args:
+        name: Such as "mnist-mlp", or "my_module:MINE".
+
+    Returns:
+        The study.
+
+    Raises:
+        StudyError: There is none of that name (the nearest is suggested), several, or no clone of the project here.
+
+    Example:
+        >>> len(study_named("mnist-mlp").cells)
+        10
+    """
+    found = studies_named(name)
+    if len(found) > 1:
+        raise StudyError(f"{name!r} holds {len(found)} studies; give one of them.")
+    return found[0]
+
+
+def studies_named(name: str) -> list[Study]:
+    """Find the studies of a name: one of the report's, or all that "module:NAME" holds."""
+    if ":" in name:
+        return _own_studies(name)
+    known = report_studies()
+    check_known(name, known, "study")
+    return [known[name]]
+
+
+def report_studies() -> dict[str, Study]:
+    """Load the report's catalogue, which builds the cells of all its studies."""
+    home = project_folder()
+    if (home / "report" / "studies").is_dir() and str(home) not in sys.path:
+        sys.path.append(str(home))  # processes that are started get this path, too
+    try:
+        return import_module(CATALOGUE).STUDIES
+    except ModuleNotFoundError as error:
+        if (error.name or "").split(".")[0] != "report":
+            raise
+        raise StudyError(
+            "Studies with a name belong to the report, which is not installed: go to a clone of the project, or give a "
+            "study of your own as module:NAME."
+        ) from error
+
+
+def _own_studies(place: str) -> list[Study]:
+    """Import a study, or several, from a module of the working folder or of the path."""
+    if str(Path.cwd()) not in sys.path:
+        sys.path.append(str(Path.cwd()))
+    try:
+        found = resolve_name(place)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise StudyError(f"{place!r} names no study ({error}); give the place of one as module:NAME.") from error
+    several = list(found.values()) if isinstance(found, Mapping) else found
+    listed = several if isinstance(several, (list, tuple)) else [found]
+    if not listed or not all(isinstance(one, Study) for one in listed):
+        raise StudyError(f"{place!r} holds no study; give the place of a Study, or of a list or dictionary of them.")
+    return [replace(one, command=f"lnescape study {place}") for one in listed]

@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 
 from lnescape.results import provenance
-from lnescape.study.cells import Cell
-from lnescape.study.experiments import EXPERIMENTS, threads_of, trainings
+from lnescape.study.cells import Cell, Kind, register
+from lnescape.study.experiments import threads_of
 from lnescape.study.panel import data_and_panel
 from lnescape.training import count_operations
 
 # Threads of one process share torch's number of threads and the generator that builders draw from: one at a time.
 _ALONE = threading.Lock()
-BEGINNINGS = ("retrainings", "bursts", "law", "yardstick")  # methods that share trainings with one another
 
 
 @dataclass
@@ -36,7 +35,13 @@ class Outcome:
 
 
 def compute(
-    cell: Cell, chosen: np.ndarray | None, *, command: str, device: str = "cpu", scratch: str | None = None
+    cell: Cell,
+    chosen: np.ndarray | None,
+    *,
+    kind: Kind,
+    command: str,
+    device: str = "cpu",
+    scratch: str | None = None,
 ) -> Outcome:
     """Compute one cell.
 
@@ -46,6 +51,7 @@ def compute(
     Args:
         cell: What to compute.
         chosen: Class of the measurand for each image of the panel; None for scouts.
+        kind: Of its method; it comes with the cell, so that a worker imports what it needs.
         command: What to type to make the study again.
         device: Where to compute.
         scratch: Folder for trainings that several cells begin with; a cell that is killed goes on from there, too.
@@ -53,13 +59,14 @@ def compute(
     Returns:
         Arrays, their axes and their provenance.
     """
+    register(cell.method, kind)
     with _ALONE, threads_of(1):
         data, panel = data_and_panel(cell.data, device)
         start = perf_counter()
-        more = {"scratch": Path(scratch)} if scratch is not None and cell.method in BEGINNINGS else {}
-        seen = EXPERIMENTS[cell.method](cell, data, panel, chosen, **more)
+        more = {"scratch": Path(scratch)} if scratch is not None and kind.shares else {}
+        seen = kind.experiment(cell, data, panel, chosen, **more)
         seconds = perf_counter() - start
-        n = trainings(cell)
+        n = float(kind.trainings(cell))
         step = count_operations(cell.builder(data), data.train.images[0], data.n_classes, cell.recipe.loss)
         origin = provenance(
             command=command,

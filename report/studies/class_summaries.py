@@ -7,9 +7,9 @@ from numpy import ndarray
 
 from lnescape.retraining import fit_prior, log_odds, moderated
 from lnescape.study.cells import Study
-from lnescape.study.moderation import draws
 from lnescape.study.reading import read_study
 from lnescape.study.store import CellStore
+from report.studies.moderation import draws
 
 SIZES = (2, 3)  # M
 N_EFF = 100.0  # independent inputs that the images of the fit are taken to be worth

@@ -4,7 +4,6 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from lnescape.gates.verdict import Verdict
 from lnescape.results import Estimate
 from lnescape.retraining import (
     excess_kurtosis,
@@ -14,6 +13,7 @@ from lnescape.retraining import (
     reliability,
     spread_of_log_variance,
 )
+from report.studies.gates.verdict import Verdict
 
 GROUPS = (2, 4, 8)  # retrainings in a group, for the spread of ln s²
 TOLERANCE = 0.10  # of the ratio of that spread to its theory, from 1

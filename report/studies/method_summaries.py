@@ -4,12 +4,12 @@ import math
 
 import numpy as np
 
-from lnescape.gates import g6
 from lnescape.results import Estimate
 from lnescape.scores import Equivalent, deep_ensemble_equivalent
 from lnescape.study.cells import Study
-from lnescape.study.comparison import WAYS, candidates, compared
 from lnescape.study.store import CellStore
+from report.studies.comparison import WAYS, candidates, compared
+from report.studies.gates import g6
 
 Summary = tuple[dict, dict[str, np.ndarray]]
 UNITS = {"nll": "nat", "cll": "nat", "logit_nll": "nat", "member_nll": "nat", "epistemic_entropy": "nat"}

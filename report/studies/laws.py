@@ -25,11 +25,11 @@ from lnescape.scores import (
     mean_prediction,
     nll,
 )
-from lnescape.study.assembled import path_of
 from lnescape.study.cells import Cell, StudyError
 from lnescape.study.observation import Observation
 from lnescape.study.panel import Panel
 from lnescape.training import TrainingError, fit, refresh_cost
+from report.studies.assembled import path_of
 
 N_DRAWS = 30  # networks drawn from a law that has no members of its own
 N_FOREIGN = 2_000

@@ -1,13 +1,16 @@
 """The studies that are known by name."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+import report.studies.experiments  # noqa: F401 – adds the methods of its cells
 from lnescape.covariates import N_BURSTS
-from lnescape.study.assembled import PATHS
-from lnescape.study.cells import Cell, Study, check_known
-from lnescape.study.comparison import (
+from lnescape.study.cells import Cell, Study
+from lnescape.training import Recipe
+from report.studies.assembled import PATHS
+from report.studies.comparison import (
     BASES,
     BUDGETS,
     FEWER_WAYS,
@@ -18,7 +21,24 @@ from lnescape.study.comparison import (
     settings_cells,
     volume_cells,
 )
-from lnescape.training import Recipe
+
+
+@dataclass(frozen=True)
+class ReportStudy(Study):
+    """A study of the report: `summary`, a key of `summaries.SUMMARIES`, is what is made of its cells."""
+
+    summary: str = "reference"
+
+    def keep_summary(self) -> Path:
+        """Store the summary as report/results/STUDY.json."""
+        from report.studies.summaries import keep_summary
+
+        return keep_summary(self)
+
+
+def _study(name: str, title: str, cells: tuple[Cell, ...], summary: str = "reference") -> ReportStudy:
+    return ReportStudy(name, title, cells, f"lnescape study {name}", summary)
+
 
 # Batches of 256 at twice the rate of batches of 128: the same ratio, nearly the same accuracy (98.51 against 98.56 % of
 # the official test images, "mnist-mlp" and "mnist-mlp-paths"), and larger products, which a machine computes faster.
@@ -166,14 +186,14 @@ def _pair(
     laws = [cell for way, budget, _, cell in compared(scouts, **(paths or {})) if (way, budget) in ways]
     name = name or scouts.folder
     return (
-        Study(name, f"{n} retrainings of {kind}: the reference", reference),
-        Study(f"{name}-bursts", f"Short restarts from {explored} {kind}", bursts, "explored"),
-        Study(f"{name}-proxies", f"Cheap retrainings of narrower {kind}", proxies, "explored"),
-        Study(f"{name}-uncertainty", f"u(x) of {kind} from few retrainings, judged by all others",
+        _study(name, f"{n} retrainings of {kind}: the reference", reference),
+        _study(f"{name}-bursts", f"Short restarts from {explored} {kind}", bursts, "explored"),
+        _study(f"{name}-proxies", f"Cheap retrainings of narrower {kind}", proxies, "explored"),
+        _study(f"{name}-uncertainty", f"u(x) of {kind} from few retrainings, judged by all others",
               (*reference, *bursts, *proxies, *laws), "uncertainty"),
-        Study(f"{name}-single", f"u(x) of {kind} from one training and its bursts, by a rule of the other pairs",
+        _study(f"{name}-single", f"u(x) of {kind} from one training and its bursts, by a rule of the other pairs",
               (*reference, *bursts), "single"),
-        Study(f"{name}-class", f"What it changes that the class is chosen by one's own {kind}",
+        _study(f"{name}-class", f"What it changes that the class is chosen by one's own {kind}",
               tuple(cell for cell in reference if "log_probabilities" in cell.keep), "own class"),
     )  # fmt: skip
 
@@ -195,34 +215,34 @@ COMPARISONS: dict[Cell, tuple[str, dict[str, Any], dict[str, Any]]] = {
 ARITHMETIC = [(threads, together) for together in (1, 2) for threads in (1, 2, 4, 8)]
 
 STUDIES = {
-    study.name: replace(study, command=f"lnescape study {study.name}")
+    study.name: study
     for study in (
-        Study("digits-mlp", "A study of seconds, on embedded digits, to try the commands",
+        _study("digits-mlp", "A study of seconds, on embedded digits, to try the commands",
               _reference(DIGITS, 16, group=4, explored=4)),
         *_pair(MLP, "perceptrons on MNIST", 128, group=16, burst_group=12, paths={}),
-        Study("mnist-mlp-crossed", "8 initialisations × 8 orders of the images", _crossed(MLP, 8), "crossed"),
-        Study("mnist-mlp-arithmetic", "One seed under other numbers of threads, for four seeds", tuple(
+        _study("mnist-mlp-crossed", "8 initialisations × 8 orders of the images", _crossed(MLP, 8), "crossed"),
+        _study("mnist-mlp-arithmetic", "One seed under other numbers of threads, for four seeds", tuple(
             _on_test(MLP, "arithmetic", (seed,), runs=ARITHMETIC) for seed in range(4)
         ), "arithmetic"),
-        Study("mnist-mlp-branches", "Branches that leave the trunk of one training at several epochs", tuple(
+        _study("mnist-mlp-branches", "Branches that leave the trunk of one training at several epochs", tuple(
             _on_test(MLP, "branches", (k, k + 1), leaves=[1, 3, 5, 7, 9], branches=3) for k in range(0, 8, 2)
         ), "branches"),
         *_pair(CNN, "convolutional networks on MNIST", 32, group=4, paths={}),
-        Study("mnist-mlp-paths", "Lines, curves and triangles of perceptrons", _paths("mlp"), "paths"),
-        Study("mnist-cnn-paths", "Lines, curves and triangles of convolutional networks", _paths("cnn"),
+        _study("mnist-mlp-paths", "Lines, curves and triangles of perceptrons", _paths("mlp"), "paths"),
+        _study("mnist-cnn-paths", "Lines, curves and triangles of convolutional networks", _paths("cnn"),
               "paths"),
-        Study("mnist-triangle-recipe", "How the recipe of the triangle of perceptrons was chosen", _candidates(),
+        _study("mnist-triangle-recipe", "How the recipe of the triangle of perceptrons was chosen", _candidates(),
               "candidates"),
-        Study("mnist-mlp-settings", "How the settings of the methods were chosen for the perceptron",
+        _study("mnist-mlp-settings", "How the settings of the methods were chosen for the perceptron",
               settings_cells(MLP), "settings"),
-        Study("mnist-cnn-settings", "How the settings of the methods were chosen for the convolutional network",
+        _study("mnist-cnn-settings", "How the settings of the methods were chosen for the convolutional network",
               settings_cells(CNN), "settings"),
-        Study("mnist-mlp-methods", "Every method at equal cost, perceptron", comparison_cells(MLP, 40), "methods"),
-        Study("mnist-cnn-methods", "Every method at equal cost, convolutional network", comparison_cells(CNN, 20),
+        _study("mnist-mlp-methods", "Every method at equal cost, perceptron", comparison_cells(MLP, 40), "methods"),
+        _study("mnist-cnn-methods", "Every method at equal cost, convolutional network", comparison_cells(CNN, 20),
               "methods"),
-        Study("mnist-mlp-volume", "What the weight of the volume does in a grown triangle", volume_cells(MLP),
+        _study("mnist-mlp-volume", "What the weight of the volume does in a grown triangle", volume_cells(MLP),
               "weights"),
-        Study("mnist-mlp-cosine", "What the weight of the cosine penalty does in a learned line", cosine_cells(MLP),
+        _study("mnist-mlp-cosine", "What the weight of the cosine penalty does in a learned line", cosine_cells(MLP),
               "weights"),
         *_pair(CIFAR10_CNN, "convolutional networks on CIFAR-10, short schedule", 24, group=2, explored=8,
                paths=FEWEST),
@@ -233,46 +253,26 @@ STUDIES = {
         *(study
           for scouts, (kind, fewer, whole) in COMPARISONS.items()
           for study in (
-              Study(f"{scouts.folder}-methods", f"Methods at equal cost, {kind}",
+              _study(f"{scouts.folder}-methods", f"Methods at equal cost, {kind}",
                     comparison_cells(scouts, 8, first=0, **fewer), "methods"),
-              Study(f"{scouts.folder}-methods-full", f"Methods at equal cost, {kind}",
+              _study(f"{scouts.folder}-methods-full", f"Methods at equal cost, {kind}",
                     comparison_cells(scouts, 12, **whole), "methods"),
           )),
         # What a short schedule and half the width decide is seen beside these; they are no further pair.
         *_pair(CIFAR10_RESNET20, "residual networks on CIFAR-10, full schedule", 16, group=11, burst_group=5,
                explored=5, keep=("panel",), name="cifar10-resnet20")[:4],
-        Study("cifar10-resnet20-methods", "Methods at equal cost, residual network on CIFAR-10, full schedule",
+        _study("cifar10-resnet20-methods", "Methods at equal cost, residual network on CIFAR-10, full schedule",
               comparison_cells(CIFAR10_RESNET20, 8, **FEWEST), "methods"),
-        Study("cifar100-wide-resnet", "Accuracy of wide residual networks on CIFAR-100, full schedule",
+        _study("cifar100-wide-resnet", "Accuracy of wide residual networks on CIFAR-100, full schedule",
               (CIFAR100_WIDE,), "accuracy"),
-        Study("cifar10-cnn-branches", "Branches that leave the trunk of one training at several epochs, CIFAR-10",
+        _study("cifar10-cnn-branches", "Branches that leave the trunk of one training at several epochs, CIFAR-10",
               tuple(_on_test(CIFAR10_CNN, "branches", (k,), leaves=[3, 8, 12], branches=2) for k in range(4)),
               "branches"),
-        Study("mnist-cnn-precision", "Whether products in bfloat16 move the results",
+        _study("mnist-cnn-precision", "Whether products in bfloat16 move the results",
               _precision(CNN, 12, "bfloat16", group=4), "precision"),
-        Study("cifar10-cnn-precision", "Whether products in bfloat16 move the results on CIFAR-10",
+        _study("cifar10-cnn-precision", "Whether products in bfloat16 move the results on CIFAR-10",
               _precision(CIFAR10_CNN, 6, "float32", group=2), "precision"),
-        Study("cifar10-resnet-groupnorm", "Residual networks with group normalisation, beside those with batch's",
+        _study("cifar10-resnet-groupnorm", "Residual networks with group normalisation, beside those with batch's",
               (*_reference(CIFAR10_RESNET, 12, group=2, explored=8), *_grouped(CIFAR10_RESNET, 4)), "control"),
     )
 }  # fmt: skip
-
-
-def study_named(name: str) -> Study:
-    """Find a study by its name.
-
-    Args:
-        name: Its name.
-
-    Returns:
-        The study.
-
-    Raises:
-        StudyError: There is none of that name; the nearest is suggested.
-
-    Example:
-        >>> len(study_named("mnist-mlp").cells)
-        10
-    """
-    check_known(name, STUDIES, "study")
-    return STUDIES[name]

@@ -10,10 +10,10 @@ from numpy import ndarray
 from lnescape.covariates import Traces
 from lnescape.retraining import dithered
 from lnescape.study.cells import Cell, Study
-from lnescape.study.comparison import WAYS
 from lnescape.study.observation import normalised
 from lnescape.study.panel import PARTS, Panel
 from lnescape.study.store import CellStore
+from report.studies.comparison import WAYS
 
 # Learned paths: the group of covariates, the way of the comparison that it was made by, and its budget. All of it is
 # further cost: the networks that a path begins with are none of the M.

@@ -4,10 +4,10 @@ import numpy as np
 
 from lnescape.landscape import barrier
 from lnescape.results import Estimate
-from lnescape.study.catalogue import CANDIDATES
 from lnescape.study.cells import Study
-from lnescape.study.paths import N_DRAWS, N_TRAINING_IMAGES
 from lnescape.study.store import CellStore
+from report.studies.catalogue import CANDIDATES
+from report.studies.paths import N_DRAWS, N_TRAINING_IMAGES
 
 
 def paths(study: Study, store: CellStore) -> tuple[dict, dict[str, np.ndarray]]:

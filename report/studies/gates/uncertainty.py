@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from lnescape.gates.verdict import Verdict
 from lnescape.results import Estimate, ResultError
 from lnescape.retraining import Fidelity, RetrainingEquivalent
+from report.studies.gates.verdict import Verdict
 
 ALL_PAIRS = 5  # of the study plan; verdicts over fewer can still turn
 EXPLORATIONS_OF_G3 = ("training path", "bursts", "curve", "line", "simplex", "proxies")  # G3 is asked of each

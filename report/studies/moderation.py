@@ -17,7 +17,7 @@ from lnescape.retraining import (
     moderated,
     type_a,
 )
-from lnescape.study.assembled import PATHS, Assembled
+from report.studies.assembled import PATHS, Assembled
 
 N_DRAWS = 30
 

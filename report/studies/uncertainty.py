@@ -8,8 +8,6 @@ from numpy import ndarray
 
 from lnescape.covariates import FREE, columns_of
 from lnescape.data.shifts import KINDS
-from lnescape.gates import g1, g5
-from lnescape.gates.uncertainty import best_within
 from lnescape.results import Estimate
 from lnescape.retraining import (
     Fidelity,
@@ -21,11 +19,13 @@ from lnescape.retraining import (
     variance_ratio,
 )
 from lnescape.scores import mean_prediction
-from lnescape.study.assembled import PATHS, Assembled, assembled
 from lnescape.study.cells import Study
-from lnescape.study.gains import gains
-from lnescape.study.moderation import Mix, Moderation, draws, usual_mixes
 from lnescape.study.store import CellStore
+from report.studies.assembled import PATHS, Assembled, assembled
+from report.studies.gains import gains
+from report.studies.gates import g1, g5
+from report.studies.gates.uncertainty import best_within
+from report.studies.moderation import Mix, Moderation, draws, usual_mixes
 
 Summary = tuple[dict, dict[str, ndarray]]
 SIZES = (2, 3, 4)  # M

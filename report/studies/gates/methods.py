@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from lnescape.gates.verdict import Verdict
+from report.studies.gates.verdict import Verdict
 
 
 def g6(entries: Sequence[tuple[str, float, float]], *, n: int, members: float = 3.0, cost: float = 1.5) -> Verdict:

@@ -7,10 +7,10 @@ from numpy import ndarray
 from scipy.special import polygamma
 
 from lnescape.retraining import Evaluation, Reference, fidelity, log_bias, retraining_equivalent
-from lnescape.study.assembled import Assembled, assembled
 from lnescape.study.cells import Study, check_known
 from lnescape.study.store import CellStore
-from lnescape.study.uncertainty import RULE
+from report.studies.assembled import Assembled, assembled
+from report.studies.uncertainty import RULE
 
 Summary = tuple[dict, dict[str, ndarray]]
 KINDS = ("one variance", "one factor", "factor and slope")
@@ -98,7 +98,7 @@ def single(study: Study, store: CellStore) -> Summary:
     Raises:
         StudyError: Cells of another pair are missing.
     """
-    from lnescape.study.catalogue import STUDIES
+    from report.studies.catalogue import STUDIES
 
     own = assembled(study, store)
     others = [other for other in STUDIES.values() if other.summary == "single" and other.folder != study.folder]

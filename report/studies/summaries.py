@@ -5,10 +5,13 @@ from pathlib import Path
 
 import numpy as np
 
-from lnescape.gates import g0, g2
 from lnescape.results import Estimate, ResultError, load_result, provenance, save_result
 from lnescape.retraining import dithered, relative_spread, spread_of_log_variance
-from lnescape.study import (
+from lnescape.study.cells import Study, trainings
+from lnescape.study.panel import PARTS, data_and_panel
+from lnescape.study.reading import read_study
+from lnescape.study.store import CellStore
+from report.studies import (
     class_summaries,
     components,
     control_summaries,
@@ -17,11 +20,7 @@ from lnescape.study import (
     single,
     uncertainty,
 )
-from lnescape.study.cells import Study
-from lnescape.study.experiments import trainings
-from lnescape.study.panel import PARTS, data_and_panel
-from lnescape.study.reading import read_study
-from lnescape.study.store import CellStore
+from report.studies.gates import g0, g2
 
 SIZES = (2, 3, 4, 5, 8, 10, 16, 24, 32, 64)  # retrainings, for the curve of how slowly u(x) converges
 N_SHOWN = 8  # images of the gallery
