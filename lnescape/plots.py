@@ -4,12 +4,13 @@ One colour, one marker and one kind of line belong to each method through the wh
 colour-blind readers and distinct in grey. Every figure shows the name of its data (`source`).
 """
 
-import io
 import math
 import re
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
+from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -33,7 +34,7 @@ __all__ = [
 ]
 
 # Okabe and Ito's palette; line and marker carry the same distinction in grey.
-STYLE = {
+STYLE: dict[str, dict[str, Any]] = {
     "line": {"color": "#000000", "linestyle": ":", "marker": "x"},
     "curve": {"color": "#D55E00", "linestyle": "-", "marker": "D"},
     "simplex": {"color": "#0072B2", "linestyle": "--", "marker": "^"},
@@ -43,7 +44,7 @@ STYLE = {
 }
 DARK, RED, BLUE, GREEN, PALE = "#000000", "#D55E00", "#0072B2", "#009E73", "#999999"
 WIDTH = 6.3  # inches: the text width of the report
-_SETTINGS = {
+_SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # carried by matplotlib, so the same on every machine
     "font.size": 9,
     "axes.titlesize": 10,
@@ -89,7 +90,7 @@ def legend_below(figure: Figure, marks: Sequence[Artist], labels: Sequence[str],
     """Put a legend between the panels and the name of the data; the panels make room for it."""
     line = 0.17 / figure.get_figheight()  # one row of the legend, in parts of the figure
     room = line * (-(-len(labels) // columns) + 0.4)
-    figure.get_layout_engine().set(rect=(0, room, 1, 1 - room))
+    figure.set_layout_engine("constrained", rect=(0, room, 1, 1 - room))
     close = {"fontsize": 7.5, "handlelength": 1.2, "handletextpad": 0.4, "columnspacing": 1.2, "borderaxespad": 0}
     figure.legend(marks, labels, loc="lower right", bbox_to_anchor=(0.995, 1.2 * line), ncols=columns, **close)
 
@@ -106,14 +107,15 @@ def stable(svg: str) -> str:
     return _HASHED.sub(lambda name: f"{name[1]}{numbers.setdefault(name[0], len(numbers) + 1)}", svg)
 
 
-def _write(figure: Figure, folder: Path, name: str) -> None:
+def _write(figure: Figure, path: Path) -> Figure:
     """Write a figure as SVG, complete or not at all."""
     import matplotlib.pyplot as plt
 
-    drawn = io.BytesIO()
+    drawn = StringIO()
     with plt.rc_context(_SETTINGS):
         figure.savefig(drawn, format="svg", metadata={"Date": None})
-    files.write(folder / f"{name}.svg", stable(drawn.getvalue().decode()).encode())
+    files.write(path, stable(drawn.getvalue()).encode())
+    return figure
 
 
 def save(figure: Figure, name: str) -> Figure:
@@ -126,8 +128,7 @@ def save(figure: Figure, name: str) -> Figure:
     Returns:
         The figure, to be shown.
     """
-    _write(figure, figures_folder(), name)
-    return figure
+    return _write(figure, figures_folder() / f"{name}.svg")
 
 
 def save_live(figure: Figure, name: str) -> Figure:
@@ -140,8 +141,7 @@ def save_live(figure: Figure, name: str) -> Figure:
     Returns:
         The figure, to be shown.
     """
-    _write(figure, live_folder(), name)
-    return figure
+    return _write(figure, live_folder() / f"{name}.svg")
 
 
 def path_losses(

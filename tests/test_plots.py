@@ -1,8 +1,8 @@
 """Figures: drawn from arrays, named by their data, the same bytes each time, one style for each method."""
 
+import os
 from types import SimpleNamespace
 
-import os
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
