@@ -1,6 +1,6 @@
 """Rebuild the committed notebooks: execute the sources and keep what a reader needs, the same bytes every time.
 
-Run from the project's root: ``python -m notebooks.build [NAME ...] [--profile standard]``, or ``make notebooks``.
+Run from the root of the clone: `python -m notebooks.build [NAME ...] [--profile standard]`, or `make notebooks`.
 """
 
 from __future__ import annotations
@@ -16,19 +16,12 @@ from pathlib import Path
 
 from notebooks.execution import HERE, METADATA, MINUTES, execute_all, find_sources
 
-KEPT_CELL_METADATA = {"tags", "jupyter"}  # the rest is time stamps and state of a front end
+KEPT_CELL_METADATA = {"tags", "jupyter"}  # the rest is time stamps and state of an editor
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
 
 
 def normalise(notebook):
-    """Drop everything that differs between two runs or that nobody wrote: times, identifiers, stderr, injected cells.
-
-    Args:
-        notebook: an executed notebook (nbformat), changed in place.
-
-    Returns:
-        The same notebook. Cell ids come from the cells' own text, so that an unchanged cell keeps its id.
-    """
+    """Remove in place what differs between two runs: times, stderr, injected cells; ids of cells hash their text."""
     from nbformat import NotebookNode, from_dict
 
     notebook.cells = [
@@ -52,7 +45,7 @@ def normalise(notebook):
 
 
 def _outputs(outputs: list, count: int) -> list:
-    """Outputs without stderr, adjacent pieces of one stream joined: how they were cut is a matter of timing."""
+    """Return outputs without stderr and addresses, adjacent pieces of one stream joined."""
     kept: list = []
     for output in outputs:
         if output.output_type == "stream":
@@ -71,7 +64,7 @@ def _outputs(outputs: list, count: int) -> list:
 
 
 def warnings_in(notebook) -> list[str]:
-    """Lines on stderr that name a warning; progress bars write there too and are nobody's concern."""
+    """Return lines on stderr that name a warning; progress bars write there as well."""
     lines = []
     for cell in notebook.cells:
         for output in cell.get("outputs", []):
@@ -81,14 +74,7 @@ def warnings_in(notebook) -> list[str]:
 
 
 def take_in_prose(source: Path) -> None:
-    """Carry changed prose into an executed notebook; nothing is run, and every output stays that of its cell.
-
-    Args:
-        source: the ``NN_name.py`` file, executed before.
-
-    Raises:
-        SystemExit: where it was never executed, or code differs from what was, so that outputs wouldn't be its own.
-    """
+    """Carry changed prose into an executed notebook without running it; exit where its code has changed, too."""
     import jupytext
     import nbformat
 
@@ -107,7 +93,7 @@ def take_in_prose(source: Path) -> None:
 
 
 def write(notebook, target: Path) -> None:
-    """Write a notebook in one piece: a build that is stopped leaves the old file or the new one."""
+    """Write a notebook, complete or not at all."""
     import nbformat
 
     partial = target.with_suffix(".ipynb.part")
@@ -116,7 +102,7 @@ def write(notebook, target: Path) -> None:
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Build the notebooks that are named, or all; the exit status says whether every one ran to its end."""
+    """Build the notebooks that are named, or all; return 0 if every one ran to its end."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("names", nargs="*", help="notebooks to build, such as 03_paths; all where none is given")
     parser.add_argument("--profile", choices=list(MINUTES), default="standard")

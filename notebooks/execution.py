@@ -1,7 +1,8 @@
-"""Execute the course's notebooks from their sources: the one way, used by ``make notebooks`` and ``make report``.
+"""Execute the notebooks of the course from their sources; used by `make notebooks` and `make report`.
 
-A source is ``NN_name.py`` (jupytext, py:percent). Every run starts a fresh kernel of this very Python in the
-folder of the notebooks, one thread per kernel, and hands it the parameters that its parameters cell declares.
+A source is `NN_name.py` (jupytext, py:percent). Every run starts a fresh kernel of this Python in the folder of the
+notebooks, with one thread, and passes the parameters that the parameters cell declares. Notebooks import `lnescape` and
+`report.studies` from the editable install, which has the root of the clone on its path.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-MINUTES = {"quick": 0.5, "standard": 5.0}  # the most that a notebook's live part takes, on one thread
-CELL_SECONDS = 1800  # a cell that takes longer hangs
-HEARTBEAT = 30.0  # seconds between two lines that say where the running notebooks are
+MINUTES = {"quick": 0.5, "standard": 5.0}  # longest live part of a notebook, on one thread
+CELL_SECONDS = 1800  # a cell that takes longer is stuck
+HEARTBEAT = 30.0  # seconds between two lines of progress
 METADATA = {
     "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
     "language_info": {"name": "python"},
@@ -28,7 +29,7 @@ METADATA = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one notebook: ``error`` is empty where it ran to its end."""
+    """Result of one notebook; `error` is empty where it ran to its end."""
 
     name: str
     path: Path
@@ -37,18 +38,7 @@ class Outcome:
 
 
 def find_sources(names: list[str] | None = None, folder: Path = HERE) -> list[Path]:
-    """Sources ``NN_*.py`` in their order, or those among them whose names are given.
-
-    Args:
-        names: notebook names with or without ``.py`` / ``.ipynb``; ``None`` or empty for all.
-        folder: the folder that holds them.
-
-    Returns:
-        Paths, sorted by number.
-
-    Raises:
-        SystemExit: where a name is unknown.
-    """
+    """Return the sources `NN_*.py` by number, or those that are named; exit at an unknown name."""
     sources = {path.stem: path for path in sorted(folder.glob("[0-9][0-9]_*.py"))}
     wanted = [Path(name).stem for name in names or sources]
     unknown = [name for name in wanted if name not in sources]
@@ -58,7 +48,7 @@ def find_sources(names: list[str] | None = None, folder: Path = HERE) -> list[Pa
 
 
 def read_parameters(notebook) -> dict[str, object]:
-    """Names and literal defaults of the cell tagged ``parameters``; empty where there is none."""
+    """Return names and literal defaults of the cell tagged `parameters`; empty where there is none."""
     values: dict[str, object] = {}
     for cell in notebook.cells:
         if cell.cell_type == "code" and "parameters" in cell.metadata.get("tags", []):
@@ -69,16 +59,7 @@ def read_parameters(notebook) -> dict[str, object]:
 
 
 def execute(source: Path, target: Path, parameters: dict[str, object]) -> Outcome:
-    """Run one notebook in a fresh kernel and write it, with its outputs, to ``target``.
-
-    Args:
-        source: the ``NN_name.py`` file.
-        target: the ``.ipynb`` file to write; after a failure it holds everything up to the failing cell.
-        parameters: values for names that the parameters cell declares; papermill itself lets others pass.
-
-    Returns:
-        The outcome, with the error in one line where the notebook failed.
-    """
+    """Run one notebook in a fresh kernel and write it with its outputs, up to the failing cell where one fails."""
     import jupytext
     import papermill
 
@@ -86,13 +67,13 @@ def execute(source: Path, target: Path, parameters: dict[str, object]) -> Outcom
     notebook = jupytext.read(source)
     unknown = sorted(set(parameters) - set(read_parameters(notebook)))
     if unknown:
-        message = f"its parameters cell declares no {unknown[0]!r}"
+        message = f"its parameters cell declares no {unknown[0]!r}"  # papermill would let it pass
         return Outcome(source.stem, target, 0.0, message)
     target.parent.mkdir(parents=True, exist_ok=True)
-    # An own folder for the kernels: no start-up file and no history of the user's takes part.
+    # A fresh folder for the kernels, so that no start-up file of the user takes part.
     with tempfile.TemporaryDirectory() as scratch:
         os.environ["IPYTHONDIR"] = scratch
-        os.environ["LNESCAPE_HOME"] = str(source.resolve().parent.parent)  # figures and records of this project
+        os.environ["LNESCAPE_HOME"] = str(source.resolve().parent.parent)  # figures and records go to this clone
         prepared = Path(scratch) / f"{source.stem}.ipynb"
         notebook.metadata.update(METADATA)
         jupytext.write(notebook, prepared)
@@ -117,17 +98,7 @@ def execute(source: Path, target: Path, parameters: dict[str, object]) -> Outcom
 
 
 def execute_all(sources: list[Path], folder: Path, *, parameters: dict[str, object], jobs: int = 2) -> list[Outcome]:
-    """Run notebooks side by side, print how far they are, and go on where one fails.
-
-    Args:
-        sources: the ``NN_name.py`` files.
-        folder: where the executed ``NN_name.ipynb`` go.
-        parameters: handed to every notebook; ``profile`` decides how long it may take.
-        jobs: how many run at the same time, each on one thread.
-
-    Returns:
-        One outcome per source, in the order of ``sources``.
-    """
+    """Run notebooks side by side, print their progress, go on where one fails; return outcomes in the same order."""
     os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", JUPYTER_PREFER_ENV_PATH="1")
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # the kernel's debugger warns otherwise
     profile = str(parameters.get("profile", "quick"))
@@ -157,6 +128,7 @@ def execute_all(sources: list[Path], folder: Path, *, parameters: dict[str, obje
 
 
 def _outcome(future, source: Path, folder: Path) -> Outcome:
+    """Return the outcome of a worker, also where its process died."""
     try:
         return future.result()
     except Exception as failure:  # the worker process itself died
@@ -164,7 +136,7 @@ def _outcome(future, source: Path, folder: Path) -> Outcome:
 
 
 def _place(folder: Path, source: Path) -> str:
-    """Where a running notebook is, from the file that papermill saves after every cell."""
+    """Tell which cell a running notebook has reached, from the file that papermill saves after every cell."""
     try:
         cells = json.loads((folder / f"{source.stem}.ipynb").read_text())["cells"]
     except (OSError, ValueError, KeyError):
@@ -174,4 +146,5 @@ def _place(folder: Path, source: Path) -> str:
 
 
 def _clock(seconds: float) -> str:
+    """Write a time in seconds or minutes."""
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"

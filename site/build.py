@@ -1,8 +1,8 @@
-"""Build the site: the notebooks as they are committed and the reference of the package, to be read without a network.
+"""Build the site: the committed notebooks and the reference of the package, to be read without a network.
 
-Run from the project's root: ``python site/build.py``, or ``make site``. The sources of the pages are laid out in a
-temporary folder as the project lies in its own, so that the README's links hold, and Sphinx makes HTML of them. Nothing
-is executed.
+Run from the root of the clone: `python site/build.py`, or `make site`. The sources of the pages are laid out in a
+temporary folder like the clone itself, so that the links of the README hold, and Sphinx makes HTML of them. Nothing is
+executed.
 """
 
 from __future__ import annotations
@@ -23,38 +23,21 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 IN_BACKTICKS = re.compile(r"(?<!\[)`(?:notebooks/)?(\d\d)(?:_\w+)?(?:\.ipynb)?`")  # `03_paths`, `03`: not yet a link
 IN_PACKAGE = re.compile(r"(?<!\[)`(ln\.(\w+(?:\.\w+)*)[^`<>]*)`")  # `ln.fit`, `ln.fit(net, data)`
-# What a browser fetches by itself, in a page or a style sheet, from an address that begins with // or http://
+# Anything that a browser fetches by itself, in a page or a style sheet, from an address with // or http://
 LOADED = re.compile(
     r"<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)=[\"'](?:https?:)?//[^\"'>]+|url\([\"']?(?:https?:)?//[^)]+"
 )
 
 
 def linked(text: str, names: set[str], folder: str = "") -> str:
-    """Make links of the names in backticks: of notebooks, and of what the package offers as `ln.name`.
-
-    Args:
-        text: Markdown.
-        names: the notebooks that have a page; other names stay as they are.
-        folder: the way from the text's own folder to the notebooks, such as ``notebooks/``.
-
-    Returns:
-        The text with links.
-    """
+    """Make links of names in backticks: of notebooks that have a page, `folder` away, and of `ln.name`."""
     numbered = {name[:2]: name for name in names}
     text = IN_BACKTICKS.sub(lambda m: f"[{m[0]}]({folder}{numbered[m[1]]}.ipynb)" if m[1] in numbered else m[0], text)
     return IN_PACKAGE.sub(r"{py:obj}`\1 <lnescape.\2>`", text)
 
 
 def notebook_page(path: Path, names: set[str]) -> str:
-    """One notebook as a page: its prose with links to the others, its solutions folded with what they print.
-
-    Args:
-        path: the executed notebook.
-        names: the notebooks that have a page.
-
-    Returns:
-        The notebook's JSON; outputs are those of the file.
-    """
+    """Return the JSON of an executed notebook with links in its prose and its solutions folded."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
     for cell in notebook["cells"]:
         if cell["cell_type"] == "markdown":
@@ -65,14 +48,7 @@ def notebook_page(path: Path, names: set[str]) -> str:
 
 
 def lay_out(pages: Path) -> list[str]:
-    """Write the sources of every page below one folder.
-
-    Args:
-        pages: the folder, not there yet.
-
-    Returns:
-        The names of the notebooks.
-    """
+    """Write the sources of every page below a new folder; return the names of the notebooks."""
     shutil.copytree(HERE, pages, ignore=shutil.ignore_patterns("*.py", "__pycache__", "style.css"))
     shutil.copytree(ROOT / "report" / "figures", pages / "report" / "figures")
     shutil.copy(ROOT / "report" / "report.pdf", pages / "report")
@@ -91,20 +67,13 @@ def lay_out(pages: Path) -> list[str]:
 
 
 def loaded_from_elsewhere(site: Path) -> list[str]:
-    """Find scripts, styles and pictures that a page would fetch from a network; links to be clicked are no concern.
-
-    Args:
-        site: the built site.
-
-    Returns:
-        One line for each, with its page.
-    """
+    """List scripts, styles and pictures that a page would fetch from a network by itself, one line for each."""
     files = sorted([*site.rglob("*.html"), *site.rglob("*.css")])
     return [f"{file.relative_to(site)}: {found}" for file in files for found in LOADED.findall(file.read_text("utf-8"))]
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Build the site; the exit status says whether it was made without a warning and needs no network."""
+    """Build the site; return 0 if it was made without a warning and needs no network."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--folder", type=Path, default=ROOT / "build" / "site", help="a former one is replaced")
     site = parser.parse_args(arguments).folder.resolve()

@@ -1,4 +1,4 @@
-"""The docstrings are written for people at a prompt, half Markdown; here they are made ready for Sphinx, and linked.
+"""Make docstrings, which are written half in Markdown for people at a prompt, ready for Sphinx, and link them.
 
 An extension of Sphinx, used by `conf.py`. It runs after napoleon, which has turned the Google sections into fields.
 """
@@ -22,7 +22,7 @@ PLURAL = re.compile(r"`(\w+)`(?=\w)")  # `Estimate`s: the mark must end at the w
 
 
 def _table(rows: list[str]) -> list[str]:
-    """A Markdown table, which begins at the margin, as reStructuredText."""
+    """Return a Markdown table, which begins at the margin, as reStructuredText."""
     made = [".. list-table::", "   :header-rows: 1", ""]
     for row in rows:
         if not row.startswith("|--"):
@@ -54,14 +54,14 @@ def prepare(app, what: str, name: str, thing, options, lines: list[str]) -> None
 
 
 def shorten(app, what: str, name: str, thing, options, signature: str | None, returned: str | None):
-    """Name defaults that are functions or objects in place of printing them whole."""
+    """Replace defaults that are functions or objects by their names."""
     for pattern, short in DEFAULTS:
         signature = re.sub(pattern, short, signature) if signature else signature
     return signature, returned
 
 
 def resolve(app, env, node, contnode):
-    """Link a name to where it is documented: `lnescape.results.estimate.Estimate` as `lnescape.Estimate`, for one."""
+    """Link a name to its entry, such as `lnescape.results.estimate.Estimate` to that of `lnescape.Estimate`."""
     if node.get("refdomain") != "py":
         return None
     domain, last = env.domains["py"], node["reftarget"].split(".")[-1]
@@ -73,7 +73,7 @@ def resolve(app, env, node, contnode):
 
 
 def is_foreign(app, what: str, name: str, thing, skip: bool, options) -> bool | None:
-    """Leave out what a class only borrows, such as a loss of PyTorch's that is the default of a field."""
+    """Leave out members from other packages, such as a loss of PyTorch that is the default of a field."""
     return None if getattr(thing, "__module__", None) is None or thing.__module__.startswith("lnescape") else True
 
 

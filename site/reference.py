@@ -32,11 +32,7 @@ ROOMS = {
 
 
 def public_names() -> dict[str, list[str]]:
-    """The public names of each room, in the order of the story.
-
-    Returns:
-        Room → names in alphabetical order, as ``lnescape/__init__.py`` imports them.
-    """
+    """Return {room: public names as `lnescape/__init__.py` imports them}, in the order of the story."""
     tree = ast.parse(Path(lnescape.__file__).read_text(encoding="utf-8"))
     imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module.startswith("lnescape.")]
     found = {node.module.split(".")[1]: [alias.name for alias in node.names] for node in imports}
@@ -45,15 +41,7 @@ def public_names() -> dict[str, list[str]]:
 
 
 def entry(owner: str, name: str) -> str:
-    """The directive that documents one name.
-
-    Args:
-        owner: the module that offers it, such as ``lnescape``.
-        name: the name.
-
-    Returns:
-        reStructuredText.
-    """
+    """Return the directive, in reStructuredText, that documents one name of a module."""
     what = getattr(importlib.import_module(owner), name)
     if inspect.isclass(what):
         kind = "exception" if issubclass(what, BaseException) else "class"
@@ -65,17 +53,13 @@ def entry(owner: str, name: str) -> str:
 
 
 def listing(owner: str, names: list[str]) -> str:
-    """A table of names, each with its first sentence, then their entries."""
+    """Return a table of names, each with its first sentence, then their entries."""
     table = "".join(f"   ~{owner}.{name}\n" for name in names)
     return f".. autosummary::\n   :nosignatures:\n\n{table}\n" + "\n".join(entry(owner, name) for name in names)
 
 
 def reference_pages() -> dict[str, str]:
-    """A page for every room.
-
-    Returns:
-        Path below the folder of pages → reStructuredText.
-    """
+    """Return {path: reStructuredText} of a page for every room."""
     pages = {}
     for position, (room, names) in enumerate(public_names().items(), start=1):
         module = importlib.import_module(f"lnescape.{room}")
@@ -91,11 +75,7 @@ def reference_pages() -> dict[str, str]:
 
 
 def commands_page() -> str:
-    """What ``--help`` says of every command.
-
-    Returns:
-        Markdown.
-    """
+    """Return the `--help` of every command, in Markdown."""
     context = click.Context(command_line, info_name="lnescape", max_content_width=100, terminal_width=100)
     parts = [f"# The command line\n\n```text\n{command_line.get_help(context)}\n```\n"]
     for name, command in command_line.commands.items():

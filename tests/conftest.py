@@ -1,4 +1,4 @@
-"""One thread, no window, and every shape that a signature states is checked while the tests run."""
+"""One thread, no window, every shape that a signature states is checked, and no test takes long."""
 
 import os
 
