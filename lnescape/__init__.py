@@ -1,172 +1,77 @@
 """Paths and simplexes between trained neural networks, and what they say about uncertainty.
 
-The names in the order of the story: data, networks, retrainings, paths between them, predictions and
-their scores, the landscape, and the results that are kept. Figures are in `lnescape.plots`.
+The names stand in the order of the story: data, networks, retrainings, paths between them, methods, the landscape,
+predictions and their scores, the uncertainty due to retraining, studies and the results that are kept. More is in the
+rooms: `lnescape.scores`, `lnescape.retraining`, `lnescape.plots` and so on.
 """
 
-from lnescape.data import DataError, Dataset, Split, augment, dataset, load
-from lnescape.landscape import Survey, along, barrier, plane, survey, triangle
-from lnescape.laws import DropoutLaw, GaussianLaw, Law, Members, Mixture, SubspaceLaw, load_law
-from lnescape.methods import (
-    METHODS,
-    deep_ensemble,
-    dropout,
-    fast_geometric_ensemble,
-    laplace,
-    learned_subspace,
-    mode_curve,
-    simplex_ensemble,
-    simplicial_complex,
-    snapshot_ensemble,
-    swag,
-)
-from lnescape.networks import cnn, mlp, network, resnet, wide_resnet
-from lnescape.results import (
-    Estimate,
-    ResultError,
-    keep_reference,
-    list_results,
-    load_result,
-    normalised_error,
-    profile,
-    provenance,
-    record,
-    save_result,
-)
-from lnescape.retraining import (
-    contrast,
-    diagnose,
-    fidelity,
-    fit_prior,
-    log_odds,
-    moderated,
-    probability,
-    retrainings_needed,
-    type_a,
-)
-from lnescape.scores import (
-    accuracy,
-    aurc,
-    auroc,
-    brier,
-    calibrated_log_likelihood,
-    calibration_error,
-    deep_ensemble_equivalent,
-    disagreement,
-    entropy_split,
-    false_positive_rate,
-    fit_temperature,
-    logit_average,
-    mean_prediction,
-    nll,
-    score,
-)
-from lnescape.statement import Statement, state
-from lnescape.study import Cell, Study, StudyError, read_study, run_study
-from lnescape.subspaces import Bezier, PolyChain, Segment, Simplex, SimplicialComplex
-from lnescape.training import Cost, Recipe, TrainingError, fit, fit_subspace, members, refresh_cost
-from lnescape.weights import theta_of
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
 
+# Room → the names offered here. A room is imported when one of its names is first used, so that the import of the
+# package takes no time. Type checkers read the same names in __init__.pyi.
+_ROOMS = {
+    "data": ["load", "dataset", "Dataset", "Split", "DataError"],
+    "networks": ["network"],
+    "weights": [],
+    "engines": [],
+    "training": ["Recipe", "fit", "members", "fit_subspace", "TrainingError"],
+    "laws": ["Members", "SubspaceLaw", "Mixture", "load_law"],
+    "subspaces": ["Segment", "PolyChain", "Bezier", "Simplex", "SimplicialComplex"],
+    "methods": [
+        "METHODS",
+        "deep_ensemble",
+        "snapshot_ensemble",
+        "fast_geometric_ensemble",
+        "mode_curve",
+        "learned_subspace",
+        "simplex_ensemble",
+        "simplicial_complex",
+        "swag",
+        "laplace",
+        "dropout",
+    ],
+    "landscape": ["along", "plane", "triangle", "survey", "barrier"],
+    "scores": ["score", "accuracy", "nll", "mean_prediction", "entropy_split", "fit_temperature"],
+    "retraining": ["log_odds", "type_a", "moderated", "fit_prior", "fidelity", "diagnose", "retrainings_needed"],
+    "covariates": [],
+    "statement": ["state", "Statement"],
+    "study": ["Cell", "Study", "run_study", "read_study", "StudyError"],
+    "results": ["Estimate", "save_result", "load_result", "ResultError"],
+    "plots": [],
+}
+__all__ = [name for names in _ROOMS.values() for name in names]
 
-def __getattr__(name: str):
-    """Load the figures only when they are used: matplotlib takes as long to import as all the rest."""
-    if name == "plots":
-        from importlib import import_module
+# Names on their way into the rooms.
+_MOVED = {
+    "data": ["augment"],
+    "networks": ["cnn", "mlp", "resnet", "wide_resnet"],
+    "weights": ["theta_of"],
+    "training": ["Cost", "refresh_cost"],
+    "laws": ["DropoutLaw", "GaussianLaw", "Law"],
+    "landscape": ["Survey"],
+    "scores": [
+        *("aurc", "auroc", "brier", "calibrated_log_likelihood", "calibration_error", "deep_ensemble_equivalent"),
+        *("disagreement", "false_positive_rate", "logit_average"),
+    ],
+    "retraining": ["contrast", "probability"],
+    "results": ["keep_reference", "list_results", "normalised_error", "profile", "provenance", "record"],
+}
 
-        return import_module("lnescape.plots")
+
+def __getattr__(name: str) -> Any:
+    """Import a room when it, or one of its names, is first used."""
+    if name in _ROOMS:
+        return import_module(f"lnescape.{name}")
+    for room, names in [*_ROOMS.items(), *_MOVED.items()]:
+        if name in names:
+            globals()[name] = getattr(import_module(f"lnescape.{room}"), name)
+            return globals()[name]
     raise AttributeError(f"module 'lnescape' has no attribute {name!r}")
 
 
-__all__ = [
-    "METHODS",
-    "Bezier",
-    "Cell",
-    "Cost",
-    "DataError",
-    "Dataset",
-    "DropoutLaw",
-    "Estimate",
-    "GaussianLaw",
-    "Law",
-    "Members",
-    "Mixture",
-    "PolyChain",
-    "Recipe",
-    "ResultError",
-    "Segment",
-    "Simplex",
-    "SimplicialComplex",
-    "Split",
-    "Statement",
-    "Study",
-    "StudyError",
-    "SubspaceLaw",
-    "Survey",
-    "TrainingError",
-    "accuracy",
-    "along",
-    "augment",
-    "aurc",
-    "auroc",
-    "barrier",
-    "brier",
-    "calibrated_log_likelihood",
-    "calibration_error",
-    "cnn",
-    "contrast",
-    "dataset",
-    "deep_ensemble",
-    "deep_ensemble_equivalent",
-    "diagnose",
-    "disagreement",
-    "dropout",
-    "entropy_split",
-    "false_positive_rate",
-    "fast_geometric_ensemble",
-    "fidelity",
-    "fit",
-    "fit_prior",
-    "fit_subspace",
-    "fit_temperature",
-    "keep_reference",
-    "laplace",
-    "learned_subspace",
-    "list_results",
-    "load",
-    "load_law",
-    "load_result",
-    "log_odds",
-    "logit_average",
-    "mean_prediction",
-    "members",
-    "mlp",
-    "mode_curve",
-    "moderated",
-    "network",
-    "nll",
-    "normalised_error",
-    "plane",
-    "probability",
-    "profile",
-    "provenance",
-    "read_study",
-    "record",
-    "refresh_cost",
-    "resnet",
-    "retrainings_needed",
-    "run_study",
-    "save_result",
-    "score",
-    "simplex_ensemble",
-    "simplicial_complex",
-    "snapshot_ensemble",
-    "state",
-    "survey",
-    "swag",
-    "theta_of",
-    "triangle",
-    "type_a",
-    "wide_resnet",
-]
+def __dir__() -> list[str]:
+    """List the names and the rooms."""
+    return sorted({*globals(), *__all__, *_ROOMS})

@@ -10,6 +10,8 @@ from torch import Tensor
 from lnescape.laws import Law, predict_at
 from lnescape.subspaces import Curve, Simplex
 
+__all__ = ["Survey", "along", "barrier", "plane", "survey", "triangle"]
+
 
 @dataclass(frozen=True, eq=False)
 class Survey:

@@ -14,6 +14,8 @@ from torch import Tensor, nn
 
 from lnescape.weights import Builder
 
+__all__ = ["cnn", "mlp", "network", "resnet", "wide_resnet"]
+
 
 def mlp(
     image_shape: tuple[int, ...], n_classes: int, *, width: int = 200, depth: int = 2, dropout: float = 0.0

@@ -20,6 +20,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parameter import is_lazy
 
+__all__ = ["theta_of"]
+
 Builder = Callable[[], nn.Module]
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import ast
 import importlib
 import inspect
-from pathlib import Path
 
 import click
 
@@ -32,10 +30,8 @@ ROOMS = {
 
 
 def public_names() -> dict[str, list[str]]:
-    """Return {room: public names as `lnescape/__init__.py` imports them}, in the order of the story."""
-    tree = ast.parse(Path(lnescape.__file__).read_text(encoding="utf-8"))
-    imports = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module.startswith("lnescape.")]
-    found = {node.module.split(".")[1]: [alias.name for alias in node.names] for node in imports}
+    """Return {room: names that `lnescape` offers of it; of the figures, all}, in the order of the story."""
+    found = {room: sorted(names) for room, names in lnescape._ROOMS.items() if names or room in ROOMS}
     found["plots"] = list(importlib.import_module("lnescape.plots").__all__)
     return {room: found[room] for room in [*(r for r in ROOMS if r in found), *(r for r in found if r not in ROOMS)]}
 
@@ -54,6 +50,8 @@ def entry(owner: str, name: str) -> str:
 
 def listing(owner: str, names: list[str]) -> str:
     """Return a table of names, each with its first sentence, then their entries."""
+    if not names:
+        return ""
     table = "".join(f"   ~{owner}.{name}\n" for name in names)
     return f".. autosummary::\n   :nosignatures:\n\n{table}\n" + "\n".join(entry(owner, name) for name in names)
 
