@@ -13,6 +13,24 @@ from jaxtyping import config, install_import_hook
 install_import_hook(["lnescape", "report.studies"], "typeguard.typechecked")
 torch.set_num_threads(1)
 
+MOST = 15.0  # seconds of processor time of one test and the processes that it starts
+LONGER: dict[str, float] = {}  # the exceptions, measured
+
+
+def _used() -> float:
+    return sum(os.times()[:4])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item):
+    """Fail a test that passes, but takes more processor time than it may."""
+    start = _used()
+    result = yield
+    used, most = _used() - start, LONGER.get(item.name.split("[")[0], MOST)
+    if used > most:
+        pytest.fail(f"took {used:.0f} s of processor time, {most:.0f} s are the most: train less, or share a fixture")
+    return result
+
 
 @pytest.fixture
 def as_users_do():
