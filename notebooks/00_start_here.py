@@ -33,7 +33,7 @@ import torch
 
 import lnescape as ln
 
-profile = ln.profile(profile)
+profile = ln.results.profile(profile)
 profile
 
 # %% [markdown]
@@ -350,7 +350,7 @@ for name, way in (("line", ln.Segment.between(own[0], own[1])), ("curve", own_pa
 # scored on the same test images, whose sampling is all that u holds: a mild test, which finds what is grossly wrong.
 
 # %%
-ln.record(
+ln.results.record(
     "00_start_here",
     profile,
     {

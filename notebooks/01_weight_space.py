@@ -42,7 +42,7 @@ import lnescape as ln
 from lnescape.plots import canvas
 from lnescape.weights import build
 
-profile = ln.profile(profile)
+profile = ln.results.profile(profile)
 
 # %% [markdown]
 # ## A guess to write down
@@ -94,10 +94,10 @@ tiny = torch.nn.Sequential(torch.nn.Linear(1, 2, bias=False), torch.nn.ReLU(), t
 tiny[0].weight.data, tiny[2].weight.data = torch.tensor([[1.0], [-2.0]]), torch.tensor([[3.0, 0.5]])
 x = torch.linspace(-2, 2, 9)[:, None]
 theta, before = torch.cat([p.detach().flatten() for p in tiny.parameters()]), tiny(x)
-assert torch.equal(theta, ln.theta_of(tiny))
+assert torch.equal(theta, ln.weights.theta_of(tiny))
 
 tiny[0].weight.data, tiny[2].weight.data = tiny[0].weight.data[[1, 0]], tiny[2].weight.data[:, [1, 0]]
-swapped = ln.theta_of(tiny)
+swapped = ln.weights.theta_of(tiny)
 assert torch.equal(tiny(x), before)
 print(f"θ = {theta.tolist()}, with the units swapped {swapped.tolist()}: {(theta - swapped).norm():.2f} apart, same function")
 
@@ -117,7 +117,7 @@ data
 module = runs.module(runs[0])
 theta = torch.cat([p.detach().flatten() for p in module.parameters()])
 assert torch.equal(theta, runs[0])
-assert torch.equal(theta, ln.theta_of(module))
+assert torch.equal(theta, ln.weights.theta_of(module))
 P = len(theta)
 for name, p in module.named_parameters():
     share = float(p.detach().square().sum() / theta.square().sum())
@@ -219,7 +219,7 @@ print(f"200! · 200! = 10^{digits:.0f} renumberings; and {2 * 200} factors c, ea
 # First the lengths. `build(net, s)` makes the network from which the training under seed s started.
 
 # %%
-starts = torch.stack([ln.theta_of(build(net, s)) for s in range(8)])
+starts = torch.stack([ln.weights.theta_of(build(net, s)) for s in range(8)])
 ends = runs.vectors
 pairs = np.array(list(itertools.combinations(range(8), 2))).T  # [2, 28]
 
@@ -526,7 +526,7 @@ for name, thetas in ensembles.items():
     spread_of_q = ln.log_odds(said.numpy(), chosen).std(0, ddof=1)
     print(f"{name:20} distance {(thetas[i] - thetas[j]).norm(dim=1).mean():.1f}, "
           f"angle {torch.rad2deg(torch.arccos(cosine(thetas[i], thetas[j]))).mean():.0f}°, "
-          f"disagreement {100 * ln.disagreement(said).value:.2f} %, mean spread of q {spread_of_q.mean():.2g} nat")
+          f"disagreement {100 * ln.scores.disagreement(said).value:.2f} %, mean spread of q {spread_of_q.mean():.2g} nat")
 
 # %% [markdown]
 # Seen from weight space there is no difference. The colleague's five are copies of *one* network under other numbers. The
@@ -628,12 +628,12 @@ for name, p in (("one network", logp[0]), ("mean of weights, as trained", means[
 # the others over n = 4 pairs of retrainings that share no network.
 
 # %%
-ln.record(
+ln.results.record(
     "01_weight_space",
     profile,
     {
         "accuracy, one network": ln.accuracy(logp[0], labels),
-        "disagreement of eight retrainings": ln.disagreement(logp),
+        "disagreement of eight retrainings": ln.scores.disagreement(logp),
         "distance between two retrainings": distances["ends as trained"],
         "cosine of two retrainings, matched": cosines["ends, matched"],
         "barrier on the line, training images": barriers["training images", "as trained"],

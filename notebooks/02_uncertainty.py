@@ -35,7 +35,7 @@ from scipy.stats import spearmanr, t
 import lnescape as ln
 from lnescape.plots import STYLE, canvas
 
-profile = ln.profile(profile)
+profile = ln.results.profile(profile)
 
 # %% [markdown]
 # ## A guess to write down
@@ -85,7 +85,7 @@ squares = {name: ((p - np.eye(3)[labels]) ** 2).sum(1) for name, p in reports.it
 # %%
 for name, p in reports.items():
     logp, right = torch.tensor(p).log().expand(10, 3), torch.tensor(labels)
-    nll, brier = ln.nll(logp, right), ln.brier(logp, right)
+    nll, brier = ln.nll(logp, right), ln.scores.brier(logp, right)
     assert np.isclose(nll.value, losses[name].mean())
     assert np.isclose(brier.value, squares[name].mean())
     assert np.isclose(nll.u, losses[name].std(ddof=1) / np.sqrt(10))
@@ -164,7 +164,7 @@ n_bins = 15
 bins = rank * n_bins // len(rank)
 by_hand = sum(float(excess[bins == b].sum().abs()) for b in range(n_bins)) / len(excess)
 
-found = ln.calibration_error(logp[0], labels, n_bins=n_bins)
+found = ln.scores.calibration_error(logp[0], labels, n_bins=n_bins)
 assert np.isclose(found.value.value, by_hand)
 print(found)
 
@@ -194,7 +194,7 @@ versions = {
     "ten, with temperature": (mean / T_ten).log_softmax(1),
 }
 for name, p in versions.items():
-    found = ln.calibration_error(p, labels, n_bins=n_bins)
+    found = ln.scores.calibration_error(p, labels, n_bins=n_bins)
     print(f"{name:22} right {ln.accuracy(p, labels)}, NLL {ln.nll(p, labels)}, calibration error {found}")
 
 # %% [markdown]
@@ -255,7 +255,7 @@ ln.plots.save_live(figure, "02_reliability")
 
 # %%
 for n_bins in (5, 15, 50, len(labels) // 2):
-    found = ln.calibration_error(logp[0], labels, n_bins=n_bins)
+    found = ln.scores.calibration_error(logp[0], labels, n_bins=n_bins)
     print(f"{n_bins:5} bins: {found.value.value:.4f}, perfectly calibrated {found.bias.value:.4f}")
 
 # %% [markdown]
@@ -291,7 +291,7 @@ for m in (1, 2, 3, 5, 10):
 print(f"stored, ten against one: errors {100 * errors[9] / errors[0] - 100:.0f} %, NLL {100 * nll[9] / nll[0] - 100:.0f} %; "
       f"a temperature alone: NLL {-100 * calibrated[0] / nll[0] - 100:.0f} %")
 
-by_logits = ln.logit_average(logp)
+by_logits = ln.scores.logit_average(logp)
 lost = [-p.gather(1, labels[:, None]).squeeze(1) for p in (by_logits, mean)]
 print(f"here, NLL of the mean of logits {ln.nll(by_logits, labels)}, of probabilities {ln.nll(mean, labels)}; "
       f"difference image by image {ln.Estimate.mean(lost[0] - lost[1], unit='nat')}")
@@ -345,7 +345,7 @@ ratio = {}
 for part in ("aleatoric", "epistemic", "total"):
     a, b = getattr(own, part), getattr(strange, part)
     ratio[part] = float(b.mean() / a.mean())
-    print(f"{part:9} test images {ln.Estimate.mean(a, unit='nat')}, foreign {ln.Estimate.mean(b, unit='nat')}, AUROC {ln.auroc(b, a)}")
+    print(f"{part:9} test images {ln.Estimate.mean(a, unit='nat')}, foreign {ln.Estimate.mean(b, unit='nat')}, AUROC {ln.scores.auroc(b, a)}")
 
 with canvas(2, 2.8, f"{data.title}; foreign: {foreign.title}; ten retrainings") as (figure, axes):
     for axis, part in zip(axes, ("epistemic", "aleatoric"), strict=True):
@@ -489,7 +489,7 @@ ln.plots.save(figure, "02_entropy")
 each = [-p.gather(1, labels[:, None]).squeeze(1) for p in (logp[0], mean)]
 paired = ln.Estimate.mean(each[0] - each[1], unit="nat")
 separate = [ln.Estimate.mean(x, unit="nat") for x in each]
-print(f"E_n of the two brackets {ln.normalised_error(*separate):.2f}; difference {paired}, {paired.value / paired.u:.1f} standard uncertainties")
+print(f"E_n of the two brackets {ln.results.normalised_error(*separate):.2f}; difference {paired}, {paired.value / paired.u:.1f} standard uncertainties")
 assert paired.u < np.hypot(separate[0].u, separate[1].u)
 # The second. Both are scored on the same images, and an image that is hard for one is hard for both: the two scores are
 # correlated, and E_n supposes that they are independent. Another seed for the one network is in neither.
@@ -552,15 +552,15 @@ for m in (2, 5, 16, 128):
 # the others are over test images.
 
 # %%
-ln.record(
+ln.results.record(
     "02_uncertainty",
     profile,
     {
         "NLL of one network": ln.Estimate.mean(singles, unit="nat"),
         "NLL of the mean of ten": ln.nll(logp, labels),
-        "calibration error of one network": ln.calibration_error(logp[0], labels).value,
+        "calibration error of one network": ln.scores.calibration_error(logp[0], labels).value,
         "epistemic entropy, test images": ln.Estimate.mean(own.epistemic, unit="nat"),
-        "AUROC of the epistemic entropy, foreign images": ln.auroc(strange.epistemic, own.epistemic),
+        "AUROC of the epistemic entropy, foreign images": ln.scores.auroc(strange.epistemic, own.epistemic),
     },
     data=data,
     figures=["02_reliability", "02_foreign"],
@@ -575,7 +575,7 @@ ln.record(
 # 4. JCGM 100:2008 (GUM): measurand, standard uncertainty, Types A and B (clauses 2.3 and 4), 1/√(2ν) (annex E.4), t (annex G.3).
 # 5. JCGM 101:2008: coverage intervals.
 #
-# The docstrings of `ln.nll`, `ln.brier`, `ln.calibration_error`, `ln.fit_temperature` and `ln.entropy_split` name the
+# The docstrings of `ln.nll`, `ln.scores.brier`, `ln.scores.calibration_error`, `ln.fit_temperature` and `ln.entropy_split` name the
 # papers behind their formulas. Symbols and words: [glossary](glossary.md).
 #
 # **Next:** `03_paths` looks at the landscape between two retrainings; `07_retraining_uncertainty` takes up u(x) again.

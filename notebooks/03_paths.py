@@ -32,7 +32,7 @@ import torch
 
 import lnescape as ln
 
-profile = ln.profile(profile)
+profile = ln.results.profile(profile)
 
 # %% [markdown]
 # ## A guess to write down
@@ -336,7 +336,7 @@ print(f"same function, yet a barrier of {ln.barrier(to_twin.coordinates, to_twin
 # standard uncertainty of that share, as the test images are a sample.
 
 # %%
-print(f"decided differently: twin {ln.disagreement(same)}, other seed {ln.disagreement(runs.predict(data.test.images))}")
+print(f"decided differently: twin {ln.scores.disagreement(same)}, other seed {ln.scores.disagreement(runs.predict(data.test.images))}")
 
 # %% [markdown]
 # ## Exercises
@@ -412,14 +412,14 @@ print("standard deviation of a single pair:", maxima.std(ddof=1).round(5), "nat"
 worst = {kind: ln.members(net, [way.at(float(seen.coordinates[seen.loss.argmax()]))], data)
          for kind, way, seen in (("line", ln.Segment.between(w1, w2), line), ("curve", path.subspace, on_curve))}
 scores = {kind: ln.score(law.predict(data.test.images), data.test.labels) for kind, law in worst.items()}
-ln.record(
+ln.results.record(
     "03_paths",
     profile,
     {
         "NLL at the worst point of the line": scores["line"]["nll"],
         "NLL at the worst point of the curve": scores["curve"]["nll"],
         "accuracy at the worst point of the curve": scores["curve"]["accuracy"],
-        "disagreement of two retrainings": ln.disagreement(runs.predict(data.test.images)),
+        "disagreement of two retrainings": ln.scores.disagreement(runs.predict(data.test.images)),
     },
     data=data,
     figures=["03_path"],

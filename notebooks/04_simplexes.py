@@ -35,7 +35,7 @@ import torch
 import lnescape as ln
 from report.studies import figures
 
-profile = ln.profile(profile)
+profile = ln.results.profile(profile)
 
 # %% [markdown]
 # ## A guess to write down
@@ -345,7 +345,7 @@ for name, law in (("triangle", grown), ("complex", joined)):
 # ## What was recorded
 
 # %%
-ln.record(
+ln.results.record(
     "04_simplexes",
     profile,
     {

@@ -38,7 +38,7 @@ from lnescape.retraining import dithered, excess_kurtosis, relative_spread, reli
 from report.studies import figures
 from report.studies.gates import g0, g2
 
-profile = ln.profile(profile)
+profile = ln.results.profile(profile)
 profile
 
 # %% [markdown]
@@ -445,13 +445,13 @@ print(f"median u(x) {narrow:.2f} nat from n = 8 retrainings; MLP on MNIST {wide:
 
 # %%
 labels = data.test.labels
-ln.record(
+ln.results.record(
     "05_mnist",
     profile,
     {
         "accuracy of one network": ln.Estimate.mean([100 * float(ln.accuracy(p, labels)) for p in rest], unit="%"),
         "NLL of one network": ln.Estimate.mean([float(ln.nll(p, labels)) for p in rest], unit="nat"),
-        "disagreement of two retrainings": ln.disagreement(rest),
+        "disagreement of two retrainings": ln.scores.disagreement(rest),
     },
     data=data,
 )

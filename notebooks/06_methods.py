@@ -34,7 +34,7 @@ from torch import nn
 import lnescape as ln
 from report.studies import figures
 
-profile = ln.profile(profile)
+profile = ln.results.profile(profile)
 
 # %% [markdown]
 # ## A guess to write down
@@ -58,7 +58,7 @@ curve, spread = np.array([-0.050, -0.045, -0.043]), np.array([0.001, 0.0007, 0.0
 method = -0.046
 left = int(np.flatnonzero(curve >= method)[0])  # the first size that is as good has index `left`, that is left + 1 members
 by_hand = left + (method - curve[left - 1]) / (curve[left] - curve[left - 1])
-worth = ln.deep_ensemble_equivalent(method, curve, spread)
+worth = ln.scores.deep_ensemble_equivalent(method, curve, spread)
 print(f"by hand {by_hand:.2f}, by library {worth}")
 assert np.isclose(by_hand, worth.value)
 
@@ -80,7 +80,7 @@ half = torch.tensor([0, 1] * 4)
 temperature = np.log(99) / np.log(3)  # by hand: softmax(ln p / T) = (3/4, 1/4) where 99^(1/T) = 3
 assert np.isclose(ln.fit_temperature(said, labels), temperature, rtol=1e-4)
 print(f"log-likelihood {-ln.nll(said, labels).value:.3f}; with T = {temperature:.2f}: "
-      f"{ln.calibrated_log_likelihood(said, labels, half).value:.3f}, and ¾ ln ¾ + ¼ ln ¼ = {0.75 * np.log(0.75) + 0.25 * np.log(0.25):.3f}")
+      f"{ln.scores.calibrated_log_likelihood(said, labels, half).value:.3f}, and ¾ ln ¾ + ¼ ln ¼ = {0.75 * np.log(0.75) + 0.25 * np.log(0.25):.3f}")
 
 # %% [markdown]
 # ## Two methods by hand
@@ -96,7 +96,7 @@ apart = points - points.mean(0)
 by_hand = 0.5 * torch.diag(apart.square().mean(0)) + 0.5 * apart.T @ apart / 499
 
 mean, scale, factors = ln.methods.gaussian_of(points)
-law = ln.GaussianLaw(lambda: nn.Linear(1, 1), mean, scale=scale, factors=factors)
+law = ln.laws.GaussianLaw(lambda: nn.Linear(1, 1), mean, scale=scale, factors=factors)
 stated = law.moments(torch.eye(2))[1]
 drawn = torch.cat(list(law.sample(20_000, seed=0)))
 assert torch.allclose(by_hand.double(), stated, atol=1e-4)
@@ -393,11 +393,11 @@ print(around.cost, "of which 3 are the networks that were there")
 # ### Exercise 3
 #
 # *Batch normalisation* keeps means and variances of what passes through a layer; they belong to one θ only (`08_cifar10` shows it), and
-# must be refreshed for each network drawn. What does that cost for 20 networks of yours (`ln.refresh_cost`), in trainings, and why is it
+# must be refreshed for each network drawn. What does that cost for 20 networks of yours (`ln.training.refresh_cost`), in trainings, and why is it
 # not part of `law.cost`?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-refresh = ln.refresh_cost(around, digits, 20)
+refresh = ln.training.refresh_cost(around, digits, 20)
 print(f"{refresh.trainings:.2f} trainings' worth of operations, {refresh.seconds:.2f} s here")
 # It is a cost of prediction: it grows with the number of networks drawn, not with the training, and is the same for all methods.
 # On this tiny set the fixed images are a large part of all images, so that it looks dear; on MNIST it is small.
@@ -426,7 +426,7 @@ for name, result in stored.items():
 # ## What was recorded
 
 # %%
-ln.record(
+ln.results.record(
     "06_methods",
     profile,
     {f"NLL of {name}": live[name]["nll"] for name in ("deep_ensemble", "swag", "simplex_ensemble", "dropout")},

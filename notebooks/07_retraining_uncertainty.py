@@ -35,7 +35,7 @@ import lnescape as ln
 from lnescape.retraining import dithered, reach, relative_uncertainty, satterthwaite
 from report.studies import figures
 
-profile = ln.profile(profile)
+profile = ln.results.profile(profile)
 
 # %% [markdown]
 # ## A guess to write down
@@ -464,7 +464,7 @@ print("This component covers the repetition of the training only. Errors that al
 # %% tags=["solution"] jupyter={"source_hidden": true}
 fast = ln.load("digits")
 runs = ln.fit(ln.network("mlp", fast, width=32), fast, seeds=range(3), recipe=ln.Recipe(epochs=5, batch=64), path=True, progress=False)
-contrast = ln.state(ln.network("mlp", fast, width=32), fast, runs=runs, measurand=ln.contrast, progress=False)
+contrast = ln.state(ln.network("mlp", fast, width=32), fast, runs=runs, measurand=ln.retraining.contrast, progress=False)
 print(contrast.to_dataframe()[["class", "q", "u", "low", "high", "flip"]].head(3).round(3))
 
 # %% [markdown]
@@ -505,7 +505,7 @@ print(ln.diagnose(2 * mine[:, second], own, nothing))
 # ## What was recorded
 
 # %%
-ln.record(
+ln.results.record(
     "07_retraining_uncertainty",
     profile,
     {

@@ -39,7 +39,7 @@ from lnescape.retraining import RetrainingEquivalent, dithered
 from report.studies import figures
 from report.studies.gates import Verdict, g4, over_pairs
 
-profile = ln.profile(profile)
+profile = ln.results.profile(profile)
 
 # %% [markdown]
 # ## A guess to write down
@@ -188,11 +188,11 @@ for name, way in (("line", segment), ("curve", path.subspace)):
 # lets what comes from the image fade, layer after layer [6], while the constants that each normalisation adds remain: a likely reason why such a network decides with confidence, and wrongly. That holds half-way on the curve as well, which is a mixture of three points. Neither the mean of
 # two saved networks nor any other point of a path can be judged with borrowed statistics [4, 5].
 #
-# **The cure is in the package, and it isn't free.** Every law passes a fixed set of training images through each network that it draws, before that network predicts anything. `ln.refresh_cost` counts it, in
+# **The cure is in the package, and it isn't free.** Every law passes a fixed set of training images through each network that it draws, before that network predicts anything. `ln.training.refresh_cost` counts it, in
 # trainings as everything else:
 
 # %%
-print(f"refreshing 20 networks, {len(path.normalisation_images)} images each: {ln.refresh_cost(path, data, 20).trainings:.2f} trainings of this short schedule")
+print(f"refreshing 20 networks, {len(path.normalisation_images)} images each: {ln.training.refresh_cost(path, data, 20).trainings:.2f} trainings of this short schedule")
 
 # %% [markdown]
 # With twenty epochs instead of six, or more images, a training costs more and this share falls. In this notebook's maps, fewer images are passed than in a study.
@@ -527,7 +527,7 @@ assert strange > line.loss[-1]
 # %% tags=["solution"] jupyter={"source_hidden": true}
 grouped = ln.network("resnet", data, depth=8, width=8, norm="group")
 print("buffers:", len(list(grouped().named_buffers())), "against", len(list(net().named_buffers())))
-print("refreshing 20 networks:", ln.refresh_cost(ln.members(grouped, [grouped()], data), data, 20))
+print("refreshing 20 networks:", ln.training.refresh_cost(ln.members(grouped, [grouped()], data), data, 20))
 # Nothing. θ is then the whole network, and the line between two of them is what it is.
 
 # %% [markdown]
@@ -571,13 +571,13 @@ print(f"s of three {np.median(noisy[:3].std(0, ddof=1)):.2f} nat at the median, 
 # ## What was recorded
 
 # %%
-ln.record(
+ln.results.record(
     "08_cifar10",
     profile,
     {
         "accuracy of one network": single["accuracy"],
         "NLL of one network": single["nll"],
-        "disagreement of two retrainings": ln.disagreement(logp),
+        "disagreement of two retrainings": ln.scores.disagreement(logp),
     },
     data=data,
     figures=["08_statistics", "08_plane", *(["08_triangle"] if real else [])],

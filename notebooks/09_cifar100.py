@@ -36,7 +36,7 @@ from lnescape.plots import canvas
 from report.studies import figures
 from report.studies.gates import Verdict, over_pairs
 
-profile = ln.profile(profile)
+profile = ln.results.profile(profile)
 
 # %% [markdown]
 # ## A guess to write down
@@ -291,7 +291,7 @@ for name, study in pairs.items():
 # Eight of the twelve play the method in thirty draws, all others judge. Each covariate's price, in trainings and in passes of every input, stands beside what it makes of two and three retrainings.
 
 # %%
-known = {name: study for name, study in pairs.items() if f"{study}-uncertainty" in ln.list_results()}
+known = {name: study for name, study in pairs.items() if f"{study}-uncertainty" in ln.results.list_results()}
 stored = {name: ln.load_result(f"{study}-uncertainty") for name, study in known.items()}
 for name, study in pairs.items():
     if name not in known:
@@ -396,7 +396,7 @@ for name, result in stored.items():
 
 # %%
 for name, study in pairs.items():
-    if f"{study}-methods" not in ln.list_results():
+    if f"{study}-methods" not in ln.results.list_results():
         print(f"{name}: not stored yet; to compute it: lnescape study {study}-methods")
         continue
     numbers = ln.load_result(f"{study}-methods").numbers
@@ -494,13 +494,13 @@ assert np.median(wrong[torn]) < np.median(u[torn])
 # ## What was recorded
 
 # %%
-ln.record(
+ln.results.record(
     "09_cifar100",
     profile,
     {
         "accuracy of one network": single["accuracy"],
         "NLL of one network": single["nll"],
-        "disagreement of two retrainings": ln.disagreement(torch.from_numpy(logp[:2])),
+        "disagreement of two retrainings": ln.scores.disagreement(torch.from_numpy(logp[:2])),
     },
     data=data,
     figures=[],

@@ -43,7 +43,7 @@ from report.studies import figures
 from report.studies.gates import over_pairs
 from report.studies.gates.uncertainty import EXPLORATIONS_OF_G3
 
-profile = ln.profile(profile)
+profile = ln.results.profile(profile)
 
 # %% [markdown]
 # ## A guess to write down
@@ -71,7 +71,7 @@ def read(suffix=""):
     """Load what is stored of all pairs, and say what isn't."""
     found = {}
     for name, study in PAIRS.items():
-        if study + suffix in ln.list_results():
+        if study + suffix in ln.results.list_results():
             found[name] = ln.load_result(study + suffix)
         else:
             print(f"{name}: not stored yet; to compute it: lnescape study {study + suffix}")
@@ -578,7 +578,7 @@ print("plain: [{:.1f}, {:.1f}] nat; right in 95 % of cases, and too wide to use"
 # Nothing was trained, so that only the simulation of the trap has live numbers. They are the same in both profiles.
 
 # %%
-ln.record(
+ln.results.record(
     "10_synthesis",
     profile,
     {
