@@ -11,6 +11,7 @@ from lnescape.retraining import (
     log_odds,
     nested_components,
     normal_twins,
+    probability,
     relative_spread,
     reliability,
     spread_of_log_variance,
@@ -27,6 +28,15 @@ def test_log_odds_keep_every_digit_where_probabilities_have_none_left():
     chosen = np.arange(7) % 5
     p = np.take_along_axis(logp.exp().numpy(), chosen[None, :, None].repeat(3, 0), 2)[:, :, 0]
     np.testing.assert_allclose(log_odds(logp.numpy(), chosen), np.log(p / (1 - p)), rtol=1e-10)
+
+
+@pytest.mark.parametrize("measurand", [log_odds, contrast, probability])
+def test_probabilities_are_refused_as_log_probabilities(measurand):
+    p = np.full((2, 3, 4), 0.25)
+    with pytest.raises(ValueError, match=r"probabilities, not log-probabilities or logits; pass np\.log"):
+        measurand(p, np.zeros(3, int))
+    assert measurand(np.log(p), np.zeros(3, int)).shape == (2, 3)
+    assert measurand(p + 1, np.zeros(3, int)).shape == (2, 3)  # logits that are positive
 
 
 def test_the_contrast_is_negative_where_the_network_decides_otherwise():

@@ -24,6 +24,9 @@ def log_odds(
     Returns:
         q in nat, float64.
 
+    Raises:
+        ValueError: Probabilities were passed.
+
     Example:
         >>> log_odds(np.log([[[0.5, 0.3, 0.2]]]), np.array([0])).round(6)
         array([[0.]])
@@ -79,7 +82,9 @@ def probability(
 
 def _split(logp: ndarray, chosen: ndarray) -> tuple[ndarray, ndarray]:
     """Separate the chosen class [networks, images] from the others, −∞ in its place."""
-    others = np.asarray(logp, np.float64).copy()
+    others = np.array(logp, np.float64)
+    if others.size and (others >= 0).all() and (abs(others.sum(2) - 1) <= 1e-3).all():
+        raise ValueError("These are probabilities, not log-probabilities or logits; pass np.log(probabilities).")
     index = np.broadcast_to(np.asarray(chosen)[None, :, None], (*others.shape[:2], 1))
     inside = np.take_along_axis(others, index, 2)[:, :, 0]
     np.put_along_axis(others, index, -np.inf, 2)
