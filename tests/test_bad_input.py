@@ -2,6 +2,7 @@
 
 import tempfile
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -58,7 +59,7 @@ def failing():
     [
         (failing, "fails with ZeroDivisionError: division by zero; call it once by itself"),
         (lambda: nn.Linear("a", 3), "fails with TypeError"),
-        (lambda: ln.mlp((1, 8, 8), 10, width=0), "'1.weight' is empty; give every layer at least one unit"),
+        (lambda: ln.networks.mlp((1, 8, 8), 10, width=0), "'1.weight' is empty; give every layer at least one unit"),
         (lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(10)), "shape of '1.weight' isn't known"),
         (lambda: Returning(lambda x, y: (y, x)), "returns tuple"),
         (lambda: Returning(lambda x, y: {}["a"]), "KeyError: 'a'"),
@@ -205,7 +206,8 @@ def test_subspaces_to_learn(net, data, subspace, options, message):
 
 @pytest.mark.parametrize("kind", ["chain", "any"])
 def test_predictions(kind, net, data, runs):
-    law = runs if kind == "chain" else ln.members(lambda: ln.cnn((1, 8, 8), 10), [ln.cnn((1, 8, 8), 10)], data)
+    small = partial(ln.networks.cnn, (1, 8, 8), 10)
+    law = runs if kind == "chain" else ln.members(small, [small()], data)
     images = data.test.images
     bad = {"NaN": images * torch.nan, "none at all": images[:0], "uint8": data.test.pixels, "ndarray": images.numpy()}
     bad |= {r"can't take images of shape \(1, 28, 28\)": torch.rand(5, 1, 28, 28), "not Split": data.test}

@@ -87,13 +87,14 @@ def swag():
     mean, scale, factors = gaussian_of(draws)
     # 200 000 snapshots stand in the factors of the law only through their sum of squares.
     factors = torch.linalg.cholesky(factors.double().T @ factors.double()).T.float()
-    return ln.GaussianLaw(net, mean, scale=scale, factors=factors), np.zeros(P), (np.diag(np.diag(target)) + target) / 2
+    law = ln.laws.GaussianLaw(net, mean, scale=scale, factors=factors)
+    return law, np.zeros(P), (np.diag(np.diag(target)) + target) / 2
 
 
 def dropout():
     """Three inputs, each read by three units: all eight patterns, enumerated."""
     theta, rate = points(1)[0], 0.3
-    law = ln.DropoutLaw(net, theta, (Gate(0, 3, 3, 1, rate),))
+    law = ln.laws.DropoutLaw(net, theta, (Gate(0, 3, 3, 1, rate),))
     on = np.array(list(itertools.product([0, 1], repeat=3)))
     weight = np.prod(np.where(on == 1, 1 - rate, rate), 1)
     patterns = theta.double().numpy() * np.concatenate([np.tile(on / (1 - rate), (1, 3)), np.ones((8, 3))], 1)
@@ -184,7 +185,7 @@ def test_laws_without_spread_are_their_network():
     theta = points(1)[0]
     flat = [
         ln.SubspaceLaw(net, ln.Simplex.around(theta, 3)),
-        ln.GaussianLaw(net, theta, scale=torch.zeros(P), factors=torch.zeros(2, P)),
+        ln.laws.GaussianLaw(net, theta, scale=torch.zeros(P), factors=torch.zeros(2, P)),
         ln.Members(net, theta[None]),
         mixture.Mixture(net, (ln.Members(net, theta[None]), ln.Members(net, theta[None]))),
     ]
@@ -202,8 +203,8 @@ def test_the_order_of_what_is_given_does_not_matter():
     for make in (
         lambda v: ln.Members(net, v),
         lambda v: ln.SubspaceLaw(net, ln.Simplex(v, 4)),
-        lambda v: ln.GaussianLaw(net, gaussian_of(v)[0], scale=gaussian_of(v)[1], factors=gaussian_of(v)[2]),
-        lambda v: mixture.Mixture(net, tuple(ln.GaussianLaw(net, t, scale=torch.ones(P)) for t in v)),
+        lambda v: ln.laws.GaussianLaw(net, gaussian_of(v)[0], scale=gaussian_of(v)[1], factors=gaussian_of(v)[2]),
+        lambda v: mixture.Mixture(net, tuple(ln.laws.GaussianLaw(net, t, scale=torch.ones(P)) for t in v)),
     ):
         for one, other in zip(make(given).moments(directions), make(given[order]).moments(directions), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)

@@ -134,7 +134,7 @@ def test_normalisation_is_refreshed_once_for_each_network(data, monkeypatch):
     monkeypatch.setattr(FlatNetwork, "load", load)
     law.predict(data.test.images, n=6, seed=0)
     assert len(passed) == 6
-    stated = ln.refresh_cost(law, data, 6)
+    stated = ln.training.refresh_cost(law, data, 6)
     forward = ln.training.count_operations(net, data.train.images[0], 10).forward
     assert stated.operations == pytest.approx(sum(passed) * forward)
     assert stated.seconds > 0

@@ -160,14 +160,14 @@ def test_laws_refuse_nan_and_no_draws(data, as_users_do):
     net, p = nn.Linear, 12
     theta = torch.full((p,), torch.nan)
     for make in (
-        lambda: ln.GaussianLaw(net, theta),
-        lambda: ln.GaussianLaw(net, torch.zeros(p), scale=theta),
+        lambda: ln.laws.GaussianLaw(net, theta),
+        lambda: ln.laws.GaussianLaw(net, torch.zeros(p), scale=theta),
         lambda: ln.Members(net, theta[None]),
-        lambda: ln.DropoutLaw(net, theta, ()),
+        lambda: ln.laws.DropoutLaw(net, theta, ()),
     ):
         with pytest.raises(ValueError, match="are NaN or infinite; its training diverged"):
             make()
-    law = ln.GaussianLaw(lambda: nn.Linear(3, 3), torch.zeros(p), scale=torch.ones(p))
+    law = ln.laws.GaussianLaw(lambda: nn.Linear(3, 3), torch.zeros(p), scale=torch.ones(p))
     for n in (0, -1, None, 2.5):
         with pytest.raises(ValueError, match="say how many networks to draw"):
             law.predict(torch.zeros(2, 3), n)
@@ -177,18 +177,18 @@ def test_laws_refuse_nan_and_no_draws(data, as_users_do):
 
 def test_laws_and_walks_refuse_what_does_not_fit(data, as_users_do):
     net = ln.network("mlp", data, width=8)
-    theta = ln.theta_of(net())
-    other = ln.GaussianLaw(net, torch.zeros(5))
+    theta = ln.weights.theta_of(net())
+    other = ln.laws.GaussianLaw(net, torch.zeros(5))
     walk = {"recipe": RECIPE, "seed": 0}
     for make, message in (
-        (lambda: ln.GaussianLaw(net, theta, scale=torch.ones(3)), "The scale is one number ≥ 0"),
-        (lambda: ln.GaussianLaw(net, theta, scale=-torch.ones_like(theta)), "The scale is one number ≥ 0"),
-        (lambda: ln.GaussianLaw(net, theta, factors=torch.ones(2, 9000)), "The factors act on parameters 0 to 9000"),
+        (lambda: ln.laws.GaussianLaw(net, theta, scale=torch.ones(3)), "The scale is one number ≥ 0"),
+        (lambda: ln.laws.GaussianLaw(net, theta, scale=-torch.ones_like(theta)), "The scale is one number ≥ 0"),
+        (lambda: ln.laws.GaussianLaw(net, theta, factors=torch.ones(2, 9000)), "factors act on parameters 0 to 9000"),
         (lambda: ln.Mixture(net, (ln.Members(net, theta[None]), other)), "mix laws of one architecture"),
         (lambda: Gate(0, 8, 64, 1, 1.0), "A rate of 1.0 leaves nothing on"),
         (lambda: ln.training.walk(net, data, theta, pieces=0, **walk), "A walk needs a piece"),
         (lambda: ln.training.walk(net, data, torch.zeros(5), pieces=1, **walk), "pass a network of this builder"),
-        (lambda: ln.refresh_cost(ln.Members(net, theta[None]), data, -1), "n=-1 networks can't be drawn"),
+        (lambda: ln.training.refresh_cost(ln.Members(net, theta[None]), data, -1), "n=-1 networks can't be drawn"),
     ):
         with pytest.raises(ValueError, match=message):
             make()

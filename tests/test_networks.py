@@ -17,25 +17,26 @@ def data():
 
 @pytest.mark.parametrize("norm", ["batch", "group", "none"])
 def test_residual_networks_of_every_normalisation_take_small_and_large_images(norm):
-    for build, options in ((ln.resnet, {"depth": 8, "width": 8}), (ln.wide_resnet, {"depth": 10, "widen": 1})):
+    narrow = {"depth": 8, "width": 8}
+    for build, options in ((ln.networks.resnet, narrow), (ln.networks.wide_resnet, {"depth": 10, "widen": 1})):
         for shape in ((1, 28, 28), (3, 32, 32)):
             assert build(shape, 7, norm=norm, **options)(torch.randn(2, *shape)).shape == (2, 7)
 
 
 def test_without_normalisation_every_block_begins_as_its_shortcut():
-    block = ln.resnet((3, 32, 32), 10, depth=8, norm="none")[1]
+    block = ln.networks.resnet((3, 32, 32), 10, depth=8, norm="none")[1]
     x = torch.randn(2, 16, 8, 8)
     torch.testing.assert_close(block(x), x)
 
 
 def test_small_convolutional_network_has_the_size_that_is_stated():
-    counted = count_operations(lambda: ln.cnn((3, 32, 32), 10), torch.zeros(3, 32, 32), 10)
+    counted = count_operations(lambda: ln.networks.cnn((3, 32, 32), 10), torch.zeros(3, 32, 32), 10)
     assert counted.forward / 2 == pytest.approx(6e6, rel=0.1)  # a multiply-add counts as two
 
 
 def test_residual_block_halves_and_carries_the_activated_input():
     torch.manual_seed(0)
-    block, x = ln.resnet((3, 32, 32), 10, depth=8, norm="none")[2], torch.randn(2, 16, 8, 8)
+    block, x = ln.networks.resnet((3, 32, 32), 10, depth=8, norm="none")[2], torch.randn(2, 16, 8, 8)
     assert block(x).shape == (2, 32, 4, 4)
     torch.testing.assert_close(block(x), block.shortcut(x.relu()))  # the other branch begins at zero
 

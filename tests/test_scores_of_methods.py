@@ -46,7 +46,7 @@ def test_temperature_and_cll_are_those_of_another_minimiser(sample):
     assert best(everything) > 1.5  # the members are too sure
     even, odd = everything[::2], everything[1::2]
     expected = -(loss(log_p[even], y[even], best(odd)) + loss(log_p[odd], y[odd], best(even))) / 2
-    found = ln.calibrated_log_likelihood(logp, labels, halves(300))
+    found = ln.scores.calibrated_log_likelihood(logp, labels, halves(300))
     assert float(found) == pytest.approx(expected, abs=1e-6)
     assert float(found) > -float(ln.nll(logp, labels))
 
@@ -54,10 +54,10 @@ def test_temperature_and_cll_are_those_of_another_minimiser(sample):
 @pytest.mark.filterwarnings("ignore:the temperature .* is a bound")
 def test_temperature_of_certain_errors_stays_finite():
     logp = torch.tensor([[0.0, -math.inf], [0.0, -math.inf]])
-    wrong = ln.calibrated_log_likelihood(logp, torch.tensor([1, 1]), torch.tensor([0, 1]))
+    wrong = ln.scores.calibrated_log_likelihood(logp, torch.tensor([1, 1]), torch.tensor([0, 1]))
     assert float(wrong) == pytest.approx(-math.log(2) - 0.5 / 20, abs=1e-3)  # T = 20 s
     with pytest.raises(ValueError, match="none of the halves may be empty"):
-        ln.calibrated_log_likelihood(logp, torch.tensor([0, 0]), torch.tensor([0, 0]))
+        ln.scores.calibrated_log_likelihood(logp, torch.tensor([0, 0]), torch.tensor([0, 0]))
 
 
 @pytest.mark.parametrize("certain", [37.5, 100.0, 800.0, 1e5])
@@ -88,13 +88,13 @@ def test_a_temperature_at_its_bound_says_so(labels, cause):
 def test_side_inputs_are_checked_as_the_main_ones_are(bad):
     logp, labels = torch.tensor([[0.6, 0.4]] * 4).log(), torch.tensor([0, 0, 1, 1])
     with pytest.raises(ValueError, match="certainty: "):
-        ln.aurc(logp, labels, certainty=bad)
+        ln.scores.aurc(logp, labels, certainty=bad)
     with pytest.raises(ValueError, match="half must be 0 or 1 for each of 4 images"):
-        ln.calibrated_log_likelihood(logp, labels, bad)
+        ln.scores.calibrated_log_likelihood(logp, labels, bad)
     if len(np.shape(bad)) != 1 or not np.isfinite(bad).all():
         for foreign, other in ((bad, [0.5]), ([0.5], bad)):
             with pytest.raises(ValueError, match="foreign: |own: "):
-                ln.auroc(foreign, other)
+                ln.scores.auroc(foreign, other)
 
 
 def test_aurc_is_the_mean_of_the_risks_and_ties_are_averaged_over_orders(sample):
@@ -103,7 +103,7 @@ def test_aurc_is_the_mean_of_the_risks_and_ties_are_averaged_over_orders(sample)
     order = np.argsort(-log_p.max(1), kind="stable")
     wrong = (log_p.argmax(1) != y)[order]
     expected = np.mean([wrong[:k].mean() for k in range(1, 301)])
-    assert float(ln.aurc(logp, labels)) == pytest.approx(expected, abs=1e-9)
+    assert float(ln.scores.aurc(logp, labels)) == pytest.approx(expected, abs=1e-9)
     # Ties: the mean over many random orders of the tied images. Tolerance: five standard errors of 4 000 orders.
     coarse = np.round(log_p.max(1), 1)
     rng, areas = np.random.RandomState(1), []
@@ -111,7 +111,7 @@ def test_aurc_is_the_mean_of_the_risks_and_ties_are_averaged_over_orders(sample)
         order = np.lexsort((rng.rand(300), -coarse))
         own = (log_p.argmax(1) != y)[order]
         areas.append(np.mean(np.cumsum(own) / np.arange(1, 301)))
-    found = float(ln.aurc(logp, labels, certainty=torch.from_numpy(coarse)))
+    found = float(ln.scores.aurc(logp, labels, certainty=torch.from_numpy(coarse)))
     assert abs(found - np.mean(areas)) < 5 * np.std(areas) / math.sqrt(4000)
 
 
@@ -120,24 +120,24 @@ def test_false_positive_rate_is_that_of_the_curve():
     foreign, own = rng.normal(1.5, 1, 200), rng.normal(0, 1, 500)
     false, true, _ = roc_curve(np.r_[np.ones(200), np.zeros(500)], np.r_[foreign, own], drop_intermediate=False)
     expected = false[np.flatnonzero(true >= 0.95)[0]]
-    found = ln.false_positive_rate(torch.from_numpy(foreign), torch.from_numpy(own))
+    found = ln.scores.false_positive_rate(torch.from_numpy(foreign), torch.from_numpy(own))
     assert float(found) == pytest.approx(expected, abs=1e-12)
     with pytest.raises(ValueError, match="found must be"):
-        ln.false_positive_rate(torch.ones(2), torch.zeros(2), found=0.0)
+        ln.scores.false_positive_rate(torch.ones(2), torch.zeros(2), found=0.0)
 
 
 def test_dee_reads_the_curve_from_its_first_crossing_and_says_where_it_ends(as_users_do):
     mean, sd = np.array([-0.5, -0.3, -0.35, -0.1]), np.full(4, 0.05)
-    assert ln.deep_ensemble_equivalent(-0.3, mean, sd).value == 2
-    assert ln.deep_ensemble_equivalent(-0.4, mean, sd).value == pytest.approx(1.5)
-    assert ln.deep_ensemble_equivalent(-0.2, mean, sd).value == pytest.approx(3.6)
-    assert str(ln.deep_ensemble_equivalent(-0.9, mean, sd)) == "< 1"
-    assert str(ln.deep_ensemble_equivalent(-0.01, mean, sd)) == "≥ 4"
-    assert str(ln.deep_ensemble_equivalent(-0.12, mean, sd)) == "3.9 (3.7 to ≥ 4)"
+    assert ln.scores.deep_ensemble_equivalent(-0.3, mean, sd).value == 2
+    assert ln.scores.deep_ensemble_equivalent(-0.4, mean, sd).value == pytest.approx(1.5)
+    assert ln.scores.deep_ensemble_equivalent(-0.2, mean, sd).value == pytest.approx(3.6)
+    assert str(ln.scores.deep_ensemble_equivalent(-0.9, mean, sd)) == "< 1"
+    assert str(ln.scores.deep_ensemble_equivalent(-0.01, mean, sd)) == "≥ 4"
+    assert str(ln.scores.deep_ensemble_equivalent(-0.12, mean, sd)) == "3.9 (3.7 to ≥ 4)"
     assert str(Equivalent(1.2, 0.0, 1.4, 4)) == "1.2 (< 1 to 1.4)"
     for wrong in ([], [-0.5, np.nan], [-0.5]):
         with pytest.raises(ValueError, match="one finite mean and standard deviation"):
-            ln.deep_ensemble_equivalent(-0.3, np.array(wrong), np.array([0.1, 0.1]))
+            ln.scores.deep_ensemble_equivalent(-0.3, np.array(wrong), np.array([0.1, 0.1]))
 
 
 def test_a_deep_ensemble_of_m_members_scores_m():
@@ -153,7 +153,7 @@ def test_a_deep_ensemble_of_m_members_scores_m():
     labels, half = torch.from_numpy(seen["label"].values[where].astype(np.int64)), halves(logp.shape[1])
 
     def cll(rows) -> float:
-        return float(ln.calibrated_log_likelihood(logp[rows], labels, half))
+        return float(ln.scores.calibrated_log_likelihood(logp[rows], labels, half))
 
     rng = np.random.RandomState(0)
     makers, scored = np.split(rng.permutation(128), 2)
@@ -166,6 +166,6 @@ def test_a_deep_ensemble_of_m_members_scores_m():
         k = len(own)
         t = stats.t.ppf(1 - 0.01 / 8, k - 1)
         band = t * spread * np.sqrt(1 / (64 // np.arange(1, 9)) + 1 / k)
-        worth = ln.deep_ensemble_equivalent(float(np.mean(own)), largest, band)
+        worth = ln.scores.deep_ensemble_equivalent(float(np.mean(own)), largest, band)
         assert worth.low <= m <= worth.high, f"{m} members score {worth}"
         assert abs(worth.value - m) < 0.3 * m or m == 1  # a scale that is off by two is seen

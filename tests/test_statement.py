@@ -134,12 +134,12 @@ def test_a_network_of_one_s_own_and_images_of_one_s_own():
 
 
 def test_the_measurand_is_an_argument(runs):
-    said = ln.state(NET, DATA, runs=runs, measurand=ln.contrast, progress=False)
+    said = ln.state(NET, DATA, runs=runs, measurand=ln.retraining.contrast, progress=False)
     assert "contrast" in str(said)
     assert "probability_low" not in said.to_dataframe()
 
     def margin(logp, chosen):
-        return 2 * ln.contrast(logp, chosen)
+        return 2 * ln.retraining.contrast(logp, chosen)
 
     twice = ln.state(NET, DATA, runs=runs, measurand=margin, progress=False)
     np.testing.assert_allclose(twice.evaluation.mean, 2 * said.evaluation.mean)

@@ -121,7 +121,7 @@ def test_every_method_is_compared_at_its_budget_and_the_claims_are_those_of_the_
             assert row["n"] + row["diverged"] == len(BASES)
             over = 0.01
             assert -0.01 - 0.05 * budget <= row["trainings"].value - budget <= over * budget
-            again = ln.deep_ensemble_equivalent(row["cll"].value, curve, result.arrays["yardstick_cll_sd"])
+            again = ln.scores.deep_ensemble_equivalent(row["cll"].value, curve, result.arrays["yardstick_cll_sd"])
             assert row["dee"]["text"] == str(again)
     # The plain ensemble of three, made of other networks than the curve, is worth three within its band, or nearly so.
     dee = ways["deep ensemble"]["3"]["dee"]

@@ -62,9 +62,9 @@ def plain_pytorch(net, data, seed, recipe):
 @pytest.mark.parametrize(
     ("net", "optimiser", "rate"),
     [
-        (lambda: ln.mlp((1, 8, 8), 10, width=16), "sgd", 0.1),
+        (lambda: ln.networks.mlp((1, 8, 8), 10, width=16), "sgd", 0.1),
         # Adam divides by the gradient's size, so that biases before a normalisation would follow rounding noise.
-        (lambda: ln.mlp((1, 8, 8), 10, width=16), "adamw", 0.01),
+        (lambda: ln.networks.mlp((1, 8, 8), 10, width=16), "adamw", 0.01),
         (lambda: Mixed().to(memory_format=torch.channels_last), "sgd", 0.1),
         (Mixed, "sgd", 0.1),
     ],
@@ -84,11 +84,11 @@ def test_batched_chains_train_as_one_at_a_time_also_under_a_users_loss(data):
         pass
 
     def alone():
-        return Hidden(*ln.mlp((1, 8, 8), 10, width=16))
+        return Hidden(*ln.networks.mlp((1, 8, 8), 10, width=16))
 
     for loss in (nn.functional.cross_entropy, smoothed):
         recipe = replace(QUICK, loss=loss)
-        batched = ln.fit(lambda: ln.mlp((1, 8, 8), 10, width=16), data, seeds=range(3), recipe=recipe)
+        batched = ln.fit(lambda: ln.networks.mlp((1, 8, 8), 10, width=16), data, seeds=range(3), recipe=recipe)
         single = ln.fit(alone, data, seeds=range(3), recipe=recipe)
         torch.testing.assert_close(batched.thetas, single.thetas, rtol=1e-3, atol=1e-4)
 

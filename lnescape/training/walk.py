@@ -50,7 +50,7 @@ def walk(
         >>> import lnescape as ln
         >>> data = ln.load("digits")
         >>> net = ln.network("mlp", data, width=16)
-        >>> start = ln.theta_of(net())
+        >>> start = ln.weights.theta_of(net())
         >>> walk(net, data, start, recipe=ln.Recipe(epochs=0.5, batch=64), pieces=3, seed=0).shape
         torch.Size([3, 1482])
     """
