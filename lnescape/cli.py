@@ -8,7 +8,7 @@ import click
 
 from lnescape.data import DataError
 from lnescape.results import ResultError
-from lnescape.study import CellStore, Study, StudyError, run_study, studies_named, trainings
+from lnescape.study import CellStore, Study, StudyError, queue_named, run_study, studies_named, trainings
 from lnescape.study.cells import checked
 from lnescape.training.checks import checked_device
 
@@ -49,16 +49,22 @@ Examples:
   lnescape study mnist-cnn --dask tcp://head:8786
   lnescape study my_module:MINE --folder results"""
 )
-@click.argument("name")
+@click.argument("name", required=False)
+@click.option("--queue", metavar="NAME", help="Take what a queue of studies lacks, such as accelerator.")
+@click.option("--minutes", type=float, default=9.0, show_default=True, help="Time that a queue may take.")
 @click.option("--dry-run", is_flag=True, help="List the cells, their cost and the expected time; compute nothing.")
 @click.option("--limit", type=click.IntRange(1), help="Compute at most so many cells.")
 @click.option("--device", default="cpu", show_default=True, help="Where to compute, such as cuda.")
 @click.option("--workers", type=click.IntRange(1), help="Processes; one for each core unless given.")
 @click.option("--dask", metavar="ADDRESS", help="Scheduler of a Dask cluster that computes instead.")
-@click.option("--folder", type=click.Path(path_type=Path), help="Where cells are stored, in place of report/results.")
+@click.option(
+    "--folder", "--out", type=click.Path(path_type=Path), help="Where cells are stored, in place of report/results."
+)
 def study(
-    name: str,
+    name: str | None,
     *,
+    queue: str | None,
+    minutes: float,
     dry_run: bool,
     limit: int | None,
     device: str,
@@ -75,6 +81,11 @@ def study(
     """
     from lnescape.study.cluster import dask_executor
 
+    if (name is None) == (queue is None):
+        raise StudyError("Give the name of a study, or --queue and the name of a queue.")
+    if queue is not None:
+        _run_queue(queue, minutes=minutes, device=device, folder=folder)
+        return
     executor = dask_executor(dask) if dask and not dry_run else None
     failed = [_compute(one, dry_run, limit, device, workers=workers, executor=executor, folder=folder)
               for one in studies_named(name)]  # fmt: skip
@@ -99,6 +110,21 @@ def _compute(wanted: Study, dry_run: bool, limit: int | None, device: str, *, wo
         kept = wanted.keep_summary() if folder is None else None
         click.echo(f"Complete: {kept or CellStore(wanted, folder).folder}")
     return bool(failed)
+
+
+def _run_queue(name: str, *, minutes: float, device: str, folder: Path | None) -> None:
+    """Run a queue, and say which of its cells are waiting."""
+    from lnescape.results import results_folder
+    from lnescape.study.queue import Step, run_queue
+
+    def tell(step: Step) -> None:
+        seconds, n = f"{step.seconds:7.1f} s", f"{step.trainings:6.1f} trainings"
+        click.echo(f"{seconds}  {n}  {step.study:28} {step.cell:28} {step.outcome}")
+
+    place = folder or results_folder()
+    steps = run_queue(queue_named(name), minutes=minutes, device=device, folder=place, on_step=tell)
+    waiting = [step for step in steps if step.outcome == "waiting"]
+    click.echo(f"{len(waiting)} of {len(steps)} missing cells are waiting; the same command goes on.")
 
 
 def _list_cells(wanted: Study, store: CellStore, *, limit: int | None, device: str, workers: int | None) -> None:

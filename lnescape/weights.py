@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.parameter import is_lazy
@@ -245,6 +245,15 @@ def normalisation_layers(module: nn.Module) -> list[_NormBase]:
 def images_to_refresh(module: nn.Module, data) -> Tensor | None:
     """Return the training images that refresh the module's normalisation layers; None where it has none."""
     return data.normalisation_images if normalisation_layers(module) else None
+
+
+def normalisation_biases(module: nn.Module) -> Int[Tensor, " biases"]:
+    """Return the places in θ of the trainable biases of normalisation layers, batch, group or layer."""
+    found = places(module)
+    layers = [m for m in module.modules() if isinstance(m, (_NormBase, nn.GroupNorm, nn.LayerNorm))]
+    biases = [layer.bias for layer in layers if layer.bias is not None and id(layer.bias) in found]
+    parts = [torch.arange(b.numel()) + found[id(b)] for b in biases]
+    return torch.cat(parts) if parts else torch.empty(0, dtype=torch.int64)
 
 
 def refresh_normalisation(module: nn.Module, images: Float[Tensor, "images ..."] | None, *, batch: int = 500) -> int:

@@ -2,6 +2,7 @@
 
 from lnescape.covariates.bursts import burst_recipe, bursts, proxy_recipe
 from lnescape.covariates.explore import ENOUGH_PROXIES, N_BURSTS, explored, unavailable
+from lnescape.covariates.geometry import N_FISHER, RIDGE, Geometry, gradient_distance
 from lnescape.covariates.groups import FREE, GROUPS, Group, Traces, columns_of, freed, passes_of
 from lnescape.covariates.probes import (
     OUTPUTS,
@@ -19,9 +20,12 @@ __all__ = [
     "ENOUGH_PROXIES",
     "FREE",
     "GROUPS",
+    "Geometry",
     "Group",
     "N_BURSTS",
+    "N_FISHER",
     "OUTPUTS",
+    "RIDGE",
     "SHIFTS",
     "Traces",
     "burst_recipe",
@@ -30,6 +34,7 @@ __all__ = [
     "companions",
     "explored",
     "freed",
+    "gradient_distance",
     "gradient_noise",
     "moved",
     "neighbourhood",

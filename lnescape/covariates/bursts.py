@@ -32,7 +32,8 @@ def burst_recipe(recipe: Recipe, *, epochs: float = 0.25, rate: float = 1.0) -> 
         >>> burst_recipe(Recipe(learning_rate=0.2), rate=0.5).learning_rate_at(0.0)
         0.1
     """
-    return replace(recipe, epochs=epochs, learning_rate=rate * recipe.learning_rate, schedule="cosine")
+    near = recipe.near_a_solution()
+    return replace(near, epochs=epochs, learning_rate=rate * recipe.learning_rate, schedule="cosine")
 
 
 def proxy_recipe(recipe: Recipe, *, epochs: float = 0.5) -> Recipe:

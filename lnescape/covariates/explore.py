@@ -7,6 +7,7 @@ from jaxtyping import Int
 from torch import Tensor
 
 from lnescape.covariates.bursts import bursts
+from lnescape.covariates.geometry import N_FISHER, gradient_distance
 from lnescape.covariates.groups import Traces
 from lnescape.covariates.probes import neighbourhood, other_classes, outputs, under_noise
 from lnescape.laws import Members
@@ -46,7 +47,7 @@ def explored(
         The traces.
     """
     groups = set(groups)
-    rows: dict[str, list[np.ndarray]] = {name: [] for name in ("outputs", "shifted", "noise", "path", "bursts")}
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in ("outputs", "shifted", "noise", "path", "bursts", "distance")}
     some = data.train.subset(slice(0, N_FEATURES)).images
     ends = bursts(law, data, n=N_BURSTS, recipe=burst) if "bursts" in groups else None
 
@@ -66,6 +67,9 @@ def explored(
             rows["noise"].append(noisy.std(0, ddof=1))
         if "training path" in groups:
             rows["path"].append(np.concatenate([q_of(law.path[number, :-1]), q[number : number + 1]]))
+        if "gradient distance" in groups:
+            seen = gradient_distance(law, theta, images, chosen, training_images=some[:N_FISHER], seed=seed)
+            rows["distance"].append(seen.distance[0])
         if ends is not None:
             rows["bursts"].append(q_of(next(ends)).std(0, ddof=1))
         on_network()

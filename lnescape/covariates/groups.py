@@ -23,6 +23,7 @@ class Traces:
         noise: Standard deviation of q under noise on the weights, [M, n].
         others: Log-odds of other classes, [M, others, n].
         bursts: Standard deviation of q over the bursts from each network, [M, n].
+        distance: Gradient distance ln gᵀ(F + rI)⁻¹g of each network, [M, n].
         chosen: Class of the measurand, [n], and how many classes there are.
         spreads: {name: standard deviation of q} along learned paths or over proxies, [n] each.
         like: Traces of the same networks on the inputs that the prior is fitted on: what has to be learned for the
@@ -38,6 +39,7 @@ class Traces:
     noise: ndarray | None = None
     others: ndarray | None = None
     bursts: ndarray | None = None
+    distance: ndarray | None = None
     chosen: ndarray | None = None
     n_classes: int = 0
     spreads: Mapping[str, ndarray] = field(default_factory=dict)
@@ -54,7 +56,7 @@ class Traces:
             Traces of those.
         """
         rows = list(networks)
-        names = ("q", "outputs", "shifted", "path", "noise", "others", "bursts")
+        names = ("q", "outputs", "shifted", "path", "noise", "others", "bursts", "distance")
         own = {n: None if getattr(self, n) is None else getattr(self, n)[rows][..., images] for n in names}
         own["chosen"] = None if self.chosen is None else self.chosen[images]
         spreads = {name: values[images] for name, values in self.spreads.items()}
@@ -115,6 +117,10 @@ def _bursts(seen: Traces) -> Columns:
     return {"ln sd over bursts": _log(np.sqrt((seen.bursts**2).mean(0)))}
 
 
+def _distance(seen: Traces) -> Columns:
+    return {"gradient distance": seen.distance.mean(0)}
+
+
 def _spread_of(name: str) -> Callable[[Traces], Columns]:
     return lambda seen: {f"ln sd {name}": _log(seen.spreads[name])}
 
@@ -156,13 +162,14 @@ GROUPS: dict[str, Group] = {
         "differences between the networks on shifted images and, where these are known, for other classes and at "
         "earlier epochs, beyond that in q",
     ),
+    "gradient distance": Group(_distance, ("distance",), "size of the input's gradient in the metric of the Fisher matrix"),
     "bursts": Group(_bursts, ("bursts",), "spread of q over short restarts from each network"),
     **{name: Group(_spread_of(name), (f"spreads:{name}",), what) for name, what in _SPREADS.items()},
 }
 FREE = ("outputs", "classes", "neighbourhood", "training path", "noise", "differences")  # no further training
 
 
-PASSES = {"shifted": 8, "noise": 8, "bursts": 12} | {f"spreads:{name}": 30 for name in _SPREADS if name != "proxies"}
+PASSES = {"shifted": 8, "noise": 8, "bursts": 12, "distance": 3} | {f"spreads:{name}": 30 for name in _SPREADS if name != "proxies"}
 
 
 def passes_of(groups: Iterable[str], *, epochs: int) -> int:

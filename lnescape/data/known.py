@@ -21,7 +21,7 @@ import time
 import urllib.error
 import urllib.request
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 from types import ModuleType
@@ -209,9 +209,13 @@ def _read_official(
 
 
 def _official_test(name: str, *, folder: str | Path | None, download: bool) -> tuple[Tensor, str]:
-    """Return pixels and title of an official test set."""
-    pixels, _, _ = _read_official(name, folder=folder, download=download)
-    return torch.from_numpy(pixels[-10_000:].copy()), f"{_TITLES[name]}: official test set"
+    """Return pixels and title of an official test set; the training files need not be there."""
+    file = {"cifar10": "test_batch", "cifar100": "test"}.get(name, "t10k-images-idx3-ubyte")
+    content = read_files(name, folder=folder, download=download, only=(file,))[file]
+    grey = "mnist" in name
+    pixels = np.frombuffer(content, np.uint8, offset=16) if grey else _unpickle(content)["data"]
+    pixels = pixels.reshape(-1, 1, 28, 28) if grey else pixels.reshape(-1, 3, 32, 32)
+    return torch.from_numpy(pixels.copy()), f"{_TITLES[name]}: official test set"
 
 
 def _unpickle(content: bytes) -> dict:
@@ -290,16 +294,19 @@ def _foreign_digits() -> tuple[Tensor, str]:
     return torch.from_numpy(np.repeat(pixels, 3, axis=1)), "MNIST digits padded to 32×32"
 
 
-def read_files(name: str, *, folder: str | Path | None, download: bool) -> dict[str, bytes]:
-    """Return the content of every file of a data set by file name, each checked against its md5."""
+def read_files(
+    name: str, *, folder: str | Path | None, download: bool, only: Collection[str] = ()
+) -> dict[str, bytes]:
+    """Return the content of a data set's files by file name, or of those named in `only`, md5 checked."""
     folders = _places(folder)
-    place = _holding(name, folders)
+    wanted = [file for file in MD5[name] if not only or file.rsplit("/", 1)[1] in only]
+    place = _holding(wanted, folders)
     if place is not None:
-        return _read_checked(name, place)
+        return _read_checked(name, place, wanted)
     if not download:
         raise DataError(_absent(name, folders, "and download=False was asked for"))
     _download(name, folders)
-    return _read_checked(name, folders[-1])
+    return _read_checked(name, folders[-1], wanted)
 
 
 def where_found() -> dict[str, str]:
@@ -315,12 +322,12 @@ def where_found() -> dict[str, str]:
     """
     found = dict.fromkeys(("mnist5k", "digits", "shapes", "shapes100"), "comes with the installation")
     for name, files in MD5.items():
-        place = _holding(name, _places())
+        place = _holding(files, _places())
         if place is None:
             found[name] = _absent(name, _places(), "and is downloaded when first asked for").split("; ")[0]
             continue
         try:
-            _read_checked(name, place)
+            _read_checked(name, place, files)
             found[name] = f"{place}, {len(files)} files, checksums verified"
         except DataError as error:
             found[name] = str(error)
@@ -335,15 +342,16 @@ def _places(folder: str | Path | None = None) -> list[Path]:
     return [Path(place).expanduser() for place in asked if place]
 
 
-def _holding(name: str, folders: list[Path]) -> Path | None:
-    """Return the first folder that holds every file of a data set."""
-    return next((place for place in folders if all((place / file).is_file() for file in MD5[name])), None)
+def _holding(files: Collection[str], folders: list[Path]) -> Path | None:
+    """Return the first folder that holds all of some files."""
+    return next((place for place in folders if all((place / file).is_file() for file in files)), None)
 
 
-def _read_checked(name: str, folder: Path) -> dict[str, bytes]:
-    """Return the content of every file by file name; raise where an md5 differs."""
+def _read_checked(name: str, folder: Path, files: Collection[str]) -> dict[str, bytes]:
+    """Return the content of some files by file name; raise where an md5 differs."""
     contents = {}
-    for file, expected in MD5[name].items():
+    for file in files:
+        expected = MD5[name][file]
         content = (folder / file).read_bytes()
         found = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if found != expected:

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lnescape.weights import FlatNetwork, normalisation_layers
+from lnescape.weights import FlatNetwork, normalisation_biases, normalisation_layers
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 
@@ -27,6 +27,10 @@ class AnyNetwork:
         self.device = torch.device(device)
         self.has_convolution = any(isinstance(m, nn.Conv2d) for m in module.modules())
         self.has_normalisation = bool(normalisation_layers(module))
+
+    def normalisation_biases(self) -> Int[Tensor, " biases"]:
+        """Give the places in θ of the biases of normalisation layers."""
+        return normalisation_biases(self.flat.module).to(self.device)
 
     def _arithmetic(self) -> AbstractContextManager:
         if self.precision == "bfloat16":

@@ -29,6 +29,10 @@ class LinearChain:
         self.dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
         self._memory: dict[tuple, Tensor] = {}
 
+    def normalisation_biases(self) -> Int[Tensor, " 0"]:
+        """Give no places: chains of linear layers have no normalisation."""
+        return torch.empty(0, dtype=torch.int64, device=self.device)
+
     def together(self, most: int, operations: float) -> int:
         """Tell how many networks to train at once: as many as there are."""
         return most

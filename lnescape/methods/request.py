@@ -170,7 +170,10 @@ class Request:
             if name not in known:
                 why = "they follow from the budget; " if name == "epochs" else ""
                 raise ValueError(f"exploring={{{name!r}: …}} can't be set; {why}known are {', '.join(known)}.")
-        recipe = replace(self.recipe, **{"weight_decay": pull * self.recipe.weight_decay} | dict(changes))
+        recipe = self.recipe.near_a_solution()
+        if self.recipe.first_pixels:  # an epoch of whole images costs more than one that begins with small ones
+            epochs *= self.plain / self.priced(recipe)
+        recipe = replace(recipe, **{"weight_decay": pull * recipe.weight_decay} | dict(changes))
         whole = replace(recipe, epochs=epochs)
         if (found := whole.n_steps(len(self.data.train))) < steps:
             raise ValueError(

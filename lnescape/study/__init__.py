@@ -4,7 +4,7 @@ from lnescape.study.cells import KINDS, RECIPE_VERSION, Cell, Kind, Study, Study
 from lnescape.study.cluster import dask_executor
 from lnescape.study.reading import read_study
 from lnescape.study.running import run_study
-from lnescape.study.store import CellStore, studies_named, study_named
+from lnescape.study.store import CellStore, queue_named, studies_named, study_named
 
 __all__ = [
     "KINDS",
@@ -15,6 +15,7 @@ __all__ = [
     "Study",
     "StudyError",
     "dask_executor",
+    "queue_named",
     "read_study",
     "register",
     "run_study",

@@ -23,7 +23,7 @@ from lnescape.weights import Builder
 # panel of images. It is part of every name, so that results of two versions never mix. A golden test guards it.
 RECIPE_VERSION = 1
 COVARIATES_VERSION = 2  # the same for what covariates are made of: part of the names of those cells alone
-KEPT = ("panel", "test", "covariates", "log_probabilities")
+KEPT = ("panel", "test", "covariates", "gradients", "log_probabilities")
 
 
 class StudyError(ValueError):
@@ -94,8 +94,9 @@ class Cell:
         options: Arguments of the network, such as {"width": 50}.
         settings: Arguments of the method.
         keep: What is kept of each network: "panel" (log-odds and contrast on all images of the panel), "test" (on
-            the test images only), "covariates", "log_probabilities" (of 1 000 test images). The first and the last
-            unless given; a method that leaves no choice keeps what it keeps.
+            the test images only), "covariates", "gradients" (gradient distances beside the covariates),
+            "log_probabilities" (of 1 000 test images). The first and the last unless given; a method that leaves no
+            choice keeps what it keeps.
         scouts: The cell whose retrainings fix the class c(x) of the measurand, where the method needs one.
 
     Example:
@@ -181,7 +182,7 @@ class Cell:
         plain |= {name: dict(value) for name in ("options", "settings") if (value := getattr(self, name))}
         usual = Recipe().describe()
         recipe = self.recipe.describe() | {"loss": loss_name(self.recipe)}
-        plain["recipe"] = {name: value for name, value in recipe.items() if value != usual[name]}
+        plain["recipe"] = {name: value for name, value in recipe.items() if value != usual.get(name)}
         if self.scouts is not None:
             plain["scouts"] = self.scouts.name
         return plain

@@ -15,6 +15,7 @@ from lnescape.study.panel import Panel
 # Of the mantissa of probabilities and of what covariates are made of: half of one per cent of a nat, or less.
 COVARIATE_BITS = 7
 # Along these axes the arrays of a study's cells are joined; every array has one of them first, or belongs to scouts.
+RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)  # of the gradient distance, in parts of the mean eigenvalue
 GROWING = ("retraining", "explored", "base", "law", "burst", "proxies")
 
 
@@ -108,7 +109,24 @@ def observe(
     if "covariates" in keep:
         _explore(seen, law, data, panel.images[panel.watched], chosen[panel.watched])
         seen.add("path_log_odds", np.stack(path, 1), "explored", "epoch", "watched_image", bits=COVARIATE_BITS)
+    if "gradients" in keep:
+        _observe_gradients(seen, law, data, panel, chosen)
     return seen
+
+
+def _observe_gradients(seen: Observation, law: Members, data, panel: Panel, chosen: np.ndarray) -> None:
+    """Observe gradient distances at several ridges, and how many independent inputs the kernel counts."""
+    images, calibration = panel.images[panel.watched], panel.part[panel.watched] == 0
+    found = [
+        covariates.gradient_distance(
+            law, theta, images, chosen[panel.watched], training_images=data.train.images[: covariates.N_FISHER],
+            seed=seed, ridges=RIDGES, together=calibration,
+        )
+        for theta, seed in zip(law.thetas, law.seeds, strict=True)
+    ]  # fmt: skip
+    seen.add("gradient_distance", np.stack([one.distance for one in found]), "explored", "ridge", "watched_image")
+    seen.add("gradient_inputs", np.stack([one.effective_inputs for one in found]), "explored", "ridge")
+    seen.add("fisher_trace", np.array([one.trace for one in found]), "explored")
 
 
 def scores_of(law: Members, row: int, data) -> tuple[float, float]:

@@ -1,6 +1,8 @@
 """What a law costs, counted in floating-point operations and told in trainings."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from time import perf_counter
 
 import torch
@@ -57,6 +59,8 @@ class Operations:
     forward: float
     step: float
     draws: bool = field(default=False, repr=False)
+    # From a side in pixels to the operations of a step on an image of that side.
+    step_at: Callable[[int], float] | None = field(default=None, repr=False, compare=False)
 
     def together(self, engine, recipe: Recipe, most: int) -> int:
         """Tell how many networks an engine should train at once, `most` or fewer."""
@@ -67,7 +71,11 @@ class Operations:
     def training(self, recipe: Recipe, n_images: int) -> float:
         """Count a plain training: every step, each on a whole batch, of all images where they are fewer than that."""
         batch = min(recipe.batch, n_images)
-        return max(round(recipe.epochs * (n_images // batch)), 1) * batch * self.step
+        steps = max(round(recipe.epochs * (n_images // batch)), 1)
+        if not recipe.first_pixels or self.step_at is None:
+            return steps * batch * self.step
+        first = (steps + 1) // 2  # the steps on smaller images
+        return batch * (first * self.step_at(recipe.first_pixels) + (steps - first) * self.step)
 
 
 def count_operations(builder: Builder, image: Tensor, n_classes: int, loss: Loss = F.cross_entropy) -> Operations:
@@ -92,13 +100,21 @@ def count_operations(builder: Builder, image: Tensor, n_classes: int, loss: Loss
     module = build(builder, 0).float().train()
     images = image.cpu().expand(2, *image.shape)  # batch normalisation refuses a single image
     labels = torch.arange(2) % n_classes
+
+    def step(images: Tensor) -> float:
+        with torch.random.fork_rng(), FlopCounterMode(display=False) as counted:
+            _checked_loss(loss, module(images), labels).backward()
+        return counted.get_total_flops() / 2
+
+    @cache
+    def step_at(pixels: int) -> float:
+        return step(F.interpolate(images, (pixels, pixels)))
+
     with torch.random.fork_rng(), FlopCounterMode(display=False) as forward:
         before = torch.get_rng_state()
         module(images)
         draws = not torch.equal(before, torch.get_rng_state())
-    with torch.random.fork_rng(), FlopCounterMode(display=False) as step:
-        _checked_loss(loss, module(images), labels).backward()
-    return Operations(forward.get_total_flops() / 2, step.get_total_flops() / 2, draws)
+    return Operations(forward.get_total_flops() / 2, step(images), draws, step_at)
 
 
 def refresh_cost(law: Law, data, n: int) -> Cost:

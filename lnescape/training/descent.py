@@ -176,6 +176,14 @@ class _Running:
         # A view: the optimiser moves the vertices themselves.
         self.moving = torch.nn.Parameter(self.vertices[:, descent.free])
         self.optimiser = recipe.optimiser_for(self.moving)
+        self.average = self.moving.detach().clone() if recipe.average_every else None
+        self.biases = engine.normalisation_biases() if recipe.bias_rate != 1 else None  # [n], places in θ
+        # Which images are mirrored in even epochs, [S, n]; the others are in odd ones.
+        self.mirrored = None
+        if recipe.flip == "alternate":
+            streams = [generator(s, 0, "mirror") for s in descent.seeds]
+            self.mirrored = torch.stack([torch.rand(len(train), generator=g) < 0.5 for g in streams])
+            self.mirrored = self.mirrored.to(self.images.device)
         # Memory used again at each step: fresh pages cost as much as a small product.
         self.batch = self.images.new_empty(len(descent.seeds) * recipe.batch, *self.images.shape[1:])
         self.slope = torch.empty_like(self.moving, requires_grad=False) if descent.draw else None
@@ -195,22 +203,46 @@ class _Running:
                 self.optimiser.param_groups[0]["lr"] = rate
                 torch.index_select(self.images, 0, rows.flatten(), out=self.batch)
                 images = _augmented(self.batch.unflatten(0, rows.shape), streams["augmentation"], self.recipe)
+                done = epoch * self.n_steps + step
+                if self.mirrored is not None:
+                    mirror = self.mirrored.gather(1, rows) ^ bool(epoch % 2)
+                    images = torch.where(mirror[..., None, None, None], images.flip(-1), images)
+                if self.recipe.first_pixels and 2 * done < self.total:
+                    images = smaller(images, self.recipe.first_pixels)
                 loss = self.step(images, self.labels[rows], streams["point"][0])
+                if self.average is not None and (done + 1) % self.recipe.average_every == 0 or done + 1 == self.total:
+                    self.join_average(done + 1)
                 bad = (self.failed < 0) & ~loss.isfinite()
-                self.failed = torch.where(bad, epoch * self.n_steps + step, self.failed)
+                self.failed = torch.where(bad, done, self.failed)
+
+    @torch.no_grad()
+    def join_average(self, done: int) -> None:
+        """Move the running average towards the weights, and the weights onto it; see `Recipe.average_every`."""
+        if self.average is not None:
+            decay = 0.95**5 * (done / self.total) ** 3 if done < self.total else 1.0
+            self.average.lerp_(self.moving, 1 - decay)
+            self.moving.copy_(self.average)
+
+    def scaled(self, gradient: Tensor) -> Tensor:
+        """Scale the gradient of normalisation biases in place: for SGD the same as a learning rate of their own."""
+        # θ ← θ − kη(g + (wd/k) θ) = θ − η(k g + wd θ): the rate times k, the decay divided by k.
+        if self.biases is not None:
+            gradient[:, self.biases] *= self.recipe.bias_rate
+        return gradient
 
     def step(self, images: Tensor, labels: Tensor, stream: torch.Generator) -> Tensor:
         """Move the vertices by one batch; returns the loss of each network."""
         free, vertices = self.descent.free, self.vertices
         if self.descent.draw is None:
             loss, gradient = self.engine.loss_and_gradient(vertices[:, 0], images, labels, self.recipe.loss)
-            self.moving.grad = gradient.unsqueeze(1)
+            self.moving.grad = self.scaled(gradient).unsqueeze(1)
         else:
             points = self.descent.draw(stream).to(vertices).split(1)
             loss = 0.0
             for number, a in enumerate(points):
                 theta = torch.mm(a, vertices[0], out=self.home)
                 own, gradient = self.engine.loss_and_gradient(theta, images, labels, self.recipe.loss)
+                gradient = self.scaled(gradient)
                 # The chain rule: ∂L/∂v_k = a_k ∇L(θ), into the same memory at each step.
                 share = a[:, free].unsqueeze(2) / len(points)
                 if number == 0:
@@ -227,6 +259,7 @@ class _Running:
     def state(self, epoch: int) -> State:
         """Give the state when so many epochs are done; its tensors are those in training."""
         tensors = {k: v for k, v in self.optimiser.state[self.moving].items() if torch.is_tensor(v)}
+        tensors |= {} if self.average is None else {"average": self.average}
         return State(epoch, self.vertices, self.failed, tensors)
 
     def restore(self) -> int:
@@ -238,19 +271,31 @@ class _Running:
             return 0
         self.vertices.copy_(state.vertices)
         self.failed.copy_(state.failed)
+        if self.average is not None:
+            self.average.copy_(state.optimiser.get("average", self.moving.detach()))
         for name, value in state.optimiser.items():
+            if name == "average":
+                continue
             self.optimiser.state[self.moving][name] = value.to(self.vertices.device, copy=True)
         return state.epoch
 
 
 def _augmented(images: Tensor, streams: list[torch.Generator], recipe: Recipe) -> Tensor:
     """Shift and mirror each seed's batch under that seed's own stream."""
-    if not recipe.shift and not recipe.flip:
+    flip = recipe.flip is True  # "alternate" mirrors elsewhere
+    if not recipe.shift and not flip:
         return images
     from lnescape.data import augment
 
-    moved = augment(images.flatten(0, 1), generator=streams, shift=recipe.shift, flip=recipe.flip)
+    moved = augment(images.flatten(0, 1), generator=streams, shift=recipe.shift, flip=flip)
     return moved.view(images.shape)
+
+
+def smaller(images: Tensor, pixels: int) -> Tensor:
+    """Reduce images [networks, batch, channels, height, width] to `pixels` × `pixels`, each pixel a weighted mean."""
+    flat = images.flatten(0, 1)
+    small = torch.nn.functional.interpolate(flat, (pixels, pixels), mode="bilinear", antialias=True)
+    return small.unflatten(0, images.shape[:2])
 
 
 def fingerprint(*content: object) -> str:

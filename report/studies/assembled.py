@@ -1,16 +1,16 @@
 """What a pair of data and network has stored for the moderated evaluation, put together on one axis of images."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from lnescape.covariates import Traces
+from lnescape.covariates import RIDGE, Traces
 from lnescape.retraining import dithered
 from lnescape.study.cells import Cell, Study
-from lnescape.study.observation import normalised
+from lnescape.study.observation import RIDGES, normalised
 from lnescape.study.panel import PARTS, Panel
 from lnescape.study.store import CellStore
 from report.studies.comparison import WAYS
@@ -133,6 +133,8 @@ def assembled(study: Study, store: CellStore) -> Assembled:
     traces = Traces(
         q=q[: len(seen["noise"])], **seen, chosen=scouts["chosen"][watched], n_classes=int(scouts["chosen"].max()) + 1
     )
+    if all("gradients" in cell.keep for cell in cells["retrainings"] if "covariates" in cell.keep):
+        traces = replace(traces, distance=explored("gradient_distance")[:, RIDGES.index(RIDGE)].astype(float))
     facts = {name: explored(name) for name in ("training_loss", "gradient_scatter", "distance")}
     return Assembled(
         q, dithered(joined("retrainings", "contrast")[:, watched], seed=1), traces,
@@ -181,7 +183,8 @@ def _proxies(cells: Iterable[Cell], store: CellStore) -> dict[tuple[int, float],
         own = store.load(cell).arrays
         spread = dict(zip(own["proxy_count"].tolist(), own["proxy_spread"][0].astype(float), strict=True))
         numbers = [float(own[name][0]) for name in ("proxy_trainings", "effective_inputs", "proxy_accuracy")]
-        found.setdefault((cell.options["width"], cell.recipe.epochs), []).append(ProxySet(spread, *numbers))
+        size = cell.options.get("width", cell.options.get("narrow"))
+        found.setdefault((size, cell.recipe.epochs), []).append(ProxySet(spread, *numbers))
     return found
 
 

@@ -58,6 +58,24 @@ CIFAR100_RESNET = CIFAR10_RESNET.but(data="cifar100")
 # The full schedule, on an accelerator: hours on a core or two.
 CIFAR10_RESNET20 = CIFAR10_RESNET.but(options={}, epochs=30)
 CIFAR100_WIDE = CIFAR100_RESNET.but(network="wide_resnet", options={}, epochs=30)
+# Networks that learn in few operations, in float32, so that any machine can continue a study. The first half of the
+# steps sees images of 24 pixels. Rates and decay: Jordan 2024, arXiv 2404.00498, for batches of 128 and the mean loss.
+FAST = Recipe(
+    epochs=4, batch=128, learning_rate=11.5 * 128 / 7851, momentum=0.85, weight_decay=0.0153 / 11.5, shift=2,
+    schedule="slanted", flip="alternate", precision="float32", bias_rate=64, first_pixels=24, average_every=20,
+)  # fmt: skip
+CIFAR10_FAST_CNN = CIFAR10_CNN.but(network="fast_cnn", recipe=FAST)
+CIFAR10_FAST_RESNET = CIFAR10_FAST_CNN.but(network="fast_resnet", epochs=13)
+CIFAR100_FAST_RESNET = CIFAR10_FAST_RESNET.but(
+    data="cifar100", options={"widths": [24, 96, 256], "scale": 0.25}, epochs=9, bias_rate=32
+)
+# As wide as those of the reference, for an accelerator.
+CIFAR10_WIDE = CIFAR10_FAST_RESNET.but(
+    options={"widths": [64, 256, 256], "convolutions": [2, 2, 2]}, epochs=16, precision="bfloat16"
+)
+CIFAR100_WIDER = CIFAR10_WIDE.but(
+    data="cifar100", options={"widths": [64, 256, 512], "convolutions": [2, 2, 2], "scale": 0.25}, bias_rate=32
+)
 DIGITS = MLP.but(data="digits", epochs=5, batch=64, options={"width": 32})
 
 # The first part's networks: float32 throughout, so that no number depends on which products a machine does fast.
@@ -80,13 +98,14 @@ N_BASES = 5
 
 
 def _reference(
-    scouts: Cell, n: int, *, group: int, explored: int = 12, keep: tuple[str, ...] = ("panel", "log_probabilities")
-) -> tuple[Cell, ...]:
+    scouts: Cell, n: int, *, group: int, explored: int = 12, keep: tuple[str, ...] = ("panel", "log_probabilities"),
+    observed: tuple[str, ...] = ("covariates",),
+) -> tuple[Cell, ...]:  # fmt: skip
     """Retrainings with seeds 0 to n − 1, trained in groups; on the first of them covariates are observed."""
     starts = [*range(0, explored, min(group, explored)), *range(explored, n, group)]
     cells = []
     for start, stop in zip(starts, [*starts[1:], n], strict=True):
-        more = ("covariates", "log_probabilities") if stop <= explored else ()
+        more = (*observed, "log_probabilities") if stop <= explored else ()
         base = scouts.but(method="retrainings", scouts=scouts, keep=(*keep, *more))
         cells.append(base.but(seeds=range(start, stop)))
     return tuple(cells)
@@ -139,6 +158,9 @@ BURSTS = {
     "cifar10-cnn": ((0.1, 1.0), (0.25, 0.5), (0.25, 1.0)),
     "cifar10-resnet": ((0.25, 1.0),),
     "cifar100-resnet": ((0.25, 1.0),),
+    "cifar10-fast-cnn": ((0.25, 0.5), (0.25, 1.0)),
+    "cifar10-fast-resnet": ((0.25, 0.5), (0.25, 1.0)),
+    "cifar100-fast-resnet": ((0.25, 0.5), (0.25, 1.0)),
 }
 PROXIES = {
     "mnist-mlp": ((8, 5), (16, 5), (32, 2), (32, 5), (32, 10), (64, 5)),
@@ -147,7 +169,12 @@ PROXIES = {
     "cifar10-resnet": ((4, 3),),
     "cifar100-resnet": ((4, 3),),
 }
-N_PROXIES = {"mlp": 40, "cnn": 40, "resnet": 20}
+NARROW = {  # the same for networks whose width is divided: (divisor, epochs)
+    "cifar10-fast-cnn": ((3, 2),),
+    "cifar10-fast-resnet": ((3, 4),),
+    "cifar100-fast-resnet": ((3, 3),),
+}
+N_PROXIES = {"mlp": 40, "cnn": 40, "resnet": 20, "fast_cnn": 20, "fast_resnet": 20}
 SHALLOW = {"resnet": {"depth": 8}}
 
 
@@ -167,6 +194,12 @@ def _proxies(scouts: Cell) -> tuple[Cell, ...]:
         N_PROXIES[scouts.network],
         SHALLOW.get(scouts.network),
     )
+    if scouts.folder in NARROW:
+        return tuple(
+            own.but(seeds=range(start, start + n), options={**scouts.options, "narrow": narrow}, epochs=epochs)
+            for narrow, epochs in NARROW[scouts.folder]
+            for start in (4000, 5000)
+        )
     return tuple(
         own.but(seeds=range(start, start + n), options={"width": width, **(shallow or {})}, epochs=epochs)
         for width, epochs in PROXIES[scouts.folder]
@@ -177,10 +210,11 @@ def _proxies(scouts: Cell) -> tuple[Cell, ...]:
 def _pair(
     scouts: Cell, kind: str, n: int, *, group: int, burst_group: int = 2, explored: int = 12,
     paths: Mapping[str, Any] | None = None, keep: tuple[str, ...] = ("panel", "log_probabilities"), name: str = "",
+    observed: tuple[str, ...] = ("covariates",),
 ) -> tuple[Study, ...]:  # fmt: skip
     """Reference, bursts, proxies and laws of one pair, and what is judged on all of them together."""
     # `paths`: the part of the comparison whose laws are judged as covariates; an empty one is all of it, None is none.
-    reference = _reference(scouts, n, group=group, explored=explored, keep=keep)
+    reference = _reference(scouts, n, group=group, explored=explored, keep=keep, observed=observed)
     bursts, proxies = _bursts(scouts, group=burst_group, explored=explored), _proxies(scouts)
     ways = set(PATHS.values()) if paths is not None else set()
     laws = [cell for way, budget, _, cell in compared(scouts, **(paths or {})) if (way, budget) in ways]
@@ -210,6 +244,14 @@ COMPARISONS: dict[Cell, tuple[str, dict[str, Any], dict[str, Any]]] = {
     CIFAR10_CNN: ("convolutional network on CIFAR-10, short schedule", FEWEST, {}),
     **{scouts: (kind, FEWEST, ALL_BUT_DROPOUT) for scouts, kind in RESNETS.items()},
 }
+
+FAST_PAIRS = (
+    (CIFAR10_FAST_CNN, "convolutional networks on CIFAR-10", 32, "cifar10-fast-cnn"),
+    (CIFAR10_FAST_RESNET, "residual networks on CIFAR-10", 36, "cifar10-fast-resnet"),
+    (CIFAR100_FAST_RESNET, "residual networks on CIFAR-100", 36, "cifar100-fast-resnet"),
+    (CIFAR10_WIDE, "wide residual networks on CIFAR-10", 60, "cifar10-wide"),
+    (CIFAR100_WIDER, "wide residual networks on CIFAR-100", 36, "cifar100-wide"),
+)
 
 # Every run another way of splitting the same sums: (threads, networks trained together).
 ARITHMETIC = [(threads, together) for together in (1, 2) for threads in (1, 2, 4, 8)]
@@ -265,6 +307,14 @@ STUDIES = {
               comparison_cells(CIFAR10_RESNET20, 8, **FEWEST), "methods"),
         _study("cifar100-wide-resnet", "Accuracy of wide residual networks on CIFAR-100, full schedule",
               (CIFAR100_WIDE,), "accuracy"),
+        *(study
+          for scouts, kind, n, name in FAST_PAIRS
+          for study in (
+              *_pair(scouts, kind, n, group=12, burst_group=12, keep=("panel",), name=name,
+                     observed=("covariates", "gradients")),
+              _study(f"{name}-methods", f"Methods at equal cost, {kind}",
+                    comparison_cells(scouts, 20, first=0, **FEWEST), "methods"),
+          )),
         _study("cifar10-cnn-branches", "Branches that leave the trunk of one training at several epochs, CIFAR-10",
               tuple(_on_test(CIFAR10_CNN, "branches", (k,), leaves=[3, 8, 12], branches=2) for k in range(4)),
               "branches"),
@@ -275,4 +325,16 @@ STUDIES = {
         _study("cifar10-resnet-groupnorm", "Residual networks with group normalisation, beside those with batch's",
               (*_reference(CIFAR10_RESNET, 12, group=2, explored=8), *_grouped(CIFAR10_RESNET, 4)), "control"),
     )
+}  # fmt: skip
+
+# In the order in which an accelerator takes them: main pairs, wide networks, methods.
+_EXPLORED = ("", "-bursts", "-proxies")
+_MAIN = ("cifar10-fast-resnet", "cifar10-fast-cnn", "cifar100-fast-resnet", "cifar10-wide")
+QUEUES = {
+    "accelerator": (
+        *(f"{name}{what}" for name in _MAIN for what in _EXPLORED),
+        *(f"{name}-methods" for name in ("cifar10-fast-resnet", "cifar100-fast-resnet", "cifar10-fast-cnn")),
+        *(f"cifar100-wide{what}" for what in _EXPLORED),
+        "cifar10-wide-methods", "cifar10-resnet20-methods",
+    ),
 }  # fmt: skip

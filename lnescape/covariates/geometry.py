@@ -1,0 +1,249 @@
+"""Gradient distance: how far a small random displacement of the weights moves a prediction.
+
+A displacement δθ ~ (0, Σ) moves q(x) by gᵀδθ, g = ∂q(x)/∂θ, with variance gᵀΣg. Near a solution the inverse of the
+Fisher matrix is the classical guess for Σ up to a factor, so that ln gᵀ(F + rI)⁻¹g foretells ln u²(x) up to a level.
+"""
+
+import warnings
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.func import functional_call, grad, vmap
+
+from lnescape.laws import Law
+from lnescape.training.streams import generator
+from lnescape.weights import places, trainable
+
+SKETCH = 2048  # dimensions of the count sketch
+RIDGE = 1e-2  # in parts of the mean eigenvalue of the sketched Fisher matrix
+N_FISHER = 5000  # training images behind the Fisher matrix
+_NUMBERS = 2**26  # of gradients that are held at once: 256 MiB
+
+# From the logits of one input, [classes], and a class to a number.
+Quantity = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """Hold what the gradients of one network tell about some inputs.
+
+    Attributes:
+        distance: h = ln gᵀ(F + rI)⁻¹g, [ridges, images].
+        effective_inputs: How many independent inputs those that were named are worth, by the kernel
+            gᵢᵀ(F + rI)⁻¹gⱼ: 1/n_eff = 1/n + mean over i ≠ j of its squared correlation, [ridges].
+        trace: tr F, in nat² per unit of weight².
+    """
+
+    distance: Float[np.ndarray, "ridges images"]
+    effective_inputs: Float[np.ndarray, " ridges"]
+    trace: float
+
+
+def log_odds_of(logits: Float[Tensor, " classes"], chosen: Int[Tensor, ""]) -> Float[Tensor, ""]:
+    """Compute the log-odds z_c − ln Σ_{k≠c} exp z_k of one input, differentiably."""
+    is_chosen = torch.arange(len(logits), device=logits.device) == chosen
+    return torch.where(is_chosen, logits, 0.0).sum() - torch.where(is_chosen, -torch.inf, logits).logsumexp(0)
+
+
+def log_probability_of(logits: Float[Tensor, " classes"], label: Int[Tensor, ""]) -> Float[Tensor, ""]:
+    """Compute ln p of one label."""
+    is_label = torch.arange(len(logits), device=logits.device) == label
+    return torch.where(is_label, logits.log_softmax(0), 0.0).sum()
+
+
+def sketched_gradients(
+    module: nn.Module, images: Float[Tensor, "images ..."], classes: Int[Tensor, " images"], quantity: Quantity
+) -> Float[Tensor, "images sketch"]:
+    """Compute the gradient of a quantity for every input, in a count sketch.
+
+    Parameter j goes to bucket j mod 2 048 with a random sign; inner products are kept on average over the signs.
+
+    Args:
+        module: A network in evaluation mode.
+        images: Normalised images.
+        classes: A class for each image.
+        quantity: From logits and class to a number.
+
+    Returns:
+        Sketches. One forward and one backward pass an image.
+
+    References:
+        Charikar, Chen, Farach-Colton 2002, ICALP (count sketch).
+    """
+    n = sum(p.numel() for p in trainable(module))
+    signs = torch.randint(0, 2, (n,), generator=torch.Generator().manual_seed(0)).mul(2).sub(1).to(images)
+    gradients = _by_layers if _has_rules(module) else _by_vmap
+    rows, size = [], max(1, min(128, _NUMBERS // n))
+    for part, own in zip(images.split(size), classes.split(size), strict=True):
+        try:
+            flat = gradients(module, part, own, quantity)
+        except RuntimeError as error:
+            if gradients is not _by_vmap:
+                raise
+            cause = str(error).splitlines()[0]
+            warnings.warn(f"Gradients are computed one input at a time, slower: {cause}", stacklevel=2)
+            gradients = _one_by_one
+            flat = gradients(module, part, own, quantity)
+        rows.append(nn.functional.pad(flat.mul_(signs), (0, -n % SKETCH)).view(len(part), -1, SKETCH).sum(1))
+    return torch.cat(rows)
+
+
+def _linear(layer: nn.Linear, x: Tensor, slope: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield each parameter of a linear layer with its gradient for every input."""
+    slope, x = slope.reshape(len(x), -1, slope.shape[-1]), x.reshape(len(x), -1, x.shape[-1])
+    yield layer.weight, slope.transpose(1, 2) @ x
+    if layer.bias is not None:
+        yield layer.bias, slope.sum(1)
+
+
+def _convolution(layer: nn.Conv2d, x: Tensor, slope: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield each parameter of a convolution with its gradient for every input."""
+    slope = slope.flatten(2)
+    if layer.weight.requires_grad:
+        patches = nn.functional.unfold(x, layer.kernel_size, layer.dilation, layer.padding, layer.stride)
+        yield layer.weight, slope @ patches.transpose(1, 2)
+    if layer.bias is not None:
+        yield layer.bias, slope.sum(2)
+
+
+def _batch_norm(layer: nn.BatchNorm2d, x: Tensor, slope: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
+    """Yield each parameter of a batch normalisation, its statistics frozen, with its gradient for every input."""
+    if layer.weight.requires_grad:
+        plain = nn.functional.batch_norm(x, layer.running_mean, layer.running_var, eps=layer.eps)
+        yield layer.weight, (slope * plain).flatten(2).sum(2)
+    yield layer.bias, slope.flatten(2).sum(2)
+
+
+_RULES = {nn.Linear: _linear, nn.Conv2d: _convolution, nn.BatchNorm2d: _batch_norm}
+
+
+def _has_rules(module: nn.Module) -> bool:
+    """Tell whether every trainable parameter belongs to a layer whose rule is written out."""
+    owners = [m for m in module.modules() if any(p.requires_grad for p in m.parameters(recurse=False))]
+    plain = all(m.groups == 1 and m.padding_mode == "zeros" and not isinstance(m.padding, str)
+                for m in owners if isinstance(m, nn.Conv2d))  # fmt: skip
+    frozen = all(m.track_running_stats and m.affine for m in owners if isinstance(m, nn.BatchNorm2d))
+    return plain and frozen and all(type(m) in _RULES for m in owners)
+
+
+def _by_layers(module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity) -> Float[Tensor, "images p"]:
+    """Compute gradients from what each layer reads and the slope of what it gives: one batched product a layer."""
+    where = places(module)
+    flat = images.new_zeros(len(images), sum(p.numel() for p in trainable(module)))
+
+    def note(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+        def collect(slope: Tensor) -> None:
+            for p, own in _RULES[type(layer)](layer, inputs[0].detach(), slope):
+                if id(p) in where:
+                    flat[:, where[id(p)] : where[id(p)] + p.numel()] += own.flatten(1)
+
+        output.register_hook(collect)
+
+    owners = [m for m in module.modules() if type(m) in _RULES]
+    hooks = [layer.register_forward_hook(note) for layer in owners]
+    try:
+        with torch.enable_grad():
+            leaf = images.detach().clone().requires_grad_()
+            values = vmap(quantity)(module(leaf), classes)
+            torch.autograd.grad(values.sum(), leaf)  # the hooks see every slope on its way
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return flat
+
+
+def _by_vmap(module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity) -> Float[Tensor, "images p"]:
+    """Compute gradients of any module whose operations have rules for batches."""
+    weights, value = _value_of(module, quantity)
+    found = vmap(grad(value), in_dims=(None, 0, 0))(weights, images, classes)
+    return torch.cat([g.flatten(1) for g in found.values()], 1)
+
+
+def _one_by_one(module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity) -> Float[Tensor, "images p"]:
+    """Compute gradients of any module, one input at a time."""
+    weights, value = _value_of(module, quantity)
+    leaves = {name: p.clone().requires_grad_() for name, p in weights.items()}
+    rows = []
+    for image, chosen in zip(images, classes, strict=True):
+        with torch.enable_grad():
+            parts = torch.autograd.grad(value(leaves, image, chosen), list(leaves.values()), materialize_grads=True)
+        rows.append(torch.cat([part.flatten() for part in parts]))
+    return torch.stack(rows)
+
+
+def _value_of(module: nn.Module, quantity: Quantity) -> tuple[dict[str, Tensor], Callable[..., Tensor]]:
+    """Split a module into its weights, in the order of θ, and the function of weights, input and class."""
+    named = dict(module.named_parameters())
+    frozen = {name: p.detach() for name, p in named.items() if not p.requires_grad} | dict(module.named_buffers())
+
+    def value(weights: dict[str, Tensor], image: Tensor, chosen: Tensor) -> Tensor:
+        return quantity(functional_call(module, weights | frozen, (image.unsqueeze(0),))[0], chosen)
+
+    return {name: p.detach() for name, p in named.items() if p.requires_grad}, value
+
+
+@torch.no_grad()
+def fisher_sketch(module: nn.Module, images: Tensor, *, seed: int) -> Float[Tensor, "sketch sketch"]:
+    """Compute the sketched Fisher matrix F = E ∇ln p(y*) ∇ln p(y*)ᵀ, the labels y* drawn from the network."""
+    logits = torch.cat([module(part) for part in images.split(500)])
+    # Drawn on the CPU, so that the labels do not depend on the device.
+    uniform = torch.rand(len(images), 1, generator=generator(seed, 0, "fisher"), dtype=torch.float64)
+    labels = (logits.double().softmax(1).cpu().cumsum(1) < uniform).sum(1).clamp_max(logits.shape[1] - 1)
+    rows = sketched_gradients(module, images, labels.to(images.device), log_probability_of).double()
+    return rows.T @ rows / len(rows)
+
+
+@torch.no_grad()
+def gradient_distance(
+    law: Law,
+    theta: Float[Tensor, " parameters"],
+    images: Tensor,
+    chosen: Int[np.ndarray, " images"],
+    *,
+    training_images: Tensor,
+    seed: int,
+    ridges: tuple[float, ...] = (RIDGE,),
+    together: slice | Int[np.ndarray, " some"] = slice(None),
+    quantity: Quantity = log_odds_of,
+) -> Geometry:
+    """Compute h = ln gᵀ(F + rI)⁻¹g of one network for some inputs.
+
+    Args:
+        law: Tells builder and normalisation; its statistics are frozen.
+        theta: One network.
+        images: Normalised images.
+        chosen: Class of the measurand for each image.
+        training_images: Images for the Fisher matrix.
+        seed: Of the labels that are drawn for it.
+        ridges: r, each in parts of the mean eigenvalue of F.
+        together: Images whose number of independent inputs is computed, such as those that a prior is fitted on.
+        quantity: The measurand, differentiable; the log-odds unless given.
+
+    Returns:
+        Distances and what else the gradients tell. Three forward passes an image: one, and a backward pass.
+
+    References:
+        MacKay 1992, Neural Computation 4, 448 (gᵀH⁻¹g as the variance of a prediction).
+    """
+    module = law.module(theta)
+    fisher = fisher_sketch(module, training_images, seed=seed)
+    classes = torch.as_tensor(np.asarray(chosen), dtype=torch.int64, device=images.device)
+    rows = sketched_gradients(module, images, classes, quantity).double()
+    distance, worth = [], []
+    some_of = torch.as_tensor(np.arange(len(rows))[together], device=rows.device)
+    eye = torch.eye(SKETCH, dtype=rows.dtype, device=rows.device)
+    for ridge in ridges:
+        factor = torch.linalg.cholesky(fisher + ridge * fisher.trace() / SKETCH * eye)
+        # Rows of G L⁻ᵀ have the inner products gᵢᵀ(F + rI)⁻¹gⱼ.
+        white = torch.linalg.solve_triangular(factor, rows.T, upper=False).T
+        squares = white.square().sum(1)
+        distance.append(squares.clamp_min(torch.finfo(squares.dtype).tiny).log())
+        some = torch.nn.functional.normalize(white[some_of], dim=1)
+        n = len(some)
+        common = ((some @ some.T).square().sum() - n) / max(n * (n - 1), 1)
+        worth.append(1 / (1 / n + float(common)))
+    return Geometry(torch.stack(distance).cpu().numpy(), np.array(worth), float(fisher.trace()))

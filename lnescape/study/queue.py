@@ -1,0 +1,77 @@
+"""`run_queue`: take what several studies lack, in a fixed order, and stop by itself in time."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from time import perf_counter
+
+import torch
+
+from lnescape.study.cells import Cell, Study, StudyError, trainings
+from lnescape.study.running import Here, run_study
+from lnescape.study.store import CellStore
+
+
+@dataclass(frozen=True)
+class Step:
+    """One cell of a queue: what became of it and how long it took, in seconds."""
+
+    study: str
+    cell: str
+    trainings: float
+    outcome: str
+    seconds: float = 0.0
+
+
+def run_queue(
+    studies: Iterable[Study], *, minutes: float, device: torch.device | str = "cuda", folder: Path | str, on_step=print
+) -> list[Step]:
+    """Compute the missing cells of some studies one after another, until the time is used up.
+
+    A cell begins only where it is expected to end in time: its trainings × the seconds that one took before, of the
+    same network and recipe where there was one, else nothing is known and it begins. Whatever is finished is stored;
+    called again, the queue goes on with what is missing.
+
+    Args:
+        studies: In the order of their importance.
+        minutes: Time there is, > 0.
+        device: Where to compute.
+        folder: Cells are stored in FOLDER/DATA-NETWORK, as in `report/results`.
+        on_step: Called with each step.
+
+    Returns:
+        The steps, those that are waiting included.
+
+    Raises:
+        StudyError: No time.
+    """
+    if not minutes > 0:
+        raise StudyError(f"minutes={minutes!r} leave no time; give some, such as 9.")
+    start, steps, pace, seen = perf_counter(), [], {}, set()
+    for study in studies:
+        for cell in study.cells:
+            if cell in seen:
+                continue
+            seen.add(cell)
+            place, n = Path(folder) / study.folder, trainings(cell)
+            alone = replace(study, cells=(cell,))
+            store = CellStore(alone, place)
+            left = 60 * minutes - (perf_counter() - start)
+            if store.has(cell):
+                continue
+            if left < 0 or n * pace.get(_kind(cell), 0.0) > left or (cell.scouts and not store.has(cell.scouts)):
+                step = Step(study.name, cell.name, n, "waiting")
+            else:
+                before = perf_counter()
+                failed = run_study(alone, device=device, executor=Here(), folder=place, progress=False)
+                seconds = perf_counter() - before
+                step = Step(study.name, cell.name, n, failed.get(cell.name, "stored"), round(seconds, 1))
+                pace[_kind(cell)] = max(pace.get(_kind(cell), 0.0), seconds / n)
+            steps.append(step)
+            on_step(step)
+    return steps
+
+
+def _kind(cell: Cell) -> tuple:
+    """Say which cells take about the same time for each of their trainings."""
+    return cell.method, cell.data, cell.network, str(cell.options), cell.recipe.precision
