@@ -34,7 +34,7 @@ class Geometry:
     Attributes:
         distance: h = ln gᵀ(F + rI)⁻¹g, [ridges, images].
         effective_inputs: How many independent inputs those that were named are worth, by the kernel
-            gᵢᵀ(F + rI)⁻¹gⱼ: 1/n_eff = 1/n + mean over i ≠ j of its squared correlation, [ridges].
+            gᵢᵀ(F + rI)⁻¹gⱼ: 1/n_eff = mean over all i, j of its squared correlation, [ridges].
         trace: tr F, in nat² per unit of weight².
     """
 
@@ -243,7 +243,5 @@ def gradient_distance(
         squares = white.square().sum(1)
         distance.append(squares.clamp_min(torch.finfo(squares.dtype).tiny).log())
         some = torch.nn.functional.normalize(white[some_of], dim=1)
-        n = len(some)
-        common = ((some @ some.T).square().sum() - n) / max(n * (n - 1), 1)
-        worth.append(1 / (1 / n + float(common)))
+        worth.append(1 / float((some @ some.T).square().mean()))
     return Geometry(torch.stack(distance).cpu().numpy(), np.array(worth), float(fisher.trace()))
