@@ -149,14 +149,15 @@ class SideBySide(AnyNetwork):
     def _never_waits(self, loss: Loss) -> bool:
         """Tell whether a step goes through without reading anything back from the accelerator."""
         mode = torch.cuda.get_sync_debug_mode()
-        torch.cuda.set_sync_debug_mode("error")
-        try:
-            self._step(self._images, self._labels, loss)
-        except RuntimeError:
-            return False
-        finally:
-            torch.cuda.set_sync_debug_mode(mode)
-            torch.cuda.synchronize(self.device)
+        with warnings.catch_warnings(action="ignore"):  # torch warns that the mode is a prototype
+            try:
+                torch.cuda.set_sync_debug_mode("error")
+                self._step(self._images, self._labels, loss)
+            except RuntimeError:
+                return False
+            finally:
+                torch.cuda.set_sync_debug_mode(mode)
+                torch.cuda.synchronize(self.device)
         return True
 
     def _buffers(self) -> list[int]:
