@@ -70,10 +70,11 @@ CIFAR100_FAST_RESNET = CIFAR10_FAST_RESNET.but(
     data="cifar100", options={"widths": [24, 96, 256], "scale": 0.25}, epochs=9, bias_rate=32
 )
 # As wide as those of the reference, for an accelerator.
-CIFAR10_WIDE = CIFAR10_FAST_RESNET.but(
-    options={"widths": [64, 256, 256], "convolutions": [2, 2, 2]}, epochs=16, precision="bfloat16"
+CIFAR10_WIDE = CIFAR10_FAST_CNN.but(
+    options={"widths": [64, 256, 256], "convolutions": [2, 2, 2]}, epochs=20, precision="bfloat16"
 )
 CIFAR100_WIDER = CIFAR10_WIDE.but(
+    network="fast_resnet",
     data="cifar100", options={"widths": [64, 256, 512], "convolutions": [2, 2, 2], "scale": 0.25}, bias_rate=32
 )
 DIGITS = MLP.but(data="digits", epochs=5, batch=64, options={"width": 32})
