@@ -78,6 +78,7 @@ def study(
 
     Raises:
         Exit: A cell failed.
+        StudyError: Neither a study nor a queue is named, or both.
     """
     from lnescape.study.cluster import dask_executor
 

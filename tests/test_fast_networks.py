@@ -7,12 +7,11 @@ import torch
 from torch import nn
 
 import lnescape as ln
-from lnescape.builders import build
 from lnescape.networks import whitening_filters
 from lnescape.training import count_operations
 from lnescape.training.descent import smaller
 from lnescape.training.streams import generator
-from lnescape.weights import normalisation_biases, theta_of
+from lnescape.weights import build, normalisation_biases, theta_of
 
 SLANTED = ln.Recipe(
     epochs=2, batch=100, learning_rate=0.1, momentum=0.85, weight_decay=1e-2, schedule="slanted",

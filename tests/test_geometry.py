@@ -29,7 +29,8 @@ def mixed():
 def test_gradients_by_layers_by_vmap_and_one_by_one_agree(data):
     module = mixed().eval()
     images, classes = data.test.images[:6], torch.arange(6)
-    found = [f(module, images, classes, log_odds_of) for f in (geometry._by_layers, geometry._by_vmap, geometry._one_by_one)]
+    ways = (geometry._by_layers, geometry._by_vmap, geometry._one_by_one)
+    found = [way(module, images, classes, log_odds_of) for way in ways]
     assert geometry._has_rules(module)
     assert found[0].shape == (6, sum(p.numel() for p in module.parameters() if p.requires_grad))
     torch.testing.assert_close(found[0], found[1], rtol=1e-4, atol=1e-6)

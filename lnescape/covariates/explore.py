@@ -47,7 +47,8 @@ def explored(
         The traces.
     """
     groups = set(groups)
-    rows: dict[str, list[np.ndarray]] = {name: [] for name in ("outputs", "shifted", "noise", "path", "bursts", "distance")}
+    kinds = ("outputs", "shifted", "noise", "path", "bursts", "distance")
+    rows: dict[str, list[np.ndarray]] = {name: [] for name in kinds}
     some = data.train.subset(slice(0, N_FEATURES)).images
     ends = bursts(law, data, n=N_BURSTS, recipe=burst) if "bursts" in groups else None
 

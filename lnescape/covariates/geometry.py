@@ -71,6 +71,9 @@ def sketched_gradients(
     Returns:
         Sketches. One forward and one backward pass an image.
 
+    Raises:
+        RuntimeError: A pass of the network fails.
+
     References:
         Charikar, Chen, Farach-Colton 2002, ICALP (count sketch).
     """

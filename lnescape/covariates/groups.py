@@ -162,14 +162,15 @@ GROUPS: dict[str, Group] = {
         "differences between the networks on shifted images and, where these are known, for other classes and at "
         "earlier epochs, beyond that in q",
     ),
-    "gradient distance": Group(_distance, ("distance",), "size of the input's gradient in the metric of the Fisher matrix"),
+    "gradient distance": Group(_distance, ("distance",), "gradient of q in the metric of the Fisher matrix"),
     "bursts": Group(_bursts, ("bursts",), "spread of q over short restarts from each network"),
     **{name: Group(_spread_of(name), (f"spreads:{name}",), what) for name, what in _SPREADS.items()},
 }
 FREE = ("outputs", "classes", "neighbourhood", "training path", "noise", "differences")  # no further training
 
 
-PASSES = {"shifted": 8, "noise": 8, "bursts": 12, "distance": 3} | {f"spreads:{name}": 30 for name in _SPREADS if name != "proxies"}
+PASSES = {"shifted": 8, "noise": 8, "bursts": 12, "distance": 3}
+PASSES |= {f"spreads:{name}": 30 for name in _SPREADS if name != "proxies"}
 
 
 def passes_of(groups: Iterable[str], *, epochs: int) -> int:

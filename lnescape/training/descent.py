@@ -83,7 +83,7 @@ class State:
                 type(said["epoch"]) is int and said["epoch"] > 0,
                 vertices.dtype == like.dtype and vertices.shape == (s, k or vertices.shape[1], p),
                 failed.dtype == torch.int64 and failed.shape == (s,),
-                set(optimiser) in (set(), {"momentum_buffer"}, {"step", "exp_avg", "exp_avg_sq"}),
+                set(optimiser) - {"average"} in (set(), {"momentum_buffer"}, {"step", "exp_avg", "exp_avg_sq"}),
                 all(value.dtype == like.dtype and value.shape == (s, moving, p) for value in rows),
                 "step" not in optimiser or optimiser["step"].ndim == 0,
             )

@@ -89,7 +89,8 @@ class Recipe:
             raise ValueError(f"loss={self.loss!r} must be a function of logits and labels, such as F.cross_entropy.")
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
-                raise ValueError(f"{name}={getattr(self, name)!r} is not known; use one of {', '.join(map(str, known))}.")
+                choices = ", ".join(map(str, known))
+                raise ValueError(f"{name}={getattr(self, name)!r} is not known; use one of {choices}.")
         if self.epochs <= 0 or self.batch < 1:
             asked = f"epochs={self.epochs}, batch={self.batch}"
             raise ValueError(f"There must be an epoch or a part of one, and an image in a step, not {asked}.")
