@@ -5,7 +5,7 @@ JOBS    ?= 2
 CONSTRAINTS ?= constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help report test notebooks site bench lab lint clean
+.PHONY: help report test fuzz notebooks site bench lab lint clean
 
 VENV  := .venv
 STAMP := $(VENV)/.installed
@@ -17,6 +17,7 @@ ONE   := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 help:
 	@echo "make report     run every notebook here and build the report and the run sheet (PDF): quick, at most 6 minutes"
 	@echo "make test       unit tests, documentation examples and all notebooks in their quick profile: about 5 minutes"
+	@echo "make fuzz       damage 2 000 kept files, and read them: a minute"
 	@echo "make notebooks  rebuild the committed notebooks with their outputs (standard profile, real data): up to 5 minutes each"
 	@echo "make site       the notebooks and the reference as HTML pages to browse offline, in build/site: half a minute"
 	@echo "make bench      measure the speed ratios and print them as a table: about 10 minutes on quiet cores"
@@ -42,6 +43,9 @@ test: $(STAMP)
 	@echo "Running unit tests, documentation examples and notebooks, $(JOBS) at a time (about 5 minutes) ..."
 	@$(ONE) LNESCAPE_PROFILE=quick $(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile \
 		--nbval-lax --nbval-current-env --nbval-cell-timeout=300 lnescape report/studies tests $(wildcard notebooks/*.ipynb)
+
+fuzz: $(STAMP)
+	@$(ONE) $(RUN) -m tests.fuzz 2000
 
 notebooks: $(STAMP)
 	@$(ONE) $(RUN) -m notebooks.build --profile "$(or $(PROFILE),standard)" --jobs $(JOBS)

@@ -10,6 +10,8 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from rattler import MatchSpec
 
+import lnescape
+
 ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -66,3 +68,9 @@ def test_every_dependency_is_pinned_within_its_bounds(group):
         version = pins.get(canonicalize_name(requirement.name))
         assert version, f"constraints.txt does not pin {requirement.name}"
         assert requirement.specifier.contains(version), f"{requirement} excludes the pinned {version}"
+
+
+def test_the_version_is_stated_once_and_cited():
+    assert PROJECT["dynamic"] == ["version"]
+    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == lnescape.__version__
+    assert f"## {lnescape.__version__}" in (ROOT / "CHANGELOG.md").read_text()

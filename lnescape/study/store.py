@@ -1,6 +1,5 @@
 """The store of a study's cells: one sealed result each, written once; claims, failures, and what is refused."""
 
-import json
 import sys
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -15,13 +14,14 @@ from typing import Any
 from lnescape.results import (
     Result,
     ResultError,
+    files,
     list_results,
     load_result,
     project_folder,
     results_folder,
     save_result,
 )
-from lnescape.study.cells import RECIPE_VERSION, Cell, Study, StudyError, check_known
+from lnescape.study.cells import RECIPE_VERSION, Cell, Study, StudyError, check_known, plain_copy
 
 
 class CellStore:
@@ -41,7 +41,7 @@ class CellStore:
 
     def has(self, cell: Cell) -> bool:
         """Tell whether a cell's result is there."""
-        return (self.folder / f"{cell.name}.json").is_file()
+        return files.is_file(self.folder / f"{cell.name}.json")
 
     def missing(self, cells: Iterable[Cell] | None = None) -> list[Cell]:
         """List the cells that have no result."""
@@ -68,12 +68,19 @@ class CellStore:
             The result; its `numbers["axes"]` names the axes of its arrays.
 
         Raises:
-            StudyError: It is absent, cut short, or was edited.
+            StudyError: It is absent, cut short, was edited, or is another cell's.
         """
         try:
-            return load_result(cell.name, folder=self.folder)
+            result = load_result(cell.name, folder=self.folder)
         except ResultError as error:
             raise StudyError(str(error)) from error
+        axes, arrays = result.numbers.get("axes"), result.arrays
+        fits = isinstance(axes, dict) and axes.keys() == arrays.keys()
+        fits = fits and all(isinstance(axes[key], list) and len(axes[key]) == arrays[key].ndim for key in arrays)
+        if not fits or result.provenance.get("cell") != plain_copy(cell.content()):
+            path = self.folder / f"{cell.name}.json"
+            raise StudyError(f"{path} holds another cell; delete it and run `{self.study.command}` again.")
+        return result
 
     def save(self, cell: Cell, numbers: dict[str, Any], arrays: dict[str, Any], provenance: dict[str, Any]) -> None:
         """Write a cell's result and forget an earlier failure.
@@ -87,13 +94,18 @@ class CellStore:
         Raises:
             StudyError: The disk is full or can't be written.
         """
+        self._write(cell, numbers, provenance, arrays, folder=self.folder)
+        with suppress(OSError):
+            (self._failures / f"{cell.name}.json").unlink(missing_ok=True)
+
+    def _write(self, cell: Cell, numbers: dict, provenance: dict, arrays: dict | None = None, *, folder: Path) -> None:
+        """Write a cell's result or failure; say how to go on where that is impossible."""
         try:
-            save_result(cell.name, numbers=numbers, arrays=arrays, provenance=provenance, folder=self.folder)
+            save_result(cell.name, numbers=numbers, arrays=arrays, provenance=provenance, folder=folder)
         except ResultError as error:
             raise StudyError(
                 f"{error} All cells stored so far are intact; when that is cured, run `{self.study.command}` again."
             ) from error
-        (self._failures / f"{cell.name}.json").unlink(missing_ok=True)
 
     def claim(self, cell: Cell):
         """Lock a cell, without waiting; None where another process is at work on it.
@@ -103,15 +115,26 @@ class CellStore:
 
         Returns:
             The lock, to be released once the result is stored.
+
+        Raises:
+            StudyError: The lock is somebody else's, or can't be written.
         """
         from filelock import FileLock, Timeout
 
         self._claims.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(self._claims / f"{cell.name}.lock")
+        lock_file = self._claims / f"{cell.name}.lock"
+        lock = FileLock(lock_file)
         try:
+            if lock_file.is_symlink():  # what it points to is not ours to touch
+                lock_file.unlink()
             lock.acquire(timeout=0)
         except Timeout:
             return None
+        except OSError as error:
+            raise StudyError(
+                f"{lock_file} can't be locked ({error.strerror or error}): somebody else may have made it; remove it, "
+                "or compute in another folder."
+            ) from error
         if self.has(cell):  # finished elsewhere a moment ago
             lock.release()
             return None
@@ -120,7 +143,8 @@ class CellStore:
     def size(self) -> int:
         """Add up the bytes of the study's cells."""
         names = {cell.name for cell in self.study.cells}
-        return sum(path.stat().st_size for path in self.folder.glob("*.*") if path.name.split(".")[0] in names)
+        own = (path for path in self.folder.glob("*.*") if path.name.split(".")[0] in names)
+        return sum(path.stat().st_size for path in own if files.is_file(path))
 
     @property
     def _claims(self) -> Path:
@@ -133,7 +157,7 @@ class CellStore:
     def fail(self, cell: Cell, error: str) -> None:
         """Record why a cell failed."""
         origin = {"command": self.study.command}
-        save_result(cell.name, numbers={"error": error}, provenance=origin, folder=self._failures)
+        self._write(cell, {"error": error}, origin, folder=self._failures)
 
     def failures(self) -> dict[str, str]:
         """Give the error of each cell that failed and has no result yet."""
@@ -171,9 +195,10 @@ class CellStore:
     def _check_version(self, name: str) -> None:
         path = self.folder / f"{name}.json"
         try:
-            version = json.loads(path.read_text(encoding="utf-8"))["provenance"]["cell"]["recipe_version"]
+            content = files.parse(files.read(path, most=files.MOST_JSON, cure=""))
+            version = content["provenance"]["cell"]["recipe_version"]
         except (ValueError, KeyError, TypeError):
-            return  # damaged: told with its cure where it is loaded
+            return  # damaged, which is said with its cure where it is loaded, or no cell at all
         if version != RECIPE_VERSION:
             raise StudyError(
                 f"{path} was computed by recipe version {version}, and this code has version {RECIPE_VERSION}: the two "
