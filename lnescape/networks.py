@@ -5,7 +5,7 @@ They are plain modules. Any other architecture, the user's own included, takes t
 
 import difflib
 import inspect
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import partial
 
 import torch
@@ -75,6 +75,7 @@ def cnn(
         62558
     """
     channels, height, across = image_shape
+    sizes: tuple[int, ...]
     if height > 28:
         sizes, kernel, hidden, first = (1, 2, 4), 3, [128], width or 24
     else:
@@ -121,8 +122,8 @@ class PreactivationBlock(nn.Module):
         if stride != 1 or n_in != n_out:
             self.shortcut = nn.Conv2d(n_in, n_out, 1, stride, bias=False)
         if norm == "none":  # blocks begin as the identity, so that signals keep their size with depth
-            nn.init.zeros_(self.conv2.weight)
-            nn.init.zeros_(self.conv2.bias)
+            for parameter in self.conv2.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, x: Float[Tensor, "batch n_in height width"]) -> Float[Tensor, "batch n_out h w"]:
         """Map one batch of feature maps."""
@@ -180,8 +181,8 @@ def resnet(
     """
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"A residual network has depth 6n + 2, not {depth}; use 8, 14, 20 or 32.")
-    widths, rest = [width, 2 * width, 4 * width], {"norm": norm, "dropout": dropout}
-    return _residual(image_shape, n_classes, width, widths, n_blocks=(depth - 2) // 6, **rest)
+    widths, n_blocks = [width, 2 * width, 4 * width], (depth - 2) // 6
+    return _residual(image_shape, n_classes, width, widths, n_blocks=n_blocks, norm=norm, dropout=dropout)
 
 
 def wide_resnet(
@@ -345,7 +346,7 @@ def fast_cnn(
 
 
 fast_resnet = partial(fast_cnn, widths=(24, 80, 192), residual=True)
-NETWORKS = {
+NETWORKS: dict[str, Callable[..., nn.Module]] = {
     "mlp": mlp, "cnn": cnn, "resnet": resnet, "wide_resnet": wide_resnet, "fast_cnn": fast_cnn,
     "fast_resnet": fast_resnet,
 }  # fmt: skip

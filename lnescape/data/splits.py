@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass, fields, replace
 from functools import cached_property, partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -82,7 +83,7 @@ class Split:
 
     def to(self, device: torch.device | str) -> "Split":
         """Return the same split on another device; the float images are computed there."""
-        moved = {
+        moved: dict[str, Any] = {
             name: value.to(device) if isinstance(value, Tensor) else value
             for name, value in self.__getstate__().items()
         }
@@ -176,7 +177,7 @@ class Dataset:
             split = getattr(self, part)
             for tensor in (split.pixels, split.labels):
                 digest.update(f"{part} {tuple(tensor.shape)} {tensor.dtype};".encode())
-                digest.update(np.ascontiguousarray(tensor.cpu().numpy()))
+                digest.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
         return digest.hexdigest()
 
     @cached_property
@@ -309,6 +310,8 @@ def dataset(
         parts["calibration"], parts["test"] = _cut(parts["test"], "test", share=2)
 
     images = parts["train"][0]
+    mean: Tensor | None
+    std: Tensor | None
     if normalise:
         mean, std = channel_moments(images)
     elif images.dtype == torch.uint8:
@@ -386,8 +389,8 @@ def _cut(part: tuple[Tensor, Tensor], key: str, *, share: int) -> tuple[tuple[Te
     n = max(1, len(images) // share)
     if key == "train":
         n = min(n, MAX_VALIDATION)
-    order = np.random.RandomState(SPLIT_SEED).permutation(len(images))
-    order = torch.from_numpy(order).to(images.device)
+    shuffled = np.random.RandomState(SPLIT_SEED).permutation(len(images))
+    order = torch.from_numpy(shuffled).to(images.device)
     return (images[order[:n]], labels[order[:n]]), (images[order[n:]], labels[order[n:]])
 
 

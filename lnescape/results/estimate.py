@@ -205,7 +205,7 @@ def _notation(value: float, u: float) -> str:
     if not math.isfinite(u):
         return f"{value:.6g}({u})"
     x, s = Decimal(repr(value)), _two_digits(Decimal(repr(u)))
-    place = s.as_tuple().exponent
+    place = int(s.as_tuple().exponent)
     x = x.quantize(Decimal(1).scaleb(place), ROUND_HALF_EVEN)
     x = abs(x) if x == 0 else x  # no "-0.00"
     leading, suffix = max(x.adjusted() if x else s.adjusted(), s.adjusted()), ""

@@ -159,7 +159,7 @@ def _is_arrays(file: str, name: str) -> bool:
 
 def _place(path: Path, checksum: str) -> dict[str, str]:
     """Name a file for arrays, other than that of the arrays which the JSON at `path` speaks of."""
-    former = {}
+    former: dict[str, Any] = {}
     with suppress(ValueError, TypeError):
         former = files.unseal(files.read(path, most=files.MOST_JSON, cure=""))["arrays"] or {}
     plain = f"{path.stem}{ARRAYS}"

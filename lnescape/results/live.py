@@ -166,8 +166,8 @@ def _reference(notebook: str, profile: str) -> tuple[dict[str, Estimate], str]:
 
 
 def _row(quantity: str, here: Estimate, reference: Estimate | None) -> dict[str, Any]:
-    comparable = reference is not None and reference.unit == here.unit
-    error = normalised_error(here, reference) if comparable else math.nan
+    comparable = reference if reference is not None and reference.unit == here.unit else None
+    error = normalised_error(here, comparable) if comparable is not None else math.nan
     known = not math.isnan(error)
     return {
         "quantity": quantity,

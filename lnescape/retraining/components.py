@@ -64,7 +64,7 @@ def nested_components(q: Float[ndarray, "trunks branches images"]) -> dict[str, 
         {'trunk': 4.01, 'branch': 0.99}
     """
     found = nested_analysis(q)
-    return {"trunk": found.between, "branch": found.within}
+    return {"trunk": np.asarray(found.between), "branch": np.asarray(found.within)}
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def nested_analysis(q: Float[ndarray, "trunks branches *images"]) -> NestedAnaly
     if m < 2 or n < 2:
         raise ValueError(f"{m} trunks with {n} branches each can't be analysed; two of each are the least.")
     between, within = n * q.mean(1).var(0, ddof=1), q.var(1, ddof=1).mean(0)
-    return NestedAnalysis(*map(np.asarray, (q.mean((0, 1)), between, within)), m, n)
+    return NestedAnalysis(np.asarray(q.mean((0, 1))), np.asarray(between), np.asarray(within), m, n)
 
 
 def satterthwaite(

@@ -336,31 +336,31 @@ class Reference:
             ValueError: A draw leaves fewer than eight retrainings over.
         """
         q = np.asarray(q, np.float64)
-        members = tuple(tuple(int(row) for row in rows) for rows in members)
-        if min(len(q) - len(rows) for rows in members) < 8:
+        draws = tuple(tuple(int(row) for row in rows) for rows in members)
+        if min(len(q) - len(rows) for rows in draws) < 8:
             raise ValueError(
-                f"{len(q)} retrainings leave fewer than eight to judge an evaluation of {len(members[0])}; train more."
+                f"{len(q)} retrainings leave fewer than eight to judge an evaluation of {len(draws[0])}; train more."
             )
-        if set.intersection(*map(set, members)):
+        if set.intersection(*map(set, draws)):
             raise ValueError("A network is in every draw, so that none is left without it; give several draws, apart.")
-        bases = sorted({row for rows in members for row in rows})
+        bases = sorted({row for rows in draws for row in rows})
         others = np.setdiff1d(np.arange(len(q)), bases)
         blocks = [tuple(block.tolist()) for block in np.array_split(others, min(N_BLOCKS, len(others))) if len(block)]
-        left_out = ((), *((row,) for row in bases), *blocks)
+        left_out: tuple[tuple[int, ...], ...] = ((), *((row,) for row in bases), *blocks)
         rng = np.random.default_rng(seed)
         orders = [
-            [rng.permutation(np.setdiff1d(np.arange(len(q)), rows)) for _ in range(N_HALVINGS)] for rows in members
+            [rng.permutation(np.setdiff1d(np.arange(len(q)), rows)) for _ in range(N_HALVINGS)] for rows in draws
         ]
-        halves = np.empty((len(left_out), len(members), N_HALVINGS, 2, q.shape[1]), np.float32)
-        variance = np.empty((len(left_out), len(members), q.shape[1]), np.float32)
+        halves = np.empty((len(left_out), len(draws), N_HALVINGS, 2, q.shape[1]), np.float32)
+        variance = np.empty((len(left_out), len(draws), q.shape[1]), np.float32)
         for k, gone in enumerate(left_out):
-            for d in range(len(members)):
+            for d in range(len(draws)):
                 variance[k, d] = q[np.setdiff1d(orders[d][0], gone)].var(0, ddof=1)
                 for h, order in enumerate(orders[d]):
                     for half, rows in enumerate(np.array_split(order, 2)):  # they stay, but for the rows left out
                         rows = rows[~np.isin(rows, gone)]
                         halves[k, d, h, half] = np.log(q[rows].var(0, ddof=1)) - log_bias(len(rows) - 1)
-        return Reference(q, members, left_out, len(bases), halves, variance)
+        return Reference(q, draws, left_out, len(bases), halves, variance)
 
     def kept(self, k: int) -> ndarray:
         """Return which draws use none of the rows that are left out."""
@@ -466,7 +466,7 @@ def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: 
         covered = _covered(inside, reference, k)
         rows.append([products.mean(), scale, bias, rank, *covered])
     values = np.array(rows)
-    u = reference.jackknifed(values)
+    u = np.asarray(reference.jackknifed(values))
     u[0] = np.hypot(u[0], np.sqrt(single / n_inputs))
     n = len(evaluations)
     by_draw = np.array([np.nanmean(shares, 0)[1:] for shares in inside])
@@ -490,7 +490,7 @@ def _bias_of(reference: Reference, k: int, kept: ndarray) -> Float[ndarray, " dr
     """Return the bias of ln s² of the whole reference of each draw that is kept."""
     gone = set(reference.left_out[k])
     sizes = [len(reference.q) - len(set(rows) | gone) for rows, use in zip(reference.members, kept, strict=True) if use]
-    return log_bias(np.array(sizes) - 1.0)
+    return np.asarray(log_bias(np.array(sizes) - 1.0))
 
 
 def _inside(one: Evaluation, reference: Reference, d: int, level: float) -> ndarray:

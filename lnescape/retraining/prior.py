@@ -121,7 +121,7 @@ def fit_prior(
         raise ValueError(f"There are {len(variance)} variances and {len(covariates)} rows of covariates; give as many.")
     n = len(variance)
     assumed = n_eff is None
-    n_eff = assumed_number(n) if assumed else float(min(max(n_eff, 1.0), n))
+    n_eff = assumed_number(n) if n_eff is None else float(min(max(n_eff, 1.0), n))
     centre, width, squared = _measures(covariates, names)
     x = _terms(covariates, centre, width, squared)
     tau = np.concatenate([[np.inf], np.where(squared, shrinkage, STEP), np.full(squared.sum(), shrinkage)])
