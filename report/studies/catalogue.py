@@ -316,6 +316,10 @@ STUDIES = {
               _study(f"{name}-methods", f"Methods at equal cost, {kind}",
                     comparison_cells(scouts, 20, first=0, **FEWEST), "methods"),
           )),
+        # The retrainings that play the method, again under their seeds: their weights were not kept.
+        *(_study(f"{scouts.folder}-geometry", f"Gradient distances of {kind}",
+                 _reference(scouts, 12, group=12, observed=("covariates", "gradients")))
+          for scouts, kind in ((MLP, "perceptrons on MNIST"), (CNN, "convolutional networks on MNIST"))),
         _study("cifar10-cnn-branches", "Branches that leave the trunk of one training at several epochs, CIFAR-10",
               tuple(_on_test(CIFAR10_CNN, "branches", (k,), leaves=[3, 8, 12], branches=2) for k in range(4)),
               "branches"),
