@@ -320,7 +320,7 @@ def fast_cnn(
         widths: Channels of each stage.
         convolutions: Of each stage, ≥ 1.
         residual: Whether the further convolutions of a stage stand beside a shortcut, x + SiLU(BN(conv x)).
-        narrow: Divides all widths, for cheap retrainings.
+        narrow: Divides all widths, to multiples of 8, for cheap retrainings; 1 leaves them as they are.
         scale: Factor on the logits.
 
     Returns:
@@ -336,7 +336,7 @@ def fast_cnn(
     if filters is None:
         whole = image_shape[0] * 4
         filters = torch.cat([torch.eye(whole), -torch.eye(whole)]).view(2 * whole, image_shape[0], 2, 2)
-    sizes = [max(1, round(width / narrow)) for width in widths]
+    sizes = [width if narrow == 1 else max(8, 8 * round(width / narrow / 8)) for width in widths]
     layers: list[nn.Module] = [_whitening(filters), nn.SiLU()]
     for n_in, n_out, n in zip([len(filters), *sizes], sizes, convolutions, strict=False):
         layers.append(_Stage(n_in, n_out, n, residual))

@@ -139,3 +139,8 @@ def test_frozen_filters_and_gains_are_no_part_of_theta():
 def test_a_recipe_that_makes_no_sense_is_refused(changes, cause):
     with pytest.raises(ValueError, match=cause):
         replace(SLANTED, **{"bias_rate": 1.0, **changes})
+
+
+def test_a_narrow_network_has_a_third_of_the_channels_in_eights():
+    net = ln.networks.fast_resnet((3, 32, 32), 10, narrow=3)
+    assert [m.out_channels for m in net.modules() if isinstance(m, nn.Conv2d)] == [24, 8, 24, 24, 64, 64]
