@@ -10,7 +10,7 @@ from lnescape.data import DataError
 from lnescape.results import ResultError
 from lnescape.study import CellStore, Study, StudyError, queue_named, run_study, studies_named, trainings
 from lnescape.study.cells import checked
-from lnescape.training.checks import checked_device
+from lnescape.training.prepared import checked_device
 
 
 class _Commands(click.Group):

@@ -43,7 +43,7 @@ class Template:
     """
 
     def __init__(self, module: nn.Module):
-        self._module = module
+        self.module = module
         parts = [part for part in module.modules() if not isinstance(part, torch.jit.ScriptModule)]
         self._built = [(part, _copied({**vars(part), "_buffers": part._buffers})) for part in parts]
 
@@ -53,12 +53,12 @@ class Template:
             for name in vars(part).keys() - built.keys():
                 del vars(part)[name]
             vars(part).update(_copied(built))
-        return self._module
+        return self.module
 
     @property
     def n_parameters(self) -> int:
         """Return P, the number of trainable parameters."""
-        return sum(p.numel() for p in trainable(self._module))
+        return sum(p.numel() for p in trainable(self.module))
 
 
 def _copied(attributes: dict) -> dict:

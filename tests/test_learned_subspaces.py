@@ -8,7 +8,7 @@ import torch
 
 import lnescape as ln
 from lnescape.subspaces import Segment, Simplex
-from lnescape.training.penalties import GrowingVolume, cosine_slope
+from lnescape.training.learned import GrowingVolume, cosine_slope
 from tests.test_training import QUICK, Mixed
 
 RECIPE = replace(QUICK, epochs=8)

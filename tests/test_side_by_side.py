@@ -98,7 +98,7 @@ def test_a_training_side_by_side_is_each_alone(data, monkeypatch):
         return SideBySide(build(builder, 0), **where)
 
     alone = ln.fit(normalised, data, seeds=range(3), recipe=QUICK)
-    monkeypatch.setattr(sys.modules["lnescape.training.fit"], "engine_for", engine)
+    monkeypatch.setattr(sys.modules["lnescape.training.prepared"], "engine_for", engine)
     together = ln.fit(normalised, data, seeds=range(3), recipe=QUICK)
     torch.testing.assert_close(together.thetas, alone.thetas, rtol=1e-3, atol=1e-4)
 

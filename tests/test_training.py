@@ -210,3 +210,46 @@ def test_no_warning_and_no_global_random_state(data):
         warnings.simplefilter("error")
         ln.fit(Mixed, data, seeds=[0], recipe=QUICK)
     assert torch.equal(before, torch.random.get_rng_state())
+
+
+class Counted:
+    """A builder that counts its calls."""
+
+    def __init__(self, net):
+        self.net, self.calls = net, 0
+
+    def __call__(self):
+        self.calls += 1
+        return self.net()
+
+
+@pytest.mark.parametrize("network", ["mlp", "cnn", "resnet"])
+def test_a_builder_is_called_for_each_training_and_twice_to_be_checked(data, network):
+    net = Counted(ln.network(network, data, **({"depth": 8, "width": 4} if network == "resnet" else {})))
+    ln.fit(net, data, seeds=range(3), recipe=replace(QUICK, precision="auto"), path=True)
+    assert net.calls == 5
+
+
+class Moving(nn.Module):
+    """A module whose forward passes change a buffer, put a new one in place of another, and count."""
+
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(64))
+        self.register_buffer("last", torch.zeros(64))
+        self.passes, self.layer = 0, nn.Linear(64, 10)
+
+    def forward(self, x):
+        x = x.flatten(1) - 0.1 * self.mean - 0.1 * self.last
+        if self.training:
+            self.passes += 1
+            self.mean.mul_(0.9).add_(0.1 * x.detach().mean(0))
+            self.last = x.detach().mean(0) / self.passes
+        return self.layer(x)
+
+
+def test_a_training_begins_with_the_network_as_it_was_built_whatever_was_trained_before(data):
+    together = ln.fit(Moving, data, seeds=[0, 1], recipe=QUICK)
+    alone = [ln.fit(Moving, data, seeds=[seed], recipe=QUICK)[0] for seed in (0, 1)]
+    assert torch.equal(together.thetas, torch.stack(alone))
+    torch.testing.assert_close(alone[1], plain_pytorch(Moving, data, 1, QUICK), rtol=1e-3, atol=1e-4)

@@ -7,11 +7,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lnescape.engines import engine_for
 from lnescape.laws import Members
-from lnescape.training import Recipe, TrainingError, count_operations
+from lnescape.training import Prepared, Recipe, TrainingError
 from lnescape.training.descent import State
-from lnescape.training.fit import train_group
+from lnescape.training.runs import train_groups
 from lnescape.training.streams import stream_seed
 
 TOGETHER = 16  # networks trained at the same time, where they batch
@@ -53,7 +52,9 @@ def proxy_recipe(recipe: Recipe, *, epochs: float = 0.5) -> Recipe:
     return replace(recipe, epochs=epochs * recipe.epochs)
 
 
-def bursts(law: Members, data, *, n: int, recipe: Recipe) -> Iterator[Float[Tensor, "n parameters"]]:
+def bursts(
+    law: Members, data, *, n: int, recipe: Recipe, prepared: Prepared | None = None
+) -> Iterator[Float[Tensor, "n parameters"]]:
     """Restart training n times from each member of a law, each time in another order of the images.
 
     Every burst begins at the member itself, at rest, so that bursts are independent given the member.
@@ -63,6 +64,7 @@ def bursts(law: Members, data, *, n: int, recipe: Recipe) -> Iterator[Float[Tens
         data: The data set they were trained on.
         n: Bursts from each network, ≥ 2.
         recipe: Of one burst, its precision resolved; see `burst_recipe`.
+        prepared: Builder and data as they were checked before; checked here unless given.
 
     Yields:
         For each member, where its bursts end, [n, P].
@@ -82,20 +84,17 @@ def bursts(law: Members, data, *, n: int, recipe: Recipe) -> Iterator[Float[Tens
     if n < 2 or recipe.n_steps(len(data.train)) < 1:
         steps = recipe.n_steps(len(data.train))
         raise ValueError(f"{n} bursts of {steps} steps show no spread; give two or more, of a step at least.")
-    device = data.train.images.device
-    operations = count_operations(law.net, data.train.images[0], data.n_classes, recipe.loss)
-    together = operations.together(engine_for(law.net, device=device), recipe, TOGETHER)
+    if prepared is None:
+        prepared = Prepared.of(law.net, data, recipe, measure=False)
     for theta, seed in zip(law.thetas, law.seeds, strict=True):
         orders = [stream_seed(seed, k, "burst") for k in range(n)]
+        start = State(0, theta.expand(n, 1, -1).clone(), torch.full((n,), -1, device=theta.device), {})
         ends = []
-        for begin in range(0, n, together):
-            own = orders[begin : begin + together]
-            start = State(0, theta.expand(len(own), 1, -1).clone(), torch.full((len(own),), -1, device=device), {})
-            end, failed = train_group(law.net, data, own, recipe=recipe, device=device, start=start)
-            if failed:
+        for trained in train_groups(prepared.under(recipe), orders, most=TOGETHER, start=start):
+            if trained.failed:
                 raise TrainingError(
                     f"A burst from the network of seed {seed} diverged; lower its rate "
                     f"(now {recipe.learning_rate:g}), or leave bursts out."
                 )
-            ends.append(end.clone())
+            ends.append(trained.thetas.clone())
         yield torch.cat(ends)

@@ -12,7 +12,7 @@ from lnescape.covariates.groups import Traces
 from lnescape.covariates.probes import neighbourhood, other_classes, outputs, under_noise
 from lnescape.laws import Members
 from lnescape.retraining import Measurand, log_odds
-from lnescape.training import Recipe
+from lnescape.training import Prepared, Recipe
 
 N_NOISE = 8  # draws of weight noise
 N_FEATURES = 10_000  # training images behind the second moment of the features
@@ -29,6 +29,7 @@ def explored(
     groups: Iterable[str],
     measurand: Measurand = log_odds,
     burst: Recipe | None = None,
+    prepared: Prepared | None = None,
     on_network: Callable[[], object] = lambda: None,
 ) -> Traces:
     """Observe what some groups of covariates are made of.
@@ -41,6 +42,7 @@ def explored(
         groups: Names of `GROUPS`; those that come from elsewhere, learned paths and proxies, are not observed here.
         measurand: From log-probabilities and classes to q.
         burst: Recipe of a burst, where bursts are among the groups.
+        prepared: Builder and data as they were checked before, where bursts are among the groups.
         on_network: Called when all of a network is observed.
 
     Returns:
@@ -50,7 +52,7 @@ def explored(
     kinds = ("outputs", "shifted", "noise", "path", "bursts", "distance")
     rows: dict[str, list[np.ndarray]] = {name: [] for name in kinds}
     some = data.train.subset(slice(0, N_FEATURES)).images
-    ends = bursts(law, data, n=N_BURSTS, recipe=burst) if "bursts" in groups else None
+    ends = bursts(law, data, n=N_BURSTS, recipe=burst, prepared=prepared) if "bursts" in groups else None
 
     def q_of(thetas: Tensor) -> np.ndarray:
         at = Members(law.net, thetas.to(law.device), normalisation_images=law.normalisation_images)

@@ -12,7 +12,6 @@ import torch
 from lnescape.checks import nearest
 from lnescape.laws import Members
 from lnescape.training import Recipe
-from lnescape.weights import Builder, build, theta_of
 
 
 class Options(TypedDict, total=False):
@@ -53,12 +52,12 @@ def check_names(method: str, options: Mapping[str, Any]) -> None:
             raise TypeError(f"{method} takes no argument {name!r}; {nearest(name, known)}")
 
 
-def checked_runs(runs: Any, net: Builder) -> Members:
+def checked_runs(runs: Any, length: int) -> Members:
     """Refuse networks that aren't there, or that another builder made.
 
     Args:
         runs: What was given.
-        net: The builder.
+        length: Parameters of the builder's networks.
 
     Returns:
         The networks.
@@ -69,7 +68,6 @@ def checked_runs(runs: Any, net: Builder) -> Members:
     """
     if not isinstance(runs, Members):
         raise TypeError(f"runs are a {type(runs).__name__}; pass what lnescape.fit or lnescape.members returns.")
-    length = theta_of(build(net, 0)).numel()
     if len(runs) == 0 or runs.n_parameters != length:
         raise ValueError(
             f"runs are {len(runs)} networks of {runs.n_parameters} parameters, the builder's have {length}; pass at "

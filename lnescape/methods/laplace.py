@@ -6,13 +6,13 @@ from typing import Unpack
 
 import torch
 from jaxtyping import Float
-from torch import Tensor
+from torch import Tensor, nn
 
 from lnescape.laws import GaussianLaw, Law, Members
 from lnescape.laws.mixture import mixture_of
 from lnescape.methods.checks import Options
 from lnescape.methods.request import Plan, Request
-from lnescape.weights import Builder, build, last_layer, places, with_features
+from lnescape.weights import Builder, last_layer, places, with_features
 
 N_IMAGES = 10_000  # of the curvature, a fixed random sample
 LARGEST = 12_000  # parameters of the last layer: each square matrix of them takes 1.2 GB, and there are three at once
@@ -54,7 +54,7 @@ def laplace(
         (torch.Size([5, 200, 10]), torch.Size([170, 170]))
     """
     request = Request.of("laplace", net, data, budget=budget, options=options, runs=runs)
-    start, size = _block(net, request.data.train.images[:2].cpu())
+    start, size = _block(request.prepared.template.fresh(), request.data.train.images[:2].cpu())
     data, recipe = request.data, request.recipe
     precision = len(data.train) * recipe.weight_decay if prior_precision is None else prior_precision
     if not isinstance(precision, Real) or not 0 < precision < float("inf"):
@@ -123,9 +123,9 @@ def softmax_curvature(
     return matrix[order.unsqueeze(1), order]
 
 
-def _block(net: Builder, images: Tensor) -> tuple[int, int]:
+def _block(module: nn.Module, images: Tensor) -> tuple[int, int]:
     """Find where the parameters of the last layer lie in θ."""
-    module = build(net, 0).float().eval()
+    module = module.cpu().float().eval()
     layer = last_layer(module, images)
     if layer is None:
         raise ValueError("The network doesn't end in a linear layer; laplace needs nn.Linear to give the logits.")
@@ -149,7 +149,7 @@ def _operations(request: Request, n_images: int, size: int, classes: int) -> flo
     """Count, for one network, a forward pass of the images, the products of the curvature, and its inverse root."""
     blocks = classes * (classes + 1) / 2
     curvature = 2 * blocks * (size // classes) ** 2
-    return n_images * (request.operations.forward + curvature) + inverse_operations(size)
+    return n_images * (request.prepared.operations.forward + curvature) + inverse_operations(size)
 
 
 def inverse_operations(size: int) -> float:

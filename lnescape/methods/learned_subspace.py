@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-from lnescape.laws import Law, SubspaceLaw
+from lnescape.checks import real
+from lnescape.laws import Law
 from lnescape.laws.mixture import mixture_of
 from lnescape.methods.checks import Options, checked_count
 from lnescape.methods.request import Request
 from lnescape.subspaces import Bezier, Segment, Simplex
-from lnescape.training import fit_subspace
 from lnescape.weights import Builder
 
 SHAPES = {
@@ -64,12 +64,7 @@ def learned_subspace(
     plan = request.plan(each=1.0, share=0.0, times=points)
     empty = SHAPES[shape]()
     recipe = request.exploring(plan.training / points, exploring, pull=1 / empty.n_vertices)
-    laws = [
-        fit_subspace(
-            net, request.data, empty, seed=request.network_seed(k), recipe=recipe, plain=request.recipe,
-            cosine_weight=cosine_weight, points=points, folder=request.folder, progress=request.progress,
-        )
-        for k in range(plan.n)
-    ]  # fmt: skip
+    options = {"cosine_weight": real(cosine_weight, "cosine_weight", least=0), "points": points}
+    laws = [request.learned(empty, recipe, number=k, **options) for k in range(plan.n)]
     cost = request.cost(plan, plan.n * (points * request.priced(recipe) - request.priced(request.at(plan.training))))
-    return mixture_of([SubspaceLaw(net, law.subspace, **request.known) for law in laws], cost=cost)
+    return mixture_of(laws, cost=cost)

@@ -3,12 +3,11 @@
 from collections.abc import Mapping
 from typing import Any, Unpack
 
-from lnescape.laws import Law, Members, SubspaceLaw
+from lnescape.laws import Law, Members
 from lnescape.laws.mixture import mixture_of
 from lnescape.methods.checks import Options
 from lnescape.methods.request import Request
 from lnescape.subspaces import Bezier
-from lnescape.training import fit_subspace
 from lnescape.weights import Builder
 
 
@@ -56,10 +55,7 @@ def mode_curve(
     networks = request.networks(plan)
     laws = []
     for k in range(n_curves):
-        law = fit_subspace(
-            net, request.data, Bezier.between(networks[2 * k], networks[2 * k + 1]), seed=request.network_seed(k),
-            recipe=recipe, plain=request.recipe, folder=request.folder, progress=request.progress,
-        )  # fmt: skip
-        laws.append(SubspaceLaw(net, law.subspace, **request.known))
+        straight = Bezier.between(networks[2 * k], networks[2 * k + 1])
+        laws.append(request.learned(straight, recipe, number=k))
     cost = request.cost(plan, n_curves * request.priced(recipe))
     return mixture_of(laws, cost=cost)

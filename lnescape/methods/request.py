@@ -10,12 +10,15 @@ from typing import Any
 
 from torch import Tensor
 
-from lnescape.laws import Members
+from lnescape.laws import Members, SubspaceLaw
 from lnescape.methods.checks import check_names, checked_runs
 from lnescape.progress import bar
-from lnescape.training import Cost, Operations, Recipe, TrainingError, fit, walk
-from lnescape.training.checks import checked_seeds, prepare
-from lnescape.weights import Builder, build, images_to_refresh
+from lnescape.subspaces import Subspace
+from lnescape.training import Cost, Prepared, Recipe, TrainingError, walk
+from lnescape.training.learned import learn
+from lnescape.training.prepared import checked_seeds
+from lnescape.training.runs import retrain
+from lnescape.weights import Builder
 
 
 @dataclass(frozen=True)
@@ -32,12 +35,9 @@ class Request:
     """A method's call, checked, before any work is done."""
 
     method: str
-    net: Builder
-    data: Any
+    prepared: Prepared
     budget: float
     seed: int
-    recipe: Recipe
-    operations: Operations
     folder: Path | None
     progress: bool
     runs: Members | None
@@ -71,14 +71,14 @@ class Request:
         (seed,) = checked_seeds(options.get("seed", 0))
         folder = options.get("folder")
         recipe = options.get("recipe")
+        if recipe is None and isinstance(runs, Members):
+            recipe = runs.recipe
+        prepared = Prepared.of(net, data, recipe, device=options.get("device"), folder=folder)
         if runs is not None:
-            runs = checked_runs(runs, net)
-            recipe = runs.recipe if recipe is None else recipe
-        data, recipe, operations = prepare(net, data, recipe, device=options.get("device"), folder=folder)
-        if runs is not None:
-            runs = replace(runs, thetas=runs.thetas.to(data.train.images.device))
+            runs = checked_runs(runs, prepared.template.n_parameters)
+            runs = replace(runs, thetas=runs.thetas.to(prepared.device))
         return cls(
-            method, net, data, float(budget), seed, recipe, operations, None if folder is None else Path(folder),
+            method, prepared, float(budget), seed, None if folder is None else Path(folder),
             options.get("progress", True), runs, perf_counter(),
         )  # fmt: skip
 
@@ -137,9 +137,9 @@ class Request:
         if plan.n > 100:
             raise ValueError(f"{plan.n} networks of one seed are more than 100; use several seeds.")
         # One at a time: those of a larger budget are then those of a smaller one; on one thread bit for bit.
-        law = fit(
-            self.net, self.data, seeds=[self.network_seed(k) for k in range(plan.n)], group=1, folder=self.folder,
-            recipe=replace(self.recipe, epochs=plan.training), progress=self.progress,
+        law = retrain(
+            self.prepared.under(self.at(plan.training)), [self.network_seed(k) for k in range(plan.n)], group=1,
+            folder=self.folder, progress=self.progress,
         )  # fmt: skip
         if law.failed:
             raise TrainingError(f"{self.method} lost seed {min(law.failed)}, which diverged; lower the learning rate.")
@@ -199,13 +199,21 @@ class Request:
         """
         with bar(pieces, self.method, "pieces", show=self.progress) as shown:
             ends = walk(
-                self.net, self.data, theta, recipe=recipe, pieces=pieces, seed=self.network_seed(number),
+                self.prepared.under(recipe), theta, pieces=pieces, seed=self.network_seed(number),
                 folder=self.folder, on_piece=lambda piece: shown.update(),
             )  # fmt: skip
         if not ends.isfinite().all():
             rate = f"now {recipe.learning_rate:g}"
             raise TrainingError(f"{self.method} diverged after network {number}; lower its learning rate ({rate}).")
         return ends
+
+    def learned(self, subspace: Subspace, recipe: Recipe, *, number: int, **options: Any) -> SubspaceLaw:
+        """Learn a subspace under a recipe; what the law costs is stated by the method."""
+        law = learn(
+            self.prepared.under(recipe), subspace, seed=self.network_seed(number), plain=self.recipe,
+            folder=self.folder, progress=self.progress, **options,
+        )  # fmt: skip
+        return SubspaceLaw(self.prepared.net, law.subspace, **self.known)
 
     def cost(self, trained: Plan, extra: float = 0.0) -> Cost:
         """Price a plan: its networks, and other operations besides."""
@@ -215,7 +223,7 @@ class Request:
     @property
     def plain(self) -> float:
         """Operations of one plain training."""
-        return self.operations.training(self.recipe, len(self.data.train))
+        return self.prepared.plain
 
     @property
     def given(self) -> float:
@@ -229,10 +237,19 @@ class Request:
 
     def priced(self, recipe: Recipe) -> float:
         """Count the operations of a training under a recipe."""
-        return self.operations.training(recipe, len(self.data.train))
+        return self.prepared.priced(recipe)
 
     @property
     def known(self) -> dict[str, Any]:
         """What every law keeps of its request, its cost apart."""
-        norm = images_to_refresh(build(self.net, 0), self.data)
-        return {"recipe": self.recipe, "normalisation_images": norm}
+        return {"recipe": self.recipe, "normalisation_images": self.prepared.normalisation_images}
+
+    @property
+    def data(self):
+        """Return the data on the device of the training."""
+        return self.prepared.data
+
+    @property
+    def recipe(self) -> Recipe:
+        """Return the recipe of one plain training."""
+        return self.prepared.recipe

@@ -14,12 +14,11 @@ from dataclasses import replace
 from numbers import Real
 from typing import Any, Unpack
 
-from lnescape.laws import Law, Members, SubspaceLaw
+from lnescape.laws import Law, Members
 from lnescape.laws.mixture import mixture_of
 from lnescape.methods.checks import Options, checked_count
 from lnescape.methods.request import Request
-from lnescape.subspaces import Simplex, SimplicialComplex, Subspace
-from lnescape.training import fit_subspace
+from lnescape.subspaces import Simplex, SimplicialComplex
 from lnescape.weights import Builder
 
 GROWING = {"schedule": "cosine"}
@@ -68,10 +67,10 @@ def simplex_ensemble(
     _check_growth(points, volume_weight)
     plan = request.plan(each=1.5, share=1 / 3, pieces=n_new, times=points)
     recipe = request.exploring(plan.exploring / n_new, GROWING | dict(exploring), pull=PULL)
-    grow = {"recipe": recipe, "points": points, "volume_weight": volume_weight}
-    networks = request.networks(plan)
+    grow = {"points": points, "volume_weight": volume_weight}
     laws = [
-        _grown(request, Simplex.around(theta, n_vertices), seed=k, **grow) for k, theta in enumerate(networks.thetas)
+        request.learned(Simplex.around(theta, n_vertices), recipe, number=k, **grow)
+        for k, theta in enumerate(request.networks(plan).thetas)
     ]
     cost = request.cost(plan, plan.n * n_new * points * request.priced(recipe))
     return mixture_of(laws, cost=cost)
@@ -121,7 +120,7 @@ def simplicial_complex(
     plan = request.plan(each=1.5, share=1 / 3, least=2, pieces=1, times=points)
     recipe = request.exploring(plan.n * plan.exploring / n_connectors, GROWING | dict(exploring), pull=PULL)
     joined = SimplicialComplex.joining(request.networks(plan).thetas, n_connectors)
-    law = _grown(request, joined, seed=0, recipe=recipe, points=points, volume_weight=volume_weight)
+    law = request.learned(joined, recipe, number=0, points=points, volume_weight=volume_weight)
     return replace(law, cost=request.cost(plan, points * n_connectors * request.priced(recipe)))
 
 
@@ -129,12 +128,3 @@ def _check_growth(points: Any, volume_weight: Any) -> None:
     checked_count(points, 1, f"points={points!r} leaves nothing to train at; draw one for each batch, or more.")
     if not isinstance(volume_weight, Real) or not 0 <= volume_weight < float("inf"):
         raise ValueError(f"volume_weight={volume_weight!r} is no weight λ; give a number from 0 on, such as 1e-8.")
-
-
-def _grown(request: Request, subspace: Subspace, *, seed: int, **grow: Any) -> SubspaceLaw:
-    """Grow the free vertices."""
-    law = fit_subspace(
-        request.net, request.data, subspace, seed=request.network_seed(seed), plain=request.recipe,
-        folder=request.folder, progress=request.progress, **grow,
-    )  # fmt: skip
-    return SubspaceLaw(request.net, law.subspace, **request.known)

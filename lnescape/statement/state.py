@@ -39,8 +39,9 @@ from lnescape.retraining import (
 )
 from lnescape.retraining.prior import FEWEST_INPUTS
 from lnescape.statement.page import Statement
-from lnescape.training import Recipe, fit
-from lnescape.training.checks import checked_seeds, prepare
+from lnescape.training import Prepared, Recipe
+from lnescape.training.prepared import checked_seeds
+from lnescape.training.runs import retrain
 from lnescape.weights import Builder, Template, build, check_builder, identity
 
 MOST_CALIBRATION = 3000  # held-out images that the prior is fitted on
@@ -112,21 +113,20 @@ def state(
     template = check_builder(net, data)
     seeds = checked_seeds(seeds) if runs is None else []
     if runs is not None:
-        _check_runs(runs, template, data)
+        _check_runs(runs, net, template, data)
         recipe, device = recipe or runs.recipe or Recipe(batch=min(Recipe.batch, len(data.train))), runs.device
     n_trained = len(seeds) if runs is None else len(runs) + len(runs.failed)
     _check_number(n_trained if runs is None else len(runs))
     _check_measurand(measurand, n_trained, data.n_classes)
     images = _checked_images(images, data)
-    data, recipe, operations = prepare(net, data, recipe, device=device, folder=folder)
+    prepared = Prepared.of(net, data, recipe, device=device, folder=folder, template=template)
+    data, recipe = prepared.data, prepared.recipe
     burst = burst_recipe(recipe, epochs=BURST_EPOCHS, rate=BURST_RATE)
     _check_sizes(data, burst if "bursts" in groups else None)
-    work = {"recipe": recipe, "device": device, "folder": folder, "progress": progress}
     if proxies is not None:
-        of_proxies = work | {"recipe": proxy_recipe(recipe, epochs=proxy_epochs)}
-        prepare(proxies, data, of_proxies["recipe"], device=device, folder=folder)
+        of_proxies = Prepared.of(proxies, data, proxy_recipe(recipe, epochs=proxy_epochs))
     if runs is None:
-        runs = fit(net, data, seeds=seeds, path="training path" in groups, **work)
+        runs = retrain(prepared, seeds, folder=folder, path="training path" in groups, progress=progress)
         _check_number(len(runs))
     left_out = unavailable(runs, groups, images)
     groups = [name for name in groups if name not in left_out]
@@ -135,18 +135,19 @@ def state(
     logp = runs.predict(everything).double()
     chosen = logp.exp().mean(0).argmax(1).cpu().numpy()
     with bar(len(runs), "exploring", "networks", show=progress) as shown:
-        looked = {"groups": groups, "measurand": measurand, "burst": burst, "on_network": shown.update}
-        seen = explored(runs, data, everything, chosen, **looked)
+        looked = {"groups": groups, "measurand": measurand, "burst": burst, "prepared": prepared}
+        seen = explored(runs, data, everything, chosen, on_network=shown.update, **looked)
     further, n_eff = _exploring_cost(len(runs), groups, burst, recipe, len(data.train)), None
     if proxies is not None:
-        narrow = fit(proxies, data, seeds=range(PROXY_SEED, PROXY_SEED + n_proxies), **of_proxies)
+        numbers = list(range(PROXY_SEED, PROXY_SEED + n_proxies))
+        narrow = retrain(of_proxies, numbers, folder=folder, progress=progress)
         q = measurand(narrow.predict(everything).cpu().numpy(), chosen)
         seen = replace(seen, spreads={"proxies": q.std(0, ddof=1)})
         groups.append("proxies")
         measured = effective_number(q[:, : len(calibration)])  # a lower bound
         believed = len(narrow) >= ENOUGH_PROXIES and measured > assumed_number(len(calibration))
         n_eff, n_proxies = measured if believed else None, len(narrow)
-        further += narrow.cost.operations / operations.training(recipe, len(data.train))
+        further += narrow.cost.operations / prepared.plain
     parts = slice(0, len(calibration)), slice(len(calibration), None)
     columns = columns_of(replace(seen, like=seen.of(range(len(seen.q)), parts[0])), groups)
     evaluation, prior, notes = _evaluated(seen.q, columns, parts, n_eff)
@@ -205,7 +206,7 @@ def _checked_groups(covariates: Any, proxies: Builder | None) -> list[str]:
     return [name for name in dict.fromkeys(groups) if name != "proxies"]
 
 
-def _check_runs(runs: Any, template: Template, data) -> None:
+def _check_runs(runs: Any, net: Builder, template: Template, data) -> None:
     """Raise unless `runs` are retrainings of the networks that the builder makes."""
     if not isinstance(runs, Members):
         raise TypeError(f"runs is a {type(runs).__name__}; pass what fit returns, or members(net, networks, data).")
@@ -215,7 +216,7 @@ def _check_runs(runs: Any, template: Template, data) -> None:
             "shorter ones, whose spread is another; pass what fit returns."
         )
     some = data.train.images[:8]
-    if identity(template.fresh(), some) != identity(build(runs.net, 0), some):
+    if runs.net is not net and identity(template.fresh(), some) != identity(build(runs.net, 0), some):
         raise ValueError("The builder makes another network than those of runs; pass the one that they were made with.")
 
 

@@ -16,7 +16,7 @@ from lnescape.checks import nearest
 from lnescape.data import NAMES
 from lnescape.networks import NETWORKS, network
 from lnescape.training import Recipe
-from lnescape.training.checks import checked_seeds
+from lnescape.training.prepared import checked_seeds
 from lnescape.weights import Builder
 
 # Raised by hand when the same cell would give other numbers: a change of the training loop, of a default, of the

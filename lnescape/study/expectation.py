@@ -5,12 +5,11 @@ from time import perf_counter
 
 import torch
 
-from lnescape.engines import engine_for
 from lnescape.study.cells import KINDS, Cell, trainings
 from lnescape.study.experiments import threads_of
 from lnescape.study.panel import data_and_panel
-from lnescape.training import count_operations
-from lnescape.training.fit import train_group
+from lnescape.training import Prepared, count_operations
+from lnescape.training.runs import train_group
 
 START = 5.0  # s until a worker has imported torch and loaded its data; measured on two cores
 _STEPS = 8
@@ -48,17 +47,15 @@ def _seconds_a_training(cell: Cell, device: str) -> float:
     """Measure some steps of a training, in the groups and with the threads that the cell will have."""
     data, _ = data_and_panel(cell.data, device)
     net = cell.builder(data)
-    operations = count_operations(net, data.train.images[0], data.n_classes)
-    engine = engine_for(net, device=device)
     some = replace(data, train=data.train.subset(slice(0, _STEPS * cell.recipe.batch)))
-    recipe = replace(cell.recipe, epochs=1)
+    prepared = Prepared.of(net, some, replace(cell.recipe, epochs=1), device=device, measure=False)
     spent, n_trained = 0.0, 0
     for threads, n in cell.settings.get("runs", [(1, KINDS[cell.method].together(cell))]):
-        at_once = operations.together(engine, cell.recipe, n)
+        at_once = prepared.together(n)
         with threads_of(threads):
             for _ in range(2):  # the first one warms up
                 start = perf_counter()
-                train_group(net, some, list(range(at_once)), recipe=recipe, device=torch.device(device))
+                train_group(prepared, list(range(at_once)))
                 seconds = perf_counter() - start
         spent, n_trained = spent + seconds, n_trained + at_once
     n_steps = cell.recipe.epochs * (len(data.train) // cell.recipe.batch)

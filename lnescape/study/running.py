@@ -27,7 +27,7 @@ from lnescape.study.cells import KINDS, Cell, Study, StudyError, checked, plain_
 from lnescape.study.experiments import threads_of
 from lnescape.study.store import CellStore, study_named
 from lnescape.study.work import Outcome, compute, leave_with
-from lnescape.training.checks import checked_device
+from lnescape.training.prepared import checked_device
 
 
 class Here(Executor):

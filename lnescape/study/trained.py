@@ -9,14 +9,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lnescape.engines import engine_for
 from lnescape.laws import Members
 from lnescape.retraining import log_odds
-from lnescape.study.cells import Cell, StudyError
-from lnescape.training import TrainingError, count_operations, fit
+from lnescape.study.cells import Cell, StudyError, checked
+from lnescape.training import Prepared, TrainingError, fit
 from lnescape.training.descent import State
-from lnescape.training.fit import train_group
-from lnescape.weights import check_builder, images_to_refresh
+from lnescape.training.runs import train_groups
 
 N_WATCHED_EPOCHS = 15  # up to so many, every epoch's end is watched
 
@@ -48,29 +46,15 @@ def train(
     Raises:
         StudyError: A network diverged; a batch larger than the data.
     """
-    net, device = cell.builder(data), data.train.images.device
-    check_builder(net, data)
-    if len(data.train) < cell.recipe.batch:
-        raise StudyError(
-            f"A batch of {cell.recipe.batch} is larger than the {len(data.train)} training images; lower the recipe's."
-        )
-    module = net()
-    first = list(seeds if initialisations is None else initialisations)
-    operations = count_operations(net, data.train.images[0], data.n_classes)
-    together = operations.together(engine_for(net, device=device), cell.recipe, len(seeds))
+    prepared = checked(lambda: Prepared.of(cell.builder(data), data, cell.recipe, measure=False))
+    some = {"initialisations": initialisations, "start": start, "folder": folder, "on_epoch": on_epoch}
     thetas = []
-    for begin in range(0, len(seeds), together):
-        rows = slice(begin, begin + together)
-        part = None if start is None else start.rows(rows)
-        theta, failed = train_group(
-            net, data, seeds[rows], recipe=cell.recipe, device=device, initialisations=first[rows], start=part,
-            on_epoch=on_epoch, folder=folder,
-        )  # fmt: skip
-        if failed:
-            raise StudyError(f"Seed {next(iter(failed))} diverged; lower the learning rate of the recipe.")
-        thetas.append(theta)
-    norm = images_to_refresh(module, data)
-    return Members(net, torch.cat(thetas), seeds=tuple(seeds), recipe=cell.recipe, normalisation_images=norm)
+    for trained in train_groups(prepared, seeds, most=len(seeds), **some):
+        if trained.failed:
+            raise StudyError(f"Seed {next(iter(trained.failed))} diverged; lower the learning rate of the recipe.")
+        thetas.append(trained.thetas)
+    known = {"recipe": cell.recipe, "normalisation_images": prepared.normalisation_images}
+    return Members(prepared.net, torch.cat(thetas), seeds=tuple(seeds), **known)
 
 
 def watched(

@@ -1,16 +1,16 @@
 """Training: recipes, retrainings under many seeds, and learned subspaces."""
 
 from lnescape.training.cost import Cost, Operations, count_operations, refresh_cost
-from lnescape.training.fit import TrainingError, fit, members
-from lnescape.training.penalties import GrowingVolume
+from lnescape.training.learned import GrowingVolume, fit_subspace
+from lnescape.training.prepared import Prepared
 from lnescape.training.recipe import Recipe
-from lnescape.training.subspace import fit_subspace
-from lnescape.training.walk import walk
+from lnescape.training.runs import TrainingError, fit, members, walk
 
 __all__ = [
     "Cost",
     "GrowingVolume",
     "Operations",
+    "Prepared",
     "Recipe",
     "TrainingError",
     "count_operations",

@@ -1,13 +1,14 @@
 """What a law costs, counted in floating-point operations and told in trainings."""
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass, field
 from functools import cache
 from time import perf_counter
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from lnescape.engines import Loss
@@ -78,43 +79,29 @@ class Operations:
         return batch * (first * self.step_at(recipe.first_pixels) + (steps - first) * self.step)
 
 
-def count_operations(builder: Builder, image: Tensor, n_classes: int, loss: Loss = F.cross_entropy) -> Operations:
-    """Count the operations of one image by watching every product of a real pass.
-
-    Args:
-        builder: Makes one network.
-        image: One image, normalised.
-        n_classes: Number of classes.
-        loss: The loss, whose backward pass is watched.
-
-    Returns:
-        Operations per image; a multiply-add counts as two.
-
-    Raises:
-        ValueError: The loss can't be trained with.
-
-    Example:
-        >>> count_operations(lambda: torch.nn.Linear(4, 3), torch.zeros(4), 3)
-        Operations(forward=24.0, step=48.0)
-    """
-    module = build(builder, 0).float().train()
+def count_operations(
+    network: Builder | nn.Module, image: Tensor, n_classes: int, loss: Loss = F.cross_entropy
+) -> Operations:
+    """Count the operations of one image by watching every product of a real pass; a multiply-add counts as two."""
+    module = network if isinstance(network, nn.Module) else build(network, 0)
+    module = module.cpu().float().train()
     images = image.cpu().expand(2, *image.shape)  # batch normalisation refuses a single image
     labels = torch.arange(2) % n_classes
 
-    def step(images: Tensor) -> float:
+    def step(module: nn.Module, images: Tensor) -> float:
         with torch.random.fork_rng(), FlopCounterMode(display=False) as counted:
             _checked_loss(loss, module(images), labels).backward()
         return counted.get_total_flops() / 2
 
     @cache
     def step_at(pixels: int) -> float:
-        return step(F.interpolate(images, (pixels, pixels)))
+        return step(deepcopy(module).cpu(), F.interpolate(images, (pixels, pixels)))  # it may be in training by then
 
     with torch.random.fork_rng(), FlopCounterMode(display=False) as forward:
         before = torch.get_rng_state()
         module(images)
         draws = not torch.equal(before, torch.get_rng_state())
-    return Operations(forward.get_total_flops() / 2, step(images), draws, step_at)
+    return Operations(forward.get_total_flops() / 2, step(module, images), draws, step_at)
 
 
 def refresh_cost(law: Law, data, n: int) -> Cost:
@@ -144,11 +131,12 @@ def refresh_cost(law: Law, data, n: int) -> Cost:
     if n < 0:
         raise ValueError(f"n={n} networks can't be drawn; say how many, from 0 on.")
     images = law.normalisation_images
-    step = count_operations(law.net, data.train.images[0], data.n_classes)
+    module = build(law.net, 0)
+    step = count_operations(module, data.train.images[0], data.n_classes)
     plain = step.training(law.recipe or Recipe(), len(data.train))
     if images is None:
         return Cost(0.0, plain)
-    module = build(law.net, 0).to(law.device)
+    module = module.to(law.device)
     start = perf_counter()
     passed = refresh_normalisation(module, images.to(law.device))
     return Cost(n * passed * step.forward, plain, n * (perf_counter() - start))

@@ -1,6 +1,7 @@
-"""`fit_subspace`: learn a curve, a line or a simplex whose every point is a good network."""
+"""Learned subspaces: train a curve, a line or a simplex whose every point is a good network."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
 
@@ -8,18 +9,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lnescape.engines import engine_for
+from lnescape.checks import real, whole
 from lnescape.laws import SubspaceLaw
 from lnescape.progress import bar
 from lnescape.subspaces import SimplicialComplex, Subspace
-from lnescape.training.checks import checked_seeds, prepare
 from lnescape.training.cost import Cost
 from lnescape.training.descent import Descent, descend, fingerprint, tensor_fingerprint
-from lnescape.training.fit import TrainingError
-from lnescape.training.penalties import GrowingVolume, cosine_slope
+from lnescape.training.prepared import Prepared, checked_seeds
 from lnescape.training.recipe import Recipe
+from lnescape.training.runs import TrainingError
 from lnescape.training.streams import generator, stream_seed
-from lnescape.weights import Builder, build, identity, images_to_refresh, theta_of, trainable
+from lnescape.weights import Builder, build, theta_of, trainable
 
 
 def fit_subspace(
@@ -90,38 +90,55 @@ def fit_subspace(
         1.0
     """
     (seed,) = checked_seeds(seed)
-    _check_request(subspace, plain, points, cosine_weight, volume_weight)
-    data, recipe, operations = prepare(net, data, recipe, device=device, folder=folder)
-    device = data.train.images.device
-    vertices = _beginning(net, subspace, seed).to(device)
+    options = {"points": points, "cosine_weight": cosine_weight, "volume_weight": volume_weight}
+    _check_request(subspace, plain, **options)
+    prepared = Prepared.of(net, data, recipe, device=device, folder=folder)
+    return learn(prepared, subspace, seed=seed, plain=plain, folder=folder, progress=progress, **options)
+
+
+def learn(
+    prepared: Prepared,
+    subspace: Subspace,
+    *,
+    seed: int,
+    cosine_weight: float = 1.0,
+    volume_weight: float = 1e-8,
+    points: int = 1,
+    plain: Recipe | None = None,
+    folder: Path | str | None = None,
+    progress: bool = True,
+) -> SubspaceLaw:
+    """Learn the free vertices of a subspace; what `fit_subspace` does once everything is checked."""
+    recipe, stages, start = prepared.recipe, _stages(subspace), perf_counter()
+    vertices = _beginning(prepared, subspace, seed).to(prepared.device)
     weights = {"cosine_weight": cosine_weight, "volume_weight": volume_weight}
-    drawn = {} if points == 1 else {"points": points}
-    kind = {"kind": type(subspace).__name__, "network": identity(build(net, 0), data.train.images[:8])}
-    stages = _stages(subspace)
-    start = perf_counter()
+    content = weights | ({} if points == 1 else {"points": points})
+    content |= {"kind": type(subspace).__name__, "network": prepared.identity}
     with bar(math.ceil(recipe.epochs) * len(stages), "subspace", "epochs", show=progress) as shown:
         for stage in stages:
             part = vertices[: stage.stop] if subspace.grown else vertices
             if subspace.grown:
                 part[-1] = _off_centroid(part[:-1], seed)
-            descent = _descent(net, subspace.with_vertices(part), stage, seed, points=points, weights=weights)
-            descent.file = _file(folder, descent, recipe, data, weights | drawn | kind)
-            engine = engine_for(net, device=device, precision=recipe.precision, chains=False)
-            if failed := descend(descent, engine, data, recipe, on_epoch=lambda state: shown.update()):
+            descent = _descent(prepared, subspace.with_vertices(part), stage, seed, points=points, weights=weights)
+            descent.file = _file(folder, descent, prepared, content)
+            engine = prepared.engine(chains=False)
+            if failed := descend(descent, engine, prepared.data, recipe, on_epoch=lambda state: shown.update()):
                 step = next(iter(failed.values()))
                 raise TrainingError(
                     f"The loss of the {type(subspace).__name__} under seed {seed} became NaN or infinite at step "
                     f"{step}; lower the learning rate (now {recipe.learning_rate:g})."
                 )
-    unit = operations.training(plain or recipe, len(data.train))
-    spent = operations.training(recipe, len(data.train)) * len(stages) * points
+    unit = prepared.priced(plain or recipe)
     given = 0 if subspace.vertices is None else subspace.n_vertices - len(subspace.free)
-    cost = Cost(spent + given * unit, unit, perf_counter() - start)
-    norm = images_to_refresh(build(net, 0), data)
-    return SubspaceLaw(net, subspace.with_vertices(vertices), recipe=recipe, cost=cost, normalisation_images=norm)
+    cost = Cost(prepared.plain * len(stages) * points + given * unit, unit, perf_counter() - start)
+    known = {"recipe": recipe, "cost": cost, "normalisation_images": prepared.normalisation_images}
+    return SubspaceLaw(prepared.net, subspace.with_vertices(vertices), **known)
 
 
-def _check_request(subspace: object, plain: object, points: int, *weights: float) -> None:
+def _check_request(
+    subspace: object, plain: object, *, points: int, cosine_weight: float, volume_weight: float
+) -> None:
+    """Raise unless something of the subspace is free, and the options make sense."""
     if not isinstance(subspace, Subspace):
         kind = subspace.__name__ if isinstance(subspace, type) else type(subspace).__name__
         raise TypeError(f"{kind} is no subspace; pass one, such as Bezier.between(a, b) or Simplex.from_scratch(3).")
@@ -129,21 +146,20 @@ def _check_request(subspace: object, plain: object, points: int, *weights: float
         raise ValueError(f"Nothing in this {type(subspace).__name__} is free to be learned; use Bezier.between(a, b).")
     if not (plain is None or isinstance(plain, Recipe)):
         raise TypeError(f"plain is a {type(plain).__name__}; pass the Recipe of one plain training.")
-    if not isinstance(points, int) or points < 1:
-        raise ValueError(f"points={points!r} leaves nothing to train at; draw at least one point for each batch.")
-    if not all(0 <= weight < math.inf for weight in weights):
-        raise ValueError(f"The weights of the penalties must be finite and ≥ 0, not {weights}.")
+    whole(points, "points", least=1)
+    real(cosine_weight, "cosine_weight", least=0)
+    real(volume_weight, "volume_weight", least=0)
 
 
 def _stages(subspace: Subspace) -> list[slice]:
-    """Which rows move at a time: one after another in a grown simplex, all free ones together elsewhere."""
+    """Return which rows move at a time: one after another in a grown simplex, all free ones together elsewhere."""
     if subspace.grown:
         return [slice(k, k + 1) for k in subspace.free]
     return [slice(subspace.free.start, subspace.free.stop)]
 
 
 def _descent(
-    net: Builder, subspace: Subspace, stage: slice, seed: int, *, points: int, weights: dict[str, float]
+    prepared: Prepared, subspace: Subspace, stage: slice, seed: int, *, points: int, weights: dict[str, float]
 ) -> Descent:
     """Set up the training of one stage."""
     return Descent(
@@ -151,16 +167,16 @@ def _descent(
         stage,
         [stream_seed(seed, stage.start, "stage")],
         draw=lambda stream: subspace.draw(points, stream),
-        penalty=_penalty(net, subspace, **weights),
+        penalty=_penalty(prepared, subspace, **weights),
     )
 
 
-def _beginning(net: Builder, subspace: Subspace, seed: int) -> Tensor:
-    """Vertices before training: those given, or independent initialisations."""
-    length = theta_of(build(net, 0)).numel()
+def _beginning(prepared: Prepared, subspace: Subspace, seed: int) -> Tensor:
+    """Return the vertices before training: those given, or independent initialisations."""
+    length = prepared.template.n_parameters
     if subspace.vertices is None:
         seeds = [stream_seed(seed, k, "vertex") for k in range(subspace.n_vertices)]
-        return torch.stack([theta_of(build(net, s)) for s in seeds])
+        return torch.stack([theta_of(build(prepared.net, s)) for s in seeds])
     if subspace.vertices.shape[1] != length:
         raise ValueError(
             f"The subspace lives in {subspace.vertices.shape[1]} dimensions, but the builder's networks have "
@@ -176,27 +192,77 @@ def _off_centroid(present: Float[Tensor, "vertices parameters"], seed: int) -> F
     return centroid + 0.01 * centroid.norm() * step / step.norm()
 
 
-def _file(folder: Path | str | None, descent: Descent, recipe: Recipe, data, rest: dict) -> Path | None:
-    """Name the file of a stage by all that decides its result."""
+def _file(folder: Path | str | None, descent: Descent, prepared: Prepared, content: dict) -> Path | None:
+    """Name the file of a stage by everything that its result depends on."""
     if folder is None:
         return None
     rows = (descent.free.start, descent.free.stop)
     place = (tensor_fingerprint(descent.vertices), str(descent.vertices.device), descent.seeds, rows)
-    return Path(folder) / f"subspace-{fingerprint(recipe.identity(), data.checksum, rest, *place)}.safetensors"
+    name = fingerprint(prepared.recipe.identity(), prepared.data.checksum, content, *place)
+    return Path(folder) / f"subspace-{name}.safetensors"
 
 
-def _penalty(net: Builder, subspace: Subspace, *, cosine_weight: float, volume_weight: float):
+# ---------------------------------------------------------- penalties, whose gradients lie in the span of the vertices
+
+
+def _penalty(prepared: Prepared, subspace: Subspace, *, cosine_weight: float, volume_weight: float):
     """Choose the penalty that goes with the way the subspace is learned."""
     if subspace.grown:
         if not volume_weight:
             return None
         # The last vertex is the one that grows.
-        whole = isinstance(subspace, SimplicialComplex)
-        simplexes = map(subspace.rows, range(subspace.n_modes)) if whole else [list(range(subspace.n_vertices))]
-        growing = GrowingVolume([subspace.vertices[rows[:-1]] for rows in simplexes], volume_weight)
+        whole_complex = isinstance(subspace, SimplicialComplex)
+        simplexes = map(subspace.rows, range(subspace.n_modes)) if whole_complex else [range(subspace.n_vertices)]
+        growing = GrowingVolume([subspace.vertices[list(rows)[:-1]] for rows in simplexes], volume_weight)
         return lambda vertices, stream: growing.slope(vertices[-1]).unsqueeze(0)
     if subspace.free == range(subspace.n_vertices) and cosine_weight:
-        parts = [torch.full((p.numel(),), float(p.ndim >= 2)) for p in trainable(build(net, 0))]
+        parts = [torch.full((p.numel(),), float(p.ndim >= 2)) for p in trainable(prepared.template.module)]
         mask = torch.cat(parts).to(subspace.vertices.device)
         return lambda vertices, stream: cosine_slope(vertices, cosine_weight, mask, stream)
     return None
+
+
+def cosine_slope(
+    vertices: Float[Tensor, "k parameters"], weight: float, mask: Float[Tensor, " parameters"], stream: torch.Generator
+) -> Float[Tensor, "k parameters"]:
+    """Return the gradient of β cos²(v_i, v_j) for a random pair i ≠ j, over the parameters where the mask is 1."""
+    # With c = cos(v_i, v_j): ∂c²/∂v_i = 2c (v_j/(‖v_i‖‖v_j‖) − c v_i/‖v_i‖²). Wortsman et al. 2021, arXiv 2102.10472,
+    # section 3, apply it to convolutions only; here biases and gains are left out.
+    pair = torch.randperm(len(vertices), generator=stream)[:2].to(vertices.device)
+    masked = vertices[pair] * mask
+    gram = masked @ masked.T
+    squares = gram.diagonal().clamp(min=1e-24)
+    inverse_norms = squares.prod().rsqrt()
+    cosine = gram[0, 1] * inverse_norms
+    # Row i: v_j / (‖v_i‖‖v_j‖) off the diagonal, −c v_i / ‖v_i‖² on it.
+    matrix = inverse_norms * (1 - torch.eye(2, device=gram.device)) - cosine * torch.diag(1 / squares)
+    return torch.zeros_like(vertices).index_copy_(0, pair, (2 * weight * cosine * matrix) @ masked)
+
+
+class GrowingVolume:
+    """−λ ln Σ_m V_m as a function of the vertex that is being grown, the last of several simplexes that share it."""
+
+    # V_m is the volume of the simplex's frozen part times the height h_m = ‖r_m‖ of the new vertex u above it, over d;
+    # r_m = (I − Q_m Q_mᵀ)(u − w_m), Q_m an orthonormal basis of the frozen edges. So ∂ ln V_m/∂u = r_m/h_m², and the
+    # gradient of the logarithm of the sum is the mean over m, weighted by the volumes: Benton et al. 2021,
+    # arXiv 2102.13042, sections 4.1 and 4.2. The bases are computed once, and all in float64: a flat simplex has a
+    # height far below its edges.
+
+    def __init__(self, frozen: Sequence[Float[Tensor, "vertices parameters"]], weight: float):
+        self.weight = weight
+        self.origins = [vertices[0] for vertices in frozen]
+        factors = [torch.linalg.qr((v[1:].double() - v[0].double()).T) for v in frozen]
+        self.bases = [factor.Q for factor in factors]
+        logs = [factor.R.diagonal().abs().log().sum() for factor in factors]
+        self.log_volumes = torch.stack(logs)  # of the frozen parts, but for a factor that all share
+
+    def slope(self, vertex: Float[Tensor, " parameters"]) -> Float[Tensor, " parameters"]:
+        """Return the gradient of −λ ln Σ_m V_m with respect to the new vertex."""
+        heights = []
+        for origin, basis in zip(self.origins, self.bases, strict=True):
+            edge = (vertex - origin).double()
+            heights.append(edge - basis @ (basis.T @ edge))
+        squares = torch.stack([r @ r for r in heights])
+        shares = (self.log_volumes + 0.5 * squares.log()).softmax(0) / squares
+        slope = sum(share * r for share, r in zip(shares, heights, strict=True))
+        return (-self.weight * slope).to(vertex)

@@ -1,0 +1,136 @@
+"""What is checked and made ready once, before any training, so that no work is lost and none is done twice."""
+
+import operator
+import tempfile
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from lnescape.engines import engine_for
+from lnescape.training.cost import Operations, count_operations
+from lnescape.training.recipe import Recipe, resolve
+from lnescape.weights import Builder, Template, build, check_builder, identity, images_to_refresh
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """A builder, data and a recipe that were checked against one another, with what follows from them.
+
+    Made once by each public call and passed on: its network is the template of every engine.
+    """
+
+    net: Builder
+    data: Any  # on the device of the training
+    recipe: Recipe  # with its precision resolved
+    operations: Operations
+    identity: str
+    template: Template
+
+    @classmethod
+    def of(
+        cls, net: Builder, data, recipe: Any = None, *, device: torch.device | str | None = None, folder: Any = None,
+        measure: bool = True, template: Template | None = None,
+    ) -> "Prepared":  # fmt: skip
+        """Check builder, data, recipe, device and folder, and make ready what a training needs."""
+        # Precision "auto" is replaced by what is fastest here; without a measurement it means float32.
+        template = template or check_builder(net, data)
+        recipe = Recipe() if recipe is None else recipe
+        if not isinstance(recipe, Recipe):
+            raise TypeError(f"The recipe is a {type(recipe).__name__}; pass lnescape.Recipe(epochs=10, batch=128).")
+        n, images = len(data.train), data.train.images
+        if n < recipe.batch:
+            raise ValueError(f"A batch of {recipe.batch} is larger than the {n} training images; lower Recipe.batch.")
+        if recipe.n_steps(n) < 1:
+            least = 1 / (n // recipe.batch)
+            raise ValueError(f"{recipe.epochs:.2g} epochs are no step; at least {least:.2g} are needed for one.")
+        _check_folder(folder)
+        device = checked_device(images.device if device is None else device)
+        operations = count_operations(template.fresh(), images[0], data.n_classes, recipe.loss)
+        name = identity(template.fresh(), images[:8])
+        data = data.to(device)
+        if measure:
+            recipe = resolve(recipe, template.fresh, data, device)
+        return cls(net, data, recipe, operations, name, template)
+
+    def __reduce__(self):
+        """Leave the template behind: another process builds its own."""
+        return _prepared_again, (self.net, self.data, self.recipe, self.operations, self.identity)
+
+    def under(self, recipe: Recipe) -> "Prepared":
+        """Return the same under another recipe, its precision resolved."""
+        return replace(self, recipe=recipe)
+
+    def engine(self, *, chains: bool = True):
+        """Make an engine around the template; the engine made before must be done."""
+        first = [self.template.fresh()]  # an accelerator's engine needs several networks
+        how = {"device": self.device, "precision": self.recipe.precision, "chains": chains}
+        return engine_for(lambda: first.pop() if first else self.net(), **how)
+
+    def together(self, most: int) -> int:
+        """Return how many networks are trained at once, `most` or fewer."""
+        return self.operations.together(self.engine(), self.recipe, most)
+
+    def priced(self, recipe: Recipe) -> float:
+        """Count the operations of one training under a recipe."""
+        return self.operations.training(recipe, len(self.data.train))
+
+    @property
+    def device(self) -> torch.device:
+        """Return where the training runs."""
+        return self.data.train.images.device
+
+    @property
+    def plain(self) -> float:
+        """Return the operations of one training under this recipe."""
+        return self.priced(self.recipe)
+
+    @property
+    def normalisation_images(self) -> Tensor | None:
+        """Return the images that refresh the normalisation, or None where no layer keeps statistics."""
+        return images_to_refresh(self.template.module, self.data)
+
+
+def _prepared_again(net: Builder, data: Any, recipe: Recipe, operations: Operations, name: str) -> Prepared:
+    """Make a `Prepared` that was checked in another process."""
+    return Prepared(net, data, recipe, operations, name, Template(build(net, 0)))
+
+
+def checked_seeds(seeds: Any) -> list[int]:
+    """Return distinct seeds as a list of int; one number alone stands for itself."""
+    try:
+        numbers = [operator.index(s) for s in (seeds if isinstance(seeds, Iterable) else [seeds])]
+    except TypeError as error:
+        raise TypeError(f"Seeds are whole numbers from 0 on, such as range(3), not {seeds!r}.") from error
+    if not numbers:
+        raise ValueError("No seeds were given; pass one for each training, such as seeds=range(3).")
+    if not all(0 <= s < 2**63 for s in numbers):
+        raise ValueError(f"Seeds are whole numbers from 0 on (below 2⁶³), not {numbers}.")
+    if len(set(numbers)) < len(numbers):
+        twice = next(s for s in numbers if numbers.count(s) > 1)
+        raise ValueError(f"Seed {twice} is given twice; the same seed gives the same network, no second retraining.")
+    return numbers
+
+
+def checked_device(device: torch.device | str) -> torch.device:
+    """Return the device; raise unless something can be computed there."""
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        cause = str(error).splitlines()[0]
+        raise ValueError(f"Nothing can be computed on device {str(device)!r} ({cause}); use 'cpu'.") from error
+    return torch.device(device)
+
+
+def _check_folder(folder: Any) -> None:
+    """Raise unless files can be written to the folder, where one is given."""
+    if folder is None:
+        return
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        tempfile.TemporaryFile(dir=folder).close()
+    except (OSError, TypeError) as error:
+        raise ValueError(f"No state can be kept in {folder} ({error}); name a folder that can be written.") from error

@@ -1,0 +1,400 @@
+"""Plain trainings: retrain under many seeds, walk on from a trained network, bring in networks trained elsewhere."""
+
+import math
+import pickle
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import Any, NamedTuple
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lnescape.checks import whole
+from lnescape.laws import Members
+from lnescape.progress import bar
+from lnescape.results import ResultError, files
+from lnescape.training.cost import Cost, count_operations
+from lnescape.training.descent import Descent, State, descend, fingerprint, tensor_fingerprint
+from lnescape.training.prepared import Prepared, checked_seeds
+from lnescape.training.recipe import Recipe
+from lnescape.training.streams import stream_seed
+from lnescape.weights import Builder, build, check_builder, images_to_refresh, theta_of
+
+# Operations in one group of trainings above which separate processes repay their start of a few seconds.
+_WORTH_A_PROCESS = 2e12
+
+
+class TrainingError(RuntimeError):
+    """No training ended with finite weights."""
+
+
+def fit(
+    net: Builder,
+    data,
+    *,
+    seeds: Iterable[int],
+    recipe: Recipe | None = None,
+    device: torch.device | str | None = None,
+    workers: int | None = None,
+    group: int = 16,
+    folder: Path | str | None = None,
+    path: bool = False,
+    progress: bool = True,
+) -> Members:
+    """Train one network for each seed; together they are a law, the deep ensemble.
+
+    θ_s = the result of stochastic gradient descent from the initialisation under seed s, the images in
+    an order that follows from s as well.
+
+    Args:
+        net: Builder of one network.
+        data: The data set.
+        seeds: Distinct seeds, ≥ 0.
+        recipe: How to train; `Recipe()` unless given.
+        device: Where; the data's own device unless given.
+        workers: Processes with one thread each. Unless given: one for each thread where a group is long
+            enough to repay the start of a process (some 20 s), else, and on an accelerator, 1: here.
+        group: Networks trained together where they batch, ≥ 1.
+        folder: Where the state is kept at every epoch's end. A killed `fit` called again with the same
+            arguments goes on from there; a finished one returns at once.
+        path: Keep θ at every epoch's end as well, in the law's `path`, [M, epochs, P] on the CPU.
+        progress: Show a bar with the time left (from two seconds on).
+
+    Returns:
+        A law whose members are the trained networks, in the order of the seeds. Seeds that diverged are
+        left out with a warning, and named in its `failed`.
+
+    Raises:
+        ValueError: No seeds, or one given twice; a batch larger than the data; a builder, loss, device or
+            folder that can't be used.
+        TrainingError: Every seed diverged.
+
+    References:
+        Lakshminarayanan et al. 2017, arXiv 1612.01474.
+
+    Example:
+        >>> import lnescape as ln
+        >>> data = ln.load("digits")
+        >>> runs = fit(ln.network("mlp", data, width=16), data, seeds=[0, 1], recipe=Recipe(epochs=2))
+        >>> len(runs), runs[0].shape
+        (2, torch.Size([1482]))
+    """
+    seeds = checked_seeds(seeds)
+    group = whole(group, "group", least=1)
+    workers = None if workers is None else whole(workers, "workers", least=1)
+    prepared = Prepared.of(net, data, recipe, device=device, folder=folder)
+    return retrain(prepared, seeds, workers=workers, group=group, folder=folder, path=path, progress=progress)
+
+
+def retrain(
+    prepared: Prepared,
+    seeds: list[int],
+    *,
+    workers: int | None = None,
+    group: int = 16,
+    folder: Path | str | None = None,
+    path: bool = False,
+    progress: bool = True,
+) -> Members:
+    """Train one network for each seed; what `fit` does once everything is checked."""
+    together, epochs, start = prepared.together(group), math.ceil(prepared.recipe.epochs), perf_counter()
+    groups = [seeds[i : i + together] for i in range(0, len(seeds), together)]
+    if workers is None:
+        worthwhile = prepared.device.type == "cpu" and prepared.plain * len(groups[0]) > _WORTH_A_PROCESS
+        workers = min(torch.get_num_threads(), len(groups)) if worthwhile else 1
+    with TemporaryDirectory() as place, bar(epochs * len(groups), "training", "epochs", show=progress) as shown:
+        work = {"folder": folder, "path": Path(folder or place) if path else None}
+        train = _train_here if workers == 1 else _train_in_processes
+        results = list(train(prepared, groups, work, shown=shown, workers=workers))
+        walked = _paths(results, groups, epochs, work) if path else None
+    failed = {seed: step for result in results for seed, step in result.failed.items()}
+    kept = _without_failed(seeds, failed, prepared.recipe)
+    rows = [i for i, seed in enumerate(seeds) if seed in kept]
+    return Members(
+        prepared.net,
+        torch.cat([result.thetas for result in results])[rows],
+        seeds=tuple(kept),
+        failed=failed,
+        recipe=prepared.recipe,
+        cost=Cost(prepared.plain * len(seeds), prepared.plain, perf_counter() - start),
+        normalisation_images=prepared.normalisation_images,
+        path=None if walked is None else walked[rows],
+    )
+
+
+def _without_failed(seeds: list[int], failed: dict[int, int], recipe: Recipe) -> list[int]:
+    """Return the seeds that did not diverge; warn of the others, raise where none is left."""
+    cure = f"lower the learning rate (now {recipe.learning_rate:g})"
+    named = ", ".join(f"seed {seed} at step {step}" for seed, step in failed.items())
+    if len(failed) == len(seeds):
+        raise TrainingError(f"The loss became NaN or infinite for {named}: no network is left; {cure}.")
+    if failed:
+        warnings.warn(f"The loss became NaN or infinite for {named}; left out. To cure it, {cure}.", stacklevel=4)
+    return [seed for seed in seeds if seed not in failed]
+
+
+class Trained(NamedTuple):
+    """Networks that were trained together: θ [S, P], {seed: step} of those that diverged, the name they are kept by."""
+
+    thetas: Tensor
+    failed: dict[int, int]
+    name: str
+
+
+def _train_here(prepared: Prepared, groups: list[list[int]], work: dict, *, shown, workers: int) -> Iterator[Trained]:
+    """Train group after group in this process."""
+    for seeds in groups:
+        yield train_group(prepared, seeds, on_epoch=lambda state: shown.update(), **work)
+
+
+def _train_in_processes(
+    prepared: Prepared, groups: list[list[int]], work: dict, *, shown, workers: int
+) -> Iterator[Trained]:
+    """Train groups in several processes of one thread each."""
+    # What all of them need goes through a file that each process reads once. cloudpickle writes builders of a notebook,
+    # too, which the standard pickle can't.
+    from joblib import Parallel, delayed
+    from joblib.externals import cloudpickle
+
+    with TemporaryDirectory() as place:
+        file = Path(place) / "prepared"
+        file.write_bytes(cloudpickle.dumps(prepared))
+        parallel = Parallel(n_jobs=workers, return_as="generator")
+        for result in parallel(delayed(_train_group_alone)(file, seeds, work) for seeds in groups):
+            shown.update(math.ceil(prepared.recipe.epochs))
+            yield result
+
+
+def _train_group_alone(file: Path, seeds: list[int], work: dict) -> Trained:
+    """Train one group in a process of one thread."""
+    torch.set_num_threads(1)
+    return train_group(_prepared_from(file), seeds, **work)
+
+
+@lru_cache(maxsize=1)
+def _prepared_from(file: Path) -> Prepared:
+    """Read what all groups of a process need."""
+    return pickle.loads(file.read_bytes())
+
+
+def train_groups(
+    prepared: Prepared, seeds: Sequence[int], *, most: int = 16, start: State | None = None, **rest: Any
+) -> Iterator[Trained]:
+    """Train the networks of some seeds, up to `most` of them at once; yield group after group."""
+    initialisations, together = list(rest.pop("initialisations", None) or seeds), prepared.together(most)
+    for begin in range(0, len(seeds), together):
+        rows = slice(begin, begin + together)
+        part = None if start is None else start.rows(rows)
+        yield train_group(prepared, seeds[rows], initialisations=initialisations[rows], start=part, **rest)
+
+
+def train_group(
+    prepared: Prepared,
+    seeds: Sequence[int],
+    *,
+    initialisations: Sequence[int] | None = None,
+    start: State | None = None,
+    folder: Path | str | None = None,
+    path: Path | None = None,
+    on_epoch: Callable[[State], object] = lambda state: None,
+) -> Trained:
+    """Train networks together: one for each seed, which fixes the order of the images, augmentation and dropout."""
+    # They begin with the weights of `initialisations`, the seeds themselves unless given, or with the state `start`.
+    # `folder` keeps the state, `path` θ at every epoch's end; `on_epoch` is called as in `descend`.
+    kept = folder is not None or path is not None
+    if start is None or kept:
+        networks = (build(prepared.net, seed) for seed in (seeds if initialisations is None else initialisations))
+        beginnings = torch.stack([theta_of(network) for network in networks]).to(prepared.device).unsqueeze(1)
+    else:
+        beginnings = start.vertices.to(prepared.device, copy=True)
+    name = _name(prepared, seeds, beginnings, start) if kept else ""
+    file = None if folder is None else Path(folder) / f"fit-{name}.safetensors"
+    if path is not None:
+        if file is not None and file.exists():
+            _forget_damaged(file, path, name)
+        on_epoch = _keeping_path(on_epoch, path, name)
+    descent = Descent(beginnings, slice(0, 1), list(seeds), file=file, start=start)
+    failed = descend(descent, prepared.engine(), prepared.data, prepared.recipe, on_epoch=on_epoch)
+    return Trained(descent.vertices[:, 0], failed, name)
+
+
+def _name(prepared: Prepared, seeds: Sequence[int], beginnings: Tensor, start: State | None) -> str:
+    """Name a training by everything that its result depends on."""
+    place = (prepared.data.checksum, tensor_fingerprint(beginnings), str(beginnings.device), prepared.identity)
+    place += () if start is None else (start.epoch, tensor_fingerprint(start.vertices))
+    return fingerprint(prepared.recipe.identity(), list(seeds), *place)
+
+
+# ------------------------------------------------------------------------------- the path: θ at every epoch's end
+
+
+_CURE = "the path is not used, and its training is done again."
+
+
+def _keeping_path(on_epoch: Callable[[State], object], folder: Path, name: str) -> Callable[[State], object]:
+    """Return an `on_epoch` that keeps θ of every network in one file for each epoch, then calls the given one."""
+
+    def keep(state: State) -> None:
+        file = _path_file(folder, name, state.epoch)
+        files.save(file, "path", {"name": file.stem}, {"theta": state.vertices[:, 0]})
+        on_epoch(state)
+
+    return keep
+
+
+def _forget_damaged(state: Path, folder: Path, name: str) -> None:
+    """Remove a kept training where files of its path are damaged or gone, so that it is trained again."""
+    kept = sorted(folder.glob(f"path-{name}-*.safetensors"))
+    try:
+        if kept != [_path_file(folder, name, epoch) for epoch in range(1, len(kept) + 1)]:
+            raise ResultError(f"Epochs before {kept[0]} are missing; {_CURE}")
+        if len({_theta_in(file).shape for file in kept}) > 1:
+            raise ResultError(f"{kept[0]} and its followers differ in shape; {_CURE}")
+    except ResultError as error:
+        warnings.warn(str(error), stacklevel=2)
+        with files.writing(folder):
+            for file in (state, *kept):
+                file.unlink(missing_ok=True)
+
+
+def _paths(
+    results: list[Trained], groups: list[list[int]], epochs: int, work: dict
+) -> Float[Tensor, "networks epochs parameters"] | None:
+    """Read θ at the epochs' ends of all trainings: NaN where all of a group diverged, None where a file is missing."""
+    parts = []
+    for seeds, (thetas, failed, name) in zip(groups, results, strict=True):
+        kept = [_path_file(work["path"], name, epoch) for epoch in range(1, epochs + 1)]
+        if all(map(files.is_file, kept)):
+            parts.append(torch.stack([_theta_in(file) for file in kept], 1))
+        elif len(failed) == len(seeds):
+            parts.append(torch.full((len(seeds), epochs, thetas.shape[1]), torch.nan))
+        else:
+            warnings.warn(
+                f"The trainings of seeds {seeds} were kept in {work['folder']} before, without their path: no path is "
+                "known. To have it, train in another folder.",
+                stacklevel=4,
+            )
+            return None
+    return torch.cat(parts)
+
+
+def _theta_in(file: Path) -> Float[Tensor, "networks parameters"]:
+    """Read θ of every network at one epoch's end."""
+
+    def made(said: dict, tensors: dict[str, Tensor]) -> Tensor:
+        (theta,) = tensors.values()
+        if said["name"] != file.stem or theta.ndim != 2 or not theta.is_floating_point():
+            raise ValueError("it was renamed, or belongs to another training")
+        return theta
+
+    return files.load(file, "path", made, cure=_CURE)
+
+
+def _path_file(folder: Path, name: str, epoch: int) -> Path:
+    """Name the file of one epoch."""
+    return folder / f"path-{name}-{epoch:04d}.safetensors"
+
+
+# ------------------------------------------------------------------------------------------------------- walks
+
+
+def walk(
+    prepared: Prepared,
+    theta: Float[Tensor, " parameters"],
+    *,
+    pieces: int,
+    seed: int,
+    folder: Path | str | None = None,
+    on_piece: Callable[[int], object] = lambda piece: None,
+) -> Float[Tensor, "pieces parameters"]:
+    """Train on from θ, piece after piece, each a run through the recipe's schedule; return where each piece ends."""
+    # The optimiser's velocity is carried from piece to piece, as if nothing had been looked at. The first n pieces of a
+    # longer walk are those of a shorter one. A walk that diverged is NaN from there on.
+    data, recipe, length = prepared.data, prepared.recipe, prepared.template.n_parameters
+    if pieces < 1 or recipe.n_steps(len(data.train)) < 1 or len(theta) != length:
+        given = f"{pieces}, {recipe.n_steps(len(data.train))} and {len(theta)}"
+        raise ValueError(
+            f"A walk needs a piece, a step in each, and a θ of {length} numbers, not {given}; "
+            "raise pieces or epochs, or pass a network of this builder."
+        )
+    engine = prepared.engine()
+    file, state = None, State(0, theta.new_empty(1, 0, length), torch.full((1,), -1, device=theta.device), {})
+    if folder is not None:
+        place = (recipe.identity(), seed, data.checksum, str(theta.device), prepared.identity)
+        file = Path(folder) / f"walk-{fingerprint(tensor_fingerprint(theta), *place)}.safetensors"
+        state = State.load(file, state.vertices, otherwise=state) if file.exists() else state
+    ends = list(state.vertices[0].to(theta.device))
+    for piece in range(len(ends), pieces):
+        begin = State(0, (ends[-1] if ends else theta).view(1, 1, -1), state.failed, state.optimiser)
+        descent = Descent(begin.vertices.clone(), slice(0, 1), [stream_seed(seed, piece, "walk")], start=begin)
+        seen: list[State] = []
+        descend(descent, engine, data, recipe, on_epoch=lambda state, seen=seen: seen.append(state.branched(1)))
+        ends.append(descent.vertices[0, 0].clone())
+        state = State(piece + 1, torch.stack(ends).unsqueeze(0), seen[-1].failed, seen[-1].optimiser)
+        if file is not None:
+            state.save(file)
+        on_piece(piece)
+    return torch.stack(ends[:pieces])
+
+
+# ------------------------------------------------------------------------------------- networks trained elsewhere
+
+
+def members(
+    net: Builder, networks: Sequence[nn.Module | dict | Tensor], data, *, recipe: Recipe | None = None
+) -> Members:
+    """Bring in networks that were trained elsewhere, as a law with one member for each.
+
+    Args:
+        net: Builder of the architecture.
+        networks: Modules, state dicts, or θ; all of the same architecture.
+        data: The data set they were trained on; its images refresh batch normalisation.
+        recipe: How one of them was trained, where known: it fixes the unit of cost.
+
+    Returns:
+        The law; each network counts as one training.
+
+    Raises:
+        TypeError: No list of networks.
+        ValueError: Another architecture, other constants than the builder's, or weights that aren't finite.
+
+    Example:
+        >>> import lnescape as ln
+        >>> data = ln.load("digits")
+        >>> net = ln.network("mlp", data)
+        >>> len(members(net, [net(), net().state_dict()], data))
+        2
+    """
+    template = check_builder(net, data)
+    if isinstance(networks, nn.Module | dict):
+        raise TypeError(f"One {type(networks).__name__} was given; pass a list of networks, [network].")
+    like, length = template.fresh(), template.n_parameters
+    thetas = []
+    for number, network in enumerate(networks):
+        state = network.state_dict() if isinstance(network, nn.Module) else network
+        if not isinstance(state, dict | Tensor):
+            kind = type(state).__name__
+            raise TypeError(f"Network {number} is a {kind}; pass modules, state dicts (from torch.load) or θ.")
+        theta = state.detach().float() if isinstance(state, Tensor) else theta_of(state, like)
+        if theta.numel() != length:
+            raise ValueError(f"Network {number} has {theta.numel()} parameters, the builder's have {length}.")
+        if not theta.isfinite().all():
+            raise ValueError(f"Network {number} holds NaN or infinite weights; its training diverged, leave it out.")
+        thetas.append(theta.cpu())
+    if not thetas:
+        raise ValueError("No networks were given; pass at least one module or state dict.")
+    operations = count_operations(like, data.train.images[0], data.n_classes)
+    plain = operations.training(recipe or Recipe(), len(data.train))
+    return Members(
+        net,
+        torch.stack(thetas).to(data.train.images.device),
+        seeds=tuple(range(len(thetas))),
+        recipe=recipe,
+        cost=Cost(plain * len(thetas), plain),
+        normalisation_images=images_to_refresh(like, data),
+    )
