@@ -15,8 +15,8 @@ from scipy import stats
 from torch import nn
 
 import lnescape as ln
-from lnescape.laws import Gate, mixture
-from lnescape.methods.swag import gaussian_of
+from lnescape.laws import Gate, mixture_of
+from lnescape.methods import gaussian_of
 from lnescape.subspaces import PolyChain, Segment
 
 P, N = 12, 4000  # parameters of the network; draws
@@ -129,7 +129,7 @@ def mixed():
     laws = [dropout(), laplace()]
     means = np.array([mean for _, mean, _ in laws])
     covariance = np.mean([own for _, _, own in laws], 0) + np.cov(means.T, ddof=0)
-    return mixture.mixture_of([law for law, _, _ in laws], cost=None), means.mean(0), covariance
+    return mixture_of([law for law, _, _ in laws], cost=None), means.mean(0), covariance
 
 
 SCENARIO = [members, segment, chain, bezier, simplex, complex_, swag, laplace, dropout, mixed]
@@ -187,7 +187,7 @@ def test_laws_without_spread_are_their_network():
         ln.SubspaceLaw(net, ln.Simplex.around(theta, 3)),
         ln.laws.GaussianLaw(net, theta, scale=torch.zeros(P), factors=torch.zeros(2, P)),
         ln.Members(net, theta[None]),
-        mixture.Mixture(net, (ln.Members(net, theta[None]), ln.Members(net, theta[None]))),
+        ln.Mixture(net, (ln.Members(net, theta[None]), ln.Members(net, theta[None]))),
     ]
     images = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
     expected = flat[2].predict(images)[0]
@@ -204,7 +204,7 @@ def test_the_order_of_what_is_given_does_not_matter():
         lambda v: ln.Members(net, v),
         lambda v: ln.SubspaceLaw(net, ln.Simplex(v, 4)),
         lambda v: ln.laws.GaussianLaw(net, gaussian_of(v)[0], scale=gaussian_of(v)[1], factors=gaussian_of(v)[2]),
-        lambda v: mixture.Mixture(net, tuple(ln.laws.GaussianLaw(net, t, scale=torch.ones(P)) for t in v)),
+        lambda v: ln.Mixture(net, tuple(ln.laws.GaussianLaw(net, t, scale=torch.ones(P)) for t in v)),
     ):
         for one, other in zip(make(given).moments(directions), make(given[order]).moments(directions), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)

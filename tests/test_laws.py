@@ -65,7 +65,7 @@ def test_a_simplex_of_no_size_predicts_as_its_vertex(net, runs, data):
 def test_chunks_do_not_change_what_is_drawn(net, runs, data, monkeypatch):
     law = ln.SubspaceLaw(net, Simplex(runs.thetas, 3), normalisation_images=runs.normalisation_images)
     whole = law.predict(data.test.images[:5], n=40, seed=1)
-    monkeypatch.setattr("lnescape.laws.base.CHUNK", 7 * runs.thetas.shape[1])
+    monkeypatch.setattr("lnescape.laws.law.CHUNK", 7 * runs.thetas.shape[1])
     assert max(len(chunk) for chunk in law.sample(40, seed=1)) == 7
     torch.testing.assert_close(law.predict(data.test.images[:5], n=40, seed=1), whole, rtol=1e-5, atol=1e-6)
     assert not torch.allclose(law.predict(data.test.images[:5], n=40, seed=2), whole)

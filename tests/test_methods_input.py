@@ -8,7 +8,8 @@ from torch import nn
 
 import lnescape as ln
 from lnescape.laws import Gate
-from lnescape.methods.dropout import gates_of
+from lnescape.methods.units import gates_of
+from lnescape.weights import Template
 from tests.test_methods import RECIPE
 from tests.test_training import Mixed
 
@@ -33,9 +34,9 @@ class Channels(nn.Module):
 
 def test_channels_that_are_off_are_weights_that_are_zero(data):
     images = data.test.images[:4]
-    gates = gates_of(Channels, images)
+    gates = gates_of(Template(Channels()), images)
     assert [(gate.units, gate.width) for gate in gates] == [(6, 9), (4, 16)]
-    assert [gate.units for gate in gates_of(Mixed, images)] == [4]
+    assert [gate.units for gate in gates_of(Template(Mixed()), images)] == [4]
 
 
 class Twice(nn.Module):

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from lnescape.engines import engine_for
 from lnescape.laws import Law, predict_at
-from lnescape.laws.base import CHUNK
+from lnescape.laws.law import CHUNK
 from lnescape.retraining import Measurand, log_odds
 from lnescape.training.streams import generator
 from lnescape.weights import trainable, with_features

@@ -5,11 +5,8 @@ from pathlib import Path
 
 from torch import Tensor
 
-from lnescape.laws.base import Law
-from lnescape.laws.combinations import Members, SubspaceLaw
-from lnescape.laws.dropout import DropoutLaw, Gate
-from lnescape.laws.gaussian import GaussianLaw
-from lnescape.laws.mixture import Mixture
+from lnescape.laws.law import Law, Members, Mixture, SubspaceLaw
+from lnescape.laws.noise import DropoutLaw, Gate, GaussianLaw
 from lnescape.results import ResultError, files
 from lnescape.subspaces import KINDS
 from lnescape.weights import Builder, build, theta_of

@@ -1,15 +1,52 @@
-"""Snapshots: the networks that one training with a cyclic learning rate passes."""
+"""Methods whose law is made of members: deep ensembles, snapshots of one training, short cycles from a network."""
 
 from collections.abc import Mapping
-from numbers import Real
+from dataclasses import replace
 from typing import Any, Unpack
 
 import torch
 
+from lnescape.checks import real, whole
 from lnescape.laws import Members
-from lnescape.methods.checks import Options, checked_count
-from lnescape.methods.request import Plan, Request
+from lnescape.methods.budget import Options, Plan, Request
 from lnescape.weights import Builder, build, theta_of
+
+
+def deep_ensemble(
+    net: Builder, data, *, budget: float = 3.0, members: int | None = None, **options: Unpack[Options]
+) -> Members:
+    """Train independent networks; p̄(y | x) = (1/M) Σ_m p(y | x, θ_m).
+
+    Args:
+        net: Builder of one network.
+        data: The data set.
+        budget: Cost in trainings, > 0, shared out evenly.
+        members: M; as many as fully trained ones fit into the budget unless given. With more of them than that each
+            is trained for a shorter time, with a schedule that ends in that time.
+        **options: As in `Options`.
+
+    Returns:
+        A law of M members.
+
+    Raises:
+        ValueError: No member, a budget that is too small, or what `fit` refuses.
+
+    References:
+        Lakshminarayanan et al. 2017, arXiv 1612.01474, equation 3 (without adversarial training).
+
+    Example:
+        >>> import lnescape as ln
+        >>> data = ln.load("digits")
+        >>> law = deep_ensemble(ln.network("mlp", data, width=16), data, budget=2, recipe=ln.Recipe(epochs=2))
+        >>> len(law), law.cost.trainings
+        (2, 2.0)
+    """
+    request = Request.of("deep_ensemble", net, data, budget=budget, options=options)
+    if members is not None:
+        members = whole(members, "members", least=1)
+    n = members or max(1, int(budget + 1e-9))
+    plan = Plan(n, request.plan(each=budget / n, share=0.0, least=n).training, 0.0)
+    return replace(request.networks(plan), recipe=request.recipe, cost=request.cost(plan))
 
 
 def snapshot_ensemble(
@@ -44,15 +81,14 @@ def snapshot_ensemble(
         (4, 1.0)
     """
     request = Request.of("snapshot_ensemble", net, data, budget=budget, options=options)
-    if not isinstance(cycle, Real) or not 0 < cycle < float("inf"):
-        raise ValueError(f"cycle={cycle!r} is no cost of a cycle; give a part of a training, such as 0.25.")
+    cycle = real(cycle, "cycle, in trainings,", above=0)
     n = int(budget / cycle + 1e-9)
     if n < 1:
         raise ValueError(
             f"A budget of {budget:g} trainings is too small for snapshot_ensemble; a cycle costs {cycle:g}."
         )
     recipe = request.exploring(cycle * request.recipe.epochs, {"schedule": "cosine"} | dict(exploring))
-    start = theta_of(build(net, request.network_seed(0))).to(request.data.train.images.device)
+    start = theta_of(build(net, request.network_seed(0))).to(request.prepared.device)
     thetas = request.explored(start, recipe, pieces=n, number=0)
     cost = request.cost(Plan(0, 1.0, 0.0), n * request.priced(recipe))
     return Members(net, thetas, seeds=tuple(range(n)), cost=cost, **request.known)
@@ -99,7 +135,7 @@ def fast_geometric_ensemble(
         (5, 1.44)
     """
     request = Request.of("fast_geometric_ensemble", net, data, budget=budget, options=options, runs=runs)
-    cycles = checked_count(cycles, 1, f"cycles={cycles!r} explores nothing; give a whole number from 1 on.")
+    cycles = whole(cycles, "cycles", least=1)
     plan = request.plan(each=1.5, share=1 / 3, pieces=2 * cycles)
     # At least two steps: the first has a learning rate of 0.
     recipe = request.exploring(plan.exploring / cycles, {"schedule": "cycle"} | dict(exploring), steps=2)

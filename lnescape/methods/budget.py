@@ -1,17 +1,19 @@
-"""What every method is asked, and how its budget is shared out."""
+"""The call of a method: what all of them take, and how a budget of trainings is shared out."""
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
-from numbers import Real
+from inspect import signature
 from pathlib import Path
+from pkgutil import resolve_name
 from time import perf_counter
-from typing import Any
+from typing import Any, TypedDict
 
+import torch
 from torch import Tensor
 
+from lnescape.checks import nearest, real
 from lnescape.laws import Members, SubspaceLaw
-from lnescape.methods.checks import check_names, checked_runs
 from lnescape.progress import bar
 from lnescape.subspaces import Subspace
 from lnescape.training import Cost, Prepared, Recipe, TrainingError, walk
@@ -19,6 +21,27 @@ from lnescape.training.learned import learn
 from lnescape.training.prepared import checked_seeds
 from lnescape.training.runs import retrain
 from lnescape.weights import Builder
+
+
+class Options(TypedDict, total=False):
+    """What every method takes besides builder, data and budget.
+
+    Attributes:
+        seed: Seed of the method. Its trainings have the seeds 100·seed to 100·seed + 99: the same in every method
+            and for every budget, and never those of another seed.
+        recipe: Recipe of one plain training, the unit of the budget; that of the given networks, else `Recipe()`,
+            unless given.
+        device: Where; the data's own device unless given.
+        folder: Where the states of trainings are kept. A killed call goes on from there, and what another method or a
+            smaller budget has trained already isn't trained again.
+        progress: Show bars with the time left.
+    """
+
+    seed: int
+    recipe: Recipe | None
+    device: torch.device | str | None
+    folder: Path | str | None
+    progress: bool
 
 
 @dataclass(frozen=True)
@@ -48,26 +71,9 @@ class Request:
         cls, method: str, net: Builder, data: Any, *, budget: float, options: Mapping[str, Any],
         runs: Members | None = None,
     ) -> "Request":  # fmt: skip
-        """Check what was asked.
-
-        Args:
-            method: Name of the method, for the messages.
-            net: Builder of one network.
-            data: The data set.
-            budget: In trainings.
-            options: As in `Options`.
-            runs: Trained networks to begin with, or None.
-
-        Returns:
-            The request.
-
-        Raises:
-            TypeError: An option isn't known; the nearest is suggested.
-            ValueError: A budget that is no number > 0, or what `fit` refuses.
-        """
-        check_names(method, options)
-        if not isinstance(budget, Real) or not 0 < budget < float("inf"):
-            raise ValueError(f"budget={budget!r} is no number of trainings; give one above 0, such as 1.5.")
+        """Check what was asked of a method, and make ready what its trainings need."""
+        _check_names(method, options)
+        budget = real(budget, "budget, in trainings,", above=0)
         (seed,) = checked_seeds(options.get("seed", 0))
         folder = options.get("folder")
         recipe = options.get("recipe")
@@ -75,29 +81,17 @@ class Request:
             recipe = runs.recipe
         prepared = Prepared.of(net, data, recipe, device=options.get("device"), folder=folder)
         if runs is not None:
-            runs = checked_runs(runs, prepared.template.n_parameters)
+            runs = _checked_runs(runs, prepared.template.n_parameters)
             runs = replace(runs, thetas=runs.thetas.to(prepared.device))
         return cls(
-            method, prepared, float(budget), seed, None if folder is None else Path(folder),
+            method, prepared, budget, seed, None if folder is None else Path(folder),
             options.get("progress", True), runs, perf_counter(),
         )  # fmt: skip
 
     def plan(self, *, each: float, share: float, least: int = 1, pieces: int = 0, times: float = 1.0) -> Plan:
-        """Share out the budget: as many networks as it holds `each` times, the rest by shorter or longer trainings.
-
-        Args:
-            each: Trainings that one network and its exploration cost together.
-            share: Part of the budget for exploration, 0 ≤ share < 1.
-            least: Networks the method needs at least.
-            pieces: Explorations of each network, which need a step each.
-            times: Steps of exploration for one exploration, such as points drawn in a step.
-
-        Returns:
-            The plan; its epochs are those of one network, and of all its explorations together.
-
-        Raises:
-            ValueError: The budget is too small; says the least.
-        """
+        """Share out the budget among networks and explorations; raise, with the least, where it is too small."""
+        # A network and its exploration cost `each` trainings together, of which the exploration takes a `share`. It is
+        # made of so many pieces, each of a step at least; a step draws `times` points.
         if self.runs is not None:
             n = len(self.runs)
             training, exploring = 1.0, (self.budget - self.given / self.plain) / n
@@ -120,18 +114,7 @@ class Request:
         return Plan(n, training * self.recipe.epochs, exploring * self.recipe.epochs / times)
 
     def networks(self, plan: Plan) -> Members:
-        """Train the networks of a plan, or take those that were given.
-
-        Args:
-            plan: Says how many, and for how long.
-
-        Returns:
-            The networks.
-
-        Raises:
-            ValueError: More of them than one seed has names for.
-            TrainingError: One of them diverged.
-        """
+        """Train the networks of a plan, or return those that were given."""
         if self.runs is not None:
             return self.runs
         if plan.n > 100:
@@ -146,25 +129,13 @@ class Request:
         return law
 
     def network_seed(self, number: int) -> int:
-        """Give the seed of one training."""
+        """Return the seed of one training."""
         return 100 * self.seed + number
 
     def exploring(self, epochs: float, changes: Mapping[str, Any], *, pull: float = 1.0, steps: int = 1) -> Recipe:
-        """Make the recipe of an exploration, before anything is trained.
-
-        Args:
-            epochs: Of one exploration.
-            changes: Fields of the plain recipe that differ.
-            pull: E α_k, the weight with which the loss pulls a vertex. Weight decay is multiplied by it unless it is
-                among the changes: at full strength it would pull a vertex 1/E α_k times as hard as a network.
-            steps: Least number of steps.
-
-        Returns:
-            The recipe.
-
-        Raises:
-            ValueError: A field that isn't known, or epochs, which follow from the budget; too few steps.
-        """
+        """Return the recipe of an exploration of so many epochs, with changes, before anything is trained."""
+        # `pull` is E α_k, the weight with which the loss pulls a vertex. Weight decay is multiplied by it unless it is
+        # among the changes: at full strength it would pull a vertex 1/E α_k times as hard as a network.
         known = [field.name for field in fields(Recipe) if field.name != "epochs"]
         for name in changes:
             if name not in known:
@@ -183,20 +154,7 @@ class Request:
         return whole
 
     def explored(self, theta: Tensor, recipe: Recipe, *, pieces: int, number: int) -> Tensor:
-        """Walk on from network `number`, in so many pieces of a recipe; gives their ends [pieces, P].
-
-        Args:
-            theta: The network.
-            recipe: Of one piece.
-            pieces: How many.
-            number: Of the network.
-
-        Returns:
-            The ends of the pieces.
-
-        Raises:
-            TrainingError: The walk diverged.
-        """
+        """Walk on from a network, in so many pieces of a recipe; return their ends, [pieces, P]."""
         with bar(pieces, self.method, "pieces", show=self.progress) as shown:
             ends = walk(
                 self.prepared.under(recipe), theta, pieces=pieces, seed=self.network_seed(number),
@@ -216,23 +174,23 @@ class Request:
         return SubspaceLaw(self.prepared.net, law.subspace, **self.known)
 
     def cost(self, trained: Plan, extra: float = 0.0) -> Cost:
-        """Price a plan: its networks, and other operations besides."""
+        """Return the cost of a plan: its networks, and other operations besides."""
         base = self.given if self.runs is not None else trained.n * self.priced(self.at(trained.training))
         return Cost(base + extra, self.plain, perf_counter() - self.start)
 
     @property
     def plain(self) -> float:
-        """Operations of one plain training."""
+        """Return the operations of one plain training."""
         return self.prepared.plain
 
     @property
     def given(self) -> float:
-        """Operations of the networks that were given."""
+        """Return the operations of the networks that were given."""
         cost = self.runs.cost
         return cost.operations if cost is not None else len(self.runs) * self.plain
 
     def at(self, epochs: float) -> Recipe:
-        """Give the plain recipe for another number of epochs."""
+        """Return the plain recipe for another number of epochs."""
         return replace(self.recipe, epochs=epochs)
 
     def priced(self, recipe: Recipe) -> float:
@@ -241,7 +199,7 @@ class Request:
 
     @property
     def known(self) -> dict[str, Any]:
-        """What every law keeps of its request, its cost apart."""
+        """Return what every law keeps of its request, besides the cost."""
         return {"recipe": self.recipe, "normalisation_images": self.prepared.normalisation_images}
 
     @property
@@ -253,3 +211,24 @@ class Request:
     def recipe(self) -> Recipe:
         """Return the recipe of one plain training."""
         return self.prepared.recipe
+
+
+def _check_names(method: str, options: Mapping[str, Any]) -> None:
+    """Raise unless the method takes every option; suggest the nearest name."""
+    taken = signature(resolve_name(f"lnescape.methods:{method}")).parameters
+    known = [name for name in taken if name not in ("net", "data", "options")] + list(Options.__annotations__)
+    for name in options:
+        if name not in Options.__annotations__:
+            raise TypeError(f"{method} takes no argument {name!r}; {nearest(name, known)}")
+
+
+def _checked_runs(runs: Any, length: int) -> Members:
+    """Return the networks to begin with; raise unless there are any, of so many parameters."""
+    if not isinstance(runs, Members):
+        raise TypeError(f"runs are a {type(runs).__name__}; pass what lnescape.fit or lnescape.members returns.")
+    if len(runs) == 0 or runs.n_parameters != length:
+        raise ValueError(
+            f"runs are {len(runs)} networks of {runs.n_parameters} parameters, the builder's have {length}; pass at "
+            "least one network that this builder made."
+        )
+    return runs

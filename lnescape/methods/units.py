@@ -1,4 +1,4 @@
-"""Dropout: the networks that are left when units of one are switched off."""
+"""The method whose law switches units off: dropout."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -7,11 +7,9 @@ from typing import Unpack
 import torch
 from torch import Tensor, nn
 
-from lnescape.laws import DropoutLaw, Gate, Law
-from lnescape.laws.mixture import mixture_of
-from lnescape.methods.checks import Options
-from lnescape.methods.request import Request
-from lnescape.weights import Builder, FlatNetwork, build, places
+from lnescape.laws import DropoutLaw, Gate, Law, mixture_of
+from lnescape.methods.budget import Options, Request
+from lnescape.weights import Builder, FlatNetwork, Template, places
 
 _LAYERS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 _CURE = (
@@ -48,31 +46,15 @@ def dropout(net: Builder, data, *, budget: float = 1.0, **options: Unpack[Option
         (torch.Size([5, 200, 10]), 1.0)
     """
     request = Request.of("dropout", net, data, budget=budget, options=options)
-    gates = gates_of(net, request.data.train.images[:4].cpu())
+    gates = gates_of(request.prepared.template, request.data.train.images[:4].cpu())
     plan = request.plan(each=1.0, share=0.0)
     laws = [DropoutLaw(net, theta, gates, **request.known) for theta in request.networks(plan).thetas]
     return mixture_of(laws, cost=request.cost(plan))
 
 
-def gates_of(net: Builder, images: Tensor) -> tuple[Gate, ...]:
-    """Find the weights that read what each dropout layer lets through, and check that they can stand for it.
-
-    Args:
-        net: Builder of one network.
-        images: A few images it can take.
-
-    Returns:
-        One gate for each dropout layer.
-
-    Raises:
-        ValueError: No dropout layer, or one that no single linear layer or convolution reads.
-
-    Example:
-        >>> net = lambda: nn.Sequential(nn.Linear(4, 3), nn.Dropout(0.5), nn.Linear(3, 2))
-        >>> gates_of(net, torch.ones(2, 4))
-        (Gate(start=15, readers=2, units=3, width=1, rate=0.5),)
-    """
-    module = build(net, 0).float().eval()
+def gates_of(template: Template, images: Tensor) -> tuple[Gate, ...]:
+    """Return a gate for each dropout layer: the weights that read it; raise unless they can stand for the layer."""
+    module = template.fresh().cpu().float().eval()
     layers = {name: m for name, m in module.named_modules() if isinstance(m, _LAYERS) and 0 < m.p < 1}
     if not layers:
         raise ValueError(f"The network has no dropout layer; {_CURE}.")
@@ -90,7 +72,7 @@ def gates_of(net: Builder, images: Tensor) -> tuple[Gate, ...]:
             raise ValueError(f"No weights can stand for the dropout layer {name!r}; {_CURE}.")
         gates.append(gate)
     _check_that_layers_are_all_there_is(module, images, layers)
-    _check_that_weights_stand_for_units(net, images, layers, gates)
+    _check_that_weights_stand_for_units(template, images, layers, gates)
     return tuple(gates)
 
 
@@ -151,12 +133,12 @@ def _check_that_layers_are_all_there_is(module: nn.Module, images: Tensor, layer
 
 @torch.no_grad()
 def _check_that_weights_stand_for_units(
-    net: Builder, images: Tensor, layers: dict[str, nn.Module], gates: list[Gate]
+    template: Template, images: Tensor, layers: dict[str, nn.Module], gates: list[Gate]
 ) -> None:
     """Compare a network whose weights are off with one whose units are, on one draw."""
-    flat = FlatNetwork(build(net, 0).eval())
+    flat = FlatNetwork(template.fresh().eval())
     own = dict(flat.module.named_modules())
-    law = DropoutLaw(net, flat.theta.clone(), tuple(gates))
+    law = DropoutLaw(template.fresh, flat.theta.clone(), tuple(gates))
     drawn = next(law.sample(1, seed=0))[0]
     generator, hooks = torch.Generator().manual_seed(0), []
     for name, gate in zip(layers, gates, strict=True):

@@ -1,0 +1,449 @@
+"""The protocol of a law, and the laws whose draws combine networks: members, subspaces, mixtures.
+
+A law is any way to many networks. It is drawn from (`sample`), predicts in bounded memory (`predict`), states its mean
+and covariance (`moments`), has a `cost`, and is kept in a file (`save`, `load_law`).
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import KW_ONLY, dataclass, field, replace
+from numbers import Integral
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from lnescape.checks import whole
+from lnescape.engines import engine_for
+from lnescape.results import files
+from lnescape.subspaces import Subspace, combine
+from lnescape.weights import Builder, FlatNetwork, build
+
+# θ are drawn so many numbers at a time (256 MB), whatever the number of networks asked for.
+CHUNK = 2**26
+
+
+@dataclass(frozen=True, eq=False)
+class Law(ABC):
+    """A probability law over θ; the base of every method.
+
+    Attributes:
+        net: Builder of one network.
+        recipe: How it was trained, where known.
+        cost: What it took, in trainings.
+        normalisation_images: Fixed subset of the training images, where there is batch normalisation.
+    """
+
+    net: Builder
+    _: KW_ONLY
+    recipe: Any = None
+    cost: Any = None
+    normalisation_images: Tensor | None = field(default=None, repr=False)
+
+    def __post_init__(self):
+        """Raise unless all weights are finite."""
+        for tensor in self.tensors().values():
+            if tensor.is_floating_point() and not torch.isfinite(tensor.sum()):
+                raise ValueError(
+                    f"The weights of this {type(self).__name__} are NaN or infinite; its training diverged: "
+                    "lower the learning rate, or leave that network out."
+                )
+
+    @abstractmethod
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the tensors that make the law, by name; the last dimension of the first is P."""
+
+    @abstractmethod
+    def thetas_of(self, n: int, seed: int) -> Iterator[Float[Tensor, "chunk parameters"]]:
+        """Draw n networks, in chunks; `sample` calls it once n is checked."""
+
+    @abstractmethod
+    def moments(
+        self, directions: Float[Tensor, "directions parameters"]
+    ) -> tuple[Float[Tensor, " directions"], Float[Tensor, "directions directions"]]:
+        """Return the mean and the covariance of θ, in closed form, along some directions.
+
+        With D the directions as rows: D E[θ] and D Cov[θ] Dᵀ of one draw.
+
+        Args:
+            directions: Rows of numbers, [directions, P]; unit vectors pick single parameters.
+
+        Returns:
+            Mean and covariance, float64.
+        """
+
+    @property
+    def device(self) -> torch.device:
+        """Return the device of its tensors."""
+        return next(iter(self.tensors().values())).device
+
+    @property
+    def n_parameters(self) -> int:
+        """Return P, the number of parameters of one network."""
+        return next(iter(self.tensors().values())).shape[-1]
+
+    def count(self, n: int | None) -> int:
+        """Return n as int; raise unless it is at least 1. A law of members takes None for all of them."""
+        if not isinstance(n, Integral) or n < 1:
+            raise ValueError(f"n={n}: say how many networks to draw from the law: predict(images, n=20, seed=0).")
+        return int(n)
+
+    def sample(self, n: int | None = None, *, seed: int = 0) -> Iterator[Float[Tensor, "chunk parameters"]]:
+        """Draw networks, in chunks of bounded memory.
+
+        Args:
+            n: How many; all members, in order, for a law of members without n.
+            seed: Seed of the draws.
+
+        Returns:
+            θ, [chunk, P] at a time.
+
+        Raises:
+            ValueError: n is below 1, above the number of members, or missing where it is needed.
+        """
+        return self.thetas_of(self.count(n), seed)
+
+    def chunks(self, n: int) -> Iterator[int]:
+        """Return the sizes of the chunks of n draws, so that θ of each fit in bounded memory."""
+        size = max(1, min(64, CHUNK // self.n_parameters))
+        return (min(size, n - start) for start in range(0, n, size))
+
+    def predict(
+        self, images: Float[Tensor, "images ..."], n: int | None = None, *, seed: int = 0, batch: int = 500
+    ) -> Float[Tensor, "members images classes"]:
+        """Predict with n networks drawn from the law.
+
+        ln p_m(class | image), log-softmax of the logits of network m, normalisation refreshed for each.
+
+        Args:
+            images: Normalised images, as in `data.test.images`.
+            n: Networks; all members, in order, for a law of members without n.
+            seed: Seed of the draws.
+            batch: Images in one forward pass.
+
+        Returns:
+            Log-probabilities in nat, float32 [n, images, classes].
+
+        Raises:
+            ValueError: n is below 1, above the number of members, or missing where it is needed; images that
+                aren't finite, or that the network can't take.
+
+        Example:
+            >>> law = Members(lambda: nn.Linear(2, 3), torch.zeros(1, 9), seeds=(0,))
+            >>> law.predict(torch.ones(1, 2)).exp()
+            tensor([[[0.3333, 0.3333, 0.3333]]])
+        """
+        return predict_at(self, self.sample(n, seed=seed), images, self.count(n), batch=batch)
+
+    def module(self, theta: Float[Tensor, " parameters"]) -> nn.Module:
+        """Build the network at θ, [P]: a new module in evaluation mode, its normalisation refreshed.
+
+        Args:
+            theta: The point, such as `law[0]` or `law.midpoint()`.
+
+        Returns:
+            The module.
+
+        Raises:
+            ValueError: θ has another length.
+        """
+        flat = FlatNetwork(build(self.net, 0), device=theta.device)
+        flat.load(theta, self.normalisation_images)
+        return flat.module
+
+    def modules(self, thetas: Float[Tensor, "networks parameters"]) -> Iterator[nn.Module]:
+        """Go through the networks at some θ; it is one module, built once, that moves on.
+
+        Args:
+            thetas: The points, [n, P].
+
+        Yields:
+            The module at each point, in evaluation mode, its normalisation refreshed.
+        """
+        with self._lent("network", lambda: FlatNetwork(build(self.net, 0), device=self.device)) as flat:
+            for theta in thetas:
+                flat.load(theta.to(self.device), self.normalisation_images)
+                yield flat.module
+
+    @contextmanager
+    def _lent(self, what: str, make: Callable[[], Any]) -> Iterator[Any]:
+        """Lend an engine or a network that is kept from call to call; a second user at a time gets a new one."""
+        kept = self.__dict__.setdefault("_kept", {})
+        key = (what, str(self.device))
+        lent = kept.pop(key, None) or make()
+        yield lent
+        kept[key] = lent
+
+    def __getstate__(self) -> dict:
+        """Leave out what is kept from call to call."""
+        return {name: value for name, value in self.__dict__.items() if name != "_kept"}
+
+    def save(self, path: Path | str) -> None:
+        """Write the law as one safetensors file; its builder and images stay with the program.
+
+        Args:
+            path: The file; its folder is made where there is none.
+
+        Raises:
+            ResultError: Nothing can be written there.
+        """
+        files.save(Path(path), "law", self.description(), self.tensors())
+
+    def description(self) -> dict:
+        """Return what, besides its tensors, makes the law, as plain values."""
+        return {"kind": type(self).__name__}
+
+
+def predict_at(
+    law: Law, chunks: Iterator[Tensor], images: Tensor, n: int, *, batch: int = 500
+) -> Float[Tensor, "networks images classes"]:
+    """Return ln p(class | image), [n, images, classes], at n points of weight space, which come chunk by chunk."""
+    _check_images(images, batch)
+    device = law.device
+    images = images.to(device)
+    norm = law.normalisation_images
+    norm = None if norm is None else norm.to(device)
+    out, done = None, 0
+    # In float32 whatever the training used: bfloat16 would add an error of 0.4 % to every log-odds.
+    with law._lent("engine", lambda: engine_for(law.net, device=device)) as engine:
+        for thetas in chunks:
+            part = None if out is None else out[done : done + len(thetas)]
+            try:
+                part = engine.log_probabilities(thetas, images, normalisation_images=norm, batch=batch, out=part)
+            except RuntimeError as error:
+                if isinstance(error, torch.OutOfMemoryError):
+                    raise
+                shape, cause = tuple(images.shape[1:]), str(error).splitlines()[0]
+                raise ValueError(
+                    f"The network can't take images of shape {shape} ({cause}); give it images as in data.test.images."
+                ) from error
+            if out is None:
+                out = part if len(part) == n else part.new_empty(n, *part.shape[1:])
+                out[: len(part)] = part
+            done += len(thetas)
+    return out
+
+
+def _check_images(images: Tensor, batch: int) -> None:
+    """Raise unless the images are finite floats, at least one, in batches of at least one."""
+    cure = "pass data.test.images, or data.prepare(pixels) for images of your own"
+    if not isinstance(images, Tensor) or not images.is_floating_point():
+        what = str(images.dtype) if isinstance(images, Tensor) else type(images).__name__
+        raise TypeError(f"Images are a float tensor, normalised as in training, not {what}; {cure}.")
+    if len(images) == 0 or not torch.isfinite(images.sum()):  # one pass; a finite sum has only finite terms
+        raise ValueError(f"The images are {'NaN or infinite' if len(images) else 'none at all'}; {cure}.")
+    whole(batch, "batch", least=1)
+
+
+# ------------------------------------------------------------------- combinations of stored vectors: members, subspaces
+
+
+@dataclass(frozen=True, eq=False)
+class Combinations(Law):
+    """θ = Σ_k a_k v_k with random coefficients a; the base of members and subspaces."""
+
+    @property
+    @abstractmethod
+    def vectors(self) -> Float[Tensor, "vectors parameters"]:
+        """Return the stored vectors that draws are combinations of, [K, P]."""
+
+    @abstractmethod
+    def coefficients(self, n: int, seed: int) -> Float[Tensor, "n vectors"]:
+        """Draw n points as coefficients of the stored vectors, [n, K]."""
+
+    @abstractmethod
+    def coefficient_moments(self) -> tuple[Float[Tensor, " vectors"], Float[Tensor, "vectors vectors"]]:
+        """Return E[a_k] and E[a_k a_l] of one draw, float64."""
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the tensors that make the law, by name."""
+        return {"vectors": self.vectors}
+
+    def thetas_of(self, n: int, seed: int) -> Iterator[Float[Tensor, "chunk parameters"]]:
+        """Draw n networks, in chunks."""
+        a = self.coefficients(n, seed)
+        return (combine(part, self.vectors) for part in a.split(list(self.chunks(n))))
+
+    def moments(
+        self, directions: Float[Tensor, "directions parameters"]
+    ) -> tuple[Float[Tensor, " directions"], Float[Tensor, "directions directions"]]:
+        """Return the mean and the covariance of one draw: X E[a] and X Cov[a] Xᵀ with X = D Vᵀ."""
+        mean, second = self.coefficient_moments()
+        # From the first vector on, so that nearly equal ones keep their digits; Σ a = 1 makes it the same.
+        first = self.vectors[0].double()
+        x = directions.double() @ (self.vectors.double() - first).T
+        mean, second = mean.to(x), second.to(x)
+        return directions.double() @ first + x @ mean, x @ (second - torch.outer(mean, mean)) @ x.T
+
+
+@dataclass(frozen=True, eq=False)
+class Members(Combinations):
+    """The empirical law of some trained networks: a deep ensemble.
+
+    Attributes:
+        thetas: The members, [M, P].
+        seeds: The seed of each.
+        failed: {seed: step} of trainings that diverged and are not among the members.
+        path: θ at each epoch's end, [M, epochs, P] on the CPU, where `fit` was asked to keep it; not saved.
+
+    References:
+        Lakshminarayanan et al. 2017, arXiv 1612.01474.
+    """
+
+    thetas: Tensor
+    _: KW_ONLY
+    seeds: tuple[int, ...] = ()
+    failed: dict = field(default_factory=dict)
+    path: Tensor | None = field(default=None, repr=False)
+
+    @property
+    def vectors(self) -> Float[Tensor, "members parameters"]:
+        """Return the members, [M, P]."""
+        return self.thetas
+
+    def __len__(self) -> int:
+        return len(self.thetas)
+
+    def __getitem__(self, index: int | slice) -> Float[Tensor, "*members parameters"]:
+        return self.thetas[index]
+
+    def __repr__(self) -> str:
+        return (
+            f"Members: {len(self)} networks of {self.thetas.shape[1]} parameters, seeds {list(self.seeds)}; {self.cost}"
+        )
+
+    def count(self, n: int | None) -> int:
+        """Return n as int, the number of members where it is None; raise unless there are so many members."""
+        if n is None:
+            return len(self)
+        if not isinstance(n, Integral) or not 1 <= n <= len(self):
+            raise ValueError(f"{n} networks were asked of a law with {len(self)} members; take 1 to {len(self)}.")
+        return int(n)
+
+    def sample(self, n: int | None = None, *, seed: int = 0) -> Iterator[Float[Tensor, "chunk parameters"]]:
+        """Draw members without replacement; all of them, in order, where n isn't given."""
+        return super().sample(n, seed=seed) if n is not None else iter(self.thetas.split(list(self.chunks(len(self)))))
+
+    def coefficients(self, n: int, seed: int) -> Float[Tensor, "n members"]:
+        """Choose n members without replacement."""
+        order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
+        return torch.eye(len(self))[order[:n]]
+
+    def coefficient_moments(self) -> tuple[Float[Tensor, " members"], Float[Tensor, "members members"]]:
+        """Return the moments of one member drawn: E[a] = 1/M, E[a aᵀ] = I/M."""
+        eye = torch.eye(len(self), dtype=torch.float64) / len(self)
+        return eye.sum(0), eye
+
+    def description(self) -> dict:
+        """Return what, besides its tensors, makes the law, as plain values."""
+        return super().description() | {"seeds": list(self.seeds)}
+
+
+@dataclass(frozen=True, eq=False)
+class SubspaceLaw(Combinations):
+    """The uniform law over a curve or a simplex: time t, or Dirichlet(1, …, 1) coefficients.
+
+    Attributes:
+        subspace: The learned subspace.
+    """
+
+    subspace: Subspace
+
+    @property
+    def vectors(self) -> Float[Tensor, "vertices parameters"]:
+        """Return the vertices, [K, P]."""
+        return self.subspace.vertices
+
+    def __repr__(self) -> str:
+        return f"Uniform law over a {self.subspace}; {self.cost}"
+
+    def coefficients(self, n: int, seed: int) -> Float[Tensor, "n vertices"]:
+        """Draw n points uniformly in the coordinate."""
+        return self.subspace.draw(n, torch.Generator().manual_seed(seed))
+
+    def coefficient_moments(self) -> tuple[Float[Tensor, " vertices"], Float[Tensor, "vertices vertices"]]:
+        """Return E[a_k] and E[a_k a_l] of a uniform point, float64."""
+        return self.subspace.coefficient_moments()
+
+    def at(self, coordinates: Tensor | float) -> Float[Tensor, "*points parameters"]:
+        """Return θ at some coordinates; see `Subspace.at`."""
+        return self.subspace.at(coordinates)
+
+    def midpoint(self) -> Float[Tensor, " parameters"]:
+        """Return θ in the middle of the subspace."""
+        return self.subspace.midpoint()
+
+    def description(self) -> dict:
+        """Return what, besides its tensors, makes the law, as plain values."""
+        return super().description() | self.subspace.description()
+
+
+# ---------------------------------------------------------------------------------------------------- mixtures
+
+
+@dataclass(frozen=True, eq=False)
+class Mixture(Law):
+    """Several laws with equal weight, such as SWAG around each of three networks.
+
+    Draws are shared out evenly: of n draws every component gives n/M, the first components in a random order one
+    more where that is no whole number. They come component by component.
+
+    Attributes:
+        components: The laws, of one architecture.
+
+    References:
+        Wilson & Izmailov 2020, arXiv 2002.08791, section 3 (MultiSWAG).
+    """
+
+    components: tuple[Law, ...]
+
+    def __post_init__(self):
+        """Raise unless there are components of one size."""
+        if not self.components:
+            raise ValueError("A mixture needs at least one law; give it components.")
+        if len(sizes := {law.n_parameters for law in self.components}) > 1:
+            raise ValueError(f"The laws have networks of {sorted(sizes)} parameters; mix laws of one architecture.")
+        super().__post_init__()
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the tensors that make the law, by name: those of component k begin with "k."."""
+        laws = enumerate(self.components)
+        return {f"{number}.{name}": tensor for number, law in laws for name, tensor in law.tensors().items()}
+
+    def __repr__(self) -> str:
+        return f"Mixture of {len(self.components)} laws, the first a {self.components[0]!r}; in all {self.cost}"
+
+    def thetas_of(self, n: int, seed: int) -> Iterator[Float[Tensor, "chunk parameters"]]:
+        """Draw n networks, in chunks, each component under a seed of its own."""
+        counts = np.full(len(self.components), n // len(self.components))
+        counts[np.random.RandomState(seed % 2**32).permutation(len(counts))[: n % len(counts)]] += 1
+        for number, (law, count) in enumerate(zip(self.components, counts.tolist(), strict=True)):
+            if count:
+                own = np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0]
+                yield from law.thetas_of(law.count(count), int(own >> 1))
+
+    def moments(
+        self, directions: Float[Tensor, "directions parameters"]
+    ) -> tuple[Float[Tensor, " directions"], Float[Tensor, "directions directions"]]:
+        """Return the mean of the components' covariances, plus the covariance of their means."""
+        means, covariances = zip(*(law.moments(directions) for law in self.components), strict=True)
+        means = torch.stack(means)
+        apart = means - means.mean(0)
+        return means.mean(0), torch.stack(covariances).mean(0) + apart.T @ apart / len(means)
+
+    def description(self) -> dict:
+        """Return what, besides its tensors, makes the law, as plain values."""
+        return super().description() | {"components": [law.description() for law in self.components]}
+
+
+def mixture_of(laws: Sequence[Law], *, cost: Any) -> Law:
+    """Return one law for several, with their cost: the law itself where there is one, else a mixture."""
+    first = laws[0]
+    if len(laws) == 1:
+        return replace(first, cost=cost)
+    known = {"recipe": first.recipe, "normalisation_images": first.normalisation_images}
+    return Mixture(first.net, tuple(laws), cost=cost, **known)

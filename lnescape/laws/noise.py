@@ -1,0 +1,173 @@
+"""Laws of noise around one network: Gaussian noise on its weights, and dropout, which switches units off."""
+
+import math
+from collections.abc import Iterator
+from dataclasses import KW_ONLY, astuple, dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from lnescape.laws.law import Law
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianLaw(Law):
+    """A Gaussian law around a network: a diagonal covariance plus one of low rank.
+
+    θ = m + s ∘ z + Fᵀ z′ with z, z′ standard normal, so Cov[θ] = diag(s²) + Fᵀ F. z′ is shared by all layers.
+
+    Attributes:
+        mean: m, [P].
+        scale: s, [P], in weight units; None where no parameter has noise of its own.
+        factors: F, [K, Q], in weight units, acting on Q neighbouring parameters.
+        start: Index in θ of the first of them; the factors of SWAG act on all, those of Laplace on one layer.
+    """
+
+    mean: Tensor
+    _: KW_ONLY
+    scale: Tensor | None = None
+    factors: Tensor | None = None
+    start: int = 0
+
+    def __post_init__(self):
+        """Raise unless shapes fit, and standard deviations are ≥ 0."""
+        super().__post_init__()
+        p = len(self.mean)
+        if self.scale is not None and (self.scale.shape != self.mean.shape or bool((self.scale < 0).any())):
+            raise ValueError(f"The scale is one number ≥ 0 for each of {p} parameters; pass standard deviations.")
+        if self.factors is not None and not 0 <= self.start <= self.start + self.factors.shape[-1] <= p:
+            reach = f"{self.start} to {self.start + self.factors.shape[-1]}"
+            raise ValueError(f"The factors act on parameters {reach}, and there are {p}; pass [K, Q], start ≤ P − Q.")
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the tensors that make the law, by name."""
+        every = {"mean": self.mean, "scale": self.scale, "factors": self.factors}
+        return {name: tensor for name, tensor in every.items() if tensor is not None}
+
+    def __repr__(self) -> str:
+        rank = 0 if self.factors is None else len(self.factors)
+        own = "no noise" if self.scale is None else "noise"
+        return f"Gaussian law in {len(self.mean)} dimensions, {own} of its own on each, {rank} shared; {self.cost}"
+
+    def thetas_of(self, n: int, seed: int) -> Iterator[Float[Tensor, "chunk parameters"]]:
+        """Draw n networks, in chunks."""
+        generator = torch.Generator().manual_seed(seed)
+        for size in self.chunks(n):
+            # One network after another, so that the size of a chunk doesn't change what is drawn.
+            yield torch.stack([self._one(generator) for _ in range(size)])
+
+    def _one(self, generator: torch.Generator) -> Float[Tensor, " parameters"]:
+        theta = self.mean.clone()
+        if self.scale is not None:
+            theta += self.scale * torch.randn(len(theta), generator=generator).to(theta)
+        if self.factors is not None:
+            noise = torch.randn(len(self.factors), generator=generator).to(theta)
+            theta[self._block] += noise @ self.factors
+        return theta
+
+    @property
+    def _block(self) -> slice:
+        return slice(self.start, self.start + self.factors.shape[1])
+
+    def moments(
+        self, directions: Float[Tensor, "directions parameters"]
+    ) -> tuple[Float[Tensor, " directions"], Float[Tensor, "directions directions"]]:
+        """Return the mean and the covariance: D m and D (diag(s²) + Fᵀ F) Dᵀ."""
+        d = directions.double()
+        covariance = d.new_zeros(len(d), len(d))
+        if self.scale is not None:
+            own = d * self.scale.double()
+            covariance += own @ own.T
+        if self.factors is not None:
+            shared = d[:, self._block] @ self.factors.double().T
+            covariance += shared @ shared.T
+        return d @ self.mean.double(), covariance
+
+    def description(self) -> dict:
+        """Return what, besides its tensors, makes the law, as plain values."""
+        return super().description() | {"start": self.start}
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The weights that read the units of one dropout layer: a block [readers, units, width] of θ.
+
+    Attributes:
+        start: Index in θ of the block's first number.
+        readers: Units of the next layer.
+        units: Units, or channels, that are switched off one by one.
+        width: Numbers by which one reader weighs one unit: 1, or the size of a kernel.
+        rate: Probability that a unit is off, 0 < rate < 1.
+    """
+
+    start: int
+    readers: int
+    units: int
+    width: int
+    rate: float
+
+    def __post_init__(self):
+        """Raise unless the rate lies strictly between 0 and 1."""
+        if not 0 < self.rate < 1:
+            raise ValueError(f"A rate of {self.rate} leaves nothing on, or nothing off; take one between 0 and 1.")
+
+    def of(self, theta: Tensor) -> Float[Tensor, "*networks readers units width"]:
+        """Return the block of θ as a view."""
+        shape = (self.readers, self.units, self.width)
+        return theta[..., self.start : self.start + math.prod(shape)].unflatten(-1, shape)
+
+
+@dataclass(frozen=True, eq=False)
+class DropoutLaw(Law):
+    """The networks that dropout makes of one: each unit is on, and scaled up, or off.
+
+    The weights that read unit j become w_j b_j/(1 − p), b_j = 0 with probability p and 1 otherwise: E θ is the
+    network itself, and the variance of a weight is w² p/(1 − p).
+
+    Attributes:
+        theta: The trained network, [P].
+        gates: The weights that read what dropout may switch off.
+
+    References:
+        Gal & Ghahramani 2016, arXiv 1506.02142, section 3; units are off for the whole batch here, as one network.
+    """
+
+    theta: Tensor
+    gates: tuple[Gate, ...]
+
+    def tensors(self) -> dict[str, Tensor]:
+        """Return the tensors that make the law, by name."""
+        return {"theta": self.theta}
+
+    def __repr__(self) -> str:
+        units = sum(gate.units for gate in self.gates)
+        return f"Dropout law: {units} units of one network, each on or off; {self.cost}"
+
+    def thetas_of(self, n: int, seed: int) -> Iterator[Float[Tensor, "chunk parameters"]]:
+        """Draw n networks, in chunks."""
+        generator = torch.Generator().manual_seed(seed)
+        for size in self.chunks(n):
+            yield torch.stack([self._one(generator) for _ in range(size)])
+
+    def _one(self, generator: torch.Generator) -> Float[Tensor, " parameters"]:
+        theta = self.theta.clone()
+        for gate in self.gates:
+            on = torch.rand(gate.units, generator=generator) >= gate.rate
+            gate.of(theta).mul_((on / (1 - gate.rate)).to(theta).unsqueeze(1))
+        return theta
+
+    def moments(
+        self, directions: Float[Tensor, "directions parameters"]
+    ) -> tuple[Float[Tensor, " directions"], Float[Tensor, "directions directions"]]:
+        """Return mean D θ and covariance Σ_j p/(1 − p) (D w_j)(D w_j)ᵀ, w_j the weights that read unit j."""
+        d, theta = directions.double(), self.theta.double()
+        covariance = d.new_zeros(len(d), len(d))
+        for gate in self.gates:
+            seen = torch.einsum("druw,ruw->du", gate.of(d), gate.of(theta))
+            covariance += gate.rate / (1 - gate.rate) * seen @ seen.T
+        return d @ theta, covariance
+
+    def description(self) -> dict:
+        """Return what, besides its tensors, makes the law, as plain values."""
+        return super().description() | {"gates": [astuple(gate) for gate in self.gates]}

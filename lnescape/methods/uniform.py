@@ -1,0 +1,225 @@
+"""Methods whose law is uniform on a subspace: learned curves between networks, subspaces from scratch, simplexes.
+
+Departures of both kinds of simplexes, around networks (ESPRO) and between them (SPRO), from the released code of
+Benton et al.: the mean of the losses at the points of a step, not their sum (which multiplies the printed learning rate
+by their number); one point a step unless asked for more, not five; the height of the new vertex, and so ln V, by QR in
+float64, not the squared Cayley–Menger determinant in float32; the volume of the whole complex, not of one simplex of
+it; λ as it is, not divided by the log-volume of random vertices, and no number added to V; a new vertex starts 1 % off
+the centroid, where the volume has a slope, not at it; the learning rate falls to zero within each vertex; weight decay
+is multiplied by E α_k, the weight with which the loss pulls a vertex; a uniform point lies in each simplex of a complex
+with equal probability.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any, Unpack
+
+from lnescape.checks import one_of, real, whole
+from lnescape.laws import Law, Members, mixture_of
+from lnescape.methods.budget import Options, Request
+from lnescape.subspaces import Bezier, Segment, Simplex, SimplicialComplex
+from lnescape.weights import Builder
+
+SHAPES = {
+    "line": lambda: Segment.from_scratch(2),
+    "curve": lambda: Bezier.from_scratch(3),
+    "triangle": lambda: Simplex.from_scratch(3),
+}
+GROWING = {"schedule": "cosine"}
+PULL = 0.4  # E α_k of a new vertex: 1/2 beside one other, 1/3 beside two
+
+
+def mode_curve(
+    net: Builder, data, *, budget: float = 3.0, runs: Members | None = None, exploring: Mapping[str, Any] = {},
+    **options: Unpack[Options],
+) -> Law:  # fmt: skip
+    """Join trained networks two by two: γ(t) = (1 − t)² w₁ + 2t(1 − t) φ + t² w₂, φ minimising E_t L(γ(t)).
+
+    Of a budget of 3 a third goes to each network, a third to the curve; from 6 on there are several curves. Departure:
+    weight decay acts on φ, multiplied by E 2t(1 − t) = 1/3, the weight with which the loss pulls it; the released code
+    adds the decay of the point γ(t) to the loss.
+
+    Args:
+        net: Builder of one network.
+        data: The data set.
+        budget: Cost in trainings, > 0, that of the networks included.
+        runs: Networks trained already, an even number; they are trained here unless given.
+        exploring: Fields of the recipe that differ for the curve.
+        **options: As in `Options`.
+
+    Returns:
+        A uniform law over the curve, or a mixture of such laws; its draws lie inside the curve, the networks at its
+        ends are not added.
+
+    Raises:
+        ValueError: An odd number of networks, a budget that is too small, or what `fit_subspace` refuses.
+
+    References:
+        Garipov et al. 2018, arXiv 1802.10026, section 3.
+
+    Example:
+        >>> import lnescape as ln
+        >>> data = ln.load("digits")
+        >>> law = mode_curve(ln.network("mlp", data, width=16), data, recipe=ln.Recipe(epochs=2))
+        >>> law.predict(data.test.images, n=5).shape, law.cost.trainings
+        (torch.Size([5, 200, 10]), 3.0)
+    """
+    request = Request.of("mode_curve", net, data, budget=budget, options=options, runs=runs)
+    if runs is not None and len(runs) % 2:
+        raise ValueError(f"A curve joins two networks, and {len(runs)} were given; pass an even number.")
+    n_curves = len(runs) // 2 if runs is not None else max(1, int(budget / 3 + 1e-9))
+    plan = request.plan(each=budget / (2 * n_curves), share=1 / 3, least=2 * n_curves, pieces=1)
+    recipe = request.exploring(2 * plan.exploring, exploring, pull=1 / 3)
+    networks = request.networks(plan)
+    laws = []
+    for k in range(n_curves):
+        straight = Bezier.between(networks[2 * k], networks[2 * k + 1])
+        laws.append(request.learned(straight, recipe, number=k))
+    cost = request.cost(plan, n_curves * request.priced(recipe))
+    return mixture_of(laws, cost=cost)
+
+
+def learned_subspace(
+    net: Builder, data, *, budget: float = 1.0, shape: str = "line", cosine_weight: float = 1.0, points: int = 1,
+    exploring: Mapping[str, Any] = {}, **options: Unpack[Options],
+) -> Law:  # fmt: skip
+    """Learn a subspace of networks from scratch: minimise E_α L(Σ_k α_k v_k) + β cos²(v_i, v_j), i ≠ j at random.
+
+    α is uniform on the subspace, one for each batch. Batch normalisation is refreshed at every network drawn, as the
+    paper does. Departures: the penalty counts weights of two and more dimensions, not convolutions only; weight decay
+    is multiplied by E α_k, since the loss pulls an end with that weight only.
+
+    Args:
+        net: Builder of one network.
+        data: The data set.
+        budget: Cost in trainings, > 0; from 2 on several subspaces are learned.
+        shape: "line" (2 ends), "curve" (quadratic Bézier) or "triangle".
+        cosine_weight: β ≥ 0.
+        points: Points drawn for each batch; the budget then buys so many times fewer steps.
+        exploring: Fields of the recipe that differ, such as {"learning_rate": 0.2}: an end moves less than a network
+            alone would, as its gradient is multiplied by α_k.
+        **options: As in `Options`.
+
+    Returns:
+        A uniform law over the subspace, or a mixture of such laws.
+
+    Raises:
+        ValueError: A shape that isn't known, a budget that is too small, or what `fit_subspace` refuses.
+
+    References:
+        Wortsman et al. 2021, arXiv 2102.10472, algorithm 1.
+
+    Example:
+        >>> import lnescape as ln
+        >>> data = ln.load("digits")
+        >>> law = learned_subspace(ln.network("mlp", data, width=16), data, recipe=ln.Recipe(epochs=2))
+        >>> law.predict(data.test.images, n=5).shape, law.cost.trainings
+        (torch.Size([5, 200, 10]), 1.0)
+    """
+    request = Request.of("learned_subspace", net, data, budget=budget, options=options)
+    empty = SHAPES[one_of(shape, SHAPES, "shape")]()
+    points = whole(points, "points", least=1)
+    plan = request.plan(each=1.0, share=0.0, times=points)
+    recipe = request.exploring(plan.training / points, exploring, pull=1 / empty.n_vertices)
+    options = {"cosine_weight": real(cosine_weight, "cosine_weight", least=0), "points": points}
+    laws = [request.learned(empty, recipe, number=k, **options) for k in range(plan.n)]
+    cost = request.cost(plan, plan.n * (points * request.priced(recipe) - request.priced(request.at(plan.training))))
+    return mixture_of(laws, cost=cost)
+
+
+def simplex_ensemble(
+    net: Builder, data, *, budget: float = 1.5, runs: Members | None = None, n_vertices: int = 3,
+    volume_weight: float = 1e-8, points: int = 1, exploring: Mapping[str, Any] = {}, **options: Unpack[Options],
+) -> Law:  # fmt: skip
+    """Grow a simplex around each trained network, vertex by vertex: minimise E_α L(Σ_k α_k v_k) − λ ln V (ESPRO).
+
+    V = √det(EᵀE)/d!, E the edges. Two thirds of the budget train the networks, a third the vertices; from 3 on there
+    are several networks.
+
+    Args:
+        net: Builder of one network.
+        data: The data set.
+        budget: Cost in trainings, > 0, that of the networks included.
+        runs: Networks trained already; they are trained here unless given.
+        n_vertices: Vertices of each simplex, the network included, ≥ 2.
+        volume_weight: λ ≥ 0.
+        points: Points drawn for each batch; the budget then buys so many times fewer steps.
+        exploring: Fields of the recipe that differ for the vertices.
+        **options: As in `Options`.
+
+    Returns:
+        A uniform law over the simplex, or a mixture of such laws.
+
+    Raises:
+        ValueError: A budget that is too small, or what `fit_subspace` refuses.
+
+    References:
+        Benton et al. 2021, arXiv 2102.13042, section 4 and equation 4.
+
+    Example:
+        >>> import lnescape as ln
+        >>> data = ln.load("digits")
+        >>> law = simplex_ensemble(ln.network("mlp", data, width=16), data, recipe=ln.Recipe(epochs=4))
+        >>> law.subspace.n_vertices, law.predict(data.test.images, n=5).shape
+        (3, torch.Size([5, 200, 10]))
+    """
+    request = Request.of("simplex_ensemble", net, data, budget=budget, options=options, runs=runs)
+    n_new = whole(n_vertices, "n_vertices", least=2) - 1
+    points, volume_weight = whole(points, "points", least=1), real(volume_weight, "volume_weight", least=0)
+    plan = request.plan(each=1.5, share=1 / 3, pieces=n_new, times=points)
+    recipe = request.exploring(plan.exploring / n_new, GROWING | dict(exploring), pull=PULL)
+    grow = {"points": points, "volume_weight": volume_weight}
+    laws = [
+        request.learned(Simplex.around(theta, n_vertices), recipe, number=k, **grow)
+        for k, theta in enumerate(request.networks(plan).thetas)
+    ]
+    cost = request.cost(plan, plan.n * n_new * points * request.priced(recipe))
+    return mixture_of(laws, cost=cost)
+
+
+def simplicial_complex(
+    net: Builder, data, *, budget: float = 3.0, runs: Members | None = None, n_connectors: int = 2,
+    volume_weight: float = 1e-8, points: int = 1, exploring: Mapping[str, Any] = {}, **options: Unpack[Options],
+) -> Law:  # fmt: skip
+    """Join trained networks by simplexes with shared connectors: minimise E_θ L(θ) − λ ln Σ_m V_m (SPRO).
+
+    θ is uniform in one of the M simplexes conv(w_m, u₁, …, u_J). Two thirds of the budget train the networks (two up
+    to a budget of 4.5), a third the connectors, one after another.
+
+    Args:
+        net: Builder of one network.
+        data: The data set.
+        budget: Cost in trainings, > 0, that of the networks included.
+        runs: Networks trained already, two or more; they are trained here unless given.
+        n_connectors: J ≥ 1.
+        volume_weight: λ ≥ 0.
+        points: Points drawn for each batch; the budget then buys so many times fewer steps.
+        exploring: Fields of the recipe that differ for the connectors.
+        **options: As in `Options`.
+
+    Returns:
+        A law over the complex.
+
+    Raises:
+        ValueError: One network only, a budget that is too small, or what `fit_subspace` refuses.
+
+    References:
+        Benton et al. 2021, arXiv 2102.13042, section 4.2.
+
+    Example:
+        >>> import lnescape as ln
+        >>> data = ln.load("digits")
+        >>> law = simplicial_complex(ln.network("mlp", data, width=16), data, recipe=ln.Recipe(epochs=4))
+        >>> law.subspace.n_vertices, law.predict(data.test.images, n=5).shape
+        (4, torch.Size([5, 200, 10]))
+    """
+    request = Request.of("simplicial_complex", net, data, budget=budget, options=options, runs=runs)
+    n_connectors = whole(n_connectors, "n_connectors", least=1)
+    points, volume_weight = whole(points, "points", least=1), real(volume_weight, "volume_weight", least=0)
+    if runs is not None and len(runs) < 2:
+        raise ValueError("One network was given, and a complex joins two or more; use simplex_ensemble around one.")
+    plan = request.plan(each=1.5, share=1 / 3, least=2, pieces=1, times=points)
+    recipe = request.exploring(plan.n * plan.exploring / n_connectors, GROWING | dict(exploring), pull=PULL)
+    joined = SimplicialComplex.joining(request.networks(plan).thetas, n_connectors)
+    law = request.learned(joined, recipe, number=0, points=points, volume_weight=volume_weight)
+    return replace(law, cost=request.cost(plan, points * n_connectors * request.priced(recipe)))
