@@ -99,24 +99,24 @@ def wide():
         ("dropout", Pixels, {}, "No weights can stand for the dropout layer '0'"),
         ("laplace", squashed, {}, "doesn't end in a linear layer; laplace needs nn.Linear"),
         ("laplace", wide, {}, "The last layer has 20010 parameters.* 12000 at most"),
-        ("laplace", None, {"prior_precision": 0.0}, "is no prior"),
-        ("deep_ensemble", None, {"budget": 0}, "budget=0 is no number of trainings"),
-        ("deep_ensemble", None, {"budget": "2"}, "budget='2' is no number of trainings"),
+        ("laplace", None, {"prior_precision": 0.0}, "prior_precision must be a finite number above 0"),
+        ("deep_ensemble", None, {"budget": 0}, "budget, in trainings, must be a finite number above 0, not 0"),
+        ("deep_ensemble", None, {"budget": "2"}, "budget, in trainings, must be a finite number above 0, not '2'"),
         ("deep_ensemble", None, {"budget": 0.01}, r"too small for deep_ensemble; it needs at least 0\.0\d+ here"),
-        ("deep_ensemble", None, {"members": 0}, "members=0 makes no ensemble"),
+        ("deep_ensemble", None, {"members": 0}, "members must be a whole number of at least 1, not 0"),
         ("deep_ensemble", None, {"members": 1000}, r"too small for deep_ensemble; it needs at least [0-9.]+ here"),
         ("snapshot_ensemble", None, {"budget": 0.1}, r"too small for snapshot_ensemble; a cycle costs 0\.25"),
-        ("fast_geometric_ensemble", None, {"cycles": 0}, "cycles=0 explores nothing"),
-        ("swag", None, {"snapshots": 1}, "snapshots=1 have no spread"),
+        ("fast_geometric_ensemble", None, {"cycles": 0}, "cycles must be a whole number of at least 1, not 0"),
+        ("swag", None, {"snapshots": 1}, "snapshots must be a whole number of at least 2, not 1"),
         ("swag", None, {"snapshots": 1000}, r"too small for swag; it needs at least [0-9.]+ here"),
         ("simplex_ensemble", None, {"budget": 0.05}, r"too small for simplex_ensemble; it needs at least 0\.\d+ here"),
-        ("simplex_ensemble", None, {"points": 0}, "points=0 leaves nothing to train at"),
-        ("learned_subspace", None, {"shape": "square"}, "shape='square' is not known; use line, curve, triangle"),
+        ("simplex_ensemble", None, {"points": 0}, "points must be a whole number of at least 1, not 0"),
+        ("learned_subspace", None, {"shape": "square"}, "There is no shape 'square'; .*line, curve, triangle"),
         ("mode_curve", None, {"runs": 3}, "A curve joins two networks, and 3 were given"),
-        ("simplicial_complex", None, {"n_connectors": 0}, "n_connectors=0 join nothing; give one or more"),
+        ("simplicial_complex", None, {"n_connectors": 0}, "n_connectors must be a whole number of at least 1, not 0"),
         ("simplicial_complex", None, {"runs": 1}, "a complex joins two or more"),
-        ("simplex_ensemble", None, {"n_vertices": 1}, "n_vertices=1 make no simplex"),
-        ("simplex_ensemble", None, {"volume_weight": -1}, "volume_weight=-1 is no weight"),
+        ("simplex_ensemble", None, {"n_vertices": 1}, "n_vertices must be a whole number of at least 2, not 1"),
+        ("simplex_ensemble", None, {"volume_weight": -1}, "volume_weight must be a finite number of at least 0"),
         ("swag", None, {"exploring": {"learning_rte": 0.1}}, "can't be set; known are batch, learning_rate"),
         ("swag", None, {"exploring": {"epochs": 3}}, "they follow from the budget"),
         ("swag", None, {"exploring": {"batch": 1000}}, "has 0 steps for each of its explorations and needs 1"),
@@ -130,7 +130,7 @@ def test_requests_that_cannot_be_met(method, net, options, message, data, as_use
     if "runs" in options:
         other = ln.network("mlp", data, depth=0) if options["runs"] < 0 else net
         options["runs"] = ln.members(other, [other() for _ in range(abs(options["runs"]))], data)
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises((TypeError, ValueError), match=message):
         ln.METHODS[method](net, data, recipe=RECIPE, progress=False, **options)
 
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from lnescape.engines import engine_for
 from lnescape.training.cost import Operations, count_operations
 from lnescape.training.recipe import Recipe, resolve
-from lnescape.weights import Builder, Template, build, check_builder, identity, images_to_refresh
+from lnescape.weights import Builder, Template, check_builder, identity, images_to_refresh
 
 
 @dataclass(frozen=True, eq=False)
@@ -56,10 +56,6 @@ class Prepared:
             recipe = resolve(recipe, template.fresh, data, device)
         return cls(net, data, recipe, operations, name, template)
 
-    def __reduce__(self):
-        """Leave the template behind: another process builds its own."""
-        return _prepared_again, (self.net, self.data, self.recipe, self.operations, self.identity)
-
     def under(self, recipe: Recipe) -> "Prepared":
         """Return the same under another recipe, its precision resolved."""
         return replace(self, recipe=recipe)
@@ -92,11 +88,6 @@ class Prepared:
     def normalisation_images(self) -> Tensor | None:
         """Return the images that refresh the normalisation, or None where no layer keeps statistics."""
         return images_to_refresh(self.template.module, self.data)
-
-
-def _prepared_again(net: Builder, data: Any, recipe: Recipe, operations: Operations, name: str) -> Prepared:
-    """Make a `Prepared` that was checked in another process."""
-    return Prepared(net, data, recipe, operations, name, Template(build(net, 0)))
 
 
 def checked_seeds(seeds: Any) -> list[int]:

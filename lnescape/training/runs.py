@@ -4,7 +4,6 @@ import math
 import pickle
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -23,7 +22,7 @@ from lnescape.training.descent import Descent, State, descend, fingerprint, tens
 from lnescape.training.prepared import Prepared, checked_seeds
 from lnescape.training.recipe import Recipe
 from lnescape.training.streams import stream_seed
-from lnescape.weights import Builder, build, check_builder, images_to_refresh, theta_of
+from lnescape.weights import Builder, Template, build, check_builder, images_to_refresh, theta_of
 
 # Operations in one group of trainings above which separate processes repay their start of a few seconds.
 _WORTH_A_PROCESS = 2e12
@@ -156,30 +155,31 @@ def _train_in_processes(
     prepared: Prepared, groups: list[list[int]], work: dict, *, shown, workers: int
 ) -> Iterator[Trained]:
     """Train groups in several processes of one thread each."""
-    # What all of them need goes through a file that each process reads once. cloudpickle writes builders of a notebook,
-    # too, which the standard pickle can't.
+    # The data go through a file that each process reads once. joblib sends builders and losses of a notebook, too,
+    # which the standard pickle can't.
     from joblib import Parallel, delayed
-    from joblib.externals import cloudpickle
 
+    known = (prepared.net, prepared.recipe, prepared.operations, prepared.identity)
     with TemporaryDirectory() as place:
-        file = Path(place) / "prepared"
-        file.write_bytes(cloudpickle.dumps(prepared))
+        file = Path(place) / "data"
+        file.write_bytes(pickle.dumps(prepared.data))
         parallel = Parallel(n_jobs=workers, return_as="generator")
-        for result in parallel(delayed(_train_group_alone)(file, seeds, work) for seeds in groups):
+        for result in parallel(delayed(_train_group_alone)(file, known, seeds, work) for seeds in groups):
             shown.update(math.ceil(prepared.recipe.epochs))
             yield result
 
 
-def _train_group_alone(file: Path, seeds: list[int], work: dict) -> Trained:
+_SHARED: dict[Path, Prepared] = {}  # by the groups that one process trains
+
+
+def _train_group_alone(file: Path, known: tuple, seeds: list[int], work: dict) -> Trained:
     """Train one group in a process of one thread."""
     torch.set_num_threads(1)
-    return train_group(_prepared_from(file), seeds, **work)
-
-
-@lru_cache(maxsize=1)
-def _prepared_from(file: Path) -> Prepared:
-    """Read what all groups of a process need."""
-    return pickle.loads(file.read_bytes())
+    if file not in _SHARED:
+        (net, *rest), data = known, pickle.loads(file.read_bytes())
+        _SHARED.clear()
+        _SHARED[file] = Prepared(net, data, *rest, template=Template(build(net, 0)))
+    return train_group(_SHARED[file], seeds, **work)
 
 
 def train_groups(
