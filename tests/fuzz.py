@@ -20,9 +20,9 @@ import torch
 from torch import Tensor, nn
 
 import lnescape as ln
-from lnescape.laws.dropout import Gate
+from lnescape.laws import Gate
 from lnescape.results import ResultError, files, load_result, save_result
-from lnescape.training import path as paths
+from lnescape.training import runs
 from lnescape.training.descent import State
 from tests.damage import PLAIN, RESEALED
 
@@ -54,7 +54,7 @@ def everything(folder: Path) -> list[Kept]:
     """Keep one file of each kind."""
     torch.manual_seed(0)
     made = [_state(folder, *shape) for shape in (("fit", 2, 1, 1), ("walk", 1, 3, 1), ("subspace", 1, 3, 2))]
-    made.append(Kept(folder / "path-a-0001.safetensors", _write_path, paths._theta, kind="path"))
+    made.append(Kept(folder / "path-a-0001.safetensors", _write_path, runs._theta_in, kind="path"))
     made += [_law(folder, number, law) for number, law in enumerate(_laws())]
     made += [_result(folder, "numbers", None), *_arrays(folder)]
     return made
@@ -81,13 +81,13 @@ def _write_path(file: Path):
 
 def _laws() -> list:
     thetas = torch.randn(4, P)
-    gaussian = ln.GaussianLaw(net, thetas[0], scale=thetas[1].abs(), factors=thetas[:2, :4].clone(), start=2)
+    gaussian = ln.laws.GaussianLaw(net, thetas[0], scale=thetas[1].abs(), factors=thetas[:2, :4].clone(), start=2)
     return [
         ln.Members(net, thetas, seeds=(0, 1, 2, 3)),
         ln.SubspaceLaw(net, ln.Bezier.between(thetas[0], thetas[1])),
         ln.SubspaceLaw(net, ln.Simplex(thetas, 4)),
         gaussian,
-        ln.DropoutLaw(net, thetas[0], (Gate(0, 2, 3, 1, 0.5),)),
+        ln.laws.DropoutLaw(net, thetas[0], (Gate(0, 2, 3, 1, 0.5),)),
         ln.Mixture(net, (gaussian, ln.Members(net, thetas, seeds=(0, 1, 2, 3)))),
     ]
 

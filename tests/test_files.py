@@ -14,8 +14,7 @@ import torch
 
 import lnescape as ln
 from lnescape.results import ResultError, files, load_result, save_result
-from lnescape.training import descent
-from lnescape.training.walk import walk
+from lnescape.training import Prepared, descent, walk
 from tests.damage import write_sealed
 
 ORIGIN = {"command": "make report"}
@@ -36,7 +35,7 @@ def net(data):
 def ends(net):
     from lnescape.weights import build
 
-    return [ln.theta_of(build(net, seed)) for seed in (0, 1)]
+    return [ln.weights.theta_of(build(net, seed)) for seed in (0, 1)]
 
 
 def fit(net, data, ends, folder, seed=0):
@@ -53,7 +52,8 @@ def fit_subspace(net, data, ends, folder, seed=0):
 
 
 def walked(net, data, ends, folder, seed=0):
-    return walk(net, data, ends[0], recipe=replace(RECIPE, epochs=1), pieces=3, seed=seed, folder=folder)
+    prepared = Prepared.of(net, data, replace(RECIPE, epochs=1))
+    return walk(prepared, ends[0], pieces=3, seed=seed, folder=folder)
 
 
 TRAININGS = [(fit, "fit"), (fit_with_path, "path"), (fit_subspace, "subspace"), (walked, "walk")]
