@@ -8,8 +8,7 @@ the same questions.
 
 import torch
 
-from lnescape.engines.any_network import AnyNetwork, Loss
-from lnescape.engines.linear_chain import LinearChain
+from lnescape.engines.plain import AnyNetwork, LinearChain, Loss
 from lnescape.engines.side_by_side import SideBySide
 from lnescape.weights import Builder, build
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lnescape.engines.any_network import AnyNetwork, Loss
+from lnescape.engines.plain import AnyNetwork, Loss
 from lnescape.weights import FlatNetwork
 
 _WARM_UP = 3  # steps before the capture, in which libraries choose their kernels
