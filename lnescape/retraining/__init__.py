@@ -31,12 +31,22 @@ from lnescape.retraining.fidelity import (
     variance_ratio,
 )
 from lnescape.retraining.measurand import Measurand, contrast, log_odds, probability
-from lnescape.retraining.prior import Prior, assumed_number, effective_number, effective_number_of, fit_prior
+from lnescape.retraining.prior import (
+    LearnedPrior,
+    Prior,
+    assumed_number,
+    effective_number,
+    effective_number_of,
+    fit_prior,
+)
+from lnescape.retraining.transfer import KnownPair, learn_prior, with_class_means
 
 __all__ = [
     "Diagnosis",
     "Evaluation",
     "Fidelity",
+    "KnownPair",
+    "LearnedPrior",
     "Measurand",
     "NestedAnalysis",
     "Prior",
@@ -54,6 +64,7 @@ __all__ = [
     "fidelity",
     "fit_prior",
     "jackknife",
+    "learn_prior",
     "log_bias",
     "log_odds",
     "moderated",
@@ -73,4 +84,5 @@ __all__ = [
     "squared_error_of",
     "type_a",
     "variance_ratio",
+    "with_class_means",
 ]

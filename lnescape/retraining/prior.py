@@ -4,11 +4,16 @@ s² | σ² ~ σ² χ²_ν/ν,  1/σ² ~ χ²_{d₀}/(d₀ s₀²),  ln s₀²(x)
 """
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
+
+from lnescape.results.files import MOST_JSON, read, reading, seal, unseal, write
 
 CLIP = 4.0  # standardised covariates beyond are taken as this far: the law is not extrapolated
 SHRINKAGE = 0.12  # standard deviation of the normal prior on every coefficient but the constant
@@ -64,7 +69,75 @@ class Prior:
                 f"The prior was fitted on {len(self.centre)} covariates ({', '.join(self.names)}), and "
                 f"{covariates.shape[1]} are given; pass the same columns."
             )
-        return np.exp(_terms(covariates, self.centre, self.width, self.squared) @ self.coefficients)
+        return np.exp(terms(covariates, self.centre, self.width, self.squared) @ self.coefficients)
+
+
+@dataclass(frozen=True)
+class LearnedPrior:
+    """Hold a normal prior on the coefficients of `fit_prior` that `learn_prior` learned on other pairs.
+
+    b ~ N(b̄, T), one b̄ for each coefficient, one √T for each group of covariates, their squares apart.
+
+    Attributes:
+        names: Of the covariates, without indicators.
+        groups: Group of each of them.
+        mean: b̄ of z and of z² − 1, [2, covariates].
+        spread: {group: √T of z and of z² − 1}.
+        step: √T of indicators, whose b̄ is 0.
+        provenance: How it was made.
+    """
+
+    names: tuple[str, ...]
+    groups: tuple[str, ...]
+    mean: ndarray
+    spread: Mapping[str, tuple[float, float]]
+    step: float
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    def save(self, path: Path | str) -> None:
+        """Write it as one sealed JSON file.
+
+        Args:
+            path: The file.
+
+        Raises:
+            ResultError: The file can't be written.
+        """
+        content = {"kind": "learned prior", "names": self.names, "groups": self.groups, "mean": self.mean.tolist()}
+        content |= {"spread": dict(self.spread), "step": self.step, "provenance": dict(self.provenance)}
+        write(Path(path), seal(content))
+
+    @staticmethod
+    def load(path: Path | str) -> "LearnedPrior":
+        """Read what `save` wrote.
+
+        Args:
+            path: The file.
+
+        Returns:
+            The prior.
+
+        Raises:
+            ResultError: The file is missing, damaged or of another kind.
+        """
+        cure = "make it again with learn_prior(…).save(path)."
+        text = read(Path(path), most=MOST_JSON, cure=cure)
+        with reading(Path(path), cure):
+            return _learned_from(unseal(text))
+
+
+def _learned_from(content: dict[str, Any]) -> LearnedPrior:
+    """Make a learned prior of what a file holds; raise ValueError where it isn't one."""
+    if content["kind"] != "learned prior":
+        raise ValueError(f"it holds a {content['kind']}, no learned prior")
+    names, groups = tuple(map(str, content["names"])), tuple(map(str, content["groups"]))
+    mean, step = np.array(content["mean"], float), float(content["step"])
+    spread = {str(name): (float(one), float(two)) for name, (one, two) in content["spread"].items()}
+    if mean.shape != (2, len(names)) or len(groups) != len(names) or not set(groups) <= set(spread):
+        raise ValueError("names, groups and numbers don't belong together")
+    if not np.isfinite(mean).all() or not all(0 < one < np.inf for one in (step, *sum(spread.values(), ()))):
+        raise ValueError("a mean isn't finite, or a spread isn't positive")
+    return LearnedPrior(names, groups, mean, spread, step, dict(content["provenance"]))
 
 
 def fit_prior(
@@ -75,12 +148,14 @@ def fit_prior(
     n_eff: float | None = None,
     shrinkage: float = SHRINKAGE,
     names: tuple[str, ...] = (),
+    like: LearnedPrior | None = None,
 ) -> Prior:
     """Fit the prior on the sample variances of many inputs.
 
     1. Covariates are standardised, clipped at ±4, and enter as [1, z, z²]; b maximises the gamma quasi-likelihood
        (n_eff/n) Σ (ν/2)(−s²/μ − ln μ) − Σ b²/(2τ²), ln μ = a + b·h, τ the shrinkage (the constant a is free).
-       Indicators, such as those of a class, enter as they are, without a square, with τ = 0.2.
+       Indicators, such as those of a class, enter as they are, without a square, with τ = 0.2. With `like`, the
+       coefficients that it knows shrink towards its b̄, with its √T, and the indicators with its step.
     2. The scale and d₀ follow from s²/(c μ) ~ F(ν, d₀), by maximum likelihood over c for each δ = 1/d₀.
     3. δ̄ is the mean under the prior e^(−δ/0.1), the likelihood tempered by min(1, 3 n_eff/n), and
        d₀ = 1/(δ̄ + p/(ν n_eff)): the cost of fitting p coefficients is taken off.
@@ -93,13 +168,15 @@ def fit_prior(
         covariates: One row for each input; no column for a constant prior.
         n_eff: Independent inputs that these are worth; `assumed_number`, min(n/10, 300), unless given.
         shrinkage: τ; ∞ for none.
-        names: Of the covariates, for messages.
+        names: Of the covariates, for messages and for `like`.
+        like: What `learn_prior` learned on other pairs of data and network.
 
     Returns:
         The prior.
 
     Raises:
-        ValueError: Too few inputs, variances that are all zero or aren't finite, or covariates that aren't finite.
+        ValueError: Too few inputs, variances that are all zero or aren't finite, covariates that aren't finite, or
+            none that `like` knows.
 
     Warns:
         UserWarning: A covariate doesn't vary, n_eff < 100, or the likelihood puts no bound on d₀.
@@ -122,11 +199,12 @@ def fit_prior(
     n = len(variance)
     assumed = n_eff is None
     n_eff = assumed_number(n) if n_eff is None else float(min(max(n_eff, 1.0), n))
-    centre, width, squared = _measures(covariates, names)
-    x = _terms(covariates, centre, width, squared)
+    centre, width, squared = measures(covariates, names)
+    x = terms(covariates, centre, width, squared)
     tau = np.concatenate([[np.inf], np.where(squared, shrinkage, STEP), np.full(squared.sum(), shrinkage)])
     tau = tau if np.isfinite(shrinkage) else np.full_like(tau, np.inf)
-    coefficients, n_coefficients = quasi_likelihood(variance, dof, x, weight=n_eff / n, tau=tau)
+    mean = np.zeros_like(tau) if like is None else _taken_over(tau, like, names, squared)
+    coefficients, n_coefficients = quasi_likelihood(variance, dof, x, weight=n_eff / n, tau=tau, mean=mean)
     ratio = variance / np.exp(x @ coefficients)
     log_scale, likelihood = profile(ratio, dof, 1 / DELTAS)
     likeliest = float(1 / DELTAS[likelihood.argmax()])
@@ -139,26 +217,44 @@ def fit_prior(
     return Prior(coefficients, centre, width, squared, used, likeliest, n_coefficients, n_eff, n, tuple(names))
 
 
+def _taken_over(tau: ndarray, like: LearnedPrior, names: tuple[str, ...], squared: ndarray) -> ndarray:
+    """Put the learned spreads into `tau`, and return the learned means of the coefficients."""
+    known = {name: (like.mean[:, k], like.spread[like.groups[k]]) for k, name in enumerate(like.names)}
+    if len(names) != len(squared) or not set(names) & set(known):
+        raise ValueError(
+            f"None of the covariates ({', '.join(names) or 'without names'}) is one of those that the learned prior "
+            f"knows: {', '.join(known)}; pass names=, as columns_of returns them."
+        )
+    mean, second = np.zeros_like(tau), 1 + len(names) + np.cumsum(squared) - 1  # where the squares stand
+    for k, name in enumerate(names):
+        if not squared[k]:
+            tau[1 + k] = like.step
+        elif name in known:
+            places = [1 + k, second[k]]
+            mean[places], tau[places] = known[name]
+    return mean
+
+
 def quasi_likelihood(
-    variance: ndarray, dof: float, x: ndarray, *, weight: float, tau: ndarray
+    variance: ndarray, dof: float, x: ndarray, *, weight: float, tau: ndarray, mean: ndarray
 ) -> tuple[ndarray, float]:
-    """Maximise w Σ (ν/2)(−s²/μ − ln μ) − Σ b²/(2τ²), ln μ = X b; return b and how many coefficients the data decide."""
+    """Maximise w Σ (ν/2)(−s²/μ − ln μ) − Σ (b − b̄)²/(2τ²), ln μ = X b; return b and how many the data decide."""
     # Fisher's scoring: the expected curvature, (ν/2) w XᵀX + 1/τ², is the same at each step and inverted once.
     weight = weight * dof / 2
     penalty = tau**-2.0
     information = weight * x.T @ x
     curvature = information + np.diag(penalty)
     solve = np.linalg.pinv(curvature, hermitian=True)  # covariates may be equal or constant
-    b = np.zeros(x.shape[1])
-    b[0] = np.log(variance.mean())
+    b = mean.copy()
+    b[0] = np.log((variance * np.exp(-x @ mean)).mean())
 
     def value(b: ndarray) -> float:
         eta = x @ b
-        return float(weight * (-variance * np.exp(-eta) - eta).sum() - (penalty * b**2).sum() / 2)
+        return float(weight * (-variance * np.exp(-eta) - eta).sum() - (penalty * (b - mean) ** 2).sum() / 2)
 
     now = value(b)
     for _ in range(200):
-        step = solve @ (weight * x.T @ (variance * np.exp(-x @ b) - 1) - penalty * b)
+        step = solve @ (weight * x.T @ (variance * np.exp(-x @ b) - 1) - penalty * (b - mean))
         size = 1.0
         while (then := value(b + size * step)) < now and size > 1e-6:
             size /= 2
@@ -259,7 +355,7 @@ def assumed_number(n: int) -> float:
 
 def terms_of(covariates: Float[ndarray, "images covariates"]) -> Float[ndarray, "images terms"]:
     """Return the terms [1, z, z² − 1] of a regression on covariates, standardised on these inputs."""
-    return _terms(covariates, *_measures(covariates, ()))
+    return terms(covariates, *measures(covariates, ()))
 
 
 def checked_covariates(covariates: ndarray, names: tuple[str, ...] = ()) -> ndarray:
@@ -299,7 +395,7 @@ def _checked_variance(variance: ndarray) -> ndarray:
     return variance
 
 
-def _measures(covariates: ndarray, names: tuple[str, ...]) -> tuple[ndarray, ndarray, ndarray]:
+def measures(covariates: ndarray, names: tuple[str, ...]) -> tuple[ndarray, ndarray, ndarray]:
     """Return centre and width of each covariate, and whether it has a square; warn of those that don't vary."""
     centre, width = covariates.mean(0), covariates.std(0)
     constant = width <= 1e-12 * np.maximum(np.abs(centre), 1)
@@ -311,7 +407,7 @@ def _measures(covariates: ndarray, names: tuple[str, ...]) -> tuple[ndarray, nda
     return centre, np.where(constant, np.inf, np.where(squared, width, 1.0)), squared
 
 
-def _terms(covariates: ndarray, centre: ndarray, width: ndarray, squared: ndarray) -> ndarray:
+def terms(covariates: ndarray, centre: ndarray, width: ndarray, squared: ndarray) -> ndarray:
     """Return [1, z, z² − 1], z standardised and clipped; z² less 1, so that the constant keeps its meaning."""
     z = np.clip((covariates - centre) / width, -CLIP, CLIP)
     return np.concatenate([np.ones((len(z), 1)), z, z[:, squared] ** 2 - 1], 1)

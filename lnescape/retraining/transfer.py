@@ -1,0 +1,196 @@
+"""A prior that travels: what many retrainings of some pairs of data and network teach about another pair.
+
+b ~ N(b̄, T) over pairs, b the coefficients of the covariates in `fit_prior`; b̄ and T by EM (empirical Bayes).
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from lnescape.retraining.prior import (
+    DELTAS,
+    SHRINKAGE,
+    STEP,
+    LearnedPrior,
+    checked_covariates,
+    measures,
+    profile,
+    quasi_likelihood,
+    terms,
+)
+
+WIDE = 3.0  # standard deviation under which a pair is fitted alone: wide enough to decide nothing
+MOST_STEPS, ENOUGH = 2000, 1e-3  # of EM; the largest change of ln T at which it ends
+LEAST = 1e-6  # of T: where all pairs share a coefficient, T falls towards 0 for ever
+
+
+@dataclass(frozen=True)
+class KnownPair:
+    """Hold a pair of data and network with many retrainings, for `learn_prior`.
+
+    Attributes:
+        covariates: One row for each input, made of as few networks as where the prior will be used.
+        variance: s² of each input over many retrainings.
+        dof: ν, the degrees of freedom of s².
+        n_eff: Independent inputs that these are worth; see `effective_number`.
+        names: Of the covariates.
+    """
+
+    covariates: Float[ndarray, "images covariates"]
+    variance: Float[ndarray, " images"]
+    dof: float
+    n_eff: float
+    names: tuple[str, ...]
+
+
+class _Fit(NamedTuple):
+    """The coefficients of one pair fitted alone, [1, z, indicators, z² − 1], and their information."""
+
+    b: ndarray
+    information: ndarray
+
+
+def learn_prior(
+    pairs: Sequence[KnownPair],
+    *,
+    groups: Mapping[str, str] | None = None,
+    strength: float = 0.0,
+    provenance: Mapping[str, Any] | None = None,
+) -> LearnedPrior:
+    """Learn from some pairs of data and network what the coefficients of another pair are likely to be.
+
+    Each pair p gives an estimate b̂_p and its information I_p by the gamma quasi-likelihood of `fit_prior`, in which s²
+    counts with 1/(1/ν + 1/d₀) degrees of freedom, since it scatters around the regression as well. Then, in turn,
+
+    E: b_p ~ N(m_p, V_p),  V_p = (I_p + T⁻¹)⁻¹,  m_p = V_p (I_p b̂_p + T⁻¹ b̄)
+    M: b̄ = mean of m_p over the P pairs;  T of a group = mean of (m_p − b̄)² + V_p over its coefficients and the pairs,
+       to which the shrinkage τ² of `fit_prior` is added k times.
+
+    At last T is multiplied by (P + 1)/(P − 1): b̄ is a mean of P pairs, and the next pair is another one.
+
+    Args:
+        pairs: Two or more; the covariates that all of them have are learned.
+        groups: {covariate: its group}; the coefficients of a group share one spread. Each alone unless given.
+        strength: k ≥ 0, how many coefficients the usual shrinkage counts as.
+        provenance: How the pairs were made; kept with the prior.
+
+    Returns:
+        The prior, for `fit_prior(…, like=)`.
+
+    Raises:
+        ValueError: Fewer than two pairs, or no covariate that all of them have.
+
+    References:
+        Dempster, Laird & Rubin 1977, J. R. Stat. Soc. B 39(1), 1, section 4.5, for EM of such components.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> def pair(slope):
+        ...     h = rng.normal(size=(2000, 1))
+        ...     return KnownPair(h, np.exp(slope * h[:, 0]) * rng.chisquare(30, 2000) / 30, 30, 2000, ("h",))
+        >>> learned = learn_prior([pair(slope) for slope in (0.6, 0.8, 0.7, 0.9)])
+        >>> learned.mean[0].round(2)
+        array([0.75])
+    """
+    if len(pairs) < 2:
+        raise ValueError(f"{len(pairs)} pair can't show how pairs differ; give two or more.")
+    names = [name for name in _continuous(pairs[0]) if all(name in _continuous(pair) for pair in pairs)]
+    if not names:
+        raise ValueError("No covariate is there for every pair; name them alike, as columns_of does.")
+    group_of = [(groups or {}).get(name, name) for name in names]
+    kinds = list(dict.fromkeys(group_of))
+    fits, kind = [_fitted(pair, names) for pair in pairs], np.array([kinds.index(group) for group in group_of])
+    mean, t, step = _em(fits, kind, strength)
+    spread = np.sqrt(t * (len(pairs) + 1) / (len(pairs) - 1))
+    return LearnedPrior(
+        names=tuple(names),
+        groups=tuple(group_of),
+        mean=mean,
+        spread={group: (float(one), float(two)) for group, one, two in zip(kinds, *spread, strict=True)},
+        step=float(np.sqrt(step)),
+        provenance=dict(provenance or {}),
+    )
+
+
+def with_class_means(
+    covariates: Float[ndarray, "images covariates"],
+    names: tuple[str, ...],
+    *,
+    like: Float[ndarray, "some covariates"] | None = None,
+) -> tuple[Float[ndarray, "images more"], tuple[str, ...]]:
+    """Add the class means of the covariates, which foretell the effects of the classes.
+
+    Column "class mean of h": the mean of h over the inputs of the same class; the classes are the indicators.
+
+    Args:
+        covariates: Columns with indicators among them, such as those of the group "classes".
+        names: Of the columns.
+        like: The inputs that the prior is fitted on, of which the means are taken; these unless given.
+
+    Returns:
+        The columns with the further ones, and all names.
+
+    Example:
+        >>> h = np.array([[1.0, 1, 0], [3.0, 1, 0], [5.0, 0, 1]])
+        >>> with_class_means(h, ("h", "class 0", "class 1"))[0][:, 3]
+        array([2., 2., 5.])
+    """
+    like = covariates if like is None else like
+    indicator = ((like == 0) | (like == 1)).all(0)
+    member, rest = like[:, indicator], like[:, ~indicator]
+    count = member.sum(0)[:, None]
+    means = np.where(count > 0, member.T @ rest / np.maximum(count, 1), rest.mean(0))
+    more = tuple(f"class mean of {name}" for name, own in zip(names, indicator, strict=True) if not own)
+    return np.concatenate([covariates, covariates[:, indicator] @ means], 1), (*names, *more)
+
+
+def _is_indicator(covariates: ndarray) -> ndarray:
+    """Return which columns hold only zeros and ones."""
+    return ((covariates == 0) | (covariates == 1)).all(0)
+
+
+def _continuous(pair: KnownPair) -> list[str]:
+    """Return the names of the covariates that are no indicators."""
+    covariates = checked_covariates(pair.covariates, pair.names)
+    return [name for name, own in zip(pair.names, _is_indicator(covariates), strict=True) if not own]
+
+
+def _fitted(pair: KnownPair, names: list[str]) -> _Fit:
+    """Fit the coefficients of some covariates and of all indicators of one pair alone."""
+    covariates = np.asarray(pair.covariates, float)
+    columns = [pair.names.index(name) for name in names]
+    covariates = np.concatenate([covariates[:, columns], covariates[:, _is_indicator(covariates)]], 1)
+    x = terms(covariates, *measures(covariates, ()))
+    tau, weight = np.array([np.inf, *[WIDE] * (x.shape[1] - 1)]), pair.n_eff / len(x)
+    b, _ = quasi_likelihood(pair.variance, pair.dof, x, weight=weight, tau=tau, mean=np.zeros_like(tau))
+    _, likelihood = profile(pair.variance / np.exp(x @ b), pair.dof, 1 / DELTAS)
+    dof = 1 / (1 / pair.dof + DELTAS[likelihood.argmax()])
+    return _Fit(b, weight * dof / 2 * x.T @ x)
+
+
+def _em(fits: list[_Fit], kind: ndarray, strength: float) -> tuple[ndarray, ndarray, float]:
+    """Return b̄ [2, covariates] of z and of z² − 1, T [2, groups], and T of the indicators."""
+    c, sizes = len(kind), len(fits) * np.bincount(kind)
+    mean, t, step = np.zeros((2, c)), np.full((2, len(sizes)), SHRINKAGE**2), STEP**2
+    for _ in range(MOST_STEPS):
+        m, v, of_indicators = np.empty((len(fits), 2, c)), np.empty((len(fits), 2, c)), []
+        for k, fit in enumerate(fits):
+            n_indicators = len(fit.b) - 1 - 2 * c
+            penalty = np.concatenate([[0.0], 1 / t[0, kind], np.full(n_indicators, 1 / step), 1 / t[1, kind]])
+            towards = np.concatenate([[0.0], mean[0], np.zeros(n_indicators), mean[1]])
+            covariance = np.linalg.pinv(fit.information + np.diag(penalty), hermitian=True)
+            b, own = covariance @ (fit.information @ fit.b + penalty * towards), np.diag(covariance)
+            m[k], v[k] = (b[1 : c + 1], b[-c:]), (own[1 : c + 1], own[-c:])
+            of_indicators.append((b**2 + own)[c + 1 : -c])
+        mean, before = m.mean(0), t
+        squares = ((m - mean) ** 2 + v).sum(0)
+        sums = np.stack([np.bincount(kind, one) for one in squares])
+        t = np.maximum((sums + strength * SHRINKAGE**2) / (sizes + strength), LEAST)
+        step = np.concatenate(of_indicators).mean() if any(map(len, of_indicators)) else step
+        if np.abs(np.log(t / before)).max() < ENOUGH:
+            break
+    return mean, t, step

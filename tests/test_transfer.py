@@ -1,0 +1,109 @@
+"""The prior that travels: known truth, what it gains on another pair, how it is kept, what it refuses."""
+
+import numpy as np
+import pytest
+
+from lnescape.results import ResultError
+from lnescape.retraining import KnownPair, LearnedPrior, fit_prior, learn_prior, with_class_means
+
+NAMES = ("a", "b", "c")
+GROUPS = {"a": "wide", "b": "wide", "c": "narrow"}
+MEAN = np.array([0.6, -0.3, 0.4])
+SPREAD = {"wide": 0.2, "narrow": 0.05}
+SPREADS = np.array([0.2, 0.2, 0.05])
+
+
+def drawn(rng, slopes, n, dof, d0=20):
+    """Draw covariates, true variances around exp(slopes · h), and sample variances."""
+    h = rng.normal(size=(n, 3))
+    truth = np.exp(h @ slopes)
+    return h, truth, truth * d0 / rng.chisquare(d0, n) * rng.chisquare(dof, n) / dof
+
+
+def learned(n_pairs, seed=0, **options):
+    rng = np.random.default_rng(seed)
+    pairs = []
+    for _ in range(n_pairs):
+        h, _, variance = drawn(rng, MEAN + SPREADS * rng.normal(size=3), 1500, 40)
+        pairs.append(KnownPair(h, variance, 40, 1500, NAMES))
+    return learn_prior(pairs, groups=GROUPS, **options)
+
+
+@pytest.fixture(scope="module")
+def prior():
+    return learned(60, provenance={"made": "by a test"})
+
+
+def test_planted_means_and_spreads_are_found(prior):
+    """b̄ to three of its standard uncertainties √(T/P), √T to 25 %; squares, which the truth lacks, have none."""
+    assert prior.names == NAMES
+    assert prior.groups == ("wide", "wide", "narrow")
+    assert (np.abs(prior.mean[0] - MEAN) < 3 * SPREADS / np.sqrt(60) + 0.01).all()
+    for group, spread in SPREAD.items():
+        assert prior.spread[group][0] == pytest.approx(spread, rel=0.25)
+        assert prior.spread[group][1] < 0.02
+    assert np.abs(prior.mean[1]).max() < 0.01
+
+
+@pytest.mark.filterwarnings("ignore:The likelihood puts no bound")
+def test_two_networks_know_more_with_what_other_pairs_taught(prior):
+    """The mean squared error of ln s₀² over inputs, beyond its level, is less than half of that by shrinkage to 0."""
+    rng, errors = np.random.default_rng(1), []
+    for _ in range(20):
+        h, truth, variance = drawn(rng, MEAN + SPREADS * rng.normal(size=3), 1000, 1)
+        fits = [fit_prior(variance, 1, h, n_eff=100, names=NAMES, like=like) for like in (None, prior)]
+        errors.append([np.log(fit.variance(h) / truth).var() for fit in fits])
+    usual, with_it = np.mean(errors, 0)
+    assert with_it < 0.5 * usual
+
+
+def test_few_pairs_claim_less(prior):
+    """The spread of the next pair around b̄ of three is wider than that of the pairs themselves."""
+    assert learned(3, strength=4).spread["narrow"][0] > prior.spread["narrow"][0]
+
+
+def test_what_it_does_not_know_shrinks_as_ever(prior):
+    rng = np.random.default_rng(2)
+    h, _, variance = drawn(rng, MEAN, 1000, 2)
+    more = np.concatenate([h, rng.normal(size=(1000, 1)), rng.integers(0, 2, (1000, 1))], 1)
+    names = (*NAMES, "new", "class 0")
+    fit = fit_prior(variance, 2, more, n_eff=300, names=names, like=prior)
+    assert np.isfinite(fit.variance(more)).all()
+    assert abs(fit.coefficients[4]) < 0.12
+    plain = fit_prior(variance, 2, more[:, 3:], n_eff=300, names=names[3:])
+    with pytest.raises(ValueError, match=r"None of the covariates \(new, class 0\)"):
+        fit_prior(variance, 2, more[:, 3:], n_eff=300, names=names[3:], like=prior)
+    assert plain.dof > 0
+
+
+def test_it_is_kept_in_a_sealed_file(prior, tmp_path):
+    file = tmp_path / "prior.json"
+    prior.save(file)
+    again = LearnedPrior.load(file)
+    np.testing.assert_array_equal(again.mean, prior.mean)
+    for name in ("names", "groups", "spread", "step"):
+        assert getattr(again, name) == getattr(prior, name)
+    assert again.provenance == {"made": "by a test"}
+    file.write_bytes(file.read_bytes().replace(b"wide", b"wild"))
+    with pytest.raises(ResultError, match="checksum"):
+        LearnedPrior.load(file)
+    with pytest.raises(ResultError, match="missing"):
+        LearnedPrior.load(tmp_path / "none.json")
+
+
+def test_class_means_are_those_of_the_inputs_of_the_fit():
+    fitted = np.array([[1.0, 1, 0, 0], [3.0, 1, 0, 0], [5.0, 0, 1, 0]])
+    names = ("h", "class 0", "class 1", "class 2")
+    judged, more = with_class_means(np.array([[9.0, 0, 1, 0], [9.0, 0, 0, 1]]), names, like=fitted)
+    assert more == (*names, "class mean of h")
+    np.testing.assert_array_equal(judged[:, 4], [5, 3])  # a class that the fit hasn't seen has the mean of all
+
+
+def test_pairs_that_teach_nothing_are_refused():
+    rng = np.random.default_rng(3)
+    h, _, variance = drawn(rng, MEAN, 200, 10)
+    pair = KnownPair(h, variance, 10, 100, NAMES)
+    with pytest.raises(ValueError, match="two or more"):
+        learn_prior([pair])
+    with pytest.raises(ValueError, match="No covariate is there for every pair"):
+        learn_prior([pair, KnownPair(h, variance, 10, 100, ("d", "e", "f"))])
