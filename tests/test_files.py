@@ -128,7 +128,7 @@ def test_what_is_no_result_is_skipped_or_refused(home):
     (folder / "linked.json").symlink_to(folder / "a.json")
     (folder / "folder.json").mkdir()
     os.mkfifo(folder / "pipe.json")
-    assert ln.list_results() == ["a"]
+    assert ln.results.list_results() == ["a"]
     for name in ("dangling", "linked", "folder", "pipe"):
         with pytest.raises(ResultError, match=f"{name}.json is a link, a folder or a device"):
             load_result(name)

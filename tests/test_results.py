@@ -88,7 +88,7 @@ def test_a_scaled_estimate_keeps_everything_but_its_unit():
 def test_what_is_no_uncertainty_is_refused():
     with pytest.raises(ValueError, match="can be negative"):
         Estimate(1, -0.1)
-    with pytest.raises(ValueError, match="'C' is unknown; take one of A, B"):
+    with pytest.raises(ValueError, match="no evaluation 'C'.*There are: A, B"):
         Estimate(1, 0.1, evaluation="C")
 
 
@@ -152,6 +152,10 @@ def test_provenance_tells_sources_apart_and_knows_their_commit(tmp_path, monkeyp
     monkeypatch.setattr(module, "PACKAGE", package)
     monkeypatch.setattr(module, "__file__", str(package / "b.py"))
     listed = "".join(f"{name}\0{len(text)}\0{text}" for name, text in sorted(sources.items()))
+    assert module.code()["sha256"] == hashlib.sha256(listed.encode()).hexdigest()
+    (tmp_path / "report" / "studies").mkdir(parents=True)
+    (tmp_path / "report" / "studies" / "c.py").write_text("z = 3\n")
+    listed = listed.replace("room/a.py", "report/studies/c.py\0006\0z = 3\nroom/a.py")
     assert module.code()["sha256"] == hashlib.sha256(listed.encode()).hexdigest()
     assert (module.code()["commit"], module.code()["uncommitted_changes"]) == (None, None)
 

@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
 
 import numpy as np
 
-EVALUATIONS = ("A", "B", "A+B")
+from lnescape.checks import one_of
+
 # Outside these powers of ten a number is easier to read in scientific notation.
 PLAIN_EXPONENTS = range(-4, 6)
 INFINITIES = {"Infinity": math.inf, "-Infinity": -math.inf}
@@ -50,7 +51,7 @@ class Estimate:
     n: int | None = None
 
     def __post_init__(self) -> None:
-        """Turn numpy and torch scalars into floats and refuse what is no uncertainty."""
+        """Turn numpy and torch scalars into floats; raise unless u and dof are those of an uncertainty."""
         for name in ("value", "u", "dof"):
             object.__setattr__(self, name, float(getattr(self, name)))
         if self.n is not None:
@@ -60,8 +61,7 @@ class Estimate:
                 f"u = {self.u} and dof = {self.dof}: neither a standard uncertainty nor degrees "
                 "of freedom can be negative; pass the square root of a variance, and n - 1."
             )
-        if self.evaluation not in EVALUATIONS:
-            raise ValueError(f"evaluation {self.evaluation!r} is unknown; take one of {', '.join(EVALUATIONS)}.")
+        one_of(self.evaluation, ("A", "B", "A+B"), "evaluation")
 
     @classmethod
     def mean(cls, values: Iterable[float], *, unit: str = "") -> "Estimate":
@@ -97,7 +97,7 @@ class Estimate:
             return cls(float(sample.mean()), u, dof=n - 1, unit=unit, n=n)
 
     def expanded(self, coverage: float = 0.95) -> float:
-        """Give the half-width of the interval that covers the value with a stated probability.
+        """Compute the half-width of the interval that covers the value with a stated probability.
 
         U = t_p(dof) u,  with t_p the quantile of Student's distribution at (1 + coverage) / 2
 
@@ -139,45 +139,16 @@ class Estimate:
             >>> print(Estimate(0.0712, 0.0031).scaled(100, "%"))
             7.12(31) %
         """
-        return Estimate(
-            self.value * factor,
-            self.u * abs(factor),
-            dof=self.dof,
-            unit=unit,
-            evaluation=self.evaluation,
-            n=self.n,
-        )
+        return replace(self, value=self.value * factor, u=self.u * abs(factor), unit=unit)
 
     def to_dict(self) -> dict:
-        """Turn the estimate into what JSON can hold.
-
-        Returns:
-            The fields and, under "text", the printed form; nan is None, ∞ is "Infinity".
-        """
-        return {
-            "value": float_to_json(self.value),
-            "u": float_to_json(self.u),
-            "dof": float_to_json(self.dof),
-            "unit": self.unit,
-            "evaluation": self.evaluation,
-            "n": self.n,
-            "text": str(self),
-        }
+        """Turn the estimate into what JSON can hold: its fields and, as "text", its printed form; nan is None."""
+        numbers = {name: float_to_json(getattr(self, name)) for name in ("value", "u", "dof")}
+        return {**numbers, "unit": self.unit, "evaluation": self.evaluation, "n": self.n, "text": str(self)}
 
     @classmethod
     def from_dict(cls, fields: dict) -> "Estimate":
-        """Read what `to_dict` wrote.
-
-        Args:
-            fields: The dictionary; "text" is ignored.
-
-        Returns:
-            The estimate.
-
-        Example:
-            >>> Estimate.from_dict(Estimate(0.5, 0.1).to_dict()) == Estimate(0.5, 0.1)
-            True
-        """
+        """Read what `to_dict` wrote; "text" is ignored."""
         value, u, dof = (float_from_json(fields[name]) for name in ("value", "u", "dof"))
         names = ("unit", "evaluation", "n")
         return cls(value, u, dof=dof, **{name: fields[name] for name in names})

@@ -31,14 +31,7 @@ _STARTED = time.time()
 
 @dataclass(frozen=True)
 class Result:
-    """Hold one stored result.
-
-    Args:
-        name: Its name, that of its files.
-        numbers: Nested numbers, texts and `Estimate`s, in the shape that was saved.
-        arrays: Arrays by name; empty where there are none.
-        provenance: How it was made, see `provenance`.
-    """
+    """Hold one stored result: numbers as they were saved, arrays by name, and how it was made, see `provenance`."""
 
     name: str
     numbers: dict
@@ -335,18 +328,20 @@ def provenance(
 
 
 def code() -> dict[str, Any]:
-    """Identify the package's sources: version, checksum and, in a repository, commit and uncommitted changes."""
+    """Identify the sources, `report/studies` included: version, checksum and, in a repository, commit and changes."""
+    studies = PACKAGE.parent / "report" / "studies"  # in a clone; an installed package has none
+    sources = {path.relative_to(PACKAGE).as_posix(): path for path in PACKAGE.rglob("*.py")}
+    sources |= {path.relative_to(PACKAGE.parent).as_posix(): path for path in studies.rglob("*.py")}
     digest = hashlib.sha256()
-    for path in sorted(PACKAGE.rglob("*.py"), key=lambda p: p.relative_to(PACKAGE).as_posix()):
-        source = path.read_bytes()
-        digest.update(f"{path.relative_to(PACKAGE).as_posix()}\0{len(source)}\0".encode() + source)
-    try:
+    for name in sorted(sources):
+        source = sources[name].read_bytes()
+        digest.update(f"{name}\0{len(source)}\0".encode() + source)
+    version = "not installed"
+    with suppress(metadata.PackageNotFoundError):
         version = metadata.version("lnescape")
-    except metadata.PackageNotFoundError:
-        version = "not installed"
     # A package installed inside somebody else's repository is not tracked there: no commit then.
     tracked = _git("ls-files", "--error-unmatch", __file__) is not None
-    changes = _git("status", "--porcelain", "--", str(PACKAGE)) if tracked else None
+    changes = _git("status", "--porcelain", "--", str(PACKAGE), str(studies)) if tracked else None
     return {
         "version": version,
         "sha256": digest.hexdigest(),
@@ -396,9 +391,8 @@ def _described(x: Any) -> Any:
 def _cpu_model() -> str:
     """Name the processor."""
     with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
+        if found := re.search(r"model name\s*: (.*)", Path("/proc/cpuinfo").read_text(encoding="utf-8")):
+            return found[1].strip()
     return platform.processor() or platform.machine() or "unknown"
 
 

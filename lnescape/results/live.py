@@ -1,6 +1,5 @@
 """The live part of a notebook: its size, its numbers, and how they compare with the reference."""
 
-import difflib
 import html
 import math
 import os
@@ -9,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lnescape.checks import one_of
 from lnescape.results.estimate import Estimate, normalised_error
 from lnescape.results.files import ResultError
 from lnescape.results.kept import live_folder, load_result, provenance, results_folder, save_result, seconds_since_start
@@ -34,27 +34,14 @@ def profile(parameter: str = "") -> str:
         >>> profile("standard")
         'standard'
     """
+    origin = "the notebook's parameter" if parameter else "LNESCAPE_PROFILE"
     chosen = parameter or os.environ.get("LNESCAPE_PROFILE") or PROFILES[0]
-    if chosen not in PROFILES:
-        origin = "the notebook's parameter" if parameter else "LNESCAPE_PROFILE"
-        near = difflib.get_close_matches(str(chosen), PROFILES, n=1)
-        raise ValueError(
-            f"profile = {chosen!r} (from {origin}) is unknown; take 'quick' or 'standard'"
-            + (f" (did you mean {near[0]!r}?)." if near else ".")
-        )
-    return chosen
+    return one_of(chosen, PROFILES, f"profile (from {origin})")
 
 
 @dataclass(frozen=True)
 class Record:
-    """Show what a notebook computed here beside its stored reference.
-
-    Args:
-        path: The file that was written.
-        rows: One dictionary per quantity: "quantity", "here", "reference", "normalised_error",
-            "agrees"; the last three are None where there is no reference.
-        note: Why there is no reference; empty where there is one.
-    """
+    """Show the estimates of a notebook beside their stored reference: the file written, one row each, and a note."""
 
     path: Path
     rows: tuple[dict[str, Any], ...]
@@ -72,14 +59,11 @@ class Record:
 
     def _repr_html_(self) -> str:
         """Show the table in a notebook."""
-
-        def line(tag: str, row: Sequence[str]) -> str:
-            cells = "".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in row)
-            return f"<tr>{cells}</tr>"
-
-        body = "".join(line("td", _cells(row)) for row in self.rows)
+        rows = (("th", _HEADER), *(("td", _cells(row)) for row in self.rows))
+        head, *body = ("".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) for tag, cells in rows)
+        body = "".join(f"<tr>{line}</tr>" for line in body)
         note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
-        return f"<table><thead>{line('th', _HEADER)}</thead><tbody>{body}</tbody></table>{note}"
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
 
 
 def record(
