@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import re
 import sys
 import tempfile
 from collections import Counter
 from pathlib import Path
 
-from notebooks.execution import HERE, METADATA, MINUTES, execute_all, find_sources
+from notebooks.execution import HERE, METADATA, MINUTES, execute_all, find_sources, write_file
 
 KEPT_CELL_METADATA = {"tags", "jupyter"}  # the rest is time stamps and state of an editor
 ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
@@ -96,9 +95,7 @@ def write(notebook, target: Path) -> None:
     """Write a notebook, complete or not at all."""
     import nbformat
 
-    partial = target.with_suffix(".ipynb.part")
-    nbformat.write(notebook, partial)
-    os.replace(partial, target)
+    write_file(target, f"{nbformat.writes(notebook).rstrip()}\n".encode())
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -148,3 +148,14 @@ def _place(folder: Path, source: Path) -> str:
 def _clock(seconds: float) -> str:
     """Write a time in seconds or minutes."""
     return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.1f} min"
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file, complete or not at all; `lnescape.results.files` does more, but imports torch."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}.part")
+    try:
+        partial.write_bytes(content)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

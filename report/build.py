@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import shutil
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-from notebooks.execution import MINUTES, Outcome, execute_all, find_sources
+from notebooks.execution import MINUTES, Outcome, execute_all, find_sources, write_file
 
 HERE = Path(__file__).resolve().parent
 LIVE = HERE / "live"
@@ -57,14 +56,6 @@ def _words(problem) -> str:
     return (getattr(problem, "diagnostic", None) or f"{getattr(problem, 'message', problem)} {hints}").strip()
 
 
-def write(path: Path, content: bytes) -> None:
-    """Write a file in one piece: the old one or the new one is there, never half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".part")
-    partial.write_bytes(content)
-    os.replace(partial, path)
-
-
 def clear() -> None:
     """Remove what an earlier run recorded, so that nothing of it passes for this one's; trainings kept there stay."""
     shutil.rmtree(LIVE / "notebooks", ignore_errors=True)
@@ -83,7 +74,7 @@ def write_index(outcomes: list[Outcome], *, profile: str, jobs: int, seconds: fl
         entry["figures"] = [f"live/{name}.svg" for name in names if (LIVE / f"{name}.svg").is_file()]
         notebooks.append(entry)
     index = {"profile": profile, "jobs": jobs, "seconds": round(seconds, 1), "notebooks": notebooks}
-    write(LIVE / "index.json", (json.dumps(index, indent=1, sort_keys=True) + "\n").encode())
+    write_file(LIVE / "index.json", (json.dumps(index, indent=1, sort_keys=True) + "\n").encode())
 
 
 def _git(*arguments: str) -> bytes | None:
@@ -129,7 +120,7 @@ def main(arguments: list[str] | None = None) -> int:
         except TypesettingError as error:
             problems.append(f"{name}: {error}")
             continue
-        write(target, pdf)
+        write_file(target, pdf)
         remark = f"   {compare(pdf)}" if target == REPORT else ""
         print(f"  {name:<10} {target}{remark}")
     print(f"  notebooks  {LIVE / 'notebooks'}")
