@@ -5,7 +5,7 @@ import pytest
 import torch
 
 import lnescape as ln
-from lnescape.covariates.probes import NOISE, RIDGE, _noisy, moved, neighbourhood, outputs, under_noise
+from lnescape.covariates.explore import NOISE, RIDGE, _noisy, moved, neighbourhood, outputs, under_noise
 from lnescape.study import KINDS, study_named, trainings
 from lnescape.study.experiments import threads_of
 from lnescape.study.panel import PARTS, data_and_panel

@@ -1,20 +1,26 @@
-"""What the prior of a moderated evaluation may know about an input, from few networks and cheap exploration."""
+"""Covariates: what a prior may know about an input, from few networks and cheap exploration around them."""
 
-from lnescape.covariates.bursts import burst_recipe, bursts, proxy_recipe
-from lnescape.covariates.explore import ENOUGH_PROXIES, N_BURSTS, explored, unavailable
-from lnescape.covariates.geometry import N_FISHER, RIDGE, Geometry, gradient_distance
-from lnescape.covariates.groups import FREE, GROUPS, Group, Traces, columns_of, freed, passes_of
-from lnescape.covariates.probes import (
+from lnescape.covariates.explore import (
+    ENOUGH_PROXIES,
+    N_BURSTS,
+    N_FEATURES,
     OUTPUTS,
     SHIFTS,
+    burst_recipe,
+    bursts,
     companions,
+    explored,
     gradient_noise,
     moved,
     neighbourhood,
     other_classes,
     outputs,
+    proxy_recipe,
+    unavailable,
     under_noise,
 )
+from lnescape.covariates.geometry import N_FISHER, RIDGE, Geometry, gradient_distance
+from lnescape.covariates.groups import FREE, GROUPS, Group, Traces, columns_of, freed, passes_of
 
 __all__ = [
     "ENOUGH_PROXIES",
@@ -23,6 +29,7 @@ __all__ = [
     "Geometry",
     "Group",
     "N_BURSTS",
+    "N_FEATURES",
     "N_FISHER",
     "OUTPUTS",
     "RIDGE",

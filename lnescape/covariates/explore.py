@@ -1,23 +1,40 @@
-"""`explored`: look at some inputs with a few trained networks, as the covariates of a statement need it."""
+"""What trained networks, and cheap exploration around them, tell of an input: raw observations for the covariates.
 
-from collections.abc import Callable, Iterable
+A probe looks at one network without further training and returns q or features, [kinds, images]. Bursts restart
+training near a solution; proxies are cheap retrainings of a smaller problem. `groups` makes covariates of it all.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 
 import numpy as np
-from jaxtyping import Int
-from torch import Tensor
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
 
-from lnescape.covariates.bursts import bursts
 from lnescape.covariates.geometry import N_FISHER, gradient_distance
 from lnescape.covariates.groups import Traces
-from lnescape.covariates.probes import neighbourhood, other_classes, outputs, under_noise
-from lnescape.laws import Members
+from lnescape.engines import engine_for
+from lnescape.laws import Law, Members, predict_at
+from lnescape.laws.law import CHUNK
 from lnescape.retraining import Measurand, log_odds
-from lnescape.training import Prepared, Recipe
+from lnescape.training import Prepared, Recipe, TrainingError
+from lnescape.training.descent import State
+from lnescape.training.runs import train_groups
+from lnescape.training.streams import generator, stream_seed
+from lnescape.weights import trainable, with_features
 
+SHIFTS = ((-3, 0), (3, 0), (0, -3), (0, 3), (-2, -2), (2, 2), (-2, 2), (2, -2))  # pixels: down, right
+NOISE = 0.15  # norm of the noise on a filter, in parts of the filter's own norm
+N_OTHERS = 3  # other classes whose log-odds are observed beside those of the chosen class
+TINY = 1e-12  # least φᵀH⁻¹φ: features may all be zero
+RIDGE = 1e-4  # of the mean eigenvalue, added to the second moment of the features
+OUTPUTS = ("log-sum-exp", "spread of the logits", "ln Mahalanobis")
 N_NOISE = 8  # draws of weight noise
 N_FEATURES = 10_000  # training images behind the second moment of the features
 N_BURSTS = 12  # from each network
 ENOUGH_PROXIES = 20  # from which on they are believed to tell how many inputs are independent: never too many
+TOGETHER = 16  # networks trained at the same time, where they batch
 
 
 def explored(
@@ -32,22 +49,7 @@ def explored(
     prepared: Prepared | None = None,
     on_network: Callable[[], object] = lambda: None,
 ) -> Traces:
-    """Observe what some groups of covariates are made of.
-
-    Args:
-        law: The trained networks; with their `path`, where the training path is among the groups.
-        data: The data set they were trained on.
-        images: Normalised images.
-        chosen: Class of the measurand for each image.
-        groups: Names of `GROUPS`; those that come from elsewhere, learned paths and proxies, are not observed here.
-        measurand: From log-probabilities and classes to q.
-        burst: Recipe of a burst, where bursts are among the groups.
-        prepared: Builder and data as they were checked before, where bursts are among the groups.
-        on_network: Called when all of a network is observed.
-
-    Returns:
-        The traces.
-    """
+    """Observe what some groups of covariates are made of."""
     groups = set(groups)
     kinds = ("outputs", "shifted", "noise", "path", "bursts", "distance")
     rows: dict[str, list[np.ndarray]] = {name: [] for name in kinds}
@@ -82,16 +84,7 @@ def explored(
 
 
 def unavailable(law: Members, groups: Iterable[str], images: Tensor) -> dict[str, str]:
-    """Tell which groups can't be observed on some networks and images, and why.
-
-    Args:
-        law: The trained networks.
-        groups: Groups that are asked for.
-        images: What is to be observed.
-
-    Returns:
-        {group: reason}.
-    """
+    """Return which groups can't be observed on some networks and images, and why."""
     reasons = {}
     if images.ndim != 4:
         shifted = {"neighbourhood", "differences"} & set(groups)
@@ -101,3 +94,149 @@ def unavailable(law: Members, groups: Iterable[str], images: Tensor) -> dict[str
     elif "training path" in groups and law.path.shape[1] < 2:
         reasons["training path"] = "one epoch is no path"
     return reasons
+
+
+def neighbourhood(
+    law: Law,
+    theta: Float[Tensor, " parameters"],
+    images: Tensor,
+    chosen: Int[np.ndarray, " images"],
+    *,
+    measurand: Measurand = log_odds,
+) -> Float[np.ndarray, "shifts images"]:
+    """Return q on each image moved by a few pixels, `SHIFTS`; the border pixel fills what comes in."""
+    # Images at a time: as many as bounded memory holds where each call refreshes the normalisation, else as few as stay
+    # in the cache.
+    size = max(1, CHUNK // (len(SHIFTS) * images[0].numel())) if law.normalisation_images is not None else 500
+    rows = []
+    for part, classes in zip(images.split(size), np.split(chosen, range(size, len(chosen), size)), strict=True):
+        everywhere = moved(part, SHIFTS).flatten(0, 1)  # one refresh of the normalisation
+        logp = predict_at(law, iter([theta.unsqueeze(0)]), everywhere, 1)
+        rows.append(measurand(logp.cpu().numpy(), np.tile(classes, len(SHIFTS)))[0].reshape(len(SHIFTS), -1))
+    return np.concatenate(rows, 1)
+
+
+def moved(
+    images: Float[Tensor, "images channels height width"], shifts: Sequence[tuple[int, int]]
+) -> Float[Tensor, "shifts images channels height width"]:
+    """Move images by whole pixels, repeating the border."""
+    far, (height, width) = max(abs(step) for shift in shifts for step in shift), images.shape[2:]
+    wider = torch.nn.functional.pad(images, (far, far, far, far), mode="replicate")
+    corners = [(far - down, far - right) for down, right in shifts]
+    return torch.stack([wider[:, :, top : top + height, left : left + width] for top, left in corners])
+
+
+def under_noise(
+    law: Law,
+    theta: Float[Tensor, " parameters"],
+    images: Tensor,
+    chosen: Int[np.ndarray, " images"],
+    *,
+    n: int,
+    seed: int,
+    measurand: Measurand = log_odds,
+) -> Float[np.ndarray, "draws images"]:
+    """Return q under noise on the weights: each filter w_i becomes w_i + 0.15 ‖w_i‖ ε_i/‖ε_i‖, ε_i normal."""
+    # A filter is a row of a weight of two or more dimensions: what makes one unit or channel. Biases stay as they are.
+    stream, module = generator(seed, 0, "weight noise"), law.module(theta)
+    draws = torch.stack([_noisy(module, stream) for _ in range(n)])
+    logp = predict_at(law, iter([draws]), images, n)
+    return measurand(logp.cpu().numpy(), chosen)
+
+
+def _noisy(module: nn.Module, stream: torch.Generator) -> Float[Tensor, " parameters"]:
+    parts = []
+    for p in trainable(module):
+        w = p.detach()
+        if w.ndim >= 2:
+            noise = torch.randn(w.shape, generator=stream).to(w)
+            size = w.flatten(1).norm(dim=1) / noise.flatten(1).norm(dim=1)
+            w = w + NOISE * noise * size.view(-1, *[1] * (w.ndim - 1))
+        parts.append(w.flatten())
+    return torch.cat(parts)
+
+
+@torch.no_grad()
+def outputs(
+    law: Law, theta: Float[Tensor, " parameters"], images: Tensor, training_images: Tensor
+) -> Float[np.ndarray, "kinds images"]:
+    """Return, of one network, ln Σ exp z, the standard deviation of its logits z, and ln φᵀH⁻¹φ of its features φ."""
+    # H = E φφᵀ + 10⁻⁴ (tr E φφᵀ/d) I over the training images, φ the d inputs of the last linear layer; nan where there
+    # is no such layer, or one that reads more than one vector an image.
+    module = law.module(theta)
+    logits, features = with_features(module, images)
+    rows = [logits.logsumexp(1), logits.std(1)]
+    if features is None or features.ndim > 2:
+        return torch.stack([*rows, torch.full_like(rows[0], torch.nan)]).cpu().numpy()
+    seen = with_features(module, training_images)[1].double()
+    moment = seen.T @ seen / len(seen)
+    moment += RIDGE * moment.trace() / len(moment) * torch.eye(len(moment), dtype=moment.dtype, device=moment.device)
+    solved = torch.linalg.solve(moment, features.double().T).T
+    return torch.stack([*rows, (features * solved).sum(1).clamp_min(TINY).log().to(rows[0])]).cpu().numpy()
+
+
+def companions(
+    chosen: Int[np.ndarray, " images"], n_classes: int, n: int = N_OTHERS
+) -> Int[np.ndarray, "others images"]:
+    """Return the classes c + 1, c + 2, … modulo their number: fixed by the chosen class, the same for every network."""
+    # None for two classes, where p and 1 − p carry the same information.
+    n = min(n, n_classes - 1) if n_classes > 2 else 0
+    return (np.asarray(chosen)[None] + np.arange(1, n + 1)[:, None]) % n_classes
+
+
+def other_classes(
+    logp: Float[np.ndarray, "networks images classes"], chosen: Int[np.ndarray, " images"]
+) -> Float[np.ndarray, "networks others images"]:
+    """Return the log-odds of other classes than the chosen one, those of `companions`."""
+    others = companions(chosen, logp.shape[2])
+    if not len(others):
+        return np.empty((len(logp), 0, logp.shape[1]))
+    return np.stack([log_odds(logp, own) for own in others], 1)
+
+
+def gradient_noise(law: Law, theta: Float[Tensor, " parameters"], data, *, recipe, n: int = 20) -> tuple[float, float]:
+    """Return the training loss at θ and E‖g_b − ḡ‖², the scatter of the gradients of n batches, which drives bursts."""
+    engine = engine_for(law.net, device=theta.device)
+    losses, gradients = [], []
+    for b in range(min(n, len(data.train) // recipe.batch)):
+        rows = slice(b * recipe.batch, (b + 1) * recipe.batch)
+        batch = (data.train.images[rows].unsqueeze(0), data.train.labels[rows].unsqueeze(0))
+        loss, gradient = engine.loss_and_gradient(theta.unsqueeze(0), *batch, recipe.loss)
+        losses.append(float(loss))
+        gradients.append(gradient.flatten().clone())
+    scatter = torch.stack(gradients).var(0, unbiased=True).sum()
+    return float(np.mean(losses)), float(scatter)
+
+
+def burst_recipe(recipe: Recipe, *, epochs: float = 0.25, rate: float = 1.0) -> Recipe:
+    """Return the recipe of a burst: a short restart at a raised learning rate that falls to zero along half a cosine."""
+    near = recipe.near_a_solution()
+    return replace(near, epochs=epochs, learning_rate=rate * recipe.learning_rate, schedule="cosine")
+
+
+def proxy_recipe(recipe: Recipe, *, epochs: float = 0.5) -> Recipe:
+    """Return the recipe of a proxy retraining: a shorter schedule."""
+    return replace(recipe, epochs=epochs * recipe.epochs)
+
+
+def bursts(
+    law: Members, data, *, n: int, recipe: Recipe, prepared: Prepared | None = None
+) -> Iterator[Float[Tensor, "n parameters"]]:
+    """Restart training n times from each member of a law, at rest, each time in another order of the images."""
+    if n < 2 or recipe.n_steps(len(data.train)) < 1:
+        steps = recipe.n_steps(len(data.train))
+        raise ValueError(f"{n} bursts of {steps} steps show no spread; give two or more, of a step at least.")
+    if prepared is None:
+        prepared = Prepared.of(law.net, data, recipe, measure=False)
+    for theta, seed in zip(law.thetas, law.seeds, strict=True):
+        orders = [stream_seed(seed, k, "burst") for k in range(n)]
+        start = State(0, theta.expand(n, 1, -1).clone(), torch.full((n,), -1, device=theta.device), {})
+        ends = []
+        for trained in train_groups(prepared.under(recipe), orders, most=TOGETHER, start=start):
+            if trained.failed:
+                raise TrainingError(
+                    f"A burst from the network of seed {seed} diverged; lower its rate "
+                    f"(now {recipe.learning_rate:g}), or leave bursts out."
+                )
+            ends.append(trained.thetas.clone())
+        yield torch.cat(ends)

@@ -174,19 +174,7 @@ PASSES |= {f"spreads:{name}": 30 for name in _SPREADS if name != "proxies"}
 
 
 def passes_of(groups: Iterable[str], *, epochs: int) -> int:
-    """Count the forward passes that some groups take for each input and network, beside that of the prediction.
-
-    Args:
-        groups: Names of `GROUPS`; what several of them read is observed once.
-        epochs: Points of the training path beside the trained network.
-
-    Returns:
-        Passes; those along a learned path are in all, not for each network; proxies are networks of their own.
-
-    Example:
-        >>> passes_of(["neighbourhood", "differences"], epochs=9)
-        8
-    """
+    """Count the forward passes that some groups take for each input and network, beside that of the prediction."""
     needs = {need for name in groups for need in GROUPS[name].needs}
     return sum((PASSES | {"path": epochs}).get(need, 0) for need in needs)
 
@@ -197,25 +185,9 @@ def freed(
     *,
     like: tuple[ndarray, ndarray] | None = None,
 ) -> Float[ndarray, "networks kinds images"]:
-    """Free what networks say of something else from its regression on q, over the networks.
-
-    r_mk = (v_mk − v̄_k) − β_k (q_m − q̄), β_k the least-squares slope over networks and inputs in each of ten bins of q̄.
-    For normal retrainings whose slope is β, r is independent of the differences in q given the variances, so that
-    r² tells of σ² what s² doesn't.
-
-    Args:
-        values: Other quantities.
-        q: The measurand.
-        like: Values and q of the inputs that slopes and bins are fitted on; these unless given.
-
-    Returns:
-        Residuals.
-
-    Example:
-        >>> q = np.random.default_rng(0).normal(size=(2, 100))
-        >>> bool(np.abs(freed(3 * q[:, None] + 1, q)).max() < 1e-12)
-        True
-    """
+    """Free other quantities of the networks from their regression on q: r_mk = (v_mk − v̄_k) − β_k (q_m − q̄)."""
+    # β_k is the least-squares slope over networks and inputs in each of ten bins of q̄. For normal retrainings whose slope
+    # is β, r is independent of the differences in q given the variances: r² tells of σ² what s² doesn't.
     fitted_values, fitted_q = like or (values, q)
     dq, dv = fitted_q - fitted_q.mean(0), fitted_values - fitted_values.mean(0)
     edges = np.quantile(fitted_q.mean(0), np.linspace(0, 1, N_BINS + 1)[1:-1])
@@ -229,22 +201,7 @@ def freed(
 
 
 def columns_of(seen: Traces, groups: Iterable[str]) -> tuple[Float[ndarray, "images covariates"], tuple[str, ...]]:
-    """Put the columns of some groups side by side.
-
-    Args:
-        seen: What was observed.
-        groups: Names from `GROUPS`; none for a constant prior.
-
-    Returns:
-        Covariates [n, columns], and their names.
-
-    Raises:
-        ValueError: A group isn't known, or what it needs wasn't observed.
-
-    Example:
-        >>> columns_of(Traces(np.zeros((2, 5)), noise=np.ones((2, 5))), ["noise"])[1]
-        ('ln sd under noise',)
-    """
+    """Put the columns of some groups side by side."""
     columns: Columns = {}
     for name in groups:
         if name not in GROUPS:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 import lnescape.covariates as covariates
-from lnescape.covariates.explore import N_FEATURES
+from lnescape.covariates import N_FEATURES
 from lnescape.laws import Members
 from lnescape.retraining import effective_number, log_odds
 from lnescape.scores import nll
