@@ -209,7 +209,7 @@ def gradient_noise(law: Law, theta: Float[Tensor, " parameters"], data, *, recip
 
 
 def burst_recipe(recipe: Recipe, *, epochs: float = 0.25, rate: float = 1.0) -> Recipe:
-    """Return the recipe of a burst: a short restart at a raised learning rate that falls to zero along half a cosine."""
+    """Return the recipe of a burst: a short restart at a raised learning rate that falls to zero by half a cosine."""
     near = recipe.near_a_solution()
     return replace(near, epochs=epochs, learning_rate=rate * recipe.learning_rate, schedule="cosine")
 

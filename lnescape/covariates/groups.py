@@ -186,8 +186,8 @@ def freed(
     like: tuple[ndarray, ndarray] | None = None,
 ) -> Float[ndarray, "networks kinds images"]:
     """Free other quantities of the networks from their regression on q: r_mk = (v_mk − v̄_k) − β_k (q_m − q̄)."""
-    # β_k is the least-squares slope over networks and inputs in each of ten bins of q̄. For normal retrainings whose slope
-    # is β, r is independent of the differences in q given the variances: r² tells of σ² what s² doesn't.
+    # β_k is the least-squares slope over networks and inputs in each of ten bins of q̄. For normal retrainings whose
+    # slope is β, r is independent of the differences in q given the variances: r² tells of σ² what s² doesn't.
     fitted_values, fitted_q = like or (values, q)
     dq, dv = fitted_q - fitted_q.mean(0), fitted_values - fitted_values.mean(0)
     edges = np.quantile(fitted_q.mean(0), np.linspace(0, 1, N_BINS + 1)[1:-1])
