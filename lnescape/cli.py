@@ -80,7 +80,7 @@ def study(
         Exit: A cell failed.
         StudyError: Neither a study nor a queue is named, or both.
     """
-    from lnescape.study.cluster import dask_executor
+    from lnescape.study.running import dask_executor
 
     if (name is None) == (queue is None):
         raise StudyError("Give the name of a study, or --queue and the name of a queue.")
@@ -141,8 +141,7 @@ def _list_cells(wanted: Study, store: CellStore, *, limit: int | None, device: s
 
 def _announce(wanted: Study, store: CellStore, *, limit: int | None, device: str, workers: int | None) -> None:
     """Say what is to be computed and how long it will take, from a few measured steps."""
-    from lnescape.study.expectation import expected_seconds
-    from lnescape.study.running import usual_workers
+    from lnescape.study.running import expected_seconds, usual_workers
 
     checked(lambda: checked_device(device))
     todo = store.missing()[:limit]

@@ -38,6 +38,7 @@ import lnescape as ln
 from lnescape.retraining import RetrainingEquivalent, dithered
 from report.studies import figures
 from report.studies.gates import Verdict, g4, over_pairs
+from report.studies.pairs import PAIRS
 
 profile = ln.results.profile(profile)
 
@@ -247,12 +248,12 @@ figure
 # ```
 
 # %%
-reference = {"MNIST MLP": "mnist-mlp", "MNIST CNN": "mnist-cnn", "CIFAR-10 CNN": "cifar10-cnn", "CIFAR-10 ResNet": "cifar10-resnet"}
+two = [pair for pair in PAIRS if pair.data in ("mnist", "cifar10")]
+reference = {pair.label: pair.key for pair in two}
 middle = {}
-for name, study in reference.items():
-    n = ln.load_result(study).numbers
-    short = ", short schedule" if study.startswith("cifar") else ""
-    print(f"{name}{short}: {n['accuracy']} of the official test images right, loss {n['nll']}, n = {n['n']} retrainings")
+for pair in two:
+    n, study = ln.load_result(pair.key).numbers, pair.key
+    print(f"{pair.label}{', ' + pair.remark if pair.remark else ''}: {n['accuracy']} of the official test images right, loss {n['nll']}, n = {n['n']} retrainings")
     q = ln.read_study(study)["log_odds"].astype(float)
     q_mean = middle[study] = q[:, q["part"] == "test"].mean("retraining")
     print(f"   median u(x) on the test images {n['u']['test']['median']:.2f} nat, median q̄ {float(q_mean.median()):.1f} nat; decided otherwise by at least one retraining: "

@@ -35,6 +35,7 @@ import lnescape as ln
 from lnescape.plots import canvas
 from report.studies import figures
 from report.studies.gates import Verdict, over_pairs
+from report.studies.pairs import PAIRS
 
 profile = ln.results.profile(profile)
 
@@ -186,18 +187,12 @@ for name, statement in said.items():
 # ```
 
 # %%
-pairs = {
-    "MNIST MLP": "mnist-mlp",
-    "MNIST CNN": "mnist-cnn",
-    "CIFAR-10 CNN": "cifar10-cnn",
-    "CIFAR-10 ResNet": "cifar10-resnet",
-    "CIFAR-100 ResNet": "cifar100-resnet",
-}
+pairs = {pair.label: pair.key for pair in PAIRS}
 print("                        accuracy    loss          n    median u   decided otherwise by one or more   ceiling of a      normal over")
 print("                                                        (nat)     (a quarter or more)                rank correlation  retrainings")
-for name, study in pairs.items():
-    n = ln.load_result(study).numbers
-    print(f"{name + ('' if study.startswith('mnist') else ', short'):23} {n['accuracy']!s:>11} {n['nll']!s:>15} {n['n']:4}    {n['u']['test']['median']:.2f}"
+for pair in PAIRS:
+    n = ln.load_result(pair.key).numbers
+    print(f"{pair.label + (', short' if pair.remark else ''):23} {n['accuracy']!s:>11} {n['nll']!s:>15} {n['n']:4}    {n['u']['test']['median']:.2f}"
           f"       {n['flips']['ever'] / n['images']:6.1%}  ({n['flips']['quarter'] / n['images']:6.1%})               "
           f"{n['G0']['ceiling of a rank correlation']!s:>10}        {'passed' if n['G2']['passed'] else 'FAILED'}")
 

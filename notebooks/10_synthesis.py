@@ -39,9 +39,8 @@ from scipy.stats import t as student
 import lnescape as ln
 from lnescape.plots import canvas, legend_below
 from lnescape.retraining import RetrainingEquivalent
-from report.studies import figures
-from report.studies.gates import over_pairs
-from report.studies.gates.uncertainty import EXPLORATIONS_OF_G3
+from report.studies import figures, pairs
+from report.studies.gates import EXPLORATIONS_OF_G3, over_pairs
 
 profile = ln.results.profile(profile)
 
@@ -58,13 +57,7 @@ profile = ln.results.profile(profile)
 # Each pair has its reference: many plain retrainings, and five more (three on CIFAR), the *scouts*, that only fix the class of each image. Schedules on CIFAR are short, so that a training takes minutes.
 
 # %%
-PAIRS = {
-    "MNIST MLP": "mnist-mlp",
-    "MNIST CNN": "mnist-cnn",
-    "CIFAR-10 CNN": "cifar10-cnn",
-    "CIFAR-10 ResNet": "cifar10-resnet",
-    "CIFAR-100 ResNet": "cifar100-resnet",
-}
+PAIRS = {pair.label: pair.key for pair in pairs.PAIRS}
 
 
 def read(suffix=""):

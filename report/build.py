@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 from notebooks.execution import MINUTES, Outcome, execute_all, find_sources, write_file
+from report.studies.pairs import for_typesetting
 
 HERE = Path(__file__).resolve().parent
 LIVE = HERE / "live"
@@ -41,7 +42,10 @@ def compile_pdf(source: Path) -> bytes:
     import typst
 
     try:
-        compiler = typst.Compiler(str(source), root=str(source.parent.parent), ignore_system_fonts=True)
+        compiler = typst.Compiler(
+            str(source), root=str(source.parent.parent), ignore_system_fonts=True,
+            sys_inputs={"pairs": json.dumps(for_typesetting())},
+        )  # fmt: skip
         pdf, warnings = compiler.compile_with_warnings(format="pdf")
     except typst.TypstError as error:
         raise TypesettingError(f"{source.name} cannot be typeset: {_words(error)}") from error

@@ -7,9 +7,8 @@ import torch
 import lnescape as ln
 from lnescape.covariates.explore import NOISE, RIDGE, _noisy, moved, neighbourhood, outputs, under_noise
 from lnescape.study import KINDS, study_named, trainings
-from lnescape.study.experiments import threads_of
-from lnescape.study.panel import PARTS, data_and_panel
-from lnescape.study.trained import train
+from lnescape.study.observation import PARTS, data_and_panel
+from lnescape.study.retrainings import threads_of, train
 from lnescape.training import count_operations
 
 SCOUTS = study_named("digits-mlp").cells[0].but(epochs=3)

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from lnescape.retraining import Evaluation, Reference, fidelity, type_a
-from report.studies.gains import BASE, MORE, gains
 from report.studies.moderation import draws
+from report.studies.uncertainty import BASE, MORE, gains
 
 RNG = np.random.default_rng(0)
 SIGMA = np.exp(0.5 * RNG.normal(size=800))

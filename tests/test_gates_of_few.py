@@ -4,8 +4,7 @@ import pytest
 
 from lnescape.results import Estimate
 from lnescape.retraining import RetrainingEquivalent
-from report.studies.gates import g3, g4, g7, g8
-from report.studies.gates.uncertainty import best_within
+from report.studies.gates import best_within, g3, g4, g7, g8
 
 STRONG, WEAK, LOOSE = Estimate(0.10, 0.01, dof=20), Estimate(0.01, 0.001, dof=20), Estimate(0.10, 0.08, dof=3)
 

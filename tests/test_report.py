@@ -10,10 +10,11 @@ from pypdf import PdfReader
 
 from report.build import HERE as FOLDER
 from report.build import compile_pdf
+from report.studies import pairs
 
 SOURCES = [FOLDER / "report.typ", FOLDER / "facts.typ", *sorted((FOLDER / "parts").glob("*.typ"))]
 TEXT = re.sub(r"(?m)//[^\n]*$", "", "\n".join(path.read_text() for path in SOURCES))
-PAIRS = re.findall(r'key: "([^"]+)"', (FOLDER / "facts.typ").read_text())
+PAIRS = [pair.key for pair in pairs.PAIRS]
 ESTIMATE = re.compile(r"[−-]?\d+(?:\.\d+)?\(\d+(?:\.\d+)?\)")
 
 
@@ -94,10 +95,8 @@ def test_every_part_is_read():
 
 
 def test_published_accuracies_have_a_source():
-    published = json.loads((FOLDER / "published.json").read_text())
     known = re.findall(r"(?m)^@\w+\{([^,]+),", (FOLDER / "references.bib").read_text())
-    assert set(PAIRS) <= set(published)
-    assert {own["source"] for own in published.values() if isinstance(own, dict)} <= set(known)
+    assert {pair.published["source"] for pair in pairs.PAIRS} <= set(known)
 
 
 def test_every_reference_has_title_author_and_year():

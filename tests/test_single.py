@@ -5,7 +5,7 @@ import pytest
 from scipy.special import polygamma
 
 from lnescape.retraining import Reference, fidelity, log_bias
-from report.studies.single import KINDS, learned
+from report.studies.uncertainty import RULES, learned
 
 FACTOR, N_BURSTS, N, IMAGES, SPREAD = 1.5, 12, 40, 3000, 0.6
 
@@ -24,7 +24,7 @@ PAIRS = [pair(seed, size) for seed, size in enumerate((0.5, 1.0, 2.0))]
 
 @pytest.fixture(scope="module")
 def found():
-    rules = {kind: learned([of_rule for *_, of_rule in PAIRS], kind) for kind in KINDS}
+    rules = {kind: learned([of_rule for *_, of_rule in PAIRS], kind) for kind in RULES}
     bursts, q, _ = pair(9, 4.0)
     reference = Reference.of(q, [(row,) for row in range(len(bursts))])
     return {kind: (rule, fidelity(rule(bursts, q[: len(bursts)]), reference)) for kind, rule in rules.items()}

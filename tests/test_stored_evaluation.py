@@ -9,8 +9,7 @@ import lnescape as ln
 from lnescape.covariates import FREE
 from lnescape.retraining import fit_prior, moderated
 from lnescape.study import CellStore, study_named
-from report.studies.assembled import assembled
-from report.studies.moderation import Mix, Moderation, draws
+from report.studies.moderation import Mix, Moderation, assembled, draws
 
 
 @pytest.fixture(scope="module")

@@ -1,9 +1,8 @@
 """Studies: grids of experiments that survive being killed, on any executor, and their stored results."""
 
 from lnescape.study.cells import KINDS, RECIPE_VERSION, Cell, Kind, Study, StudyError, register, trainings
-from lnescape.study.cluster import dask_executor
 from lnescape.study.reading import read_study
-from lnescape.study.running import run_study
+from lnescape.study.running import dask_executor, run_study
 from lnescape.study.store import CellStore, queue_named, studies_named, study_named
 
 __all__ = [

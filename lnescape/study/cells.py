@@ -12,7 +12,7 @@ from typing import Any
 
 import torch.nn.functional as F
 
-from lnescape.checks import nearest
+from lnescape.checks import one_of
 from lnescape.data import NAMES
 from lnescape.networks import NETWORKS, network
 from lnescape.training import Recipe
@@ -262,17 +262,7 @@ def trainings(cell: Cell) -> float:
 
 
 def loss_name(recipe: Recipe) -> str:
-    """Name a recipe's loss so that another process finds it.
-
-    Args:
-        recipe: The recipe.
-
-    Returns:
-        "cross_entropy", or "module:function".
-
-    Raises:
-        StudyError: A function without a place of its own, such as a lambda.
-    """
+    """Name a recipe's loss so that another process finds it."""
     if recipe.loss is F.cross_entropy:
         return "cross_entropy"
     place = f"{getattr(recipe.loss, '__module__', '')}:{getattr(recipe.loss, '__qualname__', '<')}"
@@ -295,16 +285,5 @@ def checked(make: Callable[[], Any]) -> Any:
 
 
 def check_known(name: str, known: Iterable[str], what: str) -> None:
-    """Refuse a name that isn't known, and suggest the nearest.
-
-    Args:
-        name: What was given.
-        known: The names there are.
-        what: What is named, for the message.
-
-    Raises:
-        StudyError: The name isn't among them.
-    """
-    known = list(known)
-    if name not in known:
-        raise StudyError(f"There is no {what} {name!r}; {nearest(name, known)}")
+    """Raise, with the nearest known name, unless `name` is one of them."""
+    one_of(name, known, what, error=StudyError)

@@ -1,45 +1,94 @@
-"""What is kept of a trained network: named arrays with named axes, in float16 where their noise allows it."""
+"""What is observed of a trained network, on which images: named arrays with named axes, mostly float16."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 import numpy as np
 import torch
 from torch import Tensor
 
 import lnescape.covariates as covariates
+from lnescape.data import Dataset, load
+from lnescape.data.shifts import KINDS as SHIFTS
+from lnescape.data.shifts import STRENGTHS
 from lnescape.laws import Members
 from lnescape.retraining import contrast, log_odds
 from lnescape.scores import accuracy, nll
-from lnescape.study.panel import Panel
+
+N_TEST, N_AWAY = 2000, 250  # test images; images of each shifted set and of the foreign one
+N_EXPLORED_TEST = 1000  # test images on which laws are observed, besides all calibration images
+N_WATCHED = {"calibration": 3000, "test": 1000}  # images on which covariates are observed, besides all others
+N_LOG_PROBABILITIES = 1000  # test images of which all log-probabilities are kept
+PARTS = ("calibration", "test", *(f"{kind} {strength}" for kind in SHIFTS for strength in STRENGTHS), "foreign")
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Images in a fixed order: calibration, test, nine shifted sets, foreign."""
+
+    images: Tensor | None
+    labels: Tensor | None
+    part: np.ndarray
+
+    @property
+    def test(self) -> slice:
+        """Where the test images lie."""
+        return slice(*np.searchsorted(self.part, [1, 2]).tolist())
+
+    @property
+    def calibration(self) -> slice:
+        """Where the calibration images lie."""
+        return slice(0, self.test.start)
+
+    @property
+    def explored(self) -> slice:
+        """Where the images lie on which laws are observed: the calibration part and the first of the test part."""
+        return slice(0, min(self.test.start + N_EXPLORED_TEST, self.test.stop))
+
+    @property
+    def watched(self) -> np.ndarray:
+        """Number the images on which covariates are observed: the first ones of calibration and test, all others."""
+        parts = [np.flatnonzero(self.part == k)[: N_WATCHED.get(name)] for k, name in enumerate(PARTS)]
+        return np.concatenate(parts)
+
+    @property
+    def predicted(self) -> slice:
+        """Where the images lie of which all log-probabilities are kept."""
+        return slice(self.test.start, min(self.test.start + N_LOG_PROBABILITIES, self.test.stop))
+
+
+def panel_of(data: Dataset) -> Panel:
+    """Put together the panel of a data set."""
+    away = [data.shifted(kind, strength) for kind in SHIFTS for strength in STRENGTHS] + [data.foreign]
+    splits = [data.calibration, data.test.subset(slice(0, N_TEST)), *(s.subset(slice(0, N_AWAY)) for s in away)]
+    part = np.repeat(np.arange(len(splits)), [len(split) for split in splits])
+    images, labels = (torch.cat([getattr(split, what) for split in splits]) for what in ("images", "labels"))
+    return Panel(images, labels, part)
+
+
+@lru_cache(maxsize=1)
+def data_and_panel(name: str, device: str) -> tuple[Dataset, Panel]:
+    """Load a data set and its panel once in a process."""
+    data = load(name, device=device)
+    return data, panel_of(data)
+
 
 # Of the mantissa of probabilities and of what covariates are made of: half of one per cent of a nat, or less.
 COVARIATE_BITS = 7
-# Along these axes the arrays of a study's cells are joined; every array has one of them first, or belongs to scouts.
 RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)  # of the gradient distance, in parts of the mean eigenvalue
+# Along these axes the arrays of a study's cells are joined; every array has one of them first, or belongs to scouts.
 GROWING = ("retraining", "explored", "base", "law", "burst", "proxies")
 
 
 @dataclass
 class Observation:
-    """Named arrays with the names of their axes, as a cell stores them.
-
-    Args:
-        arrays: {name: array}.
-        axes: {name: names of its axes}.
-    """
+    """Named arrays with the names of their axes, as a cell stores them."""
 
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     axes: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def add(self, name: str, array: np.ndarray, *axes: str, bits: int = 10) -> None:
-        """Keep an array; float64 and float32 observations of an image become float16, scores stay as they are.
-
-        Args:
-            name: What it is called.
-            array: The numbers.
-            *axes: Names of its axes.
-            bits: Of the mantissa that observations keep, at most the 10 of float16; fewer take less room when packed.
-        """
+        """Keep an array; float64 and float32 observations of an image become float16, scores stay as they are."""
         array = np.asarray(array)
         if array.dtype.kind == "f" and array.ndim > 1:
             array = rounded(array, bits).astype(np.float16)
@@ -47,32 +96,13 @@ class Observation:
 
 
 def rounded(array: np.ndarray, bits: int) -> np.ndarray:
-    """Round numbers to so many bits of the mantissa: a relative error of 2^−(bits + 1) at most.
-
-    Args:
-        array: Numbers.
-        bits: After the leading one.
-
-    Returns:
-        Numbers of the same type.
-
-    Example:
-        >>> rounded(np.array([10.03, -0.1]), 7)
-        array([10.        , -0.10009766])
-    """
+    """Round numbers to so many bits of the mantissa: a relative error of 2^−(bits + 1) at most."""
     mantissa, exponent = np.frexp(array)
     return np.ldexp(np.round(np.ldexp(mantissa, bits + 1)), exponent - bits - 1)
 
 
 def normalised(logp: np.ndarray) -> np.ndarray:
-    """Make log-probabilities that were rounded ones of a distribution again.
-
-    Args:
-        logp: ln p, rounded, [..., classes], nat.
-
-    Returns:
-        The same in float64, less the ln of the sum of their exponentials.
-    """
+    """Make log-probabilities that were rounded ones of a distribution again."""
     from scipy.special import log_softmax
 
     return log_softmax(logp.astype(np.float64), axis=-1)
@@ -81,19 +111,7 @@ def normalised(logp: np.ndarray) -> np.ndarray:
 def observe(
     law: Members, data, panel: Panel, chosen: np.ndarray, *, keep: tuple[str, ...], path: list[np.ndarray] | None = None
 ) -> Observation:
-    """Observe every member of a law.
-
-    Args:
-        law: The trained networks.
-        data: The data set, for the scores.
-        panel: The images.
-        chosen: Class of the measurand for each image of the panel.
-        keep: As in `Cell.keep`.
-        path: q at the epochs' ends, [networks, watched images] each, where it was watched.
-
-    Returns:
-        accuracy and nll on the official test set (float64), and what `keep` asks for.
-    """
+    """Observe every member of a law."""
     seen = Observation()
     scores = [scores_of(law, row, data) for row in range(len(law))]
     for name, values in zip(("accuracy", "nll"), zip(*scores, strict=True), strict=True):

@@ -9,8 +9,7 @@ import numpy as np
 
 from lnescape.covariates import OUTPUTS, SHIFTS
 from lnescape.study.cells import KINDS, Cell, Study, StudyError
-from lnescape.study.observation import GROWING, normalised
-from lnescape.study.panel import PARTS, Panel
+from lnescape.study.observation import GROWING, PARTS, Panel, normalised
 from lnescape.study.store import CellStore, study_named
 
 if TYPE_CHECKING:

@@ -1,9 +1,29 @@
-"""`run_study`: compute what a study lacks, on any executor, and store it cell by cell."""
+"""`run_study`: compute what a study lacks, on any executor, and store it cell by cell.
+
+Beyond one machine any executor does. A Slurm cluster, say, with dask-jobqueue; each job is one worker of one thread,
+and finds the data sets where `LNESCAPE_DATA` points:
+
+    from dask_jobqueue import SLURMCluster
+    from distributed import Client
+    import lnescape as ln
+
+    cluster = SLURMCluster(
+        queue="cpu", cores=1, processes=1, memory="8GB", walltime="04:00:00",
+        job_script_prologue=["export LNESCAPE_DATA=/shared/data", "export OMP_NUM_THREADS=1"],
+    )
+    cluster.scale(jobs=32)
+    ln.run_study("mnist-cnn", executor=Client(cluster).get_executor())
+
+Results come back to this process, which stores them: the workers need no folder in common. A worker that dies
+loses nothing: Dask gives its cell to another one. The same from the shell, with a scheduler that runs already:
+`lnescape study mnist-cnn --dask tcp://head:8786`.
+"""
 
 import math
 import multiprocessing
 import os
 import sys
+import threading
 from collections.abc import Callable
 from concurrent.futures import (
     FIRST_COMPLETED,
@@ -15,19 +35,70 @@ from concurrent.futures import (
     wait,
 )
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter, sleep
 from typing import Any
 
+import numpy as np
 import torch
 
+from lnescape.progress import bar
 from lnescape.results import ResultError, load_result, provenance, save_result
-from lnescape.study.cells import KINDS, Cell, Study, StudyError, checked, plain_copy, trainings
-from lnescape.study.experiments import threads_of
+from lnescape.study.cells import KINDS, Cell, Kind, Study, StudyError, checked, plain_copy, register, trainings
+from lnescape.study.observation import data_and_panel
+from lnescape.study.retrainings import threads_of
 from lnescape.study.store import CellStore, study_named
-from lnescape.study.work import Outcome, compute, leave_with
+from lnescape.training import Prepared, count_operations
 from lnescape.training.prepared import checked_device
+from lnescape.training.runs import train_group
+
+# Threads of one process share torch's number of threads and the generator that builders draw from: one at a time.
+_ALONE = threading.Lock()
+
+
+@dataclass
+class Outcome:
+    """What a worker sends back."""
+
+    numbers: dict[str, Any]
+    arrays: dict[str, np.ndarray]
+    provenance: dict[str, Any]
+
+
+def compute(
+    cell: Cell, chosen: np.ndarray | None, *, kind: Kind, command: str, device: str = "cpu", scratch: str | None = None
+) -> Outcome:
+    """Compute one cell and say where its numbers come from."""
+    register(cell.method, kind)  # it comes with the cell, so that a worker imports what it needs
+    # One thread on a CPU, whatever the machine has: small networks are fastest so, other cells use the other cores, and
+    # the bits don't depend on how many there are.
+    with _ALONE, threads_of(1):
+        data, panel = data_and_panel(cell.data, device)
+        start = perf_counter()
+        more = {"scratch": Path(scratch)} if scratch is not None and kind.shares else {}
+        seen = kind.experiment(cell, data, panel, chosen, **more)
+        seconds = perf_counter() - start
+        n = float(kind.trainings(cell))
+        step = count_operations(cell.builder(data), data.train.images[0], data.n_classes, cell.recipe.loss)
+        origin = provenance(
+            command=command, seed=cell.seeds, data=data, n=len(cell.seeds), cost=n, seconds=round(seconds, 2),
+            recipe=cell.recipe.describe(), cell=cell.content(),
+            operations=n * step.training(cell.recipe, len(data.train)),
+        )  # fmt: skip
+    return Outcome({"axes": {name: list(axes) for name, axes in seen.axes.items()}}, seen.arrays, origin)
+
+
+def leave_with(parent: int) -> None:
+    """End this process when its parent is gone, as a pool's processes otherwise wait for ever after a SIGKILL."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            threading.Event().wait(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 class Here(Executor):
@@ -111,22 +182,15 @@ def run_study(
     session = _Session(store, list(todo), str(device), executor, max(1, min(workers, len(todo))))
     rate = matrix_rate(device) if executor is None and todo else None
     start = perf_counter()
-    with _bar(todo, progress) as bar:
-        session.work(bar)
+    with bar(math.fsum(map(trainings, todo)), "study", "trainings", show=progress, stay=True) as shown:
+        session.work(shown)
     if rate is not None and session.operations:
         _keep_throughput(store, session.operations, perf_counter() - start, rate)
     return store.failures()
 
 
 def matrix_rate(device: torch.device | str = "cpu") -> float:
-    """Measure the rate of large float32 products on all cores.
-
-    Args:
-        device: Where.
-
-    Returns:
-        Floating-point operations a second, median of seven products of 2048 × 2048 matrices.
-    """
+    """Measure the rate of large float32 products on all cores."""
     a, b = torch.full((2, 2048, 2048), 0.5, device=device)
     seconds = []
     with threads_of(cores()):
@@ -164,20 +228,20 @@ class _Session:
         self.lost: set[Cell] = set()  # failed in this run: not tried again
         self.operations = 0.0
 
-    def work(self, bar) -> None:
+    def work(self, shown) -> None:
         try:
             while self.todo or self.flying or self.suspects:
                 self._submit()
                 if self.flying:
                     done, _ = wait(self.flying, timeout=1.0, return_when=FIRST_COMPLETED)
                     for future in done:
-                        self._land(future, bar)
+                        self._land(future, shown)
                 else:
-                    self.todo = [cell for cell in self.todo if not self._settled(cell, bar)]
-                    bar.set_description("study, waiting for another process" if self.todo else "study")
+                    self.todo = [cell for cell in self.todo if not self._settled(cell, shown)]
+                    shown.set_description("study, waiting for another process" if self.todo else "study")
                     sleep(0.3 if self.todo else 0)
                 if sys.stderr.isatty():
-                    bar.refresh()  # so that one sees the time go by
+                    shown.refresh()  # so that one sees the time go by
         except BaseException:
             self._abandon()
             raise
@@ -221,15 +285,15 @@ class _Session:
         self.flying[future] = (cell, lock)
         return True
 
-    def _settled(self, cell: Cell, bar) -> bool:
+    def _settled(self, cell: Cell, shown) -> bool:
         """Tell whether a waiting cell needs no more work: done elsewhere, or its scouts failed."""
         if self.store.has(cell):
-            bar.update(trainings(cell))
+            shown.update(trainings(cell))
             return True
         scouts = cell.scouts
         return scouts is not None and not self.store.has(scouts) and (scouts in self.lost or scouts not in self.todo)
 
-    def _land(self, future: Future, bar) -> None:
+    def _land(self, future: Future, shown) -> None:
         """Store what a worker sends back, or why it failed."""
         cell, lock = self.flying.pop(future)
         try:
@@ -258,7 +322,7 @@ class _Session:
                 self.operations += 0.0 if cell.method == "scouts" else outcome.provenance["operations"]
         finally:
             lock.release()
-        bar.update(trainings(cell))
+        shown.update(trainings(cell))
 
     def _replace_executor(self) -> None:
         """Drop a broken pool of ours; a foreign executor can't be replaced."""
@@ -281,9 +345,79 @@ class _Session:
             lock.release()
 
 
-def _bar(todo: list[Cell], progress: bool):
-    from tqdm import tqdm
+def dask_executor(address: str, *, timeout: float = 10.0) -> Executor:
+    """Connect to a Dask scheduler.
 
-    form = "{desc} {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} trainings, {elapsed} so far, about {remaining} left"
-    total = math.fsum(map(trainings, todo))
-    return tqdm(total=total, desc="study", bar_format=form, disable=not (progress and todo), smoothing=0.1)
+    Args:
+        address: Such as "tcp://head:8786".
+        timeout: Seconds after which a silent scheduler counts as none.
+
+    Returns:
+        An executor for `run_study`.
+
+    Raises:
+        StudyError: Dask isn't installed, or no scheduler answers.
+    """
+    try:
+        from distributed import Client
+    except ImportError as error:
+        raise StudyError("Dask isn't installed; type: pip install 'lnescape[cluster]'.") from error
+    try:
+        return Client(address, timeout=timeout).get_executor()
+    except (OSError, TimeoutError, ValueError, TypeError) as error:
+        raise StudyError(
+            f"No Dask scheduler answers at {address} ({type(error).__name__}); start one with `dask scheduler`, or "
+            "leave --dask out to compute here."
+        ) from error
+
+
+START = 5.0  # s until a worker has imported torch and loaded its data; measured on two cores
+_STEPS = 8
+
+
+def expected_seconds(cells: list[Cell], *, workers: int, device: torch.device | str = "cpu") -> float:
+    """Expect the wall time of some cells, from a few measured steps of each network and recipe among them."""
+    if not cells:
+        return 0.0
+    measured: dict[tuple, float] = {}
+    scouts, busy = 0.0, [0.0] * workers
+    for cell in cells:
+        key = (cell.data, cell.network, str(cell.options), cell.recipe, KINDS[cell.method].together(cell))
+        if key not in measured:
+            measured[key] = _seconds_a_training(cell, str(device))
+        seconds = (trainings(cell) + _watching(cell)) * measured[key]
+        if cell.method == "scouts":  # the others wait for them
+            scouts += seconds
+        else:  # the next cell goes to the worker that is free first
+            busy[busy.index(min(busy))] += seconds
+    return START + scouts + max(busy)
+
+
+def _seconds_a_training(cell: Cell, device: str) -> float:
+    """Measure some steps of a training, in the groups and with the threads that the cell will have."""
+    data, _ = data_and_panel(cell.data, device)
+    net = cell.builder(data)
+    some = replace(data, train=data.train.subset(slice(0, _STEPS * cell.recipe.batch)))
+    prepared = Prepared.of(net, some, replace(cell.recipe, epochs=1), device=device, measure=False)
+    spent, n_trained = 0.0, 0
+    for threads, n in cell.settings.get("runs", [(1, KINDS[cell.method].together(cell))]):
+        at_once = prepared.together(n)
+        with threads_of(threads):
+            for _ in range(2):  # the first one warms up
+                start = perf_counter()
+                train_group(prepared, list(range(at_once)))
+                seconds = perf_counter() - start
+        spent, n_trained = spent + seconds, n_trained + at_once
+    n_steps = cell.recipe.epochs * (len(data.train) // cell.recipe.batch)
+    return spent / n_trained / len(some.train) * cell.recipe.batch * n_steps
+
+
+def _watching(cell: Cell) -> float:
+    """Count the forward passes that a cell's observations take, in trainings."""
+    (data, panel), kind = data_and_panel(cell.data, "cpu"), KINDS[cell.method]
+    step = count_operations(cell.builder(data), data.train.images[0], data.n_classes)
+    n_images = len(data.evaluation) + len(panel.images) + kind.surveyed
+    if "covariates" in cell.keep:
+        n_images += len(panel.watched) * (8 + 8 + 2 + cell.recipe.epochs) + 10_000
+    one = n_images * step.forward / step.training(cell.recipe, len(data.train))
+    return one * (kind.observed or kind.together)(cell)

@@ -25,15 +25,7 @@ from lnescape.study.cells import RECIPE_VERSION, Cell, Study, StudyError, check_
 
 
 class CellStore:
-    """The folder of the cells of one pair of data and network.
-
-    A cell that is being computed is claimed by a lock that the system lets go when its process ends, however it
-    ends; a finished one is two files under its name, each of which appears whole or not at all.
-
-    Args:
-        study: Whose cells.
-        folder: Where; `report/results/DATA-NETWORK` unless given.
-    """
+    """The folder of the cells of one pair of data and network."""
 
     def __init__(self, study: Study, folder: Path | str | None = None):
         self.study = study
@@ -48,28 +40,14 @@ class CellStore:
         return [cell for cell in (self.study.cells if cells is None else cells) if not self.has(cell)]
 
     def check_complete(self) -> None:
-        """Refuse to sum up a study that isn't complete.
-
-        Raises:
-            StudyError: Cells are missing.
-        """
+        """Refuse to sum up a study that isn't complete."""
         if missing := self.missing():
             raise StudyError(
                 f"{len(missing)} cells of {self.study.name!r} are missing; run `{self.study.command}` first."
             )
 
     def load(self, cell: Cell) -> Result:
-        """Read a cell's result, its seal checked.
-
-        Args:
-            cell: The cell.
-
-        Returns:
-            The result; its `numbers["axes"]` names the axes of its arrays.
-
-        Raises:
-            StudyError: It is absent, cut short, was edited, or is another cell's.
-        """
+        """Read a cell's result, its seal checked."""
         try:
             result = load_result(cell.name, folder=self.folder)
         except ResultError as error:
@@ -83,17 +61,7 @@ class CellStore:
         return result
 
     def save(self, cell: Cell, numbers: dict[str, Any], arrays: dict[str, Any], provenance: dict[str, Any]) -> None:
-        """Write a cell's result and forget an earlier failure.
-
-        Args:
-            cell: The cell.
-            numbers: What is not an array.
-            arrays: What is.
-            provenance: Where it comes from.
-
-        Raises:
-            StudyError: The disk is full or can't be written.
-        """
+        """Write a cell's result and forget an earlier failure."""
         self._write(cell, numbers, provenance, arrays, folder=self.folder)
         with suppress(OSError):
             (self._failures / f"{cell.name}.json").unlink(missing_ok=True)
@@ -108,17 +76,7 @@ class CellStore:
             ) from error
 
     def claim(self, cell: Cell):
-        """Lock a cell, without waiting; None where another process is at work on it.
-
-        Args:
-            cell: The cell.
-
-        Returns:
-            The lock, to be released once the result is stored.
-
-        Raises:
-            StudyError: The lock is somebody else's, or can't be written.
-        """
+        """Lock a cell, without waiting; None where another process is at work on it."""
         from filelock import FileLock, Timeout
 
         self._claims.mkdir(parents=True, exist_ok=True)
@@ -168,14 +126,7 @@ class CellStore:
         return errors
 
     def check(self, *, writing: bool) -> None:
-        """Refuse, before any work, a store that can't be used.
-
-        Args:
-            writing: Whether results are to be added.
-
-        Raises:
-            StudyError: Another recipe version, an edited or damaged result, or a folder that can't be written.
-        """
+        """Refuse, before any work, a store that can't be used."""
         for name in list_results(folder=self.folder):
             self._check_version(name)
         for cell in self.study.cells:

@@ -28,6 +28,17 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "Laplace": ("laplace", {}),
     "dropout": ("dropout", {}),
 }
+# Learned paths: the group of covariates, the way of the comparison that it was made by, and its budget. All of it is
+# further cost: the networks that a path begins with are none of the M.
+PATHS = {
+    "line": ("learned line", 1),
+    "curve": ("learned curve", 1),
+    "simplex": ("learned triangle", 1),
+    "grown simplex": ("ESPRO", 1.5),
+    "mode curve": ("mode curve", 3),
+    "SWAG": ("SWAG", 1.5),
+    "FGE": ("FGE", 1.5),
+}
 # What is run where a training takes long.
 FEWER_WAYS = (
     "deep ensemble", "snapshots", "FGE", "learned line", "learned curve", "learned triangle", "ESPRO", "SWAG",
@@ -45,17 +56,17 @@ CHOSEN: dict[str, dict[str, int]] = {
 }  # fmt: skip
 
 
+def path_of(settings: Mapping[str, Any]) -> str | None:
+    """Name the group of covariates that the spread along a law of these settings is, None where it is none."""
+    own = settings["method"], settings.get("options", {}).get("shape"), settings["budget"]
+    groups = {(WAYS[way][0], WAYS[way][1].get("shape"), budget): group for group, (way, budget) in PATHS.items()}
+    return groups.get(own)
+
+
 def candidates(scouts: Cell) -> dict[str, list[dict[str, Any]]]:
-    """List three candidates for what is free in each way: changes of the cell.
-
-    Where the best of a first three lay at the end of its row, the row was moved on by one, once.
-
-    Args:
-        scouts: The cell whose recipe is that of one plain training.
-
-    Returns:
-        {way: three changes of a cell}; learning rates are multiples of the plain recipe's.
-    """
+    """List three candidates for what is free in each way: changes of the cell."""
+    # Learning rates are multiples of the plain recipe's. Where the best of a first three lay at the end of its row, the
+    # row was moved on by one, once.
     recipe = scouts.recipe
 
     def exploring(*factors: float) -> list[dict[str, Any]]:
@@ -97,18 +108,9 @@ def settings_cells(scouts: Cell) -> tuple[Cell, ...]:
 
 
 def tuned(scouts: Cell, way: str) -> dict[str, Any]:
-    """Give the chosen settings of a way.
-
-    The plain recipe is the unit of cost, so that deep ensembles keep it; their candidates tell whether it is fair.
-    Settings were chosen on MNIST; other networks and data take over those of its convolutional network.
-
-    Args:
-        scouts: The cell whose recipe is that of one plain training.
-        way: The way.
-
-    Returns:
-        Changes of its cells.
-    """
+    """Give the chosen settings of a way."""
+    # The plain recipe is the unit of cost, so that deep ensembles keep it; their candidates tell whether it is fair.
+    # Settings were chosen on MNIST; other networks and data take over those of its convolutional network.
     if WAYS[way][0] == "deep_ensemble":
         return {}
     return candidates(scouts)[way][CHOSEN.get(scouts.network, CHOSEN["cnn"]).get(way, 1)]
@@ -121,20 +123,7 @@ def compared(
     budgets: Iterable[float] = BUDGETS,
     bases: Iterable[int] = BASES,
 ) -> list[tuple[str, float, int, Cell]]:
-    """List the cells of the comparison with what they are: way, budget, base, cell.
-
-    Args:
-        scouts: The cell whose recipe is that of one plain training.
-        ways: Names of `WAYS`.
-        budgets: Trainings.
-        bases: Seeds.
-
-    Returns:
-        Every way at every budget on every base.
-
-    Raises:
-        StudyError: There is no such way; the nearest is suggested.
-    """
+    """List the cells of the comparison with what they are: way, budget, base, cell."""
     ways, rows = tuple(ways), []
     for way in ways:
         check_known(way, WAYS, "way of the comparison")

@@ -1,23 +1,46 @@
-"""The methods of cells that the report adds to scouts and retrainings."""
+"""The methods of cells that the report adds to scouts and retrainings: what is trained, and what is kept."""
 
 from collections.abc import Mapping
 from inspect import signature
 from numbers import Real
+from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from lnescape.laws import Members
+import lnescape.covariates as covariates
+from lnescape.covariates import N_FEATURES
+from lnescape.landscape import along, plane, survey
+from lnescape.landscape import triangle as surveyed_triangle
+from lnescape.laws import Law, Members, SubspaceLaw
 from lnescape.methods import METHODS
+from lnescape.retraining import effective_number, log_odds
+from lnescape.scores import (
+    accuracy,
+    aurc,
+    auroc,
+    brier,
+    calibrated_log_likelihood,
+    calibration_error,
+    disagreement,
+    entropy_split,
+    false_positive_rate,
+    halves,
+    logit_average,
+    mean_prediction,
+    nll,
+)
 from lnescape.study.cells import Cell, Kind, StudyError, check_known, register
-from lnescape.study.experiments import threads_of
-from lnescape.study.observation import Observation, observe
-from lnescape.study.panel import Panel
-from lnescape.study.trained import train
+from lnescape.study.observation import COVARIATE_BITS, Observation, Panel, observe
+from lnescape.study.retrainings import threads_of, train
+from lnescape.subspaces import Bezier, Segment, Simplex
+from lnescape.training import TrainingError, count_operations, fit, fit_subspace, refresh_cost
 from lnescape.training.descent import State
 from lnescape.training.streams import stream_seed
-from report.studies import exploration, laws, paths
+from report.studies.comparison import path_of
 
 
 def crossed(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observation:
@@ -75,6 +98,283 @@ def branches(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observation:
     seen = observe(law, data, panel, chosen, keep=cell.keep)
     for name, values in zip(("trunk", "leaves", "branch"), zip(*labels, strict=True), strict=True):
         seen.add(name, np.array(values), "retraining")
+    return seen
+
+
+COUNTS = (5, 10, 20, 40)  # proxies, of whose first so many the spread is kept
+
+
+def bursts(cell: Cell, data, panel: Panel, chosen: np.ndarray, *, scratch: Path | None = None) -> Observation:
+    """Restart training several times from each retraining (`settings`: n, epochs of a burst, its rate)."""
+    law = train(cell, data, list(cell.seeds), folder=scratch)
+    recipe = covariates.burst_recipe(cell.recipe, epochs=cell.settings["epochs"], rate=cell.settings["rate"])
+    some = data.train.subset(slice(0, N_FEATURES))
+    rows: dict[str, list] = {"burst_spread": [], "burst_distance": [], "burst_training_loss": [], "burst_shift": []}
+    images, classes = panel.images[panel.watched], chosen[panel.watched]
+    before = _log_odds(law, law.thetas, images, classes)
+    ends = covariates.bursts(law, data, n=cell.settings["n"], recipe=recipe)
+    for theta, q_before, own in zip(law.thetas, before, ends, strict=True):
+        q = _log_odds(law, own, images, classes)
+        rows["burst_spread"].append(q.std(0, ddof=1))
+        rows["burst_shift"].append(float((q.mean(0) - q_before).mean()))
+        rows["burst_distance"].append(float((own - theta).double().square().sum(1).mean().sqrt()))
+        reached = Members(law.net, own, normalisation_images=law.normalisation_images).predict(some.images)
+        rows["burst_training_loss"].append(np.mean([float(nll(logp, some.labels)) for logp in reached]))
+    seen = Observation()
+    seen.add("burst_spread", np.stack(rows.pop("burst_spread")), "burst", "watched_image", bits=COVARIATE_BITS)
+    for name, values in rows.items():
+        seen.add(name, np.array(values), "burst")
+    seen.add("burst_seed", np.array(cell.seeds), "burst")
+    return seen
+
+
+def proxies(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observation:
+    """Train cheap retrainings of a smaller problem and keep how they scatter (the scouts are of the real network)."""
+    law = train(cell, data, list(cell.seeds))
+    q = _log_odds(law, law.thetas, panel.images, chosen)
+    counts = [count for count in COUNTS if count <= len(law)] or [len(law)]
+    seen = Observation()
+    spread = np.stack([q[:n, panel.watched].std(0, ddof=1) for n in counts])[None]
+    seen.add("proxy_spread", spread, "proxies", "n_proxies", "watched_image", bits=COVARIATE_BITS)
+    seen.add("proxy_count", np.array(counts), "n_proxies")
+    seen.add("effective_inputs", np.array([effective_number(q[:, panel.calibration])]), "proxies")
+    costs = [
+        count_operations(own.builder(data), data.train.images[0], data.n_classes).training(own.recipe, len(data.train))
+        for own in (cell, cell.scouts)
+    ]
+    seen.add("proxy_trainings", np.array([costs[0] / costs[1]]), "proxies")
+    test = data.evaluation
+    right = (law.predict(test.images).argmax(2) == test.labels).float().mean()
+    seen.add("proxy_accuracy", np.array([float(right)]), "proxies")
+    return seen
+
+
+def _log_odds(law: Members, thetas: torch.Tensor, images: torch.Tensor, chosen: np.ndarray) -> np.ndarray:
+    some = Members(law.net, thetas, normalisation_images=law.normalisation_images)
+    return log_odds(some.predict(images).cpu().numpy(), chosen)
+
+
+N_DRAWN = 30  # networks drawn from a law that has no members of its own
+N_FOREIGN = 2_000
+N_PARTITIONS = 20  # random ways of splitting the yardstick's networks into ensembles
+LARGEST = 10  # members of the yardstick's largest ensemble
+
+
+def law(cell: Cell, data, panel: Panel, chosen: np.ndarray, *, scratch: Path | None = None) -> Observation:
+    """Make a law (`settings`: method, budget, options) and observe scores, spread of q, and cost."""
+    settings = cell.settings
+    options = {"recipe": cell.recipe, "seed": cell.seeds[0], "folder": scratch, "progress": False}
+    start = perf_counter()
+    seen = Observation()
+    try:
+        made = METHODS[settings["method"]](
+            cell.builder(data), data, budget=settings["budget"], **dict(settings.get("options", {})), **options
+        )
+    except TrainingError:  # a result, too: with these settings the method has none
+        seen.add("diverged", np.ones(1), "law")
+        return seen
+    seen.add("diverged", np.zeros(1), "law")
+    numbers = {"seconds": perf_counter() - start, "trainings": made.cost.trainings}
+    n = len(made) if isinstance(made, Members) else N_DRAWN
+    numbers |= {"members": n} | _shape(made)
+    refresh = refresh_cost(made, data, n)
+    numbers |= {"refresh_trainings": refresh.trainings, "refresh_seconds": refresh.seconds}
+    # All images in one call: the normalisation of each network is refreshed once.
+    own, foreign, some = data.evaluation, data.foreign.subset(slice(0, N_FOREIGN)), data.validation
+    start = perf_counter()
+    drawn = None if isinstance(made, Members) else n
+    images = torch.cat([own.images, foreign.images, some.images])
+    logp = made.predict(images, drawn, seed=cell.seeds[0]).cpu()
+    numbers["prediction_seconds"] = perf_counter() - start
+    parts = logp.split([len(own), len(foreign), len(some)], dim=1)
+    numbers |= law_scores(parts[0], own.labels.cpu(), parts[1])
+    numbers |= {"validation_nll": float(nll(parts[2], some.labels.cpu()))}
+    for name, value in numbers.items():
+        seen.add(name, np.array([value], np.float64), "law")
+    # Kept where u(x) is evaluated with it. The explored images of the panel are the first of the official test images.
+    if n > 1 and path_of(settings):
+        q = log_odds(parts[0][:, panel.explored].numpy(), chosen[panel.explored])
+        seen.add("spread", q.std(0, ddof=1)[None], "law", "explored_image")
+    return seen
+
+
+def law_scores(logp: Tensor, labels: Tensor, foreign: Tensor) -> dict[str, float]:
+    """Score a law's predictions: those of its mean, of its members, and of the logits' average."""
+    mean = mean_prediction(logp)
+    calibration = calibration_error(mean, labels)
+    entropy, away = (entropy_split(p).total for p in (mean, mean_prediction(foreign)))
+    single = [(float(accuracy(own, labels)), float(nll(own, labels))) for own in logp]
+    several = len(logp) > 1
+    split = entropy_split(logp)
+    found = {
+        "accuracy": accuracy(mean, labels),
+        "nll": nll(mean, labels),
+        "brier": brier(mean, labels),
+        "cll": calibrated_log_likelihood(mean, labels, halves(len(labels))),
+        "logit_nll": nll(logit_average(logp), labels),
+        "calibration_error": calibration.value,
+        "calibration_bias": calibration.bias,
+        "aurc": aurc(mean, labels),
+        "auroc": auroc(away, entropy),
+        "fpr95": false_positive_rate(away, entropy),
+        "disagreement": disagreement(logp) if several else np.nan,
+        "epistemic_entropy": split.epistemic.mean(),
+        "member_accuracy": np.mean(single, 0)[0],
+        "member_nll": np.mean(single, 0)[1],
+    }
+    return {name: float(value) for name, value in found.items()}
+
+
+def _shape(made: Law) -> dict[str, float]:
+    """Give ln V of a subspace and the mean cosine of two of its vertices, nan for any other law."""
+    if not isinstance(made, SubspaceLaw):
+        return {"log_volume": np.nan, "cosine": np.nan}
+    unit = torch.nn.functional.normalize(made.vectors.double())
+    pairs = torch.triu_indices(len(unit), len(unit), 1)
+    return {"log_volume": made.subspace.log_volume(), "cosine": float((unit @ unit.T)[pairs[0], pairs[1]].mean())}
+
+
+def yardstick(cell: Cell, data, panel: Panel, chosen: np.ndarray | None, *, scratch: Path | None = None) -> Observation:
+    """Train many networks, and score ensembles of 1, 2, … of them: the curve that DEE is read from."""
+    # Means over random partitions into disjoint ensembles; the standard deviation between ensembles is taken within
+    # each partition, where they share no network.
+    largest = min(LARGEST, len(cell.seeds) // 2)
+    if largest < 1:
+        raise StudyError("A yardstick needs two networks at least; give the cell more seeds.")
+    how = {"recipe": cell.recipe, "workers": 1, "group": 8, "folder": scratch, "progress": False}
+    runs = fit(cell.builder(data), data, seeds=cell.seeds, **how)
+    labels, half = data.evaluation.labels, halves(len(data.evaluation))
+    logp = runs.predict(data.evaluation.images)
+    rng, seen = np.random.RandomState(0), Observation()
+    names = ("accuracy", "nll", "brier", "cll")
+    if runs.failed:
+        raise StudyError(f"Seed {min(runs.failed)} diverged; lower the learning rate of the recipe.")
+    mean, sd = np.empty((2, largest, len(names)))
+    for members in range(1, largest + 1):
+        found = []
+        for _ in range(1 if members == 1 else N_PARTITIONS):
+            order = rng.permutation(len(logp))
+            rows = order[: len(order) // members * members].reshape(-1, members)
+            means = [mean_prediction(logp[torch.from_numpy(row)]) for row in rows]
+            found.append([[float(f(own, labels)) for f in (accuracy, nll, brier)]
+                          + [float(calibrated_log_likelihood(own, labels, half))] for own in means])  # fmt: skip
+        values = np.array(found)  # [partitions, ensembles, scores]
+        mean[members - 1] = values.mean((0, 1))
+        sd[members - 1] = np.sqrt(values.var(1, ddof=1).mean(0))
+    for column, name in enumerate(names):
+        seen.add(f"{name}_mean", mean[:, column], "members")
+        seen.add(f"{name}_sd", sd[:, column], "members")
+    return seen
+
+
+N_DRAWS, N_SUBSETS = 20, 20  # networks drawn from a subspace; subsets of an ensemble's members
+N_TRAINING_IMAGES = 10_000  # of the training loss: its standard error is far below any barrier
+N_MAP_IMAGES = 2_000  # of the map of one plane
+# Names of the axes: "base" in front of what is surveyed for each base of a study; for a map one base is enough.
+_ALONG = {f"{kind}_{where}_{what}": ("base", "t") for kind in ("line", "curve") for where in ("train", "test")
+          for what in ("loss", "accuracy")}  # fmt: skip
+AXES = _ALONG | {
+    "t": ("t",),
+    "line_length": ("base",),
+    "curve_length": ("base",),
+    "curve_ensemble": ("base", "score"),
+    "plane_positions": ("plane_point", "direction"),
+    "plane_loss": ("plane_point",),
+    "plane_anchors": ("anchor", "direction"),
+    "simplex_ensemble": ("base", "score"),
+    "simplex_midpoint": ("base", "score"),
+    "simplex_vertices": ("base", "vertex", "score"),
+    "simplex_cosines": ("base", "edge"),
+    "validation_nll": ("base", "value_u_n"),
+    "triangle_coefficients": ("triangle_point", "vertex"),
+    "triangle_loss": ("triangle_point",),
+    "single": ("member", "score"),
+    "ensemble_accuracy": ("members",),
+    "ensemble_nll": ("members",),
+}
+
+
+def scores(logp: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
+    """Give accuracy and NLL of the mean prediction."""
+    return float(accuracy(logp, labels)), float(nll(logp, labels))
+
+
+def ensemble(cell, data, panel, chosen) -> Observation:
+    """Train the members of a deep ensemble; score 1 to M of them, means over at most 20 random subsets each."""
+    law = _fit(cell, data)
+    logp, labels = law.predict(data.evaluation.images), data.evaluation.labels
+    rng, size, means = np.random.RandomState(0), len(logp), []
+    for members in range(1, size + 1):
+        subsets = sorted({tuple(sorted(rng.permutation(size)[:members])) for _ in range(N_SUBSETS)})
+        means.append(np.mean([scores(logp[list(rows)], labels) for rows in subsets], 0))
+    return _observed(
+        {
+            "single": np.array([scores(own, labels) for own in logp]),
+            "ensemble_accuracy": np.array(means)[:, 0],
+            "ensemble_nll": np.array(means)[:, 1],
+        }
+    )
+
+
+def pair(cell, data, panel, chosen) -> Observation:
+    """Train two networks, survey the line between them, learn the curve and survey that."""
+    test, number = data.evaluation, cell.seeds[0] // 2
+    train = data.train.subset(slice(0, N_TRAINING_IMAGES))
+    runs = _fit(cell, data)
+    bend = Bezier.between(*runs)
+    curve = fit_subspace(runs.net, data, bend, seed=number, recipe=cell.recipe, progress=False)
+    out: dict[str, np.ndarray] = {}
+    for kind, path in (("line", Segment.between(*runs)), ("curve", curve.subspace)):
+        for where, split in (("train", train), ("test", test)):
+            seen = along(runs, path, split)
+            out |= {"t": seen.coordinates, f"{kind}_{where}_loss": seen.loss, f"{kind}_{where}_accuracy": seen.accuracy}
+        out[f"{kind}_length"] = np.array(path.length())
+    out["curve_ensemble"] = np.array(_drawn(curve, test, number))
+    if number == 0:  # the map of the figure: one base is enough to look at
+        seen = plane(runs, curve.subspace.vertices[[0, 2, 1]], data.train.subset(slice(0, N_MAP_IMAGES)))
+        out |= {"plane_positions": seen.coordinates, "plane_loss": seen.loss, "plane_anchors": seen.anchors}
+    return _observed(out)
+
+
+def triangle(cell, data, panel, chosen) -> Observation:
+    """Learn a triangle of networks from scratch and survey it."""
+    test, (seed,) = data.evaluation, cell.seeds
+    weight = cell.settings.get("cosine_weight", 1.0)
+    net, shape = cell.builder(data), Simplex.from_scratch(3)
+    law = fit_subspace(net, data, shape, seed=seed, recipe=cell.recipe, cosine_weight=weight, progress=False)
+    corners = torch.nn.functional.normalize(law.vectors)
+    validation = nll(law.predict(data.validation.images, n=N_DRAWS, seed=seed), data.validation.labels)
+    out = {
+        "simplex_ensemble": np.array(_drawn(law, test, seed)),
+        "simplex_midpoint": np.array(survey(law, law.midpoint().unsqueeze(0), test))[::-1, 0],
+        "simplex_vertices": np.stack(survey(law, law.vectors, test)[::-1], 1),
+        "simplex_cosines": (corners @ corners.T)[[0, 0, 1], [1, 2, 2]].cpu().numpy(),
+        "validation_nll": np.array([validation.value, validation.u, validation.n]),
+    }
+    if seed == 0:
+        seen = surveyed_triangle(law, law.subspace, test)
+        out |= {"triangle_coefficients": seen.coordinates, "triangle_loss": seen.loss}
+    return _observed(out)
+
+
+def _fit(cell, data):
+    # In groups of two, wherever they batch: the members of the ensemble are then those of the pairs, bit for bit.
+    law = fit(cell.builder(data), data, seeds=cell.seeds, recipe=cell.recipe, workers=1, group=2, progress=False)
+    if law.failed:
+        raise StudyError(f"Seed {next(iter(law.failed))} diverged; lower the learning rate of the recipe.")
+    return law
+
+
+def _drawn(law: Law, split, seed: int) -> tuple[float, float]:
+    return scores(law.predict(split.images, n=N_DRAWS, seed=seed), split.labels)
+
+
+def _observed(arrays: dict[str, np.ndarray]) -> Observation:
+    """Name the axes; surveys are kept in the precision of figures and tables."""
+    seen = Observation(axes={name: AXES[name] for name in arrays})
+    for name, array in arrays.items():
+        array = np.asarray(array, np.float32)
+        seen.arrays[name] = array[None] if AXES[name][0] == "base" else array
     return seen
 
 
@@ -148,22 +448,22 @@ for _method, _kind in {
         experiment=branches, settings=("leaves", "branches"), trainings=_branched, together=_at_once,
         observed=_branched, **_OBSERVED,
     ),
-    "ensemble": Kind(experiment=paths.ensemble),
+    "ensemble": Kind(experiment=ensemble),
     "pair": Kind(
-        experiment=paths.pair, n_seeds=2, trainings=_three, together=_one, surveyed=4 * 31 * 10_000 + 200_000
+        experiment=pair, n_seeds=2, trainings=_three, together=_one, surveyed=4 * 31 * 10_000 + 200_000
     ),
     "triangle": Kind(
-        experiment=paths.triangle, optional=("cosine_weight",), n_seeds=1, together=_one, surveyed=400_000
+        experiment=triangle, optional=("cosine_weight",), n_seeds=1, together=_one, surveyed=400_000
     ),
     "law": Kind(
-        experiment=laws.law, settings=("method", "budget"), optional=("options",), n_seeds=1, scouts=True, shares=True,
+        experiment=law, settings=("method", "budget"), optional=("options",), n_seeds=1, scouts=True, shares=True,
         trainings=_budget, together=_one, surveyed=30 * 23_000, check=_check_law, read=_as_law,
     ),
-    "yardstick": Kind(experiment=laws.yardstick, shares=True, read=_as_yardstick),
+    "yardstick": Kind(experiment=yardstick, shares=True, read=_as_yardstick),
     "bursts": Kind(
-        experiment=exploration.bursts, settings=("n", "epochs", "rate"), scouts=True, shares=True, explores=True,
+        experiment=bursts, settings=("n", "epochs", "rate"), scouts=True, shares=True, explores=True,
         trainings=_burst, observed=_bursts,
     ),
-    "proxies": Kind(experiment=exploration.proxies, scouts=True, explores=True),
+    "proxies": Kind(experiment=proxies, scouts=True, explores=True),
 }.items():  # fmt: skip
     register(_method, _kind)

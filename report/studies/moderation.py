@@ -1,46 +1,172 @@
-"""The moderated evaluation on stored retrainings: draws of few networks, mixes of covariates, and their cost."""
+"""The moderated evaluation on what a pair of data and network has stored: draws, mixes of covariates, their cost."""
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy import ndarray
 
-from lnescape.covariates import ENOUGH_PROXIES, FREE, Traces, columns_of, passes_of
+from lnescape.covariates import ENOUGH_PROXIES, FREE, RIDGE, Traces, columns_of, passes_of
 from lnescape.retraining import (
     Evaluation,
     Prior,
     assumed_number,
+    dithered,
     effective_number_of,
     fit_prior,
     moderated,
     type_a,
 )
-from report.studies.assembled import PATHS, Assembled
+from lnescape.study.cells import Cell, Study
+from lnescape.study.observation import PARTS, RIDGES, Panel, normalised
+from lnescape.study.store import CellStore
+from report.studies.comparison import PATHS, path_of
+
+
+@dataclass(frozen=True)
+class Burst:
+    """Bursts of one length and rate: their spread for each network and image, and what they cost and found."""
+
+    spread: ndarray  # [networks, images]
+    trainings: float  # cost of all bursts from one network
+    n: int  # bursts from each network
+    distance: ndarray  # root mean square distance that they went, for each network
+    training_loss: ndarray  # where they ended, for each network, nat
+
+
+@dataclass(frozen=True)
+class ProxySet:
+    """Proxies of one width and schedule."""
+
+    spread: dict[int, ndarray]  # {number of proxies: [images]}
+    trainings: float  # cost of one proxy, in trainings of the real network
+    effective_inputs: float  # n_eff of the calibration images, measured on all proxies of the set
+    accuracy: float  # mean share of the official test images that they get right
+
+
+@dataclass(frozen=True)
+class Assembled:
+    """All that is stored of one pair of data and network, on the images on which covariates are observed."""
+
+    q: ndarray  # log-odds, [retrainings, images]
+    contrast: ndarray  # to the runner-up, [retrainings, images]
+    traces: Traces  # of the first retrainings, those that may play the method
+    part: ndarray  # part of the panel of each image
+    label: ndarray  # right class, −1 for foreign images
+    log_probabilities: ndarray  # [first retrainings, predicted images, classes], of the first test images
+    facts: dict[str, ndarray]  # one number for each of the first retrainings, such as the training loss
+    n_calibration: int  # calibration images of the whole panel, on which proxies measured n_eff
+    bursts: dict[tuple[float, float], Burst] = field(default_factory=dict)  # by epochs and rate
+    proxies: dict[tuple[int, float], list[ProxySet]] = field(default_factory=dict)  # disjoint sets by width and epochs
+    paths: dict[str, list[ndarray]] = field(default_factory=dict)  # spread for each base; nan on shifted and foreign
+
+    def where(self, *parts: str) -> ndarray:
+        """Number the images of some parts of the panel; "shifted" stands for all nine shifted sets."""
+        known = [name for name in PARTS if name not in ("calibration", "test", "foreign")]
+        wanted = [name for part in parts for name in (known if part == "shifted" else [part])]
+        return np.flatnonzero(np.isin(self.part, wanted))
+
+    @property
+    def n_networks(self) -> int:
+        """How many retrainings may play the method."""
+        return len(self.traces.q)
+
+
+_METHODS = ("scouts", "retrainings", "bursts", "proxies", "law")
+_OBSERVED = {
+    "outputs": "outputs",
+    "shifted": "shifted_log_odds",
+    "path": "path_log_odds",
+    "noise": "noise_spread",
+    "others": "other_log_odds",
+}  # name in `Traces`: in the cells
+
+
+def assembled(study: Study, store: CellStore) -> Assembled:
+    """Put together the cells of a study of uncertainty."""
+    cells = {method: [cell for cell in study.cells if cell.method == method] for method in _METHODS}
+
+    def joined(method: str, name: str) -> ndarray:
+        return np.concatenate([store.load(cell).arrays[name] for cell in cells[method]])
+
+    def explored(name: str) -> ndarray:
+        own = [cell for cell in cells["retrainings"] if "covariates" in cell.keep]
+        return np.concatenate([store.load(cell).arrays[name] for cell in own])
+
+    scouts = store.load(cells["scouts"][0]).arrays
+    panel = Panel(None, None, scouts["part"])
+    watched = panel.watched
+    q = dithered(joined("retrainings", "log_odds")[:, watched])
+    seen = {name: explored(stored).astype(float) for name, stored in _OBSERVED.items()}
+    traces = Traces(
+        q=q[: len(seen["noise"])], **seen, chosen=scouts["chosen"][watched], n_classes=int(scouts["chosen"].max()) + 1
+    )
+    if all("gradients" in cell.keep for cell in cells["retrainings"] if "covariates" in cell.keep):
+        traces = replace(traces, distance=explored("gradient_distance")[:, RIDGES.index(RIDGE)].astype(float))
+    facts = {name: explored(name) for name in ("training_loss", "gradient_scatter", "distance")}
+    return Assembled(
+        q, dithered(joined("retrainings", "contrast")[:, watched], seed=1), traces,
+        np.array(PARTS)[scouts["part"][watched]], scouts["label"][watched],
+        normalised(explored("log_probabilities")), facts, int((scouts["part"] == 0).sum()),
+        _bursts(cells["bursts"], store), _proxies(cells["proxies"], store), _paths(cells["law"], store, panel),
+    )  # fmt: skip
+
+
+def _bursts(cells: Iterable[Cell], store: CellStore) -> dict[tuple[float, float], Burst]:
+    found: dict[tuple[float, float], list[Cell]] = {}
+    for cell in cells:
+        found.setdefault((cell.settings["epochs"], cell.settings["rate"]), []).append(cell)
+    out = {}
+    for key, own in found.items():
+        parts = [store.load(cell).arrays for cell in own]
+        spread, distance, loss = (
+            np.concatenate([part[name] for part in parts]).astype(float)
+            for name in ("burst_spread", "burst_distance", "burst_training_loss")
+        )
+        n = own[0].settings["n"]
+        out[key] = Burst(spread, n * key[0] / own[0].recipe.epochs, n, distance, loss)
+    return out
+
+
+def _proxies(cells: Iterable[Cell], store: CellStore) -> dict[tuple[int, float], list[ProxySet]]:
+    found: dict[tuple[int, float], list[ProxySet]] = {}
+    for cell in cells:
+        own = store.load(cell).arrays
+        spread = dict(zip(own["proxy_count"].tolist(), own["proxy_spread"][0].astype(float), strict=True))
+        numbers = [float(own[name][0]) for name in ("proxy_trainings", "effective_inputs", "proxy_accuracy")]
+        size = cell.options.get("width", cell.options.get("narrow"))
+        found.setdefault((size, cell.recipe.epochs), []).append(ProxySet(spread, *numbers))
+    return found
+
+
+def _paths(cells: Iterable[Cell], store: CellStore, panel: Panel) -> dict[str, list[ndarray]]:
+    """Give the spread along each learned path, one for each base; cells say what they are by method and shape."""
+    out: dict[str, list[ndarray]] = {}
+    seen = panel.watched < panel.explored.stop
+    for group in PATHS:
+        own = [cell for cell in cells if path_of(cell.settings) == group]
+        stored = [store.load(cell).arrays for cell in own]
+        for spread in (arrays["spread"][0] for arrays in stored if "spread" in arrays):
+            everywhere = np.full(len(seen), np.nan)
+            everywhere[seen] = spread[panel.watched[seen]]
+            out.setdefault(group, []).append(everywhere)
+    return out
+
 
 N_DRAWS = 30
 
 
 @dataclass(frozen=True)
 class Mix:
-    """One way to evaluate u(x): groups of covariates, and which bursts, proxies and base of a path they are from.
+    """One way to evaluate u(x): groups of covariates, and which bursts, proxies and base of a path they are from."""
 
-    Attributes:
-        groups: Names of `GROUPS`; None for plain Type A, empty for a constant prior.
-        bursts: (epochs, rate), where bursts are among the groups.
-        proxies: (width, epochs, how many), where proxies are.
-        base: Of the learned path; None for another one in each draw.
-        shrunk: Whether the coefficients are shrunk.
-        n_eff: Independent inputs that those of the fit are taken to be worth; as `fit_prior` assumes unless given.
-    """
-
-    groups: tuple[str, ...] | None
-    bursts: tuple[float, float] | None = None
-    proxies: tuple[int, float, int] | None = None
-    base: int | None = None
-    shrunk: bool = True
-    n_eff: float | None = None
+    groups: tuple[str, ...] | None  # of covariates; None for plain Type A, empty for a constant prior
+    bursts: tuple[float, float] | None = None  # (epochs, rate), where bursts are among the groups
+    proxies: tuple[int, float, int] | None = None  # (width, epochs, how many), where proxies are
+    base: int | None = None  # of the learned path; None for another one in each draw
+    shrunk: bool = True  # whether the coefficients are
+    n_eff: float | None = None  # independent inputs that those of the fit are worth; assumed unless given
 
     def further(self, all_of: Assembled, n_networks: int) -> float:
         """Count what it costs beside the M networks, in trainings."""
@@ -58,15 +184,7 @@ class Mix:
 
 
 def usual_mixes(burst: tuple[float, float], proxy: tuple[int, float, int]) -> dict[str, Mix]:
-    """Name the mixes of the table.
-
-    Args:
-        burst: Chosen setting of the bursts.
-        proxy: Chosen proxies.
-
-    Returns:
-        From plain Type A to all groups.
-    """
+    """Name the mixes of the table."""
     b, p = {"bursts": burst}, {"proxies": proxy}
     mixes = {"none (plain Type A)": Mix(None), "constant": Mix(())}
     mixes |= {name: Mix((name,)) for name in FREE}
@@ -84,17 +202,7 @@ def usual_mixes(burst: tuple[float, float], proxy: tuple[int, float, int]) -> di
 
 
 def draws(n_networks: int, members: int, *, n: int = N_DRAWS, seed: int = 0) -> list[tuple[int, ...]]:
-    """Draw sets of M networks so that each network is drawn about as often.
-
-    Args:
-        n_networks: Networks that may play the method.
-        members: M.
-        n: Draws.
-        seed: Seed.
-
-    Returns:
-        n sets of rows; the sets of one shuffle are disjoint.
-    """
+    """Draw sets of M networks so that each network is drawn about as often."""
     rng, found = np.random.default_rng(seed), []
     while len(found) < n:
         order = rng.permutation(n_networks)
@@ -104,17 +212,11 @@ def draws(n_networks: int, members: int, *, n: int = N_DRAWS, seed: int = 0) -> 
 
 @dataclass(frozen=True)
 class Moderation:
-    """The evaluations of one mix for one measurand: fitted on the calibration images, made on any others.
-
-    Attributes:
-        all_of: What is stored.
-        mix: The covariates.
-        q: The measurand, [retrainings, images]; the log-odds unless another is given.
-    """
+    """The evaluations of one mix for one measurand: fitted on the calibration images, made on any others."""
 
     all_of: Assembled
     mix: Mix
-    q: ndarray | None = None
+    q: ndarray | None = None  # the measurand, [retrainings, images]; the log-odds unless another is given
 
     def traces(self, rows: Sequence[int], images: ndarray, draw: int) -> Traces:
         """Give what M networks show of some images; the sets of proxies alternate between draws."""
@@ -151,16 +253,7 @@ class Moderation:
     def __call__(
         self, members: Sequence[Sequence[int]], judged: ndarray, fitted: ndarray
     ) -> tuple[list[Evaluation], list[Prior]]:
-        """Evaluate u(x) for each draw of networks.
-
-        Args:
-            members: Rows of each draw.
-            judged: Images that are evaluated.
-            fitted: Images that the prior is fitted on.
-
-        Returns:
-            Evaluations, and the priors (none for plain Type A).
-        """
+        """Evaluate u(x) for each draw of networks."""
         q = self.all_of.q if self.q is None else self.q
         evaluations, priors = [], []
         for draw, rows in enumerate(members):

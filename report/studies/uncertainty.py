@@ -1,31 +1,35 @@
-"""Summary of the moderated evaluation of one pair of data and network: fidelity of every mix, sweeps, shift, gates."""
+"""Summaries of u(x) from few retrainings: fidelity of every mix, purchases, one training alone, gates."""
 
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from numpy import ndarray
+from scipy.special import polygamma
 
 from lnescape.covariates import FREE, columns_of
-from lnescape.data.shifts import KINDS
+from lnescape.data.shifts import KINDS as SHIFTS
 from lnescape.results import Estimate
 from lnescape.retraining import (
+    Evaluation,
     Fidelity,
     Reference,
     RetrainingEquivalent,
     effective_number,
     fidelity,
+    log_bias,
     partial_r_squared,
+    retraining_equivalent,
     variance_ratio,
 )
 from lnescape.scores import mean_prediction
-from lnescape.study.cells import Study
+from lnescape.study.cells import Study, check_known
 from lnescape.study.store import CellStore
-from report.studies.assembled import PATHS, Assembled, assembled
-from report.studies.gains import gains
-from report.studies.gates import g1, g5
-from report.studies.gates.uncertainty import best_within
-from report.studies.moderation import Mix, Moderation, draws, usual_mixes
+from report.studies.comparison import PATHS
+from report.studies.gates import best_within, g1, g5
+from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws, usual_mixes
+from report.studies.pairs import PAIRS
 
 Summary = tuple[dict, dict[str, ndarray]]
 SIZES = (2, 3, 4)  # M
@@ -173,7 +177,7 @@ def _under_shift(own: Assembled) -> tuple[dict, dict[str, Fidelity]]:
     of_gate = {}
     for members in (2, 3):
         drawn = draws(own.n_networks, members)
-        for kind in (*KINDS, "foreign"):
+        for kind in (*SHIFTS, "foreign"):
             judged = own.where(*(p for p in np.unique(own.part) if p.split(" ")[0] == kind))
             reference = Reference.of(own.q[:, judged], drawn)
             for name, mix in UNDER_SHIFT.items():
@@ -185,7 +189,7 @@ def _under_shift(own: Assembled) -> tuple[dict, dict[str, Fidelity]]:
                     "dof": found.dof,
                 }
                 table.setdefault(kind, {}).setdefault(name, {})[str(members)] = row | {"images": len(judged)}
-                if members == 2 and kind in KINDS and name == "all free groups":
+                if members == 2 and kind in SHIFTS and name == "all free groups":
                     of_gate[kind] = found
     return table, of_gate
 
@@ -280,3 +284,114 @@ def _other_measurands(own: Assembled) -> dict:
         for rows in drawn
     ]
     return {"measurands": found, "other_class": Estimate.mean(100 * np.array(other), unit="%")}
+
+
+BASE = "all free groups"
+MORE = "one more training"
+
+
+def gains(
+    kept: Mapping[tuple[str, int], Fidelity],
+    references: Mapping[int, Reference],
+    further: Mapping[tuple[str, int], float],
+) -> dict:
+    """Compare purchases: every mix that adds to the free groups, and one more plain training with them."""
+    # {M: {purchase: gain in REN, price in trainings, rate = gain over price, ahead = rate of one more training − its}}.
+    # The same networks stand behind both sides of each difference, so that its uncertainty is taken from the difference
+    # itself, with one network, or block of networks, left out at a time; the images stay as they are.
+    found: dict[str, dict] = {}
+    for m, reference in references.items():
+        if m + 1 not in references or references[m + 1].left_out != reference.left_out:
+            continue
+        base = _rens(kept[BASE, m])
+        more = _rens(kept[BASE, m + 1]) - base
+        rows = {MORE: _row(more, 1.0, more, reference)}
+        for (name, members), judged in kept.items():
+            if members == m and name.startswith("free + "):
+                price = further[name, m]
+                rows[name.removeprefix("free + ")] = _row(_rens(judged) - base, price, more, reference)
+        found[str(m)] = rows
+    return found
+
+
+def _rens(fidelity: Fidelity) -> ndarray:
+    return np.array([retraining_equivalent(float(error)) for error in fidelity.left_out])
+
+
+def _row(gain: ndarray, price: float, more: ndarray, reference: Reference) -> dict:
+    def estimate(values: ndarray) -> Estimate:
+        if not np.isfinite(values).all():  # too few judges: a squared error of zero or less
+            return Estimate(np.nan, np.nan)
+        return Estimate(values[0], float(reference.jackknifed(values)), dof=reference.dof, n=len(reference.members))
+
+    rate = gain / price
+    return {"gain": estimate(gain), "price": price, "rate": estimate(rate), "ahead": estimate(more - rate)}
+
+
+RULES = ("one variance", "one factor", "factor and slope")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """ln V̂(x) = level + mean ln w + slope · (ln w(x) − mean ln w), w(x) the variance of bursts from one network."""
+
+    # Slope 1 multiplies all variances by one factor, as gate G4 has it; a lower one also pulls them together, since
+    # twelve bursts tell each variance badly. Without bursts (slope None), the level is ln σ² of every image.
+    level: float  # ln σ² less ln w, in the mean over images; nat
+    slope: float | None  # of ln σ² over ln w; None for one variance of all images
+    dof: float  # ν of the plain retrainings whose error is that of the rule on the pairs that it was learned on
+
+    def __call__(self, bursts: ndarray, q: ndarray) -> list[Evaluation]:
+        """Evaluate u(x) for each network by itself."""
+        log_v = _predicted(self.level, self.slope, np.log(bursts)) + log_bias(self.dof)
+        return [Evaluation(own, np.exp(v / 2), self.dof, 1) for own, v in zip(q, log_v, strict=True)]
+
+
+def learned(pairs: list[tuple[ndarray, ndarray, int]], kind: str) -> Rule:
+    """Learn a rule by least squares in which every pair counts as much."""
+    check_known(kind, RULES, "rule")
+    logs = [(np.log(w), np.broadcast_to(v, w.shape)) for w, v, _ in pairs]
+    slope = None if kind == "one variance" else 1.0
+    if kind == "factor and slope":
+        centred = [(x - x.mean(1, keepdims=True), y) for x, y in logs]
+        slope = float(np.mean([(x * y).mean() for x, y in centred]) / np.mean([(x * x).mean() for x, _ in centred]))
+    level = float(np.mean([y.mean() - (0.0 if slope is None else x.mean()) for x, y in logs]))
+    noise = np.mean([float(polygamma(1, (n - 1) / 2)) for *_, n in pairs])  # of the ln s² that it was learned on
+    error = np.mean([((y - _predicted(level, slope, x)) ** 2).mean() for x, y in logs]) - noise
+    return Rule(level, slope, retraining_equivalent(float(error)) - 1)
+
+
+def _predicted(level: float, slope: float | None, log_w: ndarray) -> ndarray:
+    if slope is None:
+        return np.full_like(log_w, level)
+    mean = log_w.mean(1, keepdims=True)
+    return level + mean + slope * (log_w - mean)
+
+
+def single(study: Study, store: CellStore) -> Summary:
+    """Judge rules for one training that were learned on all pairs but this one."""
+    from report.studies.catalogue import STUDIES
+
+    own = assembled(study, store)
+    others = [STUDIES[f"{pair.key}-single"] for pair in PAIRS if pair.key != study.folder]
+    stores = [CellStore(other, store.folder.parent / other.folder) for other in others]
+    for one in stores:
+        one.check_complete()
+    pairs = [_learned_on(assembled(other, one)) for other, one in zip(others, stores, strict=True)]
+    images = own.where("test")
+    bursts = own.bursts[RULE].spread[:, images] ** 2
+    reference = Reference.of(own.q[:, images], [(row,) for row in range(own.n_networks)])
+    found = {}
+    for kind in RULES:
+        rule = learned(pairs, kind)
+        cost = 1.0 + (0.0 if rule.slope is None else own.bursts[RULE].trainings)
+        judged = fidelity(rule(bursts, own.q[: own.n_networks, images]), reference).to_dict()
+        if rule.slope is None:
+            del judged["rank"]  # one variance of all images has none
+        found[kind] = judged | {"trainings": cost, "level": rule.level, "slope": rule.slope}
+    return {"n": len(own.q), "networks": own.n_networks, "learned on": [o.folder for o in others], "rules": found}, {}
+
+
+def _learned_on(pair: Assembled) -> tuple[ndarray, ndarray, int]:
+    images, n = pair.where("calibration"), len(pair.q)
+    return pair.bursts[RULE].spread[:, images] ** 2, np.log(pair.q[:, images].var(0, ddof=1)) - log_bias(n - 1), n

@@ -1,8 +1,9 @@
-"""The trained networks of a cell."""
+"""The two methods of cells that every study begins with, scouts and retrainings; training the networks of a cell."""
 
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -11,12 +12,25 @@ from torch import Tensor
 
 from lnescape.laws import Members
 from lnescape.retraining import log_odds
-from lnescape.study.cells import Cell, StudyError, checked
+from lnescape.scores import mean_prediction
+from lnescape.study.cells import KEPT, Cell, Kind, StudyError, checked, register
+from lnescape.study.observation import Observation, Panel, observe
 from lnescape.training import Prepared, TrainingError, fit
 from lnescape.training.descent import State
 from lnescape.training.runs import train_groups
 
 N_WATCHED_EPOCHS = 15  # up to so many, every epoch's end is watched
+
+
+@contextmanager
+def threads_of(n: int) -> Iterator[None]:
+    """Compute with so many threads, and leave torch as it was."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(n)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def train(
@@ -29,23 +43,7 @@ def train(
     on_epoch: Callable[[State], object] = lambda state: None,
     folder: Path | None = None,
 ) -> Members:
-    """Train the networks of some seeds under a cell's recipe: together where they batch, else one by one.
-
-    Args:
-        cell: Network and recipe.
-        data: The data set.
-        seeds: Of the order of the images, one for each network.
-        initialisations: Seeds of the initial weights; the same unless given.
-        start: State to go on from; one network in it for each seed.
-        on_epoch: Called with the state at each epoch's end (for each group in turn, where not all train at once).
-        folder: Where trainings are kept that several cells begin with.
-
-    Returns:
-        The trained networks.
-
-    Raises:
-        StudyError: A network diverged; a batch larger than the data.
-    """
+    """Train the networks of some seeds under a cell's recipe: together where they batch, else one by one."""
     prepared = checked(lambda: Prepared.of(cell.builder(data), data, cell.recipe, measure=False))
     some = {"initialisations": initialisations, "start": start, "folder": folder, "on_epoch": on_epoch}
     thetas = []
@@ -60,21 +58,7 @@ def train(
 def watched(
     cell: Cell, data, images: Tensor, chosen: np.ndarray, *, folder: Path | None = None
 ) -> tuple[Members, list[np.ndarray]]:
-    """Train the networks of a cell, and say what each of them said at every epoch's end.
-
-    Args:
-        cell: Network, recipe and seeds.
-        data: The data set.
-        images: What is watched.
-        chosen: Class of the measurand for each of them.
-        folder: Where trainings are kept that several cells begin with.
-
-    Returns:
-        The trained networks, and q at each epoch's end that is watched, [networks, images].
-
-    Raises:
-        StudyError: A network diverged.
-    """
+    """Train the networks of a cell; give them, and q at the epochs' ends that are watched, [networks, images] each."""
     seeds, how = cell.seeds, {"recipe": cell.recipe, "group": len(cell.seeds), "workers": 1, "progress": False}
     try:
         with warnings.catch_warnings(action="ignore"):  # of seeds that diverged, which are refused below
@@ -93,3 +77,29 @@ def watched(
         before = Members(law.net, theta.to(images.device), normalisation_images=data.normalisation_images)
         said.append(log_odds(before.predict(images).cpu().numpy(), chosen).astype(np.float16))
     return law, said
+
+
+def scouts(cell: Cell, data, panel: Panel, chosen: None) -> Observation:
+    """Train a few networks that serve for nothing else; the class of the measurand is what their mean decides."""
+    law = train(cell, data, list(cell.seeds))
+    chosen = mean_prediction(law.predict(panel.images)).argmax(1).cpu().numpy().astype(np.int16)
+    seen = observe(law, data, panel, chosen, keep=())
+    for name, array in (("chosen", chosen), ("label", panel.labels.cpu().numpy()), ("part", panel.part)):
+        seen.add(name, array.astype(np.int16), "image")
+    return seen
+
+
+def retrainings(cell: Cell, data, panel: Panel, chosen: np.ndarray, *, scratch: Path | None = None) -> Observation:
+    """Train one network for each seed, initialisation and order both from it."""
+    wanted = "covariates" in cell.keep
+    if wanted:
+        law, path = watched(cell, data, panel.images[panel.watched], chosen[panel.watched], folder=scratch)
+    else:
+        law, path = train(cell, data, list(cell.seeds)), None
+    seen = observe(law, data, panel, chosen, keep=cell.keep, path=path)
+    seen.add("seed", np.array(cell.seeds), "retraining")
+    return seen
+
+
+register("scouts", Kind(experiment=scouts))
+register("retrainings", Kind(experiment=retrainings, scouts=True, keep=KEPT, shares=True))

@@ -1,0 +1,246 @@
+"""Gates: the verdicts of the study plan, computed from stored retrainings, published passed or failed."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from lnescape.results import Estimate, ResultError
+from lnescape.retraining import (
+    Fidelity,
+    RetrainingEquivalent,
+    excess_kurtosis,
+    jackknife,
+    normal_twins,
+    relative_spread,
+    reliability,
+    spread_of_log_variance,
+)
+
+HOLDS = " holds"  # ends the names of the parts of a claim
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Hold the verdict of one gate."""
+
+    gate: str  # "G0", "G2", …
+    claim: str
+    passed: bool
+    numbers: dict  # what it was decided by: estimates and plain numbers, by name
+    n: int  # how many retrainings, or other things, are behind it
+    counted: str = "retrainings"
+    decided: bool = True  # False where what isn't measured yet can still turn the verdict
+
+    @property
+    def word(self) -> str:
+        """The verdict in one word or two."""
+        if not self.decided:
+            return "undecided, holds so far" if self.passed else "undecided"
+        return "passed" if self.passed else "FAILED"
+
+    @property
+    def failing(self) -> str:
+        """Name the parts of the claim that fail, of a claim that has parts ("coverage under shift holds": False)."""
+        parts = (name for name, value in self.numbers.items() if name.endswith(HOLDS) and value is False)
+        return ", ".join(name.removesuffix(HOLDS) for name in parts)
+
+    def __str__(self) -> str:
+        lines = [f"{self.gate} {self.word} (n = {self.n} {self.counted}): {self.claim}"]
+        lines += [f"   {name}: {_shown(value)}" for name, value in self.numbers.items()]
+        return "\n".join(lines)
+
+    def to_dict(self) -> dict:
+        """Turn the verdict into what a stored result holds."""
+        return {"claim": self.claim, "passed": self.passed, "decided": self.decided, "n": self.n} | self.numbers
+
+    @classmethod
+    def from_dict(cls, gate: str, stored: Mapping[str, Any]) -> "Verdict":
+        """Turn what a stored result holds into the verdict again."""
+        parts = ("claim", "passed", "decided", "n")
+        if lacking := [name for name in parts if name not in stored]:
+            raise ResultError(
+                f"This is no stored verdict of {gate}, it lacks {lacking[0]!r}; give what `to_dict` gave."
+            )
+        own = {name: stored[name] for name in parts}
+        return cls(gate, **own, numbers={name: value for name, value in stored.items() if name not in own})
+
+
+def _shown(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+GROUPS = (2, 4, 8)  # retrainings in a group, for the spread of ln s²
+TOLERANCE = 0.10  # of the ratio of that spread to its theory, from 1
+BAND = 0.95  # share of the simulated normal samples that the band holds
+N_TWINS = 200
+
+
+def g0(q: Float[ndarray, "networks images"]) -> Verdict:
+    """Gate G0: the reference's own reliability is known, and stands beside every figure of fidelity."""
+    # The rank correlation over inputs of ln s² between two halves of the retrainings, and by Spearman and Brown that of
+    # all; no estimate of u(x) can correlate with the reference above the ceiling. It holds above two uncertainties, by
+    # leaving out one block of retrainings at a time.
+    _check_enough(q)
+    parts = ("halves", "whole", "ceiling")
+    found = jackknife(lambda q: [getattr(reliability(q, n_halvings=10), part) for part in parts], q, n_blocks=16)
+    names = ("half against half", "whole reference", "ceiling of a rank correlation")
+    passed = all(np.isfinite(e.value) and e.value > 2 * e.u for e in found)
+    claim = "the reliability of ln s² of the reference stands beside every figure"
+    return Verdict("G0", claim, passed, dict(zip(names, found, strict=True)), len(q))
+
+
+def _check_enough(q: ndarray) -> None:
+    if len(q) < 8:
+        raise ValueError(f"{len(q)} retrainings can't decide a gate; eight are the least.")
+
+
+def g2(q: Float[ndarray, "networks images"], *, n_twins: int = N_TWINS, seed: int = 0) -> Verdict:
+    """Gate G2: over retrainings, log-odds are close to normal and s² follows χ²."""
+    # The mean over inputs of the sample excess kurtosis lies inside the band of normal samples of the same N, simulated
+    # with the same correlations between inputs (a false alarm in 5 % of normal cases). And the standard deviation of
+    # ln s² over disjoint groups of 2, 4 and 8 retrainings, root mean square over inputs, is within 10 % of √ψ₁(ν/2).
+    _check_enough(q)
+    own = excess_kurtosis(q)
+    kurtosis = float(own.mean())
+    sizes = [size for size in GROUPS if len(q) // size >= 2]
+    ratios = _ratios(q, sizes)
+    simulated, simulated_ratios = [], []
+    for k in range(n_twins):
+        (twin,) = normal_twins(q, 1, seed=seed + k)
+        simulated.append(excess_kurtosis(twin).astype(np.float32))
+        simulated_ratios.append(_ratios(twin, sizes))
+    tails = [(1 - BAND) / 2, (1 + BAND) / 2]
+    low, high = np.quantile(np.mean(simulated, 1), tails)
+    single = np.quantile(simulated[:20], tails)
+    numbers = {"mean excess kurtosis": kurtosis, "band, low": float(low), "band, high": float(high)}
+    numbers["images inside the 95 % band of single images"] = float(((own >= single[0]) & (own <= single[1])).mean())
+    for size, ratio, u in zip(sizes, ratios, np.std(simulated_ratios, 0, ddof=1), strict=True):
+        numbers[f"spread of ln s² / theory, groups of {size}"] = Estimate(ratio, u, n=len(q) // size)
+    normal = bool(low <= kurtosis <= high)
+    chi_square = bool(np.all(np.abs(np.array(ratios) - 1) <= TOLERANCE))
+    numbers |= {"kurtosis in the band": normal, "spread within a tenth": chi_square}
+    claim = "log-odds are normal over retrainings, and s² follows χ²"
+    return Verdict("G2", claim, normal and chi_square, numbers, len(q))
+
+
+def _ratios(q: ndarray, sizes: list[int]) -> list[float]:
+    """Give the observed over the theoretical standard deviation of ln s², for groups of some sizes."""
+    squares = [(spread_of_log_variance(q, size) ** 2).mean() for size in sizes]
+    return [float(np.sqrt(s) / relative_spread(size - 1)) for s, size in zip(squares, sizes, strict=True)]
+
+
+ALL_PAIRS = 5  # of the study plan; verdicts over fewer can still turn
+EXPLORATIONS_OF_G3 = ("training path", "bursts", "curve", "line", "simplex", "proxies")  # G3 is asked of each
+
+
+def g1(constant: Fidelity, members: int, *, n: int) -> Verdict:
+    """Gate G1, the pooling law: in distribution a constant prior is worth d₀ ≥ 8; refuted below 4."""
+    # Worth is what is measured: REN − M, since M plain retrainings have REN = M.
+    low, high = constant.ren.low - members, constant.ren.high - members
+    worth = constant.ren.value - members
+    numbers = {"worth": worth, "low": low, "high": high, "claimed": constant.dof - members + 1, "refuted": high < 4}
+    return Verdict("G1", "a constant prior is worth d₀ ≥ 8 in distribution", worth >= 8, numbers, n)
+
+
+def g3(found: Mapping[str, Mapping[str, Estimate]], name: str) -> Verdict:
+    """Gate G3: an exploration carries pattern, partial R² > 0.02, interval without 0, on 3 of 5 pairs."""
+    numbers: dict = {pair: own[name] for pair, own in found.items() if name in own}
+    holding = sum(carries_pattern(partial) for partial in numbers.values())
+    missing, n = ALL_PAIRS - len(numbers), len(numbers)
+    numbers |= {"pairs that hold": holding}
+    claim = f"{name}: partial R² > 0.02, interval without 0, on at least 3 of {ALL_PAIRS} pairs"
+    return Verdict("G3", claim, holding >= 3, numbers, n, "pairs", decided=holding >= 3 or holding + missing < 3)
+
+
+def carries_pattern(partial: Estimate) -> bool:
+    """Tell whether a partial R² is above 0.02 with a 95 % interval that excludes 0."""
+    return bool(partial.value > 0.02 and partial.value - partial.expanded(0.95) > 0)
+
+
+def g4(ratios: Mapping[str, Estimate]) -> Verdict:
+    """Gate G4: retraining variance over local variance varies by less than 25 % from pair to pair."""
+    values = np.array([ratio.value for ratio in ratios.values()])
+    variation = float(values.std(ddof=1) / values.mean()) if len(values) > 1 else float("nan")
+    numbers = dict(ratios) | {"coefficient of variation": variation}
+    claim = "retraining variance over local variance: coefficient of variation under 25 % over the pairs"
+    return Verdict("G4", claim, variation < 0.25, numbers, len(values), "pairs", decided=len(values) >= ALL_PAIRS)
+
+
+def g5(inside: Fidelity, shifted: Mapping[str, Fidelity], *, n: int) -> Verdict:
+    """Gate G5, few retrainings: at M = 2 REN ≥ 15, and ≥ 12 under every shift with the prior fitted in distribution."""
+    # 95 % intervals must cover 93 to 97 % in every decile of the predicted u, 93 to 98 % under every shift.
+    deciles = [decile.value for decile in inside.deciles]
+    rens = {f"REN, {name}": one.ren.value for name, one in shifted.items()}
+    coverages = {f"coverage, {name}": one.coverage for name, one in shifted.items()}
+    parts = {
+        "REN holds": inside.ren.value >= 15,
+        "REN under shift holds": all(ren >= 12 for ren in rens.values()),
+        "coverage in every decile holds": all(93 <= value <= 97 for value in deciles),
+        "coverage under shift holds": all(93 <= one.value <= 98 for one in coverages.values()),
+    }
+    numbers = {"REN": inside.ren.value, "lowest decile": min(deciles), "highest decile": max(deciles)}
+    numbers |= rens | coverages | parts
+    claim = "M = 2: REN ≥ 15, under shift ≥ 12; intervals cover 93 to 97 % by decile, 93 to 98 % under shift"
+    return Verdict("G5", claim, all(parts.values()), numbers, n)
+
+
+Entry = tuple[str, float, RetrainingEquivalent]
+
+
+def best_within(entries: Sequence[Entry], cost: float) -> Entry:
+    """Give the entry of the highest REN among those that cost no more; half a per cent is forgiven."""
+    none = ("none", 0.0, RetrainingEquivalent(0.0, 0.0, 0.0))
+    return max((e for e in entries if e[1] <= 1.005 * cost), key=lambda entry: entry[2].value, default=none)
+
+
+def g7(pairs: Mapping[str, Sequence[Entry]]) -> Verdict:
+    """Gate G7, reach: REN ≥ 30 at ≤ 3 trainings, proxies and exploration counted, on every pair."""
+    # The best of several entries is the best by chance, too: a verdict near the limit is worth little.
+    best = {pair: best_within(entries, 3.0) for pair, entries in pairs.items()}
+    every = all(e[2].value >= 30 for e in best.values())
+    return _reached("G7", "REN ≥ 30 at ≤ 3 trainings on every pair", best, every, failed=not every)
+
+
+def g8(pairs: Mapping[str, Sequence[Entry]]) -> Verdict:
+    """Gate G8, moonshot: REN ≥ 30 at 2 trainings on every pair, and ≥ 60 at ≤ 3 on one."""
+    two = {pair: best_within(entries, 2.0) for pair, entries in pairs.items()}
+    three = {f"{pair}, at 3": best_within(entries, 3.0) for pair, entries in pairs.items()}
+    every = all(e[2].value >= 30 for e in two.values())
+    passed = every and any(e[2].value >= 60 for e in three.values())
+    claim = "REN ≥ 30 at 2 trainings on every pair, and ≥ 60 at ≤ 3 on one"
+    return _reached("G8", claim, two | three, passed, failed=not every)
+
+
+def _reached(gate: str, claim: str, best: Mapping[str, Entry], passed: bool, *, failed: bool) -> Verdict:
+    numbers: dict = {name: f"{e[0]}: REN {e[2]} at {e[1]:.2f} trainings" for name, e in best.items()}
+    n = len({name.removesuffix(", at 3") for name in best})
+    return Verdict(gate, claim, passed, numbers, n, "pairs", decided=failed or n >= ALL_PAIRS)
+
+
+def over_pairs(found: Mapping[str, Mapping[str, Any]]) -> list[Verdict]:
+    """Give the verdicts over several pairs: G3 of each exploration, then G4, G7 and G8."""
+    if not found:
+        raise ResultError('There is no pair to judge; give {pair: numbers of its study "…-uncertainty"}.')
+    for pair, own in found.items():
+        if lacking := sorted({"partial_r2", "ratio", "entries"} - own.keys()):
+            raise ResultError(f'The numbers of {pair!r} lack {lacking[0]!r}; give those of its study "…-uncertainty".')
+    partial = {pair: own["partial_r2"] for pair, own in found.items()}
+    reached = {
+        pair: [(e["name"], e["trainings"], RetrainingEquivalent(e["ren"], e["low"], e["high"])) for e in own["entries"]]
+        for pair, own in found.items()
+    }
+    ratios = {pair: own["ratio"] for pair, own in found.items()}
+    return [*(g3(partial, what) for what in EXPLORATIONS_OF_G3), g4(ratios), g7(reached), g8(reached)]
+
+
+def g6(entries: Sequence[tuple[str, float, float]], *, n: int, members: float = 3.0, cost: float = 1.5) -> Verdict:
+    """Gate G6: some method is worth at least 3 members of a deep ensemble for at most 1.5 trainings."""
+    cheap = [entry for entry in entries if entry[1] <= 1.01 * cost]
+    best = max(cheap, key=lambda entry: entry[2], default=("none", math.nan, 0.0))
+    numbers = {"best": best[0], "its equivalent": best[2], "its cost": best[1]}
+    return Verdict("G6", f"DEE ≥ {members:g} at ≤ {cost:g} trainings", best[2] >= members, numbers, n, "bases")
