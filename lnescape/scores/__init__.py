@@ -4,7 +4,6 @@ Every function takes log-probabilities, of several members or of one prediction,
 a probability may be exactly 0 or 1. An uncertainty is that of the mean over images, for the networks at hand.
 """
 
-from lnescape.scores.equivalent import Equivalent, deep_ensemble_equivalent
 from lnescape.scores.quality import (
     CalibrationError,
     EntropySplit,
@@ -21,7 +20,13 @@ from lnescape.scores.quality import (
     nll,
     score,
 )
-from lnescape.scores.temperature import calibrated_log_likelihood, fit_temperature, halves
+from lnescape.scores.temperature import (
+    Equivalent,
+    calibrated_log_likelihood,
+    deep_ensemble_equivalent,
+    fit_temperature,
+    halves,
+)
 
 __all__ = [
     "CalibrationError",
