@@ -253,3 +253,11 @@ def test_a_training_begins_with_the_network_as_it_was_built_whatever_was_trained
     alone = [ln.fit(Moving, data, seeds=[seed], recipe=QUICK)[0] for seed in (0, 1)]
     assert torch.equal(together.thetas, torch.stack(alone))
     torch.testing.assert_close(alone[1], plain_pytorch(Moving, data, 1, QUICK), rtol=1e-3, atol=1e-4)
+
+
+def test_a_statement_calls_its_builders_eight_times_beside_the_trainings(data):
+    net, proxies = (Counted(ln.network("mlp", data, width=width)) for width in (16, 8))
+    runs = ln.fit(net, data, seeds=range(3), recipe=QUICK, path=True)
+    net.calls = 0
+    ln.state(net, data, runs=runs, proxies=proxies, n_proxies=4, covariates=("outputs", "noise", "bursts"))
+    assert net.calls + proxies.calls <= 8 + 4

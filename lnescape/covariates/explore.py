@@ -57,8 +57,8 @@ def explored(
     ends = bursts(law, data, n=N_BURSTS, recipe=burst, prepared=prepared) if "bursts" in groups else None
 
     def q_of(thetas: Tensor) -> np.ndarray:
-        at = Members(law.net, thetas.to(law.device), normalisation_images=law.normalisation_images)
-        return measurand(at.predict(images).cpu().numpy(), chosen)
+        chunks = iter(thetas.to(law.device).split(list(law.chunks(len(thetas)))))
+        return measurand(predict_at(law, chunks, images, len(thetas)).cpu().numpy(), chosen)
 
     logp = law.predict(images).cpu().numpy()
     q = measurand(logp, chosen)
@@ -138,8 +138,9 @@ def under_noise(
 ) -> Float[np.ndarray, "draws images"]:
     """Return q under noise on the weights: each filter w_i becomes w_i + 0.15 ‖w_i‖ ε_i/‖ε_i‖, ε_i normal."""
     # A filter is a row of a weight of two or more dimensions: what makes one unit or channel. Biases stay as they are.
-    stream, module = generator(seed, 0, "weight noise"), law.module(theta)
-    draws = torch.stack([_noisy(module, stream) for _ in range(n)])
+    stream = generator(seed, 0, "weight noise")
+    with law.lend(theta) as module:
+        draws = torch.stack([_noisy(module, stream) for _ in range(n)])
     logp = predict_at(law, iter([draws]), images, n)
     return measurand(logp.cpu().numpy(), chosen)
 
@@ -163,12 +164,12 @@ def outputs(
     """Return, of one network, ln Σ exp z, the standard deviation of its logits z, and ln φᵀH⁻¹φ of its features φ."""
     # H = E φφᵀ + 10⁻⁴ (tr E φφᵀ/d) I over the training images, φ the d inputs of the last linear layer; nan where there
     # is no such layer, or one that reads more than one vector an image.
-    module = law.module(theta)
-    logits, features = with_features(module, images)
-    rows = [logits.logsumexp(1), logits.std(1)]
-    if features is None or features.ndim > 2:
-        return torch.stack([*rows, torch.full_like(rows[0], torch.nan)]).cpu().numpy()
-    seen = with_features(module, training_images)[1].double()
+    with law.lend(theta) as module:
+        logits, features = with_features(module, images)
+        rows = [logits.logsumexp(1), logits.std(1)]
+        if features is None or features.ndim > 2:
+            return torch.stack([*rows, torch.full_like(rows[0], torch.nan)]).cpu().numpy()
+        seen = with_features(module, training_images)[1].double()
     moment = seen.T @ seen / len(seen)
     moment += RIDGE * moment.trace() / len(moment) * torch.eye(len(moment), dtype=moment.dtype, device=moment.device)
     solved = torch.linalg.solve(moment, features.double().T).T

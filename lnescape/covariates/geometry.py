@@ -232,10 +232,10 @@ def gradient_distance(
     References:
         MacKay 1992, Neural Computation 4, 448 (gᵀH⁻¹g as the variance of a prediction).
     """
-    module = law.module(theta)
-    fisher = fisher_sketch(module, training_images, seed=seed)
     classes = torch.as_tensor(np.asarray(chosen), dtype=torch.int64, device=images.device)
-    rows = sketched_gradients(module, images, classes, quantity).double()
+    with law.lend(theta) as module:
+        fisher = fisher_sketch(module, training_images, seed=seed)
+        rows = sketched_gradients(module, images, classes, quantity).double()
     distance, worth = [], []
     some_of = torch.as_tensor(np.arange(len(rows))[together], device=rows.device)
     eye = torch.eye(SKETCH, dtype=rows.dtype, device=rows.device)

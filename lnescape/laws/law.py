@@ -155,32 +155,31 @@ class Law(ABC):
         flat.load(theta, self.normalisation_images)
         return flat.module
 
-    def modules(self, thetas: Float[Tensor, "networks parameters"]) -> Iterator[nn.Module]:
-        """Go through the networks at some θ; it is one module, built once, that moves on.
+    @contextmanager
+    def lend(self, theta: Float[Tensor, " parameters"]) -> Iterator[nn.Module]:
+        """Lend the network at θ for a `with` block, as `module` makes it, but built once and used again.
 
         Args:
-            thetas: The points, [n, P].
+            theta: The point, [P].
 
         Yields:
-            The module at each point, in evaluation mode, its normalisation refreshed.
+            The module, in evaluation mode, its normalisation refreshed.
         """
-        with self._lent("network", lambda: FlatNetwork(build(self.net, 0), device=self.device)) as flat:
-            for theta in thetas:
-                flat.load(theta.to(self.device), self.normalisation_images)
-                yield flat.module
+        with self._kept("network", lambda: FlatNetwork(build(self.net, 0), device=self.device)) as flat:
+            flat.load(theta.to(self.device), self.normalisation_images)
+            yield flat.module
 
     @contextmanager
-    def _lent(self, what: str, make: Callable[[], Any]) -> Iterator[Any]:
-        """Lend an engine or a network that is kept from call to call; a second user at a time gets a new one."""
-        kept = self.__dict__.setdefault("_kept", {})
-        key = (what, str(self.device))
-        lent = kept.pop(key, None) or make()
-        yield lent
-        kept[key] = lent
+    def _kept(self, what: str, make: Callable[[], Any]) -> Iterator[Any]:
+        """Lend an engine or a network that is kept from call to call; a second user at the same time gets a new one."""
+        shelf, key = self.__dict__.setdefault("_shelf", {}), (what, str(self.device))
+        kept = shelf.pop(key, None) or make()
+        yield kept
+        shelf[key] = kept  # not after an error, which may have left it in any state
 
     def __getstate__(self) -> dict:
         """Leave out what is kept from call to call."""
-        return {name: value for name, value in self.__dict__.items() if name != "_kept"}
+        return {name: value for name, value in self.__dict__.items() if name != "_shelf"}
 
     def save(self, path: Path | str) -> None:
         """Write the law as one safetensors file; its builder and images stay with the program.
@@ -209,7 +208,7 @@ def predict_at(
     norm = None if norm is None else norm.to(device)
     out, done = None, 0
     # In float32 whatever the training used: bfloat16 would add an error of 0.4 % to every log-odds.
-    with law._lent("engine", lambda: engine_for(law.net, device=device)) as engine:
+    with law._kept("engine", lambda: engine_for(law.net, device=device)) as engine:
         for thetas in chunks:
             part = None if out is None else out[done : done + len(thetas)]
             try:

@@ -155,8 +155,9 @@ def laplace(
         plan = Plan(n, 1.0, 0.0)
     networks = request.networks(plan)
     laws = []
-    for theta, module in zip(networks.thetas, networks.modules(networks.thetas), strict=True):
-        logits, features = with_features(module, some)
+    for theta in networks.thetas:
+        with networks.lend(theta) as module:
+            logits, features = with_features(module, some)
         curvature = softmax_curvature(logits, features, bias=size > features.shape[1] * logits.shape[1])
         curvature *= len(data.train) / len(some)
         curvature.diagonal().add_(precision)
