@@ -2,6 +2,7 @@
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from report.studies.pairs import PAIRS
 
 RESULTS = Path(__file__).resolve().parent.parent / "report" / "results"
 COMMITTED = [study for study in STUDIES.values() if (RESULTS / f"{study.name}.json").is_file()]
+WITH_LAWS = [study for study in COMMITTED if any(cell.method == "law" for cell in study.cells)]
 MEGABYTE = 10**6
 
 
@@ -34,6 +36,19 @@ def test_a_committed_study_is_complete_intact_and_small(study):
     assert set(summary.provenance["cells"]) == {cell.name for cell in study.cells}
     raw = sum(len(cell.seeds) for cell in study.cells if cell.method == "retrainings")
     assert raw <= 128
+
+
+@pytest.mark.parametrize("study", WITH_LAWS, ids=lambda study: study.name)
+def test_a_study_with_laws_is_read_whole(study):
+    seen, laws = ln.read_study(study), [cell for cell in study.cells if cell.method == "law"]
+    assert seen.sizes["law"] == len(laws)
+    scores = seen["law_nll" if "retraining" in seen.sizes else "nll"].values
+    store = CellStore(study)
+    for score, cell in list(zip(scores, laws, strict=True))[:: 1 + len(laws) // 10]:
+        kept = store.load(cell).arrays
+        assert score == kept["nll"] if "nll" in kept else np.isnan(score)
+    (first,) = (cell for cell in study.cells if cell.method == "scouts")
+    assert ln.read_study(replace(study, cells=(first, laws[0]))).sizes["law"] == 1
 
 
 def test_the_studies_of_the_plan_are_there():

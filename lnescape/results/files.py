@@ -64,7 +64,7 @@ def writing(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        cure = "make room there, make the folder writable, or name another (for results: set LNESCAPE_HOME)"
+        cure = "make room there, or name a folder that can be written (for results: set LNESCAPE_HOME)"
         raise ResultError(f"cannot write {path} ({error.strerror or error}); {cure}.") from error
 
 

@@ -39,7 +39,9 @@ def read_study(study: str | Study, *, folder: Path | str | None = None) -> xarra
 
     Images carry the coordinates `part` ("calibration", "test", "rotation 1", …, "foreign"), `label` and `chosen`,
     the class c(x) that the scouts fixed; retrainings carry `seed`, or what takes its place in the study, and `cell`.
-    What only some of the cells keep of their retrainings is left out.
+    What only some of the cells keep of their retrainings is left out; what only some of the laws keep is NaN for the
+    others, such as the scores of a law that diverged. Where laws and retrainings keep arrays of one name, that of the
+    laws is `law_NAME`.
 
     Args:
         study: Its name, or the study.
@@ -66,17 +68,18 @@ def read_study(study: str | Study, *, folder: Path | str | None = None) -> xarra
     origin = store.load(stored[-1]).provenance
     attrs = {"study": study.name, "title": study.title, "data": origin["data"]["title"]}
     attrs |= {"missing": len(study.cells) - len(stored), "command": study.command}
+    known = {*COORDINATES, "cell", "chosen", "label", "part", "explored_seed"}
     return xarray.Dataset(variables, _coordinates(variables, panel, on_test), attrs).set_coords(
-        [name for name in (*COORDINATES, "cell", "chosen", "label", "part", "explored_seed") if name in variables]
+        [name for name in variables if name.removeprefix("law_") in known]
     )
 
 
 def _gathered(stored: list[Cell], store: CellStore) -> tuple[dict, Panel | None, bool]:
     """Join the cells' arrays along their growing axes; on the test images only, where some cells keep no others."""
-    arrays: dict[str, list[np.ndarray]] = {}
-    axes: dict[str, tuple[str, ...]] = {}
+    arrays: dict[tuple[str, str], dict[int, np.ndarray]] = {}  # name and first axis → number of the cell → array
+    axes: dict[tuple[str, str], tuple[str, ...]] = {}
     panel, on_test = None, any("test" in cell.keep for cell in stored)
-    for cell in stored:
+    for number, cell in enumerate(stored):
         result = store.load(cell)
         found = {name: (tuple(result.numbers["axes"][name]), array) for name, array in result.arrays.items()}
         if cell.method == "scouts":
@@ -90,13 +93,31 @@ def _gathered(stored: list[Cell], store: CellStore) -> tuple[dict, Panel | None,
             if "image" in names and on_test:
                 array = array[..., panel.test]
             array = normalised(array) if name == "log_probabilities" else array
-            arrays.setdefault(name, []).append(array.astype(np.float64) if array.dtype.kind == "f" else array)
-            axes[name] = tuple("image" if axis == "test_image" else axis for axis in names)
-    grown = {name: np.concatenate(parts) for name, parts in arrays.items() if axes[name] and axes[name][0] in GROWING}
-    everyone = len(grown.get("accuracy", ()))
-    partial = {name for name, own in grown.items() if axes[name][0] == "retraining" and len(own) < everyone}
-    variables = {n: (axes[n], grown.get(n, parts[0])) for n, parts in arrays.items() if n not in partial}
+            names = tuple("image" if axis == "test_image" else axis for axis in names)
+            key = (name, names[0] if names else "")
+            arrays.setdefault(key, {})[number] = array.astype(np.float64) if array.dtype.kind == "f" else array
+            axes[key] = names
+    everyone = len(_joined(arrays.get(("accuracy", "retraining"), {})))
+    laws = sorted({number for (_, axis), parts in arrays.items() if axis == "law" for number in parts})
+    variables = {}
+    for (name, axis), parts in arrays.items():
+        whole = next(iter(parts.values()))
+        if axis in GROWING:
+            whole = _joined(parts if axis != "law" else {number: parts.get(number) for number in laws})
+        # Retrainings and laws both have scores, for one: the plain name is that of the retrainings.
+        plain = axis == "retraining" or (name, "retraining") not in arrays
+        if axis != "retraining" or len(whole) == everyone:
+            variables[name if plain else f"{axis}_{name}"] = (axes[name, axis], whole)
     return variables, panel, on_test
+
+
+def _joined(parts: dict[int, np.ndarray | None]) -> np.ndarray:
+    """Join arrays along their first axis; NaN, one long, stands for what a cell doesn't keep."""
+    kept = [part for part in parts.values() if part is not None]
+    if len(kept) == len(parts):
+        return np.concatenate(kept) if kept else np.empty(0)
+    nothing = np.full((1, *kept[0].shape[1:]), np.nan)
+    return np.concatenate([nothing if part is None else part.astype(np.float64) for part in parts.values()])
 
 
 def _coordinates(variables: dict, panel: Panel | None, on_test: bool) -> dict:
