@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -82,11 +83,11 @@ def study(
     """
     from lnescape.study.running import dask_executor
 
-    if (name is None) == (queue is None):
-        raise StudyError("Give the name of a study, or --queue and the name of a queue.")
-    if queue is not None:
+    if queue is not None and name is None:
         _run_queue(queue, minutes=minutes, device=device, folder=folder)
         return
+    if name is None or queue is not None:
+        raise StudyError("Give the name of a study, or --queue and the name of a queue.")
     executor = dask_executor(dask) if dask and not dry_run else None
     failed = [_compute(one, dry_run, limit, device, workers=workers, executor=executor, folder=folder)
               for one in studies_named(name)]  # fmt: skip
@@ -152,7 +153,7 @@ def _announce(wanted: Study, store: CellStore, *, limit: int | None, device: str
         click.echo(f"Expected on this machine with {n} worker{'s' if n > 1 else ''}: about {_clock(seconds)}.")
 
 
-def _seeds(seeds: tuple[int, ...]) -> str:
+def _seeds(seeds: Sequence[int]) -> str:
     whole = seeds == tuple(range(seeds[0], seeds[-1] + 1)) and len(seeds) > 2
     return f"{seeds[0]}–{seeds[-1]}" if whole else ", ".join(map(str, seeds))
 

@@ -250,7 +250,7 @@ def _whitening(filters: Float[Tensor, "f c 2 2"]) -> nn.Conv2d:
     """Make the convolution with frozen whitening filters and a trainable bias that begins at zero."""
     layer = nn.Conv2d(filters.shape[1], len(filters), filters.shape[2])
     layer.weight = nn.Parameter(filters.clone(), requires_grad=False)
-    nn.init.zeros_(layer.bias)
+    nn.init.zeros_(layer.bias)  # type: ignore[arg-type]  # it has one
     return layer
 
 

@@ -270,7 +270,7 @@ class Segment(Curve):
             raise ValueError(f"A Segment has two vertices, not {self.n_vertices}; use PolyChain or Bezier.")
 
     @classmethod
-    def between(cls, first: Float[Tensor, " p"], last: Float[Tensor, " p"]) -> Self:
+    def between(cls, first: Float[Tensor, " p"], last: Float[Tensor, " p"]) -> Self:  # type: ignore[override]
         """Join two networks by a straight line, on which nothing is free.
 
         Args:

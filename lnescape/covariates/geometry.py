@@ -7,6 +7,7 @@ Fisher matrix is the classical guess for Σ up to a factor, so that ln gᵀ(F + 
 import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -107,6 +108,7 @@ def _convolution(layer: nn.Conv2d, x: Tensor, slope: Tensor) -> Iterator[tuple[T
     """Yield each parameter of a convolution with its gradient for every input."""
     slope = slope.flatten(2)
     if layer.weight.requires_grad:
+        assert not isinstance(layer.padding, str), "see _has_rules"
         patches = nn.functional.unfold(x, layer.kernel_size, layer.dilation, layer.padding, layer.stride)
         yield layer.weight, slope @ patches.transpose(1, 2)
     if layer.bias is not None:
@@ -121,6 +123,7 @@ def _batch_norm(layer: nn.BatchNorm2d, x: Tensor, slope: Tensor) -> Iterator[tup
     yield layer.bias, slope.flatten(2).sum(2)
 
 
+_RULES: dict[type[nn.Module], Callable[..., Any]]
 _RULES = {nn.Linear: _linear, nn.Conv2d: _convolution, nn.BatchNorm2d: _batch_norm}
 
 

@@ -1,7 +1,11 @@
 """Groups of covariates: from what networks and exploration show of an input to the columns of the prior, with costs."""
 
+# A group is computed only where what it needs was observed: no observation is None there.
+# mypy: disable-error-code="arg-type, index, operator, union-attr"
+
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -57,7 +61,9 @@ class Traces:
         """
         rows = list(networks)
         names = ("q", "outputs", "shifted", "path", "noise", "others", "bursts", "distance")
-        own = {n: None if getattr(self, n) is None else getattr(self, n)[rows][..., images] for n in names}
+        own: dict[str, Any] = {}
+        for name in names:
+            own[name] = None if getattr(self, name) is None else getattr(self, name)[rows][..., images]
         own["chosen"] = None if self.chosen is None else self.chosen[images]
         spreads = {name: values[images] for name, values in self.spreads.items()}
         return Traces(**own, n_classes=self.n_classes, spreads=spreads)

@@ -6,6 +6,8 @@ and rectified linear units, and computes many networks at once with batched matr
 the same questions.
 """
 
+from typing import Any
+
 import torch
 
 from lnescape.engines.plain import AnyNetwork, LinearChain, Loss
@@ -35,8 +37,8 @@ def engine_for(
         True
     """
     module = build(builder, 0)
-    where = {"device": device, "precision": precision}
-    if chains and LinearChain.accepts(module):
+    where: dict[str, Any] = {"device": device, "precision": precision}
+    if chains and isinstance(module, torch.nn.Sequential) and LinearChain.accepts(module):
         return LinearChain(module, **where)
     if torch.device(device).type == "cuda":
         return SideBySide(module, **where, again=lambda: build(builder, 0))

@@ -95,6 +95,7 @@ class AnyNetwork:
                 if out is None:
                     out = logits.new_empty(len(thetas), len(images), logits.shape[1], dtype=torch.float32)
                 torch.log_softmax(logits.float(), 1, out=out[row, start : start + batch])
+        assert out is not None, "no network, or no image"
         return out
 
 

@@ -111,8 +111,9 @@ class SideBySide(AnyNetwork):
                 value = loss(logits.float(), labels[row])
                 value.backward()
                 values.append(value.detach())
-        for stream in self._streams:
-            here.wait_stream(stream)
+        if here is not None:
+            for stream in self._streams:
+                here.wait_stream(stream)
         return torch.stack(values)
 
     def _capture(self, images: Tensor, labels: Tensor, loss: Loss) -> None:
@@ -171,5 +172,5 @@ def _kind(images: Tensor, labels: Tensor, loss: Loss) -> tuple:
 
 def _host_chance() -> tuple:
     """Give the states of the generators that live on the processor."""
-    drawn, position = np.random.get_state()[1:3]  # noqa: NPY002 - the one that a user's module may draw from
-    return torch.get_rng_state().numpy().tobytes(), random.getstate(), drawn.tobytes(), position
+    _, drawn, position, *_ = tuple(np.random.get_state())  # noqa: NPY002 - a user's module may draw from it
+    return torch.get_rng_state().numpy().tobytes(), random.getstate(), np.asarray(drawn).tobytes(), position

@@ -224,6 +224,7 @@ def predict_at(
                 out = part if len(part) == n else part.new_empty(n, *part.shape[1:])
                 out[: len(part)] = part
             done += len(thetas)
+    assert out is not None, "no network was drawn"
     return out
 
 
@@ -355,6 +356,7 @@ class SubspaceLaw(Combinations):
     @property
     def vectors(self) -> Float[Tensor, "vertices parameters"]:
         """Return the vertices, [K, P]."""
+        assert self.subspace.vertices is not None, "the subspace was not learned"
         return self.subspace.vertices
 
     def __repr__(self) -> str:
@@ -429,10 +431,11 @@ class Mixture(Law):
         self, directions: Float[Tensor, "directions parameters"]
     ) -> tuple[Float[Tensor, " directions"], Float[Tensor, "directions directions"]]:
         """Return the mean of the components' covariances, plus the covariance of their means."""
-        means, covariances = zip(*(law.moments(directions) for law in self.components), strict=True)
-        means = torch.stack(means)
+        moments = [law.moments(directions) for law in self.components]
+        means = torch.stack([mean for mean, _ in moments])
         apart = means - means.mean(0)
-        return means.mean(0), torch.stack(covariances).mean(0) + apart.T @ apart / len(means)
+        within = torch.stack([covariance for _, covariance in moments]).mean(0)
+        return means.mean(0), within + apart.T @ apart / len(means)
 
     def description(self) -> dict:
         """Return what, besides its tensors, makes the law, as plain values."""

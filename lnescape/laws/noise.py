@@ -68,7 +68,7 @@ class GaussianLaw(Law):
 
     @property
     def _block(self) -> slice:
-        return slice(self.start, self.start + self.factors.shape[1])
+        return slice(self.start, self.start + (0 if self.factors is None else self.factors.shape[1]))
 
     def moments(
         self, directions: Float[Tensor, "directions parameters"]

@@ -186,6 +186,7 @@ class Request:
     @property
     def given(self) -> float:
         """Return the operations of the networks that were given."""
+        assert self.runs is not None, "no networks were given"
         cost = self.runs.cost
         return cost.operations if cost is not None else len(self.runs) * self.plain
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Unpack
+from typing import Any, Unpack
 
 import torch
 from torch import Tensor, nn
@@ -55,7 +55,7 @@ def dropout(net: Builder, data, *, budget: float = 1.0, **options: Unpack[Option
 def gates_of(template: Template, images: Tensor) -> tuple[Gate, ...]:
     """Return a gate for each dropout layer: the weights that read it; raise unless they can stand for the layer."""
     module = template.fresh().cpu().float().eval()
-    layers = {name: m for name, m in module.named_modules() if isinstance(m, _LAYERS) and 0 < m.p < 1}
+    layers: dict[str, Any] = {name: m for name, m in module.named_modules() if isinstance(m, _LAYERS) and 0 < m.p < 1}
     if not layers:
         raise ValueError(f"The network has no dropout layer; {_CURE}.")
     starts = places(module)
@@ -77,7 +77,7 @@ def gates_of(template: Template, images: Tensor) -> tuple[Gate, ...]:
 
 
 @contextmanager
-def _reading(module: nn.Module, layers: dict[str, nn.Module]) -> Iterator[tuple[dict, list]]:
+def _reading(module: nn.Module, layers: dict[str, Any]) -> Iterator[tuple[dict, list]]:
     """Note where each dropout layer writes its output, and from where linear layers and convolutions read."""
     written: dict[str, list[tuple[torch.Size, int]]] = {}
     read: list[tuple[nn.Module, int]] = []
@@ -101,7 +101,7 @@ def _reading(module: nn.Module, layers: dict[str, nn.Module]) -> Iterator[tuple[
             hook.remove()
 
 
-def _gate(layer: nn.Module, shape: torch.Size, readers: list[nn.Module], starts: dict[int, int]) -> Gate | None:
+def _gate(layer: Any, shape: Any, readers: list[Any], starts: dict[int, int]) -> Gate | None:
     """Describe the weights of the one reader; None where they can't stand for the layer."""
     (reader,) = readers
     weight = reader.weight
@@ -118,7 +118,7 @@ def _gate(layer: nn.Module, shape: torch.Size, readers: list[nn.Module], starts:
 
 
 @torch.no_grad()
-def _check_that_layers_are_all_there_is(module: nn.Module, images: Tensor, layers: dict[str, nn.Module]) -> None:
+def _check_that_layers_are_all_there_is(module: nn.Module, images: Tensor, layers: dict[str, Any]) -> None:
     """Refuse chance that no layer shows, such as torch.nn.functional.dropout."""
     for layer in layers.values():
         layer.p = 0.0

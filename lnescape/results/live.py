@@ -61,9 +61,9 @@ class Record:
         """Show the table in a notebook."""
         rows = (("th", _HEADER), *(("td", _cells(row)) for row in self.rows))
         head, *body = ("".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) for tag, cells in rows)
-        body = "".join(f"<tr>{line}</tr>" for line in body)
+        lines = "".join(f"<tr>{line}</tr>" for line in body)
         note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{note}"
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{lines}</tbody></table>{note}"
 
 
 def record(

@@ -135,7 +135,7 @@ def state(
     logp = runs.predict(everything).double()
     chosen = logp.exp().mean(0).argmax(1).cpu().numpy()
     with bar(len(runs), "exploring", "networks", show=progress) as shown:
-        looked = {"groups": groups, "measurand": measurand, "burst": burst, "prepared": prepared}
+        looked: dict[str, Any] = {"groups": groups, "measurand": measurand, "burst": burst, "prepared": prepared}
         seen = explored(runs, data, everything, chosen, on_network=shown.update, **looked)
     further, n_eff = _exploring_cost(len(runs), groups, burst, recipe, len(data.train)), None
     if proxies is not None:

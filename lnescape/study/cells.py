@@ -144,7 +144,7 @@ class Cell:
         check_known(self.data, NAMES, "data set")
         if ":" not in self.network:
             check_known(self.network, NETWORKS, "network")
-        plain = {name: checked(lambda name=name: plain_copy(getattr(self, name))) for name in ("options", "settings")}
+        plain = {name: checked(partial(plain_copy, getattr(self, name))) for name in ("options", "settings")}
         fixed = {"seeds": tuple(seeds), "keep": keep, "scouts": self.scouts if rules.scouts else None} | plain
         for name, value in fixed.items():
             object.__setattr__(self, name, value)

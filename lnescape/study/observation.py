@@ -1,5 +1,6 @@
 """What is observed of a trained network, on which images: named arrays with named axes, mostly float16."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -109,7 +110,7 @@ def normalised(logp: np.ndarray) -> np.ndarray:
 
 
 def observe(
-    law: Members, data, panel: Panel, chosen: np.ndarray, *, keep: tuple[str, ...], path: list[np.ndarray] | None = None
+    law: Members, data, panel: Panel, chosen: np.ndarray, *, keep: Sequence[str], path: list[np.ndarray] | None = None
 ) -> Observation:
     """Observe every member of a law."""
     seen = Observation()
@@ -126,6 +127,7 @@ def observe(
         seen.add("log_probabilities", logp, "retraining", "predicted_image", "class", bits=COVARIATE_BITS)
     if "covariates" in keep:
         _explore(seen, law, data, panel.images[panel.watched], chosen[panel.watched])
+        assert path is not None, "the training was not watched"
         seen.add("path_log_odds", np.stack(path, 1), "explored", "epoch", "watched_image", bits=COVARIATE_BITS)
     if "gradients" in keep:
         _observe_gradients(seen, law, data, panel, chosen)
@@ -164,6 +166,7 @@ def _explore(seen: Observation, law: Members, data, images: Tensor, chosen: np.n
         ("outputs", traces.outputs, ("output",)),
         ("other_log_odds", traces.others, ("other",)),
     ):
+        assert array is not None, f"{name} was not observed"
         seen.add(name, array, "explored", *axes, "watched_image", bits=COVARIATE_BITS)
     noise = [covariates.gradient_noise(law, theta, data, recipe=law.recipe) for theta in law.thetas]
     for name, values in zip(("training_loss", "gradient_scatter"), zip(*noise, strict=True), strict=True):

@@ -47,7 +47,9 @@ def run_queue(
     """
     if not minutes > 0:
         raise StudyError(f"minutes={minutes!r} leave no time; give some, such as 9.")
-    start, steps, pace, seen = perf_counter(), [], {}, set()
+    start, seen = perf_counter(), set()
+    steps: list[Step] = []
+    pace: dict[tuple, float] = {}  # the longest seconds for a training, of each kind of cell
     for study in studies:
         for cell in study.cells:
             if cell in seen:

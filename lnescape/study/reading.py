@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from lnescape.covariates import OUTPUTS, SHIFTS
 from lnescape.study.cells import KINDS, Cell, Study, StudyError
@@ -83,14 +84,14 @@ def _gathered(stored: list[Cell], store: CellStore) -> tuple[dict, Panel | None,
         result = store.load(cell)
         found = {name: (tuple(result.numbers["axes"][name]), array) for name, array in result.arrays.items()}
         if cell.method == "scouts":
-            panel = Panel(None, None, found["part"][1])
+            panel = Panel(torch.empty(0), torch.empty(0), found["part"][1])
             found = {name: found[name] for name in ("chosen", "label", "part")}
         elif (read := KINDS[cell.method].read) is not None:
             found = read(cell, found)
         elif "accuracy" in found:
             found["cell"] = (("retraining",), np.array([cell.name] * len(found["accuracy"][1])))
         for name, (names, array) in found.items():
-            if "image" in names and on_test:
+            if "image" in names and on_test and panel is not None:
                 array = array[..., panel.test]
             array = normalised(array) if name == "log_probabilities" else array
             names = tuple("image" if axis == "test_image" else axis for axis in names)
@@ -122,7 +123,7 @@ def _joined(parts: dict[int, np.ndarray | None]) -> np.ndarray:
 
 def _coordinates(variables: dict, panel: Panel | None, on_test: bool) -> dict:
     """Number the images in the order of the panel, and name shifts, outputs and parts."""
-    known = {"shift": [f"{down:+d} {right:+d}" for down, right in SHIFTS], "output": list(OUTPUTS)}
+    known: dict[str, Any] = {"shift": [f"{down:+d} {right:+d}" for down, right in SHIFTS], "output": list(OUTPUTS)}
     if panel is not None:
         everything = np.arange(len(panel.part))
         known |= {"image": everything[panel.test] if on_test else everything}

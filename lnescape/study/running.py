@@ -272,8 +272,8 @@ class _Session:
             if self.executor is None:
                 self.executor = pool(self.workers)
             chosen = None if cell.scouts is None else self.store.load(cell.scouts).arrays["chosen"]
-            job = {"kind": KINDS[cell.method], "command": self.store.study.command, "device": self.device}
-            job["scratch"] = str(self.store.folder / ".trainings")
+            job: dict[str, Any] = {"kind": KINDS[cell.method], "command": self.store.study.command}
+            job |= {"device": self.device, "scratch": str(self.store.folder / ".trainings")}
             future = self.executor.submit(compute, cell, chosen, **job)
         except BaseException as error:
             lock.release()

@@ -52,7 +52,8 @@ class CellStore:
             result = load_result(cell.name, folder=self.folder)
         except ResultError as error:
             raise StudyError(str(error)) from error
-        axes, arrays = result.numbers.get("axes"), result.arrays
+        axes: Any = result.numbers.get("axes")
+        arrays = result.arrays
         fits = isinstance(axes, dict) and axes.keys() == arrays.keys()
         fits = fits and all(isinstance(axes[key], list) and len(axes[key]) == arrays[key].ndim for key in arrays)
         if not fits or result.provenance.get("cell") != plain_copy(cell.content()):

@@ -247,12 +247,12 @@ class _Running:
                 share = a[:, free].unsqueeze(2) / len(points)
                 if number == 0:
                     torch.mul(share, gradient.unsqueeze(1), out=self.slope)
-                else:
+                elif self.slope is not None:
                     self.slope.addcmul_(share, gradient.unsqueeze(1))
                 loss = loss + own / len(points)
             self.moving.grad = self.slope
-            if self.descent.penalty is not None:
-                self.moving.grad[0] += self.descent.penalty(vertices[0], stream)
+            if self.descent.penalty is not None and self.slope is not None:
+                self.slope[0] += self.descent.penalty(vertices[0], stream)
         self.optimiser.step()
         return loss
 

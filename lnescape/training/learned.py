@@ -4,6 +4,7 @@ import math
 from collections.abc import Sequence
 from pathlib import Path
 from time import perf_counter
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -90,7 +91,7 @@ def fit_subspace(
         1.0
     """
     (seed,) = checked_seeds(seed)
-    options = {"points": points, "cosine_weight": cosine_weight, "volume_weight": volume_weight}
+    options: dict[str, Any] = {"points": points, "cosine_weight": cosine_weight, "volume_weight": volume_weight}
     _check_request(subspace, plain, **options)
     prepared = Prepared.of(net, data, recipe, device=device, folder=folder)
     return learn(prepared, subspace, seed=seed, plain=plain, folder=folder, progress=progress, **options)
@@ -112,7 +113,7 @@ def learn(
     recipe, stages, start = prepared.recipe, _stages(subspace), perf_counter()
     vertices = _beginning(prepared, subspace, seed).to(prepared.device)
     weights = {"cosine_weight": cosine_weight, "volume_weight": volume_weight}
-    content = weights | ({} if points == 1 else {"points": points})
+    content: dict[str, Any] = weights | ({} if points == 1 else {"points": points})
     content |= {"kind": type(subspace).__name__, "network": prepared.identity}
     with bar(math.ceil(recipe.epochs) * len(stages), "subspace", "epochs", show=progress) as shown:
         for stage in stages:
@@ -131,7 +132,7 @@ def learn(
     unit = prepared.priced(plain or recipe)
     given = 0 if subspace.vertices is None else subspace.n_vertices - len(subspace.free)
     cost = Cost(prepared.plain * len(stages) * points + given * unit, unit, perf_counter() - start)
-    known = {"recipe": recipe, "cost": cost, "normalisation_images": prepared.normalisation_images}
+    known: dict[str, Any] = {"recipe": recipe, "cost": cost, "normalisation_images": prepared.normalisation_images}
     return SubspaceLaw(prepared.net, subspace.with_vertices(vertices), **known)
 
 
@@ -162,6 +163,7 @@ def _descent(
     prepared: Prepared, subspace: Subspace, stage: slice, seed: int, *, points: int, weights: dict[str, float]
 ) -> Descent:
     """Set up the training of one stage."""
+    assert subspace.vertices is not None, "see _beginning"
     return Descent(
         subspace.vertices.unsqueeze(0),
         stage,
@@ -207,13 +209,16 @@ def _file(folder: Path | str | None, descent: Descent, prepared: Prepared, conte
 
 def _penalty(prepared: Prepared, subspace: Subspace, *, cosine_weight: float, volume_weight: float):
     """Choose the penalty that goes with the way the subspace is learned."""
+    assert subspace.vertices is not None, "see _beginning"
     if subspace.grown:
         if not volume_weight:
             return None
         # The last vertex is the one that grows.
-        whole_complex = isinstance(subspace, SimplicialComplex)
-        simplexes = map(subspace.rows, range(subspace.n_modes)) if whole_complex else [range(subspace.n_vertices)]
-        growing = GrowingVolume([subspace.vertices[list(rows)[:-1]] for rows in simplexes], volume_weight)
+        if isinstance(subspace, SimplicialComplex):
+            simplexes = [list(subspace.rows(mode)) for mode in range(subspace.n_modes)]
+        else:
+            simplexes = [list(range(subspace.n_vertices))]
+        growing = GrowingVolume([subspace.vertices[rows[:-1]] for rows in simplexes], volume_weight)
         return lambda vertices, stream: growing.slope(vertices[-1]).unsqueeze(0)
     if subspace.free == range(subspace.n_vertices) and cosine_weight:
         parts = [torch.full((p.numel(),), float(p.ndim >= 2)) for p in trainable(prepared.template.module)]

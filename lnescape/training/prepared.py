@@ -63,8 +63,12 @@ class Prepared:
     def engine(self, *, chains: bool = True):
         """Make an engine around the template; the engine made before must be done."""
         first = [self.template.fresh()]  # an accelerator's engine needs several networks
-        how = {"device": self.device, "precision": self.recipe.precision, "chains": chains}
-        return engine_for(lambda: first.pop() if first else self.net(), **how)
+        return engine_for(
+            lambda: first.pop() if first else self.net(),
+            device=self.device,
+            precision=self.recipe.precision,
+            chains=chains,
+        )
 
     def together(self, most: int) -> int:
         """Return how many networks are trained at once, `most` or fewer."""

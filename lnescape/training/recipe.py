@@ -4,6 +4,7 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -122,7 +123,7 @@ class Recipe:
 
     def optimiser_for(self, parameter: Tensor) -> torch.optim.Optimizer:
         """Make the optimiser of one flat parameter, updated by one fused operation."""
-        options = {"lr": self.learning_rate, "weight_decay": self.weight_decay, "fused": True}
+        options: dict[str, Any] = {"lr": self.learning_rate, "weight_decay": self.weight_decay, "fused": True}
         if self.optimiser == "adamw":
             return torch.optim.AdamW([parameter], betas=(self.momentum, 0.999), **options)
         return torch.optim.SGD([parameter], momentum=self.momentum, nesterov=self.momentum > 0, **options)

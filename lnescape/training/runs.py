@@ -176,9 +176,9 @@ def _train_group_alone(file: Path, known: tuple, seeds: list[int], work: dict) -
     """Train one group in a process of one thread."""
     torch.set_num_threads(1)
     if file not in _SHARED:
-        (net, *rest), data = known, pickle.loads(file.read_bytes())
+        (net, recipe, operations, name), data = known, pickle.loads(file.read_bytes())
         _SHARED.clear()
-        _SHARED[file] = Prepared(net, data, *rest, template=Template(build(net, 0)))
+        _SHARED[file] = Prepared(net, data, recipe, operations, name, Template(build(net, 0)))
     return train_group(_SHARED[file], seeds, **work)
 
 
@@ -225,8 +225,8 @@ def train_group(
 
 def _name(prepared: Prepared, seeds: Sequence[int], beginnings: Tensor, start: State | None) -> str:
     """Name a training by everything that its result depends on."""
-    place = (prepared.data.checksum, tensor_fingerprint(beginnings), str(beginnings.device), prepared.identity)
-    place += () if start is None else (start.epoch, tensor_fingerprint(start.vertices))
+    begun = () if start is None else (start.epoch, tensor_fingerprint(start.vertices))
+    place = (prepared.data.checksum, tensor_fingerprint(beginnings), str(beginnings.device), prepared.identity, *begun)
     return fingerprint(prepared.recipe.identity(), list(seeds), *place)
 
 
@@ -327,13 +327,13 @@ def walk(
     if folder is not None:
         place = (recipe.identity(), seed, data.checksum, str(theta.device), prepared.identity)
         file = Path(folder) / f"walk-{fingerprint(tensor_fingerprint(theta), *place)}.safetensors"
-        state = State.load(file, state.vertices, otherwise=state) if file.exists() else state
+        state = (State.load(file, state.vertices) if file.exists() else None) or state
     ends = list(state.vertices[0].to(theta.device))
     for piece in range(len(ends), pieces):
         begin = State(0, (ends[-1] if ends else theta).view(1, 1, -1), state.failed, state.optimiser)
         descent = Descent(begin.vertices.clone(), slice(0, 1), [stream_seed(seed, piece, "walk")], start=begin)
         seen: list[State] = []
-        descend(descent, engine, data, recipe, on_epoch=lambda state, seen=seen: seen.append(state.branched(1)))
+        descend(descent, engine, data, recipe, on_epoch=lambda s, seen=seen: seen.append(s.branched(1)))  # type: ignore[misc]
         ends.append(descent.vertices[0, 0].clone())
         state = State(piece + 1, torch.stack(ends).unsqueeze(0), seen[-1].failed, seen[-1].optimiser)
         if file is not None:
