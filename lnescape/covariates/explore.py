@@ -6,6 +6,7 @@ training near a solution; proxies are cheap retrainings of a smaller problem. `g
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -54,7 +55,10 @@ def explored(
     kinds = ("outputs", "shifted", "noise", "path", "bursts", "distance")
     rows: dict[str, list[np.ndarray]] = {name: [] for name in kinds}
     some = data.train.subset(slice(0, N_FEATURES)).images
-    ends = bursts(law, data, n=N_BURSTS, recipe=burst, prepared=prepared) if "bursts" in groups else None
+    ends = None
+    if "bursts" in groups:
+        assert burst is not None, "bursts need a recipe"
+        ends = bursts(law, data, n=N_BURSTS, recipe=burst, prepared=prepared)
 
     def q_of(thetas: Tensor) -> np.ndarray:
         chunks = iter(thetas.to(law.device).split(list(law.chunks(len(thetas)))))
@@ -70,7 +74,7 @@ def explored(
         if "noise" in groups:
             noisy = under_noise(law, theta, images, chosen, n=N_NOISE, seed=seed, measurand=measurand)
             rows["noise"].append(noisy.std(0, ddof=1))
-        if "training path" in groups:
+        if "training path" in groups and law.path is not None:
             rows["path"].append(np.concatenate([q_of(law.path[number, :-1]), q[number : number + 1]]))
         if "gradient distance" in groups:
             seen = gradient_distance(law, theta, images, chosen, training_images=some[:N_FISHER], seed=seed)
@@ -78,20 +82,20 @@ def explored(
         if ends is not None:
             rows["bursts"].append(q_of(next(ends)).std(0, ddof=1))
         on_network()
-    found = {name: np.stack(own) for name, own in rows.items() if own}
+    found: dict[str, Any] = {name: np.stack(own) for name, own in rows.items() if own}
     others = other_classes(logp, chosen) if measurand is log_odds and "differences" in groups else None
     return Traces(q, chosen=chosen, n_classes=data.n_classes, others=others, **found)
 
 
 def unavailable(law: Members, groups: Iterable[str], images: Tensor) -> dict[str, str]:
     """Return which groups can't be observed on some networks and images, and why."""
-    reasons = {}
+    reasons: dict[str, str] = {}
     if images.ndim != 4:
         shifted = {"neighbourhood", "differences"} & set(groups)
         reasons |= dict.fromkeys(sorted(shifted), "inputs without height and width can't be shifted")
     if "training path" in groups and law.path is None:
         reasons["training path"] = "where the epochs ended wasn't kept; train with fit(…, path=True)"
-    elif "training path" in groups and law.path.shape[1] < 2:
+    elif "training path" in groups and law.path is not None and law.path.shape[1] < 2:
         reasons["training path"] = "one epoch is no path"
     return reasons
 
@@ -169,7 +173,9 @@ def outputs(
         rows = [logits.logsumexp(1), logits.std(1)]
         if features is None or features.ndim > 2:
             return torch.stack([*rows, torch.full_like(rows[0], torch.nan)]).cpu().numpy()
-        seen = with_features(module, training_images)[1].double()
+        _, read = with_features(module, training_images)
+        assert read is not None, "the same network has features on other images"
+        seen = read.double()
     moment = seen.T @ seen / len(seen)
     moment += RIDGE * moment.trace() / len(moment) * torch.eye(len(moment), dtype=moment.dtype, device=moment.device)
     solved = torch.linalg.solve(moment, features.double().T).T

@@ -158,6 +158,7 @@ def laplace(
     for theta in networks.thetas:
         with networks.lend(theta) as module:
             logits, features = with_features(module, some)
+        assert features is not None, "_block found the last layer"
         curvature = softmax_curvature(logits, features, bias=size > features.shape[1] * logits.shape[1])
         curvature *= len(data.train) / len(some)
         curvature.diagonal().add_(precision)
@@ -218,9 +219,9 @@ def _block(module: nn.Module, images: Tensor) -> tuple[int, int]:
     if [name for name, _ in layer.named_parameters()] not in (["weight"], ["weight", "bias"]):
         raise ValueError("The last layer's weights are made of others (weight_norm?); laplace needs a plain nn.Linear.")
     starts = places(module)
-    where = [starts.get(id(p)) for p in layer.parameters()]
+    where = [starts.get(id(p), -1) for p in layer.parameters()]
     # Frozen ones have no place; the bias must follow the weight.
-    if None in where or where[1:] not in ([], [where[0] + layer.weight.numel()]):
+    if -1 in where or where[1:] not in ([], [where[0] + layer.weight.numel()]):
         raise ValueError("The last layer's weights are frozen or shared with another layer; laplace needs its own.")
     size = sum(p.numel() for p in layer.parameters())
     if size > LARGEST:

@@ -27,8 +27,8 @@ PARTS = ("calibration", "test", *(f"{kind} {strength}" for kind in SHIFTS for st
 class Panel:
     """Images in a fixed order: calibration, test, nine shifted sets, foreign."""
 
-    images: Tensor | None
-    labels: Tensor | None
+    images: Tensor
+    labels: Tensor
     part: np.ndarray
 
     @property

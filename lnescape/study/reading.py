@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,7 +113,7 @@ def _gathered(stored: list[Cell], store: CellStore) -> tuple[dict, Panel | None,
     return variables, panel, on_test
 
 
-def _joined(parts: dict[int, np.ndarray | None]) -> np.ndarray:
+def _joined(parts: Mapping[int, np.ndarray | None]) -> np.ndarray:
     """Join arrays along their first axis; NaN, one long, stands for what a cell doesn't keep."""
     kept = [part for part in parts.values() if part is not None]
     if len(kept) == len(parts):

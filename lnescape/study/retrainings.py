@@ -5,6 +5,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,7 +46,7 @@ def train(
 ) -> Members:
     """Train the networks of some seeds under a cell's recipe: together where they batch, else one by one."""
     prepared = checked(lambda: Prepared.of(cell.builder(data), data, cell.recipe, measure=False))
-    some = {"initialisations": initialisations, "start": start, "folder": folder, "on_epoch": on_epoch}
+    some: dict[str, Any] = {"initialisations": initialisations, "start": start, "folder": folder, "on_epoch": on_epoch}
     thetas = []
     for trained in train_groups(prepared, seeds, most=len(seeds), **some):
         if trained.failed:
@@ -59,7 +60,8 @@ def watched(
     cell: Cell, data, images: Tensor, chosen: np.ndarray, *, folder: Path | None = None
 ) -> tuple[Members, list[np.ndarray]]:
     """Train the networks of a cell; give them, and q at the epochs' ends that are watched, [networks, images] each."""
-    seeds, how = cell.seeds, {"recipe": cell.recipe, "group": len(cell.seeds), "workers": 1, "progress": False}
+    seeds = cell.seeds
+    how: dict[str, Any] = {"recipe": cell.recipe, "group": len(seeds), "workers": 1, "progress": False}
     try:
         with warnings.catch_warnings(action="ignore"):  # of seeds that diverged, which are refused below
             law = fit(cell.builder(data), data, seeds=seeds, folder=folder, path=True, **how)
@@ -69,6 +71,7 @@ def watched(
         raise StudyError(str(error)) from error
     if law.failed:
         raise StudyError(f"Seed {next(iter(law.failed))} diverged; lower the learning rate of the recipe.")
+    assert law.path is not None, "fit kept no path"
     # Of a long training some ten epochs' ends, evenly apart up to the last one.
     n_epochs = law.path.shape[1]
     every = 1 if n_epochs <= N_WATCHED_EPOCHS else math.ceil(n_epochs / 10)
@@ -82,9 +85,9 @@ def watched(
 def scouts(cell: Cell, data, panel: Panel, chosen: None) -> Observation:
     """Train a few networks that serve for nothing else; the class of the measurand is what their mean decides."""
     law = train(cell, data, list(cell.seeds))
-    chosen = mean_prediction(law.predict(panel.images)).argmax(1).cpu().numpy().astype(np.int16)
-    seen = observe(law, data, panel, chosen, keep=())
-    for name, array in (("chosen", chosen), ("label", panel.labels.cpu().numpy()), ("part", panel.part)):
+    decided = mean_prediction(law.predict(panel.images)).argmax(1).cpu().numpy().astype(np.int16)
+    seen = observe(law, data, panel, decided, keep=())
+    for name, array in (("chosen", decided), ("label", panel.labels.cpu().numpy()), ("part", panel.part)):
         seen.add(name, array.astype(np.int16), "image")
     return seen
 

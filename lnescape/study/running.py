@@ -416,7 +416,7 @@ def _watching(cell: Cell) -> float:
     """Count the forward passes that a cell's observations take, in trainings."""
     (data, panel), kind = data_and_panel(cell.data, "cpu"), KINDS[cell.method]
     step = count_operations(cell.builder(data), data.train.images[0], data.n_classes)
-    n_images = len(data.evaluation) + len(panel.images) + kind.surveyed
+    n_images: float = len(data.evaluation) + len(panel.images) + kind.surveyed
     if "covariates" in cell.keep:
         n_images += len(panel.watched) * (8 + 8 + 2 + cell.recipe.epochs) + 10_000
     one = n_images * step.forward / step.training(cell.recipe, len(data.train))

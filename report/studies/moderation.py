@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import torch
 from numpy import ndarray
 
 from lnescape.covariates import ENOUGH_PROXIES, FREE, RIDGE, Traces, columns_of, passes_of
@@ -95,7 +96,7 @@ def assembled(study: Study, store: CellStore) -> Assembled:
         return np.concatenate([store.load(cell).arrays[name] for cell in own])
 
     scouts = store.load(cells["scouts"][0]).arrays
-    panel = Panel(None, None, scouts["part"])
+    panel = Panel(torch.empty(0), torch.empty(0), scouts["part"])
     watched = panel.watched
     q = dithered(joined("retrainings", "log_odds")[:, watched])
     seen = {name: explored(stored).astype(float) for name, stored in _OBSERVED.items()}
