@@ -109,10 +109,10 @@ def test_the_quasi_likelihood_against_a_second_implementation():
         eta = x @ b
         return 0.5 * 3 / 2 * (variance * np.exp(-eta) + eta).sum() + (b**2 / tau**2).sum() / 2
 
-    b, n = quasi_likelihood(variance, 3, x, weight=0.5, tau=tau, mean=np.zeros(4))
+    b, n, _ = quasi_likelihood(variance, 3, x, weight=0.5, tau=tau, mean=np.zeros(4))
     np.testing.assert_allclose(b, minimize(minus, np.zeros(4), tol=1e-12).x, atol=1e-4)
     assert 1 < n < 4
-    pulled, _ = quasi_likelihood(variance, 3, x, weight=0.5, tau=tau / 1000, mean=np.zeros(4))
+    pulled, *_ = quasi_likelihood(variance, 3, x, weight=0.5, tau=tau / 1000, mean=np.zeros(4))
     assert np.abs(pulled[1:]).max() < 1e-3
 
 

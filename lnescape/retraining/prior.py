@@ -21,6 +21,8 @@ STEP = 0.2  # the same for the step of an indicator, a column of zeros and ones;
 MEAN_DELTA = 0.1  # mean of the exponential prior on δ = 1/d₀
 DELTAS = np.geomspace(1e-3, 2.0, 48)  # where the likelihood of δ is computed
 FEWEST_INPUTS = 50
+LENT = 1.0  # how many coefficients a spread counts as that was learned on few other pairs
+REFITS = 8  # rounds in which the pair at hand corrects such spreads
 
 
 @dataclass(frozen=True)
@@ -155,7 +157,8 @@ def fit_prior(
     1. Covariates are standardised, clipped at ±4, and enter as [1, z, z²]; b maximises the gamma quasi-likelihood
        (n_eff/n) Σ (ν/2)(−s²/μ − ln μ) − Σ b²/(2τ²), ln μ = a + b·h, τ the shrinkage (the constant a is free).
        Indicators, such as those of a class, enter as they are, without a square, with τ = 0.2. With `like`, the
-       coefficients that it knows shrink towards its b̄, with its √T, and the indicators with its step.
+       coefficients that it knows shrink towards its b̄ with its √T, and the indicators with its step. A spread known
+       from few pairs is uncertain itself: T of a group becomes (T + Σ (b − b̄)² + var b)/(1 + number), in turns.
     2. The scale and d₀ follow from s²/(c μ) ~ F(ν, d₀), by maximum likelihood over c for each δ = 1/d₀.
     3. δ̄ is the mean under the prior e^(−δ/0.1), the likelihood tempered by min(1, 3 n_eff/n), and
        d₀ = 1/(δ̄ + p/(ν n_eff)): the cost of fitting p coefficients is taken off.
@@ -203,8 +206,10 @@ def fit_prior(
     x = terms(covariates, centre, width, squared)
     tau = np.concatenate([[np.inf], np.where(squared, shrinkage, STEP), np.full(squared.sum(), shrinkage)])
     tau = tau if np.isfinite(shrinkage) else np.full_like(tau, np.inf)
-    mean = np.zeros_like(tau) if like is None else _taken_over(tau, like, names, squared)
-    coefficients, n_coefficients = quasi_likelihood(variance, dof, x, weight=n_eff / n, tau=tau, mean=mean)
+    mean = np.zeros_like(tau)
+    if like is not None:
+        mean, tau = _adapted(variance, dof, x, weight=n_eff / n, tau=tau, learned=_placed(like, names, squared))
+    coefficients, n_coefficients, _ = quasi_likelihood(variance, dof, x, weight=n_eff / n, tau=tau, mean=mean)
     ratio = variance / np.exp(x @ coefficients)
     log_scale, likelihood = profile(ratio, dof, 1 / DELTAS)
     likeliest = float(1 / DELTAS[likelihood.argmax()])
@@ -217,28 +222,50 @@ def fit_prior(
     return Prior(coefficients, centre, width, squared, used, likeliest, n_coefficients, n_eff, n, tuple(names))
 
 
-def _taken_over(tau: ndarray, like: LearnedPrior, names: tuple[str, ...], squared: ndarray) -> ndarray:
-    """Put the learned spreads into `tau`, and return the learned means of the coefficients."""
-    known = {name: (like.mean[:, k], like.spread[like.groups[k]]) for k, name in enumerate(like.names)}
+def _placed(like: LearnedPrior, names: tuple[str, ...], squared: ndarray) -> tuple[ndarray, ndarray, ndarray]:
+    """Return, for each coefficient, its learned mean, its learned spread (nan if unknown), and its group by number."""
+    known = {name: k for k, name in enumerate(like.names)}
     if len(names) != len(squared) or not set(names) & set(known):
         raise ValueError(
             f"None of the covariates ({', '.join(names) or 'without names'}) is one of those that the learned prior "
             f"knows: {', '.join(known)}; pass names=, as columns_of returns them."
         )
-    mean, second = np.zeros_like(tau), 1 + len(names) + np.cumsum(squared) - 1  # where the squares stand
-    for k, name in enumerate(names):
-        if not squared[k]:
-            tau[1 + k] = like.step
-        elif name in known:
-            places = [1 + k, second[k]]
-            mean[places], tau[places] = known[name]
-    return mean
+    groups = list(like.spread)
+    rows = [(0.0, np.nan, -1)]  # the constant is free
+    for power in (0, 1):
+        for name, own in zip(names, squared, strict=True):
+            if not own and power == 0:
+                rows.append((0.0, like.step, 2 * len(groups)))
+            elif own and name in known:
+                k = known[name]
+                group = like.groups[k]
+                rows.append((like.mean[power, k], like.spread[group][power], power * len(groups) + groups.index(group)))
+            elif own:
+                rows.append((0.0, np.nan, -1))
+    mean, spread, group = (np.array(column) for column in zip(*rows, strict=True))
+    return mean, spread, group
+
+
+def _adapted(
+    variance: ndarray, dof: float, x: ndarray, *, weight: float, tau: ndarray, learned: tuple[ndarray, ndarray, ndarray]
+) -> tuple[ndarray, ndarray]:
+    """Return mean and spread of each coefficient, the learned spreads corrected by the pair at hand."""
+    mean, spread, group = learned
+    tau = np.where(np.isnan(spread), tau, spread)
+    first = tau**2
+    for _ in range(REFITS):
+        b, _, uncertainty = quasi_likelihood(variance, dof, x, weight=weight, tau=tau, mean=mean)
+        seen = (b - mean) ** 2 + uncertainty
+        for number in set(group) - {-1}:
+            own = group == number
+            tau[own] = np.sqrt((LENT * first[own][0] + seen[own].sum()) / (LENT + own.sum()))
+    return mean, tau
 
 
 def quasi_likelihood(
     variance: ndarray, dof: float, x: ndarray, *, weight: float, tau: ndarray, mean: ndarray
-) -> tuple[ndarray, float]:
-    """Maximise w Σ (ν/2)(−s²/μ − ln μ) − Σ (b − b̄)²/(2τ²), ln μ = X b; return b and how many the data decide."""
+) -> tuple[ndarray, float, ndarray]:
+    """Maximise w Σ (ν/2)(−s²/μ − ln μ) − Σ (b − b̄)²/(2τ²), ln μ = X b; return b, how many the data decide, var b."""
     # Fisher's scoring: the expected curvature, (ν/2) w XᵀX + 1/τ², is the same at each step and inverted once.
     weight = weight * dof / 2
     penalty = tau**-2.0
@@ -261,7 +288,7 @@ def quasi_likelihood(
         b, gained, now = b + size * step, then - now, then
         if gained < 1e-9 * max(abs(now), 1.0):
             break
-    return b, float(np.trace(solve @ information))
+    return b, float(np.trace(solve @ information)), np.diag(solve)
 
 
 def profile(ratio: ndarray, dof: float, d: ndarray) -> tuple[ndarray, ndarray]:

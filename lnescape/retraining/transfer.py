@@ -25,6 +25,7 @@ from lnescape.retraining.prior import (
 
 WIDE = 3.0  # standard deviation under which a pair is fitted alone: wide enough to decide nothing
 MOST_STEPS, ENOUGH = 2000, 1e-3  # of EM; the largest change of ln T at which it ends
+USUAL = np.array([[SHRINKAGE], [0.03]]) ** 2  # T of z and of z² − 1 where nothing is known
 LEAST = 1e-6  # of T: where all pairs share a coefficient, T falls towards 0 for ever
 
 
@@ -58,7 +59,7 @@ def learn_prior(
     pairs: Sequence[KnownPair],
     *,
     groups: Mapping[str, str] | None = None,
-    strength: float = 0.0,
+    strength: float = 2.0,
     provenance: Mapping[str, Any] | None = None,
 ) -> LearnedPrior:
     """Learn from some pairs of data and network what the coefficients of another pair are likely to be.
@@ -68,14 +69,14 @@ def learn_prior(
 
     E: b_p ~ N(m_p, V_p),  V_p = (I_p + T⁻¹)⁻¹,  m_p = V_p (I_p b̂_p + T⁻¹ b̄)
     M: b̄ = mean of m_p over the P pairs;  T of a group = mean of (m_p − b̄)² + V_p over its coefficients and the pairs,
-       to which the shrinkage τ² of `fit_prior` is added k times.
+       to which a usual spread, 0.12² (0.03² for the squares), is added k times.
 
     At last T is multiplied by (P + 1)/(P − 1): b̄ is a mean of P pairs, and the next pair is another one.
 
     Args:
         pairs: Two or more; the covariates that all of them have are learned.
         groups: {covariate: its group}; the coefficients of a group share one spread. Each alone unless given.
-        strength: k ≥ 0, how many coefficients the usual shrinkage counts as.
+        strength: k ≥ 0, how many coefficients the usual spread counts as.
         provenance: How the pairs were made; kept with the prior.
 
     Returns:
@@ -166,7 +167,7 @@ def _fitted(pair: KnownPair, names: list[str]) -> _Fit:
     covariates = np.concatenate([covariates[:, columns], covariates[:, _is_indicator(covariates)]], 1)
     x = terms(covariates, *measures(covariates, ()))
     tau, weight = np.array([np.inf, *[WIDE] * (x.shape[1] - 1)]), pair.n_eff / len(x)
-    b, _ = quasi_likelihood(pair.variance, pair.dof, x, weight=weight, tau=tau, mean=np.zeros_like(tau))
+    b, _, _ = quasi_likelihood(pair.variance, pair.dof, x, weight=weight, tau=tau, mean=np.zeros_like(tau))
     _, likelihood = profile(pair.variance / np.exp(x @ b), pair.dof, 1 / DELTAS)
     dof = 1 / (1 / pair.dof + DELTAS[likelihood.argmax()])
     return _Fit(b, weight * dof / 2 * x.T @ x)
@@ -175,7 +176,7 @@ def _fitted(pair: KnownPair, names: list[str]) -> _Fit:
 def _em(fits: list[_Fit], kind: ndarray, strength: float) -> tuple[ndarray, ndarray, float]:
     """Return b̄ [2, covariates] of z and of z² − 1, T [2, groups], and T of the indicators."""
     c, sizes = len(kind), len(fits) * np.bincount(kind)
-    mean, t, step = np.zeros((2, c)), np.full((2, len(sizes)), SHRINKAGE**2), STEP**2
+    mean, t, step = np.zeros((2, c)), np.tile(USUAL, len(sizes)), STEP**2
     for _ in range(MOST_STEPS):
         m, v, of_indicators = np.empty((len(fits), 2, c)), np.empty((len(fits), 2, c)), []
         for k, fit in enumerate(fits):
@@ -189,7 +190,7 @@ def _em(fits: list[_Fit], kind: ndarray, strength: float) -> tuple[ndarray, ndar
         mean, before = m.mean(0), t
         squares = ((m - mean) ** 2 + v).sum(0)
         sums = np.stack([np.bincount(kind, one) for one in squares])
-        t = np.maximum((sums + strength * SHRINKAGE**2) / (sizes + strength), LEAST)
+        t = np.maximum((sums + strength * USUAL) / (sizes + strength), LEAST)
         step = np.concatenate(of_indicators).mean() if any(map(len, of_indicators)) else step
         if np.abs(np.log(t / before)).max() < ENOUGH:
             break
