@@ -22,7 +22,7 @@ help:
 	@echo "make site       the notebooks and the reference as HTML pages to browse offline, in build/site: half a minute"
 	@echo "make bench      measure the speed ratios and print them as a table: about 10 minutes on quiet cores"
 	@echo "make lab        open the first notebook in JupyterLab"
-	@echo "make lint       check style and documentation of the sources: seconds"
+	@echo "make lint       check style, layout, spelling, documentation and types of the sources: seconds"
 	@echo "make clean      remove what a run leaves behind (never .venv, data, trainings or stored results)"
 	@echo
 	@echo "The first command also installs everything into .venv (a few minutes)."
@@ -69,6 +69,9 @@ lab: $(STAMP)
 
 lint: $(STAMP)
 	@$(RUN) -m ruff check .
+	@$(RUN) -m ruff format --check .
+	@$(VENV)/bin/typos
+	@$(RUN) -m mypy
 
 clean:
 	@rm -rf report/live/notebooks report/live/*.json report/live/*.svg report/live/*.pdf build/site \
