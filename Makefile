@@ -5,7 +5,7 @@ JOBS    ?= 2
 CONSTRAINTS ?= constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help report test fuzz notebooks site bench lab lint clean
+.PHONY: help report test fuzz notebooks site bench size lab lint clean
 
 VENV  := .venv
 STAMP := $(VENV)/.installed
@@ -21,6 +21,7 @@ help:
 	@echo "make notebooks  rebuild the committed notebooks with their outputs (standard profile, real data): up to 5 minutes each"
 	@echo "make site       the notebooks and the reference as HTML pages to browse offline, in build/site: half a minute"
 	@echo "make bench      measure the speed ratios and print them as a table: about 10 minutes on quiet cores"
+	@echo "make size       lines, files and public names of the library and of the report's studies: half a minute"
 	@echo "make lab        open the first notebook in JupyterLab"
 	@echo "make lint       check style, layout, spelling, documentation and types of the sources: seconds"
 	@echo "make clean      remove what a run leaves behind (never .venv, data, trainings or stored results)"
@@ -63,6 +64,9 @@ bench: $(STAMP)
 	@echo "Measuring speed ratios (about 10 minutes; keep the machine quiet) ..."
 	@$(RUN) benchmarks/run.py
 	@$(RUN) -m benchmarks.accelerator
+
+size: $(STAMP)
+	@$(ONE) $(RUN) -m benchmarks.size
 
 lab: $(STAMP)
 	@$(RUN) -m jupyter lab notebooks/00_start_here.ipynb

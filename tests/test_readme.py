@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 
 import lnescape as ln
+from report.studies.pairs import PAIRS
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text()
@@ -55,7 +56,7 @@ def test_every_number_of_the_table_of_worth_is_a_stored_one():
     (table,) = re.findall(r"\| worth, in plain retrainings.*?\n\n", README, re.DOTALL)
     printed = set(re.findall(r"\d+\.\d", table))
     known = set()
-    for pair in ("mnist-mlp", "mnist-cnn", "cifar10-cnn", "cifar10-resnet", "cifar100-resnet"):
+    for pair in (pair.key for pair in PAIRS):
         one = ln.load_result(f"{pair}-single").numbers["rules"]["factor and slope"]
         mixes = ln.load_result(f"{pair}-uncertainty").numbers["mixes"].values()
         rens = [one["ren"], *(own[m]["ren"] for own in mixes for m in ("3", "4"))]
