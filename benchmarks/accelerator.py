@@ -4,6 +4,8 @@ The time of a training step of one network: captured and replayed, alone or besi
 started kernel by kernel. Random images; both sides of a ratio run in turn. Stored as bench-accelerator.json.
 """
 
+import argparse
+
 import numpy as np
 import torch
 
@@ -32,6 +34,7 @@ def steps(kind: type, net, data, recipe: ln.Recipe, n: int):
 
 def main() -> None:
     """Measure, print, store."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter).parse_args()
     if not torch.cuda.is_available():
         print("No accelerator here: its part is left out.")
         return

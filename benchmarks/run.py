@@ -4,6 +4,7 @@ Both sides of a ratio run in turn, A B A B …, on the same two threads; the tab
 ratios of the pairs, its target, and the lowest and highest pair. Stored as report/results/bench.json.
 """
 
+import argparse
 import gc
 import subprocess
 import sys
@@ -14,11 +15,11 @@ from collections.abc import Callable
 import numpy as np
 import torch
 import torch.nn.functional as F
-from tqdm import tqdm
 
 import lnescape as ln
 from lnescape.engines import AnyNetwork, engine_for
 from lnescape.laws import predict_at
+from lnescape.progress import bar
 from lnescape.results import load_result, provenance, save_result
 from lnescape.training.cost import count_operations
 from lnescape.training.descent import Descent, descend
@@ -38,8 +39,12 @@ def seconds(work: Callable[[], object]) -> float:
 def paired(ours: Callable, other: Callable, *, pairs: int, title: str) -> np.ndarray:
     """Ratios ours ÷ other of so many pairs, after one warm-up of each."""
     ours(), other()
-    bar = tqdm(range(pairs), desc=title, leave=False)
-    return np.array([seconds(ours) / seconds(other) for _ in bar])
+    ratios = []
+    with bar(pairs, title, "pairs") as shown:
+        for _ in range(pairs):
+            ratios.append(seconds(ours) / seconds(other))
+            shown.update()
+    return np.array(ratios)
 
 
 def drawn_data(shape: tuple[int, ...], n: int) -> ln.Dataset:
@@ -194,6 +199,7 @@ def resident() -> float:
 
 def main() -> None:
     """Measure everything, print the table, store it."""
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter).parse_args()
     torch.set_num_threads(THREADS)
     assert engine_for(ln.network("mlp", drawn_data((1, 28, 28), 128))).many
     rows: dict[str, tuple[np.ndarray, float]] = {}
