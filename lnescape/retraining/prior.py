@@ -230,20 +230,19 @@ def _placed(like: LearnedPrior, names: tuple[str, ...], squared: ndarray) -> tup
             f"None of the covariates ({', '.join(names) or 'without names'}) is one of those that the learned prior "
             f"knows: {', '.join(known)}; pass names=, as columns_of returns them."
         )
-    groups = list(like.spread)
-    rows = [(0.0, np.nan, -1)]  # the constant is free
+    kinds = list(like.spread)
+    rows: list[tuple[float, float, int]] = [(0.0, np.nan, -1)]  # the constant is free
     for power in (0, 1):
-        for name, own in zip(names, squared, strict=True):
-            if not own and power == 0:
-                rows.append((0.0, like.step, 2 * len(groups)))
-            elif own and name in known:
-                k = known[name]
-                group = like.groups[k]
-                rows.append((like.mean[power, k], like.spread[group][power], power * len(groups) + groups.index(group)))
-            elif own:
+        for name, has_square in zip(names, squared, strict=True):
+            if not has_square and power == 0:
+                rows.append((0.0, like.step, 2 * len(kinds)))
+            elif has_square and name in known:
+                mean, kind = like.mean[power, known[name]], like.groups[known[name]]
+                rows.append((float(mean), like.spread[kind][power], power * len(kinds) + kinds.index(kind)))
+            elif has_square:
                 rows.append((0.0, np.nan, -1))
-    mean, spread, group = (np.array(column) for column in zip(*rows, strict=True))
-    return mean, spread, group
+    means, spreads, groups = zip(*rows, strict=True)
+    return np.array(means), np.array(spreads), np.array(groups)
 
 
 def _adapted(
@@ -256,9 +255,9 @@ def _adapted(
     for _ in range(REFITS):
         b, _, uncertainty = quasi_likelihood(variance, dof, x, weight=weight, tau=tau, mean=mean)
         seen = (b - mean) ** 2 + uncertainty
-        for number in set(group) - {-1}:
-            own = group == number
-            tau[own] = np.sqrt((LENT * first[own][0] + seen[own].sum()) / (LENT + own.sum()))
+        for number in range(group.max() + 1):
+            if (of_group := group == number).any():
+                tau[of_group] = np.sqrt((LENT * first[of_group][0] + seen[of_group].sum()) / (LENT + of_group.sum()))
     return mean, tau
 
 
