@@ -12,8 +12,8 @@ from torch.func import functional_call
 import lnescape as ln
 from lnescape.data import augment
 from lnescape.training import descent
+from lnescape.training.descent import generator, stream_seed
 from lnescape.training.recipe import resolve
-from lnescape.training.streams import generator, stream_seed
 from lnescape.weights import build, theta_of
 from tests.test_training import QUICK, Mixed
 

@@ -9,8 +9,7 @@ from torch import nn
 import lnescape as ln
 from lnescape.networks import whitening_filters
 from lnescape.training import count_operations
-from lnescape.training.descent import smaller
-from lnescape.training.streams import generator
+from lnescape.training.descent import generator, smaller
 from lnescape.weights import build, normalisation_biases, theta_of
 
 SLANTED = ln.Recipe(

@@ -207,7 +207,7 @@ def _without_class_7(theta):
 
 
 def test_a_reservation_that_holds_for_values_and_decisions_is_told_once():
-    from lnescape.statement.state import _joined
+    from lnescape.statement import _joined
 
     values = ("No bound on d₀ (highest at 233): beware.", "Few inputs (50): beware.")
     decisions = ("No bound on d₀ (highest at 1e+03): beware.", "Few inputs (50): beware.", "Class 7 is left out.")

@@ -9,7 +9,7 @@ from torch import nn
 
 import lnescape as ln
 from lnescape.training.cost import count_operations
-from lnescape.training.streams import generator
+from lnescape.training.descent import generator
 from lnescape.weights import build, theta_of
 
 QUICK = ln.Recipe(epochs=2, batch=64, precision="float32")

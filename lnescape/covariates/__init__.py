@@ -1,5 +1,8 @@
 """Covariates: what a prior may know about an input, from few networks and cheap exploration around them."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from lnescape.covariates.explore import (
     ENOUGH_PROXIES,
     N_BURSTS,
@@ -19,8 +22,10 @@ from lnescape.covariates.explore import (
     unavailable,
     under_noise,
 )
-from lnescape.covariates.geometry import N_FISHER, RIDGE, Geometry, gradient_distance
 from lnescape.covariates.groups import FREE, GROUPS, Group, Traces, columns_of, freed, passes_of
+
+if TYPE_CHECKING:
+    from lnescape.covariates.geometry import N_FISHER, RIDGE, Geometry, gradient_distance
 
 __all__ = [
     "ENOUGH_PROXIES",
@@ -52,3 +57,10 @@ __all__ = [
     "unavailable",
     "under_noise",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the gradient distance when it is first used."""
+    if name in __all__:
+        return getattr(import_module("lnescape.covariates.geometry"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,16 +13,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lnescape.covariates.geometry import N_FISHER, gradient_distance
 from lnescape.covariates.groups import Traces
 from lnescape.engines import engine_for
 from lnescape.laws import Law, Members, predict_at
 from lnescape.laws.law import CHUNK
 from lnescape.retraining import Measurand, log_odds
 from lnescape.training import Prepared, Recipe, TrainingError
-from lnescape.training.descent import State
+from lnescape.training.descent import State, generator, stream_seed
 from lnescape.training.runs import train_groups
-from lnescape.training.streams import generator, stream_seed
 from lnescape.weights import trainable, with_features
 
 SHIFTS = ((-3, 0), (3, 0), (0, -3), (0, 3), (-2, -2), (2, 2), (-2, 2), (2, -2))  # pixels: down, right
@@ -77,6 +75,8 @@ def explored(
         if "training path" in groups and law.path is not None:
             rows["path"].append(np.concatenate([q_of(law.path[number, :-1]), q[number : number + 1]]))
         if "gradient distance" in groups:
+            from lnescape.covariates.geometry import N_FISHER, gradient_distance
+
             seen = gradient_distance(law, theta, images, chosen, training_images=some[:N_FISHER], seed=seed)
             rows["distance"].append(seen.distance[0])
         if ends is not None:

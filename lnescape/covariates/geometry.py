@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
 from lnescape.laws import Law
-from lnescape.training.streams import generator
+from lnescape.training.descent import generator
 from lnescape.weights import places, trainable
 
 SKETCH = 2048  # dimensions of the count sketch

@@ -1,8 +1,13 @@
 """Laws: every way to many networks, under one protocol."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from lnescape.laws.law import Law, Members, Mixture, SubspaceLaw, mixture_of, predict_at
-from lnescape.laws.noise import DropoutLaw, Gate, GaussianLaw
-from lnescape.laws.stored import load_law
+
+if TYPE_CHECKING:
+    from lnescape.laws.noise import DropoutLaw, Gate, GaussianLaw
+    from lnescape.laws.stored import load_law
 
 __all__ = [
     "DropoutLaw",
@@ -16,3 +21,10 @@ __all__ = [
     "mixture_of",
     "predict_at",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import laws of noise, and the reader of stored laws, when they are first used."""
+    if name in __all__:
+        return getattr(import_module(f"lnescape.laws.{'stored' if name == 'load_law' else 'noise'}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

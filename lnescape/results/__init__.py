@@ -1,5 +1,8 @@
 """Reported numbers: an estimate with its uncertainty, stored results, provenance, live records."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from lnescape.results.estimate import Estimate, normalised_error
 from lnescape.results.files import ResultError
 from lnescape.results.kept import (
@@ -13,7 +16,9 @@ from lnescape.results.kept import (
     results_folder,
     save_result,
 )
-from lnescape.results.live import PROFILES, Record, keep_reference, profile, record
+
+if TYPE_CHECKING:
+    from lnescape.results.live import PROFILES, Record, keep_reference, profile, record
 
 __all__ = [
     "PROFILES",
@@ -34,3 +39,10 @@ __all__ = [
     "results_folder",
     "save_result",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the records of notebooks when they are first used."""
+    if name in __all__:
+        return getattr(import_module("lnescape.results.live"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,5 +1,8 @@
 """Retraining uncertainty, arrays in, arrays out: the predictions may come from any framework."""
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from lnescape.retraining.components import (
     NestedAnalysis,
     crossed_components,
@@ -11,25 +14,6 @@ from lnescape.retraining.components import (
     satterthwaite,
 )
 from lnescape.retraining.evaluation import Diagnosis, Evaluation, diagnose, moderated, type_a
-from lnescape.retraining.fidelity import (
-    Fidelity,
-    Reference,
-    Reliability,
-    RetrainingEquivalent,
-    dithered,
-    excess_kurtosis,
-    fidelity,
-    jackknife,
-    log_bias,
-    normal_twins,
-    partial_r_squared,
-    relative_spread,
-    reliability,
-    retraining_equivalent,
-    spread_of_log_variance,
-    squared_error_of,
-    variance_ratio,
-)
 from lnescape.retraining.measurand import Measurand, contrast, log_odds, probability
 from lnescape.retraining.prior import (
     LearnedPrior,
@@ -39,7 +23,28 @@ from lnescape.retraining.prior import (
     effective_number_of,
     fit_prior,
 )
-from lnescape.retraining.transfer import KnownPair, learn_prior, with_class_means
+
+if TYPE_CHECKING:
+    from lnescape.retraining.judging import (
+        Fidelity,
+        Reference,
+        Reliability,
+        RetrainingEquivalent,
+        dithered,
+        excess_kurtosis,
+        fidelity,
+        jackknife,
+        log_bias,
+        normal_twins,
+        partial_r_squared,
+        relative_spread,
+        reliability,
+        retraining_equivalent,
+        spread_of_log_variance,
+        squared_error_of,
+        variance_ratio,
+    )
+    from lnescape.retraining.transfer import KnownPair, learn_prior, with_class_means
 
 __all__ = [
     "Diagnosis",
@@ -86,3 +91,11 @@ __all__ = [
     "variance_ratio",
     "with_class_means",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what judges evaluations, and priors that travel, when they are first used."""
+    if name in __all__:
+        module = "transfer" if name in ("KnownPair", "learn_prior", "with_class_means") else "judging"
+        return getattr(import_module(f"lnescape.retraining.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

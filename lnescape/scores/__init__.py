@@ -4,6 +4,9 @@ Every function takes log-probabilities, of several members or of one prediction,
 a probability may be exactly 0 or 1. An uncertainty is that of the mean over images, for the networks at hand.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from lnescape.scores.quality import (
     CalibrationError,
     EntropySplit,
@@ -20,13 +23,15 @@ from lnescape.scores.quality import (
     nll,
     score,
 )
-from lnescape.scores.temperature import (
-    Equivalent,
-    calibrated_log_likelihood,
-    deep_ensemble_equivalent,
-    fit_temperature,
-    halves,
-)
+
+if TYPE_CHECKING:
+    from lnescape.scores.temperature import (
+        Equivalent,
+        calibrated_log_likelihood,
+        deep_ensemble_equivalent,
+        fit_temperature,
+        halves,
+    )
 
 __all__ = [
     "CalibrationError",
@@ -49,3 +54,10 @@ __all__ = [
     "nll",
     "score",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs a temperature when it is first used."""
+    if name in __all__:
+        return getattr(import_module("lnescape.scores.temperature"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -12,15 +12,16 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lnescape.results import files
 from lnescape.training.recipe import Recipe
-from lnescape.training.streams import generator
 
 
 @dataclass
@@ -296,6 +297,20 @@ def smaller(images: Tensor, pixels: int) -> Tensor:
     flat = images.flatten(0, 1)
     small = torch.nn.functional.interpolate(flat, (pixels, pixels), mode="bilinear", antialias=True)
     return small.unflatten(0, images.shape[:2])
+
+
+@lru_cache(maxsize=4096)
+def stream_seed(seed: int, epoch: int, purpose: str) -> int:
+    """Return the seed of one random stream of a training, such as the order of the images in one epoch."""
+    # The streams are independent of each other, and each epoch has its own, so that a training that was killed goes on
+    # from an epoch's end as if nothing had happened.
+    words = np.random.SeedSequence([seed, epoch, *purpose.encode()]).generate_state(2)
+    return int(words[0]) << 16 ^ int(words[1])
+
+
+def generator(seed: int, epoch: int, purpose: str) -> torch.Generator:
+    """Return the CPU generator of one random stream; see `stream_seed`."""
+    return torch.Generator().manual_seed(stream_seed(seed, epoch, purpose))
 
 
 def fingerprint(*content: object) -> str:

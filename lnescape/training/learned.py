@@ -15,11 +15,10 @@ from lnescape.laws import SubspaceLaw
 from lnescape.progress import bar
 from lnescape.subspaces import SimplicialComplex, Subspace
 from lnescape.training.cost import Cost
-from lnescape.training.descent import Descent, descend, fingerprint, tensor_fingerprint
+from lnescape.training.descent import Descent, descend, fingerprint, generator, stream_seed, tensor_fingerprint
 from lnescape.training.prepared import Prepared, checked_seeds
 from lnescape.training.recipe import Recipe
 from lnescape.training.runs import TrainingError
-from lnescape.training.streams import generator, stream_seed
 from lnescape.weights import Builder, build, theta_of, trainable
 
 

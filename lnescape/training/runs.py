@@ -18,10 +18,9 @@ from lnescape.laws import Members
 from lnescape.progress import bar
 from lnescape.results import ResultError, files
 from lnescape.training.cost import Cost, count_operations
-from lnescape.training.descent import Descent, State, descend, fingerprint, tensor_fingerprint
+from lnescape.training.descent import Descent, State, descend, fingerprint, stream_seed, tensor_fingerprint
 from lnescape.training.prepared import Prepared, checked_seeds
 from lnescape.training.recipe import Recipe
-from lnescape.training.streams import stream_seed
 from lnescape.weights import Builder, Template, build, check_builder, images_to_refresh, theta_of
 
 # Operations in one group of trainings above which separate processes repay their start of a few seconds.

@@ -38,8 +38,7 @@ from lnescape.study.observation import COVARIATE_BITS, Observation, Panel, obser
 from lnescape.study.retrainings import threads_of, train
 from lnescape.subspaces import Bezier, Segment, Simplex
 from lnescape.training import TrainingError, count_operations, fit, fit_subspace, refresh_cost
-from lnescape.training.descent import State
-from lnescape.training.streams import stream_seed
+from lnescape.training.descent import State, stream_seed
 from report.studies.comparison import path_of
 
 
