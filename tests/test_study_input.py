@@ -150,6 +150,31 @@ def test_arrays_cut_short_are_named(stored):
         read_study(DIGITS, folder=stored)
 
 
+@pytest.mark.filterwarnings("ignore:.*is damaged:UserWarning")  # in the worker
+def test_a_damaged_training_does_not_reach_a_cell(stored):
+    cell, store = SMALL.cells[1], CellStore(SMALL, stored)
+    before = store.load(cell).arrays
+    for kept in [*(stored / ".trainings").glob("fit-*"), *stored.glob(f"{cell.name}*")]:
+        if kept.parent.name == ".trainings":
+            kept.write_bytes(kept.read_bytes()[:-1] + b"?")
+        else:
+            kept.unlink()
+    assert run_study(SMALL, folder=stored, workers=1, progress=False) == {}
+    after = store.load(cell).arrays
+    assert all((before[name] == after[name]).all() for name in ("log_odds", "accuracy", "nll"))
+
+
+def test_what_lies_beside_the_cells_does_not_stop_a_study(stored):
+    (stored / "dangling.json").symlink_to(stored / "nowhere")
+    (stored / "folder.json").mkdir()
+    (stored / "deep.json").write_bytes(b"[" * 10**5 + b"]" * 10**5)
+    assert read_study(SMALL, folder=stored).sizes["retraining"] == len(SMALL.cells[1].seeds)
+    name = SMALL.cells[1].name
+    (stored / f"{name}.json").rename(stored / "elsewhere")
+    (stored / f"{name}.json").symlink_to(stored / "elsewhere")
+    assert not CellStore(SMALL, stored).has(SMALL.cells[1])
+
+
 def test_a_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StudyError, match="make it writable, or set LNESCAPE_HOME"):

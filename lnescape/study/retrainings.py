@@ -63,7 +63,9 @@ def watched(
     seeds = cell.seeds
     how: dict[str, Any] = {"recipe": cell.recipe, "group": len(seeds), "workers": 1, "progress": False}
     try:
-        with warnings.catch_warnings(action="ignore"):  # of seeds that diverged, which are refused below
+        with warnings.catch_warnings():  # damaged files go on to be named
+            warnings.filterwarnings("ignore", "The loss became NaN")  # refused below
+            warnings.filterwarnings("ignore", "The trainings of seeds")  # without their path: done again below
             law = fit(cell.builder(data), data, seeds=seeds, folder=folder, path=True, **how)
             if law.path is None and not law.failed:  # kept by a cell that had no use for the path
                 law = fit(cell.builder(data), data, seeds=seeds, path=True, **how)
