@@ -209,3 +209,18 @@ def test_large_arrays_are_quick_and_small():
     tracemalloc.stop()
     assert peak < 1e9
     assert seconds < 8
+
+
+def test_a_slope_known_beforehand_is_kept_where_the_data_decide_nothing():
+    # ln σ² = 0.9 h exactly, two networks on few independent inputs: without the slope the coefficient shrinks to zero.
+    rng = np.random.default_rng(1)
+    h = 0.4 * rng.normal(size=2000)
+    s2 = np.exp(0.9 * h) * rng.chisquare(1, 2000)
+    how = {"n_eff": 60, "names": ("h",)}
+    with warnings.catch_warnings(action="ignore"):  # 60 inputs are few for d₀
+        shrunk = fit_prior(s2, 1, h[:, None], **how)
+        known = fit_prior(s2, 1, h[:, None], slopes={"h": (0.9, 0.05)}, **how)
+    error = [np.log(prior.variance(h[:, None])) - 0.9 * h for prior in (shrunk, known)]
+    assert error[1].std() < 0.03 < error[0].std()
+    with pytest.raises(ValueError, match="none of the covariates"):
+        fit_prior(s2, 1, h[:, None], slopes={"other": (1, 1)}, **how)

@@ -25,7 +25,7 @@ from lnescape.covariates.explore import (
 from lnescape.covariates.groups import FREE, GROUPS, Group, Traces, columns_of, freed, passes_of
 
 if TYPE_CHECKING:
-    from lnescape.covariates.geometry import N_FISHER, RIDGE, Geometry, gradient_distance
+    from lnescape.covariates.geometry import N_FISHER, RIDGE, SLOPE, Geometry, gradient_distance
 
 __all__ = [
     "ENOUGH_PROXIES",
@@ -39,6 +39,7 @@ __all__ = [
     "OUTPUTS",
     "RIDGE",
     "SHIFTS",
+    "SLOPE",
     "Traces",
     "burst_recipe",
     "bursts",

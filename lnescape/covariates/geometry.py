@@ -21,6 +21,8 @@ from lnescape.weights import places, trainable
 
 SKETCH = 2048  # dimensions of the count sketch
 RIDGE = 1e-2  # in parts of the mean eigenvalue of the sketched Fisher matrix
+# Of ln u² on h, mean and standard deviation: one by the law of scale u² ∝ gᵀ(F + rI)⁻¹g, and how far it may be off.
+SLOPE = (1.0, 0.2)
 N_FISHER = 5000  # training images behind the Fisher matrix
 _NUMBERS = 2**26  # of gradients that are held at once: 256 MiB
 

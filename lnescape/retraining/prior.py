@@ -151,6 +151,7 @@ def fit_prior(
     shrinkage: float = SHRINKAGE,
     names: tuple[str, ...] = (),
     like: LearnedPrior | None = None,
+    slopes: Mapping[str, tuple[float, float]] | None = None,
 ) -> Prior:
     """Fit the prior on the sample variances of many inputs.
 
@@ -173,6 +174,8 @@ def fit_prior(
         shrinkage: τ; ∞ for none.
         names: Of the covariates, for messages and for `like`.
         like: What `learn_prior` learned on other pairs of data and network.
+        slopes: {covariate: (mean, standard deviation)} of d ln s₀²/dh where theory or experience tells it, per unit of
+            the covariate as it is; it enters without a square.
 
     Returns:
         The prior.
@@ -209,6 +212,7 @@ def fit_prior(
     mean = np.zeros_like(tau)
     if like is not None:
         mean, tau = _adapted(variance, dof, x, weight=n_eff / n, tau=tau, learned=_placed(like, names, squared))
+    _put_slopes(tau, mean, slopes or {}, names=names, width=width, squared=squared)
     coefficients, n_coefficients, _ = quasi_likelihood(variance, dof, x, weight=n_eff / n, tau=tau, mean=mean)
     ratio = variance / np.exp(x @ coefficients)
     log_scale, likelihood = profile(ratio, dof, 1 / DELTAS)
@@ -259,6 +263,21 @@ def _adapted(
             if (of_group := group == number).any():
                 tau[of_group] = np.sqrt((LENT * first[of_group][0] + seen[of_group].sum()) / (LENT + of_group.sum()))
     return mean, tau
+
+
+def _put_slopes(
+    tau: ndarray, mean: ndarray, slopes: Mapping[str, tuple[float, float]], *, names, width: ndarray, squared: ndarray
+) -> None:
+    """Put slopes that are known beforehand into `mean` and `tau`, for standardised covariates."""
+    second = 1 + len(squared) + np.cumsum(squared) - 1  # where the squares stand
+    for name, (slope, spread) in slopes.items():
+        if name not in names:
+            raise ValueError(f"The slope of {name!r} is given, which is none of the covariates: {', '.join(names)}.")
+        k = names.index(name)
+        if np.isfinite(width[k]):
+            mean[1 + k], tau[1 + k] = slope * width[k], spread * width[k]
+        if squared[k]:
+            tau[second[k]] = 1e-3  # next to nothing
 
 
 def quasi_likelihood(

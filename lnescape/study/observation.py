@@ -76,7 +76,6 @@ def data_and_panel(name: str, device: str) -> tuple[Dataset, Panel]:
 
 # Of the mantissa of probabilities and of what covariates are made of: half of one per cent of a nat, or less.
 COVARIATE_BITS = 7
-RIDGES = (1e-4, 1e-3, 1e-2, 1e-1)  # of the gradient distance, in parts of the mean eigenvalue
 # Along these axes the arrays of a study's cells are joined; every array has one of them first, or belongs to scouts.
 GROWING = ("retraining", "explored", "base", "law", "burst", "proxies")
 
@@ -135,17 +134,17 @@ def observe(
 
 
 def _observe_gradients(seen: Observation, law: Members, data, panel: Panel, chosen: np.ndarray) -> None:
-    """Observe gradient distances at several ridges, and how many independent inputs the kernel counts."""
+    """Observe gradient distances, and how many independent inputs their kernel counts."""
     images, calibration = panel.images[panel.watched], panel.part[panel.watched] == 0
     found = [
         covariates.gradient_distance(
             law, theta, images, chosen[panel.watched], training_images=data.train.images[: covariates.N_FISHER],
-            seed=seed, ridges=RIDGES, together=calibration,
+            seed=seed, together=calibration,
         )
         for theta, seed in zip(law.thetas, law.seeds, strict=True)
     ]  # fmt: skip
-    seen.add("gradient_distance", np.stack([one.distance for one in found]), "explored", "ridge", "watched_image")
-    seen.add("gradient_inputs", np.stack([one.effective_inputs for one in found]), "explored", "ridge")
+    seen.add("gradient_distance", np.stack([one.distance[0] for one in found]), "explored", "watched_image", bits=8)
+    seen.add("gradient_inputs", np.array([one.effective_inputs[0] for one in found]), "explored")
     seen.add("fisher_trace", np.array([one.trace for one in found]), "explored")
 
 

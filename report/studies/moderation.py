@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy import ndarray
 
-from lnescape.covariates import ENOUGH_PROXIES, FREE, RIDGE, Traces, columns_of, passes_of
+from lnescape.covariates import ENOUGH_PROXIES, FREE, Traces, columns_of, passes_of
 from lnescape.retraining import (
     Evaluation,
     Prior,
@@ -20,7 +20,7 @@ from lnescape.retraining import (
     type_a,
 )
 from lnescape.study.cells import Cell, Study
-from lnescape.study.observation import PARTS, RIDGES, Panel, normalised
+from lnescape.study.observation import PARTS, Panel, normalised
 from lnescape.study.store import CellStore
 from report.studies.comparison import PATHS, path_of
 
@@ -104,7 +104,7 @@ def assembled(study: Study, store: CellStore) -> Assembled:
         q=q[: len(seen["noise"])], **seen, chosen=scouts["chosen"][watched], n_classes=int(scouts["chosen"].max()) + 1
     )
     if all("gradients" in cell.keep for cell in cells["retrainings"] if "covariates" in cell.keep):
-        traces = replace(traces, distance=explored("gradient_distance")[:, RIDGES.index(RIDGE)].astype(float))
+        traces = replace(traces, distance=explored("gradient_distance").astype(float))
     facts = {name: explored(name) for name in ("training_loss", "gradient_scatter", "distance")}
     return Assembled(
         q, dithered(joined("retrainings", "contrast")[:, watched], seed=1), traces,
