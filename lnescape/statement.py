@@ -19,6 +19,7 @@ from lnescape.covariates import (
     ENOUGH_PROXIES,
     FREE,
     N_BURSTS,
+    SLOPE,
     burst_recipe,
     columns_of,
     explored,
@@ -283,6 +284,8 @@ def state(
         seeds: Of the M trainings, where there are no runs; two or more.
         images: Normalised inputs, as in `data.test.images`, which are taken unless given.
         covariates: Groups of `covariates.GROUPS`: those without further training unless given; "bursts" may be added.
+            "gradient distance" tells the most of all: ("outputs", "classes", "gradient distance") is the sharpest
+            choice known, and takes 3 forward passes an input and network; for the log-odds only.
         proxies: Builder of a narrower network, for cheap retrainings; the statement counts their cost.
         n_proxies: How many of them, ≥ 4.
         proxy_epochs: Length of their training, > 0, in parts of the plain one.
@@ -332,6 +335,8 @@ def state(
         runs = retrain(prepared, seeds, folder=folder, path="training path" in groups, progress=progress)
         _check_number(len(runs))
     left_out = unavailable(runs, groups, images)
+    if measurand is not log_odds and "gradient distance" in groups:
+        left_out["gradient distance"] = "it is that of the log-odds, not of another measurand"
     groups = [name for name in groups if name not in left_out]
     calibration = data.calibration.images[:MOST_CALIBRATION]
     everything = torch.cat([calibration, images.to(calibration.device)])
@@ -373,7 +378,9 @@ def _evaluated(
     (h, names), (fitted, stated) = columns, parts
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        prior = fit_prior(q[:, fitted].var(0, ddof=1), len(q) - 1, h[fitted], n_eff=n_eff, names=names)
+        slopes = {name: SLOPE for name in names if name == "gradient distance"}
+        variance = q[:, fitted].var(0, ddof=1)
+        prior = fit_prior(variance, len(q) - 1, h[fitted], n_eff=n_eff, names=names, slopes=slopes)
     return moderated(q[:, stated], prior, h[stated]), prior, tuple(str(one.message) for one in caught)
 
 
@@ -401,7 +408,7 @@ def _checked_groups(covariates: Any, proxies: Builder | None) -> list[str]:
     groups = [covariates] if isinstance(covariates, str) else covariates
     if not isinstance(groups, Iterable):
         raise TypeError(f"covariates is a {type(covariates).__name__}; pass names of groups, such as {FREE[:2]}.")
-    groups = [one_of(name, [*FREE, "bursts", "proxies"], "group of covariates") for name in groups]
+    groups = [one_of(name, [*FREE, "gradient distance", "bursts", "proxies"], "group of covariates") for name in groups]
     if "proxies" in groups and proxies is None:
         raise ValueError(
             "Proxies need a builder of a narrower network; pass proxies=network('mlp', data, width=32)."

@@ -216,3 +216,19 @@ def test_a_reservation_that_holds_for_values_and_decisions_is_told_once():
         "Few inputs (50): beware.",
         "For the decisions: Class 7 is left out.",
     )
+
+
+def test_gradient_distance_tells_more_than_all_that_is_free(said, runs):
+    """Against 16 further trainings, the error of ln u falls; the slope stays near that of the law of scale."""
+    three = ("outputs", "classes", "gradient distance")
+    sharper = ln.state(NET, DATA, runs=runs, covariates=three, progress=False)
+    further = ln.fit(NET, DATA, seeds=range(50, 66), recipe=RECIPE, progress=False)
+    truth = np.log(ln.log_odds(further.predict(DATA.test.images).numpy(), said.chosen).std(0, ddof=1))
+    error = [np.std(np.log(one.evaluation.scale) - truth) for one in (said, sharper)]
+    assert error[1] < error[0]
+    assert sharper.groups == three
+    k = sharper.prior.names.index("gradient distance")
+    assert 0.6 < sharper.prior.coefficients[1 + k] / sharper.prior.width[k] < 1.4
+    assert "gradient distance" in ln.state(
+        NET, DATA, runs=runs, covariates=three, measurand=ln.retraining.contrast, progress=False
+    ).left_out
