@@ -44,28 +44,12 @@ _ROOMS = {
 }
 __all__ = [name for names in _ROOMS.values() for name in names]
 
-# Names on their way into the rooms.
-_MOVED = {
-    "data": ["augment"],
-    "networks": ["cnn", "mlp", "resnet", "wide_resnet"],
-    "weights": ["theta_of"],
-    "training": ["Cost", "refresh_cost"],
-    "laws": ["DropoutLaw", "GaussianLaw", "Law"],
-    "landscape": ["Survey"],
-    "scores": [
-        *("aurc", "auroc", "brier", "calibrated_log_likelihood", "calibration_error", "deep_ensemble_equivalent"),
-        *("disagreement", "false_positive_rate", "logit_average"),
-    ],
-    "retraining": ["contrast", "probability"],
-    "results": ["keep_reference", "list_results", "normalised_error", "profile", "provenance", "record"],
-}
-
 
 def __getattr__(name: str) -> Any:
     """Import a room when it, or one of its names, is first used."""
     if name in _ROOMS:
         return import_module(f"lnescape.{name}")
-    for room, names in [*_ROOMS.items(), *_MOVED.items()]:
+    for room, names in _ROOMS.items():
         if name in names:
             globals()[name] = getattr(import_module(f"lnescape.{room}"), name)
             return globals()[name]
