@@ -305,17 +305,11 @@ def provenance(
     """
     if seed is not None:
         seed = int(seed) if isinstance(seed, (int, np.integer)) else [int(s) for s in seed]
-    described = None if data is None else {
-        "name": data.name,
-        "title": getattr(data, "title", data.name),
-        "checksum": data.checksum,
-        "stand_in": bool(getattr(data, "stand_in", False)),
-    }
     return {
         **{key: _described(value) for key, value in extra.items()},
         "command": command,
         "seed": seed,
-        "data": described,
+        "data": None if data is None else {**title_of(data), "name": data.name, "checksum": data.checksum},
         "n": n,
         "cost": _described(cost),
         "seconds": seconds,
@@ -325,6 +319,11 @@ def provenance(
         "versions": versions(),
         "date": datetime.now(UTC).isoformat(timespec="seconds"),
     }
+
+
+def title_of(data: Any) -> dict[str, Any]:
+    """Name the data in words, and say whether they stand in for others."""
+    return {"title": getattr(data, "title", data.name), "stand_in": bool(getattr(data, "stand_in", False))}
 
 
 def code() -> dict[str, Any]:

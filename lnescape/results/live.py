@@ -11,7 +11,15 @@ from typing import Any
 from lnescape.checks import one_of
 from lnescape.results.estimate import Estimate, normalised_error
 from lnescape.results.files import ResultError
-from lnescape.results.kept import live_folder, load_result, provenance, results_folder, save_result, seconds_since_start
+from lnescape.results.kept import (
+    live_folder,
+    load_result,
+    provenance,
+    results_folder,
+    save_result,
+    seconds_since_start,
+    title_of,
+)
 
 PROFILES = ("quick", "standard")
 _HEADER = ("quantity", "here", "stored reference", "E_n", "agrees")
@@ -104,16 +112,10 @@ def record(
         "rows": rows,
         "note": note,
         "figures": list(figures),
-        "title": "none" if data is None else getattr(data, "title", data.name),
-        "stand_in": bool(getattr(data, "stand_in", False)),
+        **({"title": "none", "stand_in": False} if data is None else title_of(data)),
     }
-    origin = provenance(
-        command=f"make report PROFILE={profile}",
-        seed=None,
-        data=data,
-        n=None,
-        seconds=round(seconds_since_start(), 1),
-    )
+    command, seconds = f"make report PROFILE={profile}", round(seconds_since_start(), 1)
+    origin = provenance(command=command, seed=None, data=data, n=None, seconds=seconds)
     path = save_result(notebook, numbers=numbers, provenance=origin, folder=live_folder())
     return Record(path, rows, note)
 
