@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from lnescape.weights import Builder
 
-__all__ = ["cnn", "mlp", "network", "resnet", "wide_resnet"]
+__all__ = ["cnn", "fast_cnn", "mlp", "network", "resnet", "wide_resnet"]
 
 
 def mlp(
