@@ -2,9 +2,9 @@
 
 import pytest
 
-from lnescape.results import Estimate
+from lnescape.results import Estimate, ResultError
 from lnescape.retraining import RetrainingEquivalent
-from report.studies.gates import best_within, g3, g4, g7, g8
+from report.studies.gates import Verdict, best_within, g3, g4, g6, g7, g8, over_pairs
 
 STRONG, WEAK, LOOSE = Estimate(0.10, 0.01, dof=20), Estimate(0.01, 0.001, dof=20), Estimate(0.10, 0.08, dof=3)
 
@@ -64,3 +64,14 @@ def test_one_pair_that_fails_decides_g7_and_g8():
     assert not g8(dict.fromkeys("abcde", middling)).passed
     assert g8(dict.fromkeys("abcde", middling)).word == "FAILED"
     assert g8({"a": middling}).word == "undecided"
+
+
+def test_the_best_cheap_method_decides_g6_and_stored_verdicts_come_back():
+    verdict = g6([("SWAG", 1.5, 2.1), ("FGE", 1.5, 3.2), ("line", 3.0, 4.0)], n=2)
+    assert (verdict.numbers["best"], verdict.passed) == ("FGE", True)
+    parts = Verdict("G5", "both", False, {"REN holds": True, "coverage holds": False}, 24)
+    again = Verdict.from_dict("G5", parts.to_dict())
+    assert (again == parts, again.failing) == (True, "coverage")
+    for wrong in (lambda: Verdict.from_dict("G5", {"claim": "none"}), lambda: over_pairs({"me": {"accuracy": 0.98}})):
+        with pytest.raises(ResultError, match="lack"):
+            wrong()

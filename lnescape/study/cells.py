@@ -36,39 +36,22 @@ def _one_a_seed(cell: "Cell") -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """What a method does with its cells, what it asks of them, and what they cost.
+    """What a method does with its cells, what it asks of them, and what they cost."""
 
-    Attributes:
-        experiment: A function of a module, (cell, data, panel, chosen) → `Observation`; `scratch=` where it shares.
-        settings: Settings that a cell must have.
-        optional: Settings that it may have.
-        n_seeds: Number of its seeds; any number unless given.
-        scouts: Whether it needs scouts.
-        keep: What may be kept; empty where there is no choice.
-        shares: Whether cells begin with trainings that others begin with, too, kept in the folder `scratch`.
-        explores: Whether covariates are computed, whose version is then part of the name.
-        trainings: Cost of a cell, in trainings.
-        together: Networks that a cell trains at the same time where they batch.
-        observed: Networks that are observed; as many as are trained together unless given.
-        surveyed: Images that a cell passes forward besides.
-        check: Raises a `StudyError` where the settings can't be run.
-        read: Names a cell's arrays for `read_study`: (cell, {name: (axes, array)}) → the same.
-    """
-
-    experiment: Callable[..., Any]
-    settings: tuple[str, ...] = ()
-    optional: tuple[str, ...] = ()
-    n_seeds: int | None = None
-    scouts: bool = False
-    keep: tuple[str, ...] = ()
-    shares: bool = False
-    explores: bool = False
-    trainings: Callable[["Cell"], float] = _one_a_seed
-    together: Callable[["Cell"], int] = _one_a_seed
-    observed: Callable[["Cell"], float] | None = None
-    surveyed: int = 0
-    check: Callable[[Mapping[str, Any]], None] | None = None
-    read: Callable[["Cell", dict], dict] | None = None
+    experiment: Callable[..., Any]  # function of a module, (cell, data, panel, chosen) → Observation
+    settings: tuple[str, ...] = ()  # that a cell must have
+    optional: tuple[str, ...] = ()  # that it may have
+    n_seeds: int | None = None  # any number unless given
+    scouts: bool = False  # whether it needs scouts
+    keep: tuple[str, ...] = ()  # what may be kept; empty where there is no choice
+    shares: bool = False  # whether cells share trainings, kept in the folder that the experiment gets as scratch=
+    explores: bool = False  # whether covariates are computed, whose version is then part of the name
+    trainings: Callable[["Cell"], float] = _one_a_seed  # cost
+    together: Callable[["Cell"], int] = _one_a_seed  # networks trained at the same time, where they batch
+    observed: Callable[["Cell"], float] | None = None  # networks observed; those trained together unless given
+    surveyed: int = 0  # images passed forward besides
+    check: Callable[[Mapping[str, Any]], None] | None = None  # raises StudyError where settings can't be run
+    read: Callable[["Cell", dict], dict] | None = None  # names {name: (axes, array)} for `read_study`
 
 
 KINDS: dict[str, Kind] = {}  # by method; this package adds scouts and retrainings, a study adds its own

@@ -26,27 +26,10 @@ class Step:
 def run_queue(
     studies: Iterable[Study], *, minutes: float, device: torch.device | str = "cuda", folder: Path | str, on_step=print
 ) -> list[Step]:
-    """Compute the missing cells of some studies one after another, until the time is used up.
-
-    A cell begins only where it is expected to end in time: its trainings × the seconds that one took before, of the
-    same network and recipe where there was one, else nothing is known and it begins. Whatever is finished is stored;
-    called again, the queue goes on with what is missing.
-
-    Args:
-        studies: In the order of their importance.
-        minutes: Time there is, > 0.
-        device: Where to compute.
-        folder: Cells are stored in FOLDER/DATA-NETWORK, as in `report/results`.
-        on_step: Called with each step.
-
-    Returns:
-        The steps, those that are waiting included.
-
-    Raises:
-        StudyError: No time.
-    """
+    """Compute the missing cells of some studies one after another, until the time is used up."""
     if not minutes > 0:
         raise StudyError(f"minutes={minutes!r} leave no time; give some, such as 9.")
+    # A cell begins only where it is expected to end in time, by the seconds for a training that its like took before.
     start, seen = perf_counter(), set()
     steps: list[Step] = []
     pace: dict[tuple, float] = {}  # the longest seconds for a training, of each kind of cell

@@ -346,18 +346,7 @@ class _Session:
 
 
 def dask_executor(address: str, *, timeout: float = 10.0) -> Executor:
-    """Connect to a Dask scheduler.
-
-    Args:
-        address: Such as "tcp://head:8786".
-        timeout: Seconds after which a silent scheduler counts as none.
-
-    Returns:
-        An executor for `run_study`.
-
-    Raises:
-        StudyError: Dask isn't installed, or no scheduler answers.
-    """
+    """Connect to a Dask scheduler."""
     try:
         from distributed import Client
     except ImportError as error:

@@ -162,21 +162,7 @@ CATALOGUE = "report.studies.catalogue"  # of the report, in a clone of the proje
 
 
 def study_named(name: str) -> Study:
-    """Find a study of the report by its name, or a study of your own as "module:NAME".
-
-    Args:
-        name: Such as "mnist-mlp", or "my_module:MINE".
-
-    Returns:
-        The study.
-
-    Raises:
-        StudyError: There is none of that name (the nearest is suggested), several, or no clone of the project here.
-
-    Example:
-        >>> len(study_named("mnist-mlp").cells)
-        10
-    """
+    """Find a study of the report by its name, or a study of your own as "module:NAME"."""
     found = studies_named(name)
     if len(found) > 1:
         raise StudyError(f"{name!r} holds {len(found)} studies; give one of them.")

@@ -1,0 +1,74 @@
+"""The table of pairs and what follows from it: studies, cost, words."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from lnescape.study import KINDS, StudyError, register, studies_named, study_named, trainings
+from lnescape.study.observation import rounded
+from report.studies.catalogue import QUEUES, STUDIES, scouts_of
+from report.studies.pairs import CIFAR10_RESNET20, FURTHER, PAIRS
+
+
+@pytest.mark.parametrize("pair", [*PAIRS, CIFAR10_RESNET20, *FURTHER], ids=lambda pair: pair.key)
+def test_a_pair_has_its_studies_from_one_entry(pair):
+    scouts = scouts_of(pair)
+    reference = STUDIES[pair.key].cells
+    assert reference[0] == scouts
+    assert sorted(seed for cell in reference[1:] for seed in cell.seeds) == list(range(pair.n))
+    for what in ("bursts", "proxies", "uncertainty", "methods", *(() if pair.control else ("single", "class"))):
+        assert STUDIES[f"{pair.key}-{what}"].command == f"lnescape study {pair.key}-{what}"
+    explored = {seed for cell in reference[1:] if "covariates" in cell.keep for seed in cell.seeds}
+    assert explored == set(range(pair.explored))
+
+
+def test_no_two_pairs_share_their_names():
+    every = [*PAIRS, CIFAR10_RESNET20, *FURTHER]
+    assert len({pair.key for pair in every}) == len(every)
+    assert len({pair.label for pair in PAIRS}) == len(PAIRS)
+    assert PAIRS[0].many == "perceptrons on MNIST"
+    assert PAIRS[3].one == "residual network of half width on CIFAR-10, short schedule"
+
+
+def test_cells_cost_what_their_method_trains():
+    assert sum(map(trainings, study_named("mnist-mlp-branches").cells)) == pytest.approx(73)
+    assert sum(map(trainings, STUDIES["mnist-mlp-arithmetic"].cells[1:])) == 4 * (4 + 8)
+    assert all(name in STUDIES for queue in QUEUES.values() for name in queue)
+
+
+def test_observations_are_rounded_by_bits_of_the_mantissa():
+    assert rounded(np.array([10.03, -0.1]), 7).tolist() == [10.0, -0.10009765625]
+
+
+def test_a_study_is_looked_for_where_its_name_says(tmp_path, monkeypatch):
+    text = "from lnescape.study import study_named\nONE = study_named('digits-mlp')\nTWO = [ONE, ONE]\nNONE = 3\n"
+    (tmp_path / "studies_of_mine.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert study_named("studies_of_mine:ONE").command == "lnescape study studies_of_mine:ONE"
+    assert len(studies_named("studies_of_mine:TWO")) == 2
+    for name, words in (("TWO", "holds 2 studies"), ("NONE", "holds no study"), ("ABSENT", "names no study")):
+        with pytest.raises(StudyError, match=words):
+            study_named(f"studies_of_mine:{name}")
+
+
+def test_a_method_of_ones_own_is_registered_with_what_it_asks(monkeypatch):
+    monkeypatch.setattr("lnescape.study.cells.KINDS", dict(KINDS))
+    scouts = study_named("digits-mlp").cells[0]
+    with pytest.raises(StudyError, match="no method 'twice'"):
+        scouts.but(method="twice")
+    register("twice", KINDS["scouts"])
+    assert scouts.but(method="twice").name.startswith("twice-")
+
+
+def test_no_catalogue_is_built_before_a_study_is_named():
+    code = """
+import sys
+from click.testing import CliRunner
+from lnescape.cli import main
+print(all(CliRunner().invoke(main, [*words, "--help"]).exit_code == 0 for words in ([], ["study"], ["status"])))
+print([name for name in sys.modules if name.startswith("report")])
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split("\n")[:2] == ["True", "[]"]
