@@ -69,7 +69,7 @@ def learn_prior(
 
     E: b_p ~ N(m_p, V_p),  V_p = (I_p + T⁻¹)⁻¹,  m_p = V_p (I_p b̂_p + T⁻¹ b̄)
     M: b̄ = mean of m_p over the P pairs;  T of a group = mean of (m_p − b̄)² + V_p over its coefficients and the pairs,
-       to which a usual spread, 0.12² (0.03² for the squares), is added k times.
+    to which a usual spread, 0.12² (0.03² for the squares), is added k times.
 
     At last T is multiplied by (P + 1)/(P − 1): b̄ is a mean of P pairs, and the next pair is another one.
 
