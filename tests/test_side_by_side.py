@@ -94,7 +94,7 @@ def test_other_numbers_of_networks_take_other_buffers(data):
 
 
 def test_a_training_side_by_side_is_each_alone(data, monkeypatch):
-    def engine(builder, **where):
+    def engine(builder, *, chains, **where):
         return SideBySide(build(builder, 0), **where)
 
     alone = ln.fit(normalised, data, seeds=range(3), recipe=QUICK)
