@@ -10,14 +10,19 @@ and are recomputed where they are needed.
 """
 
 import inspect
-from collections.abc import Callable, Iterator
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Set as Names
 from contextlib import contextmanager
 from copy import deepcopy
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
+from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.nn.parameter import is_lazy
 
 __all__ = ["theta_of"]
@@ -28,9 +33,13 @@ Builder = Callable[[], nn.Module]
 # ---------------------------------------------------------------------------------------------------- builders
 
 
+# All threads share the global random generator: whoever seeds it, to build or to train, has it alone.
+ALONE = threading.RLock()
+
+
 def build(builder: Builder, seed: int) -> nn.Module:
     """Call a builder under a seed, leaving the global random generator as it was."""
-    with torch.random.fork_rng():
+    with ALONE, torch.random.fork_rng():
         torch.manual_seed(seed)
         return builder()
 
@@ -42,8 +51,9 @@ class Template:
     for each of them takes as long as many steps of training.
     """
 
-    def __init__(self, module: nn.Module):
+    def __init__(self, module: nn.Module, builder: Builder | None = None):
         self.module = module
+        self.builder = builder or self.fresh
         parts = [part for part in module.modules() if not isinstance(part, torch.jit.ScriptModule)]
         self._built = [(part, _copied({**vars(part), "_buffers": part._buffers})) for part in parts]
 
@@ -73,10 +83,33 @@ def identity(module: nn.Module, images: Tensor) -> str:
     # Two builders may make the same parameters and differ in what they do with them, dropout for instance; trainings
     # that are kept under one name must not mix them. The numbers are rounded: sums may come in another order.
     module = module.cpu().float().train()
-    with torch.random.fork_rng(), torch.no_grad():
+    with ALONE, torch.random.fork_rng(), torch.no_grad():
         torch.manual_seed(0)
         logits = module(images.cpu())
     return f"{module} {' '.join(f'{value:.2g}' for value in logits.double().mean(0).tolist())}"
+
+
+class Logits:
+    """A builder of networks that return more than logits, (logits, features) for instance, or one logit."""
+
+    def __init__(self, builder: Builder):
+        self.builder = builder
+
+    def __call__(self) -> nn.Module:
+        module = self.builder()
+        module.register_forward_hook(_only_logits)
+        return module
+
+
+def _only_logits(module: nn.Module, inputs: tuple, output: Any) -> Any:
+    """Return the logits in what a network returns: its `logits`, else its first part; two of them for a single one."""
+    if not isinstance(output, Tensor):
+        named = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
+        output = output[0] if named is None and isinstance(output, Sequence) and output else named
+    if isinstance(output, Tensor) and (output.ndim == 1 or output.shape[1:] == (1,)):
+        one = output.reshape(-1, 1)
+        return torch.cat([torch.zeros_like(one), one], 1)
+    return output
 
 
 def check_builder(builder: Builder, data) -> Template:
@@ -94,9 +127,19 @@ def check_builder(builder: Builder, data) -> Template:
     shapes = [[(n, p.shape, p.requires_grad) for n, p in m.named_parameters()] for m in (first, second)]
     if shapes[0] != shapes[1]:
         raise ValueError("The builder makes another network at its second call; every call must give the same shapes.")
-    _check_constants(first, second)
-    template = Template(first)
-    _check_logits(first, data)
+    if {id(p) for p in trainable(first)} & {id(p) for p in trainable(second)}:
+        raise ValueError("The builder returns the same network at every call; build a new one inside it.")
+    constants = _differing_constant(first, second)
+    template = Template(first, builder)
+    if not _gives_logits(first, data):
+        template = Template(Logits(lambda: template.fresh())(), Logits(builder))
+        _check_logits(template.module, data)
+    _check_buffers(template, data)
+    if constants is not None:
+        raise ValueError(
+            f"The constant {constants!r} differs between two calls of the builder; "
+            "fix its seed, or make it a trainable parameter."
+        )
     return template
 
 
@@ -129,34 +172,57 @@ def _check_parameters(module: nn.Module) -> None:
     for name, p in module.named_parameters():
         if is_lazy(p):
             raise ValueError(f"The shape of {name!r} isn't known yet; give lazy layers their sizes in the builder.")
+        if p.is_complex():
+            raise ValueError(f"The parameter {name!r} is complex; give its real and imaginary part as two parameters.")
         if p.numel() == 0:
             raise ValueError(f"The parameter {name!r} is empty; give every layer at least one unit.")
 
 
-def _check_constants(first: nn.Module, second: nn.Module) -> None:
-    """Raise unless frozen parameters and buffers, which aren't part of θ, are the same in both networks."""
-    frozen = {n for n, p in first.named_parameters() if not p.requires_grad}
-    others = dict(second.state_dict())
-    for name, value in first.state_dict().items():
-        is_constant = name in frozen or name in dict(first.named_buffers())
-        if is_constant and not torch.equal(value, others[name]):
+def _differing_constant(first: nn.Module, second: nn.Module) -> str | None:
+    """Return the name of a frozen parameter or buffer, no part of θ, that differs between two networks."""
+    constants = {n for n, p in first.named_parameters() if not p.requires_grad} | set(dict(first.named_buffers()))
+    others = second.state_dict()
+    differing = (n for n, own in first.state_dict().items() if n in constants and not torch.equal(own, others[n]))
+    return next(differing, None)
+
+
+def _check_buffers(template: Template, data) -> None:
+    """Raise where training changes a buffer that neither θ nor the refreshed statistics hold."""
+    module = template.fresh().float().train()
+    statistics, before = _statistics_names(module), {name: b.clone() for name, b in module.named_buffers()}
+    with ALONE, torch.random.fork_rng(), torch.no_grad():
+        module(data.train.images[:2].cpu())
+    for name, buffer in module.named_buffers():
+        if name not in statistics and not torch.equal(buffer, before[name]):
             raise ValueError(
-                f"The constant {name!r} differs between two calls of the builder; "
-                "fix its seed, or make it a trainable parameter."
+                f"The buffer {name!r} changes while the network trains, and would be lost: only trainable parameters "
+                "and the statistics of torch's own normalisation layers are kept. Use such a layer, such as "
+                "nn.BatchNorm1d, or leave out what changes the buffer."
             )
 
 
-def _check_logits(module: nn.Module, data) -> None:
-    """Raise unless the network gives one logit for each class."""
+def _outputs(module: nn.Module, data) -> Any:
+    """Return what the network makes of two images."""
     module.eval().float()  # training is in float32, whatever the builder's
     with torch.no_grad():
         try:
-            logits = module(data.train.images[:2].cpu())
+            return module(data.train.images[:2].cpu())
         except Exception as error:
             raise ValueError(
                 f"The network can't take float32 images of shape {tuple(data.image_shape)} ({_in_a_line(error)}); "
                 "fit its first layer to them, or put nn.Flatten() before it."
             ) from error
+
+
+def _gives_logits(module: nn.Module, data) -> bool:
+    """Return whether the network gives one logit for each class, as they are."""
+    logits = _outputs(module, data)
+    return isinstance(logits, Tensor) and logits.shape == (2, data.n_classes)
+
+
+def _check_logits(module: nn.Module, data) -> None:
+    """Raise unless the network gives one logit for each class."""
+    logits = _outputs(module, data)
     if not isinstance(logits, Tensor) or logits.shape != (2, data.n_classes):
         got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
         raise ValueError(
@@ -206,12 +272,19 @@ def theta_of(network: nn.Module | dict, like: nn.Module | None = None) -> Float[
     if like is None:
         raise ValueError("A state dict alone doesn't tell the order of its parameters; pass like=builder() too.")
     names = [name for name, p in like.named_parameters() if p.requires_grad]
-    statistics = _statistics_names(like)
+    statistics, network = _statistics_names(like), _unwrapped(network, like)
+    if extra := [name for name in network if name not in like.state_dict()]:
+        raise ValueError(
+            f"The state dict holds {extra[0]!r}, which the network that is built lacks; it was saved from another "
+            "architecture."
+        )
     for name, own in like.state_dict().items():
         if name not in network:
             if name in statistics:
                 continue
             raise ValueError(f"The state dict lacks {name!r}; it was saved from another architecture.")
+        if network[name].is_complex():
+            raise ValueError(f"{name!r} is complex in the state dict; θ holds real numbers only.")
         if network[name].shape != own.shape:
             there, here = tuple(network[name].shape), tuple(own.shape)
             raise ValueError(f"{name!r} has shape {there} in the state dict, {here} in the network that is built.")
@@ -219,6 +292,32 @@ def theta_of(network: nn.Module | dict, like: nn.Module | None = None) -> Float[
         if is_constant and not torch.equal(network[name].to(own), own):
             raise ValueError(f"The constant {name!r} differs between the state dict and the network that is built.")
     return torch.cat([network[name].detach().reshape(-1).to(torch.float32) for name in names])
+
+
+def _unwrapped(network: Mapping, like: nn.Module) -> Mapping:
+    """Return a state dict without what checkpoints and wrappers put around it; say what was left out."""
+    known = like.state_dict().keys()
+    if not known & network.keys():
+        inner = [name for name, value in network.items() if isinstance(value, Mapping) and value]
+        if len(held := [name for name in inner if _stripped(network[name], known)]) == 1:
+            warnings.warn(f"The state dict is taken from the entry {held[0]!r} of what was given.", stacklevel=4)
+            network = network[held[0]]
+    stripped = _stripped(network, known)
+    if stripped is not None and stripped.keys() != network.keys():
+        wrapper = next(name for name in network if name not in known)
+        warnings.warn(f"What a wrapper puts before the names, as in {wrapper!r}, is left out.", stacklevel=4)
+    return network if stripped is None else stripped
+
+
+def _stripped(network: Mapping, known: Names[str]) -> dict | None:
+    """Return a state dict whose names lack prefixes of wrappers; None where no name is known even so."""
+    plain: dict = dict(network)
+    while plain and not known & plain.keys():
+        prefix = next((p for p in ("module.", "_orig_mod.") if all(str(n).startswith(p) for n in plain)), None)
+        if prefix is None:
+            return None
+        plain = {name.removeprefix(prefix): value for name, value in plain.items()}
+    return plain
 
 
 def _is_shared(module: nn.Module, name: str) -> bool:
@@ -273,7 +372,10 @@ def refresh_normalisation(module: nn.Module, images: Float[Tensor, "images ..."]
         layer.train()
     batches = [part for part in images.split(batch) if len(part) == batch] or [images]
     with torch.no_grad():
-        for part in batches:
+        for number, part in enumerate(batches):
+            for layer in layers:
+                if isinstance(layer, _InstanceNorm):  # to which None means no average at all
+                    layer.momentum = 1 / (number + 1)
             module(part)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum

@@ -92,15 +92,23 @@ class Request:
         """Share out the budget among networks and explorations; raise, with the least, where it is too small."""
         # A network and its exploration cost `each` trainings together, of which the exploration takes a `share`. It is
         # made of so many pieces, each of a step at least; a step draws `times` points.
-        if self.runs is not None:
-            n = len(self.runs)
-            training, exploring = 1.0, (self.budget - self.given / self.plain) / n
-        else:
-            n = max(least, int(self.budget / each + 1e-9))
-            training, exploring = (1 - share) * self.budget / n, share * self.budget / n
         step = 1 / self.recipe.n_steps(len(self.data.train))  # in trainings
         need = pieces * times * step
-        if training < step or exploring < need * (1 - 1e-9):
+
+        def parts(n: int) -> tuple[float, float]:
+            if self.runs is not None:
+                return 1.0, (self.budget - self.given / self.plain) / n
+            return (1 - share) * self.budget / n, share * self.budget / n
+
+        def enough(n: int) -> bool:
+            training, exploring = parts(n)
+            return training >= step and exploring >= need * (1 - 1e-9)
+
+        n = len(self.runs) if self.runs is not None else max(least, int(self.budget / each + 1e-9))
+        while self.runs is None and n > least and not enough(n):
+            n -= 1  # fewer networks, each with steps enough
+        training, exploring = parts(n)
+        if not enough(n):
             smallest = (
                 self.given / self.plain + n * need
                 if self.runs
@@ -202,6 +210,11 @@ class Request:
     def known(self) -> dict[str, Any]:
         """Return what every law keeps of its request, besides the cost."""
         return {"recipe": self.recipe, "normalisation_images": self.prepared.normalisation_images}
+
+    @property
+    def net(self) -> Builder:
+        """Return the builder, as the laws keep it."""
+        return self.prepared.net
 
     @property
     def data(self):

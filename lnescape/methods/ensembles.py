@@ -88,10 +88,10 @@ def snapshot_ensemble(
             f"A budget of {budget:g} trainings is too small for snapshot_ensemble; a cycle costs {cycle:g}."
         )
     recipe = request.exploring(cycle * request.recipe.epochs, {"schedule": "cosine"} | dict(exploring))
-    start = theta_of(build(net, request.network_seed(0))).to(request.prepared.device)
+    start = theta_of(build(request.net, request.network_seed(0))).to(request.prepared.device)
     thetas = request.explored(start, recipe, pieces=n, number=0)
     cost = request.cost(Plan(0, 1.0, 0.0), n * request.priced(recipe))
-    return Members(net, thetas, seeds=tuple(range(n)), cost=cost, **request.known)
+    return Members(request.net, thetas, seeds=tuple(range(n)), cost=cost, **request.known)
 
 
 def fast_geometric_ensemble(
@@ -144,4 +144,4 @@ def fast_geometric_ensemble(
         parts += [theta.unsqueeze(0), request.explored(theta, recipe, pieces=cycles, number=number)]
     thetas = torch.cat(parts)
     cost = request.cost(plan, plan.n * cycles * request.priced(recipe))
-    return Members(net, thetas, seeds=tuple(range(len(thetas))), cost=cost, **request.known)
+    return Members(request.net, thetas, seeds=tuple(range(len(thetas))), cost=cost, **request.known)

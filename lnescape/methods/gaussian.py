@@ -68,7 +68,7 @@ def swag(
         mean, scale, factors = gaussian_of(points)
         if not factors.square().sum().isfinite():
             raise TrainingError(f"swag diverged after network {number}; lower its learning rate by exploring=.")
-        laws.append(GaussianLaw(net, mean, scale=scale, factors=factors, **request.known))
+        laws.append(GaussianLaw(request.net, mean, scale=scale, factors=factors, **request.known))
     cost = request.cost(plan, plan.n * snapshots * request.priced(recipe))
     return mixture_of(laws, cost=cost)
 
@@ -162,7 +162,7 @@ def laplace(
         curvature = softmax_curvature(logits, features, bias=size > features.shape[1] * logits.shape[1])
         curvature *= len(data.train) / len(some)
         curvature.diagonal().add_(precision)
-        laws.append(GaussianLaw(net, theta, factors=_inverse_root(curvature), start=start, **request.known))
+        laws.append(GaussianLaw(request.net, theta, factors=_inverse_root(curvature), start=start, **request.known))
     return mixture_of(laws, cost=request.cost(plan, extra))
 
 

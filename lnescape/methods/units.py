@@ -48,7 +48,7 @@ def dropout(net: Builder, data, *, budget: float = 1.0, **options: Unpack[Option
     request = Request.of("dropout", net, data, budget=budget, options=options)
     gates = gates_of(request.prepared.template, request.data.train.images[:4].cpu())
     plan = request.plan(each=1.0, share=0.0)
-    laws = [DropoutLaw(net, theta, gates, **request.known) for theta in request.networks(plan).thetas]
+    laws = [DropoutLaw(request.net, theta, gates, **request.known) for theta in request.networks(plan).thetas]
     return mixture_of(laws, cost=request.cost(plan))
 
 

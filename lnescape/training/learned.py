@@ -19,7 +19,7 @@ from lnescape.training.descent import Descent, descend, fingerprint, generator, 
 from lnescape.training.prepared import Prepared, checked_seeds
 from lnescape.training.recipe import Recipe
 from lnescape.training.runs import TrainingError
-from lnescape.weights import Builder, build, theta_of, trainable
+from lnescape.weights import ALONE, Builder, build, theta_of, trainable
 
 
 def fit_subspace(
@@ -122,7 +122,9 @@ def learn(
             descent = _descent(prepared, subspace.with_vertices(part), stage, seed, points=points, weights=weights)
             descent.file = _file(folder, descent, prepared, content)
             engine = prepared.engine(chains=False)
-            if failed := descend(descent, engine, prepared.data, recipe, on_epoch=lambda state: shown.update()):
+            with ALONE:
+                failed = descend(descent, engine, prepared.data, recipe, on_epoch=lambda state: shown.update())
+            if failed:
                 step = next(iter(failed.values()))
                 raise TrainingError(
                     f"The loss of the {type(subspace).__name__} under seed {seed} became NaN or infinite at step "

@@ -13,7 +13,7 @@ from torch import Tensor
 from lnescape.engines import engine_for
 from lnescape.training.cost import Operations, count_operations
 from lnescape.training.recipe import Recipe, resolve
-from lnescape.weights import Builder, Template, check_builder, identity, images_to_refresh
+from lnescape.weights import ALONE, Builder, Template, check_builder, identity, images_to_refresh
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,12 +49,13 @@ class Prepared:
             raise ValueError(f"{recipe.epochs:.2g} epochs are no step; at least {least:.2g} are needed for one.")
         _check_folder(folder)
         device = checked_device(images.device if device is None else device)
-        operations = count_operations(template.fresh(), images[0], data.n_classes, recipe.loss)
-        name = identity(template.fresh(), images[:8])
-        data = data.to(device)
-        if measure:
-            recipe = resolve(recipe, template.fresh, data, device)
-        return cls(net, data, recipe, operations, name, template)
+        with ALONE:
+            operations = count_operations(template.fresh(), images[0], data.n_classes, recipe.loss)
+            name = identity(template.fresh(), images[:8])
+            data = data.to(device)
+            if measure:
+                recipe = resolve(recipe, template.fresh, data, device)
+        return cls(template.builder, data, recipe, operations, name, template)
 
     def under(self, recipe: Recipe) -> "Prepared":
         """Return the same under another recipe, its precision resolved."""

@@ -4,6 +4,7 @@ import math
 import pickle
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -21,7 +22,7 @@ from lnescape.training.cost import Cost, count_operations
 from lnescape.training.descent import Descent, State, descend, fingerprint, stream_seed, tensor_fingerprint
 from lnescape.training.prepared import Prepared, checked_seeds
 from lnescape.training.recipe import Recipe
-from lnescape.weights import Builder, Template, build, check_builder, images_to_refresh, theta_of
+from lnescape.weights import ALONE, Builder, Template, build, check_builder, images_to_refresh, theta_of
 
 # Operations in one group of trainings above which separate processes repay their start of a few seconds.
 _WORTH_A_PROCESS = 2e12
@@ -158,7 +159,8 @@ def _train_in_processes(
     # which the standard pickle can't.
     from joblib import Parallel, delayed
 
-    known = (prepared.net, prepared.recipe, prepared.operations, prepared.identity)
+    operations = replace(prepared.operations, step_at=None)  # it holds a network
+    known = (prepared.net, prepared.recipe, operations, prepared.identity)
     with TemporaryDirectory() as place:
         file = Path(place) / "data"
         file.write_bytes(pickle.dumps(prepared.data))
@@ -218,7 +220,8 @@ def train_group(
             _forget_damaged(file, path, name)
         on_epoch = _keeping_path(on_epoch, path, name)
     descent = Descent(beginnings, slice(0, 1), list(seeds), file=file, start=start)
-    failed = descend(descent, prepared.engine(), prepared.data, prepared.recipe, on_epoch=on_epoch)
+    with ALONE:
+        failed = descend(descent, prepared.engine(), prepared.data, prepared.recipe, on_epoch=on_epoch)
     return Trained(descent.vertices[:, 0], failed, name)
 
 
@@ -332,7 +335,8 @@ def walk(
         begin = State(0, (ends[-1] if ends else theta).view(1, 1, -1), state.failed, state.optimiser)
         descent = Descent(begin.vertices.clone(), slice(0, 1), [stream_seed(seed, piece, "walk")], start=begin)
         seen: list[State] = []
-        descend(descent, engine, data, recipe, on_epoch=lambda s, seen=seen: seen.append(s.branched(1)))  # type: ignore[misc]
+        with ALONE:
+            descend(descent, engine, data, recipe, on_epoch=lambda s, seen=seen: seen.append(s.branched(1)))  # type: ignore[misc]
         ends.append(descent.vertices[0, 0].clone())
         state = State(piece + 1, torch.stack(ends).unsqueeze(0), seen[-1].failed, seen[-1].optimiser)
         if file is not None:
@@ -379,6 +383,8 @@ def members(
         if not isinstance(state, dict | Tensor):
             kind = type(state).__name__
             raise TypeError(f"Network {number} is a {kind}; pass modules, state dicts (from torch.load) or θ.")
+        if isinstance(state, Tensor) and state.is_complex():
+            raise ValueError(f"Network {number} is complex; θ holds real numbers only.")
         theta = state.detach().float() if isinstance(state, Tensor) else theta_of(state, like)
         if theta.numel() != length:
             raise ValueError(f"Network {number} has {theta.numel()} parameters, the builder's have {length}.")
@@ -390,7 +396,7 @@ def members(
     operations = count_operations(like, data.train.images[0], data.n_classes)
     plain = operations.training(recipe or Recipe(), len(data.train))
     return Members(
-        net,
+        template.builder,
         torch.stack(thetas).to(data.train.images.device),
         seeds=tuple(range(len(thetas))),
         recipe=recipe,
