@@ -3,15 +3,15 @@
 They are plain modules. Any other architecture, the user's own included, takes their place unchanged.
 """
 
-import difflib
 import inspect
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lnescape.checks import one_of
 from lnescape.weights import Builder
 
 __all__ = ["cnn", "fast_cnn", "mlp", "network", "resnet", "wide_resnet"]
@@ -374,19 +374,12 @@ def network(name: str, data, **options) -> Builder:
         >>> net()(torch.zeros(5, 1, 8, 8)).shape
         torch.Size([5, 10])
     """
-    _check_known(name, NETWORKS, "Network")
+    one_of(name, NETWORKS, "network")
     if not hasattr(data, "image_shape"):
         raise TypeError(f"The data are a {type(data).__name__}; pass what lnescape.load or lnescape.dataset returns.")
     known = list(inspect.signature(NETWORKS[name]).parameters)[2:]
     for option in options:
-        _check_known(option, known, f"Option of {name}")
+        one_of(option, known, f"option of {name}")
     if "filters" in known and "filters" not in options:
         options["filters"] = whitening_filters(data.train.subset(slice(0, 5000)).images)
     return partial(NETWORKS[name], tuple(data.image_shape), data.n_classes, **options)
-
-
-def _check_known(name: str, known: Collection[str], what: str) -> None:
-    if name not in known:
-        near = difflib.get_close_matches(str(name), known, 1)
-        hint = f"did you mean {near[0]!r}? " if near else ""
-        raise ValueError(f"{what} {name!r} is not known; {hint}known are {', '.join(known)}.")

@@ -7,12 +7,13 @@ vertices are given, which are to be learned.
 
 import math
 from dataclasses import dataclass, replace
-from numbers import Integral
 from typing import ClassVar, Self
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from lnescape.checks import whole
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +39,7 @@ class Subspace:
     def __post_init__(self):
         """Raise unless the vertices are K ≥ 2 finite points."""
         kind, v = type(self).__name__, self.vertices
-        if not isinstance(self.n_vertices, Integral) or self.n_vertices < 2:
-            raise ValueError(f"A {kind} needs a whole number of at least two vertices, not {self.n_vertices}.")
+        whole(self.n_vertices, f"n_vertices of a {kind}", least=2, error=ValueError)
         if v is None:
             return
         if not isinstance(v, Tensor) or not v.is_floating_point():
@@ -227,8 +227,7 @@ class Curve(Subspace):
                     [1.0000, 1.0000]])
         """
         first, last = _ends(first, last)
-        if not isinstance(n_control, Integral) or n_control < 1:
-            raise ValueError(f"A curve to be learned needs at least one control point, not {n_control}; use Segment.")
+        whole(n_control, "n_control of a curve to be learned (a straight one is a Segment)", least=1, error=ValueError)
         t = torch.linspace(0, 1, n_control + 2, device=first.device).unsqueeze(1)
         vertices = torch.lerp(first, last, t)
         vertices[0], vertices[-1] = first, last
@@ -344,9 +343,9 @@ class Bezier(Curve):
         """Return E[a_k a_l] = C(d, k) C(d, l) / (C(2d, k + l) (2d + 1)), d the degree."""
         d = self.n_vertices - 1
         own = torch.tensor([float(math.comb(d, k)) for k in range(d + 1)], dtype=torch.float64)
-        whole = torch.tensor([float(math.comb(2 * d, k)) for k in range(2 * d + 1)], dtype=torch.float64)
+        both = torch.tensor([float(math.comb(2 * d, k)) for k in range(2 * d + 1)], dtype=torch.float64)
         rows = torch.arange(d + 1)
-        second = torch.outer(own, own) / whole[rows.unsqueeze(1) + rows] / (2 * d + 1)
+        second = torch.outer(own, own) / both[rows.unsqueeze(1) + rows] / (2 * d + 1)
         return second.sum(1), second  # Σ_l a_l = 1
 
 
@@ -449,13 +448,11 @@ class SimplicialComplex(Simplex):
             >>> SimplicialComplex.joining(torch.eye(2), 2).n_vertices
             4
         """
-        if not isinstance(modes, Tensor) or modes.ndim != 2 or not isinstance(n_connectors, Integral):
-            raise TypeError("A complex joins a tensor [M, P] of networks, such as runs.thetas, by a whole number.")
-        if len(modes) < 2 or n_connectors < 1:
-            raise ValueError(
-                f"A complex joins at least two networks by at least one connector, not {len(modes)} by {n_connectors}; "
-                "around one network grow Simplex.around(θ, 3)."
-            )
+        whole(n_connectors, "n_connectors", least=1)
+        if not isinstance(modes, Tensor) or modes.ndim != 2:
+            raise TypeError("A complex joins a tensor [M, P] of networks, such as runs.thetas.")
+        if len(modes) < 2:
+            raise ValueError("A complex joins at least two networks; around one network grow Simplex.around(θ, 3).")
         vertices = torch.cat([modes.detach().float(), modes.detach().float().mean(0).repeat(n_connectors, 1)])
         return cls(vertices, len(vertices), range(len(modes), len(vertices)), grown=True, n_modes=len(modes))
 

@@ -114,7 +114,7 @@ def test_kept_laws_come_back(net, runs, data, tmp_path):
 
 
 def test_impossible_draws_are_refused(net, runs, data):
-    with pytest.raises(ValueError, match="law with 3 members"):
+    with pytest.raises(ValueError, match="of 3 members to draw, must be a whole number from 1 to 3, not 4"):
         runs.predict(data.test.images, 4)
     law = ln.SubspaceLaw(net, Simplex(runs.thetas, 3), normalisation_images=runs.normalisation_images)
     with pytest.raises(ValueError, match="how many networks"):

@@ -170,7 +170,7 @@ def test_laws_refuse_nan_and_no_draws(data, as_users_do):
             make()
     law = ln.laws.GaussianLaw(lambda: nn.Linear(3, 3), torch.zeros(p), scale=torch.ones(p))
     for n in (0, -1, None, 2.5):
-        with pytest.raises(ValueError, match="say how many networks to draw"):
+        with pytest.raises(ValueError, match="how many networks to draw"):
             law.predict(torch.zeros(2, 3), n)
     with pytest.raises(ValueError, match="at least one law"):
         ln.Mixture(net, ())

@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field, replace
-from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -88,9 +87,7 @@ class Law(ABC):
 
     def count(self, n: int | None) -> int:
         """Return n as int; raise unless it is at least 1. A law of members takes None for all of them."""
-        if not isinstance(n, Integral) or n < 1:
-            raise ValueError(f"n={n}: say how many networks to draw from the law: predict(images, n=20, seed=0).")
-        return int(n)
+        return whole(n, "n, how many networks to draw from the law,", least=1, error=ValueError)
 
     def sample(self, n: int | None = None, *, seed: int = 0) -> Iterator[Float[Tensor, "chunk parameters"]]:
         """Draw networks, in chunks of bounded memory.
@@ -320,9 +317,7 @@ class Members(Combinations):
         """Return n as int, the number of members where it is None; raise unless there are so many members."""
         if n is None:
             return len(self)
-        if not isinstance(n, Integral) or not 1 <= n <= len(self):
-            raise ValueError(f"{n} networks were asked of a law with {len(self)} members; take 1 to {len(self)}.")
-        return int(n)
+        return whole(n, f"n, how many of {len(self)} members to draw,", least=1, most=len(self), error=ValueError)
 
     def sample(self, n: int | None = None, *, seed: int = 0) -> Iterator[Float[Tensor, "chunk parameters"]]:
         """Draw members without replacement; all of them, in order, where n isn't given."""
