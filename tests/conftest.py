@@ -17,6 +17,7 @@ MOST = 15.0  # seconds of processor time of one test and the processes that it s
 # The exceptions, measured on busy cores: they start processes that import torch, or typeset documents.
 LONGER = {
     "test_a_process_that_dies_takes_no_other_cell_with_it": 40.0,
+    "test_a_study_of_ones_own_runs_is_killed_goes_on_and_is_read": 40.0,
     "test_a_study_killed_three_times_ends_with_the_same_bits": 40.0,
     "test_killed_in_the_middle_of_a_training_it_goes_on_and_says_the_same": 40.0,
     "test_processes_give_the_same_bits_as_this_one": 30.0,

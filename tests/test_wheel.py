@@ -63,7 +63,7 @@ def test_a_study_of_ones_own_runs_is_killed_goes_on_and_is_read(installed, tmp_p
     stored = tmp_path / "report" / "results" / "digits-network"
     killed = start(RUN, installed, tmp_path)
     while len(list(stored.glob("retrainings-*.json"))) < 1 and killed.poll() is None:
-        time.sleep(0.01)
+        time.sleep(0.05)
     killed.kill()
     killed.communicate()
     before = {path: path.stat().st_mtime_ns for path in stored.glob("retrainings-*.json")}
