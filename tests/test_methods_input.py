@@ -10,6 +10,7 @@ import lnescape as ln
 from lnescape.laws import Gate
 from lnescape.methods.units import gates_of
 from lnescape.weights import Template
+from report.studies import experiments  # noqa: F401 (it makes cells of laws known)
 from tests.test_methods import RECIPE
 from tests.test_training import Mixed
 
