@@ -410,9 +410,7 @@ def _checked_groups(covariates: Any, proxies: Builder | None) -> list[str]:
         raise TypeError(f"covariates is a {type(covariates).__name__}; pass names of groups, such as {FREE[:2]}.")
     groups = [one_of(name, [*FREE, "gradient distance", "bursts", "proxies"], "group of covariates") for name in groups]
     if "proxies" in groups and proxies is None:
-        raise ValueError(
-            "Proxies need a builder of a narrower network; pass proxies=network('mlp', data, width=32)."
-        )
+        raise ValueError("Proxies need a builder of a narrower network; pass proxies=network('mlp', data, width=32).")
     return [name for name in dict.fromkeys(groups) if name != "proxies"]
 
 

@@ -23,9 +23,7 @@ def normalise(notebook):
     """Remove in place what differs between two runs: times, stderr, injected cells; ids of cells hash their text."""
     from nbformat import NotebookNode, from_dict
 
-    notebook.cells = [
-        cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])
-    ]
+    notebook.cells = [cell for cell in notebook.cells if "injected-parameters" not in cell.metadata.get("tags", [])]
     notebook.metadata = from_dict(METADATA)
     notebook.nbformat, notebook.nbformat_minor = 4, 5
     seen: Counter[str] = Counter()

@@ -117,8 +117,11 @@ def execute_all(sources: list[Path], folder: Path, *, parameters: dict[str, obje
                 mean = sum(outcome.seconds for outcome in done.values()) / len(done)
                 left = max(0.0, mean * len(sources) / min(jobs, len(sources)) - (time.monotonic() - start))
                 rest = f"{len(done)} of {len(sources)}" + (f", about {_clock(left)} left" if pending else "")
-                print(f"  {source.stem:<28} {'FAILED' if outcome.error else 'done':<6} "
-                      f"{_clock(outcome.seconds):>8}   ({rest})", flush=True)
+                print(
+                    f"  {source.stem:<28} {'FAILED' if outcome.error else 'done':<6} "
+                    f"{_clock(outcome.seconds):>8}   ({rest})",
+                    flush=True,
+                )
                 if outcome.error:
                     print(f"    {outcome.error}\n    up to there: {outcome.path}", flush=True)
             if not finished:

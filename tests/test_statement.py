@@ -229,6 +229,7 @@ def test_gradient_distance_tells_more_than_all_that_is_free(said, runs):
     assert sharper.groups == three
     k = sharper.prior.names.index("gradient distance")
     assert 0.6 < sharper.prior.coefficients[1 + k] / sharper.prior.width[k] < 1.4
-    assert "gradient distance" in ln.state(
-        NET, DATA, runs=runs, covariates=three, measurand=ln.retraining.contrast, progress=False
-    ).left_out
+    assert (
+        "gradient distance"
+        in ln.state(NET, DATA, runs=runs, covariates=three, measurand=ln.retraining.contrast, progress=False).left_out
+    )

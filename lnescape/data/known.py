@@ -292,9 +292,7 @@ def _foreign_digits() -> tuple[Tensor, str]:
     return torch.from_numpy(np.repeat(pixels, 3, axis=1)), "MNIST digits padded to 32×32"
 
 
-def read_files(
-    name: str, *, folder: str | Path | None, download: bool, only: Collection[str] = ()
-) -> dict[str, bytes]:
+def read_files(name: str, *, folder: str | Path | None, download: bool, only: Collection[str] = ()) -> dict[str, bytes]:
     """Return the content of a data set's files by file name, or of those named in `only`, md5 checked."""
     folders = _places(folder)
     wanted = [file for file in MD5[name] if not only or file.rsplit("/", 1)[1] in only]

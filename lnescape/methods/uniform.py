@@ -122,9 +122,7 @@ def learned_subspace(
     plan = request.plan(each=1.0, share=0.0, times=points)
     recipe = request.exploring(plan.training / points, exploring, pull=1 / empty.n_vertices)
     cosine_weight = real(cosine_weight, "cosine_weight", least=0)
-    laws = [
-        request.learned(empty, recipe, number=k, cosine_weight=cosine_weight, points=points) for k in range(plan.n)
-    ]
+    laws = [request.learned(empty, recipe, number=k, cosine_weight=cosine_weight, points=points) for k in range(plan.n)]
     cost = request.cost(plan, plan.n * (points * request.priced(recipe) - request.priced(request.at(plan.training))))
     return mixture_of(laws, cost=cost)
 

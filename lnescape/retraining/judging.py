@@ -348,9 +348,7 @@ class Reference:
         blocks = [tuple(block.tolist()) for block in np.array_split(others, min(N_BLOCKS, len(others))) if len(block)]
         left_out: tuple[tuple[int, ...], ...] = ((), *((row,) for row in bases), *blocks)
         rng = np.random.default_rng(seed)
-        orders = [
-            [rng.permutation(np.setdiff1d(np.arange(len(q)), rows)) for _ in range(N_HALVINGS)] for rows in draws
-        ]
+        orders = [[rng.permutation(np.setdiff1d(np.arange(len(q)), rows)) for _ in range(N_HALVINGS)] for rows in draws]
         halves = np.empty((len(left_out), len(draws), N_HALVINGS, 2, q.shape[1]), np.float32)
         variance = np.empty((len(left_out), len(draws), q.shape[1]), np.float32)
         for k, gone in enumerate(left_out):

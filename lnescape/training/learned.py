@@ -137,9 +137,7 @@ def learn(
     return SubspaceLaw(prepared.net, subspace.with_vertices(vertices), **known)
 
 
-def _check_request(
-    subspace: object, plain: object, *, points: int, cosine_weight: float, volume_weight: float
-) -> None:
+def _check_request(subspace: object, plain: object, *, points: int, cosine_weight: float, volume_weight: float) -> None:
     """Raise unless something of the subspace is free, and the options make sense."""
     if not isinstance(subspace, Subspace):
         kind = subspace.__name__ if isinstance(subspace, type) else type(subspace).__name__

@@ -388,7 +388,6 @@ def _check_law(settings: Mapping[str, Any]) -> None:
         check_known(name, own, f"option of {settings['method']!r}")
 
 
-
 def _crossed(cell: Cell) -> int:
     return len(cell.seeds) * len(cell.settings["orders"])
 

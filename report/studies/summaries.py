@@ -38,7 +38,6 @@ from report.studies.uncertainty import single, uncertainty
 Summary = tuple[dict, dict[str, np.ndarray]]
 
 
-
 def crossed(study: Study, store: CellStore) -> Summary:
     """Split the variance into initialisation, order and their interaction, means over the test images."""
     ds = read_study(study, folder=store.folder)
