@@ -130,6 +130,10 @@ def observe(
         seen.add("path_log_odds", np.stack(path, 1), "explored", "epoch", "watched_image", bits=COVARIATE_BITS)
     if "gradients" in keep:
         _observe_gradients(seen, law, data, panel, chosen)
+        if "covariates" not in keep:  # of which the gradient distance needs the outputs beside it
+            images, some = panel.images[panel.watched], data.train.images[: covariates.N_FEATURES]
+            found = np.stack([covariates.outputs(law, theta, images, some) for theta in law.thetas])
+            seen.add("outputs", found, "explored", "output", "watched_image", bits=COVARIATE_BITS)
     return seen
 
 

@@ -22,8 +22,10 @@ from report.studies.comparison import (
 )
 from report.studies.pairs import (
     CIFAR10_CNN,
+    CIFAR10_FAST_RESNET,
     CIFAR10_RESNET,
     CIFAR10_RESNET20,
+    CIFAR10_WIDE,
     FURTHER,
     MNIST_CNN,
     MNIST_MLP,
@@ -92,6 +94,18 @@ def _reference(
         base = scouts.but(method="retrainings", scouts=scouts, keep=(*keep, *more))
         cells.append(base.but(seeds=range(start, stop)))
     return tuple(cells)
+
+
+def _geometry(pair: Pair) -> tuple[Cell, ...]:
+    """Retrainings with gradient distances, which play the method, and those that judge them."""
+    scouts = scouts_of(pair)
+    of_pair = {"group": pair.group, "explored": pair.explored, "keep": pair.keep, "observed": pair.observed}
+    reference = _reference(scouts, pair.n, **of_pair)
+    if "gradients" in pair.observed:
+        return tuple(cell for cell in reference if max(cell.seeds) < 2 * pair.explored)
+    # Under their seeds again: their weights were not kept.
+    players = scouts.but(method="retrainings", scouts=scouts, keep=("panel", "gradients"), seeds=range(pair.explored))
+    return (players, *(cell for cell in reference if min(cell.seeds) >= pair.explored))
 
 
 def _on_test(scouts: Cell, method: str, seeds, **settings) -> Cell:
@@ -208,10 +222,8 @@ STUDIES = {
         _study("mnist-mlp-branches", "Branches that leave the trunk of one training at several epochs", tuple(
             _on_test(MLP, "branches", (k, k + 1), leaves=[1, 3, 5, 7, 9], branches=3) for k in range(0, 8, 2)
         ), "branches"),
-        # The retrainings that play the method, again under their seeds: their weights were not kept.
-        *(_study(f"{pair.key}-geometry", f"Gradient distances of {pair.many}",
-                 _reference(scouts_of(pair), 12, group=12, observed=("covariates", "gradients")))
-          for pair in (MNIST_MLP, MNIST_CNN)),
+        *(_study(f"{pair.key}-geometry", f"Gradient distances of {pair.many}", _geometry(pair), "geometry")
+          for pair in (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_RESNET, CIFAR10_WIDE)),
         _study("cifar10-cnn-branches", "Branches that leave the trunk of one training at several epochs, CIFAR-10",
                tuple(_on_test(CIFAR_CNN, "branches", (k,), leaves=[3, 8, 12], branches=2) for k in range(4)),
                "branches"),

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy import ndarray
 
-from lnescape.covariates import ENOUGH_PROXIES, FREE, Traces, columns_of, passes_of
+from lnescape.covariates import ENOUGH_PROXIES, FREE, SLOPE, Traces, columns_of, passes_of
 from lnescape.retraining import (
     Evaluation,
     Prior,
@@ -81,35 +81,36 @@ _OBSERVED = {
     "path": "path_log_odds",
     "noise": "noise_spread",
     "others": "other_log_odds",
+    "distance": "gradient_distance",
 }  # name in `Traces`: in the cells
+_FACTS = ("training_loss", "gradient_scatter", "distance", "fisher_trace", "gradient_inputs")
 
 
 def assembled(study: Study, store: CellStore) -> Assembled:
     """Put together the cells of a study of uncertainty."""
     cells = {method: [cell for cell in study.cells if cell.method == method] for method in _METHODS}
 
+    players = [cell for cell in cells["retrainings"] if {"covariates", "gradients"} & set(cell.keep)]
+    kept = set.intersection(*(set(store.load(cell).arrays) for cell in players))
+
     def joined(method: str, name: str) -> ndarray:
         return np.concatenate([store.load(cell).arrays[name] for cell in cells[method]])
 
     def explored(name: str) -> ndarray:
-        own = [cell for cell in cells["retrainings"] if "covariates" in cell.keep]
-        return np.concatenate([store.load(cell).arrays[name] for cell in own])
+        return np.concatenate([store.load(cell).arrays[name] for cell in players])
 
     scouts = store.load(cells["scouts"][0]).arrays
     panel = Panel(torch.empty(0), torch.empty(0), scouts["part"])
     watched = panel.watched
     q = dithered(joined("retrainings", "log_odds")[:, watched])
-    seen = {name: explored(stored).astype(float) for name, stored in _OBSERVED.items()}
-    traces = Traces(
-        q=q[: len(seen["noise"])], **seen, chosen=scouts["chosen"][watched], n_classes=int(scouts["chosen"].max()) + 1
-    )
-    if all("gradients" in cell.keep for cell in cells["retrainings"] if "covariates" in cell.keep):
-        traces = replace(traces, distance=explored("gradient_distance").astype(float))
-    facts = {name: explored(name) for name in ("training_loss", "gradient_scatter", "distance")}
+    seen = {name: explored(stored).astype(float) for name, stored in _OBSERVED.items() if stored in kept}
+    n = sum(len(cell.seeds) for cell in players)  # they stand first
+    traces = Traces(q=q[:n], **seen, chosen=scouts["chosen"][watched], n_classes=int(scouts["chosen"].max()) + 1)
+    facts = {name: explored(name) for name in _FACTS if name in kept}
     return Assembled(
         q, dithered(joined("retrainings", "contrast")[:, watched], seed=1), traces,
         np.array(PARTS)[scouts["part"][watched]], scouts["label"][watched],
-        normalised(explored("log_probabilities")), facts, int((scouts["part"] == 0).sum()),
+        normalised(explored("log_probabilities")) if "log_probabilities" in kept else np.empty((n, 0, 0)), facts, int((scouts["part"] == 0).sum()),
         _bursts(cells["bursts"], store), _proxies(cells["proxies"], store), _paths(cells["law"], store, panel),
     )  # fmt: skip
 
@@ -181,7 +182,8 @@ class Mix:
 
     def passes(self, all_of: Assembled) -> float:
         """Count forward passes for each input and network, beside that of the prediction."""
-        return float(passes_of(self.groups or (), epochs=all_of.traces.path.shape[1] - 1))
+        path = all_of.traces.path
+        return float(passes_of(self.groups or (), epochs=0 if path is None else path.shape[1] - 1))
 
 
 def usual_mixes(burst: tuple[float, float], proxy: tuple[int, float, int]) -> dict[str, Mix]:
@@ -249,7 +251,8 @@ class Moderation:
         more = {} if self.mix.shrunk else {"shrinkage": np.inf}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # n_eff and d₀ are reported as numbers
-            return fit_prior(q.var(0, ddof=1), len(rows) - 1, h, n_eff=n_eff, names=names, **more)
+            slopes = {name: SLOPE for name in names if name == "gradient distance"}
+            return fit_prior(q.var(0, ddof=1), len(rows) - 1, h, n_eff=n_eff, names=names, slopes=slopes, **more)
 
     def __call__(
         self, members: Sequence[Sequence[int]], judged: ndarray, fitted: ndarray

@@ -32,6 +32,7 @@ from report.studies.comparison import WAYS, compared
 from report.studies.comparison import candidates as candidates_of
 from report.studies.experiments import N_DRAWS, N_TRAINING_IMAGES
 from report.studies.gates import g0, g2, g6
+from report.studies.geometry import geometry
 from report.studies.moderation import draws
 from report.studies.uncertainty import single, uncertainty
 
@@ -432,6 +433,7 @@ SUMMARIES: dict[str, Callable[[Study, CellStore], Summary]] = {
     "explored": explored,
     "uncertainty": uncertainty,
     "single": single,
+    "geometry": geometry,
 }
 
 
