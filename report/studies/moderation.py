@@ -107,10 +107,11 @@ def assembled(study: Study, store: CellStore) -> Assembled:
     n = sum(len(cell.seeds) for cell in players)  # they stand first
     traces = Traces(q=q[:n], **seen, chosen=scouts["chosen"][watched], n_classes=int(scouts["chosen"].max()) + 1)
     facts = {name: explored(name) for name in _FACTS if name in kept}
+    logp = normalised(explored("log_probabilities")) if "log_probabilities" in kept else np.empty((n, 0, 0))
     return Assembled(
         q, dithered(joined("retrainings", "contrast")[:, watched], seed=1), traces,
         np.array(PARTS)[scouts["part"][watched]], scouts["label"][watched],
-        normalised(explored("log_probabilities")) if "log_probabilities" in kept else np.empty((n, 0, 0)), facts, int((scouts["part"] == 0).sum()),
+        logp, facts, int((scouts["part"] == 0).sum()),
         _bursts(cells["bursts"], store), _proxies(cells["proxies"], store), _paths(cells["law"], store, panel),
     )  # fmt: skip
 
