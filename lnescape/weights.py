@@ -272,26 +272,26 @@ def theta_of(network: nn.Module | dict, like: nn.Module | None = None) -> Float[
     if like is None:
         raise ValueError("A state dict alone doesn't tell the order of its parameters; pass like=builder() too.")
     names = [name for name, p in like.named_parameters() if p.requires_grad]
-    statistics, network = _statistics_names(like), _unwrapped(network, like)
-    if extra := [name for name in network if name not in like.state_dict()]:
+    statistics, found = _statistics_names(like), _unwrapped(network, like)
+    if extra := [name for name in found if name not in like.state_dict()]:
         raise ValueError(
             f"The state dict holds {extra[0]!r}, which the network that is built lacks; it was saved from another "
             "architecture."
         )
     for name, own in like.state_dict().items():
-        if name not in network:
+        if name not in found:
             if name in statistics:
                 continue
             raise ValueError(f"The state dict lacks {name!r}; it was saved from another architecture.")
-        if network[name].is_complex():
+        if found[name].is_complex():
             raise ValueError(f"{name!r} is complex in the state dict; θ holds real numbers only.")
-        if network[name].shape != own.shape:
-            there, here = tuple(network[name].shape), tuple(own.shape)
+        if found[name].shape != own.shape:
+            there, here = tuple(found[name].shape), tuple(own.shape)
             raise ValueError(f"{name!r} has shape {there} in the state dict, {here} in the network that is built.")
         is_constant = name not in names and name not in statistics and not _is_shared(like, name)
-        if is_constant and not torch.equal(network[name].to(own), own):
+        if is_constant and not torch.equal(found[name].to(own), own):
             raise ValueError(f"The constant {name!r} differs between the state dict and the network that is built.")
-    return torch.cat([network[name].detach().reshape(-1).to(torch.float32) for name in names])
+    return torch.cat([found[name].detach().reshape(-1).to(torch.float32) for name in names])
 
 
 def _unwrapped(network: Mapping, like: nn.Module) -> Mapping:
