@@ -21,9 +21,8 @@ from lnescape.engines import AnyNetwork, engine_for
 from lnescape.laws import predict_at
 from lnescape.progress import bar
 from lnescape.results import load_result, provenance, save_result
-from lnescape.training.cost import count_operations
 from lnescape.training.descent import Descent, descend
-from lnescape.training.recipe import resolve
+from lnescape.training.recipe import count_operations, resolve
 from lnescape.weights import build, theta_of
 
 THREADS = 2

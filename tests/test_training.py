@@ -8,8 +8,8 @@ import torch
 from torch import nn
 
 import lnescape as ln
-from lnescape.training.cost import count_operations
 from lnescape.training.descent import generator
+from lnescape.training.recipe import count_operations
 from lnescape.weights import build, theta_of
 
 QUICK = ln.Recipe(epochs=2, batch=64, precision="float32")

@@ -1,9 +1,8 @@
 """Training: recipes, retrainings under many seeds, and learned subspaces."""
 
-from lnescape.training.cost import Cost, Operations, count_operations, refresh_cost
 from lnescape.training.learned import GrowingVolume, fit_subspace
 from lnescape.training.prepared import Prepared
-from lnescape.training.recipe import Recipe
+from lnescape.training.recipe import Cost, Operations, Recipe, count_operations, refresh_cost
 from lnescape.training.runs import TrainingError, fit, members, walk
 
 __all__ = [

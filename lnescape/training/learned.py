@@ -14,10 +14,9 @@ from lnescape.checks import real, whole
 from lnescape.laws import SubspaceLaw
 from lnescape.progress import bar
 from lnescape.subspaces import SimplicialComplex, Subspace
-from lnescape.training.cost import Cost
 from lnescape.training.descent import Descent, descend, fingerprint, generator, stream_seed, tensor_fingerprint
 from lnescape.training.prepared import Prepared, checked_seeds
-from lnescape.training.recipe import Recipe
+from lnescape.training.recipe import Cost, Recipe
 from lnescape.training.runs import TrainingError
 from lnescape.weights import ALONE, Builder, build, theta_of, trainable
 

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from lnescape.engines import engine_for
-from lnescape.training.cost import Operations, count_operations
-from lnescape.training.recipe import Recipe, resolve
+from lnescape.training.recipe import Operations, Recipe, count_operations, resolve
 from lnescape.weights import ALONE, Builder, Template, check_builder, identity, images_to_refresh
 
 

@@ -18,10 +18,9 @@ from lnescape.checks import whole
 from lnescape.laws import Members
 from lnescape.progress import bar
 from lnescape.results import ResultError, files
-from lnescape.training.cost import Cost, count_operations
 from lnescape.training.descent import Descent, State, descend, fingerprint, stream_seed, tensor_fingerprint
 from lnescape.training.prepared import Prepared, checked_seeds
-from lnescape.training.recipe import Recipe
+from lnescape.training.recipe import Cost, Recipe, count_operations
 from lnescape.weights import ALONE, Builder, Template, build, check_builder, images_to_refresh, theta_of
 
 # Operations in one group of trainings above which separate processes repay their start of a few seconds.
