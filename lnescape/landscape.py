@@ -1,5 +1,6 @@
 """The loss as a landscape over weight space: along paths, on planes, inside triangles, and barriers."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,7 +8,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from lnescape.checks import whole
 from lnescape.laws import Law, predict_at
+from lnescape.progress import bar
 from lnescape.subspaces import Curve, Simplex
 
 __all__ = ["Survey", "along", "barrier", "plane", "survey", "triangle"]
@@ -62,7 +65,7 @@ def survey(law: Law, thetas: Float[Tensor, "points parameters"], split) -> tuple
     return torch.cat(losses).cpu().numpy(), torch.cat(accuracies).cpu().numpy()
 
 
-def along(law: Law, curve: Curve, split, *, n: int = 31) -> Survey:
+def along(law: Law, curve: Curve, split, *, n: int = 31, progress: bool = True) -> Survey:
     """Survey the loss along a curve, at n evenly spaced times.
 
     Args:
@@ -70,6 +73,7 @@ def along(law: Law, curve: Curve, split, *, n: int = 31) -> Survey:
         curve: `Segment`, `PolyChain` or `Bezier`.
         split: Images and labels.
         n: Points, ends included, ≥ 2.
+        progress: Show a bar with the time left (from two seconds on).
 
     Returns:
         The survey; `coordinates` are the times t.
@@ -86,16 +90,21 @@ def along(law: Law, curve: Curve, split, *, n: int = 31) -> Survey:
         >>> line.coordinates
         array([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
-    _check_count(n)
-    t = torch.linspace(0, 1, n)
-    chunks = [survey(law, curve.at(part), split) for part in t.split(16)]
-    loss, accuracy = (np.concatenate(values) for values in zip(*chunks, strict=True))
-    return Survey(t.numpy().astype(float), loss, accuracy)
+    t = torch.linspace(0, 1, whole(n, "n", least=2))
+    return Survey(t.numpy().astype(float), *_surveyed(law, t, curve.at, split, progress=progress))
 
 
-def _check_count(n: int) -> None:
-    if n < 2:
-        raise ValueError(f"A survey takes at least two points from end to end, not n={n}.")
+def _surveyed(
+    law: Law, coordinates: Tensor, at: Callable[[Tensor], Tensor], split, *, progress: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Survey the points that `at` makes of coordinates, some at a time, which bounds the memory for their weights."""
+    found = []
+    with bar(len(coordinates), "survey", "points", show=progress) as shown:
+        for part in coordinates.split(16):
+            found.append(survey(law, at(part), split))
+            shown.update(len(part))
+    loss, accuracy = (np.concatenate(values) for values in zip(*found, strict=True))
+    return loss, accuracy
 
 
 def barrier(t: Float[np.ndarray, " points"], loss: Float[np.ndarray, " points"]) -> float:
@@ -126,7 +135,15 @@ def barrier(t: Float[np.ndarray, " points"], loss: Float[np.ndarray, " points"])
     return float(np.max(loss - ((1 - t) * loss[0] + t * loss[-1])))
 
 
-def plane(law: Law, points: Float[Tensor, "3 parameters"], split, *, n: int = 21, margin: float = 0.25) -> Survey:
+def plane(
+    law: Law,
+    points: Float[Tensor, "3 parameters"],
+    split,
+    *,
+    n: int = 21,
+    margin: float = 0.25,
+    progress: bool = True,
+) -> Survey:
     """Survey the loss on the plane through three points of weight space.
 
     θ(x, y) = p₁ + x u + y v with orthonormal u ∥ p₂ − p₁ and v ⊥ u in the plane (Gram–Schmidt).
@@ -137,6 +154,7 @@ def plane(law: Law, points: Float[Tensor, "3 parameters"], split, *, n: int = 21
         split: Images and labels.
         n: Points along each axis, ≥ 2.
         margin: How far the map reaches beyond the points, in shares of their extent.
+        progress: Show a bar with the time left (from two seconds on).
 
     Returns:
         The survey of n² positions, x running fastest; `anchors` are the positions of the three points.
@@ -147,7 +165,7 @@ def plane(law: Law, points: Float[Tensor, "3 parameters"], split, *, n: int = 21
     References:
         Garipov et al. 2018, arXiv 1802.10026, figure 1.
     """
-    _check_count(n)
+    n = whole(n, "n", least=2)
     if not isinstance(points, Tensor) or points.ndim != 2 or len(points) != 3:
         raise ValueError("A plane goes through three points, a tensor [3, P]; use torch.stack([a, b, c]).")
     origin, first, second = points.double()
@@ -163,12 +181,11 @@ def plane(law: Law, points: Float[Tensor, "3 parameters"], split, *, n: int = 21
     x = torch.linspace(float(low[0] - reach[0]), float(high[0] + reach[0]), n, dtype=torch.float64)
     y = torch.linspace(float(low[1] - reach[1]), float(high[1] + reach[1]), n, dtype=torch.float64)
     grid = torch.cartesian_prod(y, x).flip(1)
-    chunks = [survey(law, (origin + part.to(axes) @ axes).float(), split) for part in grid.split(16)]
-    loss, accuracy = (np.concatenate(values) for values in zip(*chunks, strict=True))
-    return Survey(grid.numpy(), loss, accuracy, anchors.cpu().numpy())
+    found = _surveyed(law, grid, lambda part: (origin + part.to(axes) @ axes).float(), split, progress=progress)
+    return Survey(grid.numpy(), *found, anchors.cpu().numpy())
 
 
-def triangle(law: Law, simplex: Simplex, split, *, n: int = 11) -> Survey:
+def triangle(law: Law, simplex: Simplex, split, *, n: int = 11, progress: bool = True) -> Survey:
     """Survey the loss inside a triangle, on a regular grid of convex coefficients.
 
     Args:
@@ -176,6 +193,7 @@ def triangle(law: Law, simplex: Simplex, split, *, n: int = 11) -> Survey:
         simplex: A simplex of three vertices.
         split: Images and labels.
         n: Points along each edge, ≥ 2; n(n + 1)/2 in all.
+        progress: Show a bar with the time left (from two seconds on).
 
     Returns:
         The survey; `coordinates` are the coefficients, [n(n + 1)/2, 3].
@@ -188,9 +206,7 @@ def triangle(law: Law, simplex: Simplex, split, *, n: int = 11) -> Survey:
         raise TypeError(f"A triangle is a Simplex, not a {type(simplex).__name__}; of a law, pass law.subspace.")
     if simplex.n_vertices != 3:
         raise ValueError(f"A triangle has 3 vertices, this simplex {simplex.n_vertices}; choose three of them.")
-    _check_count(n)
+    n = whole(n, "n", least=2)
     steps = [(i, j, n - 1 - i - j) for i in range(n) for j in range(n - i)]
     a = torch.tensor(steps, dtype=torch.float32) / (n - 1)
-    chunks = [survey(law, simplex.at(part), split) for part in a.split(16)]
-    loss, accuracy = (np.concatenate(values) for values in zip(*chunks, strict=True))
-    return Survey(a.numpy().astype(float), loss, accuracy)
+    return Survey(a.numpy().astype(float), *_surveyed(law, a, simplex.at, split, progress=progress))

@@ -61,7 +61,7 @@ def failing():
         (lambda: nn.Linear("a", 3), "fails with TypeError"),
         (lambda: ln.networks.mlp((1, 8, 8), 10, width=0), "'1.weight' is empty; give every layer at least one unit"),
         (lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(10)), "shape of '1.weight' isn't known"),
-        (lambda: Returning(lambda x, y: (y, x)), "returns tuple"),
+        (lambda: Returning(lambda x, y: (str(y), x)), "returns str"),
         (lambda: Returning(lambda x, y: {}["a"]), "KeyError: 'a'"),
         (lambda: nn.Linear(64, 10), r"put nn.Flatten\(\) before it"),
     ],
@@ -160,7 +160,7 @@ def test_a_folder_that_cannot_be_written(net, data, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("setting", [{"group": 0}, {"workers": 0}, {"workers": -2}])
 def test_workers(net, data, setting):
-    with pytest.raises(ValueError, match="at least one network in a group and one worker"):
+    with pytest.raises(ValueError, match="must be a whole number of at least 1"):
         ln.fit(net, data, seeds=[0], **setting)
 
 
@@ -193,8 +193,8 @@ def test_subspaces(request_, message):
     [
         (ln.Simplex, {}, "Simplex is no subspace"),
         (ln.Simplex.from_scratch(2), {"seed": -1}, "whole numbers from 0"),
-        (ln.Simplex.from_scratch(2), {"cosine_weight": -1.0}, "finite and ≥ 0"),
-        (ln.Simplex.from_scratch(2), {"volume_weight": float("nan")}, "finite and ≥ 0"),
+        (ln.Simplex.from_scratch(2), {"cosine_weight": -1.0}, "must be a finite number of at least 0"),
+        (ln.Simplex.from_scratch(2), {"volume_weight": float("nan")}, "must be a finite number of at least 0"),
         (ln.Simplex.from_scratch(2), {"plain": 3}, "plain is a int"),
     ],
 )
@@ -214,7 +214,7 @@ def test_predictions(kind, net, data, runs):
     for message, given in bad.items():
         with pytest.raises((TypeError, ValueError), match=f"{message}.*data.test.images"):
             law.predict(given)
-    with pytest.raises(ValueError, match="not batch=0"):
+    with pytest.raises(ValueError, match="batch must be a whole number of at least 1"):
         law.predict(images, batch=0)
     subspace = ln.SubspaceLaw(law.net, ln.Simplex(law[:1].repeat(3, 1), 3))
     for n in (0, 2.5, None):
@@ -233,9 +233,9 @@ def test_networks_from_elsewhere(net, data, runs):
 
 
 def test_files_of_laws(net, runs, tmp_path):
-    with pytest.raises(ValueError, match="can't be written to"):
+    with pytest.raises(ValueError, match="cannot write .*name a folder that can be written"):
         runs.save(tmp_path)
-    with pytest.raises(ValueError, match="no law that can be read"):
+    with pytest.raises(ValueError, match="missing"):
         ln.load_law(tmp_path / "absent", net)
     runs.save(tmp_path / "made" / "law.safetensors")
     assert len(ln.load_law(tmp_path / "made" / "law.safetensors", net)) == 3
@@ -245,15 +245,15 @@ def test_landscapes(data, runs):
     line, part = ln.Segment.between(runs[0], runs[1]), data.test
     simplex = ln.Simplex(runs.thetas, 3)
     for request, message in (
-        (lambda: ln.along(runs, line, part, n=1), "at least two points"),
+        (lambda: ln.along(runs, line, part, n=1), "n must be a whole number of at least 2"),
         (lambda: ln.along(runs, line, part.images), "pass a part of the data"),
         (lambda: ln.along(runs, line, data.foreign), "belong to no class"),
         (lambda: ln.survey(runs, runs[0], part), "Points have shape"),
         (lambda: ln.survey(runs, torch.zeros(2, 5), part), "Points have shape"),
         (lambda: ln.plane(runs, runs[:2], part), "goes through three points"),
-        (lambda: ln.plane(runs, runs[:3], part, n=1), "at least two points"),
+        (lambda: ln.plane(runs, runs[:3], part, n=1), "n must be a whole number of at least 2"),
         (lambda: ln.triangle(runs, line, part), "is a Simplex, not a Segment"),
-        (lambda: ln.triangle(runs, simplex, part, n=1), "at least two points"),
+        (lambda: ln.triangle(runs, simplex, part, n=1), "n must be a whole number of at least 2"),
         (lambda: ln.barrier(np.zeros(3), np.zeros(4)), "one loss for each time"),
     ):
         with pytest.raises((TypeError, ValueError), match=message):
