@@ -331,7 +331,7 @@ def fast_cnn(
 
     Example:
         >>> sum(p.numel() for p in fast_cnn((3, 32, 32), 10).parameters() if p.requires_grad)
-        278536
+        278768
     """
     if filters is None:
         whole = image_shape[0] * 4

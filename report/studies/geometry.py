@@ -27,6 +27,8 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     known = {name: mix for name, mix in MIXES.items() if name != "all free groups" or own.traces.path is not None}
     test = own.where("test")
     found: dict = {"n": len(own.q), "networks": own.n_networks, "images": len(test)}
+    retrained = [store.load(cell).arrays["accuracy"] for cell in study.cells if cell.method == "retrainings"]
+    found["accuracy"] = Estimate.mean(100 * np.concatenate(retrained), unit="%")
     found |= _law_of_scale(own) | {"one network": _one_network(own, test)}
     places = {"test": test, **{kind: _away(own, kind) for kind in (*SHIFTS, "foreign")}}
     for members in SIZES:
