@@ -51,16 +51,6 @@ _SETTINGS: dict[Any, Any] = {
     "axes.titlelocation": "left",
     "axes.spines.top": False,
     "axes.spines.right": False,
-    "axes.edgecolor": "0.15",
-    "axes.labelcolor": "0.15",
-    "axes.axisbelow": True,
-    "xtick.color": "0.15",
-    "ytick.color": "0.15",
-    "text.color": "0.15",
-    "grid.color": "0.8",
-    "lines.solid_capstyle": "round",
-    "patch.edgecolor": "white",
-    "patch.force_edgecolor": True,
     "legend.frameon": False,
     "figure.dpi": 110,
     "savefig.dpi": 110,
@@ -76,8 +66,9 @@ _HASHED = re.compile(r'(?<=id="|rl\(#|f="#)(p|m|h|image|C\d+_\d+_)([0-9a-f]{10})
 def canvas(columns: int, height: float, source: str, title: str = "", *, width: float = WIDTH, rows: int = 1):
     """Open a figure in the house's style, with its claim above and the name of its data in the corner."""
     import matplotlib.pyplot as plt
+    from seaborn import axes_style
 
-    with plt.rc_context(_SETTINGS):
+    with plt.rc_context(axes_style("ticks") | _SETTINGS):
         figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained")
         yield figure, axes if rows > 1 else axes[0]
         if title:
