@@ -43,7 +43,8 @@ report: $(STAMP)
 test: $(STAMP)
 	@echo "Running unit tests, documentation examples and notebooks, $(JOBS) at a time (about 5 minutes) ..."
 	@$(ONE) LNESCAPE_PROFILE=quick $(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile \
-		--nbval-lax --nbval-current-env --nbval-cell-timeout=300 lnescape report/studies tests $(wildcard notebooks/*.ipynb)
+		--durations 10 --durations-min 15 --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
+		lnescape report/studies tests $(wildcard notebooks/*.ipynb)
 
 fuzz: $(STAMP)
 	@$(ONE) $(RUN) -m tests.fuzz 2000

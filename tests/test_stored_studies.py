@@ -29,7 +29,7 @@ def test_a_committed_study_is_complete_intact_and_small(study):
     assert store.missing() == []
     before = itertools.takewhile(lambda other: other is not study, COMMITTED)
     shared = {cell.name for earlier in before for cell in earlier.cells}
-    own = [store.folder / f"{cell.name}{end}" for cell in study.cells for end in (".json", ".safetensors.xz")]
+    own = [path for cell in study.cells for path in store.folder.glob(f"{cell.name}.*")]
     assert sum(path.stat().st_size for path in own if path.name.split(".")[0] not in shared) <= 10 * MEGABYTE
     summary = ln.load_result(study.name)
     assert summary.provenance["command"] == study.command

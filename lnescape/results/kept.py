@@ -99,6 +99,9 @@ def save_result(
     return path
 
 
+TRIES = 3  # readings of the same JSON that fail before its result counts as damaged
+
+
 def load_result(name: str, *, folder: str | Path | None = None) -> Result:
     """Read a stored result and check that both files are as they were written.
 
@@ -117,12 +120,15 @@ def load_result(name: str, *, folder: str | Path | None = None) -> Result:
         near = difflib.get_close_matches(name, list_results(folder=path.parent), n=1)
         hint = f"did you mean {near[0]!r}?" if near else "see list_results() for those there are."
         raise ResultError(f"there is no stored result {name!r} in {path.parent}; {hint}")
-    text = _text(path)
+    text, failed = _text(path), 0
     while True:
         try:
             return _opened(path, text)
         except ResultError:
-            if text == (text := _text(path)):  # else a writer was at work beside this reader
+            before, text = text, _text(path)
+            # A writer may be at work beside this reader, or two that write the same two results in turn.
+            failed = failed + 1 if text == before else 0
+            if failed == TRIES:
                 raise
 
 
