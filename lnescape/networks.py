@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lnescape.checks import one_of
+from lnescape.checks import one_of, real
 from lnescape.weights import Builder
 
 __all__ = ["cnn", "fast_cnn", "mlp", "network", "resnet", "wide_resnet"]
@@ -326,6 +326,9 @@ def fast_cnn(
     Returns:
         The network, from images to logits.
 
+    Raises:
+        ValueError: Images too small for so many stages, no convolutions for each stage, or `narrow` that isn't > 0.
+
     References:
         Jordan 2024, arXiv 2404.00498 (whitening, identities, biases); Page 2019, "How to train your ResNet".
 
@@ -333,6 +336,17 @@ def fast_cnn(
         >>> sum(p.numel() for p in fast_cnn((3, 32, 32), 10).parameters() if p.requires_grad)
         278768
     """
+    narrow, side = real(narrow, "narrow", above=0), min(image_shape[1:])
+    if len(convolutions) != len(widths) or min(convolutions) < 1:
+        raise ValueError(
+            f"Each of the {len(widths)} stages needs one convolution or more, not {list(convolutions)}; give as many "
+            "numbers as there are widths."
+        )
+    if side - 1 < 2 ** len(widths):
+        raise ValueError(
+            f"{len(widths)} stages that halve an image need {2 ** len(widths) + 1} pixels a side, not {side}; give "
+            "fewer widths and convolutions."
+        )
     if filters is None:
         whole = image_shape[0] * 4
         filters = torch.cat([torch.eye(whole), -torch.eye(whole)]).view(2 * whole, image_shape[0], 2, 2)

@@ -140,6 +140,27 @@ def test_a_recipe_that_makes_no_sense_is_refused(changes, cause):
         replace(SLANTED, **{"bias_rate": 1.0, **changes})
 
 
+@pytest.mark.parametrize(
+    ("make", "cause"),
+    [
+        (lambda data: ln.network("fast_cnn", data)(), "need 9 pixels a side, not 8"),
+        (lambda data: ln.networks.fast_cnn((3, 32, 32), 10, widths=(8, 8)), "as many numbers as there are widths"),
+        (lambda data: ln.networks.fast_cnn((3, 32, 32), 10, narrow=0), "narrow"),
+        (
+            lambda data: ln.fit(ln.network("mlp", data), data, seeds=[0], recipe=ln.Recipe(first_pixels=4)),
+            "can't take images of 4 × 4 pixels.*first_pixels=0",
+        ),
+        (
+            lambda data: ln.fit(normed, data, seeds=[0], recipe=ln.Recipe(first_pixels=8)),
+            "must be smaller than the sides",
+        ),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_its_cure(make, cause, data):
+    with pytest.raises(ValueError, match=cause):
+        make(data)
+
+
 def test_a_narrow_network_has_a_third_of_the_channels_in_eights():
     net = ln.networks.fast_resnet((3, 32, 32), 10, narrow=3)
     assert [m.out_channels for m in net.modules() if isinstance(m, nn.Conv2d)] == [24, 8, 24, 24, 64, 64]

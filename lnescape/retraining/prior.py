@@ -273,6 +273,8 @@ def _put_slopes(
     for name, (slope, spread) in slopes.items():
         if name not in names:
             raise ValueError(f"The slope of {name!r} is given, which is none of the covariates: {', '.join(names)}.")
+        if not (np.isfinite(slope) and 0 < spread < np.inf):
+            raise ValueError(f"The slope of {name!r} is {slope} ± {spread}; give a finite mean and a spread above 0.")
         k = names.index(name)
         if np.isfinite(width[k]):
             mean[1 + k], tau[1 + k] = slope * width[k], spread * width[k]

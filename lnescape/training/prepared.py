@@ -50,6 +50,7 @@ class Prepared:
         device = checked_device(images.device if device is None else device)
         with ALONE:
             operations = count_operations(template.fresh(), images[0], data.n_classes, recipe.loss)
+            _check_small_images(operations, recipe, images)
             name = identity(template.fresh(), images[:8])
             data = data.to(device)
             if measure:
@@ -92,6 +93,25 @@ class Prepared:
     def normalisation_images(self) -> Tensor | None:
         """Return the images that refresh the normalisation, or None where no layer keeps statistics."""
         return images_to_refresh(self.template.module, self.data)
+
+
+def _check_small_images(operations: Operations, recipe: Recipe, images: Tensor) -> None:
+    """Raise where the smaller images of the first steps don't fit the data or the network."""
+    if not recipe.first_pixels:
+        return
+    if images.ndim != 4 or recipe.first_pixels >= min(images.shape[2:]):
+        raise ValueError(
+            f"first_pixels={recipe.first_pixels} must be smaller than the sides of the images, which are "
+            f"{list(images.shape[1:])}; 0 leaves images as they are."
+        )
+    try:
+        assert operations.step_at is not None
+        operations.step_at(recipe.first_pixels)
+    except RuntimeError as error:
+        raise ValueError(
+            f"The network can't take images of {recipe.first_pixels} × {recipe.first_pixels} pixels "
+            f"({str(error).splitlines()[0]}); set first_pixels=0, or pool to one size before its first linear layer."
+        ) from error
 
 
 def checked_seeds(seeds: Any) -> list[int]:
