@@ -329,7 +329,7 @@ print(f"{'arithmetic':15} {arithmetic['variance']}   ({arithmetic['different_bit
 # combination was trained once, so that the third line also holds what arithmetic adds: the fourth is no further part, it lies inside the third. If
 # rounding acts everywhere as on these four seeds, some 0.19 nat² are left for the interaction proper. The last line is the startling one [3]: the same weights, the same images in the
 # same order, only the last digits of some sums rounded differently, and that alone makes half of the variance of a retraining. Training is a chaotic path, on which a
-# difference in the eighth digit grows to full size before the end. "Fix the seed" fixes the prediction only as long as machine, versions, number of threads and
+# difference in the eighth digit grows, before the end, to half of the variance that another seed would give. "Fix the seed" fixes the prediction only as long as machine, versions, number of threads and
 # grouping stay the same.
 #
 # And *branches* [5]: copies of a network in training that part ways after some epochs, with another order of the images from
