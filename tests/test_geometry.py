@@ -103,3 +103,17 @@ def test_a_network_that_vmap_cannot_take_is_computed_one_input_at_a_time(data):
         found = sketched_gradients(module, images, torch.zeros(5, dtype=torch.int64), log_odds_of)
     assert found.shape == (5, SKETCH)
     assert bool(found.isfinite().all())
+
+
+def test_the_fisher_matrix_is_that_of_all_images_and_labels(data):
+    # Drawn in parts of the size of the gradients: tr F within 2 % of the sum that takes no draws.
+    net = ln.network("mlp", data, width=16)
+    law = ln.fit(net, data, seeds=range(1), recipe=ln.Recipe(epochs=10), progress=False)
+    module, images = law.module(law[0]), data.train.images[:300]
+    p = module(images).softmax(1).double().detach()
+    every = images.repeat_interleave(10, 0), torch.arange(10).repeat(300)
+    rows = sketched_gradients(module, *every, geometry.log_probability_of).double() * p.flatten()[:, None].sqrt()
+    exact = rows.T @ rows / 300
+    found = geometry.fisher_sketch(module, images, seed=0)
+    assert float(found.trace()) == pytest.approx(float(exact.trace()), rel=0.02)
+    assert float((found - exact).norm()) < 0.2 * float(exact.norm())

@@ -25,7 +25,7 @@ from lnescape.covariates.explore import (
 from lnescape.covariates.groups import FREE, GROUPS, Group, Traces, columns_of, freed, passes_of
 
 if TYPE_CHECKING:
-    from lnescape.covariates.geometry import N_FISHER, RIDGE, SLOPE, Geometry, gradient_distance
+    from lnescape.covariates.geometry import N_TRAINING, RIDGE, SLOPE, Geometry, gradient_distance
 
 __all__ = [
     "ENOUGH_PROXIES",
@@ -35,8 +35,8 @@ __all__ = [
     "Group",
     "N_BURSTS",
     "N_FEATURES",
-    "N_FISHER",
     "OUTPUTS",
+    "N_TRAINING",
     "RIDGE",
     "SHIFTS",
     "SLOPE",

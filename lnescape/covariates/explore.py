@@ -75,9 +75,10 @@ def explored(
         if "training path" in groups and law.path is not None:
             rows["path"].append(np.concatenate([q_of(law.path[number, :-1]), q[number : number + 1]]))
         if "gradient distance" in groups:
-            from lnescape.covariates.geometry import N_FISHER, gradient_distance
+            from lnescape.covariates.geometry import N_TRAINING, gradient_distance
 
-            seen = gradient_distance(law, theta, images, chosen, training_images=some[:N_FISHER], seed=seed)
+            pool = data.train.subset(slice(0, N_TRAINING)).images
+            seen = gradient_distance(law, theta, images, chosen, training_images=pool, seed=seed)
             rows["distance"].append(seen.distance[0])
         if ends is not None:
             rows["bursts"].append(q_of(next(ends)).std(0, ddof=1))

@@ -23,7 +23,8 @@ SKETCH = 2048  # dimensions of the count sketch
 RIDGE = 1e-2  # in parts of the mean eigenvalue of the sketched Fisher matrix
 # Of ln u² on h, mean and standard deviation: one by the law of scale u² ∝ gᵀ(F + rI)⁻¹g, and how far it may be off.
 SLOPE = (1.0, 0.2)
-N_FISHER = 5000  # training images behind the Fisher matrix
+N_FISHER = 5000  # gradients behind the Fisher matrix
+N_TRAINING = 20_000  # training images that they are drawn from
 _NUMBERS = 2**26  # of gradients that are held at once: 256 MiB
 
 # From the logits of one input, [classes], and a class to a number.
@@ -197,12 +198,20 @@ def _value_of(module: nn.Module, quantity: Quantity) -> tuple[dict[str, Tensor],
 @torch.no_grad()
 def fisher_sketch(module: nn.Module, images: Tensor, *, seed: int) -> Float[Tensor, "sketch sketch"]:
     """Compute the sketched Fisher matrix F = E ∇ln p(y*) ∇ln p(y*)ᵀ, the labels y* drawn from the network."""
-    logits = torch.cat([module(part) for part in images.split(500)])
-    # Drawn on the CPU, so that the labels do not depend on the device.
-    uniform = torch.rand(len(images), 1, generator=generator(seed, 0, "fisher"), dtype=torch.float64)
-    labels = (logits.double().softmax(1).cpu().cumsum(1) < uniform).sum(1).clamp_max(logits.shape[1] - 1)
-    rows = sketched_gradients(module, images, labels.to(images.device), log_probability_of).double()
-    return rows.T @ rows / len(rows)
+    p = torch.cat([module(part) for part in images.split(500)]).double().softmax(1).cpu()
+    # A trained network is sure of most images, and their gradients vanish. Pairs of image and label are drawn in parts
+    # of p(y) |e_y − p|², to which ∇ln p(y) is nearly proportional, and weighted back: the same mean, little scatter.
+    size = 1 - 2 * p + p.square().sum(1, keepdim=True)
+    share = (p * size).flatten()
+    n = min(N_FISHER, len(share))
+    # Evenly spaced from one random start; on the CPU, so that they do not depend on the device.
+    start = torch.rand(1, generator=generator(seed, 0, "fisher"), dtype=torch.float64)
+    drawn = torch.searchsorted(share.cumsum(0), (torch.arange(n) + start) / n * share.sum()).clamp_max(len(share) - 1)
+    label = (drawn % p.shape[1]).to(images.device)
+    picked = images[(drawn // p.shape[1]).to(images.device)]
+    rows = sketched_gradients(module, picked, label, log_probability_of).double()
+    weight = share.sum() / (len(images) * n * size.flatten()[drawn])
+    return (rows * weight[:, None].to(rows)).T @ rows
 
 
 @torch.no_grad()
@@ -225,7 +234,7 @@ def gradient_distance(
         theta: One network.
         images: Normalised images.
         chosen: Class of the measurand for each image.
-        training_images: Images for the Fisher matrix.
+        training_images: Images that those of the Fisher matrix are drawn from.
         seed: Of the labels that are drawn for it.
         ridges: r, each in parts of the mean eigenvalue of F.
         together: Images whose number of independent inputs is computed, such as those that a prior is fitted on.

@@ -142,7 +142,7 @@ def _observe_gradients(seen: Observation, law: Members, data, panel: Panel, chos
     images, calibration = panel.images[panel.watched], panel.part[panel.watched] == 0
     found = [
         covariates.gradient_distance(
-            law, theta, images, chosen[panel.watched], training_images=data.train.images[: covariates.N_FISHER],
+            law, theta, images, chosen[panel.watched], training_images=data.train.images[: covariates.N_TRAINING],
             seed=seed, together=calibration,
         )
         for theta, seed in zip(law.thetas, law.seeds, strict=True)
