@@ -13,29 +13,9 @@ from typing import Any
 
 
 def whole(
-    value: Any,
-    name: str,
-    *,
-    least: int | None = None,
-    most: int | None = None,
-    error: type[Exception] | None = None,
+    value: Any, name: str, *, least: int | None = None, most: int | None = None, error: type[Exception] | None = None
 ) -> int:
-    """Return `value` as int; raise unless it is a whole number from `least` to `most`.
-
-    Args:
-        value: The argument. numpy scalars are welcome; floats, booleans and strings are not.
-        name: The argument's name, with which the message begins.
-        least: The smallest value allowed; any where None.
-        most: The largest value allowed; any where None.
-        error: Class of the error raised; TypeError for a wrong type and ValueError for a wrong value where None.
-
-    Returns:
-        The number.
-
-    Example:
-        >>> whole(3, "points", least=1)
-        3
-    """
+    """Return `value` as int; raise unless it is a whole number from `least` to `most` (numpy scalars are welcome)."""
     wanted = f"{name} must be a whole number{_range(least=least, most=most)}, not {_shown(value)}."
     try:
         number = operator.index(value)
@@ -58,24 +38,7 @@ def real(
     most: float | None = None,
     error: type[Exception] | None = None,
 ) -> float:
-    """Return `value` as float; raise unless it is a finite number within the bounds.
-
-    Args:
-        value: The argument. numpy scalars are welcome; NaN, infinities, booleans and strings are not.
-        name: The argument's name, with which the message begins.
-        above: The value must be larger than this.
-        least: The value must be at least this.
-        below: The value must be smaller than this.
-        most: The value must be at most this.
-        error: Class of the error raised; TypeError for a wrong type and ValueError for a wrong value where None.
-
-    Returns:
-        The number.
-
-    Example:
-        >>> real(1, "level", above=0, most=1)
-        1.0
-    """
+    """Return `value` as float; raise unless it is a finite number within the bounds (numpy scalars are welcome)."""
     bounds = _range(above=above, least=least, below=below, most=most)
     wanted = f"{name} must be a finite number{bounds}, not {_shown(value)}."
     scalar = value.item() if getattr(value, "ndim", None) == 0 else value  # numpy and torch alike
@@ -97,21 +60,7 @@ def real(
 
 
 def one_of(value: Any, known: Iterable[str], what: str, *, error: type[Exception] = ValueError) -> str:
-    """Return `value`; raise, with the nearest known name, unless it is one of them.
-
-    Args:
-        value: The name asked for.
-        known: The names there are.
-        what: What the names stand for, such as "data set".
-        error: Class of the error raised.
-
-    Returns:
-        The name.
-
-    Example:
-        >>> one_of("mnist", ["mnist", "cifar10"], "data set")
-        'mnist'
-    """
+    """Return `value`; raise, with the nearest known name, unless it is one of those of a `what`, such as "data set"."""
     known = list(known)
     if not isinstance(value, str) or value not in known:
         raise error(f"There is no {what} {_shown(value)}; {nearest(value, known)}")
@@ -119,12 +68,7 @@ def one_of(value: Any, known: Iterable[str], what: str, *, error: type[Exception
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
-    """Return a clause that ends a message: which known name was probably meant, and which there are.
-
-    Example:
-        >>> nearest("cifar_10", ["mnist", "cifar10"])
-        "did you mean 'cifar10'? There are: mnist, cifar10."
-    """
+    """Return a clause that ends a message: which known name was probably meant, and which there are."""
     known = list(known)
     by_small_letters = {other.lower(): other for other in known}
     close = difflib.get_close_matches(str(name).lower(), by_small_letters, n=1, cutoff=0.5)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -47,7 +48,7 @@ def survey(law: Law, thetas: Float[Tensor, "points parameters"], split) -> tuple
         Loss in nat [n], and accuracy [n].
 
     Raises:
-        ValueError: Points of another network, or images without a class.
+        ValueError: Points of another network, or images without labels.
     """
     if thetas.ndim != 2 or thetas.shape[1] != law.n_parameters:
         want = law.n_parameters
@@ -78,25 +79,20 @@ def along(law: Law, curve: Curve, split, *, n: int = 31, progress: bool = True) 
     Returns:
         The survey; `coordinates` are the times t.
 
-    Raises:
-        ValueError: Fewer than two points.
-
     Example:
         >>> import lnescape as ln
         >>> data = ln.load("digits")
         >>> net = ln.network("mlp", data, depth=0)
         >>> runs = ln.fit(net, data, seeds=[0, 1], recipe=ln.Recipe(epochs=1))
-        >>> line = along(runs, ln.Segment.between(runs[0], runs[1]), data.test, n=5)
-        >>> line.coordinates
+        >>> along(runs, ln.Segment.between(runs[0], runs[1]), data.test, n=5).coordinates
         array([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
-    t = torch.linspace(0, 1, whole(n, "n", least=2))
-    return Survey(t.numpy().astype(float), *_surveyed(law, t, curve.at, split, progress=progress))
+    return _surveyed(law, torch.linspace(0, 1, whole(n, "n", least=2)), curve.at, split, progress)
 
 
 def _surveyed(
-    law: Law, coordinates: Tensor, at: Callable[[Tensor], Tensor], split, *, progress: bool
-) -> tuple[np.ndarray, np.ndarray]:
+    law: Law, coordinates: Tensor, at: Callable[[Tensor], Tensor], split, progress: bool, anchors: Any = None
+) -> Survey:
     """Survey the points that `at` makes of coordinates, some at a time, which bounds the memory for their weights."""
     found = []
     with bar(len(coordinates), "survey", "points", show=progress) as shown:
@@ -104,7 +100,7 @@ def _surveyed(
             found.append(survey(law, at(part), split))
             shown.update(len(part))
     loss, accuracy = (np.concatenate(values) for values in zip(*found, strict=True))
-    return loss, accuracy
+    return Survey(coordinates.double().numpy(), loss, accuracy, anchors)
 
 
 def barrier(t: Float[np.ndarray, " points"], loss: Float[np.ndarray, " points"]) -> float:
@@ -114,7 +110,7 @@ def barrier(t: Float[np.ndarray, " points"], loss: Float[np.ndarray, " points"])
 
     Args:
         t: Times, from 0 to 1.
-        loss: L(γ(t)), nat.
+        loss: L(γ(t)), nat, as many.
 
     Returns:
         The barrier, nat.
@@ -136,13 +132,7 @@ def barrier(t: Float[np.ndarray, " points"], loss: Float[np.ndarray, " points"])
 
 
 def plane(
-    law: Law,
-    points: Float[Tensor, "3 parameters"],
-    split,
-    *,
-    n: int = 21,
-    margin: float = 0.25,
-    progress: bool = True,
+    law: Law, points: Float[Tensor, "3 parameters"], split, *, n: int = 21, margin: float = 0.25, progress: bool = True
 ) -> Survey:
     """Survey the loss on the plane through three points of weight space.
 
@@ -160,7 +150,7 @@ def plane(
         The survey of n² positions, x running fastest; `anchors` are the positions of the three points.
 
     Raises:
-        ValueError: Not three points, or three on one line; fewer than two positions along an axis.
+        ValueError: Not three points, or three on one line.
 
     References:
         Garipov et al. 2018, arXiv 1802.10026, figure 1.
@@ -175,14 +165,12 @@ def plane(
         raise ValueError("The three points lie on one line and span no plane; take a learned curve's control point.")
     v = v / v.norm()
     axes = torch.stack([u, v])
-    anchors = (points.double() - origin) @ axes.T
-    low, high = anchors.min(0).values, anchors.max(0).values
+    anchors = ((points.double() - origin) @ axes.T).cpu()
+    low, high = anchors.amin(0), anchors.amax(0)
     reach = margin * (high - low)
-    x = torch.linspace(float(low[0] - reach[0]), float(high[0] + reach[0]), n, dtype=torch.float64)
-    y = torch.linspace(float(low[1] - reach[1]), float(high[1] + reach[1]), n, dtype=torch.float64)
+    x, y = (torch.linspace(*ends, n, dtype=torch.float64) for ends in zip(low - reach, high + reach, strict=True))
     grid = torch.cartesian_prod(y, x).flip(1)
-    found = _surveyed(law, grid, lambda part: (origin + part.to(axes) @ axes).float(), split, progress=progress)
-    return Survey(grid.numpy(), *found, anchors.cpu().numpy())
+    return _surveyed(law, grid, lambda part: (origin + part.to(axes) @ axes).float(), split, progress, anchors.numpy())
 
 
 def triangle(law: Law, simplex: Simplex, split, *, n: int = 11, progress: bool = True) -> Survey:
@@ -200,7 +188,7 @@ def triangle(law: Law, simplex: Simplex, split, *, n: int = 11, progress: bool =
 
     Raises:
         TypeError: No simplex.
-        ValueError: The simplex isn't a triangle; fewer than two points along an edge.
+        ValueError: The simplex isn't a triangle.
     """
     if not isinstance(simplex, Simplex):
         raise TypeError(f"A triangle is a Simplex, not a {type(simplex).__name__}; of a law, pass law.subspace.")
@@ -209,4 +197,4 @@ def triangle(law: Law, simplex: Simplex, split, *, n: int = 11, progress: bool =
     n = whole(n, "n", least=2)
     steps = [(i, j, n - 1 - i - j) for i in range(n) for j in range(n - i)]
     a = torch.tensor(steps, dtype=torch.float32) / (n - 1)
-    return Survey(a.numpy().astype(float), *_surveyed(law, a, simplex.at, split, progress=progress))
+    return _surveyed(law, a, simplex.at, split, progress)

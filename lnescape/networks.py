@@ -20,9 +20,7 @@ __all__ = ["cnn", "fast_cnn", "mlp", "network", "resnet", "wide_resnet"]
 def mlp(
     image_shape: tuple[int, ...], n_classes: int, *, width: int = 200, depth: int = 2, dropout: float = 0.0
 ) -> nn.Sequential:
-    """Build a multilayer perceptron: `depth` hidden layers of `width` rectified linear units.
-
-    h_l = max(0, W_l h_{l−1} + b_l), logits = W h_depth + b.
+    """Build a multilayer perceptron, h_l = max(0, W_l h_{l−1} + b_l), logits = W h_depth + b.
 
     Args:
         image_shape: Shape of one image, such as (1, 28, 28); it is flattened.
@@ -46,6 +44,7 @@ def mlp(
 
 
 def _dropout(rate: float) -> list[nn.Module]:
+    """Return a dropout layer in a list, or none where the rate is 0."""
     return [nn.Dropout(rate)] if rate else []
 
 
@@ -54,9 +53,9 @@ def cnn(
 ) -> nn.Sequential:
     """Build a small convolutional network without normalisation.
 
-    Up to 28×28 it has the size of LeNet-5: two 5×5 convolutions of `width` and 2·`width` channels,
-    each pooled by two, then 120 and 84 units. Above, three 3×3 convolutions of `width`, 2·`width` and
-    4·`width` channels, each pooled by two, then 128 units (about 6 million multiply-adds at 32×32).
+    Up to 28×28 it has the size of LeNet-5: two 5×5 convolutions of `width` and 2·`width` channels, pooled by two,
+    then 120 and 84 units. Above, three 3×3 convolutions of `width`, 2·`width` and 4·`width` channels, so pooled,
+    then 128 units (about 6 million multiply-adds at 32×32).
 
     Args:
         image_shape: (channels, height, width) of one image, at least 8×8 pixels.
@@ -75,13 +74,9 @@ def cnn(
         62558
     """
     channels, height, across = image_shape
-    sizes: tuple[int, ...]
-    if height > 28:
-        sizes, kernel, hidden, first = (1, 2, 4), 3, [128], width or 24
-    else:
-        sizes, kernel, hidden, first = (1, 2), 5, [120, 84], width or 8
+    n, kernel, hidden, first = (3, 3, [128], width or 24) if height > 28 else (2, 5, [120, 84], width or 8)
     layers: list[nn.Module] = []
-    for size in sizes:
+    for size in (1, 2, 4)[:n]:
         # The second 5×5 convolution of LeNet-5 has no padding; tiny images need it.
         padding = 0 if kernel == 5 and layers and height >= 10 else kernel // 2
         layers += [nn.Conv2d(channels, first * size, kernel, padding=padding), nn.ReLU(), nn.MaxPool2d(2)]
@@ -96,6 +91,7 @@ def cnn(
 
 
 def _normalisation(norm: str, channels: int) -> nn.Module:
+    """Return a normalisation layer by name."""
     if norm == "batch":
         return nn.BatchNorm2d(channels)
     if norm == "group":  # groups of 8 channels, or all in one where that doesn't divide
@@ -106,11 +102,7 @@ def _normalisation(norm: str, channels: int) -> nn.Module:
 
 
 class PreactivationBlock(nn.Module):
-    """Residual block x + conv(act(conv(act(x)))), with normalisation before each activation.
-
-    References:
-        He et al. 2016, arXiv 1603.05027, figure 1 (b).
-    """
+    """Residual block x + conv(act(norm(conv(act(norm(x)))))): He et al. 2016, arXiv 1603.05027, figure 1 (b)."""
 
     def __init__(self, n_in: int, n_out: int, stride: int, norm: str):
         super().__init__()
@@ -118,12 +110,10 @@ class PreactivationBlock(nn.Module):
         bias = norm == "none"  # a normalisation that follows would cancel it
         self.conv1 = nn.Conv2d(n_in, n_out, 3, stride, 1, bias=bias)
         self.conv2 = nn.Conv2d(n_out, n_out, 3, 1, 1, bias=bias)
-        self.shortcut = None
-        if stride != 1 or n_in != n_out:
-            self.shortcut = nn.Conv2d(n_in, n_out, 1, stride, bias=False)
-        if norm == "none":  # blocks begin as the identity, so that signals keep their size with depth
-            for parameter in self.conv2.parameters():
-                nn.init.zeros_(parameter)
+        plain = stride == 1 and n_in == n_out
+        self.shortcut = None if plain else nn.Conv2d(n_in, n_out, 1, stride, bias=False)
+        for parameter in self.conv2.parameters() if bias else ():
+            nn.init.zeros_(parameter)  # blocks begin as the identity, so that signals keep their size with depth
 
     def forward(self, x: Float[Tensor, "batch n_in height width"]) -> Float[Tensor, "batch n_out h w"]:
         """Map one batch of feature maps."""
@@ -135,25 +125,19 @@ class PreactivationBlock(nn.Module):
 def _residual(
     shape: tuple[int, ...], n_classes: int, stem: int, widths: list[int], *, n_blocks: int, norm: str, dropout: float
 ) -> nn.Sequential:
+    """Chain groups of residual blocks, one for each width, each but the first at half the resolution."""
     layers: list[nn.Module] = [nn.Conv2d(shape[0], stem, 3, 1, 1, bias=False)]
-    n_in = stem
-    for group, width in enumerate(widths):
-        for block in range(n_blocks):
-            layers.append(PreactivationBlock(n_in, width, 2 if group and not block else 1, norm))
-            n_in = width
-    head = [_normalisation(norm, n_in), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), *_dropout(dropout)]
-    return nn.Sequential(*layers, *head, nn.Linear(n_in, n_classes))
+    for group, (n_in, width) in enumerate(zip([stem, *widths], widths, strict=False)):
+        layers.append(PreactivationBlock(n_in, width, 2 if group else 1, norm))
+        layers += [PreactivationBlock(width, width, 1, norm) for _ in range(n_blocks - 1)]
+    head = [_normalisation(norm, widths[-1]), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), *_dropout(dropout)]
+    return nn.Sequential(*layers, *head, nn.Linear(widths[-1], n_classes))
 
 
 def resnet(
-    image_shape: tuple[int, ...],
-    n_classes: int,
-    *,
-    depth: int = 20,
-    width: int = 16,
-    norm: str = "batch",
+    image_shape: tuple[int, ...], n_classes: int, *, depth: int = 20, width: int = 16, norm: str = "batch",
     dropout: float = 0.0,
-) -> nn.Sequential:
+) -> nn.Sequential:  # fmt: skip
     """Build a pre-activation residual network for small images; ResNet-20 by default.
 
     Three groups of (depth − 2)/6 blocks with `width`, 2·`width` and 4·`width` channels.
@@ -217,24 +201,7 @@ def wide_resnet(
 
 
 def whitening_filters(images: Float[Tensor, "images channels height width"], n: int = 12) -> Float[Tensor, "f c 2 2"]:
-    """Compute 2×2 filters that whiten patches of images: their leading eigenvectors, with both signs.
-
-    ± v_k/√(λ_k + 5·10⁻⁴) for the n largest eigenvalues λ_k of the second moment of all 2×2 patches.
-
-    Args:
-        images: Normalised training images; the first 5 000 are used.
-        n: Eigenvectors, at most 4 × channels.
-
-    Returns:
-        2n filters.
-
-    References:
-        Page 2019, myrtle.ai, "How to train your ResNet", part 8; Jordan 2024, arXiv 2404.00498, section 3.2.
-
-    Example:
-        >>> whitening_filters(torch.randn(10, 3, 8, 8)).shape
-        torch.Size([24, 3, 2, 2])
-    """
+    """Return 2n filters that whiten 2×2 patches of (5 000) normalised training images: ± v_k/√(λ_k + 5·10⁻⁴)."""
     some = images[:5000].cpu().double()
     patches = some.unfold(2, 2, 1).unfold(3, 2, 1).permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(0, 2)
     values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
@@ -276,15 +243,13 @@ class _Stage(nn.Module):
     def __init__(self, n_in: int, n_out: int, n: int, residual: bool):
         super().__init__()
         self.residual = residual
-        self.convolutions, self.norms = nn.ModuleList(), nn.ModuleList()
-        for k in range(n):
-            convolution = nn.Conv2d(n_out if k else n_in, n_out, 3, padding=1, bias=False)
+        convolutions = [nn.Conv2d(n_out if k else n_in, n_out, 3, padding=1, bias=False) for k in range(n)]
+        norms = [nn.BatchNorm2d(n_out) for _ in range(n)]
+        for convolution, norm in zip(convolutions, norms, strict=True):
             # As many filters as there are channels begin as the identity; the others keep torch's initialisation.
             nn.init.dirac_(convolution.weight.data[: convolution.in_channels])
-            norm = nn.BatchNorm2d(n_out)
             norm.weight.requires_grad = False  # no gain
-            self.convolutions.append(convolution)
-            self.norms.append(norm)
+        self.convolutions, self.norms = nn.ModuleList(convolutions), nn.ModuleList(norms)
 
     def forward(self, x: Float[Tensor, "batch n_in height width"]) -> Float[Tensor, "batch n_out h w"]:
         """Map one batch of feature maps."""
@@ -297,16 +262,10 @@ class _Stage(nn.Module):
 
 
 def fast_cnn(
-    image_shape: tuple[int, ...],
-    n_classes: int,
-    *,
-    filters: Tensor | None = None,
-    widths: Sequence[int] = (24, 64, 128),
-    convolutions: Sequence[int] = (1, 2, 2),
-    residual: bool = False,
-    narrow: float = 1.0,
-    scale: float = 1 / 9,
-) -> nn.Sequential:
+    image_shape: tuple[int, ...], n_classes: int, *, filters: Tensor | None = None,
+    widths: Sequence[int] = (24, 64, 128), convolutions: Sequence[int] = (1, 2, 2), residual: bool = False,
+    narrow: float = 1.0, scale: float = 1 / 9,
+) -> nn.Sequential:  # fmt: skip
     """Build a convolutional network that learns in few operations.
 
     Whitening → SiLU → stages of (3×3 convolution, pooled by two, batch normalisation without gain, SiLU) and further
@@ -315,8 +274,7 @@ def fast_cnn(
     Args:
         image_shape: (channels, height, width) of one image, at least 16×16 pixels.
         n_classes: Number of logits, ≥ 2.
-        filters: As from `whitening_filters`, which `network` computes; without them, both signs of each pixel of a
-            patch (no whitening).
+        filters: [f, channels, 2, 2], which `network` computes; without them, both signs of each pixel of a patch.
         widths: Channels of each stage.
         convolutions: Of each stage, ≥ 1.
         residual: Whether the further convolutions of a stage stand beside a shortcut, x + SiLU(BN(conv x)).
@@ -338,25 +296,19 @@ def fast_cnn(
     """
     narrow, side = real(narrow, "narrow", above=0), min(image_shape[1:])
     if len(convolutions) != len(widths) or min(convolutions) < 1:
-        raise ValueError(
-            f"Each of the {len(widths)} stages needs one convolution or more, not {list(convolutions)}; give as many "
-            "numbers as there are widths."
-        )
+        many = f"Each of the {len(widths)} stages needs one convolution or more, not {list(convolutions)}"
+        raise ValueError(f"{many}; give as many numbers as there are widths.")
     if side - 1 < 2 ** len(widths):
-        raise ValueError(
-            f"{len(widths)} stages that halve an image need {2 ** len(widths) + 1} pixels a side, not {side}; give "
-            "fewer widths and convolutions."
-        )
+        need = f"{len(widths)} stages that halve an image need {2 ** len(widths) + 1} pixels a side, not {side}"
+        raise ValueError(f"{need}; give fewer widths and convolutions.")
     if filters is None:
         whole = image_shape[0] * 4
         filters = torch.cat([torch.eye(whole), -torch.eye(whole)]).view(2 * whole, image_shape[0], 2, 2)
     sizes = [width if narrow == 1 else max(8, 8 * round(width / narrow / 8)) for width in widths]
-    layers: list[nn.Module] = [_whitening(filters), nn.SiLU()]
-    for n_in, n_out, n in zip([len(filters), *sizes], sizes, convolutions, strict=False):
-        layers.append(_Stage(n_in, n_out, n, residual))
-    return nn.Sequential(
-        *layers, nn.AdaptiveMaxPool2d(1), nn.Flatten(), Scale(scale), nn.Linear(sizes[-1], n_classes, bias=False)
-    )
+    stages = zip([len(filters), *sizes], sizes, convolutions, strict=False)
+    layers = [_whitening(filters), nn.SiLU(), *(_Stage(n_in, n_out, n, residual) for n_in, n_out, n in stages)]
+    head = [nn.AdaptiveMaxPool2d(1), nn.Flatten(), Scale(scale), nn.Linear(sizes[-1], n_classes, bias=False)]
+    return nn.Sequential(*layers, *head)
 
 
 fast_resnet = partial(fast_cnn, widths=(24, 80, 192), residual=True)
@@ -370,8 +322,7 @@ def network(name: str, data, **options) -> Builder:
     """Choose a network by name, sized for a data set.
 
     Args:
-        name: "mlp", "cnn", "resnet", "wide_resnet", "fast_cnn" or "fast_resnet"; the last two take whitening filters
-            from the training images.
+        name: "mlp", "cnn", "resnet", "wide_resnet", "fast_cnn" or "fast_resnet" (the last two whiten training images).
         data: A `Dataset`; its image shape and number of classes are used.
         **options: Keyword arguments of that network, such as `width=50`.
 
@@ -380,7 +331,6 @@ def network(name: str, data, **options) -> Builder:
 
     Raises:
         TypeError: `data` is no data set.
-        ValueError: The name, or that of an option, isn't known; the nearest one is suggested.
 
     Example:
         >>> from types import SimpleNamespace

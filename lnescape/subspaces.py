@@ -6,6 +6,7 @@ vertices are given, which are to be learned.
 """
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from typing import ClassVar, Self
 
@@ -15,9 +16,11 @@ from torch import Tensor
 
 from lnescape.checks import whole
 
+Moments = tuple[Float[Tensor, " vertices"], Float[Tensor, "vertices vertices"]]
+
 
 @dataclass(frozen=True, eq=False)
-class Subspace:
+class Subspace(ABC):
     """Convex combinations of K vertices; the base of curves and simplexes.
 
     θ(a) = Σ_k a_k v_k with a_k ≥ 0 and Σ_k a_k = 1.
@@ -52,19 +55,12 @@ class Subspace:
 
     @classmethod
     def from_scratch(cls, n_vertices: int = 2) -> Self:
-        """Make a subspace whose vertices are all learned together from random beginnings.
-
-        Args:
-            n_vertices: K, ≥ 2.
-
-        Returns:
-            A subspace without vertices, for `fit_subspace`.
+        """Return a subspace whose K ≥ 2 vertices `fit_subspace` learns together from random beginnings.
 
         References:
             Wortsman et al. 2021, arXiv 2102.10472.
 
         Example:
-            >>> from lnescape.subspaces import Simplex
             >>> Simplex.from_scratch(3)
             Simplex of 3 vertices, to be learned from scratch
         """
@@ -74,35 +70,28 @@ class Subspace:
         """Return the same kind of subspace on other vertices, shape [K, P]."""
         return replace(self, vertices=vertices, n_vertices=len(vertices))
 
+    @abstractmethod
     def coefficients(self, coordinates: Tensor) -> Float[Tensor, "points vertices"]:
         """Turn coordinates into convex coefficients [n, K]."""
-        raise TypeError("A plain Subspace has no coordinates; use Segment, PolyChain, Bezier or Simplex.")
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Tensor, "points vertices"]:
         """Draw the coefficients of n ≥ 1 points, uniformly in the coordinate, shape [n, K]."""
         return self.coefficients(torch.rand(n, generator=generator))
 
-    def coefficient_moments(self) -> tuple[Float[Tensor, " vertices"], Float[Tensor, "vertices vertices"]]:
+    @abstractmethod
+    def coefficient_moments(self) -> Moments:
         """Return E[a_k] and E[a_k a_l] of a point drawn uniformly in the coordinate, float64."""
-        raise TypeError("A plain Subspace has no coordinates; use Segment, PolyChain, Bezier or Simplex.")
 
     def at(self, coordinates: Tensor | float) -> Float[Tensor, "*points parameters"]:
-        """Return the points at some coordinates.
-
-        θ = Σ_k a_k v_k. Where one coefficient is 1 the vertex itself is returned, bit for bit.
+        """Return the points θ = Σ_k a_k v_k at some coordinates; a coefficient of 1 gives its vertex bit for bit.
 
         Args:
-            coordinates: For curves times t in [0, 1], one number or [n]; for a simplex coefficients, [K]
-                or [n, K].
+            coordinates: For curves times t in [0, 1], one number or [n]; for a simplex coefficients, [K] or [n, K].
 
         Returns:
             θ, [P] for one point or [n, P].
 
-        Raises:
-            ValueError: The subspace is not learned yet, or the coordinates are out of range.
-
         Example:
-            >>> from lnescape.subspaces import Segment
             >>> Segment.between(torch.zeros(2), torch.ones(2)).at(0.25)
             tensor([0.2500, 0.2500])
         """
@@ -133,21 +122,14 @@ class Subspace:
         return cls(vertices, len(vertices), range(*description["free"]), description.get("grown", False))
 
     def log_volume(self) -> float:
-        """Return ln V of the simplex that the vertices span.
+        """Return ln V of the simplex that the vertices span, V in weight units to the power d; −∞ where it is flat.
 
-        V = √det(EᵀE) / d!, E = (v_2 − v_1, …, v_K − v_1), d = K − 1. By QR in float64, so that ln V is
-        exact to about 10⁻⁹ for flat simplexes too, where the Cayley–Menger determinant in float32 fails.
-
-        Returns:
-            ln V, natural logarithm of a d-dimensional volume in weight units; −∞ where it is flat.
-
-        References:
-            Benton et al. 2021, arXiv 2102.13042, section 4.1 (who use Cayley–Menger).
+        V = √det(EᵀE) / d!, E = (v_2 − v_1, …, v_K − v_1), d = K − 1. By QR in float64: exact to about 10⁻⁹ for flat
+        simplexes too, where the Cayley–Menger determinant in float32 (Benton et al. 2021, section 4.1) fails.
 
         Example:
-            >>> from lnescape.subspaces import Simplex
-            >>> round(Simplex(torch.eye(3), 3).log_volume(), 6) == round(math.log(math.sqrt(3) / 2), 6)
-            True
+            >>> round(math.exp(Simplex(torch.eye(3), 3).log_volume()), 6)  # √3/2
+            0.866025
         """
         vertices = self._learned().double()
         edges = (vertices[1:] - vertices[0]).T
@@ -155,22 +137,20 @@ class Subspace:
         return float(diagonal.log().sum()) - math.lgamma(self.n_vertices)
 
     def __repr__(self) -> str:
-        kind = f"{type(self).__name__} of {self.n_vertices} vertices"
-        if self.vertices is None:
-            return f"{kind}, to be learned from scratch"
-        return f"{kind} in {self.vertices.shape[1]} dimensions"
+        v = self.vertices
+        where = ", to be learned from scratch" if v is None else f" in {v.shape[1]} dimensions"
+        return f"{type(self).__name__} of {self.n_vertices} vertices{where}"
 
 
 def combine(
     coefficients: Float[Tensor, "points vertices"], vertices: Float[Tensor, "vertices parameters"]
 ) -> Float[Tensor, "points parameters"]:
     """Form convex combinations; a coefficient of exactly 1 returns its vertex bit for bit."""
-    at_vertex = (coefficients == 1).any(1)
-    nearest = coefficients.argmax(1).to(vertices.device)
+    coefficients = coefficients.to(vertices)
+    at_vertex, nearest = (coefficients == 1).any(1), coefficients.argmax(1)
     if bool(at_vertex.all()):  # members of an ensemble: nothing to combine
         return vertices[nearest]
-    thetas = coefficients.to(vertices) @ vertices
-    at_vertex = at_vertex.to(vertices.device)
+    thetas = coefficients @ vertices
     thetas[at_vertex] = vertices[nearest[at_vertex]]
     return thetas
 
@@ -198,12 +178,17 @@ def _ends(first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
     return first.detach().float(), last.detach().float()
 
 
+def _binomials(n: int) -> Tensor:
+    """Return C(n, k), k = 0 … n, in float64."""
+    return torch.tensor([float(math.comb(n, k)) for k in range(n + 1)], dtype=torch.float64)
+
+
 class Curve(Subspace):
     """A curve γ(t), t in [0, 1], from the first vertex to the last."""
 
     @classmethod
     def between(cls, first: Float[Tensor, " p"], last: Float[Tensor, " p"], *, n_control: int = 1) -> Self:
-        """Make a straight curve between two networks, with control points for training to move.
+        """Make a straight curve between two networks, with control points for `fit_subspace` to move.
 
         Args:
             first: θ at t = 0, kept bit for bit.
@@ -211,11 +196,7 @@ class Curve(Subspace):
             n_control: Control points between them, ≥ 1, spread evenly on the segment.
 
         Returns:
-            The curve, for `fit_subspace`.
-
-        Raises:
-            TypeError: Ends that aren't points θ.
-            ValueError: Ends of different length, or no control point.
+            The curve.
 
         References:
             Garipov et al. 2018, arXiv 1802.10026, section 3.
@@ -233,18 +214,8 @@ class Curve(Subspace):
         vertices[0], vertices[-1] = first, last
         return cls(vertices, n_control + 2, range(1, n_control + 1))
 
-    def reversed(self) -> Self:
-        """Return the same curve from its last vertex to its first."""
-        return replace(self, vertices=self._learned().flip(0))
-
     def length(self, *, n: int = 100) -> float:
-        """Return the length of the curve, in weight units, as that of a polygon of n chords.
-
-        Args:
-            n: Number of chords, ≥ 1; the error for a Bézier curve falls as 1/n².
-
-        Returns:
-            ∫ ‖γ′(t)‖ dt ≈ Σ_i ‖γ(t_i) − γ(t_{i−1})‖.
+        """Return the length ∫ ‖γ′(t)‖ dt in weight units, by a polygon of n ≥ 1 chords; its error falls as 1/n².
 
         Example:
             >>> Segment.between(torch.zeros(2), torch.tensor([3.0, 4.0])).length()
@@ -259,50 +230,8 @@ class Curve(Subspace):
         return float(((steps @ (edges @ edges.T)) * steps).sum(1).clamp(min=0).sqrt().sum())
 
 
-class Segment(Curve):
-    """The straight line between two points: a(t) = (1 − t, t)."""
-
-    def __post_init__(self):
-        """Raise unless there are two vertices."""
-        super().__post_init__()
-        if self.n_vertices > 2:
-            raise ValueError(f"A Segment has two vertices, not {self.n_vertices}; use PolyChain or Bezier.")
-
-    @classmethod
-    def between(cls, first: Float[Tensor, " p"], last: Float[Tensor, " p"]) -> Self:  # type: ignore[override]
-        """Join two networks by a straight line, on which nothing is free.
-
-        Args:
-            first: θ at t = 0.
-            last: θ at t = 1.
-
-        Returns:
-            The segment.
-
-        Raises:
-            TypeError: Ends that aren't points θ.
-            ValueError: Ends of different length.
-
-        Example:
-            >>> Segment.between(torch.zeros(2), torch.ones(2)).midpoint()
-            tensor([0.5000, 0.5000])
-        """
-        return cls(torch.stack(_ends(first, last)), 2)
-
-    def coefficients(self, t: Float[Tensor, " points"]) -> Float[Tensor, "points vertices"]:
-        """Turn times into coefficients (1 − t, t)."""
-        return torch.stack([1 - _times(t), t], 1)
-
-    def coefficient_moments(self) -> tuple[Float[Tensor, " vertices"], Float[Tensor, "vertices vertices"]]:
-        """Return E[a] = 1/2 and E[a aᵀ]: E[t²] = 1/3, E[t(1 − t)] = 1/6."""
-        second = torch.full((2, 2), 1 / 6, dtype=torch.float64).fill_diagonal_(1 / 3)
-        return second.sum(1), second
-
-
 class PolyChain(Curve):
-    """A chain of K − 1 straight segments that take the same time each.
-
-    Between t_k = (k − 1)/(K − 1) and t_{k+1}: a_k = 1 − s, a_{k+1} = s, s = (t − t_k)(K − 1).
+    """A chain of K − 1 straight segments that take the same time each, a_k(t) = max(0, 1 − |(K − 1) t − k|).
 
     References:
         Garipov et al. 2018, arXiv 1802.10026, section 3.2.
@@ -313,7 +242,7 @@ class PolyChain(Curve):
         knots = torch.arange(self.n_vertices, device=t.device)
         return (1 - (_times(t).unsqueeze(1) * (self.n_vertices - 1) - knots).abs()).clamp(min=0)
 
-    def coefficient_moments(self) -> tuple[Float[Tensor, " vertices"], Float[Tensor, "vertices vertices"]]:
+    def coefficient_moments(self) -> Moments:
         """Return the moments: a segment, of time h = 1/(K − 1), adds h/3 for each of its ends and h/6 for both."""
         second = torch.zeros(self.n_vertices, self.n_vertices, dtype=torch.float64)
         segment = torch.full((2, 2), 1 / 6, dtype=torch.float64).fill_diagonal_(1 / 3) / (self.n_vertices - 1)
@@ -335,18 +264,39 @@ class Bezier(Curve):
         """Turn times into Bernstein polynomials."""
         degree = self.n_vertices - 1
         k = torch.arange(self.n_vertices, device=t.device)
-        binomial = torch.tensor([float(math.comb(degree, i)) for i in range(self.n_vertices)], device=t.device)
         t = _times(t).unsqueeze(1)
-        return binomial * t**k * (1 - t) ** (degree - k)
+        return _binomials(degree).to(t) * t**k * (1 - t) ** (degree - k)
 
-    def coefficient_moments(self) -> tuple[Float[Tensor, " vertices"], Float[Tensor, "vertices vertices"]]:
+    def coefficient_moments(self) -> Moments:
         """Return E[a_k a_l] = C(d, k) C(d, l) / (C(2d, k + l) (2d + 1)), d the degree."""
         d = self.n_vertices - 1
-        own = torch.tensor([float(math.comb(d, k)) for k in range(d + 1)], dtype=torch.float64)
-        both = torch.tensor([float(math.comb(2 * d, k)) for k in range(2 * d + 1)], dtype=torch.float64)
-        rows = torch.arange(d + 1)
-        second = torch.outer(own, own) / both[rows.unsqueeze(1) + rows] / (2 * d + 1)
+        own, rows = _binomials(d), torch.arange(d + 1)
+        second = torch.outer(own, own) / _binomials(2 * d)[rows.unsqueeze(1) + rows] / (2 * d + 1)
         return second.sum(1), second  # Σ_l a_l = 1
+
+
+class Segment(Bezier):
+    """The straight line between two points, a Bézier curve without control points: a(t) = (1 − t, t)."""
+
+    def __post_init__(self):
+        """Raise unless there are two vertices."""
+        super().__post_init__()
+        if self.n_vertices > 2:
+            raise ValueError(f"A Segment has two vertices, not {self.n_vertices}; use PolyChain or Bezier.")
+
+    @classmethod
+    def between(cls, first: Float[Tensor, " p"], last: Float[Tensor, " p"]) -> Self:  # type: ignore[override]
+        """Return the straight line from one network to another, on which nothing is free.
+
+        Example:
+            >>> Segment.between(torch.zeros(2), torch.ones(2)).midpoint()
+            tensor([0.5000, 0.5000])
+        """
+        return cls(torch.stack(_ends(first, last)), 2)
+
+    def coefficients(self, t: Float[Tensor, " points"]) -> Float[Tensor, "points vertices"]:
+        """Turn times into coefficients (1 − t, t), exactly."""
+        return torch.stack([1 - _times(t), t], 1)
 
 
 # --------------------------------------------------------------------------------------------------- simplexes
@@ -365,14 +315,14 @@ class Simplex(Subspace):
 
     @classmethod
     def around(cls, theta: Float[Tensor, " p"], n_vertices: int = 3) -> Self:
-        """Make a simplex to be grown vertex by vertex around a trained network.
+        """Make a simplex for `fit_subspace` to grow vertex by vertex around a trained network.
 
         Args:
-            theta: The first vertex, kept bit for bit.
+            theta: The first vertex, kept bit for bit; all others begin there.
             n_vertices: K, the first included, ≥ 2.
 
         Returns:
-            A simplex whose K vertices are all at θ, for `fit_subspace`.
+            The simplex.
 
         Raises:
             TypeError: What is given is no point θ.
@@ -405,7 +355,7 @@ class Simplex(Subspace):
         """Return the centroid, with equal coefficients."""
         return self.at(torch.full((self.n_vertices,), 1 / self.n_vertices))
 
-    def coefficient_moments(self) -> tuple[Float[Tensor, " vertices"], Float[Tensor, "vertices vertices"]]:
+    def coefficient_moments(self) -> Moments:
         """Return the moments of the Dirichlet(1, …, 1) law: E[a_k a_l] = (1 + [k = l]) / (K (K + 1))."""
         k = self.n_vertices
         second = (1 + torch.eye(k, dtype=torch.float64)) / (k * (k + 1))
@@ -414,35 +364,34 @@ class Simplex(Subspace):
 
 @dataclass(frozen=True, eq=False)
 class SimplicialComplex(Simplex):
-    """Several simplexes that share all vertices but one: from each of M modes to the same connectors.
+    """Several simplexes that share all vertices but one: from each of M modes to the same connectors (SPRO).
 
-    Simplex m has the vertices w_m, u_1 … u_J; its coordinates are all K = M + J coefficients, those of the other
-    modes being 0. A uniform point lies in each simplex with probability 1/M (for simplexes of unequal volume that
-    is not uniform in volume).
+    Simplex m has the vertices w_m, u_1 … u_J; its coordinates are all K = M + J coefficients, those of the other modes
+    being 0. A uniform point lies in each simplex with probability 1/M, whatever their volumes.
 
     Attributes:
         n_modes: M; the first rows of the vertices.
 
     References:
-        Benton et al. 2021, arXiv 2102.13042, section 4.2 (SPRO).
+        Benton et al. 2021, arXiv 2102.13042, section 4.2.
     """
 
     n_modes: int = 1
 
     @classmethod
     def joining(cls, modes: Float[Tensor, "modes p"], n_connectors: int = 1) -> Self:
-        """Make a complex whose connectors, learned one after another, join trained networks.
+        """Make a complex for `fit_subspace`, whose connectors, learned one after another, join trained networks.
 
         Args:
             modes: The networks, kept bit for bit, [M, P], M ≥ 2.
-            n_connectors: J ≥ 1.
+            n_connectors: J ≥ 1; they begin at the centroid of the modes.
 
         Returns:
-            A complex for `fit_subspace`, its connectors at the centroid of the modes.
+            The complex.
 
         Raises:
-            TypeError: The modes are no tensor, or the number of connectors is none.
-            ValueError: Fewer than two modes, or no connector.
+            TypeError: The modes are no tensor.
+            ValueError: Fewer than two modes.
 
         Example:
             >>> SimplicialComplex.joining(torch.eye(2), 2).n_vertices
@@ -468,7 +417,7 @@ class SimplicialComplex(Simplex):
         a[:, self.n_modes :] = inner[:, 1:]
         return a.scatter_(1, mode.unsqueeze(1), inner[:, :1])
 
-    def coefficient_moments(self) -> tuple[Float[Tensor, " vertices"], Float[Tensor, "vertices vertices"]]:
+    def coefficient_moments(self) -> Moments:
         """Return the mean of the moments of the simplexes."""
         _, inner = Simplex(None, self.n_vertices - self.n_modes + 1).coefficient_moments()
         second = torch.zeros(self.n_vertices, self.n_vertices, dtype=torch.float64)

@@ -1,9 +1,8 @@
 """Engines: what a network computes at θ, forward and backward, without rewriting a layer.
 
-`AnyNetwork` takes every module, one network at a time. `LinearChain` takes chains of linear layers
-and rectified linear units, and computes many networks at once with batched matrix products.
-`SideBySide` takes every module on an accelerator, several networks at once. All answer
-the same questions.
+`AnyNetwork` takes every module, one network at a time. `LinearChain` takes chains of linear layers and rectified linear
+units, and computes many networks at once with batched matrix products. `SideBySide` takes every module on an
+accelerator, several networks at once. All answer the same questions.
 """
 
 from typing import Any
@@ -25,8 +24,7 @@ def engine_for(
     Args:
         builder: Makes one network.
         device: Where it computes.
-        precision: "float32", or "bfloat16" for the products (parameters and sums stay float32). Unless
-            told otherwise, torch computes float32 convolutions of NVIDIA accelerators in TF32, with 11 bits.
+        precision: "float32" (on NVIDIA accelerators torch makes that TF32 in convolutions) or "bfloat16" for products.
         chains: Take `LinearChain` where it fits; not for a network at a time, which is faster by itself.
 
     Returns:

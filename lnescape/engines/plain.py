@@ -34,14 +34,12 @@ class AnyNetwork:
         return normalisation_biases(self.flat.module).to(self.device)
 
     def _arithmetic(self) -> AbstractContextManager:
-        if self.precision == "bfloat16":
-            return torch.autocast(self.device.type, torch.bfloat16)
-        return nullcontext()
+        half = self.precision == "bfloat16"
+        return torch.autocast(self.device.type, torch.bfloat16) if half else nullcontext()
 
     def _laid_out(self, images: Tensor) -> Tensor:
-        if self.has_convolution and images.ndim == 4:
-            return images.contiguous(memory_format=torch.channels_last)
-        return images
+        last = self.has_convolution and images.ndim == 4
+        return images.contiguous(memory_format=torch.channels_last) if last else images
 
     def together(self, most: int, operations: float) -> int:
         """Tell how many networks to train at once, `most` or fewer, where a step takes so many operations."""
@@ -54,12 +52,9 @@ class AnyNetwork:
         return self.flat.theta.unsqueeze(0)
 
     def loss_and_gradient(
-        self,
-        thetas: Float[Tensor, "1 parameters"],
-        images: Float[Tensor, "1 batch ..."],
-        labels: Int[Tensor, "1 batch"],
-        loss: Loss,
-    ) -> tuple[Float[Tensor, " 1"], Float[Tensor, "1 parameters"]]:
+        self, thetas: Float[Tensor, "1 parameters"], images: Float[Tensor, "1 batch ..."],
+        labels: Int[Tensor, "1 batch"], loss: Loss,
+    ) -> tuple[Float[Tensor, " 1"], Float[Tensor, "1 parameters"]]:  # fmt: skip
         """Compute L(θ) and ∇L(θ) of one network on one batch, in training mode; ∇L is valid until the next call."""
         if thetas.data_ptr() != self.flat.theta.data_ptr():
             self.flat.theta.copy_(thetas[0])
@@ -75,18 +70,13 @@ class AnyNetwork:
 
     @torch.no_grad()
     def log_probabilities(
-        self,
-        thetas: Float[Tensor, "networks parameters"],
-        images: Float[Tensor, "images ..."],
-        *,
-        normalisation_images: Tensor | None = None,
-        batch: int = 500,
-        out: Tensor | None = None,
-    ) -> Float[Tensor, "networks images classes"]:
+        self, thetas: Float[Tensor, "networks parameters"], images: Float[Tensor, "images ..."], *,
+        normalisation_images: Tensor | None = None, batch: int = 500, out: Tensor | None = None,
+    ) -> Float[Tensor, "networks images classes"]:  # fmt: skip
         """Compute ln p(class | image) at every θ, in evaluation mode, normalisation refreshed."""
+        if self.has_normalisation and normalisation_images is not None:
+            normalisation_images = self._laid_out(normalisation_images)
         for row, theta in enumerate(thetas):
-            if self.has_normalisation and normalisation_images is not None:
-                normalisation_images = self._laid_out(normalisation_images)
             with self._arithmetic():
                 self.flat.load(theta, normalisation_images)
             for start in range(0, len(images), batch):
@@ -182,12 +172,9 @@ class LinearChain:
 
     @torch.no_grad()
     def loss_and_gradient(
-        self,
-        thetas: Float[Tensor, "networks parameters"],
-        images: Float[Tensor, "networks batch ..."],
-        labels: Int[Tensor, "networks batch"],
-        loss: Loss,
-    ) -> tuple[Float[Tensor, " networks"], Float[Tensor, "networks parameters"]]:
+        self, thetas: Float[Tensor, "networks parameters"], images: Float[Tensor, "networks batch ..."],
+        labels: Int[Tensor, "networks batch"], loss: Loss,
+    ) -> tuple[Float[Tensor, " networks"], Float[Tensor, "networks parameters"]]:  # fmt: skip
         """Compute L(θ_s) and ∇L(θ_s) of S networks, each on a batch of its own; ∇L is valid until the next call."""
         weights = self._cast(thetas)
         values = self._forward(weights, images.flatten(2).to(self.dtype))
@@ -211,14 +198,9 @@ class LinearChain:
 
     @torch.no_grad()
     def log_probabilities(
-        self,
-        thetas: Float[Tensor, "networks parameters"],
-        images: Float[Tensor, "images ..."],
-        *,
-        normalisation_images: Tensor | None = None,
-        batch: int = 500,
-        out: Tensor | None = None,
-    ) -> Float[Tensor, "networks images classes"]:
+        self, thetas: Float[Tensor, "networks parameters"], images: Float[Tensor, "images ..."], *,
+        normalisation_images: Tensor | None = None, batch: int = 500, out: Tensor | None = None,
+    ) -> Float[Tensor, "networks images classes"]:  # fmt: skip
         """Compute ln p(class | image) at every θ."""
         flat = images.flatten(1).to(self.dtype)
         if out is None:

@@ -23,12 +23,11 @@ _ENOUGH = 8e11
 class SideBySide(AnyNetwork):
     """Forward and backward passes of several networks, each on a batch and in a stream of its own.
 
-    The step of a small network is hundreds of kernels of a few microseconds. Started one by one from Python they leave
-    an accelerator idle most of the time; captured once as a graph, all networks' kernels are started by one call and
-    run beside one another. Steps that no graph can hold are computed all the same, kernel by kernel: those that read a
-    number back in the forward pass, draw chance on the processor, or put new tensors in place of buffers. What else a
-    module does in Python, such as counting its calls, is done once, when the step is captured. On a CPU the networks
-    are computed one after another.
+    The hundreds of small kernels of a step, started one by one from Python, leave an accelerator idle most of the time;
+    captured once as a graph, all networks' kernels are started by one call and run beside one another. Steps that no
+    graph can hold are computed kernel by kernel: those that read a number back in the forward pass, draw chance on the
+    processor, or put new tensors in place of buffers. What else a module does in Python, such as counting its calls, is
+    done once, when the step is captured. On a CPU the networks are computed one after another.
 
     Example:
         >>> engine = SideBySide(nn.Linear(4, 2))
@@ -40,13 +39,9 @@ class SideBySide(AnyNetwork):
     many = True
 
     def __init__(
-        self,
-        module: nn.Module,
-        *,
-        device: torch.device | str = "cpu",
-        precision: str = "float32",
+        self, module: nn.Module, *, device: torch.device | str = "cpu", precision: str = "float32",
         again: Callable[[], nn.Module] | None = None,
-    ):
+    ):  # fmt: skip
         super().__init__(module, device=device, precision=precision)
         # How to make the module again: not every module can be copied.
         self._again = again or (lambda: deepcopy(self.flat.module))
@@ -76,12 +71,9 @@ class SideBySide(AnyNetwork):
         return self._thetas
 
     def loss_and_gradient(
-        self,
-        thetas: Float[Tensor, "networks parameters"],
-        images: Float[Tensor, "networks batch ..."],
-        labels: Int[Tensor, "networks batch"],
-        loss: Loss,
-    ) -> tuple[Float[Tensor, " networks"], Float[Tensor, "networks parameters"]]:
+        self, thetas: Float[Tensor, "networks parameters"], images: Float[Tensor, "networks batch ..."],
+        labels: Int[Tensor, "networks batch"], loss: Loss,
+    ) -> tuple[Float[Tensor, " networks"], Float[Tensor, "networks parameters"]]:  # fmt: skip
         """Compute L(θ_s) and ∇L(θ_s) of S networks in training mode; ∇L is valid until the next call."""
         home = self.home(len(thetas))
         if (thetas.data_ptr(), thetas.stride()) != (home.data_ptr(), home.stride()):

@@ -10,32 +10,13 @@ from lnescape.methods.uniform import learned_subspace, mode_curve, simplex_ensem
 from lnescape.methods.units import dropout
 
 _METHODS = (
-    deep_ensemble,
-    snapshot_ensemble,
-    fast_geometric_ensemble,
-    mode_curve,
-    learned_subspace,
-    simplex_ensemble,
-    simplicial_complex,
-    swag,
-    laplace,
-    dropout,
-)
+    deep_ensemble, snapshot_ensemble, fast_geometric_ensemble, mode_curve, learned_subspace, simplex_ensemble,
+    simplicial_complex, swag, laplace, dropout,
+)  # fmt: skip
 METHODS = {method.__name__: method for method in _METHODS}
 
 __all__ = [
-    "METHODS",
-    "Options",
-    "deep_ensemble",
-    "dropout",
-    "fast_geometric_ensemble",
-    "gaussian_of",
-    "laplace",
-    "learned_subspace",
-    "mode_curve",
-    "simplex_ensemble",
-    "simplicial_complex",
-    "snapshot_ensemble",
-    "softmax_curvature",
-    "swag",
-]
+    "METHODS", "Options", "deep_ensemble", "dropout", "fast_geometric_ensemble", "gaussian_of", "laplace",
+    "learned_subspace", "mode_curve", "simplex_ensemble", "simplicial_complex", "snapshot_ensemble",
+    "softmax_curvature", "swag",
+]  # fmt: skip

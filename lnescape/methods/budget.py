@@ -24,13 +24,12 @@ from lnescape.weights import Builder
 
 
 class Options(TypedDict, total=False):
-    """What every method takes besides builder, data and budget.
+    """What every method takes besides builder, data and budget; each raises ValueError for a budget that is too small.
 
     Attributes:
         seed: Seed of the method. Its trainings have the seeds 100·seed to 100·seed + 99: the same in every method
             and for every budget, and never those of another seed.
-        recipe: Recipe of one plain training, the unit of the budget; that of the given networks, else `Recipe()`,
-            unless given.
+        recipe: Recipe of one plain training, the unit of the budget; that of `runs`, else `Recipe()`, unless given.
         device: Where; the data's own device unless given.
         folder: Where the states of trainings are kept. A killed call goes on from there, and what another method or a
             smaller budget has trained already isn't trained again.
@@ -54,11 +53,10 @@ class Plan:
 
 
 @dataclass(frozen=True, eq=False)
-class Request:
-    """A method's call, checked, before any work is done."""
+class Request(Prepared):
+    """A method's call, checked, before any work is done: what its trainings need, and what was asked for."""
 
     method: str
-    prepared: Prepared
     budget: float
     seed: int
     folder: Path | None
@@ -67,7 +65,7 @@ class Request:
     start: float
 
     @classmethod
-    def of(
+    def checked(
         cls, method: str, net: Builder, data: Any, *, budget: float, options: Mapping[str, Any],
         runs: Members | None = None,
     ) -> "Request":  # fmt: skip
@@ -75,8 +73,7 @@ class Request:
         _check_names(method, options)
         budget = real(budget, "budget, in trainings,", above=0)
         (seed,) = checked_seeds(options.get("seed", 0))
-        folder = options.get("folder")
-        recipe = options.get("recipe")
+        folder, recipe = options.get("folder"), options.get("recipe")
         if recipe is None and isinstance(runs, Members):
             recipe = runs.recipe
         prepared = Prepared.of(net, data, recipe, device=options.get("device"), folder=folder)
@@ -84,8 +81,8 @@ class Request:
             runs = _checked_runs(runs, prepared.template.n_parameters)
             runs = replace(runs, thetas=runs.thetas.to(prepared.device))
         return cls(
-            method, prepared, budget, seed, None if folder is None else Path(folder),
-            options.get("progress", True), runs, perf_counter(),
+            **vars(prepared), method=method, budget=budget, seed=seed, folder=None if folder is None else Path(folder),
+            progress=options.get("progress", True), runs=runs, start=perf_counter(),
         )  # fmt: skip
 
     def plan(self, *, each: float, share: float, least: int = 1, pieces: int = 0, times: float = 1.0) -> Plan:
@@ -109,12 +106,8 @@ class Request:
             n -= 1  # fewer networks, each with steps enough
         training, exploring = parts(n)
         if not enough(n):
-            smallest = (
-                self.given / self.plain + n * need
-                if self.runs
-                else least * max(step / (1 - share), need / share if share else 0)
-            )
-            smallest = math.ceil(1000 * smallest) / 1000
+            alone = least * max(step / (1 - share), need / share if share else 0)
+            smallest = math.ceil(1000 * (self.given / self.plain + n * need if self.runs else alone)) / 1000
             raise ValueError(
                 f"A budget of {self.budget:g} trainings is too small for {self.method}; it needs at least "
                 f"{smallest:g} here{', the given networks included' if self.runs else ''}."
@@ -129,7 +122,7 @@ class Request:
             raise ValueError(f"{plan.n} networks of one seed are more than 100; use several seeds.")
         # One at a time: those of a larger budget are then those of a smaller one; on one thread bit for bit.
         law = retrain(
-            self.prepared.under(self.at(plan.training)), [self.network_seed(k) for k in range(plan.n)], group=1,
+            self.under(self.at(plan.training)), [self.network_seed(k) for k in range(plan.n)], group=1,
             folder=self.folder, progress=self.progress,
         )  # fmt: skip
         if law.failed:
@@ -165,7 +158,7 @@ class Request:
         """Walk on from a network, in so many pieces of a recipe; return their ends, [pieces, P]."""
         with bar(pieces, self.method, "pieces", show=self.progress) as shown:
             ends = walk(
-                self.prepared.under(recipe), theta, pieces=pieces, seed=self.network_seed(number),
+                self.under(recipe), theta, pieces=pieces, seed=self.network_seed(number),
                 folder=self.folder, on_piece=lambda piece: shown.update(),
             )  # fmt: skip
         if not ends.isfinite().all():
@@ -176,20 +169,15 @@ class Request:
     def learned(self, subspace: Subspace, recipe: Recipe, *, number: int, **options: Any) -> SubspaceLaw:
         """Learn a subspace under a recipe; what the law costs is stated by the method."""
         law = learn(
-            self.prepared.under(recipe), subspace, seed=self.network_seed(number), plain=self.recipe,
+            self.under(recipe), subspace, seed=self.network_seed(number), plain=self.recipe,
             folder=self.folder, progress=self.progress, **options,
         )  # fmt: skip
-        return SubspaceLaw(self.prepared.net, law.subspace, **self.known)
+        return SubspaceLaw(self.net, law.subspace, **self.known)
 
     def cost(self, trained: Plan, extra: float = 0.0) -> Cost:
         """Return the cost of a plan: its networks, and other operations besides."""
         base = self.given if self.runs is not None else trained.n * self.priced(self.at(trained.training))
         return Cost(base + extra, self.plain, perf_counter() - self.start)
-
-    @property
-    def plain(self) -> float:
-        """Return the operations of one plain training."""
-        return self.prepared.plain
 
     @property
     def given(self) -> float:
@@ -202,29 +190,10 @@ class Request:
         """Return the plain recipe for another number of epochs."""
         return replace(self.recipe, epochs=epochs)
 
-    def priced(self, recipe: Recipe) -> float:
-        """Count the operations of a training under a recipe."""
-        return self.prepared.priced(recipe)
-
     @property
     def known(self) -> dict[str, Any]:
         """Return what every law keeps of its request, besides the cost."""
-        return {"recipe": self.recipe, "normalisation_images": self.prepared.normalisation_images}
-
-    @property
-    def net(self) -> Builder:
-        """Return the builder, as the laws keep it."""
-        return self.prepared.net
-
-    @property
-    def data(self):
-        """Return the data on the device of the training."""
-        return self.prepared.data
-
-    @property
-    def recipe(self) -> Recipe:
-        """Return the recipe of one plain training."""
-        return self.prepared.recipe
+        return {"recipe": self.recipe, "normalisation_images": self.normalisation_images}
 
 
 def _check_names(method: str, options: Mapping[str, Any]) -> None:

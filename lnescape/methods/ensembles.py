@@ -21,15 +21,11 @@ def deep_ensemble(
         net: Builder of one network.
         data: The data set.
         budget: Cost in trainings, > 0, shared out evenly.
-        members: M; as many as fully trained ones fit into the budget unless given. With more of them than that each
-            is trained for a shorter time, with a schedule that ends in that time.
+        members: M; unless given, as many as are fully trained. More are trained for a shorter time, schedule included.
         **options: As in `Options`.
 
     Returns:
         A law of M members.
-
-    Raises:
-        ValueError: No member, a budget that is too small, or what `fit` refuses.
 
     References:
         Lakshminarayanan et al. 2017, arXiv 1612.01474, equation 3 (without adversarial training).
@@ -41,7 +37,7 @@ def deep_ensemble(
         >>> len(law), law.cost.trainings
         (2, 2.0)
     """
-    request = Request.of("deep_ensemble", net, data, budget=budget, options=options)
+    request = Request.checked("deep_ensemble", net, data, budget=budget, options=options)
     if members is not None:
         members = whole(members, "members", least=1)
     n = members or max(1, int(budget + 1e-9))
@@ -67,8 +63,7 @@ def snapshot_ensemble(
         A law of one member for each cycle.
 
     Raises:
-        ValueError: Less than one cycle, or what `fit` refuses.
-        TrainingError: The training diverged.
+        ValueError: Less than one cycle.
 
     References:
         Huang et al. 2017, arXiv 1704.00109, equation 2.
@@ -80,7 +75,7 @@ def snapshot_ensemble(
         >>> len(law), law.cost.trainings
         (4, 1.0)
     """
-    request = Request.of("snapshot_ensemble", net, data, budget=budget, options=options)
+    request = Request.checked("snapshot_ensemble", net, data, budget=budget, options=options)
     cycle = real(cycle, "cycle, in trainings,", above=0)
     n = int(budget / cycle + 1e-9)
     if n < 1:
@@ -88,7 +83,7 @@ def snapshot_ensemble(
             f"A budget of {budget:g} trainings is too small for snapshot_ensemble; a cycle costs {cycle:g}."
         )
     recipe = request.exploring(cycle * request.recipe.epochs, {"schedule": "cosine"} | dict(exploring))
-    start = theta_of(build(request.net, request.network_seed(0))).to(request.prepared.device)
+    start = theta_of(build(request.net, request.network_seed(0))).to(request.device)
     thetas = request.explored(start, recipe, pieces=n, number=0)
     cost = request.cost(Plan(0, 1.0, 0.0), n * request.priced(recipe))
     return Members(request.net, thetas, seeds=tuple(range(n)), cost=cost, **request.known)
@@ -100,16 +95,13 @@ def fast_geometric_ensemble(
 ) -> Members:  # fmt: skip
     """Go on from a trained network with short triangular cycles of the learning rate, and keep the end of each (FGE).
 
-    α(t) = α₁ (1 − |2t − 1|), t from 0 to 1 in each cycle. Two thirds of the budget train the networks, a third the
-    cycles; from 3 on there are several networks.
-
-    Departures from the paper: the lowest rate is 0, not α₁/100; the first cycle begins there, where the training ended,
-    not at α₁; a cycle is shorter than an epoch where the budget asks for it.
+    α(t) = α₁ (1 − |2t − 1|), t from 0 to 1 in each cycle. Departures from the paper: the lowest rate is 0, not α₁/100;
+    the first cycle begins there, not at α₁; a cycle is shorter than an epoch where the budget asks for it.
 
     Args:
         net: Builder of one network.
         data: The data set.
-        budget: Cost in trainings, > 0, that of the networks included.
+        budget: Cost in trainings, > 0: two thirds for the networks (several from 3 on), a third for the cycles.
         runs: Networks trained already; they are trained here unless given.
         cycles: Cycles from each network, ≥ 1.
         exploring: Fields of the recipe that differ in the cycles; {"learning_rate": α₁}.
@@ -118,23 +110,17 @@ def fast_geometric_ensemble(
     Returns:
         A law of 1 + cycles members for each network: it, and the ends of its cycles.
 
-    Raises:
-        ValueError: No cycle, a budget that is too small, or what `fit` refuses.
-        TrainingError: The training diverged.
-
     References:
         Garipov et al. 2018, arXiv 1802.10026, section 4.
 
     Example:
         >>> import lnescape as ln
-        >>> data = ln.load("digits")
-        >>> law = fast_geometric_ensemble(
-        ...     ln.network("mlp", data, width=16), data, cycles=4, recipe=ln.Recipe(epochs=4)
-        ... )
+        >>> data, recipe = ln.load("digits"), ln.Recipe(epochs=4)
+        >>> law = fast_geometric_ensemble(ln.network("mlp", data, width=16), data, cycles=4, recipe=recipe)
         >>> len(law), round(law.cost.trainings, 2)
         (5, 1.44)
     """
-    request = Request.of("fast_geometric_ensemble", net, data, budget=budget, options=options, runs=runs)
+    request = Request.checked("fast_geometric_ensemble", net, data, budget=budget, options=options, runs=runs)
     cycles = whole(cycles, "cycles", least=1)
     plan = request.plan(each=1.5, share=1 / 3, pieces=2 * cycles)
     # At least two steps: the first has a learning rate of 0.

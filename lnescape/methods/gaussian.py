@@ -22,18 +22,16 @@ def swag(
     net: Builder, data, *, budget: float = 1.5, runs: Members | None = None, snapshots: int = 20,
     exploring: Mapping[str, Any] = {}, **options: Unpack[Options],
 ) -> Law:  # fmt: skip
-    """Fit a Gaussian to snapshots θ_k of a training that goes on at a constant rate; see `gaussian_of`.
+    """Fit a Gaussian to snapshots θ_k of a training that goes on at a constant rate (from budget 3 on: MultiSWAG).
 
-    Two thirds of the budget train the networks, a third the snapshots; from 3 on there are several networks, each
-    with a Gaussian of its own (MultiSWAG).
-
-    Departures from the paper: the low-rank part uses deviations from the final mean, not from the running one; all
-    snapshots enter both parts; several snapshots are taken in an epoch where the budget asks for it.
+    N(θ̄, ½ diag(s²) + ½ DᵀD/(K − 1)), θ̄ = (1/K) Σ θ_k, D_k = θ_k − θ̄, s² = (1/K) Σ D_k². Departures from the paper:
+    the low-rank part uses deviations from the final mean, not from the running one; all snapshots enter both parts;
+    several snapshots are taken in an epoch where the budget asks for it.
 
     Args:
         net: Builder of one network.
         data: The data set.
-        budget: Cost in trainings, > 0, that of the networks included.
+        budget: Cost in trainings, > 0: two thirds for the networks (several from 3 on), a third for the snapshots.
         runs: Networks trained already; they are trained here unless given.
         snapshots: K ≥ 2, evenly spaced.
         exploring: Fields of the recipe that differ while snapshots are taken, such as {"learning_rate": 0.05}.
@@ -43,7 +41,6 @@ def swag(
         A Gaussian law, or a mixture of such laws.
 
     Raises:
-        ValueError: Fewer than two snapshots, a budget that is too small, or what `fit` refuses.
         TrainingError: The training diverged.
 
     References:
@@ -57,7 +54,7 @@ def swag(
         >>> law.predict(data.test.images, n=5).shape, round(law.cost.trainings, 2)
         (torch.Size([5, 200, 10]), 1.44)
     """
-    request = Request.of("swag", net, data, budget=budget, options=options, runs=runs)
+    request = Request.checked("swag", net, data, budget=budget, options=options, runs=runs)
     snapshots = whole(snapshots, "snapshots", least=2)
     plan = request.plan(each=1.5, share=1 / 3, pieces=snapshots)
     changes = {"schedule": "constant", "learning_rate": request.recipe.learning_rate / 4} | dict(exploring)
@@ -76,24 +73,15 @@ def swag(
 def gaussian_of(
     points: Float[Tensor, "snapshots parameters"],
 ) -> tuple[Float[Tensor, " parameters"], Float[Tensor, " parameters"], Float[Tensor, "snapshots parameters"]]:
-    """Fit mean and covariance to snapshots: N(θ̄, ½ diag(s²) + ½ DᵀD/(K − 1)).
-
-    θ̄ = (1/K) Σ θ_k,  D_k = θ_k − θ̄,  s² = (1/K) Σ D_k²
+    """Return mean, scale s/√2 and factors D/√(2(K − 1)) of the `GaussianLaw` of K ≥ 2 snapshots, see `swag`.
 
     One half of the variance comes from each part, so that for independent snapshots the variance of every parameter is
     right but for a share 1/(2K) that is missing, and covariances between parameters are half of what they are.
-
-    Args:
-        points: θ_k, [K, P], K ≥ 2.
-
-    Returns:
-        Mean, scale s/√2 and factors D/√(2(K − 1)) of a `GaussianLaw`.
 
     References:
         Maddox et al. 2019, arXiv 1902.02476, equation 1.
 
     Example:
-        >>> import torch
         >>> mean, scale, factors = gaussian_of(torch.tensor([[0.0], [2.0]]))
         >>> mean.item(), round((scale**2).item(), 3), round((factors**2).sum().item(), 3)
         (1.0, 0.5, 1.0)
@@ -116,18 +104,14 @@ def laplace(
     Args:
         net: Builder of one network whose last layer is linear.
         data: The data set.
-        budget: Cost in trainings, > 0; from 2 on several networks are trained. The curvature is paid
-            out of it, up to a third: on tiny data it costs more, and the cost of the law says so.
+        budget: Cost in trainings, > 0; from 2 on several networks are trained. The curvature is paid out of it, up to a
+            third: on tiny data it costs more, and the cost of the law says so.
         runs: Networks trained already; they are trained here unless given.
         prior_precision: δ > 0; unless given images × weight decay, what the decay of "sgd" amounts to.
         **options: As in `Options`.
 
     Returns:
         A Gaussian law, or a mixture of such laws.
-
-    Raises:
-        ValueError: The last layer isn't linear, or too large; no precision of the prior; a budget that is too small, or
-            what `fit` refuses.
 
     References:
         Daxberger et al. 2021, arXiv 2106.14806, sections 2 and 3; Eschenhagen et al. 2021, arXiv 2111.03577 (mixture).
@@ -139,8 +123,8 @@ def laplace(
         >>> law.predict(data.test.images, n=5).shape, law.factors.shape
         (torch.Size([5, 200, 10]), torch.Size([170, 170]))
     """
-    request = Request.of("laplace", net, data, budget=budget, options=options, runs=runs)
-    start, size = _block(request.prepared.template.fresh(), request.data.train.images[:2].cpu())
+    request = Request.checked("laplace", net, data, budget=budget, options=options, runs=runs)
+    start, size = _block(request.template.fresh(), request.data.train.images[:2].cpu())
     data, recipe = request.data, request.recipe
     precision = len(data.train) * recipe.weight_decay if prior_precision is None else prior_precision
     precision = real(precision, "prior_precision", above=0)
@@ -178,15 +162,7 @@ def _inverse_root(curvature: Float[Tensor, "p p"]) -> Float[Tensor, "p p"]:
 def softmax_curvature(
     logits: Float[Tensor, "images classes"], features: Float[Tensor, "images features"], *, bias: bool = True
 ) -> Float[Tensor, "parameters parameters"]:
-    """Sum the curvature of −ln p_y in a last linear layer: Σ_i (diag(p_i) − p_i p_iᵀ) ⊗ φ_i φ_iᵀ.
-
-    Args:
-        logits: Of some images.
-        features: Inputs of the layer.
-        bias: Whether the layer has a bias, as a last feature of 1.
-
-    Returns:
-        A matrix in the order of the layer's parameters in θ (weights row by row, then biases), float64.
+    """Return Σ_i (diag(p_i) − p_i p_iᵀ) ⊗ φ_i φ_iᵀ, float64, in the order of the layer's parameters in θ.
 
     Example:
         >>> softmax_curvature(torch.zeros(1, 2), torch.tensor([[2.0]]), bias=False)
@@ -225,20 +201,12 @@ def _block(module: nn.Module, images: Tensor) -> tuple[int, int]:
         raise ValueError("The last layer's weights are frozen or shared with another layer; laplace needs its own.")
     size = sum(p.numel() for p in layer.parameters())
     if size > LARGEST:
-        raise ValueError(
-            f"The last layer has {size} parameters, and the curvature is a square matrix of that size; laplace takes "
-            f"{LARGEST} at most."
-        )
+        raise ValueError(f"The last layer has {size} parameters; laplace (curvature: P × P) takes {LARGEST} at most.")
     return where[0], size
 
 
 def _operations(request: Request, n_images: int, size: int, classes: int) -> float:
     """Count, for one network, a forward pass of the images, the products of the curvature, and its inverse root."""
     blocks = classes * (classes + 1) / 2
-    curvature = 2 * blocks * (size // classes) ** 2
-    return n_images * (request.prepared.operations.forward + curvature) + inverse_operations(size)
-
-
-def inverse_operations(size: int) -> float:
-    """Count the Cholesky decomposition, P³/3, and the triangular inverse, P³."""
-    return 4 / 3 * size**3
+    inverse = 4 / 3 * size**3  # Cholesky decomposition, P³/3, and triangular inverse, P³
+    return n_images * (request.operations.forward + 2 * blocks * (size // classes) ** 2) + inverse

@@ -1,13 +1,8 @@
 """Methods whose law is uniform on a subspace: learned curves between networks, subspaces from scratch, simplexes.
 
-Departures of both kinds of simplexes, around networks (ESPRO) and between them (SPRO), from the released code of
-Benton et al.: the mean of the losses at the points of a step, not their sum (which multiplies the printed learning rate
-by their number); one point a step unless asked for more, not five; the height of the new vertex, and so ln V, by QR in
-float64, not the squared Cayley–Menger determinant in float32; the volume of the whole complex, not of one simplex of
-it; λ as it is, not divided by the log-volume of random vertices, and no number added to V; a new vertex starts 1 % off
-the centroid, where the volume has a slope, not at it; the learning rate falls to zero within each vertex; weight decay
-is multiplied by E α_k, the weight with which the loss pulls a vertex; a uniform point lies in each simplex of a complex
-with equal probability.
+In all of them weight decay is multiplied by E α_k, the weight with which the loss pulls a vertex. Departures of both
+kinds of simplexes from the released code of Benton et al. are listed at `lnescape.fit_subspace`; besides, the learning
+rate falls to zero within each vertex.
 """
 
 from collections.abc import Mapping
@@ -35,24 +30,22 @@ def mode_curve(
 ) -> Law:  # fmt: skip
     """Join trained networks two by two: γ(t) = (1 − t)² w₁ + 2t(1 − t) φ + t² w₂, φ minimising E_t L(γ(t)).
 
-    Of a budget of 3 a third goes to each network, a third to the curve; from 6 on there are several curves. Departure:
-    weight decay acts on φ, multiplied by E 2t(1 − t) = 1/3, the weight with which the loss pulls it; the released code
-    adds the decay of the point γ(t) to the loss.
+    Departure: weight decay acts on φ, multiplied by E 2t(1 − t) = 1/3; the released code adds the decay of the point
+    γ(t) to the loss.
 
     Args:
         net: Builder of one network.
         data: The data set.
-        budget: Cost in trainings, > 0, that of the networks included.
+        budget: Cost in trainings, > 0: of 3, one for each network and one for the curve; from 6 on several curves.
         runs: Networks trained already, an even number; they are trained here unless given.
         exploring: Fields of the recipe that differ for the curve.
         **options: As in `Options`.
 
     Returns:
-        A uniform law over the curve, or a mixture of such laws; its draws lie inside the curve, the networks at its
-        ends are not added.
+        A uniform law over the curve, the networks at its ends not added; or a mixture of such laws.
 
     Raises:
-        ValueError: An odd number of networks, a budget that is too small, or what `fit_subspace` refuses.
+        ValueError: An odd number of networks.
 
     References:
         Garipov et al. 2018, arXiv 1802.10026, section 3.
@@ -64,7 +57,7 @@ def mode_curve(
         >>> law.predict(data.test.images, n=5).shape, law.cost.trainings
         (torch.Size([5, 200, 10]), 3.0)
     """
-    request = Request.of("mode_curve", net, data, budget=budget, options=options, runs=runs)
+    request = Request.checked("mode_curve", net, data, budget=budget, options=options, runs=runs)
     if runs is not None and len(runs) % 2:
         raise ValueError(f"A curve joins two networks, and {len(runs)} were given; pass an even number.")
     n_curves = len(runs) // 2 if runs is not None else max(1, int(budget / 3 + 1e-9))
@@ -85,9 +78,8 @@ def learned_subspace(
 ) -> Law:  # fmt: skip
     """Learn a subspace of networks from scratch: minimise E_α L(Σ_k α_k v_k) + β cos²(v_i, v_j), i ≠ j at random.
 
-    α is uniform on the subspace, one for each batch. Batch normalisation is refreshed at every network drawn, as the
-    paper does. Departures: the penalty counts weights of two and more dimensions, not convolutions only; weight decay
-    is multiplied by E α_k, since the loss pulls an end with that weight only.
+    α is uniform on the subspace, one for each batch. Departure: the penalty counts weights of two and more dimensions,
+    not convolutions only.
 
     Args:
         net: Builder of one network.
@@ -103,9 +95,6 @@ def learned_subspace(
     Returns:
         A uniform law over the subspace, or a mixture of such laws.
 
-    Raises:
-        ValueError: A shape that isn't known, a budget that is too small, or what `fit_subspace` refuses.
-
     References:
         Wortsman et al. 2021, arXiv 2102.10472, algorithm 1.
 
@@ -116,7 +105,7 @@ def learned_subspace(
         >>> law.predict(data.test.images, n=5).shape, law.cost.trainings
         (torch.Size([5, 200, 10]), 1.0)
     """
-    request = Request.of("learned_subspace", net, data, budget=budget, options=options)
+    request = Request.checked("learned_subspace", net, data, budget=budget, options=options)
     empty = SHAPES[one_of(shape, SHAPES, "shape")]()
     points = whole(points, "points", least=1)
     plan = request.plan(each=1.0, share=0.0, times=points)
@@ -133,13 +122,12 @@ def simplex_ensemble(
 ) -> Law:  # fmt: skip
     """Grow a simplex around each trained network, vertex by vertex: minimise E_α L(Σ_k α_k v_k) − λ ln V (ESPRO).
 
-    V = √det(EᵀE)/d!, E the edges. Two thirds of the budget train the networks, a third the vertices; from 3 on there
-    are several networks.
+    V = √det(EᵀE)/d!, E the edges.
 
     Args:
         net: Builder of one network.
         data: The data set.
-        budget: Cost in trainings, > 0, that of the networks included.
+        budget: Cost in trainings, > 0: two thirds for the networks (several from 3 on), a third for the vertices.
         runs: Networks trained already; they are trained here unless given.
         n_vertices: Vertices of each simplex, the network included, ≥ 2.
         volume_weight: λ ≥ 0.
@@ -149,9 +137,6 @@ def simplex_ensemble(
 
     Returns:
         A uniform law over the simplex, or a mixture of such laws.
-
-    Raises:
-        ValueError: A budget that is too small, or what `fit_subspace` refuses.
 
     References:
         Benton et al. 2021, arXiv 2102.13042, section 4 and equation 4.
@@ -163,7 +148,7 @@ def simplex_ensemble(
         >>> law.subspace.n_vertices, law.predict(data.test.images, n=5).shape
         (3, torch.Size([5, 200, 10]))
     """
-    request = Request.of("simplex_ensemble", net, data, budget=budget, options=options, runs=runs)
+    request = Request.checked("simplex_ensemble", net, data, budget=budget, options=options, runs=runs)
     n_new = whole(n_vertices, "n_vertices", least=2) - 1
     points, volume_weight = whole(points, "points", least=1), real(volume_weight, "volume_weight", least=0)
     plan = request.plan(each=1.5, share=1 / 3, pieces=n_new, times=points)
@@ -183,13 +168,12 @@ def simplicial_complex(
 ) -> Law:  # fmt: skip
     """Join trained networks by simplexes with shared connectors: minimise E_θ L(θ) − λ ln Σ_m V_m (SPRO).
 
-    θ is uniform in one of the M simplexes conv(w_m, u₁, …, u_J). Two thirds of the budget train the networks (two up
-    to a budget of 4.5), a third the connectors, one after another.
+    θ is uniform in one of the M simplexes conv(w_m, u₁, …, u_J); the connectors u are learned one after another.
 
     Args:
         net: Builder of one network.
         data: The data set.
-        budget: Cost in trainings, > 0, that of the networks included.
+        budget: Cost in trainings, > 0: two thirds for the networks (two up to 4.5), a third for the connectors.
         runs: Networks trained already, two or more; they are trained here unless given.
         n_connectors: J ≥ 1.
         volume_weight: λ ≥ 0.
@@ -201,7 +185,7 @@ def simplicial_complex(
         A law over the complex.
 
     Raises:
-        ValueError: One network only, a budget that is too small, or what `fit_subspace` refuses.
+        ValueError: One network only.
 
     References:
         Benton et al. 2021, arXiv 2102.13042, section 4.2.
@@ -213,7 +197,7 @@ def simplicial_complex(
         >>> law.subspace.n_vertices, law.predict(data.test.images, n=5).shape
         (4, torch.Size([5, 200, 10]))
     """
-    request = Request.of("simplicial_complex", net, data, budget=budget, options=options, runs=runs)
+    request = Request.checked("simplicial_complex", net, data, budget=budget, options=options, runs=runs)
     n_connectors = whole(n_connectors, "n_connectors", least=1)
     points, volume_weight = whole(points, "points", least=1), real(volume_weight, "volume_weight", least=0)
     if runs is not None and len(runs) < 2:

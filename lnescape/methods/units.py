@@ -30,23 +30,18 @@ def dropout(net: Builder, data, *, budget: float = 1.0, **options: Unpack[Option
     Returns:
         A dropout law, or a mixture of such laws.
 
-    Raises:
-        ValueError: No dropout, or one that isn't followed by a layer whose weights can stand for it; a budget that is
-            too small, or what `fit` refuses.
-
     References:
         Gal & Ghahramani 2016, arXiv 1506.02142, section 3 and equation 6.
 
     Example:
         >>> import lnescape as ln
         >>> data = ln.load("digits")
-        >>> net = ln.network("mlp", data, width=16, dropout=0.1)
-        >>> law = dropout(net, data, recipe=ln.Recipe(epochs=2))
+        >>> law = dropout(ln.network("mlp", data, width=16, dropout=0.1), data, recipe=ln.Recipe(epochs=2))
         >>> law.predict(data.test.images, n=5).shape, law.cost.trainings
         (torch.Size([5, 200, 10]), 1.0)
     """
-    request = Request.of("dropout", net, data, budget=budget, options=options)
-    gates = gates_of(request.prepared.template, request.data.train.images[:4].cpu())
+    request = Request.checked("dropout", net, data, budget=budget, options=options)
+    gates = gates_of(request.template, request.data.train.images[:4].cpu())
     plan = request.plan(each=1.0, share=0.0)
     laws = [DropoutLaw(request.net, theta, gates, **request.known) for theta in request.networks(plan).thetas]
     return mixture_of(laws, cost=request.cost(plan))
