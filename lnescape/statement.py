@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Shaped
 from numpy import ndarray
 from torch import Tensor
 
@@ -259,7 +259,7 @@ def state(
     *,
     runs: Members | None = None,
     seeds: Iterable[int] = range(3),
-    images: Float[Tensor, "images ..."] | None = None,
+    images: Shaped[Tensor, "images ..."] | None = None,
     covariates: Iterable[str] = FREE,
     proxies: Builder | None = None,
     n_proxies: int = 40,
@@ -460,8 +460,8 @@ def _checked_images(images: Any, data) -> Tensor:
     if not isinstance(images, Tensor) or images.dtype != like.dtype or images.shape[1:] != like.shape[1:]:
         kind = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
         raise ValueError(
-            f"The images are {kind}; pass a normalised float32 tensor of shape {('n', *like.shape[1:])}, "
-            "or data.prepare(pixels)."
+            f"The images are {kind}; pass a normalised {str(like.dtype).removeprefix('torch.')} tensor of shape "
+            f"{('n', *like.shape[1:])}, or data.prepare(pixels)."
         )
     if not len(images) or not torch.isfinite(images).all():
         what = "hold NaN or infinite values" if len(images) else "are none; there are no images to state"

@@ -19,7 +19,7 @@ from copy import deepcopy
 from typing import Any
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.instancenorm import _InstanceNorm
@@ -134,6 +134,7 @@ def check_builder(builder: Builder, data) -> Template:
     if not _gives_logits(first, data):
         template = Template(Logits(lambda: template.fresh())(), Logits(builder))
         _check_logits(template.module, data)
+    _check_alone(template, data)
     _check_buffers(template, data)
     if constants is not None:
         raise ValueError(
@@ -186,6 +187,20 @@ def _differing_constant(first: nn.Module, second: nn.Module) -> str | None:
     return next(differing, None)
 
 
+def _check_alone(template: Template, data) -> None:
+    """Raise where a prediction differs from call to call, or with the other inputs of its batch."""
+    module, some = template.fresh().float().eval(), data.train.images[:8].cpu()
+    with ALONE, torch.random.fork_rng(), torch.no_grad():
+        first, again, among = (module(part)[:2].double() for part in (some[:2], some[:2], some))
+    for other, cause, cure in (
+        (again, "differs at a second call", "let no chance act in evaluation mode, as F.dropout(…, self.training)"),
+        (among, "changes with the other inputs of its batch", "keep statistics (track_running_stats=True), or give "
+         "layers the batch as their first axis (batch_first=True)"),
+    ):  # fmt: skip
+        if (apart := float((other - first).abs().max())) > 1e-3 * (1 + float(first.abs().max())):
+            raise ValueError(f"A prediction {cause}, by {apart:.2g} nat: it is no function of the input; {cure}.")
+
+
 def _check_buffers(template: Template, data) -> None:
     """Raise where training changes a buffer that neither θ nor the refreshed statistics hold."""
     module = template.fresh().float().train()
@@ -204,13 +219,15 @@ def _check_buffers(template: Template, data) -> None:
 def _outputs(module: nn.Module, data) -> Any:
     """Return what the network makes of two images."""
     module.eval().float()  # training is in float32, whatever the builder's
+    kind = str(data.train.images.dtype).removeprefix("torch.")
     with torch.no_grad():
         try:
             return module(data.train.images[:2].cpu())
         except Exception as error:
             raise ValueError(
-                f"The network can't take float32 images of shape {tuple(data.image_shape)} ({_in_a_line(error)}); "
-                "fit its first layer to them, or put nn.Flatten() before it."
+                f"The network can't take {kind} images of shape {tuple(data.image_shape)} ({_in_a_line(error)}); "
+                "fit its first layer to them, or put nn.Flatten() before it (grey images: give unsqueeze(1); tokens: "
+                "whole numbers)."
             ) from error
 
 
@@ -327,18 +344,23 @@ def _is_shared(module: nn.Module, name: str) -> bool:
 
 
 def _statistics_names(module: nn.Module) -> set[str]:
-    """Return the names of all normalisation statistics."""
+    """Return the names of all normalisation statistics that follow the data."""
+    layers = normalisation_layers(module)
     return {
         f"{prefix}.{name}".lstrip(".")
         for prefix, layer in module.named_modules()
-        if isinstance(layer, _NormBase)
+        if layer in layers
         for name, _ in layer.named_buffers(recurse=False)
     }
 
 
 def normalisation_layers(module: nn.Module) -> list[_NormBase]:
-    """List the layers that keep statistics of the data (batch normalisation, most often)."""
-    return [m for m in module.modules() if isinstance(m, _NormBase) and m.track_running_stats]
+    """List the layers whose statistics follow the data (batch normalisation, most often)."""
+    mode = module.training
+    module.train()  # a module may leave a part, such as a body trained before, in evaluation mode: that part's stay
+    layers = [m for m in module.modules() if isinstance(m, _NormBase) and m.track_running_stats and m.training]
+    module.train(mode)
+    return layers
 
 
 def images_to_refresh(module: nn.Module, data) -> Tensor | None:
@@ -355,7 +377,7 @@ def normalisation_biases(module: nn.Module) -> Int[Tensor, " biases"]:
     return torch.cat(parts) if parts else torch.empty(0, dtype=torch.int64)
 
 
-def refresh_normalisation(module: nn.Module, images: Float[Tensor, "images ..."] | None, *, batch: int = 500) -> int:
+def refresh_normalisation(module: nn.Module, images: Shaped[Tensor, "images ..."] | None, *, batch: int = 500) -> int:
     """Recompute the statistics of batch normalisation for the present parameters; return how many images passed."""
     # Mean and variance of every normalisation layer become the average over batches, the last incomplete one left out,
     # with all else (dropout) in evaluation mode: Izmailov et al. 2018, arXiv 1803.05407, section 3.2.

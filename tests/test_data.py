@@ -84,7 +84,7 @@ def test_prepare_does_to_new_images_what_was_done_to_the_training_images(mnist5k
         (lambda p: p.float() / 255, r"multiply images in 0 to 1 by 255"),
         (lambda p: p.float() - 128, r"from -128 to 127"),
         (lambda p: p.float() / 0, r"5 of 5 hold NaN or infinite"),
-        (lambda p: p.long(), r"dtype int64"),
+        (lambda p: p > 9, r"dtype bool"),
         (lambda p: p[:0], r"no image in the batch"),
     ],
 )
@@ -233,7 +233,7 @@ def good(**change):
         (good(train=(torch.rand(0, 3, 4, 4), torch.arange(0))), "train is empty"),
         (good(test=[]), "test has 0 entries"),
         (good(test=TensorDataset(torch.rand(0, 2), torch.arange(0))), "test is empty"),
-        (good(train=(torch.ones(8, 3, 4, 4).long(), torch.arange(8))), "dtype int64; give uint8"),
+        (good(train=(torch.ones(8, 3, 4, 4).bool(), torch.arange(8))), "dtype bool; give uint8"),
         (good(train=(torch.rand(8), torch.arange(8))), r"shape \[8\]"),
         (good(train=(grey(8).permute(0, 2, 3, 1), torch.arange(8))), "channels last"),
         (good(test=(torch.rand(8, 1, 4, 4), torch.arange(8) % 4)), r"\[1, 4, 4\], train images \[3, 4, 4\]"),

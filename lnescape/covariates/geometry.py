@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
@@ -60,7 +60,7 @@ def log_probability_of(logits: Float[Tensor, " classes"], label: Int[Tensor, ""]
 
 
 def sketched_gradients(
-    module: nn.Module, images: Float[Tensor, "images ..."], classes: Int[Tensor, " images"], quantity: Quantity
+    module: nn.Module, images: Shaped[Tensor, "images ..."], classes: Int[Tensor, " images"], quantity: Quantity
 ) -> Float[Tensor, "images sketch"]:
     """Compute the gradient of a quantity for every input, in a count sketch.
 
@@ -82,8 +82,8 @@ def sketched_gradients(
         Charikar, Chen, Farach-Colton 2002, ICALP (count sketch).
     """
     n = sum(p.numel() for p in trainable(module))
-    signs = torch.randint(0, 2, (n,), generator=torch.Generator().manual_seed(0)).mul(2).sub(1).to(images)
-    gradients = _by_layers if _has_rules(module) else _by_vmap
+    signs = torch.randint(0, 2, (n,), generator=torch.Generator().manual_seed(0)).mul(2).sub(1).to(images.device)
+    gradients = _by_layers if _has_rules(module) and images.is_floating_point() else _by_vmap
     rows, size = [], max(1, min(128, _NUMBERS // n))
     for part, own in zip(images.split(size), classes.split(size), strict=True):
         try:

@@ -5,7 +5,6 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-_FLOATS = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 # Without names of the classes, labels number them; this many numbers per class that occurs is a mistake.
 _NUMBERS_PER_CLASS = 10
 
@@ -15,25 +14,23 @@ class DataError(ValueError):
 
 
 def check_pixels(pixels: object, part: str) -> Tensor:
-    """Return images as uint8 or float32 with a channel axis; raise where they can't be images."""
-    images = _as_images(pixels, f"{part} images")
+    """Return inputs as uint8, int64 or float32, their shape as it is; raise where they can't be inputs."""
+    images = _as_inputs(pixels, f"{part} images")
     if images.dim() < 2:
-        raise DataError(f"{part} images have shape {list(images.shape)}; give [n, channels, height, width].")
+        raise DataError(
+            f"{part} images have shape {list(images.shape)}; give a batch, [n, channels, height, width] or [n, …]."
+        )
     if images.numel() == 0:
         raise DataError(f"{part} is empty (shape {list(images.shape)}); give at least one image.")
-    if images.dim() == 3:
-        images = images.unsqueeze(1)
     if images.dtype == torch.uint8:
         _check_channels_first(images, f"{part} images")
-        return images
-    images = images.to(torch.float32)
     _check_finite(images, f"{part} images")
     return images
 
 
 def check_new_pixels(pixels: object, image_shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     """Return a user's new images as a batch; raise where shape, type or range differ from the data set's."""
-    images = _as_images(pixels, "images")
+    images = _as_inputs(pixels, "images")
     if tuple(images.shape) == image_shape:
         images = images.unsqueeze(0)
     if tuple(images.shape[1:]) != image_shape:
@@ -43,20 +40,20 @@ def check_new_pixels(pixels: object, image_shape: tuple[int, ...], dtype: torch.
         )
     if len(images) == 0:
         raise DataError("there is no image in the batch; give at least one.")
-    if images.dtype == torch.uint8:
-        if dtype != torch.uint8:
-            raise DataError(
-                "images are uint8 but the data set's pixels are float; convert them to the range of train.pixels."
-            )
-        return images
     _check_finite(images, "images")
-    if dtype == torch.uint8:
-        low, high = float(images.min()), float(images.max())
-        if low < 0 or high > 255 or 0 < high <= 1:
-            raise DataError(
-                f"images run from {low:.3g} to {high:.3g} but the data set's pixels from 0 to "
-                "255; give raw pixels (multiply images in 0 to 1 by 255, undo a normalisation)."
-            )
+    if images.dtype == dtype:
+        return images
+    if dtype != torch.uint8:
+        raise DataError(
+            f"images are {_name(images.dtype)} but the data set's pixels are {_name(dtype)}; convert them to the range "
+            "of train.pixels."
+        )
+    low, high = float(images.min()), float(images.max())
+    if low < 0 or high > 255 or 0 < high <= 1:
+        raise DataError(
+            f"images run from {low:.3g} to {high:.3g} but the data set's pixels from 0 to "
+            "255; give raw pixels (multiply images in 0 to 1 by 255, undo a normalisation)."
+        )
     return images
 
 
@@ -65,12 +62,12 @@ def check_labels(labels: object, part: str, n_images: int) -> Tensor:
     numbers = _as_tensor(labels, f"{part} labels")
     if numbers.is_floating_point() or numbers.is_complex() or numbers.dtype == torch.bool:
         raise DataError(
-            f"{part} labels have dtype {_name(numbers)}; give class numbers as integers, such as labels.long()."
+            f"{part} labels have dtype {_name(numbers.dtype)}; give class numbers as integers, such as labels.long()."
         )
     if numbers.dim() != 1:
         raise DataError(
             f"{part} labels have shape {list(numbers.shape)}; give one class number per image, "
-            f"[{n_images}] (one-hot labels: labels.argmax(1))."
+            f"[{n_images}] (one-hot labels: labels.argmax(1); a column: labels.reshape(-1))."
         )
     if len(numbers) != n_images:
         raise DataError(f"{part} has {n_images} images but {len(numbers)} labels; give one label per image.")
@@ -95,10 +92,10 @@ def normalise(
     pixels: Shaped[Tensor, "images *image"],
     mean: Float[Tensor, " channels"] | None,
     std: Float[Tensor, " channels"] | None,
-) -> Float[Tensor, "images *image"]:
-    """Return float32 (pixels - mean) / std, channel by channel; the pixels where there is no mean."""
+) -> Shaped[Tensor, "images *image"]:
+    """Return float32 (pixels - mean) / std, channel by channel; without a mean, floats and tokens as they are."""
     if mean is None or std is None:
-        return pixels.to(torch.float32)
+        return pixels if pixels.dtype == torch.int64 else pixels.to(torch.float32)
     shape = (1, -1) + (1,) * (pixels.dim() - 2)
     return pixels.to(torch.float32).sub(mean.view(shape)).div_(std.view(shape))
 
@@ -134,7 +131,7 @@ def _check_channels_first(images: Tensor, what: str) -> None:
 
 def _check_finite(images: Tensor, what: str) -> None:
     """Raise where a pixel is NaN or infinite."""
-    if torch.isfinite(images.sum()):  # one pass; a finite sum has only finite terms
+    if not images.is_floating_point() or torch.isfinite(images.sum()):  # a finite sum has only finite terms
         return
     bad = ~torch.isfinite(images).flatten(1).all(1)
     if bad.any():
@@ -144,12 +141,16 @@ def _check_finite(images: Tensor, what: str) -> None:
         )
 
 
-def _as_images(values: object, what: str) -> Tensor:
-    """Return `values` as one uint8 or float tensor; raise where they have another type."""
-    images = _as_tensor(values, what)
-    if images.dtype != torch.uint8 and images.dtype not in _FLOATS:
-        raise DataError(f"{what} have dtype {_name(images)}; give uint8 (0 to 255) or float.")
-    return images
+def _as_inputs(values: object, what: str) -> Tensor:
+    """Return `values` as one tensor of uint8, of int64 for all other whole numbers, or of float32; raise for others."""
+    inputs = _as_tensor(values, what)
+    if inputs.is_complex() or inputs.dtype == torch.bool:
+        raise DataError(
+            f"{what} have dtype {_name(inputs.dtype)}; give uint8 (0 to 255), other whole numbers (tokens) or float."
+        )
+    if inputs.is_floating_point():
+        return inputs.to(torch.float32)
+    return inputs if inputs.dtype == torch.uint8 else inputs.to(torch.int64)
 
 
 def _as_tensor(values: object, what: str) -> Tensor:
@@ -157,14 +158,18 @@ def _as_tensor(values: object, what: str) -> Tensor:
     if isinstance(values, Tensor):
         return values.detach()
     try:
-        return torch.as_tensor(np.asarray(values))
+        array = np.asarray(values)
+        if array.dtype == object:  # such as a column of pandas that may hold missing values
+            array = np.array(array.tolist())
+        native = array.astype(array.dtype.newbyteorder("="), copy=False)
+        return torch.from_numpy(np.require(native, requirements=["C", "W"]))  # copied where torch can't share it
     except (TypeError, ValueError, OverflowError) as error:
         raise DataError(
-            f"{what} cannot be read as one array ({type(values).__name__}): {error}; "
-            "give a tensor or an array in which all have the same shape."
+            f"{what} cannot be read as one array of numbers ({type(values).__name__}): {error}; give a tensor or an "
+            "array in which all have the same shape (names of classes: np.unique(labels, return_inverse=True)[1])."
         ) from error
 
 
-def _name(tensor: Tensor) -> str:
-    """Return the name of the tensor's type, such as "uint8"."""
-    return str(tensor.dtype).removeprefix("torch.")
+def _name(dtype: torch.dtype) -> str:
+    """Return the name of a type, such as "uint8"."""
+    return str(dtype).removeprefix("torch.")

@@ -60,8 +60,8 @@ class Split:
         return {field.name: getattr(self, field.name) for field in fields(self)}
 
     @cached_property
-    def images(self) -> Float[Tensor, "images *image"]:
-        """Normalised float32 images, (pixels - mean) / std, computed once and kept."""
+    def images(self) -> Shaped[Tensor, "images *image"]:
+        """Normalised float32 images, (pixels - mean) / std, computed once and kept; tokens (int64) as they are."""
         return normalise(self.pixels, self.mean, self.std)
 
     def subset(self, indices: Tensor | np.ndarray | slice | list[int] | range) -> "Split":
@@ -165,7 +165,7 @@ class Dataset:
         return replace(self.test, pixels=pixels, labels=labels, title=f"{self.title}: evaluation")
 
     @cached_property
-    def normalisation_images(self) -> Float[Tensor, "images *image"]:
+    def normalisation_images(self) -> Shaped[Tensor, "images *image"]:
         """The first (at most) 5 000 training images, normalised: for statistics of batch norm."""
         return self.train.subset(slice(0, N_NORMALISATION)).images
 
@@ -231,7 +231,7 @@ class Dataset:
         labels = torch.full((len(pixels),), -1, dtype=torch.int64, device=pixels.device)
         return replace(self.test, pixels=pixels, labels=labels, title=title)
 
-    def prepare(self, pixels: Tensor | np.ndarray) -> Float[Tensor, "images *image"]:
+    def prepare(self, pixels: Tensor | np.ndarray) -> Shaped[Tensor, "images *image"]:
         """Normalise new images as the training images were: (pixels - mean) / std.
 
         Args:
@@ -279,16 +279,17 @@ def dataset(
         foreign: Images that belong to no class.
         name: Name and title, printed in figures.
         classes: Names of the classes; without them, the numbers from 0 to the largest label of the training part.
-        normalise: Subtract the training part's mean and divide by its standard deviation, channel by channel. Without
-            it float images go to the network as they are, and uint8 images divided by 255.
+        normalise: Subtract the training part's mean and divide by its standard deviation, for each channel or feature
+            (axis 1). Without it float images go to the network as they are, and uint8 images divided by 255.
         stand_in: True if these images take the place of others.
 
     Returns:
-        The data set. Images [n, height, width] get a channel axis; floats become float32.
+        The data set. Inputs keep their shape: [n, channels, height, width], [n, channels, length], [n, features], or
+        [n, length] of whole numbers for tokens. Floats become float32, whole numbers other than uint8 int64.
 
     Raises:
-        DataError: Images are empty, NaN, infinite, neither uint8 nor float, or of different shape in two parts; labels
-            are missing, not whole numbers, negative or too large.
+        DataError: Images are empty, NaN, infinite, or of different shape in two parts; labels are missing, not whole
+            numbers, negative or too large.
 
     Example:
         >>> images, labels = torch.rand(100, 3, 8, 8), torch.arange(100) % 4
@@ -312,6 +313,8 @@ def dataset(
     images = parts["train"][0]
     mean: Tensor | None
     std: Tensor | None
+    if normalise and images.dtype == torch.int64:
+        raise DataError("normalise=True makes floats of whole numbers; pass floats, or leave it out for tokens.")
     if normalise:
         mean, std = channel_moments(images)
     elif images.dtype == torch.uint8:

@@ -5,7 +5,7 @@ from contextlib import AbstractContextManager, nullcontext
 
 import torch
 import torch.nn.functional as F
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from lnescape.weights import FlatNetwork, normalisation_biases, normalisation_layers
@@ -52,7 +52,7 @@ class AnyNetwork:
         return self.flat.theta.unsqueeze(0)
 
     def loss_and_gradient(
-        self, thetas: Float[Tensor, "1 parameters"], images: Float[Tensor, "1 batch ..."],
+        self, thetas: Float[Tensor, "1 parameters"], images: Shaped[Tensor, "1 batch ..."],
         labels: Int[Tensor, "1 batch"], loss: Loss,
     ) -> tuple[Float[Tensor, " 1"], Float[Tensor, "1 parameters"]]:  # fmt: skip
         """Compute L(θ) and ∇L(θ) of one network on one batch, in training mode; ∇L is valid until the next call."""
@@ -70,7 +70,7 @@ class AnyNetwork:
 
     @torch.no_grad()
     def log_probabilities(
-        self, thetas: Float[Tensor, "networks parameters"], images: Float[Tensor, "images ..."], *,
+        self, thetas: Float[Tensor, "networks parameters"], images: Shaped[Tensor, "images ..."], *,
         normalisation_images: Tensor | None = None, batch: int = 500, out: Tensor | None = None,
     ) -> Float[Tensor, "networks images classes"]:  # fmt: skip
         """Compute ln p(class | image) at every θ, in evaluation mode, normalisation refreshed."""
@@ -172,7 +172,7 @@ class LinearChain:
 
     @torch.no_grad()
     def loss_and_gradient(
-        self, thetas: Float[Tensor, "networks parameters"], images: Float[Tensor, "networks batch ..."],
+        self, thetas: Float[Tensor, "networks parameters"], images: Shaped[Tensor, "networks batch ..."],
         labels: Int[Tensor, "networks batch"], loss: Loss,
     ) -> tuple[Float[Tensor, " networks"], Float[Tensor, "networks parameters"]]:  # fmt: skip
         """Compute L(θ_s) and ∇L(θ_s) of S networks, each on a batch of its own; ∇L is valid until the next call."""
@@ -198,7 +198,7 @@ class LinearChain:
 
     @torch.no_grad()
     def log_probabilities(
-        self, thetas: Float[Tensor, "networks parameters"], images: Float[Tensor, "images ..."], *,
+        self, thetas: Float[Tensor, "networks parameters"], images: Shaped[Tensor, "images ..."], *,
         normalisation_images: Tensor | None = None, batch: int = 500, out: Tensor | None = None,
     ) -> Float[Tensor, "networks images classes"]:  # fmt: skip
         """Compute ln p(class | image) at every θ."""

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from lnescape.checks import whole
@@ -110,7 +110,7 @@ class Law(ABC):
         return (min(size, n - start) for start in range(0, n, size))
 
     def predict(
-        self, images: Float[Tensor, "images ..."], n: int | None = None, *, seed: int = 0, batch: int = 500
+        self, images: Shaped[Tensor, "images ..."], n: int | None = None, *, seed: int = 0, batch: int = 500
     ) -> Float[Tensor, "members images classes"]:
         """Predict with n networks drawn from the law.
 
@@ -210,7 +210,7 @@ def predict_at(
             part = None if out is None else out[done : done + len(thetas)]
             try:
                 part = engine.log_probabilities(thetas, images, normalisation_images=norm, batch=batch, out=part)
-            except RuntimeError as error:
+            except (RuntimeError, IndexError) as error:  # the latter for a token that was never seen
                 if isinstance(error, torch.OutOfMemoryError):
                     raise
                 shape, cause = tuple(images.shape[1:]), str(error).splitlines()[0]
@@ -226,11 +226,11 @@ def predict_at(
 
 
 def _check_images(images: Tensor, batch: int) -> None:
-    """Raise unless the images are finite floats, at least one, in batches of at least one."""
+    """Raise unless the images are finite floats, or tokens, at least one, in batches of at least one."""
     cure = "pass data.test.images, or data.prepare(pixels) for images of your own"
-    if not isinstance(images, Tensor) or not images.is_floating_point():
+    if not isinstance(images, Tensor) or not (images.is_floating_point() or images.dtype == torch.int64):
         what = str(images.dtype) if isinstance(images, Tensor) else type(images).__name__
-        raise TypeError(f"Images are a float tensor, normalised as in training, not {what}; {cure}.")
+        raise TypeError(f"Images are a float tensor, normalised as in training, or int64 tokens, not {what}; {cure}.")
     if len(images) == 0 or not torch.isfinite(images.sum()):  # one pass; a finite sum has only finite terms
         raise ValueError(f"The images are {'NaN or infinite' if len(images) else 'none at all'}; {cure}.")
     whole(batch, "batch", least=1)

@@ -2,6 +2,7 @@
 
 import math
 import time
+import warnings
 from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
@@ -11,6 +12,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from lnescape.engines import LinearChain, Loss, engine_for
@@ -252,19 +254,29 @@ def count_operations(
     labels = torch.arange(2) % n_classes
 
     def step(module: nn.Module, images: Tensor) -> float:
-        with torch.random.fork_rng(), FlopCounterMode(display=False) as counted:
-            _checked_loss(loss, module(images), labels).backward()
-        return counted.get_total_flops() / 2
+        return _counted(lambda: _checked_loss(loss, module(images), labels).backward())
 
     @cache
     def step_at(pixels: int) -> float:
         return step(deepcopy(module).cpu(), F.interpolate(images, (pixels, pixels)))  # it may be in training by then
 
-    with torch.random.fork_rng(), FlopCounterMode(display=False) as forward:
+    with torch.random.fork_rng():
         before = torch.get_rng_state()
         module(images)
         draws = not torch.equal(before, torch.get_rng_state())
-    return Operations(forward.get_total_flops() / 2, step(module, images), draws, step_at)
+    # A network without any product, such as a bag of embeddings, adds up its weights.
+    sums = 2.0 * sum(p.numel() for p in module.parameters())
+    forward = _counted(lambda: module(images)) or sums
+    return Operations(forward, step(module, images) or 3 * sums, draws, step_at)
+
+
+def _counted(call: Callable[[], object]) -> float:
+    """Count the operations of a call for one of its two images, in a form of recurrence and attention that is seen."""
+    with warnings.catch_warnings(action="ignore"):  # torch warns of another maker's accelerators when flags are set
+        plain = torch.backends.mkldnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH)
+        with torch.random.fork_rng(), plain[0], plain[1], FlopCounterMode(display=False) as counted:
+            call()
+    return counted.get_total_flops() / 2
 
 
 def refresh_cost(law: Law, data, n: int) -> Cost:
