@@ -331,6 +331,7 @@ def network(name: str, data, **options) -> Builder:
 
     Raises:
         TypeError: `data` is no data set.
+        ValueError: Images without height and width for a network of convolutions.
 
     Example:
         >>> from types import SimpleNamespace

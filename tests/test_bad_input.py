@@ -179,7 +179,6 @@ def test_workers(net, data, setting):
         (lambda v: ln.Simplex(v, 3).at([-0.5, 0.5, 1.0]), "≥ 0 and sum to one"),
         (lambda v: ln.Simplex(v, 3).at([torch.nan, 0.5, 0.5]), "≥ 0 and sum to one"),
         (lambda v: ln.Bezier.from_scratch(3).length(), "no vertices yet"),
-        (lambda v: ln.Bezier.from_scratch(3).length(), "no vertices yet"),
         (lambda v: ln.Simplex.from_scratch(3).log_volume(), "no vertices yet"),
     ],
 )
