@@ -1,4 +1,4 @@
-"""The networks of the studies: perceptron, small convolutional network, residual networks.
+"""The networks by name: perceptron, small convolutional networks, residual networks.
 
 They are plain modules. Any other architecture, the user's own included, takes their place unchanged.
 """
@@ -14,28 +14,13 @@ from torch import Tensor, nn
 from lnescape.checks import one_of, real
 from lnescape.weights import Builder
 
-__all__ = ["cnn", "fast_cnn", "mlp", "network", "resnet", "wide_resnet"]
+__all__ = ["network"]
 
 
 def mlp(
     image_shape: tuple[int, ...], n_classes: int, *, width: int = 200, depth: int = 2, dropout: float = 0.0
 ) -> nn.Sequential:
-    """Build a multilayer perceptron, h_l = max(0, W_l h_{l−1} + b_l), logits = W h_depth + b.
-
-    Args:
-        image_shape: Shape of one image, such as (1, 28, 28); it is flattened.
-        n_classes: Number of logits, ≥ 2.
-        width: Units in each hidden layer, ≥ 1.
-        depth: Number of hidden layers, ≥ 0 (0 is softmax regression).
-        dropout: Probability that a hidden unit is off in training; 0 adds no such layer.
-
-    Returns:
-        A chain of linear layers, which many seeds can train through at once.
-
-    Example:
-        >>> sum(p.numel() for p in mlp((1, 28, 28), 10).parameters())
-        199210
-    """
+    """Build a multilayer perceptron, h_l = max(0, W_l h_{l−1} + b_l), a chain that trains many seeds at once."""
     sizes = [torch.Size(image_shape).numel()] + [width] * depth
     layers: list[nn.Module] = [nn.Flatten()]
     for n_in, n_out in zip(sizes, sizes[1:], strict=False):
@@ -51,28 +36,7 @@ def _dropout(rate: float) -> list[nn.Module]:
 def cnn(
     image_shape: tuple[int, ...], n_classes: int, *, width: int | None = None, dropout: float = 0.0
 ) -> nn.Sequential:
-    """Build a small convolutional network without normalisation.
-
-    Up to 28×28 it has the size of LeNet-5: two 5×5 convolutions of `width` and 2·`width` channels, pooled by two,
-    then 120 and 84 units. Above, three 3×3 convolutions of `width`, 2·`width` and 4·`width` channels, so pooled,
-    then 128 units (about 6 million multiply-adds at 32×32).
-
-    Args:
-        image_shape: (channels, height, width) of one image, at least 8×8 pixels.
-        n_classes: Number of logits, ≥ 2.
-        width: Channels of the first convolution; 8 up to 28×28, 24 above, unless given.
-        dropout: Probability that a unit after the convolutions is off in training; 0 adds no such layer.
-
-    Returns:
-        The network, from images to logits.
-
-    References:
-        LeCun et al. 1998, Proc. IEEE 86(11), section II-B (LeNet-5).
-
-    Example:
-        >>> sum(p.numel() for p in cnn((1, 28, 28), 10).parameters())
-        62558
-    """
+    """Build a small convolutional network without normalisation, for at least 8×8 pixels."""
     channels, height, across = image_shape
     n, kernel, hidden, first = (3, 3, [128], width or 24) if height > 28 else (2, 5, [120, 84], width or 8)
     layers: list[nn.Module] = []
@@ -138,31 +102,7 @@ def resnet(
     image_shape: tuple[int, ...], n_classes: int, *, depth: int = 20, width: int = 16, norm: str = "batch",
     dropout: float = 0.0,
 ) -> nn.Sequential:  # fmt: skip
-    """Build a pre-activation residual network for small images; ResNet-20 by default.
-
-    Three groups of (depth − 2)/6 blocks with `width`, 2·`width` and 4·`width` channels.
-
-    Args:
-        image_shape: (channels, height, width) of one image.
-        n_classes: Number of logits, ≥ 2.
-        depth: Layers with weights, 6n + 2: 8, 14, 20, 32, …
-        width: Channels of the first group, ≥ 1.
-        norm: "batch", "group" (groups of 8 channels) or "none" (blocks begin as the identity).
-        dropout: Probability that an input of the last layer is off in training; 0 adds no such layer.
-
-    Returns:
-        The network, from images to logits.
-
-    Raises:
-        ValueError: `depth` isn't 6n + 2, or `norm` isn't known.
-
-    References:
-        He et al. 2016, arXiv 1603.05027; for depth 20, He et al. 2015, arXiv 1512.03385, section 4.2.
-
-    Example:
-        >>> sum(p.numel() for p in resnet((3, 32, 32), 10).parameters())
-        272282
-    """
+    """Build a pre-activation residual network of three groups of (depth − 2)/6 blocks for small images."""
     if depth < 8 or (depth - 2) % 6:
         raise ValueError(f"A residual network has depth 6n + 2, not {depth}; use 8, 14, 20 or 32.")
     widths, n_blocks = [width, 2 * width, 4 * width], (depth - 2) // 6
@@ -172,28 +112,7 @@ def resnet(
 def wide_resnet(
     image_shape: tuple[int, ...], n_classes: int, *, depth: int = 16, widen: int = 4, norm: str = "batch"
 ) -> nn.Sequential:
-    """Build a wide residual network; WRN-16-4 by default.
-
-    Args:
-        image_shape: (channels, height, width) of one image.
-        n_classes: Number of logits, ≥ 2.
-        depth: Layers with weights, 6n + 4: 10, 16, 22, 28, …
-        widen: Factor on the 16, 32 and 64 channels of the three groups, ≥ 1.
-        norm: "batch", "group" or "none".
-
-    Returns:
-        The network, from images to logits.
-
-    Raises:
-        ValueError: `depth` isn't 6n + 4, or `norm` isn't known.
-
-    References:
-        Zagoruyko and Komodakis 2016, arXiv 1605.07146, table 1.
-
-    Example:
-        >>> sum(p.numel() for p in wide_resnet((3, 32, 32), 100).parameters())
-        2772020
-    """
+    """Build a wide residual network of three groups of (depth − 4)/6 blocks."""
     if depth < 10 or (depth - 4) % 6:
         raise ValueError(f"A wide residual network has depth 6n + 4, not {depth}; use 10, 16, 22 or 28.")
     widths = [16 * widen, 32 * widen, 64 * widen]
@@ -266,34 +185,7 @@ def fast_cnn(
     widths: Sequence[int] = (24, 64, 128), convolutions: Sequence[int] = (1, 2, 2), residual: bool = False,
     narrow: float = 1.0, scale: float = 1 / 9,
 ) -> nn.Sequential:  # fmt: skip
-    """Build a convolutional network that learns in few operations.
-
-    Whitening → SiLU → stages of (3×3 convolution, pooled by two, batch normalisation without gain, SiLU) and further
-    convolutions of the same kind → largest value of each channel → linear layer of scaled inputs.
-
-    Args:
-        image_shape: (channels, height, width) of one image, at least 16×16 pixels.
-        n_classes: Number of logits, ≥ 2.
-        filters: [f, channels, 2, 2], which `network` computes; without them, both signs of each pixel of a patch.
-        widths: Channels of each stage.
-        convolutions: Of each stage, ≥ 1.
-        residual: Whether the further convolutions of a stage stand beside a shortcut, x + SiLU(BN(conv x)).
-        narrow: Divides all widths, to multiples of 8, for cheap retrainings; 1 leaves them as they are.
-        scale: Factor on the logits.
-
-    Returns:
-        The network, from images to logits.
-
-    Raises:
-        ValueError: Images too small for so many stages, no convolutions for each stage, or `narrow` that isn't > 0.
-
-    References:
-        Jordan 2024, arXiv 2404.00498 (whitening, identities, biases); Page 2019, "How to train your ResNet".
-
-    Example:
-        >>> sum(p.numel() for p in fast_cnn((3, 32, 32), 10).parameters() if p.requires_grad)
-        278768
-    """
+    """Build a convolutional network that learns in few operations."""
     narrow, side = real(narrow, "narrow", above=0), min(image_shape[1:])
     if len(convolutions) != len(widths) or min(convolutions) < 1:
         many = f"Each of the {len(widths)} stages needs one convolution or more, not {list(convolutions)}"
@@ -321,10 +213,25 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
 def network(name: str, data, **options) -> Builder:
     """Choose a network by name, sized for a data set.
 
+    - `mlp`: a perceptron, `depth` = 2 hidden layers of `width` = 200 rectified linear units (0: softmax regression).
+    - `cnn`: up to 28×28 of LeNet-5's size, two 5×5 convolutions of `width` = 8 and 2·`width` channels, pooled by two,
+      then 120 and 84 units; above, three 3×3 convolutions of `width` = 24, 2·`width` and 4·`width` channels, pooled
+      likewise, then 128 units. No normalisation; at least 8×8 pixels.
+    - `resnet`: pre-activation ResNet-20, `depth` = 20 or another 6n + 2, groups of `width` = 16, 2·`width` and
+      4·`width` channels, `norm` = "batch", "group" (groups of 8 channels) or "none" (blocks begin as the identity).
+    - `wide_resnet`: WRN-16-4, `depth` = 16 or another 6n + 4, `widen` = 4 times 16, 32, 64 channels, `norm` likewise.
+    - `fast_cnn`: learns in few operations. Frozen 2×2 filters, which whiten the data → SiLU → a stage for each of
+      `widths` = (24, 64, 128), of `convolutions` = (1, 2, 2) of 3×3, the first pooled by two, each with batch
+      normalisation without gain and SiLU → largest value of each channel → linear layer, logits times `scale` = 1/9.
+      `narrow` = 1 divides all widths, to multiples of 8, for cheap retrainings. At least 16×16 pixels.
+    - `fast_resnet`: the same with `residual` = True, x + SiLU(BN(conv x)), and `widths` = (24, 80, 192).
+
+    `dropout` = 0 of the first three is the probability that an input of a linear layer, not a pixel, is off.
+
     Args:
-        name: "mlp", "cnn", "resnet", "wide_resnet", "fast_cnn" or "fast_resnet" (the last two whiten training images).
+        name: One of the names above.
         data: A `Dataset`; its image shape and number of classes are used.
-        **options: Keyword arguments of that network, such as `width=50`.
+        **options: Options of that network, such as `width=50`.
 
     Returns:
         A builder: call it for one network; it can be sent to other processes.
@@ -333,11 +240,16 @@ def network(name: str, data, **options) -> Builder:
         TypeError: `data` is no data set.
         ValueError: Images without height and width for a network of convolutions.
 
+    References:
+        LeCun et al. 1998, Proc. IEEE 86(11) (LeNet-5); He et al. 2016, arXiv 1603.05027; Zagoruyko and Komodakis 2016,
+        arXiv 1605.07146; Jordan 2024, arXiv 2404.00498, and Page 2019, "How to train your ResNet" (fast networks).
+
     Example:
         >>> from types import SimpleNamespace
-        >>> net = network("mlp", SimpleNamespace(image_shape=(1, 8, 8), n_classes=10), width=20)
-        >>> net()(torch.zeros(5, 1, 8, 8)).shape
-        torch.Size([5, 10])
+        >>> data = SimpleNamespace(image_shape=(3, 32, 32), n_classes=10)
+        >>> networks = [network(name, data)() for name in ("mlp", "cnn", "resnet", "wide_resnet")]
+        >>> [sum(p.numel() for p in module.parameters()) for module in networks]
+        [656810, 250682, 272282, 2748890]
     """
     one_of(name, NETWORKS, "network")
     if not hasattr(data, "image_shape"):

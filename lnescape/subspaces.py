@@ -55,15 +55,7 @@ class Subspace(ABC):
 
     @classmethod
     def from_scratch(cls, n_vertices: int = 2) -> Self:
-        """Return a subspace whose K ≥ 2 vertices `fit_subspace` learns together from random beginnings.
-
-        References:
-            Wortsman et al. 2021, arXiv 2102.10472.
-
-        Example:
-            >>> Simplex.from_scratch(3)
-            Simplex of 3 vertices, to be learned from scratch
-        """
+        """Return a subspace whose K ≥ 2 vertices `fit_subspace` learns together from random beginnings."""
         return cls(None, n_vertices, range(int(n_vertices)))
 
     def with_vertices(self, vertices: Float[Tensor, "vertices parameters"]) -> Self:
@@ -83,13 +75,7 @@ class Subspace(ABC):
         """Return E[a_k] and E[a_k a_l] of a point drawn uniformly in the coordinate, float64."""
 
     def at(self, coordinates: Tensor | float) -> Float[Tensor, "*points parameters"]:
-        """Return the points θ = Σ_k a_k v_k at some coordinates; a coefficient of 1 gives its vertex bit for bit.
-
-        Args:
-            coordinates: For curves times t in [0, 1], one number or [n]; for a simplex coefficients, [K] or [n, K].
-
-        Returns:
-            θ, [P] for one point or [n, P].
+        """Return θ = Σ_k a_k v_k, [P] or [n, P], at one or n coordinates; a_k = 1 gives the vertex bit for bit.
 
         Example:
             >>> Segment.between(torch.zeros(2), torch.ones(2)).at(0.25)
@@ -155,9 +141,6 @@ def combine(
     return thetas
 
 
-# ------------------------------------------------------------------------------------------------------ curves
-
-
 def _times(t: Tensor) -> Tensor:
     """Return times along a curve; raise unless they lie in [0, 1]."""
     if t.ndim != 1 or not bool(((t >= 0) & (t <= 1)).all()):
@@ -172,9 +155,8 @@ def _ends(first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
             what = f"tensor {list(end.shape)}" if isinstance(end, Tensor) else type(end).__name__
             raise TypeError(f"The ends of a curve are points θ [P] such as runs[0], not a {what}; see theta_of.")
     if first.shape != last.shape:
-        raise ValueError(
-            f"The ends have {first.numel()} and {last.numel()} parameters; both must come from the same builder."
-        )
+        sizes = f"{first.numel()} and {last.numel()} parameters"
+        raise ValueError(f"The ends have {sizes}; both must come from the same builder.")
     return first.detach().float(), last.detach().float()
 
 
@@ -188,21 +170,10 @@ class Curve(Subspace):
 
     @classmethod
     def between(cls, first: Float[Tensor, " p"], last: Float[Tensor, " p"], *, n_control: int = 1) -> Self:
-        """Make a straight curve between two networks, with control points for `fit_subspace` to move.
-
-        Args:
-            first: θ at t = 0, kept bit for bit.
-            last: θ at t = 1, kept bit for bit.
-            n_control: Control points between them, ≥ 1, spread evenly on the segment.
-
-        Returns:
-            The curve.
-
-        References:
-            Garipov et al. 2018, arXiv 1802.10026, section 3.
+        """Return a straight curve from one network to another, kept bit for bit, with control points to be learned.
 
         Example:
-            >>> Bezier.between(torch.zeros(2), torch.ones(2)).vertices
+            >>> Bezier.between(torch.zeros(2), torch.ones(2), n_control=1).vertices
             tensor([[0.0000, 0.0000],
                     [0.5000, 0.5000],
                     [1.0000, 1.0000]])
@@ -286,12 +257,7 @@ class Segment(Bezier):
 
     @classmethod
     def between(cls, first: Float[Tensor, " p"], last: Float[Tensor, " p"]) -> Self:  # type: ignore[override]
-        """Return the straight line from one network to another, on which nothing is free.
-
-        Example:
-            >>> Segment.between(torch.zeros(2), torch.ones(2)).midpoint()
-            tensor([0.5000, 0.5000])
-        """
+        """Return the straight line from one network to another, on which nothing is free."""
         return cls(torch.stack(_ends(first, last)), 2)
 
     def coefficients(self, t: Float[Tensor, " points"]) -> Float[Tensor, "points vertices"]:
@@ -299,41 +265,22 @@ class Segment(Bezier):
         return torch.stack([1 - _times(t), t], 1)
 
 
-# --------------------------------------------------------------------------------------------------- simplexes
-
-
 class Simplex(Subspace):
-    """All convex combinations of K vertices; its coordinates are the coefficients themselves.
-
-    A uniform point has coefficients drawn from the Dirichlet(1, …, 1) law.
+    """All convex combinations of K vertices, its coordinates; a uniform point follows Dirichlet(1, …, 1).
 
     References:
         Wortsman et al. 2021, arXiv 2102.10472; Benton et al. 2021, arXiv 2102.13042.
+
+    Example:
+        >>> Simplex.from_scratch(3), Simplex.around(torch.zeros(5), n_vertices=3)
+        (Simplex of 3 vertices, to be learned from scratch, Simplex of 3 vertices in 5 dimensions)
     """
 
     coordinate_ndim = 1
 
     @classmethod
     def around(cls, theta: Float[Tensor, " p"], n_vertices: int = 3) -> Self:
-        """Make a simplex for `fit_subspace` to grow vertex by vertex around a trained network.
-
-        Args:
-            theta: The first vertex, kept bit for bit; all others begin there.
-            n_vertices: K, the first included, ≥ 2.
-
-        Returns:
-            The simplex.
-
-        Raises:
-            TypeError: What is given is no point θ.
-
-        References:
-            Benton et al. 2021, arXiv 2102.13042, section 4.
-
-        Example:
-            >>> Simplex.around(torch.zeros(5)).n_vertices
-            3
-        """
+        """Return a simplex whose K − 1 ≥ 1 vertices beside θ, kept bit for bit, `fit_subspace` grows one by one."""
         if not isinstance(theta, Tensor) or theta.ndim != 1:
             raise TypeError(f"A simplex grows around a point θ [P] such as runs[0], not a {type(theta).__name__}.")
         return cls(theta.detach().float().repeat(n_vertices, 1), n_vertices, range(1, n_vertices), grown=True)
@@ -362,7 +309,7 @@ class Simplex(Subspace):
         return second.sum(1), second
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, repr=False)
 class SimplicialComplex(Simplex):
     """Several simplexes that share all vertices but one: from each of M modes to the same connectors (SPRO).
 
@@ -374,29 +321,17 @@ class SimplicialComplex(Simplex):
 
     References:
         Benton et al. 2021, arXiv 2102.13042, section 4.2.
+
+    Example:
+        >>> SimplicialComplex.joining(torch.eye(2), n_connectors=2)
+        SimplicialComplex of 4 vertices in 2 dimensions
     """
 
     n_modes: int = 1
 
     @classmethod
     def joining(cls, modes: Float[Tensor, "modes p"], n_connectors: int = 1) -> Self:
-        """Make a complex for `fit_subspace`, whose connectors, learned one after another, join trained networks.
-
-        Args:
-            modes: The networks, kept bit for bit, [M, P], M ≥ 2.
-            n_connectors: J ≥ 1; they begin at the centroid of the modes.
-
-        Returns:
-            The complex.
-
-        Raises:
-            TypeError: The modes are no tensor.
-            ValueError: Fewer than two modes.
-
-        Example:
-            >>> SimplicialComplex.joining(torch.eye(2), 2).n_vertices
-            4
-        """
+        """Return a complex of M ≥ 2 networks, [M, P], kept bit for bit, and of J ≥ 1 connectors to be learned."""
         whole(n_connectors, "n_connectors", least=1)
         if not isinstance(modes, Tensor) or modes.ndim != 2:
             raise TypeError("A complex joins a tensor [M, P] of networks, such as runs.thetas.")

@@ -30,9 +30,6 @@ __all__ = ["theta_of"]
 Builder = Callable[[], nn.Module]
 
 
-# ---------------------------------------------------------------------------------------------------- builders
-
-
 # All threads share the global random generator: whoever seeds it, to build or to train, has it alone.
 ALONE = threading.RLock()
 
@@ -131,16 +128,18 @@ def check_builder(builder: Builder, data) -> Template:
         raise ValueError("The builder returns the same network at every call; build a new one inside it.")
     constants = _differing_constant(first, second)
     template = Template(first, builder)
-    if not _gives_logits(first, data):
+    if _wrong_output(first, data):
         template = Template(Logits(lambda: template.fresh())(), Logits(builder))
-        _check_logits(template.module, data)
+        if got := _wrong_output(template.module, data):
+            raise ValueError(
+                f"For 2 images the network returns {got}, but {data.name} has {data.n_classes} classes; "
+                f"its last layer must give shape (2, {data.n_classes})."
+            )
     _check_alone(template, data)
     _check_buffers(template, data)
     if constants is not None:
-        raise ValueError(
-            f"The constant {constants!r} differs between two calls of the builder; "
-            "fix its seed, or make it a trainable parameter."
-        )
+        cure = "fix its seed, or make it a trainable parameter"
+        raise ValueError(f"The constant {constants!r} differs between two calls of the builder; {cure}.")
     return template
 
 
@@ -151,13 +150,11 @@ def _in_a_line(error: Exception) -> str:
 
 def _check_callable(builder: Builder) -> None:
     """Raise unless the builder can be called without arguments."""
+    kind = type(builder).__name__
     if isinstance(builder, nn.Module):
-        raise TypeError(
-            f"A network ({type(builder).__name__}) was given instead of a builder; "
-            "pass a function that makes a new one each time."
-        )
+        raise TypeError(f"A network ({kind}) was given instead of a builder; pass a function that makes a new one.")
     if not callable(builder):
-        raise TypeError(f"The builder is a {type(builder).__name__}, not callable; pass a function without arguments.")
+        raise TypeError(f"The builder is a {kind}, not callable; pass a function without arguments.")
     try:
         inspect.signature(builder).bind()
     except TypeError as error:
@@ -216,39 +213,22 @@ def _check_buffers(template: Template, data) -> None:
             )
 
 
-def _outputs(module: nn.Module, data) -> Any:
-    """Return what the network makes of two images."""
+def _wrong_output(module: nn.Module, data) -> str | None:
+    """Return what the network makes of two images, in words; None where it is one logit for each class."""
     module.eval().float()  # training is in float32, whatever the builder's
     kind = str(data.train.images.dtype).removeprefix("torch.")
     with torch.no_grad():
         try:
-            return module(data.train.images[:2].cpu())
+            logits = module(data.train.images[:2].cpu())
         except Exception as error:
             raise ValueError(
                 f"The network can't take {kind} images of shape {tuple(data.image_shape)} ({_in_a_line(error)}); "
                 "fit its first layer to them, or put nn.Flatten() before it (grey images: give unsqueeze(1); tokens: "
                 "whole numbers)."
             ) from error
-
-
-def _gives_logits(module: nn.Module, data) -> bool:
-    """Return whether the network gives one logit for each class, as they are."""
-    logits = _outputs(module, data)
-    return isinstance(logits, Tensor) and logits.shape == (2, data.n_classes)
-
-
-def _check_logits(module: nn.Module, data) -> None:
-    """Raise unless the network gives one logit for each class."""
-    logits = _outputs(module, data)
-    if not isinstance(logits, Tensor) or logits.shape != (2, data.n_classes):
-        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(
-            f"For 2 images the network returns {got}, but {data.name} has {data.n_classes} classes; "
-            f"its last layer must give shape (2, {data.n_classes})."
-        )
-
-
-# --------------------------------------------------------------------------------------------------- θ
+    if not isinstance(logits, Tensor):
+        return type(logits).__name__
+    return None if logits.shape == (2, data.n_classes) else str(tuple(logits.shape))
 
 
 def trainable(module: nn.Module) -> Iterator[nn.Parameter]:
@@ -266,9 +246,7 @@ def places(module: nn.Module) -> dict[int, int]:
 
 
 def theta_of(network: nn.Module | dict, like: nn.Module | None = None) -> Float[Tensor, " parameters"]:
-    """Read θ from a network, or from the state dict of one.
-
-    θ = (w₁, …, w_P): the trainable parameters, flattened row by row and joined in `parameters()` order.
+    """Read θ = (w₁, …, w_P) from a network or its state dict: trainable parameters, in `parameters()` order.
 
     Args:
         network: A module, or a state dict saved from one.
@@ -291,10 +269,7 @@ def theta_of(network: nn.Module | dict, like: nn.Module | None = None) -> Float[
     names = [name for name, p in like.named_parameters() if p.requires_grad]
     statistics, found = _statistics_names(like), _unwrapped(network, like)
     if extra := [name for name in found if name not in like.state_dict()]:
-        raise ValueError(
-            f"The state dict holds {extra[0]!r}, which the network that is built lacks; it was saved from another "
-            "architecture."
-        )
+        raise ValueError(f"The state dict holds {extra[0]!r}, which the network that is built lacks; pass its builder.")
     for name, own in like.state_dict().items():
         if name not in found:
             if name in statistics:
@@ -373,8 +348,7 @@ def normalisation_biases(module: nn.Module) -> Int[Tensor, " biases"]:
     found = places(module)
     layers = [m for m in module.modules() if isinstance(m, (_NormBase, nn.GroupNorm, nn.LayerNorm))]
     biases = [layer.bias for layer in layers if layer.bias is not None and id(layer.bias) in found]
-    parts = [torch.arange(b.numel()) + found[id(b)] for b in biases]
-    return torch.cat(parts) if parts else torch.empty(0, dtype=torch.int64)
+    return torch.cat([torch.empty(0, dtype=torch.int64), *(torch.arange(b.numel()) + found[id(b)] for b in biases)])
 
 
 def refresh_normalisation(module: nn.Module, images: Shaped[Tensor, "images ..."] | None, *, batch: int = 500) -> int:
@@ -438,19 +412,16 @@ class FlatNetwork:
         return refresh_normalisation(self.module, images)
 
 
-# ------------------------------------------------------------------------------------------------ features
-
-
 @torch.no_grad()
 def with_features(module: nn.Module, images: Tensor) -> tuple[Tensor, Tensor | None]:
     """Return logits, and the inputs [images, features] of the last linear layer called, None where there is none."""
+    logits, features = [], []
     with _watched(module) as seen:
-        parts = []
         for part in images.split(500):
             seen.clear()
-            parts.append((module(part), seen[-1][1] if seen else None))
-    logits, features = zip(*parts, strict=True)
-    return torch.cat(logits), None if features[0] is None else torch.cat(features)
+            logits.append(module(part))
+            features += [inputs for _, inputs, _ in seen[-1:]]
+    return torch.cat(logits), torch.cat(features) if features else None
 
 
 @torch.no_grad()

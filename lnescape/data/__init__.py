@@ -6,16 +6,6 @@ from .shifts import KINDS, STRENGTHS, augment
 from .splits import PARTS, Dataset, Split, dataset
 
 __all__ = [
-    "KINDS",
-    "NAMES",
-    "PARTS",
-    "STRENGTHS",
-    "DataError",
-    "Dataset",
-    "Split",
-    "augment",
-    "dataset",
-    "load",
-    "torchvision",
-    "where_found",
-]
+    "KINDS", "NAMES", "PARTS", "STRENGTHS", "DataError", "Dataset", "Split", "augment", "dataset", "load",
+    "torchvision", "where_found",
+]  # fmt: skip

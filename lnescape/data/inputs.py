@@ -34,10 +34,8 @@ def check_new_pixels(pixels: object, image_shape: tuple[int, ...], dtype: torch.
     if tuple(images.shape) == image_shape:
         images = images.unsqueeze(0)
     if tuple(images.shape[1:]) != image_shape:
-        expected = ", ".join(str(side) for side in ("n", *image_shape))
-        raise DataError(
-            f"images have shape {list(images.shape)}, the data set's have [{expected}]; resize them, channels first."
-        )
+        here, there = list(images.shape), ", ".join(str(side) for side in ("n", *image_shape))
+        raise DataError(f"images have shape {here}, the data set's have [{there}]; resize them, channels first.")
     if len(images) == 0:
         raise DataError("there is no image in the batch; give at least one.")
     _check_finite(images, "images")
@@ -61,14 +59,10 @@ def check_labels(labels: object, part: str, n_images: int) -> Tensor:
     """Return labels as int64; raise unless they are one whole number from 0 on for each image."""
     numbers = _as_tensor(labels, f"{part} labels")
     if numbers.is_floating_point() or numbers.is_complex() or numbers.dtype == torch.bool:
-        raise DataError(
-            f"{part} labels have dtype {_name(numbers.dtype)}; give class numbers as integers, such as labels.long()."
-        )
+        raise DataError(f"{part} labels have dtype {_name(numbers.dtype)}; give whole numbers: labels.long().")
     if numbers.dim() != 1:
-        raise DataError(
-            f"{part} labels have shape {list(numbers.shape)}; give one class number per image, "
-            f"[{n_images}] (one-hot labels: labels.argmax(1); a column: labels.reshape(-1))."
-        )
+        cure = f"one class number per image, [{n_images}] (one-hot: labels.argmax(1); a column: labels.reshape(-1))"
+        raise DataError(f"{part} labels have shape {list(numbers.shape)}; give {cure}.")
     if len(numbers) != n_images:
         raise DataError(f"{part} has {n_images} images but {len(numbers)} labels; give one label per image.")
     numbers = numbers.to(torch.int64)
@@ -124,9 +118,7 @@ def _check_channels_first(images: Tensor, what: str) -> None:
     """Raise where the last axis of images can only be the channels."""
     shape = tuple(images.shape[1:])
     if len(shape) == 3 and shape[-1] in (1, 3) and shape[0] not in (1, 3):
-        raise DataError(
-            f"{what} have shape {list(shape)}, channels last; put the channels first with .permute(0, 3, 1, 2)."
-        )
+        raise DataError(f"{what} have their channels last, {list(shape)}; put them first with .permute(0, 3, 1, 2).")
 
 
 def _check_finite(images: Tensor, what: str) -> None:
@@ -135,10 +127,8 @@ def _check_finite(images: Tensor, what: str) -> None:
         return
     bad = ~torch.isfinite(images).flatten(1).all(1)
     if bad.any():
-        raise DataError(
-            f"{what}: {int(bad.sum())} of {len(images)} hold NaN or infinite pixels, the first "
-            f"is image {int(bad.nonzero()[0])}; remove or repair them."
-        )
+        found = f"{int(bad.sum())} of {len(images)} hold NaN or infinite pixels"
+        raise DataError(f"{what}: {found}, the first is image {int(bad.nonzero()[0])}; remove or repair them.")
 
 
 def _as_inputs(values: object, what: str) -> Tensor:

@@ -24,6 +24,7 @@ import warnings
 from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from types import ModuleType
 
 import numpy as np
@@ -98,11 +99,7 @@ _libraries: list[torch.library.Library] = []  # an operator lives only as long a
 
 
 def load(
-    name: str,
-    *,
-    folder: str | Path | None = None,
-    device: torch.device | str = "cpu",
-    download: bool = True,
+    name: str, *, folder: str | Path | None = None, device: torch.device | str = "cpu", download: bool = True
 ) -> Dataset:
     """Return a data set in its fixed parts, read from disk, drawn, or downloaded.
 
@@ -164,21 +161,15 @@ def _official(name: str, *, folder: str | Path | None, download: bool) -> Datase
 
 
 def _assemble(
-    name: str,
-    pixels: np.ndarray,
-    labels: np.ndarray,
-    classes: tuple[str, ...],
-    *,
-    parts: tuple[np.ndarray, ...],
+    name: str, pixels: np.ndarray, labels: np.ndarray, classes: tuple[str, ...], *, parts: tuple[np.ndarray, ...],
     foreign: Callable[[], tuple[Tensor, str]],
-) -> Dataset:
+) -> Dataset:  # fmt: skip
     """Cut the parts train, validation, calibration, test and normalise them by the first."""
     title = _TITLES[name]
-    cut = {
-        part: (torch.from_numpy(pixels[i]), torch.from_numpy(labels[i])) for part, i in zip(PARTS, parts, strict=True)
-    }
-    mean, std = channel_moments(cut["train"][0])
-    splits = {part: Split(*cut[part], mean=mean, std=std, title=f"{title}: {part}") for part in PARTS}
+    cut = [(torch.from_numpy(pixels[i]), torch.from_numpy(labels[i])) for i in parts]
+    mean, std = channel_moments(cut[0][0])
+    every = zip(PARTS, cut, strict=True)
+    splits = {part: Split(*pair, mean=mean, std=std, title=f"{title}: {part}") for part, pair in every}
     drawn = name.startswith("shapes")
     return Dataset(name=name, title=title, classes=classes, stand_in=drawn, foreign_source=foreign, **splits)
 
@@ -306,11 +297,7 @@ def read_files(name: str, *, folder: str | Path | None, download: bool, only: Co
 
 
 def where_found() -> dict[str, str]:
-    """Return where each data set was found, its files checked.
-
-    Returns:
-        By name: the folder and "checksums verified", that the set is absent or damaged, or that it comes with the
-        installation.
+    """Return where each data set was found, {name: folder and "checksums verified", or why not}.
 
     Example:
         >>> where_found()["digits"]
@@ -414,47 +401,41 @@ def _download(name: str, folders: list[Path]) -> None:
 
 def _unreachable(urls: list[str]) -> str:
     """Return why none of the addresses answers within the limit, or "" if one does."""
-    # in threads, since resolving a name knows no time limit
-    answered = threading.Event()
-    done = threading.Semaphore(0)
-    reasons: list[str] = []
+    answers: SimpleQueue[str] = SimpleQueue()
 
     def ask(url: str) -> None:
         try:
             request = urllib.request.Request(url, method="HEAD")
             with urllib.request.urlopen(request, timeout=NETWORK_LIMIT):
-                answered.set()
+                answers.put("")
         except urllib.error.HTTPError as error:
-            reasons.append(str(error))
+            answers.put(str(error))
             error.close()
         except (OSError, http.client.HTTPException, ValueError) as error:
-            reasons.append(str(getattr(error, "reason", error)))
-        finally:
-            done.release()
+            answers.put(str(getattr(error, "reason", error)))
 
-    for url in urls:
+    for url in urls:  # in threads, since resolving a name knows no time limit
         threading.Thread(target=ask, args=(url,), daemon=True).start()
     end = time.monotonic() + NETWORK_LIMIT
-    for _ in urls:
-        done.acquire(timeout=max(0.0, end - time.monotonic()))
-        if answered.is_set():
+    reasons: list[str] = []
+    while len(reasons) < len(urls):
+        try:
+            reasons.append(answers.get(timeout=max(0.0, end - time.monotonic())))
+        except Empty:
+            break
+        if not reasons[-1]:
             return ""
     return reasons[0] if reasons else f"no answer within {NETWORK_LIMIT:g} s"
 
 
 def torchvision() -> ModuleType:
-    """Import torchvision, also where its compiled operators don't fit the installed torch.
+    """Return the module ``torchvision``, also where its compiled operators don't fit the installed torch.
 
-    A matched pair of builds is imported untouched. With a mismatched pair the two operators that torchvision registers
-    fake kernels for are declared without a body, and the import is repeated: data sets, transforms and models work,
-    ``torchvision.ops.nms`` does not.
-
-    Returns:
-        The module ``torchvision``.
+    Beside a mismatched torch, data sets, transforms and models work, ``torchvision.ops.nms`` does not.
 
     Raises:
-        ImportError: If torchvision is not installed.
-        RuntimeError: If its import fails for another reason than the missing operators.
+        ImportError: torchvision is not installed.
+        RuntimeError: Its import fails for another reason than the missing operators.
 
     Example:
         >>> torchvision().datasets.CIFAR10.base_folder
@@ -463,9 +444,8 @@ def torchvision() -> ModuleType:
     try:
         return importlib.import_module("torchvision")
     except ModuleNotFoundError as error:
-        raise ImportError(
-            "torchvision is not installed; install the version that belongs to your torch (see constraints.txt)."
-        ) from error
+        cure = "install the version that belongs to your torch (see constraints.txt)"
+        raise ImportError(f"torchvision is not installed; {cure}.") from error
     except RuntimeError as error:
         if "torchvision::nms" not in str(error):
             raise

@@ -42,14 +42,11 @@ def _draw_chunk(labels: np.ndarray, random: np.random.RandomState, side: int) ->
     axis = (np.arange(side) + 0.5) * pixel - SIDE / 2
     down, right = axis[:, None], axis[None, :]  # a column and a row: whole pictures only where both meet
     x, y, size = _place(right, down, random, n)
-    distance = np.empty_like(x)
-    second = np.empty_like(x)
-    for outline in range(10):
-        chosen = labels // 10 == outline
-        distance[chosen] = _OUTLINE_DISTANCES[outline](x[chosen], y[chosen])
-    for filling in range(10):
-        chosen = labels % 10 == filling
-        second[chosen] = _filling(filling, x[chosen], y[chosen])
+    distance, second = np.empty_like(x), np.empty_like(x)
+    for number in range(10):
+        outlined, filled = labels // 10 == number, labels % 10 == number
+        distance[outlined] = _OUTLINE_DISTANCES[number](x[outlined], y[outlined])
+        second[filled] = _FILLING_SHARES[number](x[filled], y[filled])
     distance *= size
     inside = np.clip(0.5 - distance / pixel, 0, 1)
     hollow = np.clip(0.5 + (distance + 2.2) / pixel, 0, 1)  # a rim 2.2 pixels wide
@@ -93,11 +90,6 @@ def _half_planes(x: np.ndarray, y: np.ndarray, n_sides: int) -> np.ndarray:
     return np.stack([x * np.cos(a) + y * np.sin(a) for a in angles])
 
 
-def _polygon(x: np.ndarray, y: np.ndarray, n_sides: int, inner: float) -> np.ndarray:
-    """Return the signed distance to a regular polygon whose sides are `inner` from the centre."""
-    return _half_planes(x, y, n_sides).max(axis=0) - inner
-
-
 def _star(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Return the signed distance to a pentagram."""
     # a pentagram is where at most one of the five half-planes is left
@@ -122,10 +114,10 @@ _OUTLINE_DISTANCES = (
     lambda x, y: (np.sqrt((x / 1.15) ** 2 + (y / 0.62) ** 2) - 1.0) * 0.7,
     lambda x, y: np.maximum(_disc(x, y + 0.4, 1.05), -(y + 0.4)),
     lambda x, y: np.maximum(_disc(x, y, 1.0), -_disc(x - 0.55, y, 0.75)),
-    lambda x, y: _polygon(x, y, 3, 0.55),
-    lambda x, y: _polygon(x, y, 4, 0.74),
-    lambda x, y: _polygon(x, y, 5, 0.77),
-    lambda x, y: _polygon(x, y, 6, 0.80),
+    lambda x, y: _half_planes(x, y, 3).max(axis=0) - 0.55,
+    lambda x, y: _half_planes(x, y, 4).max(axis=0) - 0.74,
+    lambda x, y: _half_planes(x, y, 5).max(axis=0) - 0.77,
+    lambda x, y: _half_planes(x, y, 6).max(axis=0) - 0.80,
     _star,
     _cross,
 )
@@ -138,27 +130,19 @@ def _wave(position: np.ndarray, period: float) -> np.ndarray:
     return np.clip(0.5 + 1.5 * saw, 0, 1)
 
 
-def _filling(filling: int, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the share of the second colour, 0 to 1, in the frame of the shape."""
-    name = FILLINGS[filling]
-    if name == "striped":
-        return _wave(x, 0.8)
-    if name == "finely striped":
-        return _wave(x, 0.45)
-    if name == "chequered":
-        a, b = _wave(x, 0.9), _wave(y, 0.9)
-        return a + b - 2 * a * b
-    if name == "dotted":
-        return _wave(x, 0.7) * _wave(y, 0.7)
-    if name == "halved":
-        return np.clip(0.5 + 6 * x, 0, 1)
-    if name == "graded":
-        return np.clip(0.5 + 0.6 * x, 0, 1)
-    if name == "ringed":
-        return _wave(np.sqrt(x * x + y * y), 0.6)
-    if name == "crossed":
-        return np.clip(2.5 - 8 * np.minimum(np.abs(x), np.abs(y)), 0, 1)
-    return np.zeros_like(x)
+# share of the second colour, 0 to 1, in the frame of the shape
+_FILLING_SHARES = (
+    lambda x, y: np.zeros_like(x),
+    lambda x, y: np.zeros_like(x),
+    lambda x, y: _wave(x, 0.8),
+    lambda x, y: _wave(x, 0.45),
+    lambda x, y: _wave(x, 0.9) + _wave(y, 0.9) - 2 * _wave(x, 0.9) * _wave(y, 0.9),
+    lambda x, y: _wave(x, 0.7) * _wave(y, 0.7),
+    lambda x, y: np.clip(0.5 + 6 * x, 0, 1),
+    lambda x, y: np.clip(0.5 + 0.6 * x, 0, 1),
+    lambda x, y: _wave(np.sqrt(x * x + y * y), 0.6),
+    lambda x, y: np.clip(2.5 - 8 * np.minimum(np.abs(x), np.abs(y)), 0, 1),
+)
 
 
 def _colours(random: np.random.RandomState, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

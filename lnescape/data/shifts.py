@@ -34,18 +34,12 @@ def describe_shift(kind: str, strength: int) -> str:
 
 
 def shift_pixels(
-    pixels: Shaped[Tensor, "images *image"],
-    kind: str,
-    strength: int,
-    *,
-    pixel_range: tuple[float, float],
+    pixels: Shaped[Tensor, "images *image"], kind: str, strength: int, *, pixel_range: tuple[float, float]
 ) -> Shaped[Tensor, "images *image"]:
     """Return images rotated, with noise or with less contrast, clipped to `pixel_range`; see `Dataset.shifted`."""
     _check_shift(kind, strength)
     if pixels.dim() != 4:
-        raise DataError(
-            f"shifted companions need images [n, channels, height, width], these have shape {list(pixels.shape)}."
-        )
+        raise DataError(f"shifted companions need images [n, channels, height, width], not {list(pixels.shape)}.")
     low, high = pixel_range
     # drawn on the CPU, so that the images are the same wherever they lie
     generator = torch.Generator().manual_seed(_SEED + 10 * KINDS.index(kind) + strength)
@@ -67,22 +61,17 @@ def shift_pixels(
 
 
 def augment(
-    images: Shaped[Tensor, "images *image"],
-    *,
-    generator: torch.Generator | Sequence[torch.Generator],
-    shift: int = 0,
-    flip: bool = False,
-) -> Shaped[Tensor, "images *image"]:
+    images: Shaped[Tensor, "images *image"], *, generator: torch.Generator | Sequence[torch.Generator],
+    shift: int = 0, flip: bool = False,
+) -> Shaped[Tensor, "images *image"]:  # fmt: skip
     """Move every image by whole pixels and mirror it with probability one half, drawn for each image.
 
     Row r of an image becomes row r + dy, dy uniform in {-shift, …, shift}, and likewise for the columns; what lies
-    beyond the border is the image mirrored at its border pixel. This equals padding by reflection and a random crop,
-    without making the padded images.
+    beyond the border is the image mirrored at its border pixel, as in a random crop after padding by reflection.
 
     Args:
         images: Batch of images, any type, on any device.
-        generator: Source of the draws; it may live on the CPU while the images are elsewhere. Several generators each
-            draw for one equal part of the images, in order.
+        generator: Source of the draws; several each draw for one equal part of the images, in order.
         shift: Largest shift in pixels, 0 to the shorter side - 1.
         flip: Mirror left and right with probability one half.
 
@@ -90,8 +79,7 @@ def augment(
         Images of the same shape, type and device.
 
     Raises:
-        DataError: `shift` is negative or not smaller than the images, the images are not [n, channels, height, width],
-            or they can't be dealt out evenly to the generators.
+        DataError: No images, a shift that doesn't fit them, or a number that the generators don't divide.
 
     Example:
         >>> picture = torch.arange(9.0).reshape(1, 1, 3, 3)
@@ -101,20 +89,16 @@ def augment(
                 [7., 8., 7.]])
     """
     if images.dim() != 4:
-        raise DataError(
-            f"augmentation needs images [n, channels, height, width], "
-            f"these have shape {list(images.shape)}; switch it off."
-        )
+        need = "augmentation needs images [n, channels, height, width]"
+        raise DataError(f"{need}, these have shape {list(images.shape)}; switch it off.")
     n, channels, height, width = images.shape
-    least_side = min(height, width)
-    shift = whole(shift, f"shift, in pixels of a side of {least_side},", least=0, most=least_side - 1, error=DataError)
+    side = min(height, width)
+    shift = whole(shift, f"shift, in pixels of a side of {side},", least=0, most=side - 1, error=DataError)
     sources = list(generator) if isinstance(generator, Sequence) else [generator]
     if not sources or not all(isinstance(source, torch.Generator) for source in sources):
         raise DataError(f"generator={generator!r} is no generator; pass torch.Generator(), or a list of them.")
     if n % len(sources):
-        raise DataError(
-            f"{n} images can't be dealt out evenly to {len(sources)} generators; pass one, or as many as divide {n}."
-        )
+        raise DataError(f"{n} images can't be dealt out evenly to {len(sources)} generators; pass a divisor of {n}.")
     if shift == 0 and not flip:
         return images
     draws = torch.cat([_draws(n // len(sources), source, shift) for source in sources], 1).to(images.device)
@@ -153,12 +137,7 @@ def _rotate(
     angle = torch.deg2rad(degrees)
     cosine, sine, zero = angle.cos(), angle.sin(), torch.zeros_like(angle)
     # grid coordinates run from -1 to 1 on either axis, so a turn of a non-square image stretches
-    matrix = torch.stack(
-        [
-            torch.stack([cosine, -sine * height / width, zero], 1),
-            torch.stack([sine * width / height, cosine, zero], 1),
-        ],
-        1,
-    )
+    rows = ([cosine, -sine * height / width, zero], [sine * width / height, cosine, zero])
+    matrix = torch.stack([torch.stack(row, 1) for row in rows], 1)
     grid = F.affine_grid(matrix, list(images.shape), align_corners=False)
     return F.grid_sample(images, grid, mode="bilinear", padding_mode="border", align_corners=False)

@@ -27,8 +27,7 @@ class Split:
     Args:
         pixels: Images as they were given, uint8 (0 to 255) or float, batch first.
         labels: Class numbers, int64; -1 for an image that belongs to no class.
-        mean: What normalisation subtracts, one number per channel, in units of `pixels`; without it the images are
-            `pixels` as they are.
+        mean: What normalisation subtracts from each channel, in units of `pixels`; None leaves the pixels as they are.
         std: What normalisation divides by, same form and unit.
         title: What a figure calls these images.
 
@@ -65,29 +64,17 @@ class Split:
         return normalise(self.pixels, self.mean, self.std)
 
     def subset(self, indices: Tensor | np.ndarray | slice | list[int] | range) -> "Split":
-        """Return the images at `indices`, in that order.
-
-        Args:
-            indices: Positions, 0 to n - 1, or a slice.
-
-        Returns:
-            A new split with the same normalisation.
-        """
-        if isinstance(indices, range):
-            indices = list(indices)
-        if isinstance(indices, (np.ndarray, list)):
-            indices = torch.as_tensor(indices, dtype=torch.int64)
+        """Return the images at `indices`, positions or a slice, in that order, with the same normalisation."""
+        if not isinstance(indices, (slice, Tensor)):
+            indices = torch.as_tensor(np.asarray(indices), dtype=torch.int64)
         if isinstance(indices, Tensor):
             indices = indices.to(self.pixels.device)
         return replace(self, pixels=self.pixels[indices], labels=self.labels[indices])
 
     def to(self, device: torch.device | str) -> "Split":
         """Return the same split on another device; the float images are computed there."""
-        moved: dict[str, Any] = {
-            name: value.to(device) if isinstance(value, Tensor) else value
-            for name, value in self.__getstate__().items()
-        }
-        return Split(**moved)
+        moved: Any = {n: value.to(device) for n, value in self.__getstate__().items() if isinstance(value, Tensor)}
+        return replace(self, **moved)
 
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
@@ -119,8 +106,7 @@ class Dataset:
         calibration: Part for calibration.
         test: Part for reporting.
         stand_in: True where drawn images take the place of real ones.
-        foreign_source: Function without argument that returns the pixels of a foreign set and its title; called only
-            when `foreign` is asked for.
+        foreign_source: Function that returns the pixels of a foreign set and its title, called when they are asked for.
     """
 
     name: str
@@ -160,8 +146,8 @@ class Dataset:
     @cached_property
     def evaluation(self) -> Split:
         """Calibration and test part together: the official test set."""
-        pixels = torch.cat([self.calibration.pixels, self.test.pixels])
-        labels = torch.cat([self.calibration.labels, self.test.labels])
+        both = (self.calibration, self.test)
+        pixels, labels = torch.cat([part.pixels for part in both]), torch.cat([part.labels for part in both])
         return replace(self.test, pixels=pixels, labels=labels, title=f"{self.title}: evaluation")
 
     @cached_property
@@ -183,31 +169,17 @@ class Dataset:
     @cached_property
     def pixel_range(self) -> tuple[float, float]:
         """Smallest and largest pixel: (0, 255) for uint8, else those of the training part."""
-        if self.train.pixels.dtype == torch.uint8:
-            return 0.0, 255.0
-        return float(self.train.pixels.min()), float(self.train.pixels.max())
+        pixels = self.train.pixels
+        return (0.0, 255.0) if pixels.dtype == torch.uint8 else (float(pixels.min()), float(pixels.max()))
 
     def shifted(self, kind: str, strength: int) -> Split:
-        """Return the test images altered: how a network behaves away from its training data.
+        """Return the test images altered, in the same order: how a network behaves away from its training data.
 
-        Rotation turns each image about its centre by ±15°, ±30° or ±45° (the sign drawn per image, bilinear, border
-        pixels repeated); noise adds a Gaussian of standard deviation 5 %, 10 % or 20 % of the range of the pixels;
-        contrast pulls every channel of an image towards its mean, leaving 50 %, 30 % or 15 % of the distance. Results
-        are clipped to the range of the pixels; uint8 stays uint8. A generator with a fixed seed draws, so that the same
-        call gives the same images.
-
-        Args:
-            kind: "rotation", "noise" or "contrast".
-            strength: 1 (weak), 2 or 3 (strong).
-
-        Returns:
-            A split with as many images as `test`, in the same order.
-
-        Raises:
-            DataError: Kind or strength is unknown, or the data are not images.
-
-        References:
-            Hendrycks and Dietterich 2019, arXiv:1903.12261 (noise and contrast in this form).
+        "rotation" turns each image about its centre by ±15°, ±30° or ±45° for a strength of 1, 2 or 3 (the sign drawn
+        per image, bilinear, border pixels repeated); "noise" adds a Gaussian of standard deviation 5 %, 10 % or 20 % of
+        the range of the pixels; "contrast" leaves 50 %, 30 % or 15 % of every channel's distance from its mean
+        (Hendrycks and Dietterich 2019, arXiv:1903.12261). Clipped to the range of the pixels; the same call gives the
+        same images.
         """
         pixels = shift_pixels(self.test.pixels, kind, strength, pixel_range=self.pixel_range)
         title = f"{self.title}: test, {describe_shift(kind, strength)}"
@@ -215,11 +187,11 @@ class Dataset:
 
     @cached_property
     def foreign(self) -> Split:
-        """Images that belong to no class of this data set, label -1; loaded when first asked for.
+        """Return images that belong to no class of this data set, label -1; loaded when first asked for.
 
         MNIST and FashionMNIST have each other's official test set, as have CIFAR-10 and CIFAR-100 (no class in common,
         though a pickup truck is close to a truck); mnist5k and digits have drawn grey shapes, drawn shapes have real
-        handwritten digits.
+        digits.
 
         Raises:
             DataError: There is none: `dataset` was called without `foreign`.
@@ -232,18 +204,7 @@ class Dataset:
         return replace(self.test, pixels=pixels, labels=labels, title=title)
 
     def prepare(self, pixels: Tensor | np.ndarray) -> Shaped[Tensor, "images *image"]:
-        """Normalise new images as the training images were: (pixels - mean) / std.
-
-        Args:
-            pixels: Images in the form and range of `train.pixels` (0 to 255 for a loaded set), uint8 or float, batch
-                first; a single image is taken as a batch of one.
-
-        Returns:
-            float32 images on the device of the data.
-
-        Raises:
-            DataError: Shape, dtype or range differ from those of the training images, or a pixel is NaN or infinite.
-        """
+        """Return new images, in form and range of `train.pixels`, normalised as those: (pixels - mean) / std."""
         checked = check_new_pixels(pixels, self.image_shape, self.train.pixels.dtype)
         return normalise(checked.to(self.train.pixels.device), self.train.mean, self.train.std)
 
@@ -253,29 +214,21 @@ class Dataset:
 
 
 def dataset(
-    *,
-    train: object,
-    test: object,
-    validation: object = None,
-    calibration: object = None,
-    foreign: object = None,
-    name: str = "user data",
-    classes: tuple[str, ...] | list[str] | None = None,
-    normalise: bool = False,
+    *, train: object, test: object, validation: object = None, calibration: object = None, foreign: object = None,
+    name: str = "user data", classes: tuple[str, ...] | list[str] | None = None, normalise: bool = False,
     stand_in: bool = False,
-) -> Dataset:
+) -> Dataset:  # fmt: skip
     """Return images and labels of one's own as a data set in four parts.
 
     Each part is a pair (images, labels) of tensors or arrays, or a map-style torch data set whose items are (image,
-    label), the image a tensor, an array or a PIL image; its transforms are applied once, here. A missing validation
-    part is split off the training set (a tenth, at most 5 000 images), a missing calibration part off the test set
-    (half), by a permutation from numpy's ``RandomState(0)``.
+    label), the image a tensor, an array or a PIL image; its transforms are applied once, here. What is split off is
+    drawn by a permutation from numpy's ``RandomState(0)``.
 
     Args:
         train: Part for training, at least 2 images, 1 if `validation` is given.
         test: Part for reporting, at least 2 images, 1 if `calibration` is given.
-        validation: Part for early choices.
-        calibration: Part for calibration.
+        validation: Part for early choices; a tenth of the training set, at most 5 000 images, unless given.
+        calibration: Part for calibration; half of the test set unless given.
         foreign: Images that belong to no class.
         name: Name and title, printed in figures.
         classes: Names of the classes; without them, the numbers from 0 to the largest label of the training part.
@@ -311,18 +264,15 @@ def dataset(
         parts["calibration"], parts["test"] = _cut(parts["test"], "test", share=2)
 
     images = parts["train"][0]
-    mean: Tensor | None
-    std: Tensor | None
     if normalise and images.dtype == torch.int64:
         raise DataError("normalise=True makes floats of whole numbers; pass floats, or leave it out for tokens.")
+    mean: Tensor | None = None
+    std: Tensor | None = None
     if normalise:
         mean, std = channel_moments(images)
     elif images.dtype == torch.uint8:
-        n_channels = images.shape[1]
-        mean = torch.zeros(n_channels, device=images.device)
-        std = torch.full((n_channels,), 255.0, device=images.device)
-    else:
-        mean = std = None
+        mean = torch.zeros(images.shape[1], device=images.device)
+        std = torch.full_like(mean, 255.0)
     splits = {key: Split(*parts[key], mean=mean, std=std, title=f"{name}: {key}") for key in PARTS}
     source = None if outside is None else partial(_given, outside, f"foreign to {name}")
     return Dataset(name=name, title=name, classes=names, stand_in=stand_in, foreign_source=source, **splits)
@@ -352,9 +302,8 @@ def _read(part: object, key: str) -> tuple[Tensor, Tensor]:
 def _read_items(part: object, key: str) -> tuple[Tensor, list]:
     """Return images and labels of a map-style data set, read item by item."""
     if not (hasattr(part, "__getitem__") and hasattr(part, "__len__")):
-        raise DataError(
-            f"{key} is {type(part).__name__}; give (images, labels) or a torch data set with len() and [index]."
-        )
+        kind = type(part).__name__
+        raise DataError(f"{key} is {kind}; give (images, labels) or a torch data set with len() and [index].")
     if len(part) == 0:
         raise DataError(f"{key} is empty; give at least one image.")
     images, labels = [], []
@@ -367,10 +316,8 @@ def _read_items(part: object, key: str) -> tuple[Tensor, list]:
         labels.append(label.item() if getattr(label, "ndim", None) == 0 else label)
     shapes = {tuple(image.shape) for image in images}
     if len(shapes) > 1:
-        raise DataError(
-            f"{key} holds images of {len(shapes)} different shapes, such as "
-            f"{' and '.join(str(list(s)) for s in sorted(shapes)[:2])}; resize them to one."
-        )
+        some = " and ".join(str(list(shape)) for shape in sorted(shapes)[:2])
+        raise DataError(f"{key} holds images of {len(shapes)} different shapes, such as {some}; resize them to one.")
     return torch.stack(images), labels
 
 
@@ -389,11 +336,8 @@ def _cut(part: tuple[Tensor, Tensor], key: str, *, share: int) -> tuple[tuple[Te
     images, labels = part
     if len(images) < 2:
         raise DataError(f"{key} has one image and two parts must be cut from it; give at least two.")
-    n = max(1, len(images) // share)
-    if key == "train":
-        n = min(n, MAX_VALIDATION)
-    shuffled = np.random.RandomState(SPLIT_SEED).permutation(len(images))
-    order = torch.from_numpy(shuffled).to(images.device)
+    n = max(1, min(len(images) // share, MAX_VALIDATION if key == "train" else len(images)))
+    order = torch.from_numpy(np.random.RandomState(SPLIT_SEED).permutation(len(images))).to(images.device)
     return (images[order[:n]], labels[order[:n]]), (images[order[n:]], labels[order[n:]])
 
 
@@ -406,16 +350,12 @@ def _check_together(parts: dict[str, tuple[Tensor, Tensor]], n_classes: int, for
     if foreign is not None:
         pixels["foreign"] = foreign
     for key, images in pixels.items():
-        if images.shape[1:] != reference.shape[1:]:
-            raise DataError(
-                f"{key} images have shape {list(images.shape[1:])}, train images "
-                f"{list(reference.shape[1:])}; resize them to one shape."
-            )
+        here, there = list(images.shape[1:]), list(reference.shape[1:])
+        if here != there:
+            raise DataError(f"{key} images have shape {here}, train images {there}; resize them to one shape.")
         if images.dtype != reference.dtype:
-            raise DataError(
-                f"{key} images are {images.dtype}, train images {reference.dtype}; "
-                "convert them to one type and one range."
-            )
+            types = f"{key} images are {images.dtype}, train images {reference.dtype}"
+            raise DataError(f"{types}; convert them to one type and one range.")
         if images.device != reference.device:
             raise DataError(f"{key} lies on {images.device}, train on {reference.device}; move them to one.")
     for key, (_, labels) in parts.items():

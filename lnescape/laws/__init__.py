@@ -3,28 +3,19 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lnescape.laws.law import Law, Members, Mixture, SubspaceLaw, mixture_of, predict_at
+from lnescape.laws.law import Law, Members, Mixture, SubspaceLaw, load_law, mixture_of, predict_at
 
 if TYPE_CHECKING:
     from lnescape.laws.noise import DropoutLaw, Gate, GaussianLaw
-    from lnescape.laws.stored import load_law
 
 __all__ = [
-    "DropoutLaw",
-    "Gate",
-    "GaussianLaw",
-    "Law",
-    "Members",
-    "Mixture",
-    "SubspaceLaw",
-    "load_law",
-    "mixture_of",
+    "DropoutLaw", "Gate", "GaussianLaw", "Law", "Members", "Mixture", "SubspaceLaw", "load_law", "mixture_of",
     "predict_at",
-]
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
-    """Import laws of noise, and the reader of stored laws, when they are first used."""
+    """Import laws of noise when they are first used."""
     if name in __all__:
-        return getattr(import_module(f"lnescape.laws.{'stored' if name == 'load_law' else 'noise'}"), name)
+        return getattr(import_module("lnescape.laws.noise"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

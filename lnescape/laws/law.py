@@ -8,8 +8,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -18,12 +19,17 @@ from torch import Tensor, nn
 
 from lnescape.checks import whole
 from lnescape.engines import engine_for
-from lnescape.results import files
-from lnescape.subspaces import Subspace, combine
-from lnescape.weights import Builder, FlatNetwork, build
+from lnescape.results import ResultError, files
+from lnescape.subspaces import KINDS, Subspace, combine
+from lnescape.weights import Builder, FlatNetwork, build, theta_of
 
 # θ are drawn so many numbers at a time (256 MB), whatever the number of networks asked for.
 CHUNK = 2**26
+_KINDS: dict[str, type["Law"]] = {}
+# Each tensor of a stored law by the last part of its name: the number of its dimensions.
+_DIMENSIONS = {"vectors": 2, "mean": 1, "scale": 1, "factors": 2, "theta": 1}
+# Mean and covariance of θ along some directions.
+Moments = tuple[Float[Tensor, " directions"], Float[Tensor, "directions directions"]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,38 +48,25 @@ class Law(ABC):
     recipe: Any = None
     cost: Any = None
     normalisation_images: Tensor | None = field(default=None, repr=False)
+    stored: ClassVar[tuple[str, ...]] = ()  # names of the tensors that make the law; the first one's last axis is P
 
     def __post_init__(self):
         """Raise unless all weights are finite."""
-        for tensor in self.tensors().values():
-            if tensor.is_floating_point() and not torch.isfinite(tensor.sum()):
-                raise ValueError(
-                    f"The weights of this {type(self).__name__} are NaN or infinite; its training diverged: "
-                    "lower the learning rate, or leave that network out."
-                )
+        if not all(torch.isfinite(tensor.sum()) for tensor in self.tensors().values()):
+            cure = "its training diverged: lower the learning rate, or leave that network out"
+            raise ValueError(f"The weights of this {type(self).__name__} are NaN or infinite; {cure}.")
 
-    @abstractmethod
     def tensors(self) -> dict[str, Tensor]:
-        """Return the tensors that make the law, by name; the last dimension of the first is P."""
+        """Return the tensors that make the law, by name."""
+        return {name: getattr(self, name) for name in self.stored if getattr(self, name) is not None}
 
     @abstractmethod
     def thetas_of(self, n: int, seed: int) -> Iterator[Float[Tensor, "chunk parameters"]]:
         """Draw n networks, in chunks; `sample` calls it once n is checked."""
 
     @abstractmethod
-    def moments(
-        self, directions: Float[Tensor, "directions parameters"]
-    ) -> tuple[Float[Tensor, " directions"], Float[Tensor, "directions directions"]]:
-        """Return the mean and the covariance of θ, in closed form, along some directions.
-
-        With D the directions as rows: D E[θ] and D Cov[θ] Dᵀ of one draw.
-
-        Args:
-            directions: Rows of numbers, [directions, P]; unit vectors pick single parameters.
-
-        Returns:
-            Mean and covariance, float64.
-        """
+    def moments(self, directions: Float[Tensor, "directions parameters"]) -> Moments:
+        """Return D E[θ] and D Cov[θ] Dᵀ of one draw, in closed form, float64, along directions, the rows of D."""
 
     @property
     def device(self) -> torch.device:
@@ -90,18 +83,7 @@ class Law(ABC):
         return whole(n, "n, how many networks to draw from the law,", least=1, error=ValueError)
 
     def sample(self, n: int | None = None, *, seed: int = 0) -> Iterator[Float[Tensor, "chunk parameters"]]:
-        """Draw networks, in chunks of bounded memory.
-
-        Args:
-            n: How many; all members, in order, for a law of members without n.
-            seed: Seed of the draws.
-
-        Returns:
-            θ, [chunk, P] at a time.
-
-        Raises:
-            ValueError: n is below 1, above the number of members, or missing where it is needed.
-        """
+        """Return θ of n networks, in chunks [chunk, P]; of a law of members without n, all of them, in order."""
         return self.thetas_of(self.count(n), seed)
 
     def chunks(self, n: int) -> Iterator[int]:
@@ -112,9 +94,7 @@ class Law(ABC):
     def predict(
         self, images: Shaped[Tensor, "images ..."], n: int | None = None, *, seed: int = 0, batch: int = 500
     ) -> Float[Tensor, "members images classes"]:
-        """Predict with n networks drawn from the law.
-
-        ln p_m(class | image), log-softmax of the logits of network m, normalisation refreshed for each.
+        """Predict with n networks drawn from the law: ln p_m(class | image), normalisation refreshed for each.
 
         Args:
             images: Normalised images, as in `data.test.images`.
@@ -125,10 +105,6 @@ class Law(ABC):
         Returns:
             Log-probabilities in nat, float32 [n, images, classes].
 
-        Raises:
-            ValueError: n is below 1, above the number of members, or missing where it is needed; images that
-                aren't finite, or that the network can't take.
-
         Example:
             >>> law = Members(lambda: nn.Linear(2, 3), torch.zeros(1, 9), seeds=(0,))
             >>> law.predict(torch.ones(1, 2)).exp()
@@ -137,31 +113,14 @@ class Law(ABC):
         return predict_at(self, self.sample(n, seed=seed), images, self.count(n), batch=batch)
 
     def module(self, theta: Float[Tensor, " parameters"]) -> nn.Module:
-        """Build the network at θ, [P]: a new module in evaluation mode, its normalisation refreshed.
-
-        Args:
-            theta: The point, such as `law[0]` or `law.midpoint()`.
-
-        Returns:
-            The module.
-
-        Raises:
-            ValueError: θ has another length.
-        """
+        """Return the network at θ, such as `law[0]`: a new module in evaluation mode, its normalisation refreshed."""
         flat = FlatNetwork(build(self.net, 0), device=theta.device)
         flat.load(theta, self.normalisation_images)
         return flat.module
 
     @contextmanager
     def lend(self, theta: Float[Tensor, " parameters"]) -> Iterator[nn.Module]:
-        """Lend the network at θ for a `with` block, as `module` makes it, but built once and used again.
-
-        Args:
-            theta: The point, [P].
-
-        Yields:
-            The module, in evaluation mode, its normalisation refreshed.
-        """
+        """Lend the network at θ for a `with` block, as `module` makes it, but built once and used again."""
         with self._kept("network", lambda: FlatNetwork(build(self.net, 0), device=self.device)) as flat:
             flat.load(theta.to(self.device), self.normalisation_images)
             yield flat.module
@@ -179,19 +138,21 @@ class Law(ABC):
         return {name: value for name, value in self.__dict__.items() if name != "_shelf"}
 
     def save(self, path: Path | str) -> None:
-        """Write the law as one safetensors file; its builder and images stay with the program.
-
-        Args:
-            path: The file; its folder is made where there is none.
-
-        Raises:
-            ResultError: Nothing can be written there.
-        """
+        """Write the law as one safetensors file; its builder and images stay with the program."""
         files.save(Path(path), "law", self.description(), self.tensors())
 
     def description(self) -> dict:
         """Return what, besides its tensors, makes the law, as plain values."""
         return {"kind": type(self).__name__}
+
+    @classmethod
+    def described(cls, net: Builder, said: dict, tensors: dict[str, Tensor], **known: Any) -> "Law":
+        """Make a law again from its description and its tensors."""
+        return cls(net, **tensors, **known)
+
+    def __init_subclass__(cls):
+        """Let `load_law` know this kind of law."""
+        _KINDS[cls.__name__] = cls
 
 
 def predict_at(
@@ -199,11 +160,8 @@ def predict_at(
 ) -> Float[Tensor, "networks images classes"]:
     """Return ln p(class | image), [n, images, classes], at n points of weight space, which come chunk by chunk."""
     _check_images(images, batch)
-    device = law.device
-    images = images.to(device)
-    norm = law.normalisation_images
-    norm = None if norm is None else norm.to(device)
-    out, done = None, 0
+    device, norm, out, done = law.device, law.normalisation_images, None, 0
+    images, norm = images.to(device), None if norm is None else norm.to(device)
     # In float32 whatever the training used: bfloat16 would add an error of 0.4 % to every log-odds.
     with law._kept("engine", lambda: engine_for(law.net, device=device)) as engine:
         for thetas in chunks:
@@ -213,10 +171,8 @@ def predict_at(
             except (RuntimeError, IndexError) as error:  # the latter for a token that was never seen
                 if isinstance(error, torch.OutOfMemoryError):
                     raise
-                shape, cause = tuple(images.shape[1:]), str(error).splitlines()[0]
-                raise ValueError(
-                    f"The network can't take images of shape {shape} ({cause}); give it images as in data.test.images."
-                ) from error
+                why = f"images of shape {tuple(images.shape[1:])} ({str(error).splitlines()[0]})"
+                raise ValueError(f"The network can't take {why}; give it images as in data.test.images.") from error
             if out is None:
                 out = part if len(part) == n else part.new_empty(n, *part.shape[1:])
                 out[: len(part)] = part
@@ -236,12 +192,11 @@ def _check_images(images: Tensor, batch: int) -> None:
     whole(batch, "batch", least=1)
 
 
-# ------------------------------------------------------------------- combinations of stored vectors: members, subspaces
-
-
 @dataclass(frozen=True, eq=False)
 class Combinations(Law):
     """θ = Σ_k a_k v_k with random coefficients a; the base of members and subspaces."""
+
+    stored = ("vectors",)
 
     @property
     @abstractmethod
@@ -253,21 +208,15 @@ class Combinations(Law):
         """Draw n points as coefficients of the stored vectors, [n, K]."""
 
     @abstractmethod
-    def coefficient_moments(self) -> tuple[Float[Tensor, " vectors"], Float[Tensor, "vectors vectors"]]:
+    def coefficient_moments(self) -> Moments:
         """Return E[a_k] and E[a_k a_l] of one draw, float64."""
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return the tensors that make the law, by name."""
-        return {"vectors": self.vectors}
 
     def thetas_of(self, n: int, seed: int) -> Iterator[Float[Tensor, "chunk parameters"]]:
         """Draw n networks, in chunks."""
         a = self.coefficients(n, seed)
         return (combine(part, self.vectors) for part in a.split(list(self.chunks(n))))
 
-    def moments(
-        self, directions: Float[Tensor, "directions parameters"]
-    ) -> tuple[Float[Tensor, " directions"], Float[Tensor, "directions directions"]]:
+    def moments(self, directions: Float[Tensor, "directions parameters"]) -> Moments:
         """Return the mean and the covariance of one draw: X E[a] and X Cov[a] Xᵀ with X = D Vᵀ."""
         mean, second = self.coefficient_moments()
         # From the first vector on, so that nearly equal ones keep their digits; Σ a = 1 makes it the same.
@@ -328,7 +277,7 @@ class Members(Combinations):
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
         return torch.eye(len(self))[order[:n]]
 
-    def coefficient_moments(self) -> tuple[Float[Tensor, " members"], Float[Tensor, "members members"]]:
+    def coefficient_moments(self) -> Moments:
         """Return the moments of one member drawn: E[a] = 1/M, E[a aᵀ] = I/M."""
         eye = torch.eye(len(self), dtype=torch.float64) / len(self)
         return eye.sum(0), eye
@@ -336,6 +285,14 @@ class Members(Combinations):
     def description(self) -> dict:
         """Return what, besides its tensors, makes the law, as plain values."""
         return super().description() | {"seeds": list(self.seeds)}
+
+    @classmethod
+    def described(cls, net: Builder, said: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
+        """Make an ensemble again from its members and their seeds."""
+        seeds = said["seeds"]
+        if seeds and (len(seeds) != len(tensors["vectors"]) or not all(type(seed) is int for seed in seeds)):
+            raise ValueError("the seeds are not those of the members")
+        return cls(net, tensors["vectors"], seeds=tuple(seeds), **known)
 
 
 @dataclass(frozen=True, eq=False)
@@ -361,7 +318,7 @@ class SubspaceLaw(Combinations):
         """Draw n points uniformly in the coordinate."""
         return self.subspace.draw(n, torch.Generator().manual_seed(seed))
 
-    def coefficient_moments(self) -> tuple[Float[Tensor, " vertices"], Float[Tensor, "vertices vertices"]]:
+    def coefficient_moments(self) -> Moments:
         """Return E[a_k] and E[a_k a_l] of a uniform point, float64."""
         return self.subspace.coefficient_moments()
 
@@ -377,16 +334,18 @@ class SubspaceLaw(Combinations):
         """Return what, besides its tensors, makes the law, as plain values."""
         return super().description() | self.subspace.description()
 
-
-# ---------------------------------------------------------------------------------------------------- mixtures
+    @classmethod
+    def described(cls, net: Builder, said: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
+        """Make a law again over a subspace of its vertices."""
+        return cls(net, KINDS[said["subspace"]].described(tensors["vectors"], said), **known)
 
 
 @dataclass(frozen=True, eq=False)
 class Mixture(Law):
     """Several laws with equal weight, such as SWAG around each of three networks.
 
-    Draws are shared out evenly: of n draws every component gives n/M, the first components in a random order one
-    more where that is no whole number. They come component by component.
+    Of n draws every component gives n/M, the first components in a random order one more where that is no whole number.
+    They come component by component.
 
     Attributes:
         components: The laws, of one architecture.
@@ -422,9 +381,7 @@ class Mixture(Law):
                 own = np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0]
                 yield from law.thetas_of(law.count(count), int(own >> 1))
 
-    def moments(
-        self, directions: Float[Tensor, "directions parameters"]
-    ) -> tuple[Float[Tensor, " directions"], Float[Tensor, "directions directions"]]:
+    def moments(self, directions: Float[Tensor, "directions parameters"]) -> Moments:
         """Return the mean of the components' covariances, plus the covariance of their means."""
         moments = [law.moments(directions) for law in self.components]
         means = torch.stack([mean for mean, _ in moments])
@@ -436,6 +393,15 @@ class Mixture(Law):
         """Return what, besides its tensors, makes the law, as plain values."""
         return super().description() | {"components": [law.description() for law in self.components]}
 
+    @classmethod
+    def described(cls, net: Builder, said: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
+        """Make a mixture again from its laws."""
+        laws = []
+        for number, own in enumerate(said["components"]):
+            part = {name.split(".", 1)[1]: value for name, value in tensors.items() if name.startswith(f"{number}.")}
+            laws.append(_KINDS[own["kind"]].described(net, own, part, **known))
+        return cls(net, tuple(laws), **known)
+
 
 def mixture_of(laws: Sequence[Law], *, cost: Any) -> Law:
     """Return one law for several, with their cost: the law itself where there is one, else a mixture."""
@@ -444,3 +410,35 @@ def mixture_of(laws: Sequence[Law], *, cost: Any) -> Law:
         return replace(first, cost=cost)
     known = {"recipe": first.recipe, "normalisation_images": first.normalisation_images}
     return Mixture(first.net, tuple(laws), cost=cost, **known)
+
+
+def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | None = None) -> Law:
+    """Read a law that `save` wrote; its cost is not kept.
+
+    Args:
+        path: The file.
+        net: The builder it was trained with.
+        normalisation_images: Images for batch normalisation, such as `data.normalisation_images`.
+
+    Returns:
+        A law of the kind that was written.
+
+    Raises:
+        ResultError: The file is missing or damaged, or belongs to another architecture.
+    """
+    import_module("lnescape.laws.noise")  # it makes its laws known
+    length = theta_of(build(net, 0)).numel()
+
+    def made(said: dict, tensors: dict[str, Tensor]) -> Law:
+        if said["kind"] not in _KINDS:
+            raise ValueError(f"there is no law {said['kind']}")
+        for name, tensor in tensors.items():
+            if tensor.ndim != _DIMENSIONS[name.split(".")[-1]] or not tensor.is_floating_point():
+                raise ValueError(f"{name} has another shape or type")
+        law = _KINDS[said["kind"]].described(net, said, tensors, normalisation_images=normalisation_images)
+        if law.n_parameters != length:
+            raise ResultError(f"{path} holds networks of {law.n_parameters} parameters, the builder's have {length}.")
+        next(law.thetas_of(1, 0))  # what cannot be drawn from is no law
+        return law
+
+    return files.load(Path(path), "law", made, cure="write it again with law.save.")

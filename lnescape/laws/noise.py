@@ -1,18 +1,35 @@
 """Laws of noise around one network: Gaussian noise on its weights, and dropout, which switches units off."""
 
 import math
+from abc import abstractmethod
 from collections.abc import Iterator
 from dataclasses import KW_ONLY, astuple, dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lnescape.laws.law import Law
+from lnescape.laws.law import Law, Moments
+from lnescape.weights import Builder
+
+
+class NoiseLaw(Law):
+    """A law that draws one network after another, so that the size of a chunk doesn't change what is drawn."""
+
+    def thetas_of(self, n: int, seed: int) -> Iterator[Float[Tensor, "chunk parameters"]]:
+        """Draw n networks, in chunks."""
+        generator = torch.Generator().manual_seed(seed)
+        for size in self.chunks(n):
+            yield torch.stack([self._one(generator) for _ in range(size)])
+
+    @abstractmethod
+    def _one(self, generator: torch.Generator) -> Float[Tensor, " parameters"]:
+        """Draw one network."""
 
 
 @dataclass(frozen=True, eq=False)
-class GaussianLaw(Law):
+class GaussianLaw(NoiseLaw):
     """A Gaussian law around a network: a diagonal covariance plus one of low rank.
 
     θ = m + s ∘ z + Fᵀ z′ with z, z′ standard normal, so Cov[θ] = diag(s²) + Fᵀ F. z′ is shared by all layers.
@@ -29,6 +46,7 @@ class GaussianLaw(Law):
     scale: Tensor | None = None
     factors: Tensor | None = None
     start: int = 0
+    stored = ("mean", "scale", "factors")
 
     def __post_init__(self):
         """Raise unless shapes fit, and standard deviations are ≥ 0."""
@@ -40,22 +58,9 @@ class GaussianLaw(Law):
             reach = f"{self.start} to {self.start + self.factors.shape[-1]}"
             raise ValueError(f"The factors act on parameters {reach}, and there are {p}; pass [K, Q], start ≤ P − Q.")
 
-    def tensors(self) -> dict[str, Tensor]:
-        """Return the tensors that make the law, by name."""
-        every = {"mean": self.mean, "scale": self.scale, "factors": self.factors}
-        return {name: tensor for name, tensor in every.items() if tensor is not None}
-
     def __repr__(self) -> str:
-        rank = 0 if self.factors is None else len(self.factors)
-        own = "no noise" if self.scale is None else "noise"
+        rank, own = 0 if self.factors is None else len(self.factors), "no noise" if self.scale is None else "noise"
         return f"Gaussian law in {len(self.mean)} dimensions, {own} of its own on each, {rank} shared; {self.cost}"
-
-    def thetas_of(self, n: int, seed: int) -> Iterator[Float[Tensor, "chunk parameters"]]:
-        """Draw n networks, in chunks."""
-        generator = torch.Generator().manual_seed(seed)
-        for size in self.chunks(n):
-            # One network after another, so that the size of a chunk doesn't change what is drawn.
-            yield torch.stack([self._one(generator) for _ in range(size)])
 
     def _one(self, generator: torch.Generator) -> Float[Tensor, " parameters"]:
         theta = self.mean.clone()
@@ -70,9 +75,7 @@ class GaussianLaw(Law):
     def _block(self) -> slice:
         return slice(self.start, self.start + (0 if self.factors is None else self.factors.shape[1]))
 
-    def moments(
-        self, directions: Float[Tensor, "directions parameters"]
-    ) -> tuple[Float[Tensor, " directions"], Float[Tensor, "directions directions"]]:
+    def moments(self, directions: Float[Tensor, "directions parameters"]) -> Moments:
         """Return the mean and the covariance: D m and D (diag(s²) + Fᵀ F) Dᵀ."""
         d = directions.double()
         covariance = d.new_zeros(len(d), len(d))
@@ -88,17 +91,17 @@ class GaussianLaw(Law):
         """Return what, besides its tensors, makes the law, as plain values."""
         return super().description() | {"start": self.start}
 
+    @classmethod
+    def described(cls, net: Builder, said: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
+        """Make a Gaussian law again from its moments."""
+        return cls(net, **tensors, start=said["start"], **known)
+
 
 @dataclass(frozen=True)
 class Gate:
-    """The weights that read the units of one dropout layer: a block [readers, units, width] of θ.
+    """The weights that read the units of one dropout layer: [readers, units, width] in θ, from index `start` on.
 
-    Attributes:
-        start: Index in θ of the block's first number.
-        readers: Units of the next layer.
-        units: Units, or channels, that are switched off one by one.
-        width: Numbers by which one reader weighs one unit: 1, or the size of a kernel.
-        rate: Probability that a unit is off, 0 < rate < 1.
+    `width` numbers weigh one unit (1, or the size of a kernel); each is off with probability `rate`, 0 < rate < 1.
     """
 
     start: int
@@ -119,7 +122,7 @@ class Gate:
 
 
 @dataclass(frozen=True, eq=False)
-class DropoutLaw(Law):
+class DropoutLaw(NoiseLaw):
     """The networks that dropout makes of one: each unit is on, and scaled up, or off.
 
     The weights that read unit j become w_j b_j/(1 − p), b_j = 0 with probability p and 1 otherwise: E θ is the
@@ -135,20 +138,11 @@ class DropoutLaw(Law):
 
     theta: Tensor
     gates: tuple[Gate, ...]
-
-    def tensors(self) -> dict[str, Tensor]:
-        """Return the tensors that make the law, by name."""
-        return {"theta": self.theta}
+    stored = ("theta",)
 
     def __repr__(self) -> str:
         units = sum(gate.units for gate in self.gates)
         return f"Dropout law: {units} units of one network, each on or off; {self.cost}"
-
-    def thetas_of(self, n: int, seed: int) -> Iterator[Float[Tensor, "chunk parameters"]]:
-        """Draw n networks, in chunks."""
-        generator = torch.Generator().manual_seed(seed)
-        for size in self.chunks(n):
-            yield torch.stack([self._one(generator) for _ in range(size)])
 
     def _one(self, generator: torch.Generator) -> Float[Tensor, " parameters"]:
         theta = self.theta.clone()
@@ -157,9 +151,7 @@ class DropoutLaw(Law):
             gate.of(theta).mul_((on / (1 - gate.rate)).to(theta).unsqueeze(1))
         return theta
 
-    def moments(
-        self, directions: Float[Tensor, "directions parameters"]
-    ) -> tuple[Float[Tensor, " directions"], Float[Tensor, "directions directions"]]:
+    def moments(self, directions: Float[Tensor, "directions parameters"]) -> Moments:
         """Return mean D θ and covariance Σ_j p/(1 − p) (D w_j)(D w_j)ᵀ, w_j the weights that read unit j."""
         d, theta = directions.double(), self.theta.double()
         covariance = d.new_zeros(len(d), len(d))
@@ -171,3 +163,11 @@ class DropoutLaw(Law):
     def description(self) -> dict:
         """Return what, besides its tensors, makes the law, as plain values."""
         return super().description() | {"gates": [astuple(gate) for gate in self.gates]}
+
+    @classmethod
+    def described(cls, net: Builder, said: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
+        """Make a dropout law again from its network and gates."""
+        gates = tuple(Gate(*gate) for gate in said["gates"])
+        if any(gate.start < 0 or gate.readers * gate.units * gate.width < 1 for gate in gates):
+            raise ValueError("a gate lies outside of the network")
+        return cls(net, tensors["theta"], gates, **known)

@@ -148,10 +148,8 @@ class Request(Prepared):
         recipe = replace(recipe, **{"weight_decay": pull * recipe.weight_decay} | dict(changes))
         whole = replace(recipe, epochs=epochs)
         if (found := whole.n_steps(len(self.data.train))) < steps:
-            raise ValueError(
-                f"{self.method} has {found} step{'' if found == 1 else 's'} for each of its explorations and needs "
-                f"{steps}; raise the budget, explore fewer times, or lower the batch."
-            )
+            what = f"{found} step{'' if found == 1 else 's'} for each of its explorations and needs {steps}"
+            raise ValueError(f"{self.method} has {what}; raise the budget, explore fewer times, or lower the batch.")
         return whole
 
     def explored(self, theta: Tensor, recipe: Recipe, *, pieces: int, number: int) -> Tensor:
@@ -210,8 +208,6 @@ def _checked_runs(runs: Any, length: int) -> Members:
     if not isinstance(runs, Members):
         raise TypeError(f"runs are a {type(runs).__name__}; pass what lnescape.fit or lnescape.members returns.")
     if len(runs) == 0 or runs.n_parameters != length:
-        raise ValueError(
-            f"runs are {len(runs)} networks of {runs.n_parameters} parameters, the builder's have {length}; pass at "
-            "least one network that this builder made."
-        )
+        what = f"{len(runs)} networks of {runs.n_parameters} parameters, the builder's have {length}"
+        raise ValueError(f"runs are {what}; pass at least one network that this builder made.")
     return runs

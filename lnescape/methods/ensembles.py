@@ -79,9 +79,7 @@ def snapshot_ensemble(
     cycle = real(cycle, "cycle, in trainings,", above=0)
     n = int(budget / cycle + 1e-9)
     if n < 1:
-        raise ValueError(
-            f"A budget of {budget:g} trainings is too small for snapshot_ensemble; a cycle costs {cycle:g}."
-        )
+        raise ValueError(f"A budget of {budget:g} is too small for snapshot_ensemble; a cycle costs {cycle:g}.")
     recipe = request.exploring(cycle * request.recipe.epochs, {"schedule": "cosine"} | dict(exploring))
     start = theta_of(build(request.net, request.network_seed(0))).to(request.device)
     thetas = request.explored(start, recipe, pieces=n, number=0)

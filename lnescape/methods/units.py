@@ -121,9 +121,7 @@ def _check_that_layers_are_all_there_is(module: nn.Module, images: Tensor, layer
         first, second = module.train()(images), module(images)
     module.eval()
     if not torch.equal(first, second):
-        raise ValueError(
-            "The network switches units off outside its dropout layers, too; use nn.Dropout for all of it."
-        )
+        raise ValueError("The network switches units off outside its dropout layers, too; use nn.Dropout for that.")
 
 
 @torch.no_grad()

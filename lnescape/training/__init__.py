@@ -6,16 +6,6 @@ from lnescape.training.recipe import Cost, Operations, Recipe, count_operations,
 from lnescape.training.runs import TrainingError, fit, members, walk
 
 __all__ = [
-    "Cost",
-    "GrowingVolume",
-    "Operations",
-    "Prepared",
-    "Recipe",
-    "TrainingError",
-    "count_operations",
-    "fit",
-    "fit_subspace",
-    "members",
-    "refresh_cost",
-    "walk",
-]
+    "Cost", "GrowingVolume", "Operations", "Prepared", "Recipe", "TrainingError", "count_operations", "fit",
+    "fit_subspace", "members", "refresh_cost", "walk",
+]  # fmt: skip

@@ -26,19 +26,12 @@ from lnescape.training.recipe import Recipe
 
 @dataclass
 class State:
-    """Where a descent stands at the end of an epoch: all that is needed to go on as if nothing had happened.
+    """Where a descent stands at the end of an epoch: all that is needed to go on as if nothing had happened."""
 
-    Attributes:
-        epoch: Epochs done.
-        vertices: [S, K, P].
-        failed: Step at which each of the S diverged, −1 where it didn't.
-        optimiser: The optimiser's tensors, such as the velocities [S, F, P] of the F rows that move.
-    """
-
-    epoch: int
-    vertices: Tensor
-    failed: Tensor
-    optimiser: dict[str, Tensor]
+    epoch: int  # epochs done
+    vertices: Tensor  # [S, K, P]
+    failed: Tensor  # step at which each of the S diverged, −1 where it didn't
+    optimiser: dict[str, Tensor]  # its tensors, such as the velocities [S, F, P] of the F rows that move
 
     def branched(self, n: int) -> "State":
         """Copy each of the S descents n times, to be continued along n branches: [S n, K, P]."""
@@ -51,11 +44,8 @@ class State:
     @staticmethod
     def joined(states: list["State"]) -> "State":
         """Put together descents that stand at the same epoch."""
-        first = states[0]
-        optimiser = {
-            name: torch.cat([state.optimiser[name] for state in states]) if value.ndim else value
-            for name, value in first.optimiser.items()
-        }
+        kept, first = [state.optimiser for state in states], states[0]
+        optimiser = {n: torch.cat([o[n] for o in kept]) if v.ndim else v for n, v in first.optimiser.items()}
         vertices, failed = (torch.cat([getattr(state, what) for state in states]) for what in ("vertices", "failed"))
         return State(first.epoch, vertices, failed, optimiser)
 
@@ -103,48 +93,25 @@ class State:
 
 @dataclass
 class Descent:
-    """A descent: S subspaces of K vertices, of which the rows `free` move.
+    """A descent: S subspaces of K vertices, of which the rows `free` move."""
 
-    Attributes:
-        vertices: [S, K, P].
-        free: The rows that move.
-        seeds: One seed for each of the S; order and augmentation of the images follow from it.
-        draw: From a generator to the coefficients [points, K] of this step; None for a single vertex. The loss is
-            the mean over the points.
-        penalty: From vertices [K, P] and a generator to the gradient of what is added to the loss, [F, P] for the F
-            rows that move.
-        file: Where the state is kept at every epoch's end; None keeps nothing.
-        start: State to go on from, such as the trunk of a branch; None begins with the vertices.
-    """
-
-    vertices: Tensor
+    vertices: Tensor  # [S, K, P]
     free: slice
-    seeds: list[int]
+    seeds: list[int]  # one for each of the S; order and augmentation of the images follow from it
+    # From a generator to the coefficients [points, K] of this step; None for a single vertex. The loss is the mean over
+    # the points.
     draw: Callable[[torch.Generator], Tensor] | None = None
+    # From vertices [K, P] and a generator to the gradient, [F, P], of what is added to the loss.
     penalty: Callable[[Tensor, torch.Generator], Tensor] | None = None
-    file: Path | None = None
-    start: State | None = None
+    file: Path | None = None  # where the state is kept at every epoch's end
+    start: State | None = None  # to go on from, such as the trunk of a branch; None begins with the vertices
 
 
 def descend(
     descent: Descent, engine, data, recipe: Recipe, *, on_epoch: Callable[[State], Any] = lambda state: None
 ) -> dict:
-    """Train the free vertices in place.
-
-    Args:
-        descent: What is trained; its `vertices` hold the result.
-        engine: Computes loss and gradient at θ.
-        data: The data set; its training images are used.
-        recipe: Epochs, batch, schedule, optimiser, augmentation, loss.
-        on_epoch: Called with the state at the end of every epoch, for a progress bar, or to watch the path.
-            The state's tensors are those in training: copy what is to be kept.
-
-    Returns:
-        {seed: step at which its loss became NaN or infinite}; the other seeds are not disturbed.
-
-    Raises:
-        ValueError: A damaged file.
-    """
+    """Train the free vertices in place; return {seed: step at which its loss became NaN or infinite}."""
+    # `on_epoch` is called at every epoch's end with the state, whose tensors are those in training: copy what is kept.
     running = _Running(descent, engine, data.train, recipe)
     for epoch in range(running.restore(), math.ceil(recipe.epochs)):
         running.epoch(epoch)
@@ -274,10 +241,8 @@ class _Running:
         self.failed.copy_(state.failed)
         if self.average is not None:
             self.average.copy_(state.optimiser.get("average", self.moving.detach()))
-        for name, value in state.optimiser.items():
-            if name == "average":
-                continue
-            self.optimiser.state[self.moving][name] = value.to(self.vertices.device, copy=True)
+        moved = {n: v.to(self.vertices.device, copy=True) for n, v in state.optimiser.items() if n != "average"}
+        self.optimiser.state[self.moving].update(moved)
         return state.epoch
 
 
@@ -288,8 +253,7 @@ def _augmented(images: Tensor, streams: list[torch.Generator], recipe: Recipe) -
         return images
     from lnescape.data import augment
 
-    moved = augment(images.flatten(0, 1), generator=streams, shift=recipe.shift, flip=flip)
-    return moved.view(images.shape)
+    return augment(images.flatten(0, 1), generator=streams, shift=recipe.shift, flip=flip).view(images.shape)
 
 
 def smaller(images: Tensor, pixels: int) -> Tensor:

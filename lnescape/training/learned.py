@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -22,37 +23,25 @@ from lnescape.weights import ALONE, Builder, build, theta_of, trainable
 
 
 def fit_subspace(
-    net: Builder,
-    data,
-    subspace: Subspace,
-    *,
-    seed: int = 0,
-    recipe: Recipe | None = None,
-    cosine_weight: float = 1.0,
-    volume_weight: float = 1e-8,
-    points: int = 1,
-    plain: Recipe | None = None,
-    device: torch.device | str | None = None,
-    folder: Path | str | None = None,
-    progress: bool = True,
-) -> SubspaceLaw:
-    """Learn the free vertices of a subspace so that the loss is low at all of its points.
+    net: Builder, data, subspace: Subspace, *, seed: int = 0, recipe: Recipe | None = None, cosine_weight: float = 1.0,
+    volume_weight: float = 1e-8, points: int = 1, plain: Recipe | None = None,
+    device: torch.device | str | None = None, folder: Path | str | None = None, progress: bool = True,
+) -> SubspaceLaw:  # fmt: skip
+    """Learn the free vertices of a subspace so that the loss is low at all of its points: minimise E_a L(Σ_k a_k v_k).
 
-    Minimises E_a L(Σ_k a_k v_k), one point a for each batch unless told otherwise, uniform in the subspace's
-    coordinate. What is free, and what is added, follows from how the subspace was made:
+    The points a are uniform in the subspace's coordinate. What is free and added depends on how the subspace was made:
 
     - `Bezier.between(a, b)`: control points of a curve whose ends stay as they are.
-    - `Simplex.from_scratch(3)`: all vertices at once, from independent initialisations, plus
-      β cos²(v_i, v_j) for a random pair in each step, over weights of two and more dimensions.
-    - `Simplex.around(a, 3)`: vertices one at a time around a trained network, each with the recipe's
-      epochs, plus −λ ln V. A new vertex starts a little off the centroid, where the volume has a slope.
-    - `SimplicialComplex.joining(modes, 2)`: connectors one at a time, shared by simplexes at every mode, plus
-      −λ ln of the volume of all simplexes together.
+    - `Simplex.from_scratch(3)`: all vertices at once, from independent initialisations, plus β cos²(v_i, v_j) for a
+      random pair in each step, over weights of two and more dimensions.
+    - `Simplex.around(a, 3)`: vertices one at a time around a network, each with the recipe's epochs, plus −λ ln V.
+    - `SimplicialComplex.joining(modes, 2)`: connectors one at a time, likewise, V the volume of all simplexes together.
 
-    Departures from the released code of Benton et al.: one point a step instead of five, and the mean of their
-    losses instead of the sum; ln V by QR in float64 instead of the squared Cayley–Menger determinant in float32, of
-    the whole complex instead of one simplex of it, with λ as it is instead of divided by the log-volume of random
-    vertices, and without a number added to V, so that the slope of a flat simplex has no bound.
+    Departures from the released code of Benton et al.: one point a step instead of five, and the mean of their losses
+    instead of the sum; ln V by QR in float64 instead of the squared Cayley–Menger determinant in float32, of the whole
+    complex instead of one simplex of it, λ not divided by the log-volume of random vertices, and no number added to V,
+    so that the slope of a flat simplex has no bound; a new vertex starts a little off the centroid, where V has a
+    slope.
 
     Args:
         net: Builder of one network.
@@ -72,20 +61,19 @@ def fit_subspace(
         A uniform law over the learned subspace. Its cost counts each given vertex as one training.
 
     Raises:
-        TypeError: No subspace, or no recipe.
         ValueError: Nothing is free, ends that don't fit the builder, or what `fit` refuses.
         TrainingError: The loss became NaN.
 
     References:
-        Garipov et al. 2018, arXiv 1802.10026, section 3; Wortsman et al. 2021, arXiv 2102.10472,
-        algorithm 1; Benton et al. 2021, arXiv 2102.13042, section 4.
+        Garipov et al. 2018, arXiv 1802.10026, section 3; Wortsman et al. 2021, arXiv 2102.10472, algorithm 1; Benton et
+            al.
+        2021, arXiv 2102.13042, section 4.
 
     Example:
         >>> import lnescape as ln
         >>> data = ln.load("digits")
         >>> net = ln.network("mlp", data, width=16)
-        >>> line = fit_subspace(net, data, ln.Segment.from_scratch(), recipe=Recipe(epochs=2))
-        >>> line.cost.trainings
+        >>> fit_subspace(net, data, ln.Segment.from_scratch(), recipe=Recipe(epochs=2)).cost.trainings
         1.0
     """
     (seed,) = checked_seeds(seed)
@@ -96,19 +84,13 @@ def fit_subspace(
 
 
 def learn(
-    prepared: Prepared,
-    subspace: Subspace,
-    *,
-    seed: int,
-    cosine_weight: float = 1.0,
-    volume_weight: float = 1e-8,
-    points: int = 1,
-    plain: Recipe | None = None,
-    folder: Path | str | None = None,
-    progress: bool = True,
-) -> SubspaceLaw:
+    prepared: Prepared, subspace: Subspace, *, seed: int, cosine_weight: float = 1.0, volume_weight: float = 1e-8,
+    points: int = 1, plain: Recipe | None = None, folder: Path | str | None = None, progress: bool = True,
+) -> SubspaceLaw:  # fmt: skip
     """Learn the free vertices of a subspace; what `fit_subspace` does once everything is checked."""
-    recipe, stages, start = prepared.recipe, _stages(subspace), perf_counter()
+    recipe, start, free = prepared.recipe, perf_counter(), subspace.free
+    # Which rows move at a time: one after another in a grown simplex, all free ones together elsewhere.
+    stages = [slice(k, k + 1) for k in free] if subspace.grown else [slice(free.start, free.stop)]
     vertices = _beginning(prepared, subspace, seed).to(prepared.device)
     weights = {"cosine_weight": cosine_weight, "volume_weight": volume_weight}
     content: dict[str, Any] = weights | ({} if points == 1 else {"points": points})
@@ -118,17 +100,16 @@ def learn(
             part = vertices[: stage.stop] if subspace.grown else vertices
             if subspace.grown:
                 part[-1] = _off_centroid(part[:-1], seed)
-            descent = _descent(prepared, subspace.with_vertices(part), stage, seed, points=points, weights=weights)
+            now = subspace.with_vertices(part)
+            stream, penalty = stream_seed(seed, stage.start, "stage"), _penalty(prepared, now, **weights)
+            descent = Descent(part.unsqueeze(0), stage, [stream], draw=partial(now.draw, points), penalty=penalty)
             descent.file = _file(folder, descent, prepared, content)
             engine = prepared.engine(chains=False)
             with ALONE:
                 failed = descend(descent, engine, prepared.data, recipe, on_epoch=lambda state: shown.update())
             if failed:
-                step = next(iter(failed.values()))
-                raise TrainingError(
-                    f"The loss of the {type(subspace).__name__} under seed {seed} became NaN or infinite at step "
-                    f"{step}; lower the learning rate (now {recipe.learning_rate:g})."
-                )
+                when = f"{type(subspace).__name__} under seed {seed} became NaN or infinite at step {failed[stream]}"
+                raise TrainingError(f"The loss of the {when}; lower the learning rate (now {recipe.learning_rate:g}).")
     unit = prepared.priced(plain or recipe)
     given = 0 if subspace.vertices is None else subspace.n_vertices - len(subspace.free)
     cost = Cost(prepared.plain * len(stages) * points + given * unit, unit, perf_counter() - start)
@@ -150,27 +131,6 @@ def _check_request(subspace: object, plain: object, *, points: int, cosine_weigh
     real(volume_weight, "volume_weight", least=0)
 
 
-def _stages(subspace: Subspace) -> list[slice]:
-    """Return which rows move at a time: one after another in a grown simplex, all free ones together elsewhere."""
-    if subspace.grown:
-        return [slice(k, k + 1) for k in subspace.free]
-    return [slice(subspace.free.start, subspace.free.stop)]
-
-
-def _descent(
-    prepared: Prepared, subspace: Subspace, stage: slice, seed: int, *, points: int, weights: dict[str, float]
-) -> Descent:
-    """Set up the training of one stage."""
-    assert subspace.vertices is not None, "see _beginning"
-    return Descent(
-        subspace.vertices.unsqueeze(0),
-        stage,
-        [stream_seed(seed, stage.start, "stage")],
-        draw=lambda stream: subspace.draw(points, stream),
-        penalty=_penalty(prepared, subspace, **weights),
-    )
-
-
 def _beginning(prepared: Prepared, subspace: Subspace, seed: int) -> Tensor:
     """Return the vertices before training: those given, or independent initialisations."""
     length = prepared.template.n_parameters
@@ -178,10 +138,8 @@ def _beginning(prepared: Prepared, subspace: Subspace, seed: int) -> Tensor:
         seeds = [stream_seed(seed, k, "vertex") for k in range(subspace.n_vertices)]
         return torch.stack([theta_of(build(prepared.net, s)) for s in seeds])
     if subspace.vertices.shape[1] != length:
-        raise ValueError(
-            f"The subspace lives in {subspace.vertices.shape[1]} dimensions, but the builder's networks have "
-            f"{length} parameters; give the builder that the ends came from."
-        )
+        sizes = f"{subspace.vertices.shape[1]} dimensions, but the builder's networks have {length} parameters"
+        raise ValueError(f"The subspace lives in {sizes}; give the builder that the ends came from.")
     return subspace.vertices.detach().clone()
 
 
@@ -202,21 +160,15 @@ def _file(folder: Path | str | None, descent: Descent, prepared: Prepared, conte
     return Path(folder) / f"subspace-{name}.safetensors"
 
 
-# ---------------------------------------------------------- penalties, whose gradients lie in the span of the vertices
-
-
 def _penalty(prepared: Prepared, subspace: Subspace, *, cosine_weight: float, volume_weight: float):
     """Choose the penalty that goes with the way the subspace is learned."""
     assert subspace.vertices is not None, "see _beginning"
     if subspace.grown:
         if not volume_weight:
             return None
-        # The last vertex is the one that grows.
-        if isinstance(subspace, SimplicialComplex):
-            simplexes = [list(subspace.rows(mode)) for mode in range(subspace.n_modes)]
-        else:
-            simplexes = [list(range(subspace.n_vertices))]
-        growing = GrowingVolume([subspace.vertices[rows[:-1]] for rows in simplexes], volume_weight)
+        modes = subspace.n_modes if isinstance(subspace, SimplicialComplex) else 1
+        frozen = range(modes, subspace.n_vertices - 1)  # beside a mode; the last vertex is the one that grows
+        growing = GrowingVolume([subspace.vertices[[mode, *frozen]] for mode in range(modes)], volume_weight)
         return lambda vertices, stream: growing.slope(vertices[-1]).unsqueeze(0)
     if subspace.free == range(subspace.n_vertices) and cosine_weight:
         parts = [torch.full((p.numel(),), float(p.ndim >= 2)) for p in trainable(prepared.template.module)]

@@ -97,20 +97,19 @@ class Prepared:
 
 def _check_small_images(operations: Operations, recipe: Recipe, images: Tensor) -> None:
     """Raise where the smaller images of the first steps don't fit the data or the network."""
-    if not recipe.first_pixels:
+    side = recipe.first_pixels
+    if not side:
         return
-    if images.ndim != 4 or recipe.first_pixels >= min(images.shape[2:]):
-        raise ValueError(
-            f"first_pixels={recipe.first_pixels} must be smaller than the sides of the images, which are "
-            f"{list(images.shape[1:])}; 0 leaves images as they are."
-        )
+    if images.ndim != 4 or side >= min(images.shape[2:]):
+        shape = f"the sides of the images, which are {list(images.shape[1:])}"
+        raise ValueError(f"first_pixels={side} must be smaller than {shape}; 0 leaves images as they are.")
     try:
         assert operations.step_at is not None
-        operations.step_at(recipe.first_pixels)
+        operations.step_at(side)
     except RuntimeError as error:
         raise ValueError(
-            f"The network can't take images of {recipe.first_pixels} × {recipe.first_pixels} pixels "
-            f"({str(error).splitlines()[0]}); set first_pixels=0, or pool to one size before its first linear layer."
+            f"The network can't take images of {side} × {side} pixels ({str(error).splitlines()[0]}); set "
+            "first_pixels=0, or pool to one size before its first linear layer."
         ) from error
 
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
+from lnescape.checks import real, whole
 from lnescape.engines import LinearChain, Loss, engine_for
 from lnescape.laws import Law
 from lnescape.weights import Builder, build, refresh_normalisation
@@ -24,6 +25,13 @@ _CHOICES = {
     "optimiser": ("sgd", "adamw"),
     "precision": ("auto", "float32", "bfloat16"),
     "flip": (False, True, "alternate"),
+}
+_REALS: dict[str, dict[str, Any]] = {
+    "epochs": {"above": 0},
+    "learning_rate": {"above": 0},
+    "momentum": {"least": 0, "below": 1},
+    "weight_decay": {"least": 0},
+    "bias_rate": {"above": 0},
 }
 # Fields that came later. Left at their default they are not described, so that older cells keep their names.
 _LATER = ("bias_rate", "first_pixels", "average_every")
@@ -39,15 +47,17 @@ class Recipe:
         learning_rate: The highest of the schedule.
         momentum: Of Nesterov's kind for "sgd"; β₁ for "adamw".
         weight_decay: Coefficient of θ added to the gradient ("sgd"), decoupled for "adamw".
-        schedule: "onecycle" (up over the first quarter of the steps, then half a cosine down to 0),
-            "cosine" (down only), "cycle" (linearly up over the first half, then down to 0), "slanted"
-            (linearly from 0.2 to 1 over 23 % of the steps, then linearly down to 0.07) or "constant".
+        schedule: "onecycle" (up over the first quarter of the steps, then half a cosine down to 0), "cosine" (down
+            only),
+            "cycle" (linearly up over the first half, then down to 0), "slanted" (linearly from 0.2 to 1 over 23 % of
+                the
+            steps, then linearly down to 0.07) or "constant".
         optimiser: "sgd" or "adamw".
         shift: Augmentation by shifts of up to so many pixels.
         flip: Augmentation by mirror images: True mirrors each with probability 1/2; "alternate" draws that once
             and turns it over from epoch to epoch, so that two epochs show each image both ways.
-        precision: Of the products: "float32", "bfloat16", or "auto" (a short measurement decides for
-            networks with convolutions, float32 otherwise; `fit` records what it chose).
+        precision: Of the products: "float32", "bfloat16", or "auto" (a short measurement decides for networks with
+            convolutions, float32 otherwise; `fit` records what it chose).
         loss: Callable from logits [n, classes] and labels [n] to the mean loss.
         bias_rate: Learning rate of the biases of normalisation layers, in parts of the others' ("sgd" only); their
             weight decay is divided by it, so that the product of the two stays.
@@ -56,8 +66,7 @@ class Recipe:
             a ← d a + (1 − d) θ, then θ ← a, with d = 0.774 (t/T)³ after t of T steps; the result is a.
 
     References:
-        "slanted", "alternate", `bias_rate`, `first_pixels` and `average_every`: Jordan 2024, arXiv 2404.00498;
-        Lookahead: Zhang et al. 2019, arXiv 1907.08610.
+        Jordan 2024, arXiv 2404.00498 ("slanted", "alternate", and the last three); Zhang et al. 2019, arXiv 1907.08610.
 
     Example:
         >>> Recipe(epochs=5).learning_rate_at(0.25)
@@ -80,31 +89,19 @@ class Recipe:
     average_every: int = 0
 
     def __post_init__(self):
-        """Refuse settings that can't train.
-
-        Raises:
-            ValueError: Something is out of range or not known.
-        """
-        for name in ("batch", "shift", "first_pixels", "average_every"):
-            if not isinstance(getattr(self, name), int):
-                raise ValueError(f"{name} must be a whole number, not {getattr(self, name)!r}.")
-        for name in ("epochs", "learning_rate", "momentum", "weight_decay", "bias_rate"):
-            value = getattr(self, name)
-            if not isinstance(value, (int, float)) or not math.isfinite(value):
-                raise ValueError(f"{name} must be a finite number, not {value!r}.")
+        """Raise ValueError unless the settings can train."""
+        for name, least in {"batch": 1, "shift": 0, "first_pixels": 0, "average_every": 0}.items():
+            object.__setattr__(self, name, whole(getattr(self, name), name, least=least, error=ValueError))
+        for name, bounds in _REALS.items():
+            number = real(getattr(self, name), name, **bounds, error=ValueError)
+            if not isinstance(getattr(self, name), int):  # which names of cells keep as it is
+                object.__setattr__(self, name, number)
         if not callable(self.loss) or isinstance(self.loss, type):
             raise ValueError(f"loss={self.loss!r} must be a function of logits and labels, such as F.cross_entropy.")
         for name, known in _CHOICES.items():
             if getattr(self, name) not in known:
                 choices = ", ".join(map(str, known))
                 raise ValueError(f"{name}={getattr(self, name)!r} is not known; use one of {choices}.")
-        if self.epochs <= 0 or self.batch < 1:
-            asked = f"epochs={self.epochs}, batch={self.batch}"
-            raise ValueError(f"There must be an epoch or a part of one, and an image in a step, not {asked}.")
-        if not self.learning_rate > 0 or not 0 <= self.momentum < 1 or self.weight_decay < 0 or self.shift < 0:
-            raise ValueError("The learning rate must be > 0, momentum in [0, 1), weight decay and shift ≥ 0.")
-        if not self.bias_rate > 0 or self.first_pixels < 0 or self.average_every < 0:
-            raise ValueError("bias_rate must be > 0, first_pixels and average_every ≥ 0.")
         if self.bias_rate != 1 and self.optimiser != "sgd":
             raise ValueError(f"bias_rate={self.bias_rate:g} needs optimiser='sgd'; leave it at 1 for others.")
 
@@ -147,10 +144,8 @@ class Recipe:
 
     def describe(self) -> dict:
         """Return the recipe as plain values, for provenance."""
-        plain = {f.name: getattr(self, f.name) for f in fields(self)}
-        for name in _LATER:
-            if plain[name] == getattr(Recipe, name):
-                del plain[name]
+        every = {f.name: getattr(self, f.name) for f in fields(self)}
+        plain = {n: value for n, value in every.items() if n not in _LATER or value != getattr(Recipe, n)}
         return plain | {"loss": getattr(self.loss, "__name__", type(self.loss).__name__)}
 
 
@@ -170,8 +165,7 @@ def resolve(recipe: Recipe, builder: Builder, data, device: torch.device) -> Rec
 def _seconds_a_step(builder: Builder, data, device: torch.device, recipe: Recipe, precision: str) -> float:
     """Return the shortest of some training steps, the first left out."""
     engine = engine_for(builder, device=device, precision=precision)
-    images = data.train.images[: recipe.batch].to(device).unsqueeze(0)
-    labels = data.train.labels[: recipe.batch].to(device).unsqueeze(0)
+    images, labels = (x[: recipe.batch].to(device).unsqueeze(0) for x in (data.train.images, data.train.labels))
     seconds = []
     with torch.random.fork_rng():  # dropout must not move the user's generator
         for _ in range(5):
@@ -182,18 +176,13 @@ def _seconds_a_step(builder: Builder, data, device: torch.device, recipe: Recipe
     return min(seconds[1:])
 
 
-# -------------------------------------------------------------------------------------------------------- cost
-
-
 @dataclass(frozen=True)
 class Cost:
-    """What a law cost to train, counted in floating-point operations, not guessed.
-
-    trainings = operations / operations of one plain training of the same network.
+    """What a law cost to train, in counted floating-point operations over those of one plain training.
 
     Attributes:
         operations: Floating-point operations, forward and backward.
-        plain: Those of one plain training.
+        plain: Those of one plain training of the same network.
         seconds: Wall time of this call; trainings done elsewhere are not in it.
 
     Example:
@@ -282,19 +271,16 @@ def _counted(call: Callable[[], object]) -> float:
 def refresh_cost(law: Law, data, n: int) -> Cost:
     """Count and time what it takes to refresh the normalisation of n networks, before they can predict.
 
-    Every network that a law draws has statistics of its own, from one forward pass of the same fixed images: the
-    same for all methods. A cost of prediction, not of training; 0 where there is no such layer.
+    Every network that a law draws has statistics of its own, from one forward pass of the same fixed images: the same
+    for all methods. A cost of prediction, not of training; 0 where there is no such layer.
 
     Args:
         law: The law; its images are used.
         data: The data set, for the unit of cost.
-        n: Networks drawn.
+        n: Networks drawn, ≥ 0.
 
     Returns:
         The cost, its `seconds` those of one measured refresh times n.
-
-    Raises:
-        ValueError: n is negative.
 
     Example:
         >>> import lnescape as ln
@@ -303,16 +289,12 @@ def refresh_cost(law: Law, data, n: int) -> Cost:
         >>> round(refresh_cost(ln.members(net, [net()], data), data, 20).trainings, 2)
         0.59
     """
-    if n < 0:
-        raise ValueError(f"n={n} networks can't be drawn; say how many, from 0 on.")
-    images = law.normalisation_images
-    module = build(law.net, 0)
+    n, images, module = whole(n, "n", least=0), law.normalisation_images, build(law.net, 0)
     step = count_operations(module, data.train.images[0], data.n_classes)
     plain = step.training(law.recipe or Recipe(), len(data.train))
     if images is None:
         return Cost(0.0, plain)
-    module = module.to(law.device)
-    start = time.perf_counter()
+    module, start = module.to(law.device), time.perf_counter()
     passed = refresh_normalisation(module, images.to(law.device))
     return Cost(n * passed * step.forward, plain, n * (time.perf_counter() - start))
 

@@ -32,22 +32,14 @@ class TrainingError(RuntimeError):
 
 
 def fit(
-    net: Builder,
-    data,
-    *,
-    seeds: Iterable[int],
-    recipe: Recipe | None = None,
-    device: torch.device | str | None = None,
-    workers: int | None = None,
-    group: int = 16,
-    folder: Path | str | None = None,
-    path: bool = False,
-    progress: bool = True,
-) -> Members:
+    net: Builder, data, *, seeds: Iterable[int], recipe: Recipe | None = None,
+    device: torch.device | str | None = None, workers: int | None = None, group: int = 16,
+    folder: Path | str | None = None, path: bool = False, progress: bool = True,
+) -> Members:  # fmt: skip
     """Train one network for each seed; together they are a law, the deep ensemble.
 
-    θ_s = the result of stochastic gradient descent from the initialisation under seed s, the images in
-    an order that follows from s as well.
+    θ_s is the result of stochastic gradient descent from the initialisation under seed s, the images in an order that
+    follows from s as well.
 
     Args:
         net: Builder of one network.
@@ -55,21 +47,19 @@ def fit(
         seeds: Distinct seeds, ≥ 0.
         recipe: How to train; `Recipe()` unless given.
         device: Where; the data's own device unless given.
-        workers: Processes with one thread each. Unless given: one for each thread where a group is long
-            enough to repay the start of a process (some 20 s), else, and on an accelerator, 1: here.
+        workers: Processes with one thread each. Unless given, one for each thread where a group takes some 20 s at
+            least.
         group: Networks trained together where they batch, ≥ 1.
-        folder: Where the state is kept at every epoch's end. A killed `fit` called again with the same
-            arguments goes on from there; a finished one returns at once.
+        folder: Where the state is kept at every epoch's end; a killed `fit` called again goes on from there.
         path: Keep θ at every epoch's end as well, in the law's `path`, [M, epochs, P] on the CPU.
         progress: Show a bar with the time left (from two seconds on).
 
     Returns:
-        A law whose members are the trained networks, in the order of the seeds. Seeds that diverged are
-        left out with a warning, and named in its `failed`.
+        A law of the trained networks, in the order of the seeds; those that diverged are left out, and named in
+            `failed`.
 
     Raises:
-        ValueError: No seeds, or one given twice; a batch larger than the data; a builder, loss, device or
-            folder that can't be used.
+        ValueError: Seeds, data, builder, loss, device or folder that can't be used.
         TrainingError: Every seed diverged.
 
     References:
@@ -90,15 +80,9 @@ def fit(
 
 
 def retrain(
-    prepared: Prepared,
-    seeds: list[int],
-    *,
-    workers: int | None = None,
-    group: int = 16,
-    folder: Path | str | None = None,
-    path: bool = False,
-    progress: bool = True,
-) -> Members:
+    prepared: Prepared, seeds: list[int], *, workers: int | None = None, group: int = 16,
+    folder: Path | str | None = None, path: bool = False, progress: bool = True,
+) -> Members:  # fmt: skip
     """Train one network for each seed; what `fit` does once everything is checked."""
     together, epochs, start = prepared.together(group), math.ceil(prepared.recipe.epochs), perf_counter()
     groups = [seeds[i : i + together] for i in range(0, len(seeds), together)]
@@ -106,9 +90,11 @@ def retrain(
         worthwhile = prepared.device.type == "cpu" and prepared.plain * len(groups[0]) > _WORTH_A_PROCESS
         workers = min(torch.get_num_threads(), len(groups)) if worthwhile else 1
     with TemporaryDirectory() as place, bar(epochs * len(groups), "training", "epochs", show=progress) as shown:
-        work = {"folder": folder, "path": Path(folder or place) if path else None}
-        train = _train_here if workers == 1 else _train_in_processes
-        results = list(train(prepared, groups, work, shown=shown, workers=workers))
+        work: dict[str, Any] = {"folder": folder, "path": Path(folder or place) if path else None}
+        if workers == 1:
+            results = [train_group(prepared, part, on_epoch=lambda state: shown.update(), **work) for part in groups]
+        else:
+            results = list(_train_in_processes(prepared, groups, work, shown=shown, workers=workers))
         walked = _paths(results, groups, epochs, work) if path else None
     failed = {seed: step for result in results for seed, step in result.failed.items()}
     kept = _without_failed(seeds, failed, prepared.recipe)
@@ -142,12 +128,6 @@ class Trained(NamedTuple):
     thetas: Tensor
     failed: dict[int, int]
     name: str
-
-
-def _train_here(prepared: Prepared, groups: list[list[int]], work: dict, *, shown, workers: int) -> Iterator[Trained]:
-    """Train group after group in this process."""
-    for seeds in groups:
-        yield train_group(prepared, seeds, on_epoch=lambda state: shown.update(), **work)
 
 
 def _train_in_processes(
@@ -194,15 +174,10 @@ def train_groups(
 
 
 def train_group(
-    prepared: Prepared,
-    seeds: Sequence[int],
-    *,
-    initialisations: Sequence[int] | None = None,
-    start: State | None = None,
-    folder: Path | str | None = None,
-    path: Path | None = None,
+    prepared: Prepared, seeds: Sequence[int], *, initialisations: Sequence[int] | None = None,
+    start: State | None = None, folder: Path | str | None = None, path: Path | None = None,
     on_epoch: Callable[[State], object] = lambda state: None,
-) -> Trained:
+) -> Trained:  # fmt: skip
     """Train networks together: one for each seed, which fixes the order of the images, augmentation and dropout."""
     # They begin with the weights of `initialisations`, the seeds themselves unless given, or with the state `start`.
     # `folder` keeps the state, `path` θ at every epoch's end; `on_epoch` is called as in `descend`.
@@ -214,13 +189,18 @@ def train_group(
         beginnings = start.vertices.to(prepared.device, copy=True)
     name = _name(prepared, seeds, beginnings, start) if kept else ""
     file = None if folder is None else Path(folder) / f"fit-{name}.safetensors"
-    if path is not None:
-        if file is not None and file.exists():
-            _forget_damaged(file, path, name)
-        on_epoch = _keeping_path(on_epoch, path, name)
+    if path is not None and file is not None and file.exists():
+        _forget_damaged(file, path, name)
+
+    def watched(state: State) -> None:
+        if path is not None:  # θ of every network, in one file for each epoch
+            kept_in = _path_file(path, name, state.epoch)
+            files.save(kept_in, "path", {"name": kept_in.stem}, {"theta": state.vertices[:, 0]})
+        on_epoch(state)
+
     descent = Descent(beginnings, slice(0, 1), list(seeds), file=file, start=start)
     with ALONE:
-        failed = descend(descent, prepared.engine(), prepared.data, prepared.recipe, on_epoch=on_epoch)
+        failed = descend(descent, prepared.engine(), prepared.data, prepared.recipe, on_epoch=watched)
     return Trained(descent.vertices[:, 0], failed, name)
 
 
@@ -231,21 +211,7 @@ def _name(prepared: Prepared, seeds: Sequence[int], beginnings: Tensor, start: S
     return fingerprint(prepared.recipe.identity(), list(seeds), *place)
 
 
-# ------------------------------------------------------------------------------- the path: θ at every epoch's end
-
-
 _CURE = "the path is not used, and its training is done again."
-
-
-def _keeping_path(on_epoch: Callable[[State], object], folder: Path, name: str) -> Callable[[State], object]:
-    """Return an `on_epoch` that keeps θ of every network in one file for each epoch, then calls the given one."""
-
-    def keep(state: State) -> None:
-        file = _path_file(folder, name, state.epoch)
-        files.save(file, "path", {"name": file.stem}, {"theta": state.vertices[:, 0]})
-        on_epoch(state)
-
-    return keep
 
 
 def _forget_damaged(state: Path, folder: Path, name: str) -> None:
@@ -301,28 +267,18 @@ def _path_file(folder: Path, name: str, epoch: int) -> Path:
     return folder / f"path-{name}-{epoch:04d}.safetensors"
 
 
-# ------------------------------------------------------------------------------------------------------- walks
-
-
 def walk(
-    prepared: Prepared,
-    theta: Float[Tensor, " parameters"],
-    *,
-    pieces: int,
-    seed: int,
-    folder: Path | str | None = None,
-    on_piece: Callable[[int], object] = lambda piece: None,
-) -> Float[Tensor, "pieces parameters"]:
+    prepared: Prepared, theta: Float[Tensor, " parameters"], *, pieces: int, seed: int,
+    folder: Path | str | None = None, on_piece: Callable[[int], object] = lambda piece: None,
+) -> Float[Tensor, "pieces parameters"]:  # fmt: skip
     """Train on from θ, piece after piece, each a run through the recipe's schedule; return where each piece ends."""
     # The optimiser's velocity is carried from piece to piece, as if nothing had been looked at. The first n pieces of a
     # longer walk are those of a shorter one. A walk that diverged is NaN from there on.
     data, recipe, length = prepared.data, prepared.recipe, prepared.template.n_parameters
-    if pieces < 1 or recipe.n_steps(len(data.train)) < 1 or len(theta) != length:
-        given = f"{pieces}, {recipe.n_steps(len(data.train))} and {len(theta)}"
-        raise ValueError(
-            f"A walk needs a piece, a step in each, and a θ of {length} numbers, not {given}; "
-            "raise pieces or epochs, or pass a network of this builder."
-        )
+    steps = recipe.n_steps(len(data.train))
+    if pieces < 1 or steps < 1 or len(theta) != length:
+        need = f"a piece, a step in each, and a θ of {length} numbers, not {pieces}, {steps} and {len(theta)}"
+        raise ValueError(f"A walk needs {need}; raise pieces or epochs, or pass a network of this builder.")
     engine = prepared.engine()
     file, state = None, State(0, theta.new_empty(1, 0, length), torch.full((1,), -1, device=theta.device), {})
     if folder is not None:
@@ -342,9 +298,6 @@ def walk(
             state.save(file)
         on_piece(piece)
     return torch.stack(ends[:pieces])
-
-
-# ------------------------------------------------------------------------------------- networks trained elsewhere
 
 
 def members(
