@@ -9,7 +9,8 @@ from scipy import ndimage
 from sklearn.datasets import load_digits
 from torch.utils.data import TensorDataset
 
-from lnescape.data import PARTS, DataError, Split, augment, dataset, load
+from lnescape.data import PARTS, DataError, Split, dataset, load
+from lnescape.data.shifts import augment
 
 
 @pytest.fixture(scope="module")

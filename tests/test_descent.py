@@ -10,7 +10,7 @@ from torch import nn
 from torch.func import functional_call
 
 import lnescape as ln
-from lnescape.data import augment
+from lnescape.data.shifts import augment
 from lnescape.training import descent
 from lnescape.training.descent import generator, stream_seed
 from lnescape.training.recipe import resolve

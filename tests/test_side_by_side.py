@@ -9,7 +9,8 @@ import torch.nn.functional as F
 from torch import nn
 
 import lnescape as ln
-from lnescape.data import DataError, augment
+from lnescape.data import DataError
+from lnescape.data.shifts import augment
 from lnescape.engines import AnyNetwork, SideBySide, engine_for
 from lnescape.networks import resnet
 from lnescape.training import count_operations

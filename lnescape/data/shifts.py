@@ -64,30 +64,9 @@ def augment(
     images: Shaped[Tensor, "images *image"], *, generator: torch.Generator | Sequence[torch.Generator],
     shift: int = 0, flip: bool = False,
 ) -> Shaped[Tensor, "images *image"]:  # fmt: skip
-    """Move every image by whole pixels and mirror it with probability one half, drawn for each image.
-
-    Row r of an image becomes row r + dy, dy uniform in {-shift, …, shift}, and likewise for the columns; what lies
-    beyond the border is the image mirrored at its border pixel, as in a random crop after padding by reflection.
-
-    Args:
-        images: Batch of images, any type, on any device.
-        generator: Source of the draws; several each draw for one equal part of the images, in order.
-        shift: Largest shift in pixels, 0 to the shorter side - 1.
-        flip: Mirror left and right with probability one half.
-
-    Returns:
-        Images of the same shape, type and device.
-
-    Raises:
-        DataError: No images, a shift that doesn't fit them, or a number that the generators don't divide.
-
-    Example:
-        >>> picture = torch.arange(9.0).reshape(1, 1, 3, 3)
-        >>> augment(picture, generator=torch.Generator().manual_seed(1), shift=1)[0, 0]
-        tensor([[1., 2., 1.],
-                [4., 5., 4.],
-                [7., 8., 7.]])
-    """
+    """Move every image by up to `shift` whole pixels, and mirror it with probability one half, drawn for each."""
+    # What lies beyond the border is the image mirrored at its border pixel, as in a random crop after padding by
+    # reflection. Several generators each draw for one equal part of the images, in order.
     if images.dim() != 4:
         need = "augmentation needs images [n, channels, height, width]"
         raise DataError(f"{need}, these have shape {list(images.shape)}; switch it off.")

@@ -91,11 +91,9 @@ class Dataset:
     | `shifted(kind, strength)` | behaviour away from the training data | `test`, altered |
     | `foreign` | images of no known class, label -1 | another data set |
 
-    Sizes: MNIST and FashionMNIST 55 000 / 5 000 / 5 000 / 5 000; CIFAR-10 and CIFAR-100 45 000 / 5 000 / 5 000 / 5 000;
-    mnist5k 3 500 / 500 / 500 / 500, equal numbers of each digit; digits 1 197 / 200 / 200 / 200; shapes 8 000 and
-    shapes100 16 000, / 1 000 / 1 000 / 1 000. The parts are cut from a permutation drawn by numpy's ``RandomState(0)``,
-    whose stream is frozen: they are the same on every machine. (The permutation matters: the first half of MNIST's
-    official test set was written by other people, and is easier, than the second.)
+    Printed, it tells its sizes. The parts are cut from a permutation by numpy's ``RandomState(0)``, whose stream is
+    frozen: they are the same on every machine. (The permutation matters: the first half of MNIST's official test set
+    was written by other people, and is easier, than the second.)
 
     Args:
         name: The true name, such as "mnist5k" or "shapes".
@@ -190,8 +188,7 @@ class Dataset:
         """Return images that belong to no class of this data set, label -1; loaded when first asked for.
 
         MNIST and FashionMNIST have each other's official test set, as have CIFAR-10 and CIFAR-100 (no class in common,
-        though a pickup truck is close to a truck); mnist5k and digits have drawn grey shapes, drawn shapes have real
-        digits.
+        though a pickup truck is close to a truck); mnist5k and digits have drawn grey shapes, these have real digits.
 
         Raises:
             DataError: There is none: `dataset` was called without `foreign`.

@@ -19,21 +19,9 @@ __all__ = ["AnyNetwork", "LinearChain", "Loss", "SideBySide", "engine_for"]
 def engine_for(
     builder: Builder, *, device: torch.device | str = "cpu", precision: str = "float32", chains: bool = True
 ):
-    """Choose the engine for a builder: many networks at once for chains and on accelerators, else one at a time.
-
-    Args:
-        builder: Makes one network.
-        device: Where it computes.
-        precision: "float32" (on NVIDIA accelerators torch makes that TF32 in convolutions) or "bfloat16" for products.
-        chains: Take `LinearChain` where it fits; not for a network at a time, which is faster by itself.
-
-    Returns:
-        A `LinearChain`; for any other module an `AnyNetwork`, a `SideBySide` on an accelerator.
-
-    Example:
-        >>> engine_for(lambda: torch.nn.Sequential(torch.nn.Linear(4, 2))).many
-        True
-    """
+    """Choose the engine for a builder: many networks at once for chains and on accelerators, else one at a time."""
+    # Products run in `precision`; on NVIDIA accelerators float32 convolutions are TF32, with 11 bits, unless torch is told
+    # otherwise. For one network at a time `LinearChain` is slower than `AnyNetwork`: `chains=False`.
     module = build(builder, 0)
     where: dict[str, Any] = {"device": device, "precision": precision}
     if chains and isinstance(module, torch.nn.Sequential) and LinearChain.accepts(module):

@@ -251,7 +251,7 @@ def _augmented(images: Tensor, streams: list[torch.Generator], recipe: Recipe) -
     flip = recipe.flip is True  # "alternate" mirrors elsewhere
     if not recipe.shift and not flip:
         return images
-    from lnescape.data import augment
+    from lnescape.data.shifts import augment
 
     return augment(images.flatten(0, 1), generator=streams, shift=recipe.shift, flip=flip).view(images.shape)
 

@@ -40,8 +40,7 @@ def fit_subspace(
     Departures from the released code of Benton et al.: one point a step instead of five, and the mean of their losses
     instead of the sum; ln V by QR in float64 instead of the squared Cayley–Menger determinant in float32, of the whole
     complex instead of one simplex of it, λ not divided by the log-volume of random vertices, and no number added to V,
-    so that the slope of a flat simplex has no bound; a new vertex starts a little off the centroid, where V has a
-    slope.
+    so that the slope of a flat simplex has no bound; a new vertex starts 1 % off the centroid, where V has a slope.
 
     Args:
         net: Builder of one network.
@@ -65,9 +64,8 @@ def fit_subspace(
         TrainingError: The loss became NaN.
 
     References:
-        Garipov et al. 2018, arXiv 1802.10026, section 3; Wortsman et al. 2021, arXiv 2102.10472, algorithm 1; Benton et
-            al.
-        2021, arXiv 2102.13042, section 4.
+        Garipov et al. 2018, arXiv 1802.10026, section 3; Wortsman et al. 2021, arXiv 2102.10472, algorithm 1;
+        Benton et al. 2021, arXiv 2102.13042, section 4.
 
     Example:
         >>> import lnescape as ln

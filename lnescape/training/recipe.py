@@ -48,10 +48,8 @@ class Recipe:
         momentum: Of Nesterov's kind for "sgd"; β₁ for "adamw".
         weight_decay: Coefficient of θ added to the gradient ("sgd"), decoupled for "adamw".
         schedule: "onecycle" (up over the first quarter of the steps, then half a cosine down to 0), "cosine" (down
-            only),
-            "cycle" (linearly up over the first half, then down to 0), "slanted" (linearly from 0.2 to 1 over 23 % of
-                the
-            steps, then linearly down to 0.07) or "constant".
+            only), "cycle" (linearly up over the first half, then down to 0), "slanted" (linearly from 0.2 to 1 over
+            23 % of the steps, then linearly down to 0.07) or "constant".
         optimiser: "sgd" or "adamw".
         shift: Augmentation by shifts of up to so many pixels.
         flip: Augmentation by mirror images: True mirrors each with probability 1/2; "alternate" draws that once

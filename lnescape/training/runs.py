@@ -47,8 +47,7 @@ def fit(
         seeds: Distinct seeds, ≥ 0.
         recipe: How to train; `Recipe()` unless given.
         device: Where; the data's own device unless given.
-        workers: Processes with one thread each. Unless given, one for each thread where a group takes some 20 s at
-            least.
+        workers: Processes with one thread each; unless given, one for each thread where a group takes some 20 s.
         group: Networks trained together where they batch, ≥ 1.
         folder: Where the state is kept at every epoch's end; a killed `fit` called again goes on from there.
         path: Keep θ at every epoch's end as well, in the law's `path`, [M, epochs, P] on the CPU.
