@@ -20,8 +20,8 @@ def engine_for(
     builder: Builder, *, device: torch.device | str = "cpu", precision: str = "float32", chains: bool = True
 ):
     """Choose the engine for a builder: many networks at once for chains and on accelerators, else one at a time."""
-    # Products run in `precision`; on NVIDIA accelerators float32 convolutions are TF32, with 11 bits, unless torch is told
-    # otherwise. For one network at a time `LinearChain` is slower than `AnyNetwork`: `chains=False`.
+    # Products run in `precision`; float32 convolutions of NVIDIA accelerators are TF32, with 11 bits, unless torch is
+    # told otherwise. For one network at a time `LinearChain` is slower than `AnyNetwork`: `chains=False`.
     module = build(builder, 0)
     where: dict[str, Any] = {"device": device, "precision": precision}
     if chains and isinstance(module, torch.nn.Sequential) and LinearChain.accepts(module):
