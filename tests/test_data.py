@@ -163,8 +163,7 @@ def test_augment_is_reflection_padding_with_a_random_crop_and_mirror():
 
 
 def test_augment_without_work_returns_the_images_and_refuses_nonsense():
-    generator = torch.Generator()
-    images = grey(2, side=4)
+    generator, images = torch.Generator(), grey(2, side=4)
     assert augment(images, generator=generator) is images
     for bad in (-1, 4):
         with pytest.raises(DataError, match="shift.* from 0 to 3, not"):

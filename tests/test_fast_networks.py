@@ -130,9 +130,9 @@ def test_frozen_filters_and_gains_are_no_part_of_theta():
     ("changes", "cause"),
     [
         ({"bias_rate": 2.0, "optimiser": "adamw"}, "needs optimiser='sgd'"),
-        ({"average_every": -1}, "≥ 0"),
+        ({"average_every": -1}, "average_every must be a whole number of at least 0"),
         ({"flip": "sometimes"}, "not known"),
-        ({"first_pixels": -1}, "≥ 0"),
+        ({"first_pixels": -1}, "first_pixels must be a whole number of at least 0"),
     ],
 )
 def test_a_recipe_that_makes_no_sense_is_refused(changes, cause):
