@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 import lnescape as ln
-from lnescape.laws import Gate
+from lnescape.laws.noise import Gate
 from lnescape.results import ResultError, files, load_result, save_result
 from lnescape.training import runs
 from lnescape.training.descent import State

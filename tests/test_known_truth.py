@@ -15,7 +15,8 @@ from scipy import stats
 from torch import nn
 
 import lnescape as ln
-from lnescape.laws import Gate, mixture_of
+from lnescape.laws.law import mixture_of
+from lnescape.laws.noise import Gate
 from lnescape.methods import gaussian_of
 from lnescape.subspaces import PolyChain, Segment
 

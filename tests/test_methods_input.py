@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 import lnescape as ln
-from lnescape.laws import Gate
+from lnescape.laws.noise import Gate
 from lnescape.methods.units import gates_of
 from lnescape.weights import Template
 from report.studies import experiments  # noqa: F401 (it makes cells of laws known)

@@ -2,10 +2,6 @@
 
 from .inputs import DataError
 from .known import NAMES, load, torchvision, where_found
-from .shifts import KINDS, STRENGTHS
-from .splits import PARTS, Dataset, Split, dataset
+from .splits import Dataset, Split, dataset
 
-__all__ = [
-    "KINDS", "NAMES", "PARTS", "STRENGTHS", "DataError", "Dataset", "Split", "dataset", "load",
-    "torchvision", "where_found",
-]  # fmt: skip
+__all__ = ["NAMES", "DataError", "Dataset", "Split", "dataset", "load", "torchvision", "where_found"]

@@ -9,11 +9,11 @@ from typing import Any
 
 import torch
 
-from lnescape.engines.plain import AnyNetwork, LinearChain, Loss
+from lnescape.engines.plain import AnyNetwork, LinearChain
 from lnescape.engines.side_by_side import SideBySide
 from lnescape.weights import Builder, build
 
-__all__ = ["AnyNetwork", "LinearChain", "Loss", "SideBySide", "engine_for"]
+__all__ = ["engine_for"]
 
 
 def engine_for(

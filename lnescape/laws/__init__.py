@@ -3,15 +3,12 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lnescape.laws.law import Law, Members, Mixture, SubspaceLaw, load_law, mixture_of, predict_at
+from lnescape.laws.law import Law, Members, Mixture, SubspaceLaw, load_law, predict_at
 
 if TYPE_CHECKING:
-    from lnescape.laws.noise import DropoutLaw, Gate, GaussianLaw
+    from lnescape.laws.noise import DropoutLaw, GaussianLaw
 
-__all__ = [
-    "DropoutLaw", "Gate", "GaussianLaw", "Law", "Members", "Mixture", "SubspaceLaw", "load_law", "mixture_of",
-    "predict_at",
-]  # fmt: skip
+__all__ = ["DropoutLaw", "GaussianLaw", "Law", "Members", "Mixture", "SubspaceLaw", "load_law", "predict_at"]
 
 
 def __getattr__(name: str) -> Any:

@@ -9,7 +9,8 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lnescape.checks import real, whole
-from lnescape.laws import GaussianLaw, Law, Members, mixture_of
+from lnescape.laws.law import Law, Members, mixture_of
+from lnescape.laws.noise import GaussianLaw
 from lnescape.methods.budget import Options, Plan, Request
 from lnescape.training import TrainingError
 from lnescape.weights import Builder, last_layer, places, with_features

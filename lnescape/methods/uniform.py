@@ -10,7 +10,7 @@ from dataclasses import replace
 from typing import Any, Unpack
 
 from lnescape.checks import one_of, real, whole
-from lnescape.laws import Law, Members, mixture_of
+from lnescape.laws.law import Law, Members, mixture_of
 from lnescape.methods.budget import Options, Request
 from lnescape.subspaces import Bezier, Segment, Simplex, SimplicialComplex
 from lnescape.weights import Builder

@@ -7,7 +7,8 @@ from typing import Any, Unpack
 import torch
 from torch import Tensor, nn
 
-from lnescape.laws import DropoutLaw, Gate, Law, mixture_of
+from lnescape.laws.law import Law, mixture_of
+from lnescape.laws.noise import DropoutLaw, Gate
 from lnescape.methods.budget import Options, Request
 from lnescape.weights import Builder, FlatNetwork, Template, places
 

@@ -2,10 +2,10 @@
 
 from lnescape.training.learned import GrowingVolume, fit_subspace
 from lnescape.training.prepared import Prepared
-from lnescape.training.recipe import Cost, Operations, Recipe, count_operations, refresh_cost
+from lnescape.training.recipe import Cost, Recipe, count_operations, refresh_cost
 from lnescape.training.runs import TrainingError, fit, members, walk
 
 __all__ = [
-    "Cost", "GrowingVolume", "Operations", "Prepared", "Recipe", "TrainingError", "count_operations", "fit",
+    "Cost", "GrowingVolume", "Prepared", "Recipe", "TrainingError", "count_operations", "fit",
     "fit_subspace", "members", "refresh_cost", "walk",
 ]  # fmt: skip

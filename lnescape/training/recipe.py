@@ -16,7 +16,8 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from lnescape.checks import real, whole
-from lnescape.engines import LinearChain, Loss, engine_for
+from lnescape.engines import LinearChain, engine_for
+from lnescape.engines.plain import Loss
 from lnescape.laws import Law
 from lnescape.weights import Builder, build, refresh_normalisation
 
