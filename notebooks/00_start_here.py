@@ -32,9 +32,28 @@ profile = ""
 import torch
 
 import lnescape as ln
+from report.studies import again
 
 profile = ln.results.profile(profile)
 profile
+
+# %% [markdown]
+# ## The whole course in one picture
+#
+# One network was trained 128 times; only the *seed* differed, which sets the initial weights and the order of the images.
+#
+# - **Left:** one image. Each dot is one trained network, and its place is how sure that network is of one digit: *log-odds*,
+#   0 for fifty to fifty, larger for surer. Slide *retrainings*: dots pile up under the grey bell. The width of the bell is
+#   u(x), the standard uncertainty of this prediction due to retraining.
+# - You have three trainings, not 128. *Other three* draws three others. Orange: the standard deviation of the three
+#   (diamonds); it jumps. Blue: three networks and what they show for nothing; it hardly does.
+# - **Right:** 500 images, u(x) as stated from three trainings against the true one. Switch from *plain* to *constant* to *all
+#   that is free*: the cloud comes to the diagonal. The error is the root mean square of that of ln u, over all draws and images.
+#
+# How that is possible is explained up to `07_retraining_uncertainty`. Try a foreign image as well, a piece of clothing.
+
+# %%
+again.Picture("00_train_again", title="What three retrainings know of u(x)")
 
 # %% [markdown]
 # ## The images

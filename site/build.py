@@ -24,6 +24,16 @@ ROOT = HERE.parent
 IN_BACKTICKS = re.compile(r"(?<!\[)`(?:notebooks/)?(\d\d)(?:_\w+)?(?:\.ipynb)?`")  # `03_paths`, `03`: not yet a link
 IN_PACKAGE = re.compile(r"(?<!\[)`(ln\.(\w+(?:\.\w+)*)[^`<>]*)`")  # `ln.fit`, `ln.fit(net, data)`
 # Anything that a browser fetches by itself, in a page or a style sheet, from an address with // or http://
+LIVE = "application/vnd.vegalite.v5+json"  # a chart among the outputs of a notebook
+# Draws every chart of a page, its two halves below each other where the window is narrow.
+DRAW = """
+for (const place of document.querySelectorAll(".chart")) {
+  const chart = JSON.parse(place.querySelector("script").textContent);
+  chart.columns = window.innerWidth < 800 ? 1 : chart.columns;
+  vegaEmbed(place, chart, {mode: "vega-lite", actions: false, renderer: "svg"});
+}
+"""
+STILL = re.compile(r"!\[[^\]]*\]\(report/figures/00_train_again\.svg\)")
 LOADED = re.compile(
     r"<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)=[\"'](?:https?:)?//[^\"'>]+|url\([\"']?(?:https?:)?//[^)]+"
 )
@@ -36,6 +46,40 @@ def linked(text: str, names: set[str], folder: str = "") -> str:
     return IN_PACKAGE.sub(r"{py:obj}`\1 <lnescape.\2>`", text)
 
 
+def held(chart: dict) -> str:
+    """Return the place of a Vega-Lite chart on a page, with what is to be drawn."""
+    chart = {name: part for name, part in chart.items() if name != "$schema"}  # of the version that JupyterLab draws
+    data = json.dumps(chart, separators=(",", ":")).replace("</", "<\\/")
+    return f'<div class="chart"><script type="application/json">{data}</script></div>'
+
+
+def live(chart: dict, up: str = "") -> str:
+    """Return the HTML of a chart on a page of the site, from which `up` leads to the root."""
+    return f'{held(chart)}<script defer src="{up}_static/chart.js"></script>'
+
+
+def drawing() -> str:
+    """Return Vega, Vega-Lite and Vega-Embed as one script, which draws the charts of its page without a network."""
+    import vl_convert
+
+    bundle = vl_convert.javascript_bundle(DRAW, vl_version="6.4")
+    return f"(() => {{{bundle}}})();"  # none of its names is known outside
+
+
+def standalone(chart: dict) -> str:
+    """Return a page that holds a chart and all that draws it, to be kept and opened anywhere."""
+    head = '<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
+    style = f"<style>{(HERE / 'style.css').read_text(encoding='utf-8')}</style>"
+    return f"{head}<title>Train again</title>{style}{held(chart)}<script>{drawing()}</script>"
+
+
+def charts_of(path: Path) -> list[dict]:
+    """Return the Vega-Lite charts among the outputs of an executed notebook."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    outputs = [output.get("data", {}) for cell in cells for output in cell.get("outputs", [])]
+    return [data[LIVE] for data in outputs if LIVE in data]
+
+
 def notebook_page(path: Path, names: set[str]) -> str:
     """Return the JSON of an executed notebook with links in its prose and its solutions folded."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
@@ -44,6 +88,9 @@ def notebook_page(path: Path, names: set[str]) -> str:
             cell["source"] = linked("".join(cell["source"]), names - {path.stem})
         elif "solution" in cell["metadata"].get("tags", []):
             cell["metadata"]["tags"].append("hide-cell")
+        for output in cell.get("outputs", []):
+            if LIVE in output.get("data", {}):
+                output["data"] = {"text/html": live(output["data"][LIVE], "../")}
     return json.dumps(notebook)
 
 
@@ -56,10 +103,16 @@ def lay_out(pages: Path) -> list[str]:
     notebooks = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
     names = {path.stem for path in notebooks}
     written = {f"notebooks/{path.name}": notebook_page(path, names) for path in notebooks}
-    for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", *(ROOT / "notebooks").glob("*.md")):
-        way = "notebooks/" if path.parent == ROOT else ""
-        written[path.relative_to(ROOT).as_posix()] = linked(path.read_text(encoding="utf-8"), names, way)
+    for path in (ROOT / "README.md", ROOT / "CHANGELOG.md", HERE / "guide.md", *(ROOT / "notebooks").glob("*.md")):
+        way = "" if path.parent.name == "notebooks" else "notebooks/"
+        text = linked(path.read_text(encoding="utf-8"), names, way)
+        if path.parent == HERE:
+            written[path.name] = text.replace("](../", "](")
+        else:
+            written[path.relative_to(ROOT).as_posix()] = text.replace("](site/", "](")
     written |= reference_pages() | {"commands.md": commands_page()}
+    (chart,) = charts_of(ROOT / "notebooks" / "00_start_here.ipynb")
+    written["README.md"] = STILL.sub(lambda _: f"```{{raw}} html\n{live(chart)}\n```", written["README.md"])
     for name, text in written.items():
         (pages / name).parent.mkdir(exist_ok=True)
         (pages / name).write_text(text, encoding="utf-8")
@@ -88,6 +141,9 @@ def main(arguments: list[str] | None = None) -> int:
         names = lay_out(pages)
         flags = ["-W", "--keep-going", "-q", "-c", str(HERE), "-d", str(Path(scratch) / "doctrees")]
         status = build_main([*flags, str(pages), str(made)])
+        (made / "_static" / "chart.js").write_text(drawing(), encoding="utf-8")
+        (chart,) = charts_of(ROOT / "notebooks" / "00_start_here.ipynb")
+        (made / "train_again.html").write_text(standalone(chart), encoding="utf-8")
         remote = loaded_from_elsewhere(made)
         for line in remote:
             print(f"loads from a network: {line}", file=sys.stderr)

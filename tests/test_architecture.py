@@ -13,7 +13,7 @@ import lnescape.results
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = ROOT / "lnescape"
 STUDIES = ROOT / "report" / "studies"  # the second building: it stands on the first one
-# A room imports only from rooms named before it: the floors of the README's map, from the ground up.
+# A room imports only from rooms named before it: the floors of the map in site/guide.md, from the ground up.
 ROOMS = [
     *("checks", "progress", "data", "weights", "networks", "engines", "results"),
     *("subspaces", "scores", "retraining"),
@@ -55,7 +55,7 @@ def rooms_imported(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", [p for p in FILES if name_of(p) != "__init__.py"], ids=name_of)
 def test_a_room_imports_only_from_rooms_below(path):
     room = room_of(path)
-    assert room in ROOMS, f"{room} has no floor: add it here and to the README's map"
+    assert room in ROOMS, f"{room} has no floor: add it here and to the map in site/guide.md"
     wrong = {other for other in rooms_imported(path) - {room} if other not in ROOMS[: ROOMS.index(room)]}
     assert not wrong, f"{name_of(path)} imports from {sorted(wrong)}, which are not below it"
 

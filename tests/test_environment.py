@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 CONDA_NAMES = {"torch": "pytorch"}  # where conda-forge calls a package otherwise
-NOT_FROM_CONDA = {"typst", "pre-commit-hooks"}  # in the pip section
+NOT_FROM_CONDA = {"typst", "pre-commit-hooks", "playwright"}  # in the pip section
 ENVIRONMENT = ROOT / "environment.yml"
 
 

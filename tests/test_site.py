@@ -4,6 +4,7 @@ import importlib.util
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -90,6 +91,9 @@ def test_the_built_site_is_whole_and_needs_no_network(site, build):
     assert {f"notebooks/{path.stem}.html" for path in NOTEBOOKS} <= built
     assert {"index.html", "guide.html", "commands.html", "CHANGELOG.html"} <= built
     assert any(name.endswith("/report.pdf") for name in built)
+    assert "train_again.html" in built
+    for name in ("index.html", "notebooks/00_start_here.html"):
+        assert '<div class="chart">' in (site / name).read_text(), f"{name} does not show the chart"
     assert build.loaded_from_elsewhere(site) == []
     assert os.path.getsize(site / "_static" / "tex-svg-full.js") > 1e6
 
@@ -102,3 +106,79 @@ def test_notebook_pages_show_formulas_figures_and_links(site):
     assert 'href="00_start_here.html"' in page
     assert page.count("Show the solution") >= 3
     assert re.search(r'href="\.\./reference/\w+\.html#lnescape\.Bezier"', page)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    api = pytest.importorskip("playwright.sync_api", reason="playwright drives the browser")
+    with api.sync_playwright() as driver:
+        names = ("chromium", "chromium-browser", "google-chrome")
+        found = [driver.chromium.executable_path, *filter(None, map(shutil.which, names))]
+        found = [path for path in found if Path(path).is_file()]
+        if not found:
+            pytest.skip("there is no browser: `apt install chromium` or `playwright install chromium` brings one")
+        opened = driver.chromium.launch(executable_path=found[0], args=["--no-sandbox"])
+        yield opened
+        opened.close()
+
+
+@pytest.fixture(scope="module")
+def chart(build) -> dict:
+    (chart,) = build.charts_of(ROOT / "notebooks" / "00_start_here.ipynb")
+    return chart
+
+
+@pytest.fixture(params=[1280, 390], ids=["desktop", "telephone"])
+def opened(request, browser, build, chart, tmp_path):
+    pytest.importorskip("vl_convert", reason="vl-convert-python carries Vega")
+    (tmp_path / "page.html").write_text(build.standalone(chart))
+    page = browser.new_page(viewport={"width": request.param, "height": 900})
+    page.fetched = []
+    page.on("request", lambda asked: page.fetched.append(asked.url))
+    page.goto((tmp_path / "page.html").as_uri())
+    page.wait_for_selector(".chart svg")
+    yield page
+    page.close()
+
+
+def move(page, name: str, value: int) -> None:
+    page.locator(f"input[name={name}]").evaluate(f"e => {{ e.value = {value}; e.dispatchEvent(new Event('input')) }}")
+    page.wait_for_timeout(100)
+
+
+def sizes(page, marks: str) -> list[float]:
+    return page.eval_on_selector_all(f".chart svg .{marks} path", "all => all.map(e => e.getBBox().width)")
+
+
+def test_train_again_moves_with_its_controls_and_fetches_nothing(opened):
+    dots = "concat_0_layer_1_marks"
+    assert opened.evaluate("document.documentElement.scrollWidth") <= opened.viewport_size["width"]
+    for n in (1, 7, 128):
+        move(opened, "trained", n)
+        assert len(sizes(opened, dots)) == n
+    bands = []  # [draw, (plain, moderated)]: the first jumps from draw to draw, the second hardly does
+    for draw in range(1, 11):
+        move(opened, "draw", draw)
+        bands.append(sizes(opened, "mark-rect"))
+    plain, moderated = zip(*bands, strict=True)
+    assert max(plain) / min(plain) > 2 > 1.5 > max(moderated) / min(moderated)
+    picture = opened.locator(".chart svg image").get_attribute("href")
+    opened.locator("select[name=image]").select_option(index=5)
+    opened.wait_for_timeout(100)
+    assert opened.locator(".chart svg image").get_attribute("href") != picture
+    errors = []
+    for button in opened.locator("input[type=radio]").all():
+        button.check()
+        opened.wait_for_timeout(100)
+        errors.append(int(re.search(r"error (\d+)\s%", opened.locator(".chart svg").text_content())[1]))
+    assert errors == sorted(errors, reverse=True)
+    assert errors[-1] < errors[0] / 4
+    assert [url for url in opened.fetched if not url.startswith(("file:", "data:"))] == []
+
+
+def test_train_again_states_the_stored_errors(chart):
+    stored = ln.load_result("mnist-mlp-geometry").numbers["test"]
+    written = json.dumps(chart)
+    for mix in ("constant", "outputs, classes, gradient distance"):
+        assert f"error {50 * stored[mix]['3']['squared_error'].value ** 0.5:.0f} %" in written
+    assert "https://" not in written.replace(chart["$schema"], "")

@@ -484,3 +484,49 @@ def budget(parts: Mapping[str, tuple[float, float]], *, source: str, title: str,
         axis.set_yticks(range(len(parts)), labels=list(parts))
         axis.set(xlabel=f"variance of log-odds ({unit}), ±1 standard uncertainty", ylim=(len(parts) - 0.5, -0.5))
     return figure
+
+
+def train_again(
+    image: Float[ndarray, "height width"],
+    q: Float[ndarray, " retrainings"],
+    piles: tuple[ndarray, ndarray],
+    three: Mapping[str, tuple[ndarray, ndarray]],
+    clouds: Mapping[str, tuple[ndarray, ndarray, str]],
+    *,
+    source: str,
+    title: str,
+) -> Figure:
+    """Draw retrainings of one grey image with what three of them state, and stated against true u of many images.
+
+    `piles` are the places and heights of the dots of `q`; `three` is {way: (mean, u) of each draw}; `clouds` is
+    {way: (true u, stated u, a remark)}.
+    """
+    colours = dict(zip(clouds, (RED, GREEN, BLUE), strict=False))
+    with canvas(1 + len(clouds), 2.9, source, title, width=9.0) as (figure, axes):
+        first, *others = axes
+        z = np.linspace(-4, 4, 100)
+        step = np.diff(np.unique(piles[0])).min()
+        bell = len(q) * step / q.std(ddof=1) * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+        first.fill_between(q.mean() + q.std(ddof=1) * z, bell, color="#DDDDDD", linewidth=0)
+        first.plot(piles[0], piles[1] + 0.5, "o", color="#444444", markersize=2.6)
+        y = -1.5
+        for way, (means, stated) in three.items():
+            for mean, u in zip(means, stated, strict=True):
+                first.plot([mean - u, mean + u], [y, y], color=colours[way], linewidth=1.3, solid_capstyle="butt")
+                y -= 0.75
+            y -= 1.2
+        first.set(title=f"one image, {len(q)} retrainings", xlabel="log-odds q (nat)", yticks=[])
+        first.spines["left"].set_visible(False)
+        first.set_xlim(q.mean() - 4.2 * q.std(), q.mean() + 4.2 * q.std())
+        _thumbnail(first, image, (0, 0.72, 0.3, 0.28))
+        for axis, (way, (true, stated, remark)) in zip(others, clouds.items(), strict=True):
+            axis.plot([0.1, 5], [0.1, 5], color=PALE, linewidth=1)
+            axis.plot(true, np.clip(stated, 0.1, 5), ".", color=colours[way], markersize=2, alpha=0.5)
+            axis.set(xscale="log", yscale="log", xlim=(0.1, 5), ylim=(0.1, 5), title=f"{way}: {remark}")
+            axis.set(xlabel="true u(x), nat")
+            for ticks in (axis.set_xticks, axis.set_yticks):
+                ticks([0.1, 0.3, 1, 3], labels=["0.1", "0.3", "1", "3"])
+            axis.minorticks_off()
+            axis.set_box_aspect(1)
+        others[0].set_ylabel("stated from three, nat")
+    return figure
