@@ -15,7 +15,7 @@ from report.studies import pairs
 SOURCES = [FOLDER / "report.typ", FOLDER / "facts.typ", *sorted((FOLDER / "parts").glob("*.typ"))]
 TEXT = re.sub(r"(?m)//[^\n]*$", "", "\n".join(path.read_text() for path in SOURCES))
 PAIRS = [pair.key for pair in pairs.PAIRS]
-ESTIMATE = re.compile(r"[−-]?\d+(?:\.\d+)?\(\d+(?:\.\d+)?\)")
+ESTIMATE = re.compile(r"(?:[−-](?=\d))?\d+(?:\.\d+)?\(\d+(?:\.\d+)?\)")
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +52,8 @@ def test_every_result_it_reads_is_stored():
 
 def test_every_estimate_in_the_pdf_is_a_stored_one(printed):
     stored = set().union(*(estimates(json.loads(path.read_text())) for path in (FOLDER / "results").glob("*.json")))
-    shown = set(ESTIMATE.findall(printed))
+    shown = {found.replace("−", "-") for found in ESTIMATE.findall(printed)}
+    assert "-" not in "".join(ESTIMATE.findall(printed)), "a hyphen stands for a minus sign"
     assert len(shown) >= 10, "a report of results shows estimates"
     assert shown <= stored
 
