@@ -37,7 +37,7 @@ def read_study(study: str | Study, *, folder: Path | str | None = None) -> xarra
     | `noise_spread` | explored, watched_image | standard deviation of q under noise on the weights |
     | `outputs` | explored, output, watched_image | what a network's outputs say of an input |
     | `other_log_odds` | explored, other, watched_image | log-odds of the next classes after c(x) |
-    | `training_loss`, `gradient_scatter`, `distance` | explored | facts about each network |
+    | `training_loss`, `gradient_scatter`, `distance`, `pool_loss` | explored | facts about each network |
 
     Images carry the coordinates `part` ("calibration", "test", "rotation 1", …, "foreign"), `label` and `chosen`,
     the class c(x) that the scouts fixed; retrainings carry `seed`, or what takes its place in the study, and `cell`.
