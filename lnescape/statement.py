@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from html import escape
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor
 
 from lnescape.checks import one_of, real, whole
 from lnescape.covariates import (
+    DEFAULT,
     ENOUGH_PROXIES,
     FREE,
     N_BURSTS,
@@ -33,6 +34,7 @@ from lnescape.results import Estimate
 from lnescape.retraining import (
     Diagnosis,
     Evaluation,
+    LearnedPrior,
     Measurand,
     Prior,
     assumed_number,
@@ -43,6 +45,8 @@ from lnescape.retraining import (
     log_odds,
     moderated,
     relative_uncertainty,
+    shipped_prior,
+    with_class_means,
 )
 from lnescape.retraining.prior import FEWEST_INPUTS
 from lnescape.training import Prepared, Recipe
@@ -94,6 +98,7 @@ class Statement:
         n_calibration: Images that the prior was fitted on.
         measured: Whether n_eff was measured, on proxies, or assumed.
         n_proxies: Number of proxies.
+        transferred: Whether the coefficients shrink towards those that other pairs taught.
     """
 
     chosen: ndarray
@@ -115,6 +120,7 @@ class Statement:
     n_calibration: int
     measured: bool = False
     n_proxies: int = 0
+    transferred: bool = False
 
     def __len__(self) -> int:
         return len(self.chosen)
@@ -181,6 +187,7 @@ class Statement:
         quantiles = np.quantile(self._spread, [0.05, 0.5, 0.95])
         worth = "measured on the proxies" if self.measured else "assumed"
         missing = "".join(f"; without {name}: {reason}" for name, reason in self.left_out.items())
+        elsewhere = "; coefficients shrink towards those of other pairs of data and network" if self.transferred else ""
         lost = round(self.trainings) - n
         diverged = f" ({lost} diverged)" if lost > 0 else ""
         further = f" + {self.further:.2f} for exploration" if self.further else ", no further one"
@@ -191,7 +198,7 @@ class Statement:
             "evaluation": f"moderated Type A: {n} retrainings, ν = {n - 1}, and a prior worth d₀ = "
             f"{self.prior.dof:.1f}: ν_eff = {self.dof:.1f}; {'u' if u_known else 'σ̃'} is known to about {relative:.0%}",
             "prior": f"fitted on {self.n_calibration} held-out images without labels, worth {self.prior.n_eff:.0f} "
-            f"independent ones ({worth}); covariates: {', '.join(self.groups) or 'none'}{missing}",
+            f"independent ones ({worth}); covariates: {', '.join(self.groups) or 'none'}{missing}{elsewhere}",
             "cost": f"{self.trainings:g} trainings{diverged}{further}; {self.passes} forward passes an input and "
             f"network{narrow}",
             symbol: f"median {quantiles[1]:.2f}; 5 % of inputs are below {quantiles[0]:.2f}, "
@@ -260,7 +267,8 @@ def state(
     runs: Members | None = None,
     seeds: Iterable[int] = range(3),
     images: Shaped[Tensor, "images ..."] | None = None,
-    covariates: Iterable[str] = FREE,
+    covariates: Iterable[str] | None = None,
+    like: LearnedPrior | Literal["shipped"] | None = "shipped",
     proxies: Builder | None = None,
     n_proxies: int = 40,
     proxy_epochs: float = 0.2,
@@ -283,9 +291,10 @@ def state(
         runs: Networks trained already, two or more; with `fit(…, path=True)` their path serves as well.
         seeds: Of the M trainings, where there are no runs; two or more.
         images: Normalised inputs, as in `data.test.images`, which are taken unless given.
-        covariates: Groups of `covariates.GROUPS`: those without further training unless given; "bursts" may be added.
-            "gradient distance" tells the most of all: ("outputs", "classes", "gradient distance") is the sharpest
-            choice known, and takes 3 forward passes an input and network; for the log-odds only.
+        covariates: Groups of `covariates.GROUPS`. Unless given, those of `covariates.DEFAULT`, with gradient distance,
+            for the log-odds, and those of `covariates.FREE` for another measurand. "bursts" may be added.
+        like: Prior of `learn_prior`, towards which the coefficients shrink. The package's own unless given, where
+            gradient distance is among the covariates; None for no such prior.
         proxies: Builder of a narrower network, for cheap retrainings; the statement counts their cost.
         n_proxies: How many of them, ≥ 4.
         proxy_epochs: Length of their training, > 0, in parts of the plain one.
@@ -315,7 +324,10 @@ def state(
     """
     level = real(level, "level", above=0, below=1)
     n_proxies, proxy_epochs = whole(n_proxies, "n_proxies", least=4), real(proxy_epochs, "proxy_epochs", above=0)
-    groups = _checked_groups(covariates, proxies)
+    groups = _checked_groups(
+        (DEFAULT if measurand is log_odds else FREE) if covariates is None else covariates, proxies
+    )
+    _check_prior(like)
     template = check_builder(net, data)
     seeds = checked_seeds(seeds) if runs is None else []
     if runs is not None:
@@ -338,6 +350,8 @@ def state(
     if measurand is not log_odds and "gradient distance" in groups:
         left_out["gradient distance"] = "it is that of the log-odds, not of another measurand"
     groups = [name for name in groups if name not in left_out]
+    if isinstance(like, str):  # the shipped one knows gradient distance, and serves with it only
+        like = shipped_prior() if "gradient distance" in groups else None
     calibration = data.calibration.images[:MOST_CALIBRATION]
     everything = torch.cat([calibration, images.to(calibration.device)])
     logp = runs.predict(everything).double()
@@ -358,8 +372,10 @@ def state(
         further += narrow.cost.operations / prepared.plain
     parts = slice(0, len(calibration)), slice(len(calibration), None)
     columns = columns_of(replace(seen, like=seen.of(range(len(seen.q)), parts[0])), groups)
-    evaluation, prior, notes = _evaluated(seen.q, columns, parts, n_eff)
-    second, _, of_decisions = _evaluated(contrast(logp.cpu().numpy(), chosen), columns, parts, n_eff)
+    if like is not None:
+        columns = with_class_means(*columns, like=columns[0][parts[0]])
+    evaluation, prior, notes = _evaluated(seen.q, columns, parts, n_eff, like)
+    second, _, of_decisions = _evaluated(contrast(logp.cpu().numpy(), chosen), columns, parts, n_eff, like)
     return Statement(
         chosen=chosen[parts[1]], probability=logp.exp().mean(0).cpu().numpy()[len(calibration) :],
         evaluation=evaluation, flip=second.below(0.0), level=level, prior=prior,
@@ -368,19 +384,24 @@ def state(
         left_out=left_out, notes=_joined(notes, of_decisions), trainings=float(n_trained), further=further,
         passes=passes_of(groups, epochs=0 if runs.path is None else runs.path.shape[1]), n_calibration=len(calibration),
         measured=n_eff is not None, n_proxies=0 if proxies is None else n_proxies,
+        transferred=like is not None,
     )  # fmt: skip
 
 
 def _evaluated(
-    q: np.ndarray, columns: tuple[np.ndarray, tuple[str, ...]], parts: tuple[slice, slice], n_eff: float | None
+    q: np.ndarray,
+    columns: tuple[np.ndarray, tuple[str, ...]],
+    parts: tuple[slice, slice],
+    n_eff: float | None,
+    like: LearnedPrior | None,
 ) -> tuple[Evaluation, Prior, tuple[str, ...]]:
     """Fit the prior on the first part of the images, evaluate the second; warnings become notes."""
     (h, names), (fitted, stated) = columns, parts
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        slopes = {name: SLOPE for name in names if name == "gradient distance"}
+        slopes = {name: SLOPE for name in names if name == "gradient distance" and like is None}
         variance = q[:, fitted].var(0, ddof=1)
-        prior = fit_prior(variance, len(q) - 1, h[fitted], n_eff=n_eff, names=names, slopes=slopes)
+        prior = fit_prior(variance, len(q) - 1, h[fitted], n_eff=n_eff, names=names, like=like, slopes=slopes)
     return moderated(q[:, stated], prior, h[stated]), prior, tuple(str(one.message) for one in caught)
 
 
@@ -412,6 +433,14 @@ def _checked_groups(covariates: Any, proxies: Builder | None) -> list[str]:
     if "proxies" in groups and proxies is None:
         raise ValueError("Proxies need a builder of a narrower network; pass proxies=network('mlp', data, width=32).")
     return [name for name in dict.fromkeys(groups) if name != "proxies"]
+
+
+def _check_prior(like: Any) -> None:
+    """Raise unless `like` is a learned prior, the name of the shipped one, or None."""
+    if isinstance(like, str):
+        one_of(like, ["shipped"], "learned prior")
+    elif not (like is None or isinstance(like, LearnedPrior)):
+        raise TypeError(f"like is a {type(like).__name__}; pass what learn_prior returns, 'shipped' or None.")
 
 
 def _check_runs(runs: Any, net: Builder, template: Template, data) -> None:

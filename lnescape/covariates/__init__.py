@@ -22,12 +22,13 @@ from lnescape.covariates.explore import (
     unavailable,
     under_noise,
 )
-from lnescape.covariates.groups import FREE, GROUPS, Group, Traces, columns_of, freed, passes_of
+from lnescape.covariates.groups import DEFAULT, FREE, GROUPS, Group, Traces, columns_of, freed, passes_of
 
 if TYPE_CHECKING:
     from lnescape.covariates.geometry import N_TRAINING, RIDGE, SLOPE, Geometry, gradient_distance
 
 __all__ = [
+    "DEFAULT",
     "ENOUGH_PROXIES",
     "FREE",
     "GROUPS",

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
@@ -64,7 +64,8 @@ def sketched_gradients(
 ) -> Float[Tensor, "images sketch"]:
     """Compute the gradient of a quantity for every input, in a count sketch.
 
-    Parameter j goes to bucket j mod 2 048 with a random sign; inner products are kept on average over the signs.
+    Parameter j goes to bucket j mod 2 048 with a random sign; inner products are kept on average over the signs. The
+    weights of a large linear layer, whose gradient is an outer product, go to the buckets of a tensor sketch.
 
     Args:
         module: A network in evaluation mode.
@@ -79,13 +80,17 @@ def sketched_gradients(
         RuntimeError: A pass of the network fails.
 
     References:
-        Charikar, Chen, Farach-Colton 2002, ICALP (count sketch).
+        Charikar, Chen, Farach-Colton 2002, ICALP (count sketch); Pham, Pagh 2013, KDD (tensor sketch).
     """
     n = sum(p.numel() for p in trainable(module))
     signs = torch.randint(0, 2, (n,), generator=torch.Generator().manual_seed(0)).mul(2).sub(1).to(images.device)
-    gradients = _by_layers if _has_rules(module) and images.is_floating_point() else _by_vmap
+    by_layers = _has_rules(module) and images.is_floating_point()
+    gradients = _by_vmap
     rows, size = [], max(1, min(128, _NUMBERS // n))
     for part, own in zip(images.split(size), classes.split(size), strict=True):
+        if by_layers:
+            rows.append(_by_layers(module, part, own, quantity, signs=signs))
+            continue
         try:
             flat = gradients(module, part, own, quantity)
         except RuntimeError as error:
@@ -95,14 +100,33 @@ def sketched_gradients(
             warnings.warn(f"Gradients are computed one input at a time, slower: {cause}", stacklevel=2)
             gradients = _one_by_one
             flat = gradients(module, part, own, quantity)
-        rows.append(nn.functional.pad(flat.mul_(signs), (0, -n % SKETCH)).view(len(part), -1, SKETCH).sum(1))
+        rows.append(_count_sketch(flat, signs))
     return torch.cat(rows)
 
 
-def _linear(layer: nn.Linear, x: Tensor, slope: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield each parameter of a linear layer with its gradient for every input."""
+def _count_sketch(values: Tensor, signs: Tensor, first: int = 0) -> Float[Tensor, "images sketch"]:
+    """Sketch the gradients of parameters first, first + 1, …, whose signs are given."""
+    before = first % SKETCH
+    padded = nn.functional.pad(values * signs, (before, -(before + len(signs)) % SKETCH))
+    return padded.view(len(values), -1, SKETCH).sum(1)
+
+
+def _tensor_sketch(slope: Tensor, x: Tensor, seed: int) -> Float[Tensor, "images sketch"]:
+    """Sketch Σ slope xᵀ, the gradient of a linear layer's weights, from sketches of both factors."""
+    # Weight (i, j) goes to bucket h(i) + h'(j) mod 2 048 with the sign s(i) s'(j): a circular convolution.
+    generator, waves = torch.Generator().manual_seed(seed), []
+    for factor in (slope, x):
+        bucket = torch.randint(0, SKETCH, (factor.shape[-1],), generator=generator).to(factor.device)
+        signs = torch.randint(0, 2, (factor.shape[-1],), generator=generator).mul(2).sub(1).to(factor)
+        sketch = factor.new_zeros(*factor.shape[:-1], SKETCH).index_add_(-1, bucket, factor * signs)
+        waves.append(torch.fft.rfft(sketch))
+    return torch.fft.irfft((waves[0] * waves[1]).sum(1), SKETCH)
+
+
+def _linear(layer: nn.Linear, x: Tensor, slope: Tensor) -> Iterator[tuple[Tensor, Any]]:
+    """Yield each parameter of a linear layer with its gradient for every input, or the two factors of a large one."""
     slope, x = slope.reshape(len(x), -1, slope.shape[-1]), x.reshape(len(x), -1, x.shape[-1])
-    yield layer.weight, slope.transpose(1, 2) @ x
+    yield layer.weight, (slope, x) if layer.weight.numel() > SKETCH else slope.transpose(1, 2) @ x
     if layer.bias is not None:
         yield layer.bias, slope.sum(1)
 
@@ -139,16 +163,23 @@ def _has_rules(module: nn.Module) -> bool:
     return plain and frozen and all(type(m) in _RULES for m in owners)
 
 
-def _by_layers(module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity) -> Float[Tensor, "images p"]:
-    """Compute gradients from what each layer reads and the slope of what it gives: one batched product a layer."""
+def _by_layers(
+    module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity, *, signs: Tensor
+) -> Float[Tensor, "images sketch"]:
+    """Sketch gradients from what each layer reads and the slope of what it gives: one batched product a layer."""
     where = places(module)
-    flat = images.new_zeros(len(images), sum(p.numel() for p in trainable(module)))
+    rows = images.new_zeros(len(images), SKETCH)
 
     def note(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
         def collect(slope: Tensor) -> None:
             for p, own in _RULES[type(layer)](layer, inputs[0].detach(), slope):
-                if id(p) in where:
-                    flat[:, where[id(p)] : where[id(p)] + p.numel()] += own.flatten(1)
+                if id(p) not in where:
+                    continue
+                first = where[id(p)]
+                if isinstance(own, tuple):
+                    rows.add_(_tensor_sketch(*own, seed=first))
+                else:
+                    rows.add_(_count_sketch(own.flatten(1), signs[first : first + p.numel()], first))
 
         output.register_hook(collect)
 
@@ -162,7 +193,7 @@ def _by_layers(module: nn.Module, images: Tensor, classes: Tensor, quantity: Qua
     finally:
         for hook in hooks:
             hook.remove()
-    return flat
+    return rows
 
 
 def _by_vmap(module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity) -> Float[Tensor, "images p"]:
@@ -209,9 +240,9 @@ def fisher_sketch(module: nn.Module, images: Tensor, *, seed: int) -> Float[Tens
     drawn = torch.searchsorted(share.cumsum(0), (torch.arange(n) + start) / n * share.sum()).clamp_max(len(share) - 1)
     label = (drawn % p.shape[1]).to(images.device)
     picked = images[(drawn // p.shape[1]).to(images.device)]
-    rows = sketched_gradients(module, picked, label, log_probability_of).double()
+    rows = sketched_gradients(module, picked, label, log_probability_of)
     weight = share.sum() / (len(images) * n * size.flatten()[drawn])
-    return (rows * weight[:, None].to(rows)).T @ rows
+    return ((rows * weight[:, None].to(rows)).T @ rows).double()
 
 
 @torch.no_grad()
@@ -224,7 +255,7 @@ def gradient_distance(
     training_images: Tensor,
     seed: int,
     ridges: tuple[float, ...] = (RIDGE,),
-    together: slice | Int[np.ndarray, " some"] = slice(None),
+    together: slice | Bool[np.ndarray, " images"] = slice(0, 3000),
     quantity: Quantity = log_odds_of,
 ) -> Geometry:
     """Compute h = ln gᵀ(F + rI)⁻¹g of one network for some inputs.
@@ -237,7 +268,8 @@ def gradient_distance(
         training_images: Images that those of the Fisher matrix are drawn from.
         seed: Of the labels that are drawn for it.
         ridges: r, each in parts of the mean eigenvalue of F.
-        together: Images whose number of independent inputs is computed, such as those that a prior is fitted on.
+        together: Images whose number of independent inputs is computed, such as those that a prior is fitted on; the
+            first 3 000 unless given.
         quantity: The measurand, differentiable; the log-odds unless given.
 
     Returns:
@@ -249,14 +281,14 @@ def gradient_distance(
     classes = torch.as_tensor(np.asarray(chosen), dtype=torch.int64, device=images.device)
     with law.lend(theta) as module:
         fisher = fisher_sketch(module, training_images, seed=seed)
-        rows = sketched_gradients(module, images, classes, quantity).double()
+        rows = sketched_gradients(module, images, classes, quantity)
     distance, worth = [], []
     some_of = torch.as_tensor(np.arange(len(rows))[together], device=rows.device)
-    eye = torch.eye(SKETCH, dtype=rows.dtype, device=rows.device)
+    eye = torch.eye(SKETCH, dtype=fisher.dtype, device=rows.device)
     for ridge in ridges:
         factor = torch.linalg.cholesky(fisher + ridge * fisher.trace() / SKETCH * eye)
-        # Rows of G L⁻ᵀ have the inner products gᵢᵀ(F + rI)⁻¹gⱼ.
-        white = torch.linalg.solve_triangular(factor, rows.T, upper=False).T
+        # Rows of G L⁻ᵀ have the inner products gᵢᵀ(F + rI)⁻¹gⱼ; in float32, to about 1 in 1 000.
+        white = torch.linalg.solve_triangular(factor.to(rows), rows.T, upper=False).T
         squares = white.square().sum(1)
         distance.append(squares.clamp_min(torch.finfo(squares.dtype).tiny).log())
         some = torch.nn.functional.normalize(white[some_of], dim=1)

@@ -172,6 +172,7 @@ GROUPS: dict[str, Group] = {
     "bursts": Group(_bursts, ("bursts",), "spread of q over short restarts from each network"),
     **{name: Group(_spread_of(name), (f"spreads:{name}",), what) for name, what in _SPREADS.items()},
 }
+DEFAULT = ("outputs", "classes", "gradient distance")  # the sharpest known, by a learned prior
 FREE = ("outputs", "classes", "neighbourhood", "training path", "noise", "differences")  # no further training
 
 

@@ -22,6 +22,7 @@ from lnescape.retraining.prior import (
     effective_number,
     effective_number_of,
     fit_prior,
+    shipped_prior,
 )
 
 if TYPE_CHECKING:
@@ -85,6 +86,7 @@ __all__ = [
     "retraining_equivalent",
     "retrainings_needed",
     "satterthwaite",
+    "shipped_prior",
     "spread_of_log_variance",
     "squared_error_of",
     "type_a",

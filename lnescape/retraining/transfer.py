@@ -141,7 +141,9 @@ def with_class_means(
         array([2., 2., 5.])
     """
     like = covariates if like is None else like
-    indicator = ((like == 0) | (like == 1)).all(0)
+    indicator = _is_indicator(like)
+    if not indicator.any():
+        return covariates, names
     member, rest = like[:, indicator], like[:, ~indicator]
     count = member.sum(0)[:, None]
     means = np.where(count > 0, member.T @ rest / np.maximum(count, 1), rest.mean(0))

@@ -22,14 +22,13 @@ from report.studies.comparison import (
 )
 from report.studies.pairs import (
     CIFAR10_CNN,
-    CIFAR10_FAST_RESNET,
     CIFAR10_RESNET,
     CIFAR10_RESNET20,
-    CIFAR10_WIDE,
     FURTHER,
     MNIST_CNN,
     MNIST_MLP,
     PAIRS,
+    WITH_GRADIENTS,
     Pair,
 )
 
@@ -104,7 +103,9 @@ def _geometry(pair: Pair) -> tuple[Cell, ...]:
     if "gradients" in pair.observed:
         return tuple(cell for cell in reference if max(cell.seeds) < 2 * pair.explored)
     # Under their seeds again: their weights were not kept.
-    players = scouts.but(method="retrainings", scouts=scouts, keep=("panel", "covariates", "gradients"), seeds=range(pair.explored))
+    players = scouts.but(
+        method="retrainings", scouts=scouts, keep=("panel", "covariates", "gradients"), seeds=range(pair.explored)
+    )
     return (players, *(cell for cell in reference if min(cell.seeds) >= pair.explored))
 
 
@@ -223,7 +224,7 @@ STUDIES = {
             _on_test(MLP, "branches", (k, k + 1), leaves=[1, 3, 5, 7, 9], branches=3) for k in range(0, 8, 2)
         ), "branches"),
         *(_study(f"{pair.key}-geometry", f"Gradient distances of {pair.many}", _geometry(pair), "geometry")
-          for pair in (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_RESNET, CIFAR10_WIDE)),
+          for pair in WITH_GRADIENTS),
         _study("cifar10-cnn-branches", "Branches that leave the trunk of one training at several epochs, CIFAR-10",
                tuple(_on_test(CIFAR_CNN, "branches", (k,), leaves=[3, 8, 12], branches=2) for k in range(4)),
                "branches"),

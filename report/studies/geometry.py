@@ -1,30 +1,53 @@
-"""Summary of gradient distance: how well the local geometry of the landscape foretells u(x), on one pair."""
+"""Gradient distance and the prior that travels: what one pair's retrainings say of them, and what all pairs teach.
+
+`python -m report.studies.geometry` learns the prior that the package ships.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from lnescape.covariates import FREE
+from lnescape.covariates import DEFAULT, FREE, columns_of
 from lnescape.data.shifts import KINDS as SHIFTS
-from lnescape.results import Estimate
-from lnescape.retraining import Evaluation, Reference, effective_number, fidelity, log_bias
+from lnescape.results import Estimate, provenance
+from lnescape.results.kept import results_folder
+from lnescape.retraining import (
+    Evaluation,
+    KnownPair,
+    LearnedPrior,
+    Reference,
+    effective_number,
+    fidelity,
+    learn_prior,
+    log_bias,
+    with_class_means,
+)
+from lnescape.retraining.prior import SHIPPED
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
 from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws
+from report.studies.pairs import WITH_GRADIENTS, Pair
 
 MIXES = {
     "constant": Mix(()),
     "all free groups": Mix(FREE),
     "gradient distance": Mix(("gradient distance",)),
-    "outputs, classes, gradient distance": Mix(("outputs", "classes", "gradient distance")),
+    "outputs, classes, gradient distance": Mix(DEFAULT),
 }
 SIZES = (2, 3)  # M
+TRANSFER = "prior of other pairs"  # learned on covariates of two networks
+SETS = 4  # of networks, whose covariates a prior is learned on
 CERTAIN = 1e6  # degrees of freedom of a dispersion that is no estimate from retrainings
 
 
 def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     """Judge gradient distance alone and beside outputs and classes, on held-out retrainings and images."""
     own = assembled(study, store)
-    known = {name: mix for name, mix in MIXES.items() if name != "all free groups" or own.traces.path is not None}
+    learned = learn([pair for pair in WITH_GRADIENTS if pair.key != study.folder], store.folder.parent)
+    known = MIXES | {TRANSFER: Mix(DEFAULT, like=learned)}
     test = own.where("test")
     found: dict = {"n": len(own.q), "networks": own.n_networks, "images": len(test)}
     retrained = [store.load(cell).arrays["accuracy"] for cell in study.cells if cell.method == "retrainings"]
@@ -73,3 +96,53 @@ def _one_network(own: Assembled, test: ndarray) -> dict:
         level = (log_variance - h[images]).mean()
         evaluations.append(Evaluation(own.q[row, test], np.exp((level + h[test]) / 2), CERTAIN, 1))
     return fidelity(evaluations, reference).to_dict()
+
+
+def learn(pairs: Sequence[Pair], folder: Path, **more: Any) -> LearnedPrior:
+    """Learn a prior from what is stored of some pairs."""
+    from report.studies.catalogue import STUDIES
+
+    studies = [STUDIES[f"{pair.key}-geometry"] for pair in pairs]
+    stores = [CellStore(study, folder / study.folder) for study in studies]
+    for store in stores:
+        store.check_complete()
+    known = [assembled(study, store) for study, store in zip(studies, stores, strict=True)]
+    return learn_prior([_known(own) for own in known], groups=_groups(known[0]), **more)
+
+
+def _columns(own: Assembled, rows: Sequence[int]) -> tuple[ndarray, tuple[str, ...]]:
+    """Give the covariates that travel, on the calibration images."""
+    return with_class_means(*columns_of(own.traces.of(rows, own.where("calibration")), DEFAULT))
+
+
+def _known(own: Assembled) -> KnownPair:
+    """Stack the covariates of some sets of two networks, each standardised by itself; the other networks judge."""
+    images, covariates, variances = own.where("calibration"), [], []
+    for rows in draws(own.n_networks, 2, n=SETS):
+        h, names = _columns(own, rows)
+        indicator = ((h == 0) | (h == 1)).all(0)
+        width = np.where(indicator | (h.std(0) == 0), 1.0, h.std(0))
+        covariates.append((h - np.where(indicator, 0.0, h.mean(0))) / width)
+        variances.append(np.delete(own.q, rows, axis=0)[:, images].var(0, ddof=1))
+    n_eff = effective_number(own.q[:, images])
+    return KnownPair(np.concatenate(covariates), np.concatenate(variances), len(own.q) - 3, n_eff, names)
+
+
+def _groups(own: Assembled) -> dict[str, str]:
+    """Name the group of each covariate; the class means are a group of their own."""
+    seen = own.traces.of((0, 1), own.where("calibration"))
+    found = {name: group for group in DEFAULT for name in columns_of(seen, (group,))[1]}
+    return found | {f"class mean of {name}": "class means" for name in found}
+
+
+def ship() -> None:
+    """Learn the prior that the package ships, from all pairs that keep gradient distances."""
+    names = [f"{pair.key}-geometry" for pair in WITH_GRADIENTS]
+    origin = provenance(command="python -m report.studies.geometry", seed=[0], data=None, n=len(names), studies=names)
+    learned = learn(WITH_GRADIENTS, results_folder(), provenance=origin)
+    learned.save(SHIPPED)
+    print(f"{SHIPPED}: {len(learned.names)} covariates from {', '.join(names)}")
+
+
+if __name__ == "__main__":
+    ship()

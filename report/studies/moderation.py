@@ -3,6 +3,7 @@
 import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,6 +12,7 @@ from numpy import ndarray
 from lnescape.covariates import ENOUGH_PROXIES, FREE, SLOPE, Traces, columns_of, passes_of
 from lnescape.retraining import (
     Evaluation,
+    LearnedPrior,
     Prior,
     assumed_number,
     dithered,
@@ -18,6 +20,7 @@ from lnescape.retraining import (
     fit_prior,
     moderated,
     type_a,
+    with_class_means,
 )
 from lnescape.study.cells import Cell, Study
 from lnescape.study.observation import PARTS, Panel, normalised
@@ -170,6 +173,7 @@ class Mix:
     base: int | None = None  # of the learned path; None for another one in each draw
     shrunk: bool = True  # whether the coefficients are
     n_eff: float | None = None  # independent inputs that those of the fit are worth; assumed unless given
+    like: LearnedPrior | None = None  # what other pairs teach; class means of the covariates are added then
 
     def further(self, all_of: Assembled, n_networks: int) -> float:
         """Count what it costs beside the M networks, in trainings."""
@@ -243,17 +247,22 @@ class Moderation:
         seen = self.traces(rows, images, draw)
         q = (self.all_of.q if self.q is None else self.q)[list(rows)][:, images]
         h, names = columns_of(seen, self.mix.groups)
+        if self.mix.like is not None:
+            h, names = with_class_means(h, names)
         n_eff = self.mix.n_eff
         if self.mix.proxies is not None and self.mix.proxies[2] >= ENOUGH_PROXIES:
             sets = self.all_of.proxies[self.mix.proxies[:2]]
             worth = sets[draw % len(sets)].effective_inputs
             measured = effective_number_of(len(images), n_eff=worth, n_measured=self.all_of.n_calibration)
             n_eff = max(measured, assumed_number(len(images)))  # proxies tell a lower bound
-        more = {} if self.mix.shrunk else {"shrinkage": np.inf}
+        more: dict[str, Any] = {} if self.mix.shrunk else {"shrinkage": np.inf}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # n_eff and d₀ are reported as numbers
-            slopes = {name: SLOPE for name in names if name == "gradient distance"}
-            return fit_prior(q.var(0, ddof=1), len(rows) - 1, h, n_eff=n_eff, names=names, slopes=slopes, **more)
+            if self.mix.like is not None:
+                more["like"] = self.mix.like
+            elif "gradient distance" in names:
+                more["slopes"] = {"gradient distance": SLOPE}
+            return fit_prior(q.var(0, ddof=1), len(rows) - 1, h, n_eff=n_eff, names=names, **more)
 
     def __call__(
         self, members: Sequence[Sequence[int]], judged: ndarray, fitted: ndarray
@@ -267,7 +276,9 @@ class Moderation:
                 evaluations.append(type_a(own))
                 continue
             priors.append(self.prior(rows, fitted, draw))
-            seen = replace(self.traces(rows, judged, draw), like=self.traces(rows, fitted, draw))
-            h, _ = columns_of(seen, self.mix.groups)
+            of_fit = self.traces(rows, fitted, draw)
+            h, names = columns_of(replace(self.traces(rows, judged, draw), like=of_fit), self.mix.groups)
+            if self.mix.like is not None:
+                h, _ = with_class_means(h, names, like=columns_of(of_fit, self.mix.groups)[0])
             evaluations.append(moderated(own, priors[-1], h))
         return evaluations, priors

@@ -155,6 +155,9 @@ CIFAR100_WIDE = replace(
 # Computed in part: no tables show them yet.
 FURTHER = (CIFAR10_FAST_CNN, CIFAR10_FAST_RESNET, CIFAR100_FAST_RESNET, CIFAR10_WIDE, CIFAR100_WIDE)
 
+# Those whose retrainings keep gradient distances; a prior is learned on all of them but one, and judged on that one.
+WITH_GRADIENTS = (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_RESNET, CIFAR10_WIDE)
+
 
 def for_typesetting() -> list[dict[str, Any]]:
     """Give what the report's sources read of the table, in plain values."""
