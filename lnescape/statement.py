@@ -38,6 +38,7 @@ from lnescape.retraining import (
     Measurand,
     Prior,
     assumed_number,
+    borrowed_prior,
     contrast,
     diagnose,
     effective_number,
@@ -67,6 +68,10 @@ COVERS = (
 LEAVES_OUT = (
     "the choice of the training images, their labels, an error that all trainings share, another recipe or machine. A "
     "small u(x) doesn't mean that the class is right."
+)
+BORROWED = (
+    "Pattern and scale of u are borrowed from other pairs of data and network, of 45 000 training images and more; a "
+    "second training would show a scale of this one."
 )
 N_SHOWN = 5
 DOUBTFUL = 0.05  # probability to decide otherwise above which a decision is counted as doubtful
@@ -174,10 +179,9 @@ class Statement:
         value = f"{self._name} {self.evaluation.mean[index]:.2f}{unit}"
         return (
             f"Input {index}: class {self.classes[self.chosen[index]]!r}, {value}, {spread} due to retraining "
-            f"{self._spread[index]:.2f}{unit} ({self.dof:.1f} degrees of freedom, moderated Type A evaluation of "
-            f"{self.evaluation.n} retrainings). One further retraining gives a value between {low:.2f} and "
-            f"{high:.2f}{unit} with a probability of {self.level:.0%}, and decides for another class with one of "
-            f"{_percent(self.flip[index])}."
+            f"{self._spread[index]:.2f}{unit} ({self.dof:.1f} degrees of freedom, {self._kind}). One further "
+            f"retraining gives a value between {low:.2f} and {high:.2f}{unit} with a probability of {self.level:.0%}, and decides "
+            f"for another class with one of {_percent(self.flip[index])}."
         )
 
     def facts(self) -> dict[str, str]:
@@ -185,9 +189,15 @@ class Statement:
         n, u_known = self.evaluation.n, self.dof > 2
         symbol = "u" if u_known else "σ̃ (ν_eff ≤ 2: no u in the sense of JCGM 101)"
         quantiles = np.quantile(self._spread, [0.05, 0.5, 0.95])
-        worth = "measured on the proxies" if self.measured else "assumed"
+        how = "measured on the proxies" if self.measured else "assumed"
+        fitted = "fitted on" if n > 1 else "borrowed from other pairs of data and network, its scale from q over"
+        worth = f", worth {self.prior.n_eff:.0f} independent ones ({how})" if n > 1 else ""
         missing = "".join(f"; without {name}: {reason}" for name, reason in self.left_out.items())
-        elsewhere = "; coefficients shrink towards those of other pairs of data and network" if self.transferred else ""
+        elsewhere = (
+            "; coefficients shrink towards those of other pairs of data and network"
+            if self.transferred and n > 1
+            else ""
+        )
         lost = round(self.trainings) - n
         diverged = f" ({lost} diverged)" if lost > 0 else ""
         further = f" + {self.further:.2f} for exploration" if self.further else ", no further one"
@@ -195,10 +205,10 @@ class Statement:
         relative = relative_uncertainty(n, prior_dof=self.prior.dof)
         return {
             "measurand": f"{self._name} of the class with the highest mean probability over the networks",
-            "evaluation": f"moderated Type A: {n} retrainings, ν = {n - 1}, and a prior worth d₀ = "
-            f"{self.prior.dof:.1f}: ν_eff = {self.dof:.1f}; {'u' if u_known else 'σ̃'} is known to about {relative:.0%}",
-            "prior": f"fitted on {self.n_calibration} held-out images without labels, worth {self.prior.n_eff:.0f} "
-            f"independent ones ({worth}); covariates: {', '.join(self.groups) or 'none'}{missing}{elsewhere}",
+            "evaluation": f"{self._kind}, ν = {n - 1}, and a prior worth d₀ = {self.prior.dof:.1f}: ν_eff = "
+            f"{self.dof:.1f}; {'u' if u_known else 'σ̃'} is known to about {relative:.0%}",
+            "prior": f"{fitted} {self.n_calibration} held-out images without labels{worth}; covariates: "
+            f"{', '.join(self.groups) or 'none'}{missing}{elsewhere}",
             "cost": f"{self.trainings:g} trainings{diverged}{further}; {self.passes} forward passes an input and "
             f"network{narrow}",
             symbol: f"median {quantiles[1]:.2f}; 5 % of inputs are below {quantiles[0]:.2f}, "
@@ -213,6 +223,12 @@ class Statement:
     @property
     def _name(self) -> str:
         return "log-odds" if self.measurand is log_odds else getattr(self.measurand, "__name__", "measurand")
+
+    @property
+    def _kind(self) -> str:
+        """Kind of the evaluation in the GUM's words."""
+        n = self.evaluation.n
+        return f"moderated Type A evaluation of {n} retrainings" if n > 1 else "Type B evaluation, one training"
 
     @property
     def _spread(self) -> ndarray:
@@ -288,8 +304,9 @@ def state(
     Args:
         net: Builder of one network.
         data: The data set.
-        runs: Networks trained already, two or more; with `fit(…, path=True)` their path serves as well.
-        seeds: Of the M trainings, where there are no runs; two or more.
+        runs: Networks trained already; with `fit(…, path=True)` their path serves as well.
+        seeds: Of the M trainings, where there are no runs. One makes a Type B evaluation: pattern and scale of u are
+            borrowed from the pairs of `like`.
         images: Normalised inputs, as in `data.test.images`, which are taken unless given.
         covariates: Groups of `covariates.GROUPS`. Unless given, those of `covariates.DEFAULT`, with gradient distance,
             for the log-odds, and those of `covariates.FREE` for another measurand. "bursts" may be added.
@@ -309,8 +326,9 @@ def state(
         The statement.
 
     Raises:
-        ValueError: Fewer than two networks, networks of another builder, an unknown group, images that the network
-            can't take, too few calibration images, predictions without spread, a number out of its range.
+        ValueError: No networks, one where nothing lends its scale, networks of another builder, an unknown group,
+            images that the network can't take, too few calibration images, predictions without spread, a number out
+            of its range.
 
     References:
         Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3(1), article 3, for the moderation; JCGM 106:2012 for the risk.
@@ -334,7 +352,8 @@ def state(
         _check_runs(runs, net, template, data)
         recipe, device = recipe or runs.recipe or Recipe(batch=min(Recipe.batch, len(data.train))), runs.device
     n_trained = len(seeds) if runs is None else len(runs) + len(runs.failed)
-    _check_number(n_trained if runs is None else len(runs))
+    borrows = like is not None and "gradient distance" in groups and measurand is log_odds
+    _check_number(n_trained if runs is None else len(runs), borrows)
     _check_measurand(measurand, n_trained, data.n_classes)
     images = _checked_images(images, data)
     prepared = Prepared.of(net, data, recipe, device=device, folder=folder, template=template)
@@ -345,7 +364,7 @@ def state(
         of_proxies = Prepared.of(proxies, data, proxy_recipe(recipe, epochs=proxy_epochs))
     if runs is None:
         runs = retrain(prepared, seeds, folder=folder, path="training path" in groups, progress=progress)
-        _check_number(len(runs))
+        _check_number(len(runs), borrows)
     left_out = unavailable(runs, groups, images)
     if measurand is not log_odds and "gradient distance" in groups:
         left_out["gradient distance"] = "it is that of the log-odds, not of another measurand"
@@ -397,6 +416,10 @@ def _evaluated(
 ) -> tuple[Evaluation, Prior, tuple[str, ...]]:
     """Fit the prior on the first part of the images, evaluate the second; warnings become notes."""
     (h, names), (fitted, stated) = columns, parts
+    if len(q) == 1:
+        assert like is not None, "see _check_number"
+        prior = borrowed_prior(q[0, fitted], h[fitted], names=names, like=like)
+        return moderated(q[:, stated], prior, h[stated]), prior, (BORROWED,)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         slopes = {name: SLOPE for name in names if name == "gradient distance" and like is None}
@@ -457,12 +480,12 @@ def _check_runs(runs: Any, net: Builder, template: Template, data) -> None:
         raise ValueError("The builder makes another network than those of runs; pass the one that they were made with.")
 
 
-def _check_number(n: int) -> None:
-    """Raise for a single training."""
-    if n < 2:
+def _check_number(n: int, borrows: bool) -> None:
+    """Raise for no training, or a single one where no other pair lends its scale."""
+    if n < 1 or (n == 1 and not borrows):
         raise ValueError(
             f"{n} training has no spread: nothing shows how far a second one would fall. Give two or more "
-            "(seeds=range(2), or runs= of two); from two on, the prior does the rest."
+            "(seeds=range(2), or runs= of two); or one, with gradient distance among the covariates and like='shipped'."
         )
 
 

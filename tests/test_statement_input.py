@@ -34,7 +34,7 @@ def no_training(monkeypatch):
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"seeds": [3]}, "1 training has no spread"),
+        ({"seeds": [3], "like": None}, "1 training has no spread"),
         ({"seeds": 2.5}, "whole numbers from 0 on"),
         ({"covariates": ("outputs", "entropy")}, "no group of covariates 'entropy'"),
         ({"covariates": ("line",)}, "no group of covariates 'line'"),
@@ -101,7 +101,7 @@ def test_runs_that_are_no_retrainings_of_this_network_are_refused(kind, says, ru
         "others": lambda: ln.members(narrow, [narrow(), narrow()], DATA),
     }
     with pytest.raises((TypeError, ValueError), match=says):
-        ln.state(NET, DATA, runs=made[kind](), progress=False)
+        ln.state(NET, DATA, runs=made[kind](), like=None, progress=False)
 
 
 def test_networks_of_fewer_images_than_a_batch_are_stated():

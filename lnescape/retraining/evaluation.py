@@ -144,6 +144,8 @@ def moderated(
 
     σ̃²(x) = (d₀ s₀²(x) + ν s²(x))/(d₀ + ν),  ν_eff = d₀ + ν.
 
+    One network has ν = 0, and the prior decides alone, such as one that is borrowed (`borrowed_prior`): Type B.
+
     Args:
         q: Measurand per network and image; of the networks that the prior was fitted on, or of others.
         prior: The prior.
@@ -153,7 +155,7 @@ def moderated(
         The evaluation; its degrees of freedom count the prior's d₀.
 
     Raises:
-        ValueError: One network, numbers that aren't finite, or other covariates than those of the prior.
+        ValueError: Numbers that aren't finite, or other covariates than those of the prior.
 
     References:
         Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3(1), article 3, equation for the posterior variance.
@@ -166,19 +168,20 @@ def moderated(
         >>> round(moderated(q, prior, np.empty((1000, 0))).dof)  # 8 of the law drawn from and 2 of three, or nearly
         11
     """
-    plain = type_a(q)
+    q = _checked_observations(q, least=1)
     if len(covariates) != q.shape[1]:
         raise ValueError(f"There are {q.shape[1]} inputs and {len(covariates)} rows of covariates; give as many.")
-    variance = (prior.dof * prior.variance(covariates) + plain.dof * plain.scale**2) / (prior.dof + plain.dof)
-    return Evaluation(plain.mean, np.sqrt(variance), prior.dof + plain.dof, plain.n)
+    mean, dof = q.mean(0), len(q) - 1
+    variance = (prior.dof * prior.variance(covariates) + ((q - mean) ** 2).sum(0)) / (prior.dof + dof)
+    return Evaluation(mean, np.sqrt(variance), prior.dof + dof, len(q))
 
 
-def _checked_observations(q: ndarray) -> ndarray:
+def _checked_observations(q: ndarray, *, least: int = 2) -> ndarray:
     """Return the measurand as float64 [networks, images]; raise where it has no spread to evaluate."""
     q = np.asarray(q, np.float64)
     if q.ndim != 2 or not q.shape[1]:
         raise ValueError(f"The observations have shape {q.shape}; give one row for each network: [networks, images].")
-    if len(q) < 2:
+    if len(q) < least:
         raise ValueError(
             f"{len(q)} network can't show how retraining spreads: there is nothing to compare it with. Train a second "
             "one, the least; exploring around one alone gives a local spread, which is no u(x)."
@@ -248,6 +251,8 @@ def diagnose(
     """
     from scipy.stats import chi2, f, kstest, norm
 
+    if len(q) == 1:
+        return Diagnosis(("One network shows no spread, so that nothing checks the borrowed scale.",), {}, np.nan)
     plain = type_a(q)
     covariates = checked_covariates(covariates, prior.names)
     expected = prior.variance(covariates)

@@ -88,6 +88,9 @@ class LearnedPrior:
         mean: b̄ of z and of z² − 1, [2, covariates].
         spread: {group: √T of z and of z² − 1}.
         step: √T of indicators, whose b̄ is 0.
+        level: ln of u² of a usual input over the variance of q over inputs, mean of the pairs: the scale that is
+            borrowed where there is one network only; None if it wasn't learned.
+        single_dof: ν of a u that is borrowed altogether.
         provenance: How it was made.
     """
 
@@ -96,6 +99,8 @@ class LearnedPrior:
     mean: ndarray
     spread: Mapping[str, tuple[float, float]]
     step: float
+    level: float | None = None
+    single_dof: float | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def save(self, path: Path | str) -> None:
@@ -108,7 +113,8 @@ class LearnedPrior:
             ResultError: The file can't be written.
         """
         content = {"kind": "learned prior", "names": self.names, "groups": self.groups, "mean": self.mean.tolist()}
-        content |= {"spread": dict(self.spread), "step": self.step, "provenance": dict(self.provenance)}
+        content |= {"spread": dict(self.spread), "step": self.step, "level": self.level}
+        content |= {"single_dof": self.single_dof, "provenance": dict(self.provenance)}
         write(Path(path), seal(content))
 
     @staticmethod
@@ -155,7 +161,10 @@ def _learned_from(content: dict[str, Any]) -> LearnedPrior:
         raise ValueError("names, groups and numbers don't belong together")
     if not np.isfinite(mean).all() or not all(0 < one < np.inf for one in (step, *sum(spread.values(), ()))):
         raise ValueError("a mean isn't finite, or a spread isn't positive")
-    return LearnedPrior(names, groups, mean, spread, step, dict(content["provenance"]))
+    level, single_dof = (None if content[name] is None else float(content[name]) for name in ("level", "single_dof"))
+    if level is not None and not (np.isfinite(level) and single_dof is not None and 0 < single_dof < np.inf):
+        raise ValueError("the level isn't finite, or its degrees of freedom aren't positive")
+    return LearnedPrior(names, groups, mean, spread, step, level, single_dof, dict(content["provenance"]))
 
 
 def fit_prior(
@@ -240,6 +249,42 @@ def fit_prior(
     coefficients[0] += np.interp(delta, DELTAS, log_scale)
     _warn(n_eff, assumed, likeliest)
     return Prior(coefficients, centre, width, squared, used, likeliest, n_coefficients, n_eff, n, tuple(names))
+
+
+def borrowed_prior(
+    q: Float[ndarray, " images"],
+    covariates: Float[ndarray, "images covariates"],
+    *,
+    names: tuple[str, ...],
+    like: LearnedPrior,
+) -> Prior:
+    """Borrow the whole prior from other pairs, where one network shows no spread: a Type B evaluation.
+
+    ln s₀²(x) = ln var_x q + level + b̄·z(x), z the covariates standardised on these inputs.
+
+    Args:
+        q: Measurand of one network.
+        covariates: One row for each input.
+        names: Of the covariates.
+        like: What `learn_prior` learned, with a level.
+
+    Returns:
+        The prior; d₀ is the ν of everything that is borrowed.
+
+    Raises:
+        ValueError: The prior has no level, or none of the covariates is one that it knows.
+
+    References:
+        JCGM 100:2008 (GUM), section 4.3 and equation G.3, for Type B evaluations and their degrees of freedom.
+    """
+    if like.level is None or like.single_dof is None:
+        raise ValueError("The learned prior has no level; learn it on pairs whose `spread` is given, or train twice.")
+    covariates = checked_covariates(covariates, names)
+    centre, width, squared = measures(covariates, names)
+    mean, _, _ = _placed(like, names, squared)
+    mean[0] = np.log(np.var(q)) + like.level
+    n, dof = len(q), like.single_dof
+    return Prior(mean, centre, width, squared, dof, dof, 0.0, float(n), n, tuple(names))
 
 
 def _placed(like: LearnedPrior, names: tuple[str, ...], squared: ndarray) -> tuple[ndarray, ndarray, ndarray]:

@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from lnescape.retraining.judging import log_bias
 from lnescape.retraining.prior import (
     DELTAS,
     SHRINKAGE,
@@ -39,6 +40,7 @@ class KnownPair:
         dof: ν, the degrees of freedom of s².
         n_eff: Independent inputs that these are worth; see `effective_number`.
         names: Of the covariates.
+        spread: Variance of q over the inputs, of a usual network; without it no level is learned for one network.
     """
 
     covariates: Float[ndarray, "images covariates"]
@@ -46,13 +48,15 @@ class KnownPair:
     dof: float
     n_eff: float
     names: tuple[str, ...]
+    spread: float | None = None
 
 
 class _Fit(NamedTuple):
-    """The coefficients of one pair fitted alone, [1, z, indicators, z² − 1], and their information."""
+    """The coefficients of one pair fitted alone, [1, z, indicators, z² − 1], their information, and 1/d₀."""
 
     b: ndarray
     information: ndarray
+    delta: float
 
 
 def learn_prior(
@@ -72,6 +76,10 @@ def learn_prior(
     to which a usual spread, 0.12² (0.03² for the squares), is added k times.
 
     At last T is multiplied by (P + 1)/(P − 1): b̄ is a mean of P pairs, and the next pair is another one.
+
+    For one network, whose scale nothing shows, the level ln σ² − ln var_x q of the pairs is averaged; its variance for
+    another pair, that of the pattern, Σ T, and that beside the pattern, ψ′(d₀/2), add up to ψ′(ν/2), the variance of
+    ln σ² of an estimate with ν degrees of freedom.
 
     Args:
         pairs: Two or more; the covariates that all of them have are learned.
@@ -107,12 +115,15 @@ def learn_prior(
     fits, kind = [_fitted(pair, names) for pair in pairs], np.array([kinds.index(group) for group in group_of])
     mean, t, step = _em(fits, kind, strength)
     spread = np.sqrt(t * (len(pairs) + 1) / (len(pairs) - 1))
+    level, dof = _level(pairs, fits, pattern=float((spread[:, kind] ** 2).sum()))
     return LearnedPrior(
         names=tuple(names),
         groups=tuple(group_of),
         mean=mean,
         spread={group: (float(one), float(two)) for group, one, two in zip(kinds, *spread, strict=True)},
         step=float(np.sqrt(step)),
+        level=level,
+        single_dof=dof,
         provenance=dict(provenance or {}),
     )
 
@@ -151,6 +162,24 @@ def with_class_means(
     return np.concatenate([covariates, covariates[:, indicator] @ means], 1), (*names, *more)
 
 
+def _level(pairs: Sequence[KnownPair], fits: list[_Fit], *, pattern: float) -> tuple[float | None, float | None]:
+    """Return the mean of ln σ² − ln var_x q, and the degrees of freedom of a u that rests on it alone."""
+    from scipy.optimize import brentq
+    from scipy.special import polygamma
+
+    levels = [
+        np.log(pair.variance).mean() - log_bias(pair.dof) - np.log(pair.spread)
+        for pair in pairs
+        if pair.spread is not None
+    ]
+    if len(levels) < 2:
+        return None, None
+    beside = np.mean([polygamma(1, 1 / max(fit.delta, 1e-3) / 2) for fit in fits])
+    error = np.var(levels, ddof=1) * (1 + 1 / len(levels)) + pattern + beside
+    dof = float(2 * brentq(lambda half: polygamma(1, half) - error, 1e-3, 1e6))
+    return float(np.mean(levels) + log_bias(dof)), dof
+
+
 def _is_indicator(covariates: ndarray) -> ndarray:
     """Return which columns hold only zeros and ones."""
     return ((covariates == 0) | (covariates == 1)).all(0)
@@ -171,8 +200,8 @@ def _fitted(pair: KnownPair, names: list[str]) -> _Fit:
     tau, weight = np.array([np.inf, *[WIDE] * (x.shape[1] - 1)]), pair.n_eff / len(x)
     b, _, _ = quasi_likelihood(pair.variance, pair.dof, x, weight=weight, tau=tau, mean=np.zeros_like(tau))
     _, likelihood = profile(pair.variance / np.exp(x @ b), pair.dof, 1 / DELTAS)
-    dof = 1 / (1 / pair.dof + DELTAS[likelihood.argmax()])
-    return _Fit(b, weight * dof / 2 * x.T @ x)
+    delta = float(DELTAS[likelihood.argmax()])
+    return _Fit(b, weight / (1 / pair.dof + delta) / 2 * x.T @ x, delta)
 
 
 def _em(fits: list[_Fit], kind: ndarray, strength: float) -> tuple[ndarray, ndarray, float]:

@@ -103,9 +103,7 @@ def _geometry(pair: Pair) -> tuple[Cell, ...]:
     if "gradients" in pair.observed:
         return tuple(cell for cell in reference if max(cell.seeds) < 2 * pair.explored)
     # Under their seeds again: their weights were not kept.
-    players = scouts.but(
-        method="retrainings", scouts=scouts, keep=("panel", "covariates", "gradients"), seeds=range(pair.explored)
-    )
+    players = scouts.but(method="retrainings", scouts=scouts, keep=("panel", "gradients"), seeds=range(pair.explored))
     return (players, *(cell for cell in reference if min(cell.seeds) >= pair.explored))
 
 

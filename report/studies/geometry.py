@@ -19,10 +19,12 @@ from lnescape.retraining import (
     KnownPair,
     LearnedPrior,
     Reference,
+    borrowed_prior,
     effective_number,
     fidelity,
     learn_prior,
     log_bias,
+    moderated,
     with_class_means,
 )
 from lnescape.retraining.prior import SHIPPED
@@ -53,6 +55,7 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     retrained = [store.load(cell).arrays["accuracy"] for cell in study.cells if cell.method == "retrainings"]
     found["accuracy"] = Estimate.mean(100 * np.concatenate(retrained), unit="%")
     found |= _law_of_scale(own) | {"one network": _one_network(own, test)}
+    found["one network, borrowed scale"] = _one_borrowed(own, test, learned)
     places = {"test": test, **{kind: _away(own, kind) for kind in (*SHIFTS, "foreign")}}
     for members in SIZES:
         drawn = draws(own.n_networks, members)
@@ -98,6 +101,20 @@ def _one_network(own: Assembled, test: ndarray) -> dict:
     return fidelity(evaluations, reference).to_dict()
 
 
+def _one_borrowed(own: Assembled, test: ndarray, learned: LearnedPrior) -> dict:
+    """Judge pattern and scale of one network that were both learned on other pairs."""
+    images, evaluations = own.where("calibration"), []
+    for row in range(own.n_networks):
+        h, names = columns_of(own.traces.of((row,), images), DEFAULT)
+        further, _ = columns_of(own.traces.of((row,), test), DEFAULT)
+        further, _ = with_class_means(further, names, like=h)
+        h, names = with_class_means(h, names)
+        prior = borrowed_prior(own.q[row, images], h, names=names, like=learned)
+        evaluations.append(moderated(own.q[[row]][:, test], prior, further))
+    found = fidelity(evaluations, Reference.of(own.q[:, test], [(row,) for row in range(own.n_networks)])).to_dict()
+    return found | {"level": learned.level, "dof": learned.single_dof}
+
+
 def learn(pairs: Sequence[Pair], folder: Path, **more: Any) -> LearnedPrior:
     """Learn a prior from what is stored of some pairs."""
     from report.studies.catalogue import STUDIES
@@ -124,8 +141,8 @@ def _known(own: Assembled) -> KnownPair:
         width = np.where(indicator | (h.std(0) == 0), 1.0, h.std(0))
         covariates.append((h - np.where(indicator, 0.0, h.mean(0))) / width)
         variances.append(np.delete(own.q, rows, axis=0)[:, images].var(0, ddof=1))
-    n_eff = effective_number(own.q[:, images])
-    return KnownPair(np.concatenate(covariates), np.concatenate(variances), len(own.q) - 3, n_eff, names)
+    n_eff, spread = effective_number(own.q[:, images]), float(own.q[: own.n_networks, images].var(1).mean())
+    return KnownPair(np.concatenate(covariates), np.concatenate(variances), len(own.q) - 3, n_eff, names, spread)
 
 
 def _groups(own: Assembled) -> dict[str, str]:
