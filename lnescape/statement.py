@@ -180,8 +180,8 @@ class Statement:
         return (
             f"Input {index}: class {self.classes[self.chosen[index]]!r}, {value}, {spread} due to retraining "
             f"{self._spread[index]:.2f}{unit} ({self.dof:.1f} degrees of freedom, {self._kind}). One further "
-            f"retraining gives a value between {low:.2f} and {high:.2f}{unit} with a probability of {self.level:.0%}, and decides "
-            f"for another class with one of {_percent(self.flip[index])}."
+            f"retraining gives a value between {low:.2f} and {high:.2f}{unit} with a probability of {self.level:.0%}, "
+            f"and decides for another class with one of {_percent(self.flip[index])}."
         )
 
     def facts(self) -> dict[str, str]:

@@ -50,6 +50,8 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     own = assembled(study, store)
     learned = learn([pair for pair in WITH_GRADIENTS if pair.key != study.folder], store.folder.parent)
     known = MIXES | {TRANSFER: Mix(DEFAULT, like=learned)}
+    if own.traces.path is None:  # the weights of the former players were not kept, and all covariates go together
+        del known["all free groups"]
     test = own.where("test")
     found: dict = {"n": len(own.q), "networks": own.n_networks, "images": len(test)}
     retrained = [store.load(cell).arrays["accuracy"] for cell in study.cells if cell.method == "retrainings"]
