@@ -76,7 +76,7 @@ def test_it_trains_where_nothing_is_handed_in_and_resumes(tmp_path):
 ONE_CALL = """
 import lnescape as ln
 data = ln.load("mnist5k")
-recipe = ln.Recipe(epochs=40, precision="float32")
+recipe = ln.Recipe(epochs=12, precision="float32")
 ln.state(ln.network("mlp", data, width=32), data, seeds=range(2), folder={folder!r}, recipe=recipe, progress=False)
 """
 
@@ -88,7 +88,7 @@ def test_killed_in_the_middle_of_a_training_it_goes_on_and_says_the_same(tmp_pat
         time.sleep(0.005)
     process.kill()
     assert process.wait() != 0
-    recipe = replace(RECIPE, epochs=40)
+    recipe = replace(RECIPE, epochs=12)
     resumed = ln.state(NET, DATA, seeds=range(2), folder=tmp_path, recipe=recipe, progress=False)
     alone = ln.state(NET, DATA, seeds=range(2), recipe=recipe, progress=False)
     np.testing.assert_array_equal(resumed.u, alone.u)
