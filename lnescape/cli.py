@@ -9,13 +9,14 @@ import click
 
 from lnescape.data import DataError
 from lnescape.results import ResultError
-from lnescape.study import CellStore, Study, StudyError, queue_named, run_study, studies_named, trainings
+from lnescape.study import Study, StudyError, run_study, trainings
 from lnescape.study.cells import checked
+from lnescape.study.store import CellStore, report_studies, studies_named
 from lnescape.training.prepared import checked_device
 
 
 class _Commands(click.Group):
-    """Commands that say what is wrong in one sentence, without a traceback."""
+    """Say what is wrong in one sentence, without a traceback."""
 
     def invoke(self, ctx: click.Context):
         try:
@@ -26,12 +27,7 @@ class _Commands(click.Group):
 
 @click.group(
     cls=_Commands,
-    epilog="""\b
-Examples:
-  lnescape study digits-mlp             a study of seconds, to see how it goes
-  lnescape study mnist-mlp --dry-run    what would be computed, and how long it would take
-  lnescape status                       what is stored of every study
-  lnescape data                         where each data set was found""",
+    epilog="\b\nExample:\n  lnescape study digits-mlp    a study of seconds, to see how it goes",
 )
 def main() -> None:
     """Run studies of retrained networks, see how far they are, and build the report.
@@ -50,9 +46,7 @@ Examples:
   lnescape study mnist-cnn --dask tcp://head:8786
   lnescape study my_module:MINE --folder results"""
 )
-@click.argument("name", required=False)
-@click.option("--queue", metavar="NAME", help="Take what a queue of studies lacks, such as accelerator.")
-@click.option("--minutes", type=float, default=9.0, show_default=True, help="Time that a queue may take.")
+@click.argument("name")
 @click.option("--dry-run", is_flag=True, help="List the cells, their cost and the expected time; compute nothing.")
 @click.option("--limit", type=click.IntRange(1), help="Compute at most so many cells.")
 @click.option("--device", default="cpu", show_default=True, help="Where to compute, such as cuda.")
@@ -62,32 +56,12 @@ Examples:
     "--folder", "--out", type=click.Path(path_type=Path), help="Where cells are stored, in place of report/results."
 )
 def study(
-    name: str | None,
-    *,
-    queue: str | None,
-    minutes: float,
-    dry_run: bool,
-    limit: int | None,
-    device: str,
-    workers: int | None,
-    dask: str | None,
+    name: str, *, dry_run: bool, limit: int | None, device: str, workers: int | None, dask: str | None,
     folder: Path | None,
-) -> None:
-    """Compute what the study NAME lacks, then its summary.
-
-    NAME is a study of the report (`lnescape status` lists them), or module:NAME, a study of your own or several.
-
-    Raises:
-        Exit: A cell failed.
-        StudyError: Neither a study nor a queue is named, or both.
-    """
+) -> None:  # fmt: skip
+    """Compute what a study lacks: one of the report's (`lnescape status` lists them), or module:NAME, your own."""
     from lnescape.study.running import dask_executor
 
-    if queue is not None and name is None:
-        _run_queue(queue, minutes=minutes, device=device, folder=folder)
-        return
-    if name is None or queue is not None:
-        raise StudyError("Give the name of a study, or --queue and the name of a queue.")
     executor = dask_executor(dask) if dask and not dry_run else None
     failed = [_compute(one, dry_run, limit, device, workers=workers, executor=executor, folder=folder)
               for one in studies_named(name)]  # fmt: skip
@@ -112,21 +86,6 @@ def _compute(wanted: Study, dry_run: bool, limit: int | None, device: str, *, wo
         kept = wanted.keep_summary() if folder is None else None
         click.echo(f"Complete: {kept or CellStore(wanted, folder).folder}")
     return bool(failed)
-
-
-def _run_queue(name: str, *, minutes: float, device: str, folder: Path | None) -> None:
-    """Run a queue, and say which of its cells are waiting."""
-    from lnescape.results import results_folder
-    from lnescape.study.queue import Step, run_queue
-
-    def tell(step: Step) -> None:
-        seconds, n = f"{step.seconds:7.1f} s", f"{step.trainings:6.1f} trainings"
-        click.echo(f"{seconds}  {n}  {step.study:28} {step.cell:28} {step.outcome}")
-
-    place = folder or results_folder()
-    steps = run_queue(queue_named(name), minutes=minutes, device=device, folder=place, on_step=tell)
-    waiting = [step for step in steps if step.outcome == "waiting"]
-    click.echo(f"{len(waiting)} of {len(steps)} missing cells are waiting; the same command goes on.")
 
 
 def _list_cells(wanted: Study, store: CellStore, *, limit: int | None, device: str, workers: int | None) -> None:
@@ -170,8 +129,6 @@ def _clock(seconds: float) -> str:
 def status(name: str | None, folder: Path | None) -> None:
     """Say what is stored, missing and failed of the study NAME, or of all, and what it cost so far."""
     click.echo(f"{'study':24} {'cells':>5} {'done':>5} {'missing':>7} {'failed':>6} {'cost so far':>15}  {'MB':>5}")
-    from lnescape.study.store import report_studies
-
     for wanted in studies_named(name) if name else report_studies().values():
         store = CellStore(wanted, folder)
         done = [cell for cell in wanted.cells if store.has(cell)]

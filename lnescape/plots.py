@@ -4,34 +4,16 @@ One colour, one marker and one kind of line belong to each method through the wh
 colour-blind readers and distinct in grey. Every figure shows the name of its data (`source`).
 """
 
-import math
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import contextmanager
-from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
-from matplotlib.artist import Artist
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy import ndarray
 
-from lnescape.results import figures_folder, files, live_folder
-
-__all__ = [
-    "STYLE",
-    "disputed_images",
-    "path_losses",
-    "plane_map",
-    "save",
-    "save_live",
-    "score_against_cost",
-    "statement",
-    "triangle_map",
-]
+__all__ = ["STYLE", "path_losses", "plane_map", "statement", "triangle_map"]
 
 # Okabe and Ito's palette; line and marker carry the same distinction in grey.
 STYLE: dict[str, dict[str, Any]] = {
@@ -44,7 +26,7 @@ STYLE: dict[str, dict[str, Any]] = {
 }
 DARK, RED, BLUE, GREEN, PALE = "#000000", "#D55E00", "#0072B2", "#009E73", "#999999"
 WIDTH = 6.3  # inches: the text width of the report
-_SETTINGS: dict[Any, Any] = {
+SETTINGS: dict[Any, Any] = {
     "font.family": "DejaVu Sans",  # carried by matplotlib, so the same on every machine
     "font.size": 9,
     "axes.titlesize": 10,
@@ -56,10 +38,6 @@ _SETTINGS: dict[Any, Any] = {
     "savefig.dpi": 110,
     "svg.fonttype": "path",
 }
-# What an SVG file of matplotlib holds that depends on the processor: coordinates, and ids that are hashes of them.
-_COORDINATES = re.compile(r'(?<=\s)(?:d|x|y|width|height|viewBox|points)="[^"]*"|translate\([^)]*\)')
-_DECIMAL = re.compile(r"-?\d+\.\d+")
-_HASHED = re.compile(r'(?<=id="|rl\(#|f="#)(p|m|h|image|C\d+_\d+_)([0-9a-f]{10})\b')
 
 
 @contextmanager
@@ -68,71 +46,13 @@ def canvas(columns: int, height: float, source: str, title: str = "", *, width: 
     import matplotlib.pyplot as plt
     from seaborn import axes_style
 
-    with plt.rc_context(axes_style("ticks") | _SETTINGS):
+    with plt.rc_context(axes_style("ticks") | SETTINGS):
         figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained")
         yield figure, axes if rows > 1 else axes[0]
         if title:
             figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
         figure.supxlabel(f"Data: {source}", x=0.995, ha="right", fontsize=7, color="#555555")
         plt.close(figure)  # a notebook then shows it once, as the value of its cell
-
-
-def legend_below(figure: Figure, marks: Sequence[Artist], labels: Sequence[str], *, columns: int) -> None:
-    """Put a legend between the panels and the name of the data; the panels make room for it."""
-    line = 0.17 / figure.get_figheight()  # one row of the legend, in parts of the figure
-    room = line * (-(-len(labels) // columns) + 0.4)
-    figure.set_layout_engine("constrained", rect=(0, room, 1, 1 - room))
-    close = {"fontsize": 7.5, "handlelength": 1.2, "handletextpad": 0.4, "columnspacing": 1.2, "borderaxespad": 0}
-    figure.legend(marks, labels, loc="lower right", bbox_to_anchor=(0.995, 1.2 * line), ncols=columns, **close)
-
-
-def stable(svg: str) -> str:
-    """Round the coordinates of an SVG file to a hundredth of a point, and number its ids as they appear."""
-
-    def rounded(number: re.Match) -> str:
-        # Halves of a hundredth are common, in eighths of a point for one. Rounding therefore goes up from 0.47 on.
-        return f"{math.floor(100 * float(number[0]) + 0.53) / 100:.2f}".rstrip("0").rstrip(".")
-
-    svg = _COORDINATES.sub(lambda part: _DECIMAL.sub(rounded, part[0]), svg)
-    numbers: dict[str, int] = {}
-    return _HASHED.sub(lambda name: f"{name[1]}{numbers.setdefault(name[0], len(numbers) + 1)}", svg)
-
-
-def _write(figure: Figure, path: Path) -> Figure:
-    """Write a figure as SVG, complete or not at all."""
-    import matplotlib.pyplot as plt
-
-    drawn = StringIO()
-    with plt.rc_context(_SETTINGS):
-        figure.savefig(drawn, format="svg", metadata={"Date": None})
-    files.write(path, stable(drawn.getvalue()).encode())
-    return figure
-
-
-def save(figure: Figure, name: str) -> Figure:
-    """Write a figure of the report to report/figures/NAME.svg, byte for byte the same each time.
-
-    Args:
-        figure: The figure.
-        name: Number of its notebook and a word, such as "03_barrier".
-
-    Returns:
-        The figure, to be shown.
-    """
-    return _write(figure, figures_folder() / f"{name}.svg")
-
-
-def save_live(figure: Figure, name: str) -> Figure:
-    """Write a figure of what was trained just now to report/live/NAME.svg, for the run sheet.
-
-    Args:
-        figure: The figure.
-        name: Number of its notebook and a word, such as "03_barrier".
-
-    Returns:
-        The figure, to be shown.
-    """
-    return _write(figure, live_folder() / f"{name}.svg")
 
 
 def path_losses(
@@ -246,80 +166,6 @@ def triangle_map(
         axis.set(aspect="equal", xlim=(-0.15, 1.15), ylim=(-0.12, 1.0))
         axis.axis("off")
     return figure
-
-
-def score_against_cost(
-    panels: Mapping[str, tuple[ndarray, Mapping[str, tuple[float, ndarray]]]], *, source: str, title: str
-) -> Figure:
-    """Draw the test loss against the cost: deep ensembles as the line to beat, other methods as points.
-
-    Args:
-        panels: {panel title: (NLL of ensembles of 1, 2, … members, {method: (cost in trainings, NLL of each
-            repetition)})}.
-        source: Name of the data.
-        title: Claim of the figure.
-
-    Returns:
-        The figure.
-    """
-    with canvas(len(panels), 3.1, source, title) as (figure, axes):
-        for axis, (heading, (ensemble, methods)) in zip(axes, panels.items(), strict=True):
-            cost = np.arange(1, len(ensemble) + 1)
-            axis.plot(cost, ensemble, **STYLE["deep ensemble"], label="deep ensemble", markersize=4)
-            for method, (trainings, values) in methods.items():
-                style = {k: v for k, v in STYLE[method].items() if k != "linestyle"}
-                axis.plot(np.full(len(values), trainings), values, **style, linestyle="", markersize=4, alpha=0.35)
-                # Beside the raw points: the mean, with one standard uncertainty of it.
-                u = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
-                axis.errorbar(
-                    trainings + 0.25, np.mean(values), u, **style, capsize=3, label=f"{method}, n = {len(values)}"
-                )
-            axis.set(title=heading, xlabel="cost (trainings)", xticks=cost)
-            axis.legend(fontsize=8)
-        axes[0].set_ylabel("test loss (nat)")
-    return figure
-
-
-def disputed_images(
-    images: Float[ndarray, "images height width"],
-    probabilities: Float[ndarray, "images networks classes"],
-    *,
-    classes: Sequence[str],
-    source: str,
-    title: str,
-) -> Figure:
-    """Draw images on which retrained networks disagree, with the probabilities that each network gives.
-
-    Args:
-        images: Grey images.
-        probabilities: p_m(class | image), in [0, 1].
-        classes: Names of the classes.
-        source: Name of the data.
-        title: Claim of the figure.
-
-    Returns:
-        The figure.
-    """
-    with canvas(len(images), 2.5, source, title) as (figure, axes):
-        for number, (axis, image, p) in enumerate(zip(axes, images, probabilities, strict=True)):
-            place = axis.inset_axes((0.2, 1.02, 0.6, 0.6))
-            place.imshow(image, cmap="gray_r")
-            place.axis("off")
-            _bars(axis, p, classes)
-            if number:
-                axis.set_yticks([])
-        axes[0].set_ylabel("probability")
-    return figure
-
-
-def _bars(axis: Axes, p: Float[ndarray, "networks classes"], classes: Sequence[str]) -> None:
-    """Draw one bar for each network, for the three most probable classes."""
-    top = np.argsort(p.mean(0))[::-1][:3]
-    shades = ["#000000", "#0072B2", "#56B4E9", "#999999", "#CCCCCC"]
-    wide = 0.8 / len(p)
-    for row, one in enumerate(p):
-        axis.bar(np.arange(3) + (row - (len(p) - 1) / 2) * wide, one[top], wide, color=shades[row % len(shades)])
-    axis.set(ylim=(0, 1), xticks=range(3), xticklabels=[classes[c] for c in top])
 
 
 def statement(said, *, n: int = 40, title: str) -> Figure:

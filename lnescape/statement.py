@@ -15,19 +15,9 @@ from numpy import ndarray
 from torch import Tensor
 
 from lnescape.checks import one_of, real, whole
-from lnescape.covariates import (
-    DEFAULT,
-    ENOUGH_PROXIES,
-    FREE,
-    N_BURSTS,
-    SLOPE,
-    burst_recipe,
-    columns_of,
-    explored,
-    passes_of,
-    proxy_recipe,
-    unavailable,
-)
+from lnescape.covariates.explore import ENOUGH_PROXIES, N_BURSTS, burst_recipe, explored, proxy_recipe, unavailable
+from lnescape.covariates.geometry import SLOPE
+from lnescape.covariates.groups import DEFAULT, FREE, columns_of, passes_of
 from lnescape.laws import Members
 from lnescape.progress import bar
 from lnescape.results import Estimate
@@ -37,7 +27,6 @@ from lnescape.retraining import (
     LearnedPrior,
     Measurand,
     Prior,
-    assumed_number,
     borrowed_prior,
     contrast,
     diagnose,
@@ -49,7 +38,7 @@ from lnescape.retraining import (
     shipped_prior,
     with_class_means,
 )
-from lnescape.retraining.prior import FEWEST_INPUTS
+from lnescape.retraining.prior import FEWEST_INPUTS, assumed_number
 from lnescape.training import Prepared, Recipe
 from lnescape.training.prepared import checked_seeds
 from lnescape.training.runs import retrain

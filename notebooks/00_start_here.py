@@ -32,9 +32,10 @@ profile = ""
 import torch
 
 import lnescape as ln
-from report.studies import again
+from notebooks import course
+from report.studies import again, figures
 
-profile = ln.results.profile(profile)
+profile = course.profile(profile)
 profile
 
 # %% [markdown]
@@ -155,14 +156,14 @@ print(f"{1000 * len(disputed) / len(data.test):.0f} of 1 000 test images are dis
 
 # %%
 show = disputed[:5]
-figure = ln.plots.disputed_images(
+figure = figures.disputed_images(
     data.test.images[show, 0].numpy(),
     logp[:, show].exp().transpose(0, 1).numpy(),
     classes=data.classes,
     source=data.title,
     title="On some images the seed decides",
 )
-ln.plots.save_live(figure, "00_disputed")
+course.save_live(figure, "00_disputed")
 
 # %% [markdown]
 # **What we see.** Some networks hesitate, others sound sure of themselves, and they contradict each other: now and then
@@ -207,7 +208,7 @@ figure = ln.plots.path_losses(
     source=data.title,
     title="The straight line crosses a hill, the learned curve goes around it",
 )
-ln.plots.save_live(figure, "00_path")
+course.save_live(figure, "00_path")
 
 # %% [markdown]
 # **What we see.** Half-way along the line (dotted) the test loss is three times that of its ends or more; close to an end
@@ -287,10 +288,10 @@ for name, stored in (("MLP", mlp), ("CNN", cnn)):
     a = stored.arrays
     methods = {"curve": (3, a["curve_ensemble"][:, 1]), "simplex": (1, a["simplex_ensemble"][:, 1])}
     panels[name] = (a["ensemble_nll"], methods)
-figure = ln.plots.score_against_cost(
+figure = figures.score_against_cost(
     panels, source=mlp.provenance["data"]["title"], title="At equal cost, on MNIST, plain retrainings predict best"
 )
-ln.plots.save(figure, "00_score_against_cost")
+course.save(figure, "00_score_against_cost")
 
 # %% [markdown]
 # **What we see.** The line to beat is the deep ensemble: its loss falls as members are added, most of it early. Its points
@@ -369,7 +370,7 @@ for name, way in (("line", ln.Segment.between(own[0], own[1])), ("curve", own_pa
 # scored on the same test images, whose sampling is all that u holds: a mild test, which finds what is grossly wrong.
 
 # %%
-ln.results.record(
+course.record(
     "00_start_here",
     profile,
     {

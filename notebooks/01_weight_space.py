@@ -41,8 +41,9 @@ from scipy.stats import spearmanr
 import lnescape as ln
 from lnescape.plots import canvas
 from lnescape.weights import build
+from notebooks import course
 
-profile = ln.results.profile(profile)
+profile = course.profile(profile)
 
 # %% [markdown]
 # ## A guess to write down
@@ -311,7 +312,7 @@ with canvas(2, 3.1, f"{data.title}, MLP, {len(labels)} test images") as (figure,
     axes[0].legend(loc="lower left", fontsize=8)
     title = "A renumbered copy is as far away as another retraining, and the same function"
     figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
-ln.plots.save_live(figure, "01_distances")
+course.save_live(figure, "01_distances")
 
 # %% [markdown]
 # **What we see.** All distances are from one network, n = 1. The copies lie on the floor of the left panel, at rounding
@@ -424,7 +425,7 @@ with canvas(2, 2.9, f"{data.title}, MLP, n = 4 pairs") as (figure, axes):
     gone = 100 * (1 - barriers["training images", "matched"].value / barriers["training images", "as trained"].value)
     title = f"Renumbering takes away {gone:.0f} % of the barrier on the training images, not all of it"
     figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
-ln.plots.save_live(figure, "01_matching")
+course.save_live(figure, "01_matching")
 
 # %% [markdown]
 # **What we see.** Thin lines are single pairs, thick ones their mean; the axis is logarithmic. Nearly the whole hill between
@@ -499,7 +500,7 @@ with canvas(3, 2.5, f"{data.title}, MLP, 500 test images shown, u(x) from n = 6"
     axes[0].set_ylabel("spread of q (nat)")
     title = "A spread of the right size is not yet a spread on the right images"
     figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
-ln.plots.save_live(figure, "01_explored")
+course.save_live(figure, "01_explored")
 
 # %% [markdown]
 # **What we see.** The noise was *given* a size at which its spread is about that of u(x). The line between matched networks
@@ -628,7 +629,7 @@ for name, p in (("one network", logp[0]), ("mean of weights, as trained", means[
 # the others over n = 4 pairs of retrainings that share no network.
 
 # %%
-ln.results.record(
+course.record(
     "01_weight_space",
     profile,
     {

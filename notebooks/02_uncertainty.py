@@ -34,8 +34,9 @@ from scipy.stats import spearmanr, t
 
 import lnescape as ln
 from lnescape.plots import STYLE, canvas
+from notebooks import course
 
-profile = ln.results.profile(profile)
+profile = course.profile(profile)
 
 # %% [markdown]
 # ## A guess to write down
@@ -239,7 +240,7 @@ with canvas(2, 3.1, f"{data.title}, {len(labels)} test images in 10 bins") as (f
     axes[0].legend(fontsize=8)
     title = f"On turned digits one network claims {claimed:.0f} % on average and is right on {correct:.0f} %"
     figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
-ln.plots.save_live(figure, "02_reliability")
+course.save_live(figure, "02_reliability")
 
 # %% [markdown]
 # **What we see.** A *reliability diagram*, ten bins of equal mass (fewer than above, so that bars stay short); bars: ±1 standard uncertainty of the share, over the
@@ -358,7 +359,7 @@ with canvas(2, 2.8, f"{data.title}; foreign: {foreign.title}; ten retrainings") 
     title = (f"Foreign images: {ratio['epistemic']:.0f} times the epistemic entropy on average, "
              f"{ratio['aleatoric']:.0f} times the aleatoric")
     figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
-ln.plots.save_live(figure, "02_foreign")
+course.save_live(figure, "02_foreign")
 
 # %% [markdown]
 # **What we see.** On foreign images members differ more, as they should: nothing in training told them what to say. But the
@@ -468,7 +469,7 @@ with canvas(2, 2.9, f"{mlp.attrs['data']}, MLP, {len(q128)} retrainings, {len(ro
     axes[0].legend(fontsize=8, markerscale=2)
     title = f"Epistemic entropy follows |q̄| (rank correlation {to_height:.2f}), not u(x) ({to_u:.2f})".replace("-", "−")
     figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
-ln.plots.save(figure, "02_entropy")
+course.save(figure, "02_entropy")
 
 # %% [markdown]
 # **What we see.** On the left both entropies fall over many powers of ten as the mean log-odds moves away from 0, each along
@@ -552,7 +553,7 @@ for m in (2, 5, 16, 128):
 # the others are over test images.
 
 # %%
-ln.results.record(
+course.record(
     "02_uncertainty",
     profile,
     {

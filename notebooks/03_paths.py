@@ -31,8 +31,9 @@ import numpy as np
 import torch
 
 import lnescape as ln
+from notebooks import course
 
-profile = ln.results.profile(profile)
+profile = course.profile(profile)
 
 # %% [markdown]
 # ## A guess to write down
@@ -204,7 +205,7 @@ figure = ln.plots.path_losses(
     source=data.title,
     title="One pair of networks: the curve stays far below the line",
 )
-ln.plots.save_live(figure, "03_path")
+course.save_live(figure, "03_path")
 
 # %% [markdown]
 # **What we see.** The ends of both paths are the same two networks, bit for bit. Between them the line climbs to some
@@ -243,7 +244,7 @@ figure = ln.plots.path_losses(
     source=stored["MLP"].provenance["data"]["title"],
     title="Every pair has a barrier on the line, and a road around it",
 )
-ln.plots.save(figure, "03_barrier")
+course.save(figure, "03_barrier")
 
 # %% [markdown]
 # **What we see.** Thin lines are single pairs, thick ones their mean. All five pairs of each architecture behave alike, so
@@ -267,7 +268,7 @@ figure = ln.plots.plane_map(
     source=stored["MLP"].provenance["data"]["title"] + ", MLP, pair 1",
     title="The curve passes through low ground, the line over the hill",
 )
-ln.plots.save(figure, "03_plane")
+course.save(figure, "03_plane")
 
 # %% [markdown]
 # **What we see.** Both networks lie in dark, low ground; the dotted line between them crosses the bright hill; the
@@ -295,7 +296,7 @@ figure = ln.plots.triangle_map(
     source=stored["MLP"].provenance["data"]["title"] + ", MLP, triangle 1",
     title="No hill anywhere inside a learned triangle",
 )
-ln.plots.save(figure, "03_triangle")
+course.save(figure, "03_triangle")
 
 # %%
 for name, result in stored.items():
@@ -412,7 +413,7 @@ print("standard deviation of a single pair:", maxima.std(ddof=1).round(5), "nat"
 worst = {kind: ln.members(net, [way.at(float(seen.coordinates[seen.loss.argmax()]))], data)
          for kind, way, seen in (("line", ln.Segment.between(w1, w2), line), ("curve", path.subspace, on_curve))}
 scores = {kind: ln.score(law.predict(data.test.images), data.test.labels) for kind, law in worst.items()}
-ln.results.record(
+course.record(
     "03_paths",
     profile,
     {

@@ -33,9 +33,10 @@ import numpy as np
 import torch
 
 import lnescape as ln
+from notebooks import course
 from report.studies import figures
 
-profile = ln.results.profile(profile)
+profile = course.profile(profile)
 
 # %% [markdown]
 # ## A guess to write down
@@ -129,7 +130,7 @@ seen = ln.triangle(grown, grown.subspace, data.test, n=7)
 figure = ln.plots.triangle_map(
     seen.coordinates, seen.loss, source=f"{data.title}, MLP", title="A triangle grown around vertex 1, the trained network"
 )
-ln.plots.save_live(figure, "04_triangle")
+course.save_live(figure, "04_triangle")
 
 # %%
 unit = torch.nn.functional.normalize(grown.vectors)
@@ -202,7 +203,7 @@ figure = figures.weight_sweep(
     weights, panels, label="weight λ of ln V", source=stored.provenance["data"]["title"] + ", MLP, n = 1 base",
     title="Volume follows λ only where λ is large; the prediction gains nothing from it",
 )
-ln.plots.save(figure, "04_volume")
+course.save(figure, "04_volume")
 
 # %%
 one = by_points["1 point a step"]
@@ -241,7 +242,7 @@ figure = figures.weight_sweep(
     betas, panels, label="weight β of cos²", source=stored.provenance["data"]["title"] + ", MLP, n = 1 base",
     title="The penalty turns the ends apart; the loss of the line follows no clear trend",
 )
-ln.plots.save(figure, "04_cosine")
+course.save(figure, "04_cosine")
 
 # %% [markdown]
 # **What we see.** Without the penalty (β = 0, again the points apart) the two ends end at a cosine well above a half, although they began at right angles: training both
@@ -345,7 +346,7 @@ for name, law in (("triangle", grown), ("complex", joined)):
 # ## What was recorded
 
 # %%
-ln.results.record(
+course.record(
     "04_simplexes",
     profile,
     {

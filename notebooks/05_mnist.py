@@ -34,11 +34,13 @@ import torch
 from scipy.stats import norm, spearmanr
 
 import lnescape as ln
-from lnescape.retraining import dithered, excess_kurtosis, relative_spread, reliability, spread_of_log_variance
+from lnescape.retraining.judging import reliability
+from notebooks import course
 from report.studies import figures
+from report.studies.dispersion import dithered, excess_kurtosis, relative_spread, spread_of_log_variance
 from report.studies.gates import g0, g2
 
-profile = ln.results.profile(profile)
+profile = course.profile(profile)
 profile
 
 # %% [markdown]
@@ -193,7 +195,7 @@ figure = figures.log_odds_histograms(
     source=stored["MLP"].provenance["data"]["title"] + " and FashionMNIST, MLP, 128 retrainings",
     title="Over retrainings, log-odds scatter almost like normal numbers",
 )
-ln.plots.save(figure, "05_log_odds")
+course.save(figure, "05_log_odds")
 
 # %% [markdown]
 # **What we see.** Each panel is one image, each grey bar counts retrainings, the line is the normal law with the same mean and
@@ -220,7 +222,7 @@ figure = figures.undecided_images(
     source=stored["MLP"].provenance["data"]["title"] + ", MLP, 128 retrainings",
     title="On these test images the seed decides",
 )
-ln.plots.save(figure, "05_undecided")
+course.save(figure, "05_undecided")
 
 # %% [markdown]
 # **What we see.** Above each panel stands the class that the scouts chose; hatched bars are retrainings that decide otherwise.
@@ -250,7 +252,7 @@ figure = figures.u_across_images(
     source=stored["MLP"].provenance["data"]["title"] + " and FashionMNIST, MLP, 128 retrainings",
     title="u(x) differs from image to image, and the mean prediction hardly tells how",
 )
-ln.plots.save(figure, "05_u_across_images")
+course.save(figure, "05_u_across_images")
 
 # %% [markdown]
 # **What we see.** On the left, u(x) against the mean log-odds: the cloud is broad. A confident mean doesn't make for a small u(x), nor
@@ -277,7 +279,7 @@ figure = figures.convergence(
     source=stored["MLP"].provenance["data"]["title"] + ", n = 128 (MLP) and 32 (CNN) retrainings",
     title="u(x) becomes known as slowly as theory says",
 )
-ln.plots.save(figure, "05_convergence")
+course.save(figure, "05_convergence")
 
 # %% [markdown]
 # **What we see.** Root mean squares over 7 000 images: circles lie within 1 % of the line, triangles within 6 %; at the right-hand end of each series only two
@@ -445,7 +447,7 @@ print(f"median u(x) {narrow:.2f} nat from n = 8 retrainings; MLP on MNIST {wide:
 
 # %%
 labels = data.test.labels
-ln.results.record(
+course.record(
     "05_mnist",
     profile,
     {

@@ -32,9 +32,10 @@ import torch
 from torch import nn
 
 import lnescape as ln
+from notebooks import course
 from report.studies import figures
 
-profile = ln.results.profile(profile)
+profile = course.profile(profile)
 
 # %% [markdown]
 # ## A guess to write down
@@ -186,7 +187,7 @@ figure = figures.equivalents(
     single={name: float(result.arrays["yardstick_cll_mean"][0]) for name, result in stored.items()},
     title="At equal cost, training the network again is hard to beat on MNIST",
 )
-ln.plots.save(figure, "06_equivalents")
+course.save(figure, "06_equivalents")
 
 # %%
 for name, table in ways.items():
@@ -230,7 +231,7 @@ figure = figures.diversity(
     source=source + ", budget 3",
     title="Members that differ are worse one by one, or were trained apart",
 )
-ln.plots.save(figure, "06_diversity")
+course.save(figure, "06_diversity")
 
 # %% [markdown]
 # The same question as a table of two times two: one trained network or two, each alone or with SWAG around it.
@@ -426,7 +427,7 @@ for name, result in stored.items():
 # ## What was recorded
 
 # %%
-ln.results.record(
+course.record(
     "06_methods",
     profile,
     {f"NLL of {name}": live[name]["nll"] for name in ("deep_ensemble", "swag", "simplex_ensemble", "dropout")},

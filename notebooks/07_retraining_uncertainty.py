@@ -32,10 +32,12 @@ import numpy as np
 from scipy.stats import t as student
 
 import lnescape as ln
-from lnescape.retraining import dithered, reach, relative_uncertainty, satterthwaite
+from lnescape.retraining import relative_uncertainty
+from notebooks import course
 from report.studies import figures
+from report.studies.dispersion import dithered, reach, satterthwaite
 
-profile = ln.results.profile(profile)
+profile = course.profile(profile)
 
 # %% [markdown]
 # ## A guess to write down
@@ -146,7 +148,7 @@ said
 
 # %%
 figure = ln.plots.statement(said, title=f"Every prediction with its interval, from {said.evaluation.n} trainings")
-ln.plots.save_live(figure, "07_statement")
+course.save_live(figure, "07_statement")
 
 # %%
 doubtful = int(np.argsort(-said.flip)[0])
@@ -205,7 +207,7 @@ figure = figures.covariate_worth(
     source=source,
     title="What covariates make of two and of three retrainings",
 )
-ln.plots.save(figure, "07_covariates")
+course.save(figure, "07_covariates")
 
 # %%
 for name, table in tables.items():
@@ -262,7 +264,7 @@ figure = figures.frontier(
     source=source.split(";")[0],
     title="A prior beats more retrainings by far",
 )
-ln.plots.save(figure, "07_frontier")
+course.save(figure, "07_frontier")
 
 # %%
 for name, result in stored.items():
@@ -302,7 +304,7 @@ figure = figures.coverage(
     source=source.split(";")[0] + "; grey: 93 to 97 %",
     title="Moderated intervals keep their promise for sure and for unsure images",
 )
-ln.plots.save(figure, "07_coverage")
+course.save(figure, "07_coverage")
 
 # %%
 for name, result in stored.items():
@@ -418,7 +420,7 @@ figure = figures.budget(
     source=crossed.provenance["data"]["title"] + f", MLP, {crossed.numbers['n']} networks",
     title="Arithmetic alone makes half of the variance",
 )
-ln.plots.save(figure, "07_budget")
+course.save(figure, "07_budget")
 
 # %%
 whole = sum(crossed.numbers[name].value for name in ("initialisation", "order", "interaction"))
@@ -472,7 +474,7 @@ print(contrast.to_dataframe()[["class", "q", "u", "low", "high", "flip"]].head(3
 #
 # Three trunks, four branches each; mean squares between the trunks MS_B = 5 nat², within them MS_W = 1 nat². The variance of one further retraining is
 # σ_T² = MS_B/4 + (1 − 1/4) MS_W. A sum Σ cᵢ MSᵢ has (Σ cᵢ MSᵢ)² / Σ (cᵢ MSᵢ)²/νᵢ degrees of freedom (Welch and Satterthwaite [2]). How many are ν_B and
-# ν_W, how large σ_T², and how many degrees of freedom has it? By hand and by library.
+# ν_W, how large σ_T², and how many degrees of freedom has it? By hand and by function.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 total = 5 / 4 + (1 - 1 / 4) * 1
@@ -505,7 +507,7 @@ print(ln.diagnose(2 * mine[:, second], own, nothing))
 # ## What was recorded
 
 # %%
-ln.results.record(
+course.record(
     "07_retraining_uncertainty",
     profile,
     {

@@ -35,12 +35,14 @@ from scipy.stats import t as student
 from torch.nn.functional import avg_pool2d, cross_entropy
 
 import lnescape as ln
-from lnescape.retraining import RetrainingEquivalent, dithered
+from lnescape.retraining import RetrainingEquivalent
+from notebooks import course
 from report.studies import figures
+from report.studies.dispersion import dithered
 from report.studies.gates import Verdict, g4, over_pairs
 from report.studies.pairs import PAIRS
 
-profile = ln.results.profile(profile)
+profile = course.profile(profile)
 
 # %% [markdown]
 # ## A guess to write down
@@ -164,7 +166,7 @@ figure = ln.plots.path_losses(
 )
 for axis in figure.axes:
     axis.set_ylim(0, 1.4 * max(loss.max() for loss in mixed.values()))
-ln.plots.save_live(figure, "08_statistics")
+course.save_live(figure, "08_statistics")
 
 # %% [markdown]
 # ## Trap: the hill that isn't there
@@ -213,7 +215,7 @@ figure = ln.plots.plane_map(
     source=data.title,
     title="Residual networks: around the hill, through low ground",
 )
-ln.plots.save_live(figure, "08_plane")
+course.save_live(figure, "08_plane")
 
 # %%
 if real:
@@ -223,7 +225,7 @@ if real:
     print(f"test loss in the triangle from {inside.loss.min():.2f} to {inside.loss.max():.2f} nat; "
           f"of one network trained alone {single['nll']}")
     figure = ln.plots.triangle_map(inside.coordinates, inside.loss, source=data.title, title="A triangle learned from scratch: no hill")
-    ln.plots.save_live(figure, "08_triangle")
+    course.save_live(figure, "08_triangle")
 else:
     figure = None
     print("The drawn shapes are too few to learn a whole triangle from scratch: see the profile `standard`.")
@@ -274,7 +276,7 @@ figure = figures.undecided_images(
     source=result.provenance["data"]["title"] + ", CNN, short schedule, 24 retrainings",
     title="On these test images the seed decides",
 )
-ln.plots.save(figure, "08_undecided")
+course.save(figure, "08_undecided")
 
 # %% [markdown]
 # **What we see.** Your first guess: it is the last of the three. And a surprise: on CIFAR-10 the log-odds scatter about as widely as on MNIST, by about one nat. What differs is where the means lie: much nearer
@@ -341,7 +343,7 @@ figure = figures.covariate_worth(
     source=source,
     title="What covariates make of two and of three retrainings",
 )
-ln.plots.save(figure, "08_covariates")
+course.save(figure, "08_covariates")
 
 # %%
 for name, table in mixes.items():
@@ -380,7 +382,7 @@ figure = figures.frontier(
     source="MNIST and CIFAR-10 (short schedules), test images",
     title="Against cost: free covariates first, one more training next, exploring last",
 )
-ln.plots.save(figure, "08_frontier")
+course.save(figure, "08_frontier")
 
 # %%
 print("beside the free groups: REN won, trainings paid, REN a training; and how far one more plain training is ahead of it, a training")
@@ -404,7 +406,7 @@ figure = figures.coverage(
     source=source.split(";")[0] + "; grey: 93 to 97 %",
     title="Moderated intervals keep their promise on CIFAR-10, too",
 )
-ln.plots.save(figure, "08_coverage")
+course.save(figure, "08_coverage")
 
 # %%
 print("prior fitted in distribution:             REN at M = 2, 3        coverage at M = 2, 3")
@@ -572,7 +574,7 @@ print(f"s of three {np.median(noisy[:3].std(0, ddof=1)):.2f} nat at the median, 
 # ## What was recorded
 
 # %%
-ln.results.record(
+course.record(
     "08_cifar10",
     profile,
     {

@@ -33,11 +33,12 @@ from torch.nn.functional import avg_pool2d
 
 import lnescape as ln
 from lnescape.plots import canvas
+from notebooks import course
 from report.studies import figures
 from report.studies.gates import Verdict, over_pairs
 from report.studies.pairs import PAIRS
 
-profile = ln.results.profile(profile)
+profile = course.profile(profile)
 
 # %% [markdown]
 # ## A guess to write down
@@ -207,7 +208,7 @@ figure = figures.undecided_images(
     source=result.provenance["data"]["title"] + f", residual network of half width, short schedule, {result.numbers['n']} retrainings",
     title="A hundred classes: on these test images the seed decides",
 )
-ln.plots.save(figure, "09_undecided")
+course.save(figure, "09_undecided")
 
 # %% [markdown]
 # **What we see.** With a hundred classes after ten epochs, a decision is close to a draw among a few candidates: on three images of four at least one retraining decides otherwise, on half of all images a quarter of them or more do. And yet u(x) is
@@ -241,7 +242,7 @@ with canvas(2, 2.9, f"{seen.attrs['data']}, short schedule, {len(kept_logp)} ret
     right.axvline(0, color="#999999", linewidth=1)
     right.set(xlabel="mean log-odds (nat)", ylabel="images")
     figure.suptitle("Class and family: u is alike, the family's log-odds lie higher", x=0.01, ha="left", fontsize=10, fontweight="bold")
-ln.plots.save(figure, "09_questions")
+course.save(figure, "09_questions")
 
 # %% [markdown]
 # **What we see.** Left: where the mean log-odds are alike, u is nearly alike, whichever question was asked: the two curves differ by a tenth of a nat at most. Right: the family's log-odds reach further up, since a family holds several of the candidates. So the first two guesses: *as much*, and *less often*.
@@ -307,7 +308,7 @@ figure = figures.covariate_worth(
     source=source,
     title="What covariates make of two and of three retrainings",
 )
-ln.plots.save(figure, "09_covariates")
+course.save(figure, "09_covariates")
 
 # %%
 print(f"{hardest}: covariates               further  passes   M = 2                M = 3                M = 4              coverage, M = 3")
@@ -344,7 +345,7 @@ figure = figures.frontier(
     source="CIFAR-10 and CIFAR-100 (short schedules), test images",
     title="REN against cost: what is free comes first",
 )
-ln.plots.save(figure, "09_frontier")
+course.save(figure, "09_frontier")
 
 # %%
 shown = {"plain, M = 3": ("none (plain Type A)", "3"), "all free, M = 2": ("all free groups", "2"), "all free, M = 3": ("all free groups", "3")}
@@ -354,7 +355,7 @@ figure = figures.coverage(
     source=source.split(";")[0] + "; grey: 93 to 97 %",
     title="Moderated intervals on CIFAR: coverage by decile of u",
 )
-ln.plots.save(figure, "09_coverage")
+course.save(figure, "09_coverage")
 
 # %%
 print(f"{hardest}, prior fitted in distribution:  REN at M = 2, 3        coverage at M = 2, 3")
@@ -489,7 +490,7 @@ assert np.median(wrong[torn]) < np.median(u[torn])
 # ## What was recorded
 
 # %%
-ln.results.record(
+course.record(
     "09_cifar100",
     profile,
     {

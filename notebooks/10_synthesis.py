@@ -37,12 +37,13 @@ from scipy.stats import norm, spearmanr
 from scipy.stats import t as student
 
 import lnescape as ln
-from lnescape.plots import canvas, legend_below
+from lnescape.plots import canvas
 from lnescape.retraining import RetrainingEquivalent
+from notebooks import course
 from report.studies import figures, pairs
 from report.studies.gates import EXPLORATIONS_OF_G3, over_pairs
 
-profile = ln.results.profile(profile)
+profile = course.profile(profile)
 
 # %% [markdown]
 # ## A guess to write down
@@ -120,7 +121,7 @@ figure = figures.worth_on_pairs(
     source=data_sets + ", test images; bars: 95 % intervals",
     title="A prior makes two or three retrainings worth many",
 )
-ln.plots.save(figure, "10_worth")
+course.save(figure, "10_worth")
 
 # %%
 for m in ("2", "3"):
@@ -156,7 +157,7 @@ figure = figures.frontier(
     source=data_sets + ", test images",
     title="At every price, a prior beats more retrainings without one",
 )
-ln.plots.save(figure, "10_frontier")
+course.save(figure, "10_frontier")
 
 # %% [markdown]
 # **What we see.** Every cloud lies far above its dashed line. Its upper edge *climbs in steps*: at 2, 3 and 4 trainings, where one more plain training comes in. Between the steps, where exploration is bought
@@ -174,7 +175,7 @@ figure = figures.equivalents_on_pairs(
     source="official test images; bases: " + ", ".join(f"{name} {r.numbers['bases']}" for name, r in methods.items()),
     title="Members for the money: every way beside what its cost buys",
 )
-ln.plots.save(figure, "10_scores")
+course.save(figure, "10_scores")
 
 # %%
 for name, result in methods.items():
@@ -361,9 +362,9 @@ with canvas(3, 2.7, data_sets + "; bars: 95 % intervals") as (figure, axes):
         axis.axhline(0.02, color="#999999", linewidth=0.8, linestyle="--")
         axis.set(xscale="linear" if fact == "distance" else "log", xlabel=label, ylim=(min(-0.01, axis.get_ylim()[0]), None))
     axes[0].set_ylabel("partial R²")
-    legend_below(figure, *axes[0].get_legend_handles_labels(), columns=5)
+    figures.legend_below(figure, *axes[0].get_legend_handles_labels(), columns=5)
     figure.suptitle("What bursts and proxies tell, against what is known beforehand", x=0.01, ha="left", fontsize=10, fontweight="bold")
-ln.plots.save(figure, "10_beforehand")
+course.save(figure, "10_beforehand")
 
 # %%
 facts = {name: result.numbers["facts"] for name, result in stored.items()}
@@ -571,7 +572,7 @@ print("plain: [{:.1f}, {:.1f}] nat; right in 95 % of cases, and too wide to use"
 # Nothing was trained, so that only the simulation of the trap has live numbers. They are the same in both profiles.
 
 # %%
-ln.results.record(
+course.record(
     "10_synthesis",
     profile,
     {

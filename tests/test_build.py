@@ -82,7 +82,8 @@ def test_a_document_with_an_error_or_a_warning_is_refused(tmp_path):
 def test_the_run_sheet_shows_this_run_beside_references_and_names_failures(tmp_path, monkeypatch):
     from types import SimpleNamespace
 
-    from lnescape.results import Estimate, keep_reference, record
+    from lnescape.results import Estimate
+    from notebooks.course import keep_reference, record
 
     folder = tmp_path / "report"
     (folder / "results").mkdir(parents=True)

@@ -5,20 +5,16 @@ import pytest
 import torch
 
 import lnescape as ln
-from lnescape.covariates import (
-    FREE,
-    GROUPS,
-    Traces,
+from lnescape.covariates.explore import (
     burst_recipe,
     bursts,
-    columns_of,
     companions,
     explored,
-    freed,
     gradient_noise,
     other_classes,
     unavailable,
 )
+from lnescape.covariates.groups import FREE, GROUPS, Traces, columns_of, freed
 
 DATA = ln.load("digits")
 NET = ln.network("mlp", DATA, width=16)

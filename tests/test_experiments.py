@@ -5,10 +5,11 @@ import pytest
 import torch
 
 import lnescape as ln
-from lnescape.covariates.explore import NOISE, RIDGE, _noisy, moved, neighbourhood, outputs, under_noise
-from lnescape.study import KINDS, study_named, trainings
+from lnescape.covariates.explore import MOMENT_RIDGE, NOISE, _noisy, moved, neighbourhood, outputs, under_noise
+from lnescape.study.cells import KINDS, trainings
 from lnescape.study.observation import PARTS, data_and_panel
 from lnescape.study.retrainings import threads_of, train
+from lnescape.study.store import study_named
 from lnescape.training import count_operations
 
 SCOUTS = study_named("digits-mlp").cells[0].but(epochs=3)
@@ -203,7 +204,7 @@ def test_outputs_are_log_sum_exp_spread_and_mahalanobis_of_the_last_layer():
         logits = module(images)
         features, trained = (module[:-1](x).double() for x in (images, train_images))
     moment = trained.T @ trained / 500
-    moment = moment + RIDGE * moment.diagonal().mean() * torch.eye(32, dtype=torch.float64)
+    moment = moment + MOMENT_RIDGE * moment.diagonal().mean() * torch.eye(32, dtype=torch.float64)
     distance = torch.einsum("ni,ij,nj->n", features, torch.linalg.inv(moment), features)
     expected = torch.stack([logits.exp().sum(1).log(), logits.std(1), distance.log().float()])
     np.testing.assert_allclose(seen, expected.numpy(), rtol=1e-4, atol=1e-4)

@@ -61,7 +61,7 @@ def test_a_network_smaller_than_the_sketch_has_the_distance_of_linear_algebra(da
     g = torch.cat([(slope[:, :, None] * x[:, None, :64]).flatten(1), slope], 1).detach()
     signs = torch.randint(0, 2, (650,), generator=torch.Generator().manual_seed(0)).mul(2).sub(1)
     g = nn.functional.pad(g * signs, (0, SKETCH - 650))
-    ridge = geometry.RIDGE * fisher.trace() / SKETCH
+    ridge = geometry.FISHER_RIDGE * fisher.trace() / SKETCH
     expected = (g @ torch.linalg.solve(fisher + ridge * torch.eye(SKETCH), g.T)).diag().log()
     np.testing.assert_allclose(found.distance[0], expected.numpy(), rtol=1e-4)
     assert found.trace == pytest.approx(float(fisher.trace()))

@@ -85,7 +85,7 @@ def test_parameters_are_literals_and_the_profile_has_its_fallback(notebook):
     places = [index for index, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", [])]
     assert len(places) == 1
     assert next(iter(read_parameters(notebook).items())) == ("profile", "")
-    assert "profile = ln.results.profile(profile)" in cells[places[0] + 1].source
+    assert "profile = course.profile(profile)" in cells[places[0] + 1].source
 
 
 def test_it_records_what_it_computed(source, notebook):

@@ -6,8 +6,10 @@ import sys
 import numpy as np
 import pytest
 
-from lnescape.study import KINDS, StudyError, register, studies_named, study_named, trainings
+from lnescape.study import StudyError, register, trainings
+from lnescape.study.cells import KINDS
 from lnescape.study.observation import rounded
+from lnescape.study.store import studies_named, study_named
 from report.studies.catalogue import QUEUES, STUDIES, scouts_of
 from report.studies.pairs import CIFAR10_RESNET20, FURTHER, PAIRS
 
@@ -43,7 +45,7 @@ def test_observations_are_rounded_by_bits_of_the_mantissa():
 
 
 def test_a_study_is_looked_for_where_its_name_says(tmp_path, monkeypatch):
-    text = "from lnescape.study import study_named\nONE = study_named('digits-mlp')\nTWO = [ONE, ONE]\nNONE = 3\n"
+    text = "from lnescape.study.store import study_named\nONE = study_named('digits-mlp')\nTWO = [ONE, ONE]\nNONE = 3\n"
     (tmp_path / "studies_of_mine.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     assert study_named("studies_of_mine:ONE").command == "lnescape study studies_of_mine:ONE"

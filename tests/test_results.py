@@ -111,9 +111,8 @@ def test_folders_are_found_from_the_environment_then_upwards_then_here(tmp_path,
     (tmp_path / "report" / "results").mkdir(parents=True)
     monkeypatch.chdir(deep)
     assert results.results_folder() == tmp_path / "report" / "results"
-    assert results.figures_folder() == tmp_path / "report" / "figures"
     monkeypatch.setenv("LNESCAPE_HOME", str(tmp_path / "elsewhere"))
-    assert results.live_folder() == tmp_path / "elsewhere" / "report" / "live"
+    assert results.results_folder() == tmp_path / "elsewhere" / "report" / "results"
 
 
 @dataclass(frozen=True)

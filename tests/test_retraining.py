@@ -4,16 +4,14 @@ import numpy as np
 import pytest
 import torch
 
-from lnescape.retraining import (
-    contrast,
+from lnescape.retraining import contrast, log_odds, probability
+from lnescape.retraining.judging import reliability
+from report.studies.dispersion import (
     crossed_components,
     excess_kurtosis,
-    log_odds,
     nested_components,
     normal_twins,
-    probability,
     relative_spread,
-    reliability,
     spread_of_log_variance,
 )
 from report.studies.gates import g0, g2

@@ -10,7 +10,8 @@ from scipy import optimize, stats
 from sklearn.metrics import roc_curve
 
 import lnescape as ln
-from lnescape.scores import Equivalent, halves
+from lnescape.scores import halves
+from lnescape.scores.temperature import Equivalent
 
 RESULTS = Path(__file__).resolve().parent.parent / "report" / "results"
 

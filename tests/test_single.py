@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from scipy.special import polygamma
 
-from lnescape.retraining import Reference, fidelity, log_bias
+from lnescape.retraining import Reference, fidelity
+from lnescape.retraining.judging import log_bias
 from report.studies.uncertainty import RULES, learned
 
 FACTOR, N_BURSTS, N, IMAGES, SPREAD = 1.5, 12, 40, 3000, 0.6

@@ -8,7 +8,7 @@ import pytest
 import lnescape as ln
 from lnescape.covariates import FREE
 from lnescape.retraining import fit_prior, moderated
-from lnescape.study import CellStore, study_named
+from lnescape.study.store import CellStore, study_named
 from report.studies.moderation import Mix, Moderation, assembled, draws
 
 

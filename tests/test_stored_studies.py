@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 import lnescape as ln
-from lnescape.retraining import dithered
-from lnescape.study import CellStore, trainings
+from lnescape.study import trainings
+from lnescape.study.store import CellStore
 from report.studies.catalogue import STUDIES
 from report.studies.comparison import BASES, BUDGETS, CHOSEN, FEWER_WAYS, WAYS
+from report.studies.dispersion import dithered
 from report.studies.gates import g0
 from report.studies.pairs import PAIRS
 

@@ -12,7 +12,9 @@ import numpy as np
 import pytest
 
 import lnescape as ln
-from lnescape.study import KINDS, Cell, CellStore, Study, read_study, run_study, running, study_named
+from lnescape.study import Cell, Study, read_study, run_study, running
+from lnescape.study.cells import KINDS
+from lnescape.study.store import CellStore, study_named
 from lnescape.training import Recipe
 
 ROOT = Path(__file__).resolve().parent.parent

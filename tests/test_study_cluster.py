@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from lnescape.study import CellStore, run_study, study_named
+from lnescape.study import run_study
+from lnescape.study.store import CellStore, study_named
 from tests.test_study import arrays_of, equal_bits
 
 DIGITS = study_named("digits-mlp")

@@ -12,8 +12,10 @@ from click.testing import CliRunner
 
 from lnescape.cli import main
 from lnescape.results import files
-from lnescape.study import CellStore, Study, StudyError, dask_executor, read_study, run_study, study_named
+from lnescape.study import Study, StudyError, read_study, run_study
 from lnescape.study import store as study_store
+from lnescape.study.running import dask_executor
+from lnescape.study.store import CellStore, study_named
 
 DIGITS = study_named("digits-mlp")
 SMALL = replace(DIGITS, cells=DIGITS.cells[:2])

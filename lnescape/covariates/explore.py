@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from lnescape.covariates.geometry import N_TRAINING, gradient_distance
 from lnescape.covariates.groups import Traces
 from lnescape.engines import engine_for
 from lnescape.laws import Law, Members, predict_at
@@ -23,11 +24,13 @@ from lnescape.training.descent import State, generator, stream_seed
 from lnescape.training.runs import train_groups
 from lnescape.weights import trainable, with_features
 
+Theta = Float[Tensor, " parameters"]
+Classes = Int[np.ndarray, " images"]  # the class of each image that the measurand is of
 SHIFTS = ((-3, 0), (3, 0), (0, -3), (0, 3), (-2, -2), (2, 2), (-2, 2), (2, -2))  # pixels: down, right
 NOISE = 0.15  # norm of the noise on a filter, in parts of the filter's own norm
 N_OTHERS = 3  # other classes whose log-odds are observed beside those of the chosen class
 TINY = 1e-12  # least φᵀH⁻¹φ: features may all be zero
-RIDGE = 1e-4  # of the mean eigenvalue, added to the second moment of the features
+MOMENT_RIDGE = 1e-4  # in parts of the mean eigenvalue of the second moment of the features
 OUTPUTS = ("log-sum-exp", "spread of the logits", "ln Mahalanobis")
 N_NOISE = 8  # draws of weight noise
 N_FEATURES = 10_000  # training images behind the second moment of the features
@@ -40,7 +43,7 @@ def explored(
     law: Members,
     data,
     images: Tensor,
-    chosen: Int[np.ndarray, " images"],
+    chosen: Classes,
     *,
     groups: Iterable[str],
     measurand: Measurand = log_odds,
@@ -75,8 +78,6 @@ def explored(
         if "training path" in groups and law.path is not None:
             rows["path"].append(np.concatenate([q_of(law.path[number, :-1]), q[number : number + 1]]))
         if "gradient distance" in groups:
-            from lnescape.covariates.geometry import N_TRAINING, gradient_distance
-
             pool = data.train.subset(slice(0, N_TRAINING)).images
             seen = gradient_distance(law, theta, images, chosen, training_images=pool, seed=seed)
             rows["distance"].append(seen.distance[0])
@@ -102,12 +103,7 @@ def unavailable(law: Members, groups: Iterable[str], images: Tensor) -> dict[str
 
 
 def neighbourhood(
-    law: Law,
-    theta: Float[Tensor, " parameters"],
-    images: Tensor,
-    chosen: Int[np.ndarray, " images"],
-    *,
-    measurand: Measurand = log_odds,
+    law: Law, theta: Theta, images: Tensor, chosen: Classes, *, measurand: Measurand = log_odds
 ) -> Float[np.ndarray, "shifts images"]:
     """Return q on each image moved by a few pixels, `SHIFTS`; the border pixel fills what comes in."""
     # Images at a time: as many as bounded memory holds where each call refreshes the normalisation, else as few as stay
@@ -132,14 +128,7 @@ def moved(
 
 
 def under_noise(
-    law: Law,
-    theta: Float[Tensor, " parameters"],
-    images: Tensor,
-    chosen: Int[np.ndarray, " images"],
-    *,
-    n: int,
-    seed: int,
-    measurand: Measurand = log_odds,
+    law: Law, theta: Theta, images: Tensor, chosen: Classes, *, n: int, seed: int, measurand: Measurand = log_odds
 ) -> Float[np.ndarray, "draws images"]:
     """Return q under noise on the weights: each filter w_i becomes w_i + 0.15 ‖w_i‖ ε_i/‖ε_i‖, ε_i normal."""
     # A filter is a row of a weight of two or more dimensions: what makes one unit or channel. Biases stay as they are.
@@ -163,9 +152,7 @@ def _noisy(module: nn.Module, stream: torch.Generator) -> Float[Tensor, " parame
 
 
 @torch.no_grad()
-def outputs(
-    law: Law, theta: Float[Tensor, " parameters"], images: Tensor, training_images: Tensor
-) -> Float[np.ndarray, "kinds images"]:
+def outputs(law: Law, theta: Theta, images: Tensor, training_images: Tensor) -> Float[np.ndarray, "kinds images"]:
     """Return, of one network, ln Σ exp z, the standard deviation of its logits z, and ln φᵀH⁻¹φ of its features φ."""
     # H = E φφᵀ + 10⁻⁴ (tr E φφᵀ/d) I over the training images, φ the d inputs of the last linear layer; nan where there
     # is no such layer, or one that reads more than one vector an image.
@@ -178,14 +165,12 @@ def outputs(
         assert read is not None, "the same network has features on other images"
         seen = read.double()
     moment = seen.T @ seen / len(seen)
-    moment += RIDGE * moment.trace() / len(moment) * torch.eye(len(moment), dtype=moment.dtype, device=moment.device)
+    moment.diagonal().add_(MOMENT_RIDGE * moment.trace() / len(moment))
     solved = torch.linalg.solve(moment, features.double().T).T
     return torch.stack([*rows, (features * solved).sum(1).clamp_min(TINY).log().to(rows[0])]).cpu().numpy()
 
 
-def companions(
-    chosen: Int[np.ndarray, " images"], n_classes: int, n: int = N_OTHERS
-) -> Int[np.ndarray, "others images"]:
+def companions(chosen: Classes, n_classes: int, n: int = N_OTHERS) -> Int[np.ndarray, "others images"]:
     """Return the classes c + 1, c + 2, … modulo their number: fixed by the chosen class, the same for every network."""
     # None for two classes, where p and 1 − p carry the same information.
     n = min(n, n_classes - 1) if n_classes > 2 else 0
@@ -193,7 +178,7 @@ def companions(
 
 
 def other_classes(
-    logp: Float[np.ndarray, "networks images classes"], chosen: Int[np.ndarray, " images"]
+    logp: Float[np.ndarray, "networks images classes"], chosen: Classes
 ) -> Float[np.ndarray, "networks others images"]:
     """Return the log-odds of other classes than the chosen one, those of `companions`."""
     others = companions(chosen, logp.shape[2])
@@ -202,7 +187,7 @@ def other_classes(
     return np.stack([log_odds(logp, own) for own in others], 1)
 
 
-def gradient_noise(law: Law, theta: Float[Tensor, " parameters"], data, *, recipe, n: int = 20) -> tuple[float, float]:
+def gradient_noise(law: Law, theta: Theta, data, *, recipe, n: int = 20) -> tuple[float, float]:
     """Return the training loss at θ and E‖g_b − ḡ‖², the scatter of the gradients of n batches, which drives bursts."""
     engine = engine_for(law.net, device=theta.device)
     losses, gradients = [], []

@@ -20,7 +20,7 @@ from lnescape.training.descent import generator
 from lnescape.weights import places, trainable
 
 SKETCH = 2048  # dimensions of the count sketch
-RIDGE = 1e-2  # in parts of the mean eigenvalue of the sketched Fisher matrix
+FISHER_RIDGE = 1e-2  # in parts of the mean eigenvalue of the sketched Fisher matrix
 # Of ln u² on h, mean and standard deviation: one by the law of scale u² ∝ gᵀ(F + rI)⁻¹g, and how far it may be off.
 SLOPE = (1.0, 0.2)
 N_FISHER = 5000  # gradients behind the Fisher matrix
@@ -254,7 +254,7 @@ def gradient_distance(
     *,
     training_images: Tensor,
     seed: int,
-    ridges: tuple[float, ...] = (RIDGE,),
+    ridges: tuple[float, ...] = (FISHER_RIDGE,),
     together: slice | Bool[np.ndarray, " images"] = slice(0, 3000),
     quantity: Quantity = log_odds_of,
 ) -> Geometry:

@@ -17,48 +17,25 @@ N_BINS = 10  # bins of q̄ in which the slope of another quantity on q is fitted
 
 @dataclass(frozen=True)
 class Traces:
-    """Hold what M networks, and cheap exploration around them, show of n inputs.
+    """Hold what M networks, and cheap exploration around them, show of n inputs; what isn't known is None."""
 
-    Attributes:
-        q: The measurand, [M, n].
-        outputs: As in `probes.outputs`, [M, 3, n].
-        shifted: q on moved images, [M, 8, n].
-        path: q at the epochs' ends, [M, epochs, n].
-        noise: Standard deviation of q under noise on the weights, [M, n].
-        others: Log-odds of other classes, [M, others, n].
-        bursts: Standard deviation of q over the bursts from each network, [M, n].
-        distance: Gradient distance ln gᵀ(F + rI)⁻¹g of each network, [M, n].
-        chosen: Class of the measurand, [n], and how many classes there are.
-        spreads: {name: standard deviation of q} along learned paths or over proxies, [n] each.
-        like: Traces of the same networks on the inputs that the prior is fitted on: what has to be learned for the
-            covariates is learned there, so that none depends on which other inputs are looked at. These unless given.
-
-    What isn't known is None, and its group can't be asked for.
-    """
-
-    q: ndarray
-    outputs: ndarray | None = None
-    shifted: ndarray | None = None
-    path: ndarray | None = None
-    noise: ndarray | None = None
-    others: ndarray | None = None
-    bursts: ndarray | None = None
-    distance: ndarray | None = None
-    chosen: ndarray | None = None
+    q: ndarray  # the measurand, [M, n]
+    outputs: ndarray | None = None  # `OUTPUTS` of each network, [M, 3, n]
+    shifted: ndarray | None = None  # q on moved images, [M, 8, n]
+    path: ndarray | None = None  # q at the epochs' ends, [M, epochs, n]
+    noise: ndarray | None = None  # standard deviation of q under noise on the weights, [M, n]
+    others: ndarray | None = None  # log-odds of other classes, [M, others, n]
+    bursts: ndarray | None = None  # standard deviation of q over the bursts from each network, [M, n]
+    distance: ndarray | None = None  # gradient distance ln gᵀ(F + rI)⁻¹g of each network, [M, n]
+    chosen: ndarray | None = None  # class of the measurand, [n]
     n_classes: int = 0
-    spreads: Mapping[str, ndarray] = field(default_factory=dict)
+    spreads: Mapping[str, ndarray] = field(default_factory=dict)  # sd of q along learned paths or over proxies, [n]
+    # Traces of the same networks on the inputs of the fit, where these are others: what has to be learned for the
+    # covariates is learned there, so that none depends on which other inputs are looked at.
     like: "Traces | None" = None
 
     def of(self, networks: Iterable[int], images: slice | ndarray = slice(None)) -> "Traces":
-        """Take some of the networks and some of the images.
-
-        Args:
-            networks: Their numbers.
-            images: Which images.
-
-        Returns:
-            Traces of those.
-        """
+        """Take some of the networks and some of the images."""
         rows = list(networks)
         names = ("q", "outputs", "shifted", "path", "noise", "others", "bursts", "distance")
         own: dict[str, Any] = {}
@@ -133,17 +110,11 @@ def _spread_of(name: str) -> Callable[[Traces], Columns]:
 
 @dataclass(frozen=True)
 class Group:
-    """Hold one group of covariates.
+    """Hold one group of covariates."""
 
-    Attributes:
-        columns: From traces to named columns, [n] each.
-        needs: What of the traces it reads.
-        what: In words.
-    """
-
-    columns: Callable[[Traces], Columns]
-    needs: tuple[str, ...]
-    what: str
+    columns: Callable[[Traces], Columns]  # named columns, [n] each
+    needs: tuple[str, ...]  # what of the traces it reads
+    what: str  # in words
 
 
 _SPREADS = {

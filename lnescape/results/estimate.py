@@ -35,11 +35,8 @@ class Estimate:
         JCGM 100:2008 (GUM), 7.2.2 for the notation, 7.2.6 for the two digits.
 
     Example:
-        >>> nll = Estimate(0.48412, 0.0213, unit="nat")
-        >>> print(nll)
-        0.484(21) nat
-        >>> print(Estimate(0.983, 0.012).scaled(100, "%"))
-        98.3(1.2) %
+        >>> print(Estimate(0.48412, 0.0213, unit="nat"), Estimate(0.983, 0.012).scaled(100, "%"))
+        0.484(21) nat 98.3(1.2) %
     """
 
     value: float
@@ -65,7 +62,7 @@ class Estimate:
 
     @classmethod
     def mean(cls, values: Iterable[float], *, unit: str = "") -> "Estimate":
-        """Estimate a mean from independent observations (Type A).
+        """Estimate a mean from independent observations (Type A): JCGM 100:2008 (GUM), 4.2.
 
         x̄ = Σ xᵢ / n,  u = s / √n,  s² = Σ (xᵢ − x̄)² / (n − 1),  n − 1 degrees of freedom
 
@@ -78,9 +75,6 @@ class Estimate:
 
         Raises:
             ValueError: There is no observation.
-
-        References:
-            JCGM 100:2008 (GUM), 4.2.
 
         Example:
             >>> print(Estimate.mean([0.46, 0.48, 0.50, 0.52], unit="nat"))
@@ -97,26 +91,7 @@ class Estimate:
             return cls(float(sample.mean()), u, dof=n - 1, unit=unit, n=n)
 
     def expanded(self, coverage: float = 0.95) -> float:
-        """Compute the half-width of the interval that covers the value with a stated probability.
-
-        U = t_p(dof) u,  with t_p the quantile of Student's distribution at (1 + coverage) / 2
-
-        Args:
-            coverage: Coverage probability, strictly between 0 and 1.
-
-        Returns:
-            The expanded uncertainty, in `unit`; nan without degrees of freedom.
-
-        Raises:
-            ValueError: The coverage is not between 0 and 1.
-
-        References:
-            JCGM 100:2008 (GUM), G.3.
-
-        Example:
-            >>> round(Estimate(0.49, 0.013, dof=3).expanded(0.95), 4)
-            0.0414
-        """
+        """Return U = t_p(dof) u, half the interval of this coverage (GUM, G.3), in `unit`; nan without dof."""
         from scipy import stats
 
         if not 0 < coverage < 1:
@@ -126,19 +101,7 @@ class Estimate:
         return float(stats.t.ppf((1 + coverage) / 2, self.dof)) * self.u
 
     def scaled(self, factor: float, unit: str) -> "Estimate":
-        """Express the estimate in another unit.
-
-        Args:
-            factor: One `unit` of this estimate, in the new unit (100 from a fraction to %).
-            unit: The new unit.
-
-        Returns:
-            The same estimate in the new unit.
-
-        Example:
-            >>> print(Estimate(0.0712, 0.0031).scaled(100, "%"))
-            7.12(31) %
-        """
+        """Express the estimate in another unit: one of the old is `factor` of the new, 100 from a fraction to %."""
         return replace(self, value=self.value * factor, u=self.u * abs(factor), unit=unit)
 
     def to_dict(self) -> dict:
@@ -154,11 +117,9 @@ class Estimate:
         return cls(value, u, dof=dof, **{name: fields[name] for name in names})
 
     def __float__(self) -> float:
-        """Return the value alone."""
         return self.value
 
     def __str__(self) -> str:
-        """Print value(u) unit, u rounded to two digits."""
         number = _notation(self.value, self.u)
         return f"{number} {self.unit}" if self.unit and number != "nan" else number
 

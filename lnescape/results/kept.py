@@ -54,8 +54,7 @@ def save_result(
 
     Args:
         name: Lower-case letters, digits, hyphens and underscores.
-        numbers: Nested dictionaries and lists of numbers, texts, None and `Estimate`s. A nan is
-            stored as null and comes back as None, outside an `Estimate`.
+        numbers: Nested dictionaries and lists of numbers, texts, None and `Estimate`s; nan comes back as None.
         arrays: numpy arrays or torch tensors by name.
         provenance: What `provenance` returns; "command" makes the result again.
         folder: Where to; `report/results` of the project by default.
@@ -68,11 +67,10 @@ def save_result(
 
     Example:
         >>> import tempfile
-        >>> folder = tempfile.mkdtemp()
-        >>> path = save_result("barrier", numbers={"height": Estimate(0.48412, 0.0213, unit="nat")},
-        ...                    provenance={"command": "make report"}, folder=folder)
-        >>> print(load_result("barrier", folder=folder).numbers["height"])
-        0.484(21) nat
+        >>> at = {"folder": tempfile.mkdtemp()}
+        >>> _ = save_result("barrier", numbers={"height": Estimate(0.48412, 0.0213)}, provenance={"command": ""}, **at)
+        >>> print(load_result("barrier", **at).numbers["height"])
+        0.484(21)
     """
     path = _path(name, folder)
     content = {
@@ -133,14 +131,7 @@ def load_result(name: str, *, folder: str | Path | None = None) -> Result:
 
 
 def list_results(*, folder: str | Path | None = None) -> list[str]:
-    """Name the stored results, damaged ones included.
-
-    Args:
-        folder: Where to look; `report/results` of the project by default.
-
-    Returns:
-        The names in alphabetical order; links and folders are no results.
-    """
+    """Name the stored results of a folder, `report/results` by default: damaged ones too, links and folders not."""
     return sorted(p.stem for p in Path(folder or results_folder()).glob("[!.]*.json") if files.is_file(p))
 
 
@@ -268,16 +259,6 @@ def results_folder() -> Path:
     return project_folder() / "report" / "results"
 
 
-def figures_folder() -> Path:
-    """Name the folder of the report's figures, which need not exist yet."""
-    return project_folder() / "report" / "figures"
-
-
-def live_folder() -> Path:
-    """Name the folder of what was computed on this machine just now; git ignores it."""
-    return project_folder() / "report" / "live"
-
-
 def provenance(
     *,
     command: str,
@@ -289,12 +270,12 @@ def provenance(
     recipe: Any = None,
     **extra: Any,
 ) -> dict[str, Any]:
-    """Describe how a result was made, for `save_result`.
+    """Describe how a result was made, for `save_result`: what is passed, and code, machine, versions, date.
 
     Args:
         command: What to type to make the result again.
         seed: The seed or seeds.
-        data: The `Dataset`; its name, title and checksum are kept. None where there is none.
+        data: The `Dataset`, whose name, title and checksum are kept; None where there is none.
         n: Number of independent repetitions (pairs, retrainings, …).
         cost: In trainings; a number or a dataclass.
         seconds: Wall time, in s.

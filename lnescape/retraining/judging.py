@@ -1,8 +1,7 @@
-"""Fidelity: how retrainings scatter, and how good an evaluation of u(x) is, judged on retrainings it didn't use."""
+"""Fidelity: how good an evaluation of u(x) is, judged on retrainings it didn't use, in plain retrainings (REN)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -10,162 +9,23 @@ from numpy import ndarray
 
 from lnescape.results import Estimate
 from lnescape.retraining.evaluation import Evaluation
-from lnescape.retraining.prior import terms_of
 
-N_IMAGE_BLOCKS = 20  # of inputs, left out one at a time
 N_HALVINGS = 4  # of the reference of each draw
 N_BLOCKS = 10  # of networks that no evaluation used, left out one block at a time
 N_DECILES = 10
 
 
-def relative_spread(dof: float) -> float:
-    """Return the standard deviation √ψ₁(ν/2) of ln s², s² a sample variance of normal observations.
-
-    Half of it is the relative standard uncertainty of s, about 1/√(2ν).
-
-    Args:
-        dof: Degrees of freedom ν > 0.
-
-    Returns:
-        The standard deviation, a pure number.
-
-    References:
-        The logarithm of a χ² variable; for 1/√(2ν), JCGM 100:2008 (GUM), annex E.4.3.
-
-    Example:
-        >>> round(relative_spread(127), 4)
-        0.126
-    """
-    from scipy.special import polygamma
-
-    return float(np.sqrt(polygamma(1, dof / 2)))
-
-
-def spread_of_log_variance(q: Float[ndarray, "networks images"], size: int) -> Float[ndarray, " images"]:
-    """Return the standard deviation of ln s² over disjoint groups of retrainings, for each image.
-
-    Args:
-        q: Measurand per network and image.
-        size: Retrainings in a group, ≥ 2; those left over are not used.
-
-    Returns:
-        Its standard deviation, to be compared with `relative_spread(size − 1)`; nan with fewer than two groups.
-
-    Example:
-        >>> q = np.random.default_rng(0).normal(size=(400, 500))
-        >>> rms = np.sqrt((spread_of_log_variance(q, 4) ** 2).mean())
-        >>> round(float(rms / relative_spread(3)), 2)
-        1.01
-    """
-    n_groups = len(q) // size
-    if n_groups < 2:
-        return np.full(q.shape[1], np.nan)
-    grouped = q[: n_groups * size].reshape(n_groups, size, -1)
-    return np.log(grouped.var(1, ddof=1)).std(0, ddof=1)
-
-
-def excess_kurtosis(q: Float[ndarray, "networks images"]) -> Float[ndarray, " images"]:
-    """Return the sample excess kurtosis g₂ = m₄/m₂² − 3 over the networks, 0 for a normal law up to its bias.
-
-    Args:
-        q: Measurand per network and image.
-
-    Returns:
-        g₂ of each image; for normal samples of N networks its expectation is −6/(N + 1).
-
-    References:
-        Joanes & Gill 1998, The Statistician 47(1), 183, for g₂ and its bias.
-
-    Example:
-        >>> excess_kurtosis(np.array([[-1.0], [1.0], [-1.0], [1.0]]))
-        array([-2.])
-    """
-    centred = q - q.mean(0)
-    squares = centred**2
-    return (squares**2).mean(0) / squares.mean(0) ** 2 - 3
-
-
-def normal_twins(q: Float[ndarray, "networks images"], n: int, *, seed: int) -> Float[ndarray, "n networks images"]:
-    """Simulate normal retrainings whose images are correlated as those observed.
-
-    q* = G Z/√(N − 1), G of independent standard normal numbers, Z the observed q less its mean: each row of q* is
-    normal with the sample covariance of the images. A mean over images that share their networks varies far more than
-    one over independent images, and the twins show by how much.
-
-    Args:
-        q: Measurand per network and image.
-        n: How many twins.
-        seed: Seed of G.
-
-    Returns:
-        The twins, mean 0.
-    """
-    rng = np.random.default_rng(seed)
-    scaled = (q - q.mean(0)) / np.sqrt(len(q) - 1)
-    return np.stack([rng.normal(size=(len(q), len(q))) @ scaled for _ in range(n)])
-
-
-def dithered(q: Float[ndarray, "*any images"], *, seed: int = 0) -> Float[ndarray, "*any images"]:
-    """Spread numbers that were kept in float16 evenly over the step that they were rounded to.
-
-    Two nearly equal numbers can be rounded to one number, and ln s² of the two would be −∞. A uniform number of ± half
-    a step undoes the rounding in law; it adds a variance of step²/12.
-
-    Args:
-        q: Numbers that are exact in float16.
-        seed: Seed of the uniform numbers.
-
-    Returns:
-        Numbers that round to the same float16, float64.
-
-    Example:
-        >>> dithered(np.array([[10.0, 10.0]])).round(4)
-        array([[10.0011,  9.9982]])
-    """
-    step = np.spacing(np.abs(q).astype(np.float16)).astype(np.float64)
-    return q + step * (np.random.default_rng(seed).random(q.shape) - 0.5)
-
-
 @dataclass(frozen=True)
 class Reliability:
-    """Hold how well a reference of N retrainings orders the inputs by their uncertainty.
+    """Hold how well N retrainings order the inputs by their uncertainty."""
 
-    Attributes:
-        halves: Rank correlation of ln s² between two halves of the retrainings, mean over random halvings.
-        whole: The same for the whole reference and another one of its size, by Spearman and Brown.
-        ceiling: The rank correlation that an exact u(x) would have with the whole reference, about √whole.
-    """
-
-    halves: float
-    whole: float
-    ceiling: float
+    halves: float  # rank correlation of ln s² between two halves of them, mean over random halvings
+    whole: float  # the same for all of them and as many others, by Spearman and Brown
+    ceiling: float  # rank correlation that an exact u(x) would have with all of them, about √whole
 
 
 def reliability(q: Float[ndarray, "networks images"], *, n_halvings: int = 20, seed: int = 0) -> Reliability:
-    """Return the split-half reliability of ln s²: how well half of the retrainings predicts the other half.
-
-    r = rank correlation of ln s²_A and ln s²_B over the inputs; for the whole reference 2r/(1 + r).
-
-    Args:
-        q: Measurand per network and image.
-        n_halvings: Random halvings that are averaged over.
-        seed: Seed of the halvings.
-
-    Returns:
-        Reliability of a half, of the whole, and the ceiling.
-
-    Raises:
-        ValueError: Fewer than four networks or three images.
-
-    References:
-        Spearman 1910 and Brown 1910, Br. J. Psychol. 3, 271 and 296.
-
-    Example:
-        >>> rng = np.random.default_rng(0)
-        >>> q = rng.normal(size=(64, 2000)) * np.exp(rng.normal(size=2000))
-        >>> round(reliability(q).halves, 2)
-        0.98
-    """
+    """Return the split-half reliability of ln s², by Spearman and Brown (1910)."""
     from scipy.stats import spearmanr
 
     if len(q) < 4 or q.shape[1] < 3:
@@ -180,55 +40,9 @@ def reliability(q: Float[ndarray, "networks images"], *, n_halvings: int = 20, s
     return Reliability(halves, whole, float(np.sqrt(max(whole, 0.0))))
 
 
-def jackknife(
-    statistic: Callable[[ndarray], Any],
-    q: ndarray,
-    *,
-    axes: tuple[int, ...] = (0,),
-    n_blocks: int | None = None,
-    unit: str = "",
-) -> list[Estimate]:
-    """Return statistics, with standard uncertainties from leaving out one block of each factor at a time.
-
-    u² = Σ_factors (B − 1)/B Σ_b (T_b − T̄)², T_b the statistic without block b.
-
-    Args:
-        statistic: From an array like `q` to one number, or to several.
-        q: Measurand per network and image.
-        axes: The factors whose levels are left out; the networks, first, unless given.
-        n_blocks: Blocks of each factor; every level alone unless given.
-        unit: Of the statistics.
-
-    Returns:
-        One estimate for each number.
-
-    References:
-        Efron & Tibshirani 1993, *An Introduction to the Bootstrap*, chapter 11.
-
-    Example:
-        >>> print(jackknife(np.mean, np.array([0.46, 0.48, 0.50, 0.52]), unit="nat")[0])  # as a mean's own formula
-        0.490(13) nat
-    """
-    variance, sizes = 0.0, []
-    for axis in axes:
-        blocks = np.array_split(np.arange(q.shape[axis]), min(n_blocks or q.shape[axis], q.shape[axis]))
-        left = np.array([np.atleast_1d(statistic(np.delete(q, block, axis))) for block in blocks])
-        variance = variance + (len(blocks) - 1) / len(blocks) * ((left - left.mean(0)) ** 2).sum(0)
-        sizes.append(len(blocks))
-    n = q.shape[axes[0]] if len(axes) == 1 else None
-    pairs = zip(np.atleast_1d(statistic(q)), np.sqrt(variance), strict=True)
-    return [Estimate(value, u, dof=min(sizes) - 1, unit=unit, n=n) for value, u in pairs]
-
-
 @dataclass(frozen=True)
 class RetrainingEquivalent:
-    """Hold REN, a retraining equivalent number: how many plain retrainings an evaluation of u(x) is worth.
-
-    Attributes:
-        value: REN.
-        low: Lower end of its 95 % interval.
-        high: Upper end; ∞ where the data put no bound.
-    """
+    """Hold REN: how many plain retrainings an evaluation of u(x) is worth, with a 95 % interval, ∞ where unbounded."""
 
     value: float
     low: float
@@ -239,57 +53,21 @@ class RetrainingEquivalent:
 
 
 def log_bias(dof: float | Float[ndarray, "*any"]) -> float | Float[ndarray, "*any"]:
-    """Return E ln(s²/σ²) = ψ(ν/2) − ln(ν/2), by which ln s² is too low on average.
-
-    Args:
-        dof: ν > 0.
-
-    Returns:
-        The bias in nat, negative.
-
-    References:
-        Abramowitz & Stegun 1964, section 26.4 with 6.3: the logarithm of a χ² variable.
-
-    Example:
-        >>> round(float(log_bias(1)), 4)
-        -1.2704
-    """
+    """Return E ln(s²/σ²) = ψ(ν/2) − ln(ν/2), by which ln s² is too low on average; nat, negative."""
     from scipy.special import psi
 
     return psi(np.asarray(dof) / 2) - np.log(np.asarray(dof) / 2)
 
 
 def squared_error_of(dof: float) -> float:
-    """Return E (ln s² − ln σ²)² = ψ₁(ν/2) + [ψ(ν/2) − ln(ν/2)]² of a sample variance with ν degrees of freedom.
-
-    Args:
-        dof: ν > 0.
-
-    Returns:
-        The mean squared error in nat²; about 2/ν.
-
-    Example:
-        >>> round(squared_error_of(1), 3), round(squared_error_of(100), 4)
-        (6.549, 0.0203)
-    """
+    """Return E (ln s² − ln σ²)² = ψ₁(ν/2) + [ψ(ν/2) − ln(ν/2)]² with ν degrees of freedom, about 2/ν; nat²."""
     from scipy.special import polygamma
 
     return float(polygamma(1, dof / 2) + log_bias(dof) ** 2)
 
 
 def retraining_equivalent(squared_error: float) -> float:
-    """Invert `squared_error_of`: the number of plain retrainings, 1 + ν, whose s² errs as much.
-
-    Args:
-        squared_error: E (ln V̂ − ln σ²)², nat².
-
-    Returns:
-        REN; ∞ for an error of zero or less, which noise can make of a small one.
-
-    Example:
-        >>> round(retraining_equivalent(squared_error_of(4)), 6)
-        5.0
-    """
+    """Invert `squared_error_of`: the number 1 + ν of plain retrainings whose s² errs as much; ∞ for none or less."""
     from scipy.optimize import brentq
 
     if squared_error <= squared_error_of(1e6):
@@ -301,40 +79,19 @@ def retraining_equivalent(squared_error: float) -> float:
 
 @dataclass(frozen=True)
 class Reference:
-    """Hold the retrainings that each draw leaves over, prepared once for all evaluations of these draws.
+    """Hold the retrainings that each draw leaves over, prepared by `of` for all evaluations of these draws."""
 
-    Attributes:
-        q: All retrainings, [N, inputs].
-        members: For each draw, the rows that it uses.
-        left_out: Rows that are left out together, for the jackknife: first none, then each row that some draw uses,
-            then blocks of the others.
-        n_bases: How many rows some draw uses.
-        halves: ln s² of the two halves, freed of its bias, [left out, draws, halvings, 2, inputs].
-        variance: s² of the whole reference, [left out, draws, inputs].
-    """
-
-    q: ndarray
-    members: tuple[tuple[int, ...], ...]
+    q: ndarray  # all retrainings, [N, inputs]
+    members: tuple[tuple[int, ...], ...]  # for each draw, the rows that it uses
+    # Rows that are left out together: first none, then each row that some draw uses, then blocks of the others.
     left_out: tuple[tuple[int, ...], ...]
-    n_bases: int
-    halves: ndarray
-    variance: ndarray
+    n_bases: int  # rows that some draw uses
+    halves: ndarray  # ln s² of the two halves, freed of its bias, [left out, draws, halvings, 2, inputs]
+    variance: ndarray  # s² of the whole reference, [left out, draws, inputs]
 
     @staticmethod
     def of(q: Float[ndarray, "networks inputs"], members: Sequence[Sequence[int]], *, seed: int = 0) -> "Reference":
-        """Halve, for each draw, the retrainings that it doesn't use, at random.
-
-        Args:
-            q: Measurand per retraining and input.
-            members: For each draw, the rows that its evaluation uses.
-            seed: Seed of the halvings.
-
-        Returns:
-            The reference.
-
-        Raises:
-            ValueError: A draw leaves fewer than eight retrainings over.
-        """
+        """Halve at random, for each draw, the retrainings that it doesn't use; `members` are the rows of each draw."""
         q = np.asarray(q, np.float64)
         draws = tuple(tuple(int(row) for row in rows) for rows in members)
         if min(len(q) - len(rows) for rows in draws) < 8:
@@ -382,33 +139,19 @@ class Reference:
 
 @dataclass(frozen=True)
 class Fidelity:
-    """Hold how good an evaluation is, on average over draws of its networks.
-
-    Attributes:
-        ren: Retraining equivalent number, with a 95 % interval.
-        scale: ΣV̂ ν_eff/(ν_eff − 2)/ΣV_ref; for ν_eff ≤ 2 without that factor.
-        bias: Mean of ln V̂ − ln V_ref, each freed of its own bias, in nat.
-        rank: Rank correlation of V̂ and V_ref over inputs; nan where V̂ is the same for all.
-        ceiling: What an exact u(x) would have as rank correlation.
-        coverage: Share of held-out retrainings inside the 95 % interval, in per cent.
-        deciles: The same by decile of the predicted scale, lowest first.
-        deciles_sd: Its standard deviation from draw to draw, per decile, in per cent.
-        dof: Mean of the claimed ν_eff.
-        squared_error: What `ren` was inverted from, with its uncertainty, nat².
-        left_out: The squared error with nothing, and with each row or block of the reference, left out; not stored.
-    """
+    """Hold how good an evaluation is, on average over draws of its networks."""
 
     ren: RetrainingEquivalent
-    scale: Estimate
-    bias: Estimate
-    rank: Estimate
-    ceiling: float
-    coverage: Estimate
-    deciles: list[Estimate]
-    deciles_sd: list[float]
-    dof: float
-    squared_error: Estimate
-    left_out: ndarray
+    scale: Estimate  # ΣV̂ ν_eff/(ν_eff − 2)/ΣV_ref; for ν_eff ≤ 2 without that factor
+    bias: Estimate  # mean of ln V̂ − ln V_ref, each freed of its own bias, nat
+    rank: Estimate  # rank correlation of V̂ and V_ref over inputs; nan where V̂ is the same for all
+    ceiling: float  # rank correlation of an exact u(x)
+    coverage: Estimate  # share of held-out retrainings inside the 95 % interval, %
+    deciles: list[Estimate]  # the same by decile of the predicted scale, lowest first
+    deciles_sd: list[float]  # its standard deviation from draw to draw, %
+    dof: float  # mean of the claimed ν_eff
+    squared_error: Estimate  # from which `ren` follows, nat²
+    left_out: ndarray  # the squared error without each part of `Reference.left_out`; not stored
 
     def to_dict(self) -> dict:
         """Return the numbers that a stored result holds."""
@@ -427,10 +170,10 @@ def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: 
     Args:
         evaluations: One for each draw, on the inputs of the reference.
         reference: The retrainings, and which of them each draw used.
-        level: Of the intervals that are judged.
+        level: Coverage probability of the intervals that are judged, in (0, 1).
 
     Returns:
-        The fidelity.
+        REN, scale, bias (nat), rank correlation and its ceiling, coverage (%) in all and by decile of the predicted u.
 
     Raises:
         ValueError: Another number of evaluations than draws.
@@ -505,66 +248,3 @@ def _covered(inside: list[ndarray], reference: Reference, k: int) -> ndarray:
     """Average the shares over draws and held-out networks, without those that are left out."""
     kept, gone = reference.kept(k), list(reference.left_out[k])
     return np.mean([np.nanmean(np.delete(one, gone, 0), 0) for one, use in zip(inside, kept, strict=True) if use], 0)
-
-
-def partial_r_squared(
-    base: list[Float[ndarray, "images covariates"]],
-    more: list[Float[ndarray, "images covariates"]],
-    reference: Reference,
-) -> Estimate:
-    """Return the share of the variance of ln V_ref over inputs that covariates explain beyond others: partial R².
-
-    (SSE₀ − SSE₁)/SSE₀, each SSE over its residual degrees of freedom, of least squares of ln V_ref on [1, z, z²] of the
-    base covariates (0), and of the base and the further ones (1). The noise of V_ref counts as unexplained.
-
-    Args:
-        base: For each draw of the reference, covariates of the inputs.
-        more: Further covariates.
-        reference: The retrainings that judge, and the draws.
-
-    Returns:
-        Mean over draws, with the uncertainty from leaving out networks and blocks of inputs; may be negative.
-    """
-    n = reference.q.shape[1]
-    whole = np.ones(n, bool)
-    designs = [(terms_of(b), terms_of(np.concatenate([b, m], 1))) for b, m in zip(base, more, strict=True)]
-
-    def mean(k: int, images: ndarray) -> float:
-        kept = np.flatnonzero(reference.kept(k))
-        y = np.log(reference.variance[k])
-        return float(np.mean([_partial(designs[d][0][images], designs[d][1][images], y[d, images]) for d in kept]))
-
-    values = np.array([mean(k, whole) for k in range(len(reference.left_out))])
-    blocks = np.array_split(np.random.default_rng(0).permutation(n), N_IMAGE_BLOCKS)
-    left = np.array([mean(0, ~np.isin(np.arange(n), block)) for block in blocks])
-    of_images = (len(left) - 1) / len(left) * ((left - left.mean()) ** 2).sum()
-    u = np.hypot(reference.jackknifed(values), np.sqrt(of_images))
-    return Estimate(values[0], float(u), dof=reference.dof, n=len(base))
-
-
-def _partial(x0: ndarray, x1: ndarray, y: ndarray) -> float:
-    """Return partial R² of the terms x1 beyond x0."""
-    mean_squares = []
-    for x in (x0, x1):
-        coefficients, _, rank, _ = np.linalg.lstsq(x, y, rcond=None)
-        mean_squares.append(((y - x @ coefficients) ** 2).sum() / (len(y) - rank))
-    return 1 - mean_squares[1] / mean_squares[0]
-
-
-def variance_ratio(local: Float[ndarray, "networks images"], reference: Reference) -> Estimate:
-    """Return the ratio of the retraining variance to a local variance, Σ V_ref/Σ V_local over inputs.
-
-    Args:
-        local: Variance near each network that may play the method, in the order of the first rows of the reference.
-        reference: The retrainings.
-
-    Returns:
-        The ratio with all retrainings; its uncertainty from leaving out one network, local and reference, at a time.
-    """
-
-    def ratio(rows: ndarray) -> float:
-        return float(reference.q[rows].var(0, ddof=1).sum() / local[rows[rows < len(local)]].mean(0).sum())
-
-    everyone = np.arange(len(reference.q))
-    values = np.array([ratio(np.setdiff1d(everyone, gone)) for gone in reference.left_out])
-    return Estimate(values[0], float(reference.jackknifed(values)), dof=reference.dof, n=len(local))

@@ -8,8 +8,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from lnescape.scores.quality import (
-    CalibrationError,
-    EntropySplit,
     accuracy,
     aurc,
     auroc,
@@ -25,18 +23,9 @@ from lnescape.scores.quality import (
 )
 
 if TYPE_CHECKING:
-    from lnescape.scores.temperature import (
-        Equivalent,
-        calibrated_log_likelihood,
-        deep_ensemble_equivalent,
-        fit_temperature,
-        halves,
-    )
+    from lnescape.scores.temperature import calibrated_log_likelihood, deep_ensemble_equivalent, fit_temperature, halves
 
 __all__ = [
-    "CalibrationError",
-    "EntropySplit",
-    "Equivalent",
     "accuracy",
     "auroc",
     "aurc",

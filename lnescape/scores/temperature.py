@@ -32,8 +32,7 @@ def fit_temperature(logp: Float[Tensor, "*members images classes"], labels: Int[
         log-probabilities of an image, T is between 0.05 min(1, s) and 20 max(1, s); a warning says that it is a bound.
 
     References:
-        Guo et al. 2017, arXiv 1706.04599, section 4.2; applied to the mean prediction as in Ashukha et al. 2020,
-        arXiv 2002.06470, section 4.
+        Guo et al. 2017, arXiv 1706.04599, section 4.2; for the mean prediction Ashukha et al. 2020, arXiv 2002.06470.
 
     Example:
         >>> logp = torch.tensor([[0.99, 0.01], [0.99, 0.01], [0.01, 0.99], [0.99, 0.01]]).log()
@@ -64,9 +63,7 @@ def fit_temperature(logp: Float[Tensor, "*members images classes"], labels: Int[
 
 
 def calibrated_log_likelihood(
-    logp: Float[Tensor, "*members images classes"],
-    labels: Int[Tensor, " images"],
-    half: Int[Tensor, " images"],
+    logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " images"], half: Int[Tensor, " images"]
 ) -> Estimate:
     """Return the log-likelihood after temperature scaling, each half of the images with the other's temperature (CLL).
 
@@ -75,7 +72,7 @@ def calibrated_log_likelihood(
     Args:
         logp: Log-probabilities in nat, of members or of one prediction.
         labels: Right classes, 0 to classes − 1.
-        half: 0 or 1 for each image: the half it belongs to.
+        half: 0 or 1 for each image, the half it belongs to, such as `halves(n)`.
 
     Returns:
         The mean in nat, ≤ 0, higher is better, with the standard uncertainty of a mean over images.
@@ -113,22 +110,14 @@ def halves(n: int) -> Int[Tensor, " images"]:
 
 @dataclass(frozen=True)
 class Equivalent:
-    """Deep-ensemble equivalent and its band.
+    """Hold a deep-ensemble equivalent; prints as "2.4 (1.9 to 3.1)", or "< 1" and "≥ 10" where the curve ends."""
 
-    Args:
-        value: Number of members, from 1 to L; 0 where it is below one member, ∞ where it is beyond L.
-        low: The least it may be worth: read off an ensemble curve one standard deviation higher.
-        high: The most: off a curve one standard deviation lower.
-        largest: L, members of the largest ensemble of the curve.
-    """
-
-    value: float
-    low: float
-    high: float
-    largest: int
+    value: float  # members, from 1 to L; 0 where it is below one member, ∞ where it is beyond L
+    low: float  # read off an ensemble curve one standard deviation higher
+    high: float  # off a curve one standard deviation lower
+    largest: int  # L, members of the largest ensemble of the curve
 
     def __str__(self) -> str:
-        """Return value and band, such as "2.4 (1.9 to 3.1)"; "< 1" and "≥ 10" where the curve ends."""
         if self.low == self.high:  # both beyond the curve: 0, or ∞
             return self._one(self.value)
         return f"{self._one(self.value)} ({self._one(self.low)} to {self._one(self.high)})"
@@ -153,7 +142,7 @@ def deep_ensemble_equivalent(
         sd: Its standard deviation over ensembles, ≥ 0.
 
     Returns:
-        The equivalent, with the band that the curve's mean ± 1 standard deviation gives.
+        `value`, with `low` and `high` from the curve's mean ± 1 standard deviation: members, 0 below one, ∞ beyond L.
 
     Raises:
         ValueError: The curves are empty, of unequal length or not finite, or the likelihood is nan.
@@ -164,8 +153,6 @@ def deep_ensemble_equivalent(
     Example:
         >>> print(deep_ensemble_equivalent(-0.25, np.array([-0.4, -0.3, -0.2]), np.array([0.02, 0.02, 0.02])))
         2.5 (2.3 to 2.7)
-        >>> print(deep_ensemble_equivalent(-0.5, np.array([-0.4, -0.3, -0.2]), np.array([0.02, 0.02, 0.02])))
-        < 1
     """
     mean, sd = np.asarray(mean, float), np.asarray(sd, float)
     shapes = mean.ndim == 1 and len(mean) > 0 and mean.shape == sd.shape

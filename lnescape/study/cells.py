@@ -10,6 +10,7 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 
 from lnescape.checks import one_of
@@ -67,19 +68,17 @@ class Cell:
     """One unit of work: some networks, trained together, and what is kept of them.
 
     Attributes:
-        method: What is done: "scouts" (networks that choose the class of the measurand), "retrainings", or a method
-            that a study has added with `register`.
+        method: "scouts" (networks that choose the class of the measurand), "retrainings", or one that `register` added.
         data: Name of the data set, as for `load`.
-        network: "mlp", "cnn", "resnet", "wide_resnet", or "module:function", a function of your own from
+        network: A name, as for `network`, or "module:function", a function of your own from
             (image_shape, n_classes, **options) to an `nn.Module`.
         seeds: One for each training.
         recipe: How one network is trained.
         options: Arguments of the network, such as {"width": 50}.
         settings: Arguments of the method.
-        keep: What is kept of each network: "panel" (log-odds and contrast on all images of the panel), "test" (on
-            the test images only), "covariates", "gradients" (gradient distances beside the covariates),
-            "log_probabilities" (of 1 000 test images). The first and the last unless given; a method that leaves no
-            choice keeps what it keeps.
+        keep: What is kept of each network, where the method leaves a choice: "panel" (log-odds and contrast on all
+            images of the panel), "test" (on the test images only), "covariates", "gradients" (gradient distances),
+            "log_probabilities" (of 1 000 test images); "panel" and "log_probabilities" unless given.
         scouts: The cell whose retrainings fix the class c(x) of the measurand, where the method needs one.
 
     Example:
@@ -99,11 +98,7 @@ class Cell:
     scouts: "Cell | None" = None
 
     def __post_init__(self) -> None:
-        """Refuse what its method could not run, and take copies, so that nothing outside can change a cell.
-
-        Raises:
-            StudyError: Something isn't known, is missing, or can't be written down in plain values.
-        """
+        """Refuse what its method could not run, and take copies, so that nothing outside can change a cell."""
         check_known(self.method, KINDS, "method")
         rules = KINDS[self.method]
         seeds = checked(lambda: checked_seeds(self.seeds))
@@ -134,17 +129,7 @@ class Cell:
         loss_name(self.recipe)
 
     def but(self, **changes: Any) -> "Cell":
-        """Give the same cell with other values in some fields.
-
-        Args:
-            **changes: Fields of a cell, or of its recipe.
-
-        Returns:
-            A new cell.
-
-        Raises:
-            StudyError: A field isn't known; the nearest one is suggested.
-        """
+        """Give the same cell with other values in some fields, its own or its recipe's."""
         own, recipe = ({f.name for f in fields(kind)} for kind in (Cell, Recipe))
         for name in changes:
             check_known(name, sorted(own | recipe), "field of a cell or its recipe")
@@ -153,12 +138,9 @@ class Cell:
         return replace(self, recipe=replace(outer.pop("recipe", self.recipe), **inner), **outer)
 
     def content(self) -> dict[str, Any]:
-        """Describe the cell in plain values, the ground of its name.
-
-        Returns:
-            Its fields, those left at their default not named: one that is added later, with a default that changes
-            nothing, leaves every name as it was.
-        """
+        """Describe the cell in plain values, the ground of its name."""
+        # Fields left at their default aren't named: one that is added later, with a default that changes nothing,
+        # leaves every name as it was.
         plain = {"recipe_version": RECIPE_VERSION, "seeds": list(self.seeds), "keep": sorted(self.keep)}
         plain |= {"covariates_version": COVARIATES_VERSION} if _explores(self) else {}
         plain |= {name: getattr(self, name) for name in ("method", "data", "network")}
@@ -196,26 +178,15 @@ class Cell:
 
 @dataclass(frozen=True)
 class Study:
-    """A named list of cells.
+    """A named list of cells."""
 
-    Attributes:
-        name: What the commands call it: lower-case letters, digits, hyphens.
-        title: What it is for.
-        cells: In the order in which they are computed; scouts first.
-        command: What to type to run it.
-    """
-
-    name: str
-    title: str
-    cells: tuple[Cell, ...]
-    command: str = ""
+    name: str  # lower-case letters, digits, hyphens
+    title: str  # what it is for
+    cells: tuple[Cell, ...]  # in the order in which they are computed; scouts first
+    command: str = ""  # what to type to run it
 
     def __post_init__(self) -> None:
-        """Put each cell's scouts, where they are not listed, at the front.
-
-        Raises:
-            StudyError: No cells, or a name that can't name a file.
-        """
+        """Put each cell's scouts, where they are not listed, at the front."""
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", self.name):
             raise StudyError(f"{self.name!r} can't name a study; use lower-case letters, digits and hyphens.")
         scouts = [cell.scouts for cell in self.cells if cell.scouts is not None]
@@ -229,6 +200,9 @@ class Study:
     def folder(self) -> str:
         """Name of the folder that holds its results."""
         return self.cells[0].folder
+
+    def keep_run(self, folder: Path, operations: float, seconds: float, *, device: torch.device | str) -> None:
+        """Store how fast a run was; nothing, unless a class of studies says what."""
 
     def keep_summary(self) -> Path | None:
         """Store what is made of the cells once all are there; nothing, unless a class of studies says what."""

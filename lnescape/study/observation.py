@@ -8,7 +8,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import lnescape.covariates as covariates
+from lnescape.covariates import FREE, explore, gradient_distance
+from lnescape.covariates.geometry import N_TRAINING
 from lnescape.data import Dataset, load
 from lnescape.data.shifts import KINDS as SHIFTS
 from lnescape.data.shifts import STRENGTHS
@@ -131,8 +132,8 @@ def observe(
     if "gradients" in keep:
         _observe_gradients(seen, law, data, panel, chosen)
         if "covariates" not in keep:  # of which the gradient distance needs the outputs beside it
-            images, some = panel.images[panel.watched], data.train.images[: covariates.N_FEATURES]
-            found = np.stack([covariates.outputs(law, theta, images, some) for theta in law.thetas])
+            images, some = panel.images[panel.watched], data.train.images[: explore.N_FEATURES]
+            found = np.stack([explore.outputs(law, theta, images, some) for theta in law.thetas])
             seen.add("outputs", found, "explored", "output", "watched_image", bits=COVARIATE_BITS)
     return seen
 
@@ -141,8 +142,8 @@ def _observe_gradients(seen: Observation, law: Members, data, panel: Panel, chos
     """Observe gradient distances, and how many independent inputs their kernel counts."""
     images, calibration = panel.images[panel.watched], panel.part[panel.watched] == 0
     found = [
-        covariates.gradient_distance(
-            law, theta, images, chosen[panel.watched], training_images=data.train.images[: covariates.N_TRAINING],
+        gradient_distance(
+            law, theta, images, chosen[panel.watched], training_images=data.train.images[:N_TRAINING],
             seed=seed, together=calibration,
         )
         for theta, seed in zip(law.thetas, law.seeds, strict=True)
@@ -164,8 +165,8 @@ def scores_of(law: Members, row: int, data) -> tuple[float, float]:
 
 def _explore(seen: Observation, law: Members, data, images: Tensor, chosen: np.ndarray) -> None:
     """Observe what the covariates are made of, and what may tell beforehand whether exploring pays."""
-    groups = [name for name in covariates.FREE if name != "training path"]
-    traces = covariates.explored(law, data, images, chosen, groups=groups)
+    groups = [name for name in FREE if name != "training path"]
+    traces = explore.explored(law, data, images, chosen, groups=groups)
     for name, array, axes in (
         ("shifted_log_odds", traces.shifted, ("shift",)),
         ("noise_spread", traces.noise, ()),
@@ -174,7 +175,7 @@ def _explore(seen: Observation, law: Members, data, images: Tensor, chosen: np.n
     ):
         assert array is not None, f"{name} was not observed"
         seen.add(name, array, "explored", *axes, "watched_image", bits=COVARIATE_BITS)
-    noise = [covariates.gradient_noise(law, theta, data, recipe=law.recipe) for theta in law.thetas]
+    noise = [explore.gradient_noise(law, theta, data, recipe=law.recipe) for theta in law.thetas]
     for name, values in zip(("training_loss", "gradient_scatter"), zip(*noise, strict=True), strict=True):
         seen.add(name, np.array(values), "explored")
     # Root mean square distance to the other networks of the cell, nan where there is none.

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from lnescape.covariates import OUTPUTS, SHIFTS
+from lnescape.covariates.explore import OUTPUTS, SHIFTS
 from lnescape.study.cells import KINDS, Cell, Study, StudyError
 from lnescape.study.observation import GROWING, PARTS, Panel, normalised
 from lnescape.study.store import CellStore, study_named
@@ -39,19 +39,17 @@ def read_study(study: str | Study, *, folder: Path | str | None = None) -> xarra
     | `other_log_odds` | explored, other, watched_image | log-odds of the next classes after c(x) |
     | `training_loss`, `gradient_scatter`, `distance`, `pool_loss` | explored | facts about each network |
 
-    Images carry the coordinates `part` ("calibration", "test", "rotation 1", …, "foreign"), `label` and `chosen`,
-    the class c(x) that the scouts fixed; retrainings carry `seed`, or what takes its place in the study, and `cell`.
-    What only some of the cells keep of their retrainings is left out; what only some of the laws keep is NaN for the
-    others, such as the scores of a law that diverged. Where laws and retrainings keep arrays of one name, that of the
-    laws is `law_NAME`.
+    Images carry the coordinates `part` ("calibration", "test", "rotation 1", …, "foreign"), `label` and `chosen`, the
+    class c(x) that the scouts fixed; retrainings carry `seed`, or what takes its place in the study, and `cell`.
+    What only some cells keep of their retrainings is left out; what only some laws keep is NaN for the others. Where
+    laws and retrainings keep arrays of one name, that of the laws is `law_NAME`.
 
     Args:
         study: Its name, or the study.
         folder: Where its cells are stored; `report/results/DATA-NETWORK` unless given.
 
     Returns:
-        The data set, float64; `attrs` holds the study's name and title, the data's title, and the number of cells
-        that are missing.
+        The data set, float64; `attrs` holds the names of study and data, and the number of cells that are missing.
 
     Raises:
         StudyError: Nothing of it is stored, a cell is damaged, or cells follow different scouts.

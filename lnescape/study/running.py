@@ -34,10 +34,8 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     wait,
 )
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 from time import perf_counter, sleep
 from typing import Any
 
@@ -45,7 +43,7 @@ import numpy as np
 import torch
 
 from lnescape.progress import bar
-from lnescape.results import ResultError, load_result, provenance, save_result
+from lnescape.results import provenance
 from lnescape.study.cells import KINDS, Cell, Kind, Study, StudyError, checked, plain_copy, register, trainings
 from lnescape.study.observation import data_and_panel
 from lnescape.study.retrainings import threads_of
@@ -156,8 +154,7 @@ def run_study(
         study: Its name, or the study.
         limit: Compute at most so many cells.
         device: Where to compute.
-        executor: Any `concurrent.futures.Executor`, such as that of a Dask client; processes of this machine unless
-            given. Its workers must find the data sets as this process does.
+        executor: Any `concurrent.futures.Executor` whose workers find the data sets; this machine's processes if None.
         workers: Processes of the default executor; one for each core, and one on an accelerator, unless given.
         folder: Where the cells are stored; `report/results/DATA-NETWORK` unless given.
         progress: Show a bar with the time left.
@@ -166,8 +163,7 @@ def run_study(
         {cell: error} of the cells that failed, in this run or before.
 
     Raises:
-        StudyError: The store can't be used or is full, there is no such device, the executor is gone, or a script runs
-            this without its `if __name__ == "__main__"`.
+        StudyError: The store, the device or the executor can't be used, or a script lacks `if __name__ == "__main__"`.
     """
     study = study_named(study) if isinstance(study, str) else study
     if getattr(multiprocessing.current_process(), "_inheriting", False):  # a worker that runs the script again
@@ -180,37 +176,12 @@ def run_study(
     workers = workers or usual_workers(device)
     todo = store.missing()[:limit]
     session = _Session(store, list(todo), str(device), executor, max(1, min(workers, len(todo))))
-    rate = matrix_rate(device) if executor is None and todo else None
     start = perf_counter()
     with bar(math.fsum(map(trainings, todo)), "study", "trainings", show=progress, stay=True) as shown:
         session.work(shown)
-    if rate is not None and session.operations:
-        _keep_throughput(store, session.operations, perf_counter() - start, rate)
+    if executor is None and session.operations:
+        study.keep_run(store.folder, session.operations, perf_counter() - start, device=device)
     return store.failures()
-
-
-def matrix_rate(device: torch.device | str = "cpu") -> float:
-    """Measure the rate of large float32 products on all cores."""
-    a, b = torch.full((2, 2048, 2048), 0.5, device=device)
-    seconds = []
-    with threads_of(cores()):
-        for _ in range(8):
-            start = perf_counter()
-            (a @ b)[0, 0].item()  # wait for an accelerator
-            seconds.append(perf_counter() - start)
-    return 2 * 2048**3 / median(seconds[1:])
-
-
-def _keep_throughput(store: CellStore, operations: float, seconds: float, rate: float) -> None:
-    """Store how fast a run was, end to end; of several runs the one that computed most is kept."""
-    name = f"run-{store.study.name}"
-    with suppress(ResultError):  # absent, or damaged
-        if load_result(name, folder=store.folder).numbers["operations"] >= operations:
-            return
-    numbers = {"operations": operations, "seconds": seconds, "matrix_rate": rate}
-    numbers["share_of_matrix_rate"] = operations / seconds / rate
-    origin = provenance(command=store.study.command, seed=None, data=None, n=None, seconds=round(seconds, 1))
-    save_result(name, numbers=numbers, provenance=origin, folder=store.folder)
 
 
 class _Session:
@@ -366,8 +337,6 @@ _STEPS = 8
 
 def expected_seconds(cells: list[Cell], *, workers: int, device: torch.device | str = "cpu") -> float:
     """Expect the wall time of some cells, from a few measured steps of each network and recipe among them."""
-    if not cells:
-        return 0.0
     measured: dict[tuple, float] = {}
     scouts, busy = 0.0, [0.0] * workers
     for cell in cells:
@@ -383,22 +352,19 @@ def expected_seconds(cells: list[Cell], *, workers: int, device: torch.device | 
 
 
 def _seconds_a_training(cell: Cell, device: str) -> float:
-    """Measure some steps of a training, in the groups and with the threads that the cell will have."""
+    """Measure some steps of a training, in the groups that the cell will have."""
     data, _ = data_and_panel(cell.data, device)
     net = cell.builder(data)
     some = replace(data, train=data.train.subset(slice(0, _STEPS * cell.recipe.batch)))
     prepared = Prepared.of(net, some, replace(cell.recipe, epochs=1), device=device, measure=False)
-    spent, n_trained = 0.0, 0
-    for threads, n in cell.settings.get("runs", [(1, KINDS[cell.method].together(cell))]):
-        at_once = prepared.together(n)
-        with threads_of(threads):
-            for _ in range(2):  # the first one warms up
-                start = perf_counter()
-                train_group(prepared, list(range(at_once)))
-                seconds = perf_counter() - start
-        spent, n_trained = spent + seconds, n_trained + at_once
+    at_once = prepared.together(KINDS[cell.method].together(cell))
+    with threads_of(1):
+        for _ in range(2):  # the first one warms up
+            start = perf_counter()
+            train_group(prepared, list(range(at_once)))
+            seconds = perf_counter() - start
     n_steps = cell.recipe.epochs * (len(data.train) // cell.recipe.batch)
-    return spent / n_trained / len(some.train) * cell.recipe.batch * n_steps
+    return seconds / at_once / len(some.train) * cell.recipe.batch * n_steps
 
 
 def _watching(cell: Cell) -> float:

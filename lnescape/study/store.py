@@ -8,7 +8,6 @@ from importlib import import_module
 from pathlib import Path
 from pkgutil import resolve_name
 from tempfile import TemporaryFile
-from types import ModuleType
 from typing import Any
 
 from lnescape.results import (
@@ -179,24 +178,12 @@ def studies_named(name: str) -> list[Study]:
 
 
 def report_studies() -> dict[str, Study]:
-    """Load the report's catalogue, which builds the cells of all its studies."""
-    return _report_catalogue().STUDIES
-
-
-def queue_named(name: str) -> list[Study]:
-    """Return the studies of one of the report's queues, in their order."""
-    catalogue = _report_catalogue()
-    check_known(name, catalogue.QUEUES, "queue")
-    return [catalogue.STUDIES[study] for study in catalogue.QUEUES[name]]
-
-
-def _report_catalogue() -> ModuleType:
-    """Import the report's catalogue from the clone of the project."""
+    """Import the report's catalogue from the clone of the project; it builds the cells of all its studies."""
     home = project_folder()
     if (home / "report" / "studies").is_dir() and str(home) not in sys.path:
         sys.path.append(str(home))  # processes that are started get this path, too
     try:
-        return import_module(CATALOGUE)
+        return import_module(CATALOGUE).STUDIES
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "report":
             raise

@@ -13,13 +13,14 @@ import torch
 from numpy import ndarray
 
 from lnescape import plots
-from lnescape.results import figures_folder, load_result
+from lnescape.results import load_result
 from lnescape.retraining import Reference, fidelity
 from lnescape.study.observation import Panel
 from lnescape.study.store import CellStore
 from report.studies import figures
 from report.studies.catalogue import STUDIES
 from report.studies.moderation import Mix, Moderation, assembled, draws
+from report.studies.svg import path_of, save
 
 PLAIN, FREE = "plain", "all that is free"
 WAYS = {  # of stating u(x) from three retrainings; a further way becomes a further button
@@ -254,9 +255,9 @@ class Picture:
         three = {way: (q[found["drawn"]].mean(1), ways[way]["shown"][:, k]) for way in (PLAIN, FREE)}
         clouds = {way: (found["true"], own["scale"][0], f"error {own['error']:.0f} %") for way, own in ways.items()}
         image, source = found["pixels"][k], found["source"]
-        still = figures.train_again(image, q, (x, height), three, clouds, source=source, title=title)
-        plots.save(still, name)
-        svg = (figures_folder() / f"{name}.svg").read_text()
+        still = figures.train_again(image, q, (x, height), three, clouds=clouds, source=source, title=title)
+        save(still, name)
+        svg = path_of(name).read_text()
         self._shown = {LIVE: chart(found), "image/svg+xml": svg, "text/plain": title}
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> dict:

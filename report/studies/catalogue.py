@@ -4,8 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import report.studies.experiments  # noqa: F401 – adds the methods of its cells
-from lnescape.covariates import N_BURSTS
+from lnescape.covariates.explore import N_BURSTS
 from lnescape.study.cells import Cell, Study
 from lnescape.training import Recipe
 from report.studies.comparison import (
@@ -39,6 +41,12 @@ class ReportStudy(Study):
 
     summary: str = "reference"
 
+    def keep_run(self, folder: Path, operations: float, seconds: float, *, device: torch.device | str) -> None:
+        """Store how fast a run was, end to end, beside the machine's rate of matrix products."""
+        from report.studies.summaries import keep_throughput
+
+        keep_throughput(self, folder, operations, seconds, device=device)
+
     def keep_summary(self) -> Path:
         """Store the summary as report/results/STUDY.json."""
         from report.studies.summaries import keep_summary
@@ -68,10 +76,7 @@ PATH_RECIPES = {"mlp": Recipe(epochs=10, precision="float32"), "cnn": CNN.recipe
 # learning rate. Twice the rate makes up for it in the MLP; the CNN, whose corners carry larger weights than its
 # midpoint and no normalisation, diverged under one seed of five even at the rate of a plain training, and gets half
 # of it. The weight decay was chosen on validation images (study "mnist-triangle-recipe").
-TRIANGLE = {
-    "mlp": {"learning_rate": 0.2, "weight_decay": 1e-4},
-    "cnn": {"learning_rate": 0.05, "weight_decay": 1e-4},
-}
+TRIANGLE = {"mlp": {"learning_rate": 0.2, "weight_decay": 1e-4}, "cnn": {"learning_rate": 0.05, "weight_decay": 1e-4}}
 CANDIDATES = {
     "as one network": {},
     "without penalty": {"settings": {"cosine_weight": 0.0}},

@@ -117,11 +117,7 @@ def tuned(scouts: Cell, way: str) -> dict[str, Any]:
 
 
 def compared(
-    scouts: Cell,
-    *,
-    ways: Iterable[str] = tuple(WAYS),
-    budgets: Iterable[float] = BUDGETS,
-    bases: Iterable[int] = BASES,
+    scouts: Cell, *, ways: Iterable[str] = tuple(WAYS), budgets: Iterable[float] = BUDGETS, bases: Iterable[int] = BASES
 ) -> list[tuple[str, float, int, Cell]]:
     """List the cells of the comparison with what they are: way, budget, base, cell."""
     ways, rows = tuple(ways), []

@@ -11,8 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-import lnescape.covariates as covariates
-from lnescape.covariates import N_FEATURES
+from lnescape.covariates import explore
 from lnescape.landscape import along, plane, survey
 from lnescape.landscape import triangle as surveyed_triangle
 from lnescape.laws import Law, Members, SubspaceLaw
@@ -106,12 +105,12 @@ COUNTS = (5, 10, 20, 40)  # proxies, of whose first so many the spread is kept
 def bursts(cell: Cell, data, panel: Panel, chosen: np.ndarray, *, scratch: Path | None = None) -> Observation:
     """Restart training several times from each retraining (`settings`: n, epochs of a burst, its rate)."""
     law = train(cell, data, list(cell.seeds), folder=scratch)
-    recipe = covariates.burst_recipe(cell.recipe, epochs=cell.settings["epochs"], rate=cell.settings["rate"])
-    some = data.train.subset(slice(0, N_FEATURES))
+    recipe = explore.burst_recipe(cell.recipe, epochs=cell.settings["epochs"], rate=cell.settings["rate"])
+    some = data.train.subset(slice(0, explore.N_FEATURES))
     rows: dict[str, list] = {"burst_spread": [], "burst_distance": [], "burst_training_loss": [], "burst_shift": []}
     images, classes = panel.images[panel.watched], chosen[panel.watched]
     before = _log_odds(law, law.thetas, images, classes)
-    ends = covariates.bursts(law, data, n=cell.settings["n"], recipe=recipe)
+    ends = explore.bursts(law, data, n=cell.settings["n"], recipe=recipe)
     for theta, q_before, own in zip(law.thetas, before, ends, strict=True):
         q = _log_odds(law, own, images, classes)
         rows["burst_spread"].append(q.std(0, ddof=1))

@@ -4,11 +4,12 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy import ndarray
 
-from lnescape.plots import BLUE, DARK, GREEN, PALE, RED, STYLE, canvas, legend_below
+from lnescape.plots import BLUE, DARK, GREEN, PALE, RED, STYLE, canvas
 
 # Colour of the family, as elsewhere in the course where it has one there; a marker of its own for each method.
 LOOKS = {
@@ -39,6 +40,15 @@ LEFT, RIGHT = 0.6, 1.25  # places of "below one" and "beyond the largest", the s
 EDGE = 0.25  # left end of the axis: between it and LEFT stand numbers and nothing else
 BELOW = (0.6, 0.7, 0.83)  # places of "below one", in turn, so that neighbours can be told apart
 FAR = 75.0  # REN at the right edge; an interval without an upper end runs into it
+
+
+def legend_below(figure: Figure, marks: Sequence[Artist], labels: Sequence[str], *, columns: int) -> None:
+    """Put a legend between the panels and the name of the data; the panels make room for it."""
+    line = 0.17 / figure.get_figheight()  # one row of the legend, in parts of the figure
+    room = line * (-(-len(labels) // columns) + 0.4)
+    figure.set_layout_engine("constrained", rect=(0, room, 1, 1 - room))
+    close = {"fontsize": 7.5, "handlelength": 1.2, "handletextpad": 0.4, "columnspacing": 1.2, "borderaxespad": 0}
+    figure.legend(marks, labels, loc="lower right", bbox_to_anchor=(0.995, 1.2 * line), ncols=columns, **close)
 
 
 def equivalents(
@@ -232,6 +242,61 @@ def equivalents_on_pairs(
         else:
             figure.legend(marks, ways, loc="outside right center", fontsize=7)
     return figure
+
+
+def score_against_cost(
+    panels: Mapping[str, tuple[ndarray, Mapping[str, tuple[float, ndarray]]]], *, source: str, title: str
+) -> Figure:
+    """Draw the test loss against the cost: deep ensembles as the line to beat, other methods as points.
+
+    `panels` is {panel title: (NLL of ensembles of 1, 2, … members, {method: (cost in trainings, NLL of each
+    repetition)})}.
+    """
+    with canvas(len(panels), 3.1, source, title) as (figure, axes):
+        for axis, (heading, (ensemble, methods)) in zip(axes, panels.items(), strict=True):
+            cost = np.arange(1, len(ensemble) + 1)
+            axis.plot(cost, ensemble, **STYLE["deep ensemble"], label="deep ensemble", markersize=4)
+            for method, (trainings, values) in methods.items():
+                style = {k: v for k, v in STYLE[method].items() if k != "linestyle"}
+                axis.plot(np.full(len(values), trainings), values, **style, linestyle="", markersize=4, alpha=0.35)
+                # Beside the raw points: the mean, with one standard uncertainty of it.
+                u = np.std(values, ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+                axis.errorbar(
+                    trainings + 0.25, np.mean(values), u, **style, capsize=3, label=f"{method}, n = {len(values)}"
+                )
+            axis.set(title=heading, xlabel="cost (trainings)", xticks=cost)
+            axis.legend(fontsize=8)
+        axes[0].set_ylabel("test loss (nat)")
+    return figure
+
+
+def disputed_images(
+    images: Float[ndarray, "images height width"],
+    probabilities: Float[ndarray, "images networks classes"],
+    *,
+    classes: Sequence[str],
+    source: str,
+    title: str,
+) -> Figure:
+    """Draw images on which retrained networks disagree, with the probabilities that each network gives."""
+    with canvas(len(images), 2.5, source, title) as (figure, axes):
+        for number, (axis, image, p) in enumerate(zip(axes, images, probabilities, strict=True)):
+            _thumbnail(axis, image, (0.2, 1.02, 0.6, 0.6))
+            _bars(axis, p, classes)
+            if number:
+                axis.set_yticks([])
+        axes[0].set_ylabel("probability")
+    return figure
+
+
+def _bars(axis: Axes, p: Float[ndarray, "networks classes"], classes: Sequence[str]) -> None:
+    """Draw one bar for each network, for the three most probable classes."""
+    top = np.argsort(p.mean(0))[::-1][:3]
+    shades = ["#000000", "#0072B2", "#56B4E9", "#999999", "#CCCCCC"]
+    wide = 0.8 / len(p)
+    for row, one in enumerate(p):
+        axis.bar(np.arange(3) + (row - (len(p) - 1) / 2) * wide, one[top], wide, color=shades[row % len(shades)])
+    axis.set(ylim=(0, 1), xticks=range(3), xticklabels=[classes[c] for c in top])
 
 
 def log_odds_histograms(
@@ -491,8 +556,8 @@ def train_again(
     q: Float[ndarray, " retrainings"],
     piles: tuple[ndarray, ndarray],
     three: Mapping[str, tuple[ndarray, ndarray]],
-    clouds: Mapping[str, tuple[ndarray, ndarray, str]],
     *,
+    clouds: Mapping[str, tuple[ndarray, ndarray, str]],
     source: str,
     title: str,
 ) -> Figure:

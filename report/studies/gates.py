@@ -10,16 +10,9 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from lnescape.results import Estimate, ResultError
-from lnescape.retraining import (
-    Fidelity,
-    RetrainingEquivalent,
-    excess_kurtosis,
-    jackknife,
-    normal_twins,
-    relative_spread,
-    reliability,
-    spread_of_log_variance,
-)
+from lnescape.retraining import Fidelity, RetrainingEquivalent
+from lnescape.retraining.judging import reliability
+from report.studies.dispersion import excess_kurtosis, jackknife, normal_twins, relative_spread, spread_of_log_variance
 
 HOLDS = " holds"  # ends the names of the parts of a claim
 

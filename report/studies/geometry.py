@@ -10,10 +10,9 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from lnescape.covariates import DEFAULT, FREE, columns_of
+from lnescape.covariates.groups import DEFAULT, FREE, columns_of
 from lnescape.data.shifts import KINDS as SHIFTS
-from lnescape.results import Estimate, provenance
-from lnescape.results.kept import results_folder
+from lnescape.results import Estimate, provenance, results_folder
 from lnescape.retraining import (
     Evaluation,
     KnownPair,
@@ -23,10 +22,10 @@ from lnescape.retraining import (
     effective_number,
     fidelity,
     learn_prior,
-    log_bias,
     moderated,
     with_class_means,
 )
+from lnescape.retraining.judging import log_bias
 from lnescape.retraining.prior import SHIPPED
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore

@@ -9,23 +9,16 @@ import numpy as np
 import torch
 from numpy import ndarray
 
-from lnescape.covariates import ENOUGH_PROXIES, FREE, SLOPE, Traces, columns_of, passes_of
-from lnescape.retraining import (
-    Evaluation,
-    LearnedPrior,
-    Prior,
-    assumed_number,
-    dithered,
-    effective_number_of,
-    fit_prior,
-    moderated,
-    type_a,
-    with_class_means,
-)
+from lnescape.covariates.explore import ENOUGH_PROXIES
+from lnescape.covariates.geometry import SLOPE
+from lnescape.covariates.groups import FREE, Traces, columns_of, passes_of
+from lnescape.retraining import Evaluation, LearnedPrior, Prior, fit_prior, moderated, type_a, with_class_means
+from lnescape.retraining.prior import assumed_number, effective_number_of
 from lnescape.study.cells import Cell, Study
 from lnescape.study.observation import PARTS, Panel, normalised
 from lnescape.study.store import CellStore
 from report.studies.comparison import PATHS, path_of
+from report.studies.dispersion import dithered
 
 
 @dataclass(frozen=True)

@@ -3,33 +3,38 @@
 import math
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
+from statistics import median
+from time import perf_counter
 
 import numpy as np
+import torch
 import xarray as xr
 from scipy.stats import spearmanr
 
 from lnescape.landscape import barrier
 from lnescape.results import Estimate, ResultError, load_result, provenance, save_result
-from lnescape.retraining import (
-    crossed_components,
-    dithered,
-    fit_prior,
-    jackknife,
-    log_odds,
-    moderated,
-    nested_components,
-    relative_spread,
-    spread_of_log_variance,
-)
-from lnescape.scores import Equivalent, deep_ensemble_equivalent
+from lnescape.retraining import fit_prior, log_odds, moderated
+from lnescape.scores import deep_ensemble_equivalent
+from lnescape.scores.temperature import Equivalent
 from lnescape.study.cells import Study, StudyError, trainings
 from lnescape.study.observation import PARTS, data_and_panel
 from lnescape.study.reading import read_study
+from lnescape.study.retrainings import threads_of
+from lnescape.study.running import cores
 from lnescape.study.store import CellStore
 from report.studies.catalogue import CANDIDATES
 from report.studies.comparison import WAYS, compared
 from report.studies.comparison import candidates as candidates_of
+from report.studies.dispersion import (
+    crossed_components,
+    dithered,
+    jackknife,
+    nested_components,
+    relative_spread,
+    spread_of_log_variance,
+)
 from report.studies.experiments import N_DRAWS, N_TRAINING_IMAGES
 from report.studies.gates import g0, g2, g6
 from report.studies.geometry import geometry
@@ -377,6 +382,33 @@ def _rounding(q: np.ndarray, u: np.ndarray) -> dict[str, float]:
     """Compare the variance that rounding to float16 adds, a step squared over 12, with that of retraining."""
     share = (np.spacing(np.abs(q).astype(np.float16)).astype(float) ** 2 / 12).mean(0) / u**2
     return {"median": float(np.median(share)), "highest": float(share.max())}
+
+
+def matrix_rate(device: torch.device | str) -> float:
+    """Measure the rate of large float32 products on all cores."""
+    a, b = torch.full((2, 2048, 2048), 0.5, device=device)
+    seconds = []
+    with threads_of(cores()):
+        for _ in range(8):
+            start = perf_counter()
+            (a @ b)[0, 0].item()  # wait for an accelerator
+            seconds.append(perf_counter() - start)
+    return 2 * 2048**3 / median(seconds[1:])
+
+
+def keep_throughput(
+    study: Study, folder: Path, operations: float, seconds: float, *, device: torch.device | str
+) -> None:
+    """Store how fast a run was, end to end; of several runs the one that computed most is kept."""
+    name = f"run-{study.name}"
+    with suppress(ResultError):  # absent, or damaged
+        if load_result(name, folder=folder).numbers["operations"] >= operations:
+            return
+    rate = matrix_rate(device)
+    numbers = {"operations": operations, "seconds": seconds, "matrix_rate": rate}
+    numbers["share_of_matrix_rate"] = operations / seconds / rate
+    origin = provenance(command=study.command, seed=None, data=None, n=None, seconds=round(seconds, 1))
+    save_result(name, numbers=numbers, provenance=origin, folder=folder)
 
 
 def _throughput(study: Study, store: CellStore) -> dict | None:

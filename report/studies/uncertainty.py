@@ -8,25 +8,16 @@ import torch
 from numpy import ndarray
 from scipy.special import polygamma
 
-from lnescape.covariates import FREE, columns_of
+from lnescape.covariates.groups import FREE, columns_of
 from lnescape.data.shifts import KINDS as SHIFTS
 from lnescape.results import Estimate
-from lnescape.retraining import (
-    Evaluation,
-    Fidelity,
-    Reference,
-    RetrainingEquivalent,
-    effective_number,
-    fidelity,
-    log_bias,
-    partial_r_squared,
-    retraining_equivalent,
-    variance_ratio,
-)
+from lnescape.retraining import Evaluation, Fidelity, Reference, RetrainingEquivalent, effective_number, fidelity
+from lnescape.retraining.judging import log_bias, retraining_equivalent
 from lnescape.scores import mean_prediction
 from lnescape.study.cells import Study, check_known
 from lnescape.study.store import CellStore
 from report.studies.comparison import PATHS
+from report.studies.dispersion import partial_r_squared, variance_ratio
 from report.studies.gates import best_within, g1, g5
 from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws, usual_mixes
 from report.studies.pairs import PAIRS

@@ -1,5 +1,9 @@
-"""`run_queue`: take what several studies lack, in a fixed order, and stop by itself in time."""
+"""Take what the studies of a queue lack, in a fixed order, and stop in time, on an accelerator that is lent.
 
+Run from the root of the clone: `python -m report.studies.queue accelerator --minutes 9 --device cuda`.
+"""
+
+import argparse
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,9 +11,11 @@ from time import perf_counter
 
 import torch
 
+from lnescape.results import results_folder
 from lnescape.study.cells import Cell, Study, StudyError, trainings
 from lnescape.study.running import Here, run_study
 from lnescape.study.store import CellStore
+from report.studies.catalogue import QUEUES, STUDIES
 
 
 @dataclass(frozen=True)
@@ -21,6 +27,9 @@ class Step:
     trainings: float
     outcome: str
     seconds: float = 0.0
+
+    def __str__(self) -> str:
+        return f"{self.seconds:7.1f} s  {self.trainings:6.1f} trainings  {self.study:28} {self.cell:28} {self.outcome}"
 
 
 def run_queue(
@@ -60,3 +69,20 @@ def run_queue(
 def _kind(cell: Cell) -> tuple:
     """Say which cells take about the same time for each of their trainings."""
     return cell.method, cell.data, cell.network, str(cell.options), cell.recipe.precision
+
+
+def main() -> None:
+    """Run a queue from the command line."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("name", choices=list(QUEUES))
+    parser.add_argument("--minutes", type=float, default=9.0)
+    parser.add_argument("--device", default="cuda")
+    parser.add_argument("--folder", type=Path, default=results_folder())
+    options = vars(parser.parse_args())
+    steps = run_queue([STUDIES[study] for study in QUEUES[options.pop("name")]], **options)
+    waiting = sum(step.outcome == "waiting" for step in steps)
+    print(f"{waiting} of {len(steps)} missing cells are waiting; the same command goes on.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,6 @@
-"""The live part of a notebook: its size, its numbers, and how they compare with the reference."""
+"""What every notebook does: choose its size, write the report's figures, record its live numbers beside a reference."""
+
+from __future__ import annotations
 
 import html
 import math
@@ -8,43 +10,43 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
 from lnescape.checks import one_of
-from lnescape.results.estimate import Estimate, normalised_error
-from lnescape.results.files import ResultError
-from lnescape.results.kept import (
-    live_folder,
+from lnescape.results import (
+    Estimate,
+    ResultError,
     load_result,
+    normalised_error,
+    project_folder,
     provenance,
     results_folder,
     save_result,
-    seconds_since_start,
-    title_of,
 )
+from lnescape.results.kept import seconds_since_start, title_of
+from report.studies.svg import save, write
+
+__all__ = ["keep_reference", "live_folder", "profile", "record", "save", "save_live"]
 
 PROFILES = ("quick", "standard")
 _HEADER = ("quantity", "here", "stored reference", "E_n", "agrees")
 
 
 def profile(parameter: str = "") -> str:
-    """Choose the size of a notebook's live part.
-
-    Args:
-        parameter: The notebook's own parameter, which wins; empty to leave the choice to
-            `$LNESCAPE_PROFILE`, then to "quick".
-
-    Returns:
-        "quick" or "standard".
-
-    Raises:
-        ValueError: Neither of the two was asked for.
-
-    Example:
-        >>> profile("standard")
-        'standard'
-    """
+    """Return the size of the live part: the notebook's parameter, else `$LNESCAPE_PROFILE`, else "quick"."""
     origin = "the notebook's parameter" if parameter else "LNESCAPE_PROFILE"
     chosen = parameter or os.environ.get("LNESCAPE_PROFILE") or PROFILES[0]
     return one_of(chosen, PROFILES, f"profile (from {origin})")
+
+
+def live_folder() -> Path:
+    """Name the folder of what was computed on this machine just now; git ignores it."""
+    return project_folder() / "report" / "live"
+
+
+def save_live(figure: Figure, name: str) -> Figure:
+    """Write a figure of what was trained just now to report/live/NAME.svg, for the run sheet."""
+    return write(figure, live_folder() / f"{name}.svg")
 
 
 @dataclass(frozen=True)
@@ -82,23 +84,9 @@ def record(
     data: Any,
     figures: Sequence[str] = (),
 ) -> Record:
-    """Write a notebook's live numbers to report/live/NOTEBOOK.json and compare them.
-
-    The reference is the stored result live-PROFILE-NOTEBOOK, where there is one.
-
-    Args:
-        notebook: Name of the notebook, "03_paths".
-        profile: "quick" or "standard".
-        estimates: What was computed here, by quantity, in reading order.
-        data: The `Dataset` it was computed from; None where no image was looked at.
-        figures: Names of the live figures, "03_barrier".
-
-    Returns:
-        A table of quantity, estimate here, stored reference, E_n and whether they agree.
-
-    Raises:
-        TypeError: Something in `estimates` is no `Estimate`.
-    """
+    """Write a notebook's live numbers to report/live/NOTEBOOK.json, and compare them with the stored reference."""
+    # `estimates` are in reading order; `data` is the `Dataset` that they were computed from, None where no image was
+    # looked at; `figures` names the live figures. The reference is the result live-PROFILE-NOTEBOOK, if any.
     for quantity, estimate in estimates.items():
         if not isinstance(estimate, Estimate):
             raise TypeError(
@@ -121,14 +109,7 @@ def record(
 
 
 def keep_reference(notebook: str) -> Path:
-    """Make a notebook's live numbers the stored reference of its profile.
-
-    Args:
-        notebook: Name of a notebook that was run on this machine.
-
-    Returns:
-        The path of report/results/live-PROFILE-NOTEBOOK.json.
-    """
+    """Make the live numbers of a notebook that was run on this machine the stored reference of its profile."""
     live = load_result(notebook, folder=live_folder())
     estimates = {row["quantity"]: row["here"] for row in live.numbers["rows"]}
     name = _reference_name(notebook, live.numbers["profile"])
