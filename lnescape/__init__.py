@@ -1,4 +1,4 @@
-"""Paths and simplexes between trained neural networks, and what they say about uncertainty.
+"""Uncertainty of neural-network predictions due to retraining, stated from two or three trainings.
 
 The names stand in the order of the story: data, networks, retrainings, paths between them, methods, the landscape,
 predictions and their scores, the uncertainty due to retraining, studies and the results that are kept. More is in the
