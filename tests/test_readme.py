@@ -98,7 +98,7 @@ def row(key: str) -> str:
     errors = [f"{50 * mixes[mix]['3']['squared_error'].value ** 0.5:.0f} %" for mix in ("constant", best)]
     ren = mixes[best]["3"]["ren"]
     name = f"{ROWS[key]} ({accuracy(key)}){'' if best == SHARP else chr(92) + '*'}"
-    return f"| {name} | {' | '.join(errors)} | {ren['value']:.0f} [{ren['low']:.0f}, {ren['high']:.0f}] |"
+    return f"| {name} | {' | '.join(errors)} | {ren['value']:.0f}\u00a0[{ren['low']:.0f},\u00a0{ren['high']:.0f}] |"
 
 
 def worth_of_two(key: str, mix: str) -> str:
@@ -122,7 +122,7 @@ def test_the_result_is_the_stored_one():
     plain = [ln.load_result(f"{p.key}-uncertainty").numbers["mixes"]["none (plain Type A)"]["3"] for p in PAIRS]
     text = " ".join(README.split())
     assert claim in text, f"the sentence should be: {claim}"
-    assert f"it is worth {min(singles):.0f} to {max(singles):.0f} plain trainings." in text
+    assert f"is worth {min(singles):.0f} to {max(singles):.0f} plain ones." in text
     assert [one for one in plain if abs(50 * one["squared_error"].value ** 0.5 - 70) > 5] == []
     errors = [int(line.split("|")[3].split()[0]) for line in map(row, ROWS)]
     assert f"{min(errors)} to {max(errors)} %" in text
