@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import lnescape as ln
-from lnescape.covariates import FREE
+from lnescape.covariates import DEFAULT, FREE
 
 DATA = ln.load("mnist5k")
 NET = ln.network("mlp", DATA, width=32)
@@ -70,7 +70,7 @@ def test_it_trains_where_nothing_is_handed_in_and_resumes(tmp_path):
     assert time.perf_counter() - start < 60
     assert files == {path: path.stat().st_mtime_ns for path in tmp_path.glob("fit-*")}  # nothing was trained again
     np.testing.assert_array_equal(first.u, again.u)
-    assert set(first.groups) == set(FREE)
+    assert first.groups == DEFAULT
 
 
 ONE_CALL = """
@@ -233,3 +233,16 @@ def test_gradient_distance_tells_more_than_all_that_is_free(said, runs):
         "gradient distance"
         in ln.state(NET, DATA, runs=runs, covariates=three, measurand=ln.retraining.contrast, progress=False).left_out
     )
+
+
+def test_one_training_borrows_its_scale_and_says_so(runs):
+    one = ln.members(NET, [runs.module(runs[0])], DATA)
+    stated = ln.state(NET, DATA, runs=one, progress=False)
+    like = ln.retraining.shipped_prior()
+    assert stated.dof == stated.prior.dof == like.single_dof
+    assert "Type B" in stated.sentence(0)
+    assert "borrowed from other pairs" in str(stated)
+    assert not stated.diagnosis.passed
+    # The level is that of the pairs, whatever the pattern: the mean of ln s₀² over inputs like those of the fit.
+    q = stated.evaluation.mean
+    assert np.log(stated.evaluation.scale**2).mean() == pytest.approx(np.log(q.var()) + like.level, abs=0.3)

@@ -182,6 +182,22 @@ def g5(inside: Fidelity, shifted: Mapping[str, Fidelity], *, n: int) -> Verdict:
     return Verdict("G5", claim, all(parts.values()), numbers, n)
 
 
+def g9(one: Fidelity, *, n: int) -> Verdict:
+    """Gate G9, one training, nothing of the pair but it: REN ≥ 20; coverage 93–97 %, 91–98.5 % in every decile."""
+    deciles = [decile.value for decile in one.deciles]
+    numbers: dict = {"REN": one.ren.value, "coverage": one.coverage}
+    numbers |= {"lowest decile": min(deciles), "highest decile": max(deciles)}
+    covered = 93 <= one.coverage.value <= 97 and all(91 <= value <= 98.5 for value in deciles)
+    claim = "one training: REN ≥ 20; intervals cover 93 to 97 %, 91 to 98.5 % by decile"
+    return Verdict("G9", claim, one.ren.value >= 20 and covered, numbers, n)
+
+
+def g10(with_others: Fidelity, alone: Fidelity, *, n: int) -> Verdict:
+    """Gate G10, transfer: at M = 2 the prior of other pairs gains."""
+    numbers = {"REN": with_others.ren.value, "REN without": alone.ren.value}
+    return Verdict("G10", "M = 2: the prior of other pairs gains", numbers["REN"] > numbers["REN without"], numbers, n)
+
+
 Entry = tuple[str, float, RetrainingEquivalent]
 
 

@@ -15,6 +15,7 @@ from lnescape.data.shifts import KINDS as SHIFTS
 from lnescape.results import Estimate, provenance, results_folder
 from lnescape.retraining import (
     Evaluation,
+    Fidelity,
     KnownPair,
     LearnedPrior,
     Reference,
@@ -29,14 +30,16 @@ from lnescape.retraining.judging import log_bias
 from lnescape.retraining.prior import SHIPPED
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
+from report.studies.gates import g9, g10
 from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws
 from report.studies.pairs import WITH_GRADIENTS, Pair
 
+ALONE = "outputs, classes, gradient distance"
 MIXES = {
     "constant": Mix(()),
     "all free groups": Mix(FREE),
     "gradient distance": Mix(("gradient distance",)),
-    "outputs, classes, gradient distance": Mix(DEFAULT),
+    ALONE: Mix(DEFAULT),
 }
 SIZES = (2, 3)  # M
 TRANSFER = "prior of other pairs"  # learned on covariates of two networks
@@ -56,7 +59,10 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     retrained = [store.load(cell).arrays["accuracy"] for cell in study.cells if cell.method == "retrainings"]
     found["accuracy"] = Estimate.mean(100 * np.concatenate(retrained), unit="%")
     found |= _law_of_scale(own) | {"one network": _one_network(own, test)}
-    found["one network, borrowed scale"] = _one_borrowed(own, test, learned)
+    one = _one_borrowed(own, test, learned)
+    found["one network, borrowed scale"] = one.to_dict() | {"level": learned.level, "dof": learned.single_dof}
+    found["G9"] = g9(one, n=found["n"]).to_dict()
+    kept: dict[tuple[str, int, str], Fidelity] = {}
     places = {"test": test, **{kind: _away(own, kind) for kind in (*SHIFTS, "foreign")}}
     for members in SIZES:
         drawn = draws(own.n_networks, members)
@@ -64,8 +70,10 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
             reference = Reference.of(own.q[:, judged], drawn)
             for name, mix in known.items():
                 evaluations, _ = Moderation(own, mix)(drawn, judged, own.where("calibration"))
-                row = fidelity(evaluations, reference).to_dict() | {"passes": mix.passes(own)}
+                kept[place, members, name] = fidelity(evaluations, reference)
+                row = kept[place, members, name].to_dict() | {"passes": mix.passes(own)}
                 found.setdefault(place, {}).setdefault(name, {})[str(members)] = row
+    found["G10"] = g10(kept["test", 2, TRANSFER], kept["test", 2, ALONE], n=found["n"]).to_dict()
     return found, {}
 
 
@@ -102,7 +110,7 @@ def _one_network(own: Assembled, test: ndarray) -> dict:
     return fidelity(evaluations, reference).to_dict()
 
 
-def _one_borrowed(own: Assembled, test: ndarray, learned: LearnedPrior) -> dict:
+def _one_borrowed(own: Assembled, test: ndarray, learned: LearnedPrior) -> Fidelity:
     """Judge pattern and scale of one network that were both learned on other pairs."""
     images, evaluations = own.where("calibration"), []
     for row in range(own.n_networks):
@@ -112,8 +120,7 @@ def _one_borrowed(own: Assembled, test: ndarray, learned: LearnedPrior) -> dict:
         h, names = with_class_means(h, names)
         prior = borrowed_prior(own.q[row, images], h, names=names, like=learned)
         evaluations.append(moderated(own.q[[row]][:, test], prior, further))
-    found = fidelity(evaluations, Reference.of(own.q[:, test], [(row,) for row in range(own.n_networks)])).to_dict()
-    return found | {"level": learned.level, "dof": learned.single_dof}
+    return fidelity(evaluations, Reference.of(own.q[:, test], [(row,) for row in range(own.n_networks)]))
 
 
 def learn(pairs: Sequence[Pair], folder: Path, **more: Any) -> LearnedPrior:
