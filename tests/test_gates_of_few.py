@@ -1,11 +1,10 @@
 """Gates on u(x) from few retrainings: verdicts on both sides of each limit, and undecided while they can turn."""
 
-from types import SimpleNamespace
-
+import numpy as np
 import pytest
 
 from lnescape.results import Estimate, ResultError
-from lnescape.retraining import RetrainingEquivalent
+from lnescape.retraining import Fidelity, RetrainingEquivalent
 from report.studies.gates import Verdict, best_within, g3, g4, g6, g7, g8, g9, g10, over_pairs
 
 STRONG, WEAK, LOOSE = Estimate(0.10, 0.01, dof=20), Estimate(0.01, 0.001, dof=20), Estimate(0.10, 0.08, dof=3)
@@ -85,8 +84,9 @@ def test_the_best_cheap_method_decides_g6_and_stored_verdicts_come_back():
 )
 def test_g9_asks_for_worth_and_coverage_and_g10_for_more_than_without(ren, coverage, decile, passed):
     def judged(ren, coverage=95.0, decile=95.0):
-        worth = SimpleNamespace(value=ren)
-        return SimpleNamespace(ren=worth, coverage=Estimate(coverage, 1.0), deciles=[Estimate(decile, 1.0)])
+        some = Estimate(1.0, 0.1)
+        worth, deciles = RetrainingEquivalent(float(ren), ren - 3.0, ren + 4.0), [Estimate(decile, 1.0)]
+        return Fidelity(worth, some, some, some, 0.9, Estimate(coverage, 1.0), deciles, [1.0], 9.0, some, np.ones(1))
 
     assert g9(judged(ren, coverage, decile), n=30).passed is passed
     assert g10(judged(ren), judged(20), n=30).passed is (ren > 20)
