@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import lnescape as ln
-from lnescape.covariates import DEFAULT, FREE
+from lnescape.covariates import DEFAULT
 
 DATA = ln.load("mnist5k")
 NET = ln.network("mlp", DATA, width=32)
