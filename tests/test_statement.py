@@ -11,7 +11,7 @@ import torch
 from torch import nn
 
 import lnescape as ln
-from lnescape.covariates import DEFAULT
+from lnescape.covariates import DEFAULT, FREE
 
 DATA = ln.load("mnist5k")
 NET = ln.network("mlp", DATA, width=32)
@@ -144,7 +144,7 @@ def test_a_network_of_one_s_own_and_images_of_one_s_own():
     assert len(said) == 60
     assert np.isfinite(said.evaluation.scale).all()
     trained = ln.members(own_network, [own_network(), own_network(), own_network()], DATA, recipe=RECIPE)
-    said = ln.state(own_network, DATA, runs=trained, images=images, progress=False)
+    said = ln.state(own_network, DATA, runs=trained, images=images, covariates=FREE, progress=False)
     assert "training path" in said.left_out
     assert "path=True" in str(said)
 
@@ -184,7 +184,8 @@ def test_inputs_that_are_no_images_leave_out_the_groups_that_move_them():
     features = torch.from_numpy((centres[labels] + draw.normal(size=(1200, 8))).astype(np.float32))
     parts = [(features[k : k + 400], torch.from_numpy(labels[k : k + 400])) for k in (0, 400, 800)]
     data = ln.dataset(train=parts[0], calibration=parts[1], test=parts[2], name="a table")
-    said = ln.state(lambda: nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3)), data, seeds=range(2), **QUIET)
+    net = lambda: nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 3))  # noqa: E731
+    said = ln.state(net, data, seeds=range(2), covariates=FREE, **QUIET)
     assert {"neighbourhood", "differences"} <= set(said.left_out)
     assert {"outputs", "training path", "noise"} <= set(said.groups)
     assert np.isfinite(said.u).all()
@@ -220,19 +221,18 @@ def test_a_reservation_that_holds_for_values_and_decisions_is_told_once():
 
 def test_gradient_distance_tells_more_than_all_that_is_free(said, runs):
     """Against 16 further trainings, the error of ln u falls; the slope stays near that of the law of scale."""
-    three = ("outputs", "classes", "gradient distance")
-    sharper = ln.state(NET, DATA, runs=runs, covariates=three, progress=False)
+    free = ln.state(NET, DATA, runs=runs, covariates=FREE, progress=False)
+    alone = ln.state(NET, DATA, runs=runs, like=None, progress=False)
     further = ln.fit(NET, DATA, seeds=range(50, 66), recipe=RECIPE, progress=False)
     truth = np.log(ln.log_odds(further.predict(DATA.test.images).numpy(), said.chosen).std(0, ddof=1))
-    error = [np.std(np.log(one.evaluation.scale) - truth) for one in (said, sharper)]
+    error = [np.std(np.log(one.evaluation.scale) - truth) for one in (free, alone, said)]
     assert error[1] < error[0]
-    assert sharper.groups == three
-    k = sharper.prior.names.index("gradient distance")
-    assert 0.6 < sharper.prior.coefficients[1 + k] / sharper.prior.width[k] < 1.4
-    assert (
-        "gradient distance"
-        in ln.state(NET, DATA, runs=runs, covariates=three, measurand=ln.retraining.contrast, progress=False).left_out
-    )
+    assert error[2] < error[0]
+    assert said.groups == DEFAULT
+    k = alone.prior.names.index("gradient distance")
+    assert 0.6 < alone.prior.coefficients[1 + k] / alone.prior.width[k] < 1.4
+    other = ln.state(NET, DATA, runs=runs, covariates=DEFAULT, measurand=ln.retraining.contrast, progress=False)
+    assert "gradient distance" in other.left_out
 
 
 def test_one_training_borrows_its_scale_and_says_so(runs):

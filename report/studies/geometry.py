@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -66,11 +67,13 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     places = {"test": test, **{kind: _away(own, kind) for kind in (*SHIFTS, "foreign")}}
     for members in SIZES:
         drawn = draws(own.n_networks, members)
-        for place, judged in places.items():
-            reference = Reference.of(own.q[:, judged], drawn)
-            for name, mix in known.items():
-                evaluations, _ = Moderation(own, mix)(drawn, judged, own.where("calibration"))
-                kept[place, members, name] = fidelity(evaluations, reference)
+        references = {place: Reference.of(own.q[:, judged], drawn) for place, judged in places.items()}
+        for name, mix in known.items():
+            # Each prior is fitted once, and judged at every place.
+            evaluations, _ = Moderation(own, mix)(drawn, np.arange(own.q.shape[1]), own.where("calibration"))
+            for place, judged in places.items():
+                there = [replace(one, mean=one.mean[judged], scale=one.scale[judged]) for one in evaluations]
+                kept[place, members, name] = fidelity(there, references[place])
                 row = kept[place, members, name].to_dict() | {"passes": mix.passes(own)}
                 found.setdefault(place, {}).setdefault(name, {})[str(members)] = row
     found["G10"] = g10(kept["test", 2, TRANSFER], kept["test", 2, ALONE], n=found["n"]).to_dict()
