@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,11 +24,12 @@ from lnescape.results import (
     results_folder,
     save_result,
 )
-from lnescape.results.kept import seconds_since_start, title_of
+from lnescape.results.kept import title_of
 from report.studies.svg import save, write
 
 __all__ = ["keep_reference", "live_folder", "profile", "record", "save", "save_live"]
 
+_STARTED = time.time()  # this is imported in a kernel's first cell: the time since then is the kernel's
 PROFILES = ("quick", "standard")
 _HEADER = ("quantity", "here", "stored reference", "E_n", "agrees")
 
@@ -102,7 +104,7 @@ def record(
         "figures": list(figures),
         **({"title": "none", "stand_in": False} if data is None else title_of(data)),
     }
-    command, seconds = f"make report PROFILE={profile}", round(seconds_since_start(), 1)
+    command, seconds = f"make report PROFILE={profile}", round(time.time() - _STARTED, 1)
     origin = provenance(command=command, seed=None, data=data, n=None, seconds=seconds)
     path = save_result(notebook, numbers=numbers, provenance=origin, folder=live_folder())
     return Record(path, rows, note)

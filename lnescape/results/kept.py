@@ -8,7 +8,6 @@ import os
 import platform
 import re
 import subprocess
-import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -25,8 +24,6 @@ from lnescape.results.files import ResultError
 
 ARRAYS = ".safetensors.xz"
 PACKAGE = Path(__file__).resolve().parent.parent
-# The package is imported in a kernel's first cell: the time since then is the kernel's.
-_STARTED = time.time()
 
 
 @dataclass(frozen=True)
@@ -336,15 +333,20 @@ def code() -> dict[str, Any]:
     }
 
 
+def cores() -> int:
+    """Count the cores that this process may use."""
+    affinity = getattr(os, "sched_getaffinity", None)  # absent outside Linux
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
+
+
 def machine() -> dict[str, Any]:
     """Describe this machine: processor, cores this process may use, torch's threads, accelerator in use, system."""
     import torch
 
     used = torch.cuda.is_available() and torch.cuda.is_initialized()
-    affinity = getattr(os, "sched_getaffinity", None)  # absent outside Linux
     return {
         "cpu": _cpu_model(),
-        "cores": len(affinity(0)) if affinity else os.cpu_count(),
+        "cores": cores(),
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name() if used else "cpu",
         "system": f"{platform.system()} {platform.machine()}",
@@ -356,11 +358,6 @@ def versions() -> dict[str, str]:
     import torch
 
     return {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__}
-
-
-def seconds_since_start() -> float:
-    """Return the wall time since the package was imported, in s."""
-    return time.time() - _STARTED
 
 
 def _described(x: Any) -> Any:

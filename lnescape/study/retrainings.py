@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -34,6 +34,12 @@ def threads_of(n: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
+def refuse_failed(failed: Iterable[int]) -> None:
+    """Raise where the training of a seed diverged."""
+    for seed in failed:
+        raise StudyError(f"Seed {seed} diverged; lower the learning rate of the recipe.")
+
+
 def train(
     cell: Cell,
     data,
@@ -49,8 +55,7 @@ def train(
     some: dict[str, Any] = {"initialisations": initialisations, "start": start, "folder": folder, "on_epoch": on_epoch}
     thetas = []
     for trained in train_groups(prepared, seeds, most=len(seeds), **some):
-        if trained.failed:
-            raise StudyError(f"Seed {next(iter(trained.failed))} diverged; lower the learning rate of the recipe.")
+        refuse_failed(trained.failed)
         thetas.append(trained.thetas)
     known = {"recipe": cell.recipe, "normalisation_images": prepared.normalisation_images}
     return Members(prepared.net, torch.cat(thetas), seeds=tuple(seeds), **known)
@@ -71,8 +76,7 @@ def watched(
                 law = fit(cell.builder(data), data, seeds=seeds, path=True, **how)
     except TrainingError as error:
         raise StudyError(str(error)) from error
-    if law.failed:
-        raise StudyError(f"Seed {next(iter(law.failed))} diverged; lower the learning rate of the recipe.")
+    refuse_failed(law.failed)
     assert law.path is not None, "fit kept no path"
     # Of a long training some ten epochs' ends, evenly apart up to the last one.
     n_epochs = law.path.shape[1]

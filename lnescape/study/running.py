@@ -44,6 +44,7 @@ import torch
 
 from lnescape.progress import bar
 from lnescape.results import provenance
+from lnescape.results.kept import cores
 from lnescape.study.cells import KINDS, Cell, Kind, Study, StudyError, checked, plain_copy, register, trainings
 from lnescape.study.observation import data_and_panel
 from lnescape.study.retrainings import threads_of
@@ -122,12 +123,6 @@ def pool(workers: int) -> Executor:
     # Huge pages, read by torch when a process starts: images are gathered at random from hundreds of megabytes.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
     return ProcessPoolExecutor(workers, mp_context=context, initializer=leave_with, initargs=(os.getpid(),))
-
-
-def cores() -> int:
-    """Count the cores that this process may use."""
-    affinity = getattr(os, "sched_getaffinity", None)  # absent outside Linux
-    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def usual_workers(device: torch.device | str) -> int:

@@ -34,7 +34,7 @@ from lnescape.scores import (
 )
 from lnescape.study.cells import Cell, Kind, StudyError, check_known, register
 from lnescape.study.observation import COVARIATE_BITS, Observation, Panel, observe
-from lnescape.study.retrainings import threads_of, train
+from lnescape.study.retrainings import refuse_failed, threads_of, train
 from lnescape.subspaces import Bezier, Segment, Simplex
 from lnescape.training import TrainingError, count_operations, fit, fit_subspace, refresh_cost
 from lnescape.training.descent import State, stream_seed
@@ -241,12 +241,11 @@ def yardstick(cell: Cell, data, panel: Panel, chosen: np.ndarray | None, *, scra
         raise StudyError("A yardstick needs two networks at least; give the cell more seeds.")
     how = {"recipe": cell.recipe, "workers": 1, "group": 8, "folder": scratch, "progress": False}
     runs = fit(cell.builder(data), data, seeds=cell.seeds, **how)
+    refuse_failed(runs.failed)
     labels, half = data.evaluation.labels, halves(len(data.evaluation))
     logp = runs.predict(data.evaluation.images)
     rng, seen = np.random.RandomState(0), Observation()
     names = ("accuracy", "nll", "brier", "cll")
-    if runs.failed:
-        raise StudyError(f"Seed {min(runs.failed)} diverged; lower the learning rate of the recipe.")
     mean, sd = np.empty((2, largest, len(names)))
     for members in range(1, largest + 1):
         found = []
@@ -358,8 +357,7 @@ def triangle(cell, data, panel, chosen) -> Observation:
 def _fit(cell, data):
     # In groups of two, wherever they batch: the members of the ensemble are then those of the pairs, bit for bit.
     law = fit(cell.builder(data), data, seeds=cell.seeds, recipe=cell.recipe, workers=1, group=2, progress=False)
-    if law.failed:
-        raise StudyError(f"Seed {next(iter(law.failed))} diverged; lower the learning rate of the recipe.")
+    refuse_failed(law.failed)
     return law
 
 

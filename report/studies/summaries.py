@@ -15,6 +15,7 @@ from scipy.stats import spearmanr
 
 from lnescape.landscape import barrier
 from lnescape.results import Estimate, ResultError, load_result, provenance, save_result
+from lnescape.results.kept import cores
 from lnescape.retraining import fit_prior, log_odds, moderated
 from lnescape.scores import deep_ensemble_equivalent
 from lnescape.scores.temperature import Equivalent
@@ -22,7 +23,6 @@ from lnescape.study.cells import Study, StudyError, trainings
 from lnescape.study.observation import PARTS, data_and_panel
 from lnescape.study.reading import read_study
 from lnescape.study.retrainings import threads_of
-from lnescape.study.running import cores
 from lnescape.study.store import CellStore
 from report.studies.catalogue import CANDIDATES
 from report.studies.comparison import WAYS, compared
