@@ -177,7 +177,8 @@ def _by_layers(
                     continue
                 first = where[id(p)]
                 if isinstance(own, tuple):
-                    rows.add_(_tensor_sketch(*own, seed=first))
+                    slopes, read = own
+                    rows.add_(_tensor_sketch(slopes, read, seed=first))
                 else:
                     rows.add_(_count_sketch(own.flatten(1), signs[first : first + p.numel()], first))
 
