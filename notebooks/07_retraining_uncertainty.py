@@ -127,6 +127,7 @@ print(f"inside: {inside.mean():.1%}; by decile of σ̃: "
 # | training path | spread of q over the epochs' ends: the path that training itself walked | 0 |
 # | noise | spread of q under noise on the weights | 0 |
 # | differences | how the M networks differ in *other* quantities: on moved images, for other classes, at earlier epochs | 0 |
+# | gradient distance | size of q's gradient in the metric of the Fisher matrix (`11_local_geometry`) | 0 |
 # | bursts | spread of q over short restarts at a raised learning rate | some |
 # | line, curve, simplex | spread of q along learned paths | 1 and more |
 # | proxies | spread of q over cheap retrainings of a *narrower* network | some |
@@ -136,7 +137,8 @@ print(f"inside: {inside.mean():.1%}; by decile of σ̃: "
 # %% [markdown]
 # ## Live: one call
 #
-# Three trainings, every covariate that needs no further one, and a page that says what is stated.
+# Three trainings, the three covariates that tell the most (outputs, classes, gradient distance), none of which needs a further training,
+# and a page that says what is stated.
 
 # %%
 data = ln.load("mnist" if profile == "standard" else "mnist5k")

@@ -387,7 +387,7 @@ for what in ("bursts", "proxies", "training path"):
 # |---|---|---|---|
 # | wants | to see how far a prediction can be trusted | u(x) with its degrees of freedom, and proof that it holds | the most for the money, by tomorrow |
 # | trains | twice, on a small problem | as often as the planner says, and some more as judges | three times; nothing else first |
-# | adds | a constant prior: one line of code | all free groups; the epochs' ends are kept | all free groups: `ln.state(builder, data, runs=…)` |
+# | adds | a constant prior: one line of code | outputs, classes, gradient distance, by the prior of other pairs | the same, the default: `ln.state(builder, data, runs=…)` |
 # | explores | for the sake of seeing: curves, triangles, maps | only if retraining is impossible, and says that the scale is borrowed | bursts, if another training can't be paid and training loss remains; proxies, if a *much* narrower network is much cheaper |
 # | states | q̄ and an interval | q̄, σ̃ or u (says which), ν_eff, the interval, what it doesn't cover | the interval, and the risk that a retraining decides otherwise |
 # | checks | coverage on a few retrainings | coverage by decile of the stated u, on held-out retrainings, under the shifts that are expected | that the images look like those the prior was fitted on |
