@@ -49,7 +49,8 @@ profile
 # - You have three trainings, not 128. *Other three* draws three others. Orange: the standard deviation of the three
 #   (diamonds); it jumps. Blue: three networks and what they show for nothing; it hardly does.
 # - **Right:** 500 images, u(x) as stated from three trainings against the true one. Switch from *plain* to *constant* to *all
-#   that is free*: the cloud comes to the diagonal. The error is the root mean square of that of ln u, over all draws and images.
+#   that is free*: the cloud comes to the diagonal. *From one training*, with a scale that other networks taught, it keeps its
+#   shape and may lie too high or too low. The error is the root mean square of that of ln u, over all draws and images.
 #
 # How that is possible is explained up to `07_retraining_uncertainty`. Try a foreign image as well, a piece of clothing.
 

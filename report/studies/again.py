@@ -14,16 +14,17 @@ from numpy import ndarray
 
 from lnescape import plots
 from lnescape.results import load_result
-from lnescape.retraining import Reference, fidelity
+from lnescape.retraining import Evaluation, Reference, fidelity
 from lnescape.study.observation import Panel
 from lnescape.study.store import CellStore
 from report.studies import figures
 from report.studies.catalogue import STUDIES
+from report.studies.geometry import from_one, learn, others
 from report.studies.moderation import Mix, Moderation, assembled, draws
 from report.studies.svg import path_of, save
 
-PLAIN, FREE = "plain", "all that is free"
-WAYS = {  # of stating u(x) from three retrainings; a further way becomes a further button
+PLAIN, FREE, ONE = "plain", "all that is free", "from one training"
+WAYS = {  # of stating u(x) from three retrainings
     PLAIN: Mix(None),
     "constant": Mix(()),
     FREE: Mix(("outputs", "classes", "gradient distance")),
@@ -33,7 +34,7 @@ OF_KIND = 2  # images
 MEMBERS, REDRAWS = 3, 10
 CLOUD = 500  # images
 BINS = 4  # of dots, in one u(x)
-COLOURS = dict(zip(WAYS, (plots.RED, plots.GREEN, plots.BLUE), strict=True))
+COLOURS = dict(zip((*WAYS, ONE), (plots.RED, plots.GREEN, plots.BLUE, "#CC79A7"), strict=True))
 LIVE = "application/vnd.vegalite.v5+json"
 
 
@@ -56,13 +57,10 @@ def gathered() -> dict:
     for way, mix in WAYS.items():
         of_test, _ = Moderation(own, mix)(drawn, test, fitted)
         of_shown, _ = Moderation(own, mix)(drawn[:REDRAWS], places, fitted)
-        judged = fidelity(of_test, reference)
-        ways[way] = {
-            "error": 50 * float(np.sqrt(judged.squared_error.value)),
-            "ren": judged.ren.value,
-            "scale": np.array([one.scale[:CLOUD] for one in of_test[:REDRAWS]]),
-            "shown": np.array([one.scale for one in of_shown]),
-        }
+        ways[way] = _judged(of_test, reference) | {"shown": np.array([one.scale for one in of_shown])}
+    learned = learn(others(study.folder), store.folder.parent)
+    alone = Reference.of(own.q[:, test], [(row,) for row in range(own.n_networks)])
+    ways[ONE] = _judged(from_one(own, test, learned), alone)
     return {
         "kinds": [kind for kind, *_ in shown],
         "pixels": np.array([pixels for *_, pixels in shown]),
@@ -73,6 +71,14 @@ def gathered() -> dict:
         "ways": ways,
         "source": f"{stored.provenance['data']['title']} and FashionMNIST, perceptron, {len(own.q)} retrainings",
     }
+
+
+def _judged(evaluations: Sequence[Evaluation], reference: Reference) -> dict:
+    """Return the error of ln u in percent and the REN over all evaluations, and what the first of them state."""
+    judged = fidelity(evaluations, reference)
+    error = 50 * float(np.sqrt(judged.squared_error.value))
+    scale = np.array([one.scale[:CLOUD] for one in evaluations[:REDRAWS]])
+    return {"error": error, "ren": judged.ren.value, "scale": scale}
 
 
 def piled(q: ndarray) -> tuple[ndarray, ndarray, float]:
@@ -153,14 +159,14 @@ def chart(found: dict) -> dict:
         {"name": "draw", "value": typical, "bind": {
             "input": "range", "name": "other three ", "min": 1, "max": len(found["drawn"]), "step": 1}},
         {"name": "way", "value": PLAIN, "bind": {
-            "input": "radio", "name": "u from three ", "options": list(found["ways"])}},
+            "input": "radio", "name": "u as stated ", "options": list(COLOURS)}},
         {"name": "low", "expr": f"{low}[image]"},
         {"name": "high", "expr": f"{high}[image]"},
     ]  # fmt: skip
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "description": "Retrainings of one image pile up on the axis of log-odds; beside it, u(x) of 500 images as "
-        "stated from three retrainings against the true one. " + found["source"],
+        "stated from three retrainings, or from one, against the true one. " + found["source"],
         "params": params,
         "columns": 2,
         "spacing": 24,
@@ -216,18 +222,18 @@ def _one_image(tables: dict[str, dict]) -> dict:
 
 
 def _all_images(tables: dict[str, dict]) -> dict:
-    """Return the view of many images: u as stated from three retrainings against the true one, and the error."""
+    """Return the view of many images: u as stated from a few retrainings against the true one, and the error."""
     x = {
         "field": "u", "type": "quantitative", "title": "true u(x), nat", "axis": {"values": [0.1, 0.3, 1, 3]},
         "scale": {"type": "log", "domain": [0.1, 5], "nice": False, "clamp": True},
     }  # fmt: skip
-    y = {**x, "field": "stated", "title": "u(x) as stated from three, nat"}
+    y = {**x, "field": "stated", "title": "u(x) as stated, nat"}
     scale = {"domain": list(COLOURS), "range": list(COLOURS.values())}
     colour = {"field": "way", "type": "nominal", "legend": None, "scale": scale}
     text = {"type": "text", "align": "left", "baseline": "top"}
     return {
         "width": 300, "height": 300,
-        "title": f"{CLOUD} images: u(x) from three retrainings",
+        "title": f"{CLOUD} images: u(x) as stated, and as it is",
         "layer": [
             {"data": {"values": [{"u": 0.1, "stated": 0.1}, {"u": 5, "stated": 5}]},
              "mark": {"type": "line", "color": "#999999"}, "encoding": {"x": x, "y": y}},
@@ -253,7 +259,7 @@ class Picture:
         q, ways = found["q"][:, k], found["ways"]
         x, height, _ = piled(q)
         three = {way: (q[found["drawn"]].mean(1), ways[way]["shown"][:, k]) for way in (PLAIN, FREE)}
-        clouds = {way: (found["true"], own["scale"][0], f"error {own['error']:.0f} %") for way, own in ways.items()}
+        clouds = {way: (found["true"], ways[way]["scale"][0], f"error {ways[way]['error']:.0f} %") for way in WAYS}
         image, source = found["pixels"][k], found["source"]
         still = figures.train_again(image, q, (x, height), three, clouds=clouds, source=source, title=title)
         save(still, name)

@@ -51,7 +51,7 @@ CERTAIN = 1e6  # degrees of freedom of a dispersion that is no estimate from ret
 def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     """Judge gradient distance alone and beside outputs and classes, on held-out retrainings and images."""
     own = assembled(study, store)
-    learned = learn([pair for pair in WITH_GRADIENTS if pair.key != study.folder], store.folder.parent)
+    learned = learn(others(study.folder), store.folder.parent)
     known = MIXES | {TRANSFER: Mix(DEFAULT, like=learned)}
     if own.traces.path is None:  # the weights of the former players were not kept, and all covariates go together
         del known["all free groups"]
@@ -113,17 +113,28 @@ def _one_network(own: Assembled, test: ndarray) -> dict:
     return fidelity(evaluations, reference).to_dict()
 
 
-def _one_borrowed(own: Assembled, test: ndarray, learned: LearnedPrior) -> Fidelity:
-    """Judge pattern and scale of one network that were both learned on other pairs."""
+def from_one(own: Assembled, judged: ndarray, learned: LearnedPrior) -> list[Evaluation]:
+    """Evaluate u(x) by each network alone, with pattern and scale that were both learned on other pairs."""
     images, evaluations = own.where("calibration"), []
     for row in range(own.n_networks):
         h, names = columns_of(own.traces.of((row,), images), DEFAULT)
-        further, _ = columns_of(own.traces.of((row,), test), DEFAULT)
+        further, _ = columns_of(own.traces.of((row,), judged), DEFAULT)
         further, _ = with_class_means(further, names, like=h)
         h, names = with_class_means(h, names)
         prior = borrowed_prior(own.q[row, images], h, names=names, like=learned)
-        evaluations.append(moderated(own.q[[row]][:, test], prior, further))
-    return fidelity(evaluations, Reference.of(own.q[:, test], [(row,) for row in range(own.n_networks)]))
+        evaluations.append(moderated(own.q[[row]][:, judged], prior, further))
+    return evaluations
+
+
+def _one_borrowed(own: Assembled, test: ndarray, learned: LearnedPrior) -> Fidelity:
+    """Judge each network alone."""
+    reference = Reference.of(own.q[:, test], [(row,) for row in range(own.n_networks)])
+    return fidelity(from_one(own, test, learned), reference)
+
+
+def others(folder: str) -> list[Pair]:
+    """List the pairs that teach a prior which is judged on the pair of this folder."""
+    return [pair for pair in WITH_GRADIENTS if pair.key != folder]
 
 
 def learn(pairs: Sequence[Pair], folder: Path, **more: Any) -> LearnedPrior:
