@@ -11,6 +11,10 @@ VENV  := .venv
 STAMP := $(VENV)/.installed
 SITE  := $(VENV)/.installed-site
 RUN   := $(VENV)/bin/python
+# In the C locale Python can't read a path with an accent, not even to start.
+ifneq (,$(filter C POSIX,$(LC_ALL)))
+export LC_ALL := C.UTF-8
+endif
 # Small networks are fastest on one thread each; two processes use two cores.
 ONE   := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 

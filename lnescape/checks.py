@@ -67,6 +67,20 @@ def one_of(value: Any, known: Iterable[str], what: str, *, error: type[Exception
     return value
 
 
+def instance(
+    value: Any, kind: type | tuple[type, ...], name: str, cure: str, *, error: type[Exception] = TypeError
+) -> Any:
+    """Return `value`; raise, with a cure, unless it is of a kind.
+
+    Example:
+        >>> instance({"width": 8}, dict, "options", "pass a dict")
+        {'width': 8}
+    """
+    if not isinstance(value, kind):
+        raise error(f"{name} is a {type(value).__name__}; {cure}.")
+    return value
+
+
 def nearest(name: object, known: Iterable[str]) -> str:
     """Return a clause that ends a message: which known name was probably meant, and which there are."""
     known = list(known)
@@ -90,6 +104,7 @@ def _range(
 def _shown(value: object) -> str:
     """Return the value as it is written, at most 80 characters; numpy scalars without their type."""
     text = repr(value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value)
+    text = " ".join(text.split())
     return text if len(text) <= 80 else f"{text[:77]}…"
 
 

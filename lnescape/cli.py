@@ -19,10 +19,16 @@ class _Commands(click.Group):
     """Say what is wrong in one sentence, without a traceback."""
 
     def invoke(self, ctx: click.Context):
+        for stream in (sys.stdout, sys.stderr):  # a code page may lack what is printed
+            if hasattr(stream, "reconfigure"):
+                stream.reconfigure(errors="replace")
         try:
             return super().invoke(ctx)
         except (StudyError, ResultError, DataError) as error:
             raise click.ClickException(str(error)) from error
+        except KeyboardInterrupt:
+            click.echo("\nStopped. What was finished is stored; the same command goes on from there.", err=True)
+            raise click.exceptions.Exit(130) from None
 
 
 @click.group(
@@ -66,7 +72,7 @@ def study(
     failed = [_compute(one, dry_run, limit, device, workers=workers, executor=executor, folder=folder)
               for one in studies_named(name)]  # fmt: skip
     if any(failed):
-        raise click.exceptions.Exit(1)
+        raise click.exceptions.Exit(3)
 
 
 def _compute(wanted: Study, dry_run: bool, limit: int | None, device: str, *, workers, executor, folder) -> bool:

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lnescape.checks import whole
+from lnescape.checks import instance, real, whole
 from lnescape.laws import Law, predict_at
 from lnescape.progress import bar
 from lnescape.subspaces import Curve, Simplex
@@ -50,6 +50,7 @@ def survey(law: Law, thetas: Float[Tensor, "points parameters"], split) -> tuple
     Raises:
         ValueError: Points of another network, or images without labels.
     """
+    instance(law, Law, "law", "pass what fit, members or a method returns")
     if thetas.ndim != 2 or thetas.shape[1] != law.n_parameters:
         want = law.n_parameters
         raise ValueError(f"Points have shape {list(thetas.shape)}, the networks {want} parameters; give [n, {want}].")
@@ -87,6 +88,7 @@ def along(law: Law, curve: Curve, split, *, n: int = 31, progress: bool = True) 
         >>> along(runs, ln.Segment.between(runs[0], runs[1]), data.test, n=5).coordinates
         array([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
+    instance(curve, Curve, "curve", "pass a Segment, a PolyChain or a Bezier, such as law.subspace")
     return _surveyed(law, torch.linspace(0, 1, whole(n, "n", least=2)), curve.at, split, progress)
 
 
@@ -126,8 +128,10 @@ def barrier(t: Float[np.ndarray, " points"], loss: Float[np.ndarray, " points"])
         1.8
     """
     t, loss = np.asarray(t), np.asarray(loss)
-    if t.shape != loss.shape:
+    if t.shape != loss.shape or not t.size:
         raise ValueError(f"There are {t.size} times and {loss.size} losses; give one loss for each time.")
+    if not np.isfinite(loss).all():
+        raise ValueError("A loss along the path is NaN or infinite; its network diverged, take another path.")
     return float(np.max(loss - ((1 - t) * loss[0] + t * loss[-1])))
 
 
@@ -155,13 +159,13 @@ def plane(
     References:
         Garipov et al. 2018, arXiv 1802.10026, figure 1.
     """
-    n = whole(n, "n", least=2)
+    n, margin = whole(n, "n", least=2), real(margin, "margin", least=0)
     if not isinstance(points, Tensor) or points.ndim != 2 or len(points) != 3:
         raise ValueError("A plane goes through three points, a tensor [3, P]; use torch.stack([a, b, c]).")
     origin, first, second = points.double()
     u = (first - origin) / (first - origin).norm()
     v = (second - origin) - torch.dot(second - origin, u) * u
-    if v.norm() <= 1e-6 * (first - origin).norm():
+    if not v.norm() > 1e-6 * (first - origin).norm():  # nan where two points are the same
         raise ValueError("The three points lie on one line and span no plane; take a learned curve's control point.")
     v = v / v.norm()
     axes = torch.stack([u, v])

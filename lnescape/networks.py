@@ -11,8 +11,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lnescape.checks import one_of, real
-from lnescape.weights import Builder
+from lnescape.checks import one_of, real, whole
+from lnescape.weights import Builder, build
 
 __all__ = ["network"]
 
@@ -21,6 +21,7 @@ def mlp(
     image_shape: tuple[int, ...], n_classes: int, *, width: int = 200, depth: int = 2, dropout: float = 0.0
 ) -> nn.Sequential:
     """Build a multilayer perceptron, h_l = max(0, W_l h_{l−1} + b_l), a chain that trains many seeds at once."""
+    width, depth = whole(width, "width", least=1), whole(depth, "depth", least=0)
     sizes = [torch.Size(image_shape).numel()] + [width] * depth
     layers: list[nn.Module] = [nn.Flatten()]
     for n_in, n_out in zip(sizes, sizes[1:], strict=False):
@@ -30,7 +31,7 @@ def mlp(
 
 def _dropout(rate: float) -> list[nn.Module]:
     """Return a dropout layer in a list, or none where the rate is 0."""
-    return [nn.Dropout(rate)] if rate else []
+    return [nn.Dropout(real(rate, "dropout", least=0, below=1))] if rate else []
 
 
 def cnn(
@@ -38,6 +39,7 @@ def cnn(
 ) -> nn.Sequential:
     """Build a small convolutional network without normalisation, for at least 8×8 pixels."""
     channels, height, across = image_shape
+    width = None if width is None else whole(width, "width", least=1)
     n, kernel, hidden, first = (3, 3, [128], width or 24) if height > 28 else (2, 5, [120, 84], width or 8)
     layers: list[nn.Module] = []
     for size in (1, 2, 4)[:n]:
@@ -103,7 +105,8 @@ def resnet(
     dropout: float = 0.0,
 ) -> nn.Sequential:  # fmt: skip
     """Build a pre-activation residual network of three groups of (depth − 2)/6 blocks for small images."""
-    if depth < 8 or (depth - 2) % 6:
+    width = whole(width, "width", least=1)
+    if whole(depth, "depth") < 8 or (depth - 2) % 6:
         raise ValueError(f"A residual network has depth 6n + 2, not {depth}; use 8, 14, 20 or 32.")
     widths, n_blocks = [width, 2 * width, 4 * width], (depth - 2) // 6
     return _residual(image_shape, n_classes, width, widths, n_blocks=n_blocks, norm=norm, dropout=dropout)
@@ -113,7 +116,8 @@ def wide_resnet(
     image_shape: tuple[int, ...], n_classes: int, *, depth: int = 16, widen: int = 4, norm: str = "batch"
 ) -> nn.Sequential:
     """Build a wide residual network of three groups of (depth − 4)/6 blocks."""
-    if depth < 10 or (depth - 4) % 6:
+    widen = whole(widen, "widen", least=1)
+    if whole(depth, "depth") < 10 or (depth - 4) % 6:
         raise ValueError(f"A wide residual network has depth 6n + 4, not {depth}; use 10, 16, 22 or 28.")
     widths = [16 * widen, 32 * widen, 64 * widen]
     return _residual(image_shape, n_classes, 16, widths, n_blocks=(depth - 4) // 6, norm=norm, dropout=0.0)
@@ -194,8 +198,8 @@ def fast_cnn(
         need = f"{len(widths)} stages that halve an image need {2 ** len(widths) + 1} pixels a side, not {side}"
         raise ValueError(f"{need}; give fewer widths and convolutions.")
     if filters is None:
-        whole = image_shape[0] * 4
-        filters = torch.cat([torch.eye(whole), -torch.eye(whole)]).view(2 * whole, image_shape[0], 2, 2)
+        n = image_shape[0] * 4
+        filters = torch.cat([torch.eye(n), -torch.eye(n)]).view(2 * n, image_shape[0], 2, 2)
     sizes = [width if narrow == 1 else max(8, 8 * round(width / narrow / 8)) for width in widths]
     stages = zip([len(filters), *sizes], sizes, convolutions, strict=False)
     layers = [_whitening(filters), nn.SiLU(), *(_Stage(n_in, n_out, n, residual) for n_in, n_out, n in stages)]
@@ -264,4 +268,6 @@ def network(name: str, data, **options) -> Builder:
         one_of(option, known, f"option of {name}")
     if "filters" in known and "filters" not in options:
         options["filters"] = whitening_filters(data.train.subset(slice(0, 5000)).images)
-    return partial(NETWORKS[name], tuple(data.image_shape), data.n_classes, **options)
+    builder = partial(NETWORKS[name], tuple(data.image_shape), data.n_classes, **options)
+    build(builder, 0)  # options that don't fit are refused here
+    return builder

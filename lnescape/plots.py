@@ -13,7 +13,9 @@ from jaxtyping import Float
 from matplotlib.figure import Figure
 from numpy import ndarray
 
-__all__ = ["STYLE", "path_losses", "plane_map", "statement", "triangle_map"]
+from lnescape.scores.quality import confidence_bins
+
+__all__ = ["STYLE", "path_losses", "plane_map", "reliability", "statement", "triangle_map"]
 
 # Okabe and Ito's palette; line and marker carry the same distinction in grey.
 STYLE: dict[str, dict[str, Any]] = {
@@ -165,6 +167,35 @@ def triangle_map(
             )
         axis.set(aspect="equal", xlim=(-0.15, 1.15), ylim=(-0.12, 1.0))
         axis.axis("off")
+    return figure
+
+
+def reliability(logp, labels, *, n_bins: int = 15, bins: str = "mass", source: str, title: str) -> Figure:
+    """Draw the share of right decisions against the top probability, bin by bin (a reliability diagram).
+
+    Args:
+        logp: Log-probabilities in nat, of members or of one prediction.
+        labels: Right classes.
+        n_bins: Number of bins, ≥ 1.
+        bins: "mass" or "width", as in `scores.calibration_error`.
+        source: Name of the data.
+        title: Claim of the figure.
+
+    Returns:
+        The figure; bars are one standard uncertainty of the share, √(p̄(1 − p̄)/n), p̄ the mean top probability of a bin.
+
+    References:
+        Guo et al. 2017, arXiv 1706.04599, figure 4.
+    """
+    confidence, right, placed = (part.cpu().numpy() for part in confidence_bins(logp, labels, n_bins, bins))
+    n = np.bincount(placed)
+    mean, share = (np.bincount(placed, part)[n > 0] / n[n > 0] for part in (confidence, right))
+    with canvas(1, 3.1, source, title, width=0.5 * WIDTH) as (figure, (axis,)):
+        axis.plot([0, 1], [0, 1], color=PALE, linewidth=1, label="calibrated")
+        u = np.sqrt(mean * (1 - mean) / n[n > 0])
+        axis.errorbar(mean, share, u, color=BLUE, marker="o", markersize=4, linestyle="", capsize=2)
+        axis.set(xlabel="mean top probability of a bin", ylabel="share right", xlim=(0, 1), ylim=(0, 1), aspect="equal")
+        axis.legend(fontsize=8)
     return figure
 
 

@@ -1,13 +1,28 @@
 """The progress bar of all that takes long: trainings, walks, surveys, statements and studies."""
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
 _FORM = "{desc} {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} {unit}, {elapsed} so far, about {remaining} left"
+PATIENCE = 2.0  # seconds after which whatever still runs says what it does
 
 
-def bar(total: float, title: str, unit: str, *, show: bool = True, stay: bool = False):
-    """Make a tqdm bar that appears after two seconds and goes at the end, or one that is there at once to stay."""
+@contextmanager
+def bar(total: float, title: str, unit: str, *, show: bool = True, stay: bool = False) -> Iterator[Any]:
+    """Lend a tqdm bar that appears after two seconds and goes at the end, or one that is there at once to stay."""
     from tqdm import tqdm
 
-    return tqdm(
+    with tqdm(
         total=total, desc=title, unit=unit, bar_format=_FORM, smoothing=0.1,
-        delay=0 if stay else 2, leave=stay, disable=not (show and total),
-    )  # fmt: skip
+        delay=0 if stay else PATIENCE, leave=stay, disable=not (show and total),
+    ) as shown:  # fmt: skip
+        appear = threading.Timer(PATIENCE, shown.refresh)  # also where the first step takes minutes
+        appear.daemon = True
+        if not shown.disable:
+            appear.start()
+        try:
+            yield shown
+        finally:
+            appear.cancel()

@@ -77,12 +77,18 @@ class Subspace(ABC):
     def at(self, coordinates: Tensor | float) -> Float[Tensor, "*points parameters"]:
         """Return θ = Σ_k a_k v_k, [P] or [n, P], at one or n coordinates; a_k = 1 gives the vertex bit for bit.
 
+        Raises:
+            TypeError: Coordinates that are no numbers.
+
         Example:
             >>> Segment.between(torch.zeros(2), torch.ones(2)).at(0.25)
             tensor([0.2500, 0.2500])
         """
         vertices = self._learned()
-        given = torch.as_tensor(coordinates, dtype=torch.float32)
+        try:
+            given = torch.as_tensor(coordinates, dtype=torch.float32)
+        except (TypeError, ValueError, RuntimeError) as error:
+            raise TypeError(f"Coordinates are numbers, not {coordinates!r}; give one number or a tensor.") from error
         points = given.ndim == self.coordinate_ndim + 1
         a = self.coefficients(given if points else given.unsqueeze(0))
         thetas = combine(a, vertices)
@@ -283,6 +289,7 @@ class Simplex(Subspace):
         """Return a simplex whose K − 1 ≥ 1 vertices beside θ, kept bit for bit, `fit_subspace` grows one by one."""
         if not isinstance(theta, Tensor) or theta.ndim != 1:
             raise TypeError(f"A simplex grows around a point θ [P] such as runs[0], not a {type(theta).__name__}.")
+        n_vertices = whole(n_vertices, "n_vertices of a Simplex", least=2, error=ValueError)
         return cls(theta.detach().float().repeat(n_vertices, 1), n_vertices, range(1, n_vertices), grown=True)
 
     def coefficients(self, coordinates: Float[Tensor, "points vertices"]) -> Float[Tensor, "points vertices"]:

@@ -136,6 +136,7 @@ def check_builder(builder: Builder, data) -> Template:
                 f"its last layer must give shape (2, {data.n_classes})."
             )
     _check_alone(template, data)
+    _check_no_probabilities(second, data)
     _check_buffers(template, data)
     if constants is not None:
         cure = "fix its seed, or make it a trainable parameter"
@@ -196,6 +197,20 @@ def _check_alone(template: Template, data) -> None:
     ):  # fmt: skip
         if (apart := float((other - first).abs().max())) > 1e-3 * (1 + float(first.abs().max())):
             raise ValueError(f"A prediction {cause}, by {apart:.2g} nat: it is no function of the input; {cure}.")
+
+
+def _check_no_probabilities(module: nn.Module, data) -> None:
+    """Raise where a network, whose weights are spoilt here, ends in a softmax or a sigmoid."""
+    with torch.no_grad():
+        for p in trainable(module.eval().float()):
+            p.mul_(1e3)  # what is between 0 and 1 even so is no logit
+        given = _only_logits(module, (), module(data.train.images[:2].cpu()))
+    held = given[:, 1:] if given.shape[1] == 2 and not given[:, 0].any() else given  # of a single one, beside its 0
+    if bool(((held >= 0) & (held <= 1 + 1e-6)).all()) and bool(held.any()):
+        raise ValueError(
+            "The network gives probabilities, and the loss takes logits; leave out the softmax or sigmoid at its end "
+            "(log_softmax may stay)."
+        )
 
 
 def _check_buffers(template: Template, data) -> None:

@@ -1,8 +1,8 @@
 """Build the site: the committed notebooks and the reference of the package, to be read without a network.
 
 Run from the root of the clone: `python site/build.py`, or `make site`. The sources of the pages are laid out in a
-temporary folder like the clone itself, so that the links of the README hold, and Sphinx makes HTML of them. Nothing is
-executed.
+temporary folder like the clone itself, so that the links of the README hold, and Sphinx makes HTML of them. No notebook
+is executed.
 """
 
 from __future__ import annotations
@@ -17,10 +17,11 @@ import tempfile
 import time
 from pathlib import Path
 
-from reference import commands_page, reference_pages
+from reference import commands_page, reference_pages, tried_pages
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
+sys.path.append(str(ROOT))  # for what the tests try
 IN_BACKTICKS = re.compile(r"(?<!\[)`(?:notebooks/)?(\d\d)(?:_\w+)?(?:\.ipynb)?`")  # `03_paths`, `03`: not yet a link
 IN_PACKAGE = re.compile(r"(?<!\[)`(ln\.(\w+(?:\.\w+)*)[^`<>]*)`")  # `ln.fit`, `ln.fit(net, data)`
 # Anything that a browser fetches by itself, in a page or a style sheet, from an address with // or http://
@@ -110,7 +111,7 @@ def lay_out(pages: Path) -> list[str]:
             written[path.name] = text.replace("](../", "](")
         else:
             written[path.relative_to(ROOT).as_posix()] = text.replace("](site/", "](")
-    written |= reference_pages() | {"commands.md": commands_page()}
+    written |= reference_pages() | tried_pages() | {"commands.md": commands_page()}
     (chart,) = charts_of(ROOT / "notebooks" / "00_start_here.ipynb")
     written["README.md"] = STILL.sub(lambda _: f"```{{raw}} html\n{live(chart)}\n```", written["README.md"])
     for name, text in written.items():

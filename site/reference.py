@@ -72,6 +72,21 @@ def reference_pages() -> dict[str, str]:
     return pages
 
 
+def tried_pages() -> dict[str, str]:
+    """Return {path: Markdown} of what the tests try: wrong arguments with what they meet, networks of users."""
+    from tests import refusals
+    from tests.test_users_networks import NETWORKS, data
+
+    parts = ["# Networks that go through unchanged\n\nEach is taken as it stands by `fit`, `fit_subspace`, `swag` and"]
+    parts.append("`state`; a test says so. Inputs reach it in the shape in which they were given.\n")
+    for name, (net, inputs) in NETWORKS.items():
+        shape = " × ".join(map(str, data(inputs).image_shape))
+        size = sum(p.numel() for p in net().parameters() if p.requires_grad)
+        source = inspect.getsource(net)
+        parts.append(f"## {name}\n\nInputs {shape} ({inputs.__name__}), {size} parameters.\n\n```python\n{source}```\n")
+    return {"refusals.md": refusals.page(), "networks.md": "\n".join(parts)}
+
+
 def commands_page() -> str:
     """Return the `--help` of every command, in Markdown."""
     context = click.Context(command_line, info_name="lnescape", max_content_width=100, terminal_width=100)

@@ -59,7 +59,10 @@ def failing():
     [
         (failing, "fails with ZeroDivisionError: division by zero; call it once by itself"),
         (lambda: nn.Linear("a", 3), "fails with TypeError"),
-        (lambda: ln.networks.mlp((1, 8, 8), 10, width=0), "'1.weight' is empty; give every layer at least one unit"),
+        (
+            lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 0), nn.Linear(0, 10)),
+            "'1.weight' is empty; give every layer at least one unit",
+        ),
         (lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(10)), "shape of '1.weight' isn't known"),
         (lambda: Returning(lambda x, y: (str(y), x)), "returns str"),
         (lambda: Returning(lambda x, y: {}["a"]), "KeyError: 'a'"),

@@ -1,6 +1,8 @@
 """pyproject.toml says what is needed; environment.yml and constraints.txt agree with it."""
 
+import os
 import re
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -80,3 +82,12 @@ def test_the_version_is_stated_once_and_cited():
     assert PROJECT["dynamic"] == ["version"]
     assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == lnescape.__version__
     assert f"## {lnescape.__version__}" in (ROOT / "CHANGELOG.md").read_text()
+
+
+@pytest.mark.parametrize(("given", "used"), [("C", "C.UTF-8"), ("POSIX", "C.UTF-8"), ("de_DE.UTF-8", "de_DE.UTF-8")])
+def test_make_starts_python_where_paths_with_accents_can_be_read(given, used):
+    command = ["make", "--silent", "--eval", "show: ; @echo $$LC_ALL", "show"]
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"LC_ALL": given}, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == used

@@ -68,21 +68,22 @@ def test_three_lines_and_the_counted_cost(name, budget, net, data):
     if name == "dropout" and engines.engine_for(net).many:
         pytest.skip("no dropout in a chain")
     with counted() as operations:
-        law = ln.METHODS[name](net, data, budget=budget, recipe=RECIPE, progress=False, **CHANGES.get(name, {}))
+        options = {} if name == "laplace" else {"budget": budget}
+        law = ln.METHODS[name](net, data, recipe=RECIPE, progress=False, **options, **CHANGES.get(name, {}))
     logp = law.predict(data.test.images, n=None if isinstance(law, ln.Members) else 4, seed=0)
     assert torch.isfinite(logp).all()
     if isinstance(engines.engine_for(net), engines.LinearChain):  # the others learn little in four epochs
         assert float(ln.score(logp, data.test.labels)["nll"]) < 2.2  # nothing learned: 2.30
     assert law.cost.operations == pytest.approx(operations[0])
-    # Whole steps only, so a little more or less than the budget.
+    # Whole steps only, so a little less than the budget.
     if name != "laplace":  # its curvature is dear on tiny data
-        assert abs(law.cost.trainings - budget) <= 0.15
+        assert budget - 0.15 <= law.cost.trainings <= 1.05 * budget
 
 
 @pytest.mark.parametrize("name", list(ln.METHODS))
 def test_a_law_is_read_back_as_it_was_written(name, data, tmp_path):
     net = ln.network("mlp", data, width=8, dropout=0.1)
-    law = ln.METHODS[name](net, data, budget=3, recipe=RECIPE, progress=False, **CHANGES.get(name, {}))
+    law = ln.METHODS[name](net, data, budget=9, recipe=RECIPE, progress=False, **CHANGES.get(name, {}))
     law.save(tmp_path / "law")
     again = ln.load_law(tmp_path / "law", net)
     images = data.test.images[:5]
@@ -107,7 +108,7 @@ def test_a_larger_budget_goes_on_from_a_smaller_one(data, tmp_path):
 def test_networks_that_are_there_already_are_taken(data):
     net = ln.network("mlp", data, width=8)
     runs = ln.fit(net, data, seeds=[5, 6], recipe=RECIPE, progress=False)
-    assert ln.laplace(net, data, runs=runs, budget=2).recipe == runs.recipe
+    assert ln.laplace(net, data, runs=runs).recipe == runs.recipe
     half = ln.deep_ensemble(net, data, budget=1, members=2, recipe=RECIPE, progress=False)
     around = ln.swag(net, data, runs=half, budget=1.5, snapshots=4, recipe=RECIPE, progress=False)
     assert around.cost.trainings == pytest.approx(1.5, abs=0.1)  # they cost one training together

@@ -138,7 +138,7 @@ def test_requests_that_cannot_be_met(method, net, options, message, data, as_use
 def test_a_budget_that_is_said_to_be_enough_is(data):
     net = ln.network("mlp", data, width=8)
     for name, method in ln.METHODS.items():
-        if name in ("dropout", "snapshot_ensemble", "laplace"):  # other nets, other words, a dear curvature
+        if name in ("dropout", "snapshot_ensemble"):  # other nets, other words
             continue
         with pytest.raises(ValueError, match="too small") as refusal:
             method(net, data, budget=0.01, recipe=RECIPE, progress=False)

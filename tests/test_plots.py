@@ -5,6 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import torch
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
@@ -101,6 +102,11 @@ def statement(source, title):
     return plots.statement(said, title=title)
 
 
+def reliability(**words):
+    logp = torch.randn(50, 3, generator=torch.Generator().manual_seed(0)).log_softmax(1)
+    return plots.reliability(logp, torch.arange(50) % 3, n_bins=5, bins="width", **words)
+
+
 def equivalents(**words):
     worth = {"low": 0.0, "value": 1.4, "high": float("inf"), "bases": [1.2, 1.6]}
     table = {way: {"1": {"dee": worth, "cll": -0.5}, "3": {}} for way in ("deep ensemble", "SWAG")}
@@ -124,7 +130,7 @@ DRAWN = [
     *(path_losses, plane_map, triangle_map, score_against_cost, disputed_images),
     *(log_odds_histograms, undecided_images, u_across_images, convergence),
     *(equivalents, diversity, weight_sweep),
-    *(covariate_worth, frontier, coverage, budget, statement),
+    *(reliability, covariate_worth, frontier, coverage, budget, statement),
     *(worth_on_pairs, equivalents_on_pairs),
 ]
 

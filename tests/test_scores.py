@@ -252,7 +252,7 @@ DIVERGED[1, 2, 0] = math.nan
 @pytest.mark.parametrize(
     ("logp", "labels", "sentence"),
     [
-        (UNIFORM.tolist(), [0, 1, 2], r"this is a list; pass what law\.predict returns"),
+        ("logp", [0, 1, 2], r"this is a str; pass what law\.predict returns"),
         (UNIFORM.long(), [0, 1, 2], r"this is of torch\.int64"),
         (UNIFORM[0, 0], [0], r"this has the shape \[4\]"),
         (UNIFORM[:, :0], [], r"of shape \[2, 0, 4\] is empty"),
@@ -275,8 +275,9 @@ def test_what_is_no_prediction_or_no_label_is_refused_in_one_sentence(logp, labe
 
 @pytest.mark.usefixtures("as_users_do")
 def test_other_refusals():
+    assert scores.nll(UNIFORM.tolist(), [0, 1, 2]) == scores.nll(UNIFORM.double(), torch.tensor([0, 1, 2]))
     with pytest.raises(TypeError, match="this is a list"):
-        scores.nll(UNIFORM, [0, 1, 2])
+        scores.nll(UNIFORM, ["a", "b", "c"])
     with pytest.raises(ValueError, match="nobody to disagree with"):
         scores.disagreement(UNIFORM[:1])
     with pytest.raises(ValueError, match="n_bins must be a whole number of at least 1"):

@@ -89,7 +89,7 @@ def test_a_folder_that_holds_something_else_is_left_alone(build, tmp_path):
 def test_the_built_site_is_whole_and_needs_no_network(site, build):
     built = {path.relative_to(site).as_posix() for path in site.rglob("*")}
     assert {f"notebooks/{path.stem}.html" for path in NOTEBOOKS} <= built
-    assert {"index.html", "guide.html", "commands.html", "CHANGELOG.html"} <= built
+    assert {f"{page}.html" for page in ("index", "guide", "networks", "refusals", "commands", "CHANGELOG")} <= built
     assert any(name.endswith("/report.pdf") for name in built)
     assert "train_again.html" in built
     for name in ("index.html", "notebooks/00_start_here.html"):

@@ -3,6 +3,10 @@
 import errno
 import json
 import multiprocessing
+import os
+import signal
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from shutil import copytree
@@ -204,6 +208,22 @@ def test_a_cluster_that_does_not_answer():
 def test_a_study_that_was_never_run(tmp_path):
     with pytest.raises(StudyError, match="Nothing of the study 'digits-mlp' is stored.*run `lnescape study"):
         read_study("digits-mlp", folder=tmp_path)
+
+
+def test_ctrl_c_ends_a_study_in_one_sentence(tmp_path):
+    code = "from lnescape.cli import main; main()"
+    command = [sys.executable, "-c", code, "study", "digits-mlp", "--folder", str(tmp_path), "--workers", "2"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as running:
+        seen = b""
+        while b"trainings," not in seen:  # the bar of the study
+            more = os.read(running.stderr.fileno(), 4096)
+            assert more, seen.decode()
+            seen += more
+        os.killpg(running.pid, signal.SIGINT)
+        rest = running.stderr.read().decode()
+    assert running.returncode == 130
+    assert "the same command goes on from there" in rest
+    assert "Traceback" not in rest
 
 
 def test_a_limit_of_nothing():

@@ -154,9 +154,10 @@ def _as_tensor(values: object, what: str) -> Tensor:
         native = array.astype(array.dtype.newbyteorder("="), copy=False)
         return torch.from_numpy(np.require(native, requirements=["C", "W"]))  # copied where torch can't share it
     except (TypeError, ValueError, OverflowError) as error:
+        cause = str(error).split(". ")[0]
         raise DataError(
-            f"{what} cannot be read as one array of numbers ({type(values).__name__}): {error}; give a tensor or an "
-            "array in which all have the same shape (names of classes: np.unique(labels, return_inverse=True)[1])."
+            f"{what} cannot be read as one array of numbers ({type(values).__name__}): {cause}; give an array in "
+            "which all have the same shape (names of classes: np.unique(labels, return_inverse=True)[1])."
         ) from error
 
 

@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
+from lnescape.checks import instance
+
 from .inputs import DataError, channel_moments, check_labels, check_new_pixels, check_pixels, count_classes, normalise
 from .shifts import describe_shift, shift_pixels
 
@@ -247,6 +249,8 @@ def dataset(
         >>> [len(part) for part in (data.train, data.validation, data.calibration, data.test)]
         [90, 10, 10, 10]
     """
+    if classes is not None:
+        instance(classes, (tuple, list), "classes", "name every class in a tuple", error=DataError)
     given = {"train": train, "validation": validation, "calibration": calibration, "test": test}
     parts = {key: _read(part, key) for key, part in given.items() if part is not None}
     for key in ("train", "test"):
@@ -298,7 +302,7 @@ def _read(part: object, key: str) -> tuple[Tensor, Tensor]:
 
 def _read_items(part: object, key: str) -> tuple[Tensor, list]:
     """Return images and labels of a map-style data set, read item by item."""
-    if not (hasattr(part, "__getitem__") and hasattr(part, "__len__")):
+    if not (hasattr(part, "__getitem__") and hasattr(part, "__len__")) or isinstance(part, (dict, str)):
         kind = type(part).__name__
         raise DataError(f"{key} is {kind}; give (images, labels) or a torch data set with len() and [index].")
     if len(part) == 0:

@@ -84,7 +84,7 @@ class Law(ABC):
 
     def sample(self, n: int | None = None, *, seed: int = 0) -> Iterator[Float[Tensor, "chunk parameters"]]:
         """Return θ of n networks, in chunks [chunk, P]; of a law of members without n, all of them, in order."""
-        return self.thetas_of(self.count(n), seed)
+        return self.thetas_of(self.count(n), whole(seed, "seed", least=-(2**63), most=2**63 - 1))
 
     def chunks(self, n: int) -> Iterator[int]:
         """Return the sizes of the chunks of n draws, so that θ of each fit in bounded memory."""

@@ -12,7 +12,7 @@ from typing import Any, TypedDict
 import torch
 from torch import Tensor
 
-from lnescape.checks import nearest, real
+from lnescape.checks import instance, nearest, real
 from lnescape.laws import Members, SubspaceLaw
 from lnescape.progress import bar
 from lnescape.subspaces import Subspace
@@ -72,7 +72,7 @@ class Request(Prepared):
         """Check what was asked of a method, and make ready what its trainings need."""
         _check_names(method, options)
         budget = real(budget, "budget, in trainings,", above=0)
-        (seed,) = checked_seeds(options.get("seed", 0))
+        (seed,) = checked_seeds([options.get("seed", 0)])
         folder, recipe = options.get("folder"), options.get("recipe")
         if recipe is None and isinstance(runs, Members):
             recipe = runs.recipe
@@ -133,10 +133,15 @@ class Request(Prepared):
         """Return the seed of one training."""
         return 100 * self.seed + number
 
-    def exploring(self, epochs: float, changes: Mapping[str, Any], *, pull: float = 1.0, steps: int = 1) -> Recipe:
+    def exploring(
+        self, epochs: float, changes: Any, usual: Mapping[str, Any] = {}, *, pull: float = 1.0, steps: int = 1
+    ) -> Recipe:
         """Return the recipe of an exploration of so many epochs, with changes, before anything is trained."""
         # `pull` is E α_k, the weight with which the loss pulls a vertex. Weight decay is multiplied by it unless it is
         # among the changes: at full strength it would pull a vertex 1/E α_k times as hard as a network.
+        instance(
+            changes, Mapping, "exploring", "pass fields of the recipe that differ, such as {'learning_rate': 0.05}"
+        )
         known = [field.name for field in fields(Recipe) if field.name != "epochs"]
         for name in changes:
             if name not in known:
@@ -145,12 +150,12 @@ class Request(Prepared):
         recipe = self.recipe.near_a_solution()
         if self.recipe.first_pixels:  # an epoch of whole images costs more than one that begins with small ones
             epochs *= self.plain / self.priced(recipe)
-        recipe = replace(recipe, **{"weight_decay": pull * recipe.weight_decay} | dict(changes))
-        whole = replace(recipe, epochs=epochs)
-        if (found := whole.n_steps(len(self.data.train))) < steps:
+        recipe = replace(recipe, **{"weight_decay": pull * recipe.weight_decay} | dict(usual) | dict(changes))
+        made = replace(recipe, epochs=self.within(recipe, epochs))
+        if (found := made.n_steps(len(self.data.train))) < steps:
             what = f"{found} step{'' if found == 1 else 's'} for each of its explorations and needs {steps}"
             raise ValueError(f"{self.method} has {what}; raise the budget, explore fewer times, or lower the batch.")
-        return whole
+        return made
 
     def explored(self, theta: Tensor, recipe: Recipe, *, pieces: int, number: int) -> Tensor:
         """Walk on from a network, in so many pieces of a recipe; return their ends, [pieces, P]."""
@@ -186,7 +191,13 @@ class Request(Prepared):
 
     def at(self, epochs: float) -> Recipe:
         """Return the plain recipe for another number of epochs."""
-        return replace(self.recipe, epochs=epochs)
+        return replace(self.recipe, epochs=self.within(self.recipe, epochs))
+
+    def within(self, recipe: Recipe, epochs: float) -> float:
+        """Return the epochs, fewer where whole steps would cost more than 5 % beyond them."""
+        per_epoch = len(self.data.train) // recipe.batch
+        steps = epochs * per_epoch
+        return epochs if round(steps) <= 1.05 * steps else (int(steps + 1e-9) or 0.4) / per_epoch
 
     @property
     def known(self) -> dict[str, Any]:

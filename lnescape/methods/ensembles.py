@@ -80,7 +80,7 @@ def snapshot_ensemble(
     n = int(budget / cycle + 1e-9)
     if n < 1:
         raise ValueError(f"A budget of {budget:g} is too small for snapshot_ensemble; a cycle costs {cycle:g}.")
-    recipe = request.exploring(cycle * request.recipe.epochs, {"schedule": "cosine"} | dict(exploring))
+    recipe = request.exploring(cycle * request.recipe.epochs, exploring, {"schedule": "cosine"})
     start = theta_of(build(request.net, request.network_seed(0))).to(request.device)
     thetas = request.explored(start, recipe, pieces=n, number=0)
     cost = request.cost(Plan(0, 1.0, 0.0), n * request.priced(recipe))
@@ -122,7 +122,7 @@ def fast_geometric_ensemble(
     cycles = whole(cycles, "cycles", least=1)
     plan = request.plan(each=1.5, share=1 / 3, pieces=2 * cycles)
     # At least two steps: the first has a learning rate of 0.
-    recipe = request.exploring(plan.exploring / cycles, {"schedule": "cycle"} | dict(exploring), steps=2)
+    recipe = request.exploring(plan.exploring / cycles, exploring, {"schedule": "cycle"}, steps=2)
     parts = []
     for number, theta in enumerate(request.networks(plan).thetas):
         parts += [theta.unsqueeze(0), request.explored(theta, recipe, pieces=cycles, number=number)]

@@ -1,5 +1,6 @@
 """Methods whose law is Gaussian: SWAG, from the points that training passes, and Laplace's approximation."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Unpack
@@ -58,8 +59,8 @@ def swag(
     request = Request.checked("swag", net, data, budget=budget, options=options, runs=runs)
     snapshots = whole(snapshots, "snapshots", least=2)
     plan = request.plan(each=1.5, share=1 / 3, pieces=snapshots)
-    changes = {"schedule": "constant", "learning_rate": request.recipe.learning_rate / 4} | dict(exploring)
-    recipe = request.exploring(plan.exploring / snapshots, changes)
+    usual = {"schedule": "constant", "learning_rate": request.recipe.learning_rate / 4}
+    recipe = request.exploring(plan.exploring / snapshots, exploring, usual)
     laws = []
     for number, theta in enumerate(request.networks(plan).thetas):
         points = request.explored(theta, recipe, pieces=snapshots, number=number)
@@ -94,8 +95,8 @@ def gaussian_of(
 
 
 def laplace(
-    net: Builder, data, *, budget: float = 1.0, runs: Members | None = None, prior_precision: float | None = None,
-    **options: Unpack[Options],
+    net: Builder, data, *, budget: float | None = None, runs: Members | None = None,
+    prior_precision: float | None = None, **options: Unpack[Options],
 ) -> Law:  # fmt: skip
     """Put N(θ̂, Λ⁻¹) on the last layer, Λ = Σ_i (diag(p_i) − p_i p_iᵀ) ⊗ φ_i φ_iᵀ + δ I.
 
@@ -105,14 +106,17 @@ def laplace(
     Args:
         net: Builder of one network whose last layer is linear.
         data: The data set.
-        budget: Cost in trainings, > 0; from 2 on several networks are trained. The curvature is paid out of it, up to a
-            third: on tiny data it costs more, and the cost of the law says so.
+        budget: Cost in trainings, > 0, that of the curvature included, which is dear on tiny data; from 2 on several
+            networks are trained. What one plain training, or `runs`, and the curvature cost unless given.
         runs: Networks trained already; they are trained here unless given.
         prior_precision: δ > 0; unless given images × weight decay, what the decay of "sgd" amounts to.
         **options: As in `Options`.
 
     Returns:
         A Gaussian law, or a mixture of such laws.
+
+    Raises:
+        ValueError: The last layer isn't linear, or too large, or the budget too small.
 
     References:
         Daxberger et al. 2021, arXiv 2106.14806, sections 2 and 3; Eschenhagen et al. 2021, arXiv 2111.03577 (mixture).
@@ -124,20 +128,28 @@ def laplace(
         >>> law.predict(data.test.images, n=5).shape, law.factors.shape
         (torch.Size([5, 200, 10]), torch.Size([170, 170]))
     """
-    request = Request.checked("laplace", net, data, budget=budget, options=options, runs=runs)
+    asked = 1.0 if budget is None else budget
+    request = Request.checked("laplace", net, data, budget=asked, options=options, runs=runs)
     start, size = _block(request.template.fresh(), request.data.train.images[:2].cpu())
     data, recipe = request.data, request.recipe
     precision = len(data.train) * recipe.weight_decay if prior_precision is None else prior_precision
     precision = real(precision, "prior_precision", above=0)
     order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))[:N_IMAGES]
     some = data.train.images[order.to(data.train.images.device)]
-    n = len(runs) if runs is not None else max(1, int(budget + 1e-9))
-    extra = n * _operations(request, len(some), size, data.n_classes)
-    if runs is None:
-        request = replace(request, budget=request.budget - min(extra / request.plain, request.budget / 3))
+    n = len(runs) if runs is not None else max(1, int(request.budget + 1e-9))
+    each, step = _operations(request, len(some), size, data.n_classes), request.plain / recipe.n_steps(len(data.train))
+    while runs is None and budget is not None and n > 1 and n * (each + step) > budget * request.plain:
+        n -= 1
+    extra, least = n * each, (n * step if runs is None else request.given) + n * each
+    if budget is not None and least > 1.05 * budget * request.plain:
+        raise ValueError(
+            f"A budget of {budget:g} trainings is too small for laplace; it needs at least "
+            f"{math.ceil(1000 * least / request.plain) / 1000:g} here, {extra / request.plain:.3g} for the curvature."
+        )
+    plan = Plan(n, recipe.epochs, 0.0)
+    if runs is None and budget is not None:
+        request = replace(request, budget=max(budget - extra / request.plain, n * step / request.plain))
         plan = request.plan(each=request.budget / n, share=0.0, least=n)
-    else:
-        plan = Plan(n, 1.0, 0.0)
     networks = request.networks(plan)
     laws = []
     for theta in networks.thetas:

@@ -152,7 +152,7 @@ def simplex_ensemble(
     n_new = whole(n_vertices, "n_vertices", least=2) - 1
     points, volume_weight = whole(points, "points", least=1), real(volume_weight, "volume_weight", least=0)
     plan = request.plan(each=1.5, share=1 / 3, pieces=n_new, times=points)
-    recipe = request.exploring(plan.exploring / n_new, GROWING | dict(exploring), pull=PULL)
+    recipe = request.exploring(plan.exploring / n_new, exploring, GROWING, pull=PULL)
     grow = {"points": points, "volume_weight": volume_weight}
     laws = [
         request.learned(Simplex.around(theta, n_vertices), recipe, number=k, **grow)
@@ -203,7 +203,7 @@ def simplicial_complex(
     if runs is not None and len(runs) < 2:
         raise ValueError("One network was given, and a complex joins two or more; use simplex_ensemble around one.")
     plan = request.plan(each=1.5, share=1 / 3, least=2, pieces=1, times=points)
-    recipe = request.exploring(plan.n * plan.exploring / n_connectors, GROWING | dict(exploring), pull=PULL)
+    recipe = request.exploring(plan.n * plan.exploring / n_connectors, exploring, GROWING, pull=PULL)
     joined = SimplicialComplex.joining(request.networks(plan).thetas, n_connectors)
     law = request.learned(joined, recipe, number=0, points=points, volume_weight=volume_weight)
     return replace(law, cost=request.cost(plan, points * n_connectors * request.priced(recipe)))

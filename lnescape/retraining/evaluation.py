@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from lnescape.checks import one_of, real
 from lnescape.retraining.prior import Prior, checked_covariates, effective_number_of
 
 N_BINS = 10
@@ -63,8 +64,8 @@ class Evaluation:
         """
         from scipy.stats import t
 
-        if not 0 < level < 1 or of not in ("retraining", "mean"):
-            raise ValueError(f"level={level}, of={of!r}: give a level in (0, 1), and 'retraining' or 'mean'.")
+        level = real(level, "level", above=0, below=1)
+        one_of(of, ("retraining", "mean"), "interval")
         half = t.ppf((1 + level) / 2, self.dof) * self.scale * np.sqrt((of == "retraining") + 1 / self.n)
         return self.mean - half, self.mean + half
 

@@ -7,6 +7,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
+from lnescape.checks import real, whole
+
 # From log-probabilities [networks, images, classes] and a class for each image to q, [networks, images].
 Measurand = Callable[[ndarray, ndarray], ndarray]
 
@@ -26,7 +28,7 @@ def log_odds(
         q in nat, float64.
 
     Raises:
-        ValueError: Probabilities were passed.
+        ValueError: Probabilities were passed, or classes that don't fit.
 
     Example:
         >>> log_odds(np.log([[[0.5, 0.3, 0.2]]]), np.array([0])).round(6)
@@ -84,7 +86,14 @@ def _split(logp: ndarray, chosen: ndarray) -> tuple[ndarray, ndarray]:
     others = np.array(logp, np.float64)
     if others.size and (others >= 0).all() and (abs(others.sum(2) - 1) <= 1e-3).all():
         raise ValueError("These are probabilities, not log-probabilities or logits; pass np.log(probabilities).")
-    index = np.broadcast_to(np.asarray(chosen)[None, :, None], (*others.shape[:2], 1))
+    chosen, shape = np.asarray(chosen), others.shape
+    fits = others.ndim == 3 and chosen.shape == shape[1:2] and chosen.dtype.kind in "iu"
+    if not fits or chosen.size and not 0 <= chosen.min() <= chosen.max() < shape[2]:
+        raise ValueError(
+            f"Predictions are [networks, images, classes], here {list(shape)}, and chosen is one class, from 0 on, for "
+            f"each image, here {chosen.dtype} of shape {list(chosen.shape)}; take logp.mean(0).argmax(1)."
+        )
+    index = np.broadcast_to(chosen[None, :, None], (*others.shape[:2], 1))
     inside = np.take_along_axis(others, index, 2)[:, :, 0]
     np.put_along_axis(others, index, -np.inf, 2)
     return inside, others
@@ -107,7 +116,7 @@ def relative_uncertainty(n: int, *, prior_dof: float = 0.0) -> float:
         >>> round(relative_uncertainty(51), 3), round(relative_uncertainty(3, prior_dof=25), 2)
         (0.1, 0.14)
     """
-    dof = n - 1 + prior_dof
+    dof = whole(n, "n", least=1) - 1 + real(prior_dof, "prior_dof", least=0)
     return math.inf if dof <= 0 else 1 / math.sqrt(2 * dof)
 
 
@@ -131,6 +140,6 @@ def retrainings_needed(relative: float, *, prior_dof: float = 0.0) -> int:
         >>> [retrainings_needed(r) for r in (0.25, 0.10, 0.05)], retrainings_needed(0.15, prior_dof=18)
         ([9, 51, 201], 6)
     """
-    if not relative > 0 or not math.isfinite(relative):
-        raise ValueError(f"relative={relative!r} is no relative standard uncertainty; give one above 0, such as 0.1.")
+    relative = real(relative, "relative, a relative standard uncertainty such as 0.1,", above=0)
+    prior_dof = real(prior_dof, "prior_dof", least=0)
     return max(2, math.ceil(1 + 1 / (2 * relative**2) - prior_dof - 1e-9))

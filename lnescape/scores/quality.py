@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lnescape.checks import real, whole
+from lnescape.checks import one_of, real, whole
 from lnescape.results import Estimate
 
 # Float64 copies are made for this many numbers at a time, 32 MiB, however many members there are.
@@ -159,9 +160,10 @@ class CalibrationError:
 
 
 def calibration_error(
-    logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " images"], *, n_bins: int = 15, seed: int = 0
-) -> CalibrationError:
-    """Return the calibration error of the mean prediction's top probability, in bins of equal mass.
+    logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " images"], *, n_bins: int = 15,
+    bins: str = "mass", seed: int = 0,
+) -> CalibrationError:  # fmt: skip
+    """Return the calibration error of the mean prediction's top probability, in bins of equal mass or width.
 
     Σ_b (n_b/n) |share right in b − mean top probability in b| = (1/n) Σ_b |Σ_{i in b} ([right]_i − p̂_i)|
 
@@ -172,6 +174,7 @@ def calibration_error(
         logp: Log-probabilities in nat, of members or of one prediction.
         labels: Right classes, 0 to classes − 1.
         n_bins: Number of bins, ≥ 1; with fewer images, each image is a bin.
+        bins: "mass", as many images in each, or "width", (0, 1/B], (1/B, 2/B], …, for comparison with papers.
         seed: Seed of the simulated labels.
 
     Returns:
@@ -179,21 +182,28 @@ def calibration_error(
 
     References:
         Nguyen & O'Connor 2015, arXiv:1508.05154, for bins of equal mass; Vaicenavicius et al. 2019,
-        arXiv:1902.06977, for labels simulated from the prediction.
+        arXiv:1902.06977, for labels simulated from the prediction; Guo et al. 2017, arXiv:1706.04599, for "width".
 
     Example:
         >>> logp = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]]).log()
         >>> round(float(calibration_error(logp, torch.tensor([0, 1, 1, 1]), n_bins=2).value), 3)
         0.15
     """
-    n_bins = whole(n_bins, "n_bins", least=1)
+    confidence, right, placed = confidence_bins(logp, labels, n_bins, bins)
+    excess = right.double() - confidence
+    sign = _bin_sums(excess, placed).sign()
+    return CalibrationError(Estimate.mean(sign[placed] * excess), _bias(confidence, placed, seed))
+
+
+def confidence_bins(logp: Tensor, labels: Tensor, n_bins: int, bins: str) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the top probability of the mean prediction, whether it is right, and its bin, for each image."""
+    n_bins, bins = whole(n_bins, "n_bins", least=1), one_of(bins, ("mass", "width"), "kind of bins")
     mean, labels = mean_and_labels(logp, labels)
     top, decided = mean.max(-1)
     confidence = top.exp().clamp(max=1)  # a float32 row may exceed 1 by its rounding; bernoulli refuses that
-    bins = _equal_mass_bins(confidence, n_bins)
-    excess = (decided == labels).double() - confidence
-    sign = _bin_sums(excess, bins).sign()
-    return CalibrationError(Estimate.mean(sign[bins] * excess), _bias(confidence, bins, seed))
+    if bins == "mass":
+        return confidence, decided == labels, _equal_mass_bins(confidence, n_bins)
+    return confidence, decided == labels, (confidence * n_bins).ceil().long().clamp(1, n_bins) - 1
 
 
 @dataclass(frozen=True)
@@ -406,9 +416,12 @@ def mean_and_labels(logp: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Return the mean prediction and the labels as int64; raise where the labels do not belong to it."""
     mean = mean_prediction(logp)
     n_images, n_classes = mean.shape
-    if not isinstance(labels, Tensor) or labels.is_floating_point() or labels.dtype == torch.bool:
-        found = f"of {labels.dtype}" if isinstance(labels, Tensor) else f"a {type(labels).__name__}"
-        raise TypeError(f"labels are a tensor of integers [images], and this is {found}; use torch.tensor(labels).")
+    labels, found = _as_tensor(labels)
+    if labels is None or labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
+        raise TypeError(
+            f"labels are whole numbers [images], and this is {found}; use torch.tensor(labels) of whole numbers."
+        )
+    labels = labels.to(mean.device, torch.int64)
     if labels.shape != (n_images,):
         raise ValueError(
             f"there are predictions for {n_images} images and labels of shape {list(labels.shape)}; "
@@ -420,20 +433,29 @@ def mean_and_labels(logp: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
             f"label {wrong} is out of range, because the prediction has classes 0 to {n_classes - 1}; "
             "number the classes from 0 (images that belong to no class, label -1, have auroc instead)."
         )
-    return mean, labels.to(mean.device, torch.int64)
+    return mean, labels
 
 
 def as_members(logp: Tensor) -> Float[Tensor, "members images classes"]:
     """Return log-probabilities with a dimension of members; raise where they have no such shape."""
-    expected = "log-probabilities are a float tensor [members, images, classes] or [images, classes]"
-    if not isinstance(logp, Tensor) or not logp.is_floating_point():
-        found = f"of {logp.dtype}" if isinstance(logp, Tensor) else f"a {type(logp).__name__}"
+    expected = "log-probabilities are floats [members, images, classes] or [images, classes]"
+    logp, found = _as_tensor(logp)
+    if logp is None or not logp.is_floating_point():
         raise TypeError(f"{expected}, and this is {found}; pass what law.predict returns.")
     if logp.ndim not in (2, 3):
         raise ValueError(f"{expected}, and this has the shape {list(logp.shape)}; reshape it.")
     if logp.numel() == 0:
         raise ValueError(f"{expected}, and this of shape {list(logp.shape)} is empty; nothing can be scored.")
     return logp if logp.ndim == 3 else logp.unsqueeze(0)
+
+
+def _as_tensor(values: Any) -> tuple[Any, str]:
+    """Return a tensor of numbers, arrays or lists, and what it holds in words; None where there are no numbers."""
+    try:
+        tensor = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
+    except (TypeError, ValueError):
+        return None, f"a {type(values).__name__}"
+    return tensor, f"of {tensor.dtype}"
 
 
 def checked_chunks(logp: Tensor) -> Iterator[Float[Tensor, "members images classes"]]:

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 
-from lnescape.checks import one_of
+from lnescape.checks import instance, one_of
 from lnescape.data import NAMES
 from lnescape.networks import NETWORKS, network
 from lnescape.training import Recipe
@@ -100,6 +100,9 @@ class Cell:
     def __post_init__(self) -> None:
         """Refuse what its method could not run, and take copies, so that nothing outside can change a cell."""
         check_known(self.method, KINDS, "method")
+        instance(self.recipe, Recipe, "recipe", "pass Recipe(precision='float32')", error=StudyError)
+        for name in ("options", "settings"):
+            instance(getattr(self, name), Mapping, name, "pass a dict, such as {'width': 50}", error=StudyError)
         rules = KINDS[self.method]
         seeds = checked(lambda: checked_seeds(self.seeds))
         if len(seeds) != (rules.n_seeds or len(seeds)):
@@ -120,7 +123,7 @@ class Cell:
         if self.recipe.precision == "auto":
             raise StudyError("A cell says its precision, so that no two machines differ: Recipe(precision='float32').")
         check_known(self.data, NAMES, "data set")
-        if ":" not in self.network:
+        if not (isinstance(self.network, str) and ":" in self.network):
             check_known(self.network, NETWORKS, "network")
         plain = {name: checked(partial(plain_copy, getattr(self, name))) for name in ("options", "settings")}
         fixed = {"seeds": tuple(seeds), "keep": keep, "scouts": self.scouts if rules.scouts else None} | plain
@@ -189,6 +192,9 @@ class Study:
         """Put each cell's scouts, where they are not listed, at the front."""
         if not re.fullmatch(r"[a-z0-9][a-z0-9-]*", self.name):
             raise StudyError(f"{self.name!r} can't name a study; use lower-case letters, digits and hyphens.")
+        cells = instance(self.cells, (tuple, list), "cells", "pass a tuple of Cell", error=StudyError)
+        for cell in cells:
+            instance(cell, Cell, "A cell", "pass a tuple of Cell", error=StudyError)
         scouts = [cell.scouts for cell in self.cells if cell.scouts is not None]
         object.__setattr__(self, "cells", tuple(dict.fromkeys([*scouts, *self.cells])))
         if not self.cells:

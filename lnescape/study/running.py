@@ -22,9 +22,10 @@ loses nothing: Dask gives its cell to another one. The same from the shell, with
 import math
 import multiprocessing
 import os
+import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import (
     FIRST_COMPLETED,
     BrokenExecutor,
@@ -34,14 +35,19 @@ from concurrent.futures import (
     ProcessPoolExecutor,
     wait,
 )
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from inspect import signature
 from pathlib import Path
+from pkgutil import resolve_name
 from time import perf_counter, sleep
 from typing import Any
 
 import numpy as np
 import torch
 
+from lnescape.checks import instance, whole
+from lnescape.networks import NETWORKS
 from lnescape.progress import bar
 from lnescape.results import provenance
 from lnescape.results.kept import cores
@@ -100,6 +106,19 @@ def leave_with(parent: int) -> None:
     threading.Thread(target=watch, daemon=True).start()
 
 
+@contextmanager
+def _unreached() -> Iterator[None]:
+    """Start processes that Ctrl-C does not reach: this one stops them, and their tracebacks would tell nothing."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)  # which they inherit
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
 class Here(Executor):
     """An executor that works in this process: for an accelerator, one core, or a debugger."""
 
@@ -155,28 +174,51 @@ def run_study(
         progress: Show a bar with the time left.
 
     Returns:
-        {cell: error} of the cells that failed, in this run or before.
+        {cell: error} of the cells that failed, in this run or before; the first is printed as well.
 
     Raises:
         StudyError: The store, the device or the executor can't be used, or a script lacks `if __name__ == "__main__"`.
     """
     study = study_named(study) if isinstance(study, str) else study
+    instance(study, Study, "study", "pass a Study, or the name of one", error=StudyError)
     if getattr(multiprocessing.current_process(), "_inheriting", False):  # a worker that runs the script again
         raise StudyError("Each process runs the script that starts it: put run_study under if __name__ == '__main__'.")
-    if limit is not None and limit < 1:
-        raise StudyError(f"limit={limit} leaves nothing to compute; give a whole number from 1 on, or none.")
+    limit, workers = (
+        None if value is None else whole(value, name, least=1, error=StudyError)
+        for value, name in ((limit, "limit=0 leaves nothing to compute: limit"), (workers, "workers"))
+    )
+    if executor is not None:
+        instance(executor, Executor, "executor", "pass a concurrent.futures.Executor", error=StudyError)
     device = checked(lambda: checked_device(device))
     store = CellStore(study, folder)
     store.check(writing=True)
     workers = workers or usual_workers(device)
     todo = store.missing()[:limit]
+    for cell in {(cell.network, str(cell.options)): cell for cell in todo if executor is None}.values():
+        _check_network(cell)
     session = _Session(store, list(todo), str(device), executor, max(1, min(workers, len(todo))))
     start = perf_counter()
     with bar(math.fsum(map(trainings, todo)), "study", "trainings", show=progress, stay=True) as shown:
         session.work(shown)
     if executor is None and session.operations:
         study.keep_run(store.folder, session.operations, perf_counter() - start, device=device)
-    return store.failures()
+    failed = store.failures()
+    if failed and progress:
+        name, error = next(iter(failed.items()))
+        print(f"{len(failed)} of {len(study.cells)} cells failed. The first, {name}: {error}", file=sys.stderr)
+    return failed
+
+
+def _check_network(cell: Cell) -> None:
+    """Raise unless the network of a cell is a function of image shape and number of classes, with its options."""
+    try:
+        make = resolve_name(cell.network) if ":" in cell.network else NETWORKS[cell.network]
+        signature(make).bind((1, 28, 28), 10, **cell.options)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise StudyError(
+            f"The network {cell.network!r} of a cell can't be built ({type(error).__name__}: {error}); it is a "
+            "function (image_shape, n_classes, **options) of a module that can be imported."
+        ) from error
 
 
 class _Session:
@@ -240,7 +282,8 @@ class _Session:
             chosen = None if cell.scouts is None else self.store.load(cell.scouts).arrays["chosen"]
             job: dict[str, Any] = {"kind": KINDS[cell.method], "command": self.store.study.command}
             job |= {"device": self.device, "scratch": str(self.store.folder / ".trainings")}
-            future = self.executor.submit(compute, cell, chosen, **job)
+            with _unreached() if isinstance(self.executor, ProcessPoolExecutor) else nullcontext():
+                future = self.executor.submit(compute, cell, chosen, **job)
         except BaseException as error:
             lock.release()
             gone = BrokenExecutor if self.given is None else RuntimeError  # shut down: no more than a RuntimeError

@@ -74,7 +74,7 @@ def fit_subspace(
         >>> fit_subspace(net, data, ln.Segment.from_scratch(), recipe=Recipe(epochs=2)).cost.trainings
         1.0
     """
-    (seed,) = checked_seeds(seed)
+    (seed,) = checked_seeds([seed])
     options: dict[str, Any] = {"points": points, "cosine_weight": cosine_weight, "volume_weight": volume_weight}
     _check_request(subspace, plain, **options)
     prepared = Prepared.of(net, data, recipe, device=device, folder=folder)

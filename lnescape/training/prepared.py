@@ -1,6 +1,5 @@
 """What is checked and made ready once, before any training, so that no work is lost and none is done twice."""
 
-import operator
 import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lnescape.checks import whole
 from lnescape.engines import engine_for
 from lnescape.training.recipe import Operations, Recipe, count_operations, resolve
 from lnescape.weights import ALONE, Builder, Template, check_builder, identity, images_to_refresh
@@ -54,7 +54,7 @@ class Prepared:
             name = identity(template.fresh(), images[:8])
             data = data.to(device)
             if measure:
-                recipe = resolve(recipe, template.fresh, data, device)
+                recipe = resolve(recipe, template.fresh, data, device, name=name)
         return cls(template.builder, data, recipe, operations, name, template)
 
     def under(self, recipe: Recipe) -> "Prepared":
@@ -116,7 +116,7 @@ def _check_small_images(operations: Operations, recipe: Recipe, images: Tensor) 
 def checked_seeds(seeds: Any) -> list[int]:
     """Return distinct seeds as a list of int; one number alone stands for itself."""
     try:
-        numbers = [operator.index(s) for s in (seeds if isinstance(seeds, Iterable) else [seeds])]
+        numbers = [whole(s, "a seed") for s in (seeds if isinstance(seeds, Iterable) else [seeds])]
     except TypeError as error:
         raise TypeError(f"Seeds are whole numbers from 0 on, such as range(3), not {seeds!r}.") from error
     if not numbers:
@@ -132,8 +132,8 @@ def checked_seeds(seeds: Any) -> list[int]:
 def checked_device(device: torch.device | str) -> torch.device:
     """Return the device; raise unless something can be computed there."""
     try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, TypeError) as error:
         cause = str(error).splitlines()[0]
         raise ValueError(f"Nothing can be computed on device {str(device)!r} ({cause}); use 'cpu'.") from error
     return torch.device(device)

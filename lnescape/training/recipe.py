@@ -98,7 +98,9 @@ class Recipe:
         if not callable(self.loss) or isinstance(self.loss, type):
             raise ValueError(f"loss={self.loss!r} must be a function of logits and labels, such as F.cross_entropy.")
         for name, known in _CHOICES.items():
-            if getattr(self, name) not in known:
+            if getattr(value := getattr(self, name), "ndim", None) == 0:  # a scalar of numpy
+                object.__setattr__(self, name, value := value.item())
+            if not any(type(value) is type(one) and value == one for one in known):
                 choices = ", ".join(map(str, known))
                 raise ValueError(f"{name}={getattr(self, name)!r} is not known; use one of {choices}.")
         if self.bias_rate != 1 and self.optimiser != "sgd":
@@ -148,31 +150,50 @@ class Recipe:
         return plain | {"loss": getattr(self.loss, "__name__", type(self.loss).__name__)}
 
 
-def resolve(recipe: Recipe, builder: Builder, data, device: torch.device) -> Recipe:
+_CHOSEN: dict[tuple, str] = {}  # precisions that were measured in this process
+
+
+def resolve(recipe: Recipe, builder: Builder, data, device: torch.device, *, name: str = "") -> Recipe:
     """Return the recipe with "auto" replaced by the precision that a short measurement recommends."""
     # bfloat16 where the network has convolutions and its step is then at least 1.25 times as fast; chains of linear
-    # layers stay in float32, whose results are the reference.
+    # layers stay in float32, whose results are the reference. `name` is that of the network, to remember the choice by.
     if recipe.precision != "auto":
         return recipe
     engine = engine_for(builder)
     if isinstance(engine, LinearChain) or not engine.has_convolution:
         return replace(recipe, precision="float32")
-    times = [_seconds_a_step(builder, data, device, recipe, name) for name in ("float32", "bfloat16")]
-    return replace(recipe, precision="bfloat16" if times[0] > 1.25 * times[1] else "float32")
+    key = (name, tuple(data.train.images.shape[1:]), recipe.batch, str(device), torch.get_num_threads())
+    if not name or key not in _CHOSEN:
+        _CHOSEN[key] = "bfloat16" if _is_faster(builder, data, device, recipe) else "float32"
+    return replace(recipe, precision=_CHOSEN[key])
+
+
+def _is_faster(builder: Builder, data, device: torch.device, recipe: Recipe) -> bool:
+    """Tell whether bfloat16 is faster, on batches that grow from two images on as long as there is time."""
+    n = 2 if device.type == "cpu" else recipe.batch
+    while True:
+        n = min(n, recipe.batch)
+        plain = _seconds_a_step(builder, data, device, replace(recipe, batch=n), "float32")
+        if plain > 2:
+            return False  # an attempt would take longer than one should wait
+        half = _seconds_a_step(builder, data, device, replace(recipe, batch=n), "bfloat16")
+        if n == recipe.batch or half > 2 * plain or 4 * (plain + half) > 0.2:  # five steps of each: a second
+            return plain > 1.25 * half
+        n *= 4
 
 
 def _seconds_a_step(builder: Builder, data, device: torch.device, recipe: Recipe, precision: str) -> float:
-    """Return the shortest of some training steps, the first left out."""
+    """Return the shortest of up to five training steps, for a second at most."""
     engine = engine_for(builder, device=device, precision=precision)
     images, labels = (x[: recipe.batch].to(device).unsqueeze(0) for x in (data.train.images, data.train.labels))
-    seconds = []
+    seconds: list[float] = []
     with torch.random.fork_rng():  # dropout must not move the user's generator
-        for _ in range(5):
+        while len(seconds) < 5 and sum(seconds) < 1:
             start = time.perf_counter()
             value, _ = engine.loss_and_gradient(engine.home(), images, labels, recipe.loss)
             value.item()  # wait for an accelerator
             seconds.append(time.perf_counter() - start)
-    return min(seconds[1:])
+    return min(seconds)
 
 
 @dataclass(frozen=True)
@@ -305,6 +326,10 @@ def _checked_loss(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
     except Exception as error:
         raise ValueError(f"The loss fails ({error}); it takes logits [n, classes] and labels [n].") from error
     if not isinstance(value, Tensor) or value.ndim or not value.requires_grad:
-        got = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) and value.ndim else f"{value!r}"
+        got = (
+            f"a tensor {list(value.shape)}"
+            if isinstance(value, Tensor) and value.ndim
+            else " ".join(repr(value).split())
+        )
         raise ValueError(f"The loss returns {got}; it must return the mean over the batch, one number with a gradient.")
     return value

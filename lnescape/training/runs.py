@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lnescape.checks import whole
+from lnescape.checks import instance, whole
 from lnescape.laws import Members
 from lnescape.progress import bar
 from lnescape.results import ResultError, files
@@ -325,8 +325,10 @@ def members(
         2
     """
     template = check_builder(net, data)
-    if isinstance(networks, nn.Module | dict):
+    if isinstance(networks, nn.Module | dict) or not isinstance(networks, Iterable):
         raise TypeError(f"One {type(networks).__name__} was given; pass a list of networks, [network].")
+    if recipe is not None:
+        instance(recipe, Recipe, "recipe", "pass the Recipe that one of them was trained by, or none")
     like, length = template.fresh(), template.n_parameters
     thetas = []
     for number, network in enumerate(networks):

@@ -1,0 +1,152 @@
+"""Wrong arguments, and a word of the cure that each meets; `site/build.py` prints them as a page.
+
+In the code, `x` and `y` are images and labels of digits, `data` the data set, `net` and `wide` builders of two
+perceptrons, `runs` three networks of `net`, `logp` their predictions, `q` the log-odds of class 0.
+"""
+
+import re
+from functools import cache
+
+import numpy as np
+import torch
+from torch import nn
+
+import lnescape as ln
+
+NEWLINE = chr(10) * 2
+ROWS: dict[str, list[tuple[str, str]]] = {
+    "Data": [
+        ('ln.load("mnits")', "did you mean 'mnist'"),
+        ("ln.dataset(train=x, test=(x, y))", "give (images, labels)"),
+        ("ln.dataset(train={'images': x, 'labels': y}, test=(x, y))", "give (images, labels)"),
+        ("ln.dataset(train=(x, y[:-1]), test=(x, y))", "one label per image"),
+        ("ln.dataset(train=(x, y.float()), test=(x, y))", "labels.long()"),
+        ("ln.dataset(train=(x, nn.functional.one_hot(y)), test=(x, y))", "labels.argmax(1)"),
+        ("ln.dataset(train=(x, [data.classes[c] for c in y]), test=(x, y))", "return_inverse=True"),
+        ("ln.dataset(train=(x, y - 1), test=(x, y))", "numbered from 0"),
+        ("ln.dataset(train=(x, torch.where(y == 9, 2**31, y)), test=(x, y))", "correct that label"),
+        ("ln.dataset(train=(x[y < 9], y[y < 9]), test=(x, y))", "name all classes in classes="),
+        ("ln.dataset(train=(x / 0, y), test=(x, y))", "remove or repair them"),
+        ("ln.dataset(train=(x > 0, y), test=(x, y))", "give uint8"),
+        ("ln.dataset(train=(x, y), test=(x[:, :, 1:], y))", "resize them"),
+        ("ln.dataset(train=(x, y), test=((255 * x).byte(), y))", "convert them"),
+        ("ln.dataset(train=(x, y), test=(x, y), classes=10)", "name every class"),
+        ("data.prepare(x[:, 0])", "resize them"),
+    ],
+    "Networks": [
+        ('ln.network("mlpp", data)', "did you mean 'mlp'"),
+        ('ln.network("mlp", data, widht=3)', "did you mean 'width'"),
+        ('ln.network("mlp", data, width=2.5)', "whole number of at least 1"),
+        ('ln.network("mlp", data, dropout=1.5)', "below 1"),
+        ("ln.fit(net(), data, seeds=[0])", "pass a function"),
+        ("ln.fit(lambda n: net(), data, seeds=[0])", "wrap it in a lambda"),
+        ("ln.fit(lambda: nn.Linear(64, 10), data, seeds=[0])", "nn.Flatten()"),
+        ("ln.fit(lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), data, seeds=[0])", "shape (2, 10)"),
+        ("ln.fit(lambda: nn.Sequential(net(), nn.Softmax(1)), data, seeds=[0])", "leave out the softmax"),
+        ("ln.fit(lambda: nn.Sequential(net(), nn.Sigmoid()), data, seeds=[0])", "leave out the softmax or sigmoid"),
+        (
+            "ln.fit(lambda: nn.Sequential(net(), nn.BatchNorm1d(10, track_running_stats=False)), data, seeds=[0])",
+            "track_running_stats=True",
+        ),
+    ],
+    "Training": [
+        ('ln.Recipe(epochs="3")', "finite number"),
+        ("ln.Recipe(batch=True)", "whole number"),
+        ('ln.Recipe(schedule="linear")', "use one of"),
+        ("ln.fit(net, data, seeds=[])", "such as seeds=range(3)"),
+        ("ln.fit(net, data, seeds=[0, 0])", "no second retraining"),
+        ("ln.fit(net, data, seeds=[True])", "such as range(3)"),
+        ("ln.fit(net, data, seeds=[0], recipe='fast')", "pass lnescape.Recipe"),
+        ("ln.fit(net, data, seeds=[0], recipe=ln.Recipe(batch=5000))", "lower Recipe.batch"),
+        ("ln.fit(net, data, seeds=[0], recipe=ln.Recipe(loss=lambda z, y: (z, y)))", "mean over the batch"),
+        ("ln.fit(net, data, seeds=[0], device='gpu')", "use 'cpu'"),
+        ("ln.fit(net, data, seeds=[0], folder='/proc/none')", "folder that can be written"),
+        ("ln.members(net, net(), data)", "pass a list of networks"),
+        ("ln.members(net, [wide()], data)", "in the network that is built"),
+        ("ln.members(net, [runs[0] * np.nan], data)", "leave it out"),
+    ],
+    "Paths and methods": [
+        ("ln.Bezier.between(net(), net())", "see theta_of"),
+        ("ln.Segment.between(runs[0], runs[1]).at('half')", "give one number"),
+        ("ln.fit_subspace(net, data, ln.Segment.between(runs[0], runs[1]))", "use Bezier.between"),
+        ("ln.fit_subspace(wide, data, ln.Bezier.between(runs[0], runs[1]))", "the builder that the ends came from"),
+        ("ln.fit_subspace(net, data, ln.Simplex.from_scratch(3), points=0)", "at least 1"),
+        ("ln.plane(runs, runs[:2], data.test)", "torch.stack([a, b, c])"),
+        ("ln.along(runs, runs[0], data.test)", "pass a Segment"),
+        ("ln.swag(net, data, budget=0.01)", "needs at least"),
+        ("ln.swag(net, data, seeds=3)", "did you mean 'seed'"),
+        ("ln.swag(net, data, exploring=0.05)", "such as {'learning_rate': 0.05}"),
+        ("ln.laplace(net, data, budget=0.1)", "for the curvature"),
+        ("ln.dropout(net, data)", "put nn.Dropout"),
+    ],
+    "Predictions and scores": [
+        ("runs.predict(data.test.pixels.byte())", "data.prepare(pixels)"),
+        ("runs.predict(x, n=4)", "from 1 to 3"),
+        ("runs.predict(x, n=2, seed=0.5)", "seed must be a whole number"),
+        ("ln.score(logp.exp(), y)", "probabilities.log()"),
+        ("ln.score(logp, y[:5])", "one label for each image"),
+        ("ln.scores.calibration_error(logp, y, bins='equal')", "There are: mass, width"),
+        ("ln.scores.aurc(logp, y, certainty=np.full(len(y), np.nan))", "one finite number for each image"),
+        ("ln.barrier([0, 0.5, 1], [1, np.nan, 1])", "take another path"),
+    ],
+    "Statements": [
+        ("ln.log_odds(logp.exp().numpy(), np.zeros(len(y), int))", "np.log(probabilities)"),
+        ("ln.log_odds(logp.numpy(), 3)", "one class, from 0 on, for each image"),
+        ("ln.type_a(q[:1])", "Train a second one"),
+        ("ln.type_a(q).interval(95)", "below 1"),
+        ("ln.retrainings_needed('0.1')", "such as 0.1"),
+        ("ln.state(net, data, runs=[net(), net()])", "pass what fit returns"),
+        ("ln.state(net, data, level=95)", "below 1"),
+        ("ln.state(net, data, covariates=('entropy',))", "There are: outputs"),
+        ("ln.state(net, data, proxies='mlp')", "pass a function"),
+        ("ln.state(net, data, measurand=lambda logp, chosen: logp)", "it must make"),
+    ],
+    "Studies and files": [
+        ("cell(network='mlpp')", "did you mean 'mlp'"),
+        ("cell(seeds=[0.5])", "such as range(3)"),
+        ("cell(recipe=ln.Recipe())", "Recipe(precision='float32')"),
+        ("ln.run_study(ln.Study('mine', '', (cell(network='torch.nn:ReLU6'),)), folder=folder)", "(image_shape, n_"),
+        ("ln.run_study(ln.Study('mine', '', (cell(),)), workers=0)", "at least 1"),
+        ("ln.load_result('nothing')", "list_results()"),
+        ("ln.load_law('/nowhere', net)", "law.save"),
+    ],
+}  # fmt: skip
+
+
+@cache
+def names() -> dict:
+    """Return what the code above is written with."""
+    data = ln.load("digits")
+    net, wide = (ln.network("mlp", data, width=width) for width in (4, 8))
+    runs = ln.members(net, [net(), net(), net()], data)
+    x, y = data.test.images, data.test.labels
+    logp = runs.predict(x)
+    q = ln.log_odds(logp.numpy(), np.zeros(len(y), int))
+
+    def cell(**changes) -> ln.Cell:
+        usual = {"method": "scouts", "data": "digits", "network": "mlp", "seeds": [0, 1]}
+        return ln.Cell(**usual | {"recipe": ln.Recipe(precision="float32")} | changes)
+
+    return {"ln": ln, "np": np, "torch": torch, "nn": nn, "folder": "build/none"} | locals()
+
+
+def refusal(code: str) -> Exception:
+    """Return what a wrong argument meets."""
+    try:
+        eval(code, names())
+    except Exception as error:
+        return error
+    raise AssertionError(f"{code} is accepted")
+
+
+def page() -> str:
+    """Return the table in Markdown: wrong argument, what it meets."""
+    parts = [f"# What it refuses, and what to do\n\n{(__doc__ or '').partition(NEWLINE)[2]}"]
+    for title, rows in ROWS.items():
+        parts.append(f"## {title}\n\n| wrong argument | what is said |\n|---|---|")
+        for code, _ in rows:
+            error = refusal(code)
+            said = re.sub(r"([*_<>$|`\[\]{}])", r"\\\1", str(error))
+            parts.append(f"| `{code}` | {type(error).__name__}: {said} |")
+        parts.append("")
+    return "\n".join(parts)
