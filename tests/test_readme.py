@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import functools
 import io
 import re
 from pathlib import Path
@@ -67,6 +68,7 @@ def test_every_number_of_the_table_of_worth_is_a_stored_one():
     assert printed <= known
 
 
+loaded = functools.cache(ln.load_result)
 FREE, SHARP = "all free groups", "prior of other pairs"  # the latter with outputs, classes, gradient distance
 ROWS = {
     "mnist-mlp": "perceptron, MNIST",
@@ -82,13 +84,13 @@ ROWS = {
 def judged(key: str) -> dict:
     """REN and error of every mix, with gradient distance where it was judged."""
     try:
-        return ln.load_result(f"{key}-geometry").numbers["test"]
+        return loaded(f"{key}-geometry").numbers["test"]
     except ln.ResultError:
-        return ln.load_result(f"{key}-uncertainty").numbers["mixes"]
+        return loaded(f"{key}-uncertainty").numbers["mixes"]
 
 
 def accuracy(key: str) -> str:
-    numbers = ln.load_result(key if key in {pair.key for pair in PAIRS} else f"{key}-geometry").numbers
+    numbers = loaded(key if key in {pair.key for pair in PAIRS} else f"{key}-geometry").numbers
     return f"{numbers['accuracy'].value:.0f} %"
 
 
@@ -104,7 +106,7 @@ def row(key: str) -> str:
 def worth_of_two(key: str, mix: str) -> str:
     """REN of two trainings, in whole trainings; on MNIST the free groups were judged in another study."""
     mixes = judged(key)
-    mixes = mixes if mix in mixes else ln.load_result(f"{key}-uncertainty").numbers["mixes"]
+    mixes = mixes if mix in mixes else loaded(f"{key}-uncertainty").numbers["mixes"]
     return f"{mixes[mix]['2']['ren']['value']:.0f}"
 
 
@@ -118,8 +120,8 @@ def test_the_result_is_the_stored_one():
         f"else that is free is worth {before[0]} and {before[1]}; on MNIST {alone[2]} and {alone[3]}, against "
         f"{before[2]} and {before[3]}."
     )
-    singles = [ln.load_result(f"{p.key}-single").numbers["rules"]["factor and slope"]["ren"]["value"] for p in PAIRS]
-    plain = [ln.load_result(f"{p.key}-uncertainty").numbers["mixes"]["none (plain Type A)"]["3"] for p in PAIRS]
+    singles = [loaded(f"{p.key}-single").numbers["rules"]["factor and slope"]["ren"]["value"] for p in PAIRS]
+    plain = [loaded(f"{p.key}-uncertainty").numbers["mixes"]["none (plain Type A)"]["3"] for p in PAIRS]
     text = " ".join(README.split())
     assert claim in text, f"the sentence should be: {claim}"
     assert f"is worth {min(singles):.0f} to {max(singles):.0f} plain ones." in text
