@@ -2,6 +2,7 @@
 
 import math
 import os
+import time
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ from torch import nn
 from torch.func import functional_call
 
 import lnescape as ln
+from lnescape import progress
 from lnescape.data.shifts import augment
 from lnescape.training import descent
 from lnescape.training.descent import generator, stream_seed
@@ -133,6 +135,21 @@ def test_bfloat16_is_taken_where_it_pays(data, net, monkeypatch, seconds, chosen
     device = torch.device("cpu")
     assert resolve(ln.Recipe(), Mixed, data, device).precision == chosen
     assert resolve(ln.Recipe(), net, data, device).precision == "float32"
+
+
+def test_a_precision_is_measured_once(data, monkeypatch):
+    seen = []
+    monkeypatch.setattr("lnescape.training.recipe._seconds_a_step", lambda *given: seen.append(given[-2].batch) or 1.0)
+    for _ in range(2):
+        resolve(ln.Recipe(), Mixed, data, torch.device("cpu"), name="measured once")
+    assert seen == [2, 2]  # images; more would take too long
+
+
+def test_a_bar_appears_where_the_first_step_takes_long(monkeypatch, capsys):
+    monkeypatch.setattr(progress, "PATIENCE", 0.05)
+    with progress.bar(3, "training", "epochs"):
+        time.sleep(0.3)
+        assert "training" in capsys.readouterr().err
 
 
 def test_a_builder_of_networks_in_evaluation_mode_is_trained_all_the_same(data):

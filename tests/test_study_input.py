@@ -210,6 +210,14 @@ def test_a_study_that_was_never_run(tmp_path):
         read_study("digits-mlp", folder=tmp_path)
 
 
+def test_failed_cells_have_a_status_of_their_own(tmp_path, monkeypatch):
+    monkeypatch.setattr("lnescape.cli._announce", lambda *_, **__: None)
+    monkeypatch.setattr("lnescape.cli.run_study", lambda *_, **__: {"scouts-1": "why"})
+    result = CliRunner().invoke(main, ["study", "digits-mlp", "--folder", str(tmp_path)])
+    assert result.exit_code == 3
+    assert "scouts-1 failed: why" in result.output
+
+
 def test_ctrl_c_ends_a_study_in_one_sentence(tmp_path):
     code = "from lnescape.cli import main; main()"
     command = [sys.executable, "-c", code, "study", "digits-mlp", "--folder", str(tmp_path), "--workers", "2"]
