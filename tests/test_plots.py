@@ -119,6 +119,14 @@ def diversity(**words):
     return figures.diversity({"MLP": found}, least=97.0, **words)
 
 
+def train_again(**words):
+    q, true = STREAM.randn(20), np.exp(STREAM.randn(30))
+    piles = (np.round(q, 1), np.zeros(20))
+    three = {way: (STREAM.randn(2), STREAM.rand(2)) for way in ("plain", "constant")}
+    clouds = dict.fromkeys(three, (true, true * 1.1, "error 10 %"))
+    return figures.train_again(STREAM.rand(8, 8), q, piles, three, clouds=clouds, **words)
+
+
 def weight_sweep(**words):
     weights = np.array([0, 1e-3, 1e-2, 1e-1])
     kinds = ("1 point", "5 points")
@@ -131,7 +139,7 @@ DRAWN = [
     *(log_odds_histograms, undecided_images, u_across_images, convergence),
     *(equivalents, diversity, weight_sweep),
     *(reliability, covariate_worth, frontier, coverage, budget, statement),
-    *(worth_on_pairs, equivalents_on_pairs),
+    *(worth_on_pairs, equivalents_on_pairs, train_again),
 ]
 
 
