@@ -19,6 +19,7 @@ from lnescape.engines import engine_for
 from lnescape.laws import Law, Members, predict_at
 from lnescape.laws.law import CHUNK
 from lnescape.retraining import Measurand, log_odds
+from lnescape.retraining.prior import shared_movement
 from lnescape.training import Prepared, Recipe, TrainingError
 from lnescape.training.descent import State, generator, stream_seed
 from lnescape.training.runs import train_groups
@@ -36,6 +37,8 @@ N_NOISE = 8  # draws of weight noise
 N_FEATURES = 10_000  # training images behind the second moment of the features
 N_BURSTS = 12  # from each network
 ENOUGH_PROXIES = 20  # from which on they are believed to tell how many inputs are independent: never too many
+MOVEMENT = (27.0, 2.9)  # c and k of `movement_law`: a fit over the summaries "…-together", which a test repeats
+N_MOVING, N_MOVES = 300, 16  # inputs whose pairs are looked at, and draws of noise for each network
 TOGETHER = 16  # networks trained at the same time, where they batch
 
 
@@ -137,6 +140,36 @@ def under_noise(
         draws = torch.stack([_noisy(module, stream) for _ in range(n)])
     logp = predict_at(law, iter([draws]), images, n)
     return measurand(logp.cpu().numpy(), chosen)
+
+
+def movement_law(noise: float) -> float:
+    """Return ρ over retrainings, from ρ under noise on the weights: ρ = c ρ_noise^k, at most 1."""
+    return min(MOVEMENT[0] * max(noise, 0.0) ** MOVEMENT[1], 1.0)
+
+
+def movement(
+    law: Members, images: Tensor, chosen: Int[np.ndarray, " images"], *, measurand: Measurand = log_odds
+) -> float:
+    """Estimate ρ, the mean squared correlation of two inputs over retrainings, from networks that are there.
+
+    Noise on the weights moves inputs together as well, if not as much; what it shows is corrected by a law that was
+    fitted on data sets with many retrainings (summaries "…-together").
+
+    Args:
+        law: The networks.
+        images: Normalised inputs, of which the first 300 are looked at.
+        chosen: Class of the measurand for each.
+        measurand: The measurand.
+
+    Returns:
+        ρ, 0 to 1: n inputs are worth 1/(1/n + ρ).
+    """
+    images, chosen = images[:N_MOVING], chosen[:N_MOVING]
+    drawn = [
+        under_noise(law, theta, images, chosen, n=N_MOVES, seed=seed, measurand=measurand)
+        for theta, seed in zip(law.thetas, law.seeds, strict=True)
+    ]
+    return movement_law(float(np.mean([shared_movement(q) for q in drawn])))
 
 
 def _noisy(module: nn.Module, stream: torch.Generator) -> Float[Tensor, " parameters"]:

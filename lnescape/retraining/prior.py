@@ -420,13 +420,39 @@ def effective_number(q: Float[ndarray, "networks images"]) -> float:
     n_networks, n = q.shape
     if n_networks < 4 or n < 2:
         raise ValueError(f"{n_networks} networks and {n} images show no correlations; four and two are the least.")
+    mean, n = _squared_correlation(q)
+    return float(1 / (1 / n + max(mean - 1 / (n_networks - 1), 0.0)))
+
+
+def _squared_correlation(q: ndarray) -> tuple[float, int]:
+    """Return the mean of r²_ij over pairs of inputs that move, as observed, and how many inputs do."""
     z = q - q.mean(0)
     size = np.sqrt((z**2).sum(0))
     z = z[:, size > 0] / size[size > 0]
     n = z.shape[1]
     squares = float(((z @ z.T) ** 2).sum())  # Σ_ij r²_ij, through the small matrix
-    mean = max((squares - n) / (n * (n - 1)) - 1 / (n_networks - 1), 0.0)
-    return float(1 / (1 / n + mean))
+    return (squares - n) / (n * (n - 1)), n
+
+
+def shared_movement(q: Float[ndarray, "draws images"]) -> float:
+    """Return ρ, the mean of r²_ij over pairs of inputs, freed of the noise of few draws.
+
+    r² of n draws has the mean 1/ν where inputs are independent, ν = n − 1, and is 1 where they move as one: ρ is the
+    mean of (r² − 1/ν)/(1 − 1/ν).
+
+    Args:
+        q: Measurand per draw and image, such as under noise on the weights of one network; three draws or more.
+
+    Returns:
+        ρ ≤ 1; noise can make it negative.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> round(shared_movement(rng.normal(size=(8, 1)) * np.ones(100) + rng.normal(size=(8, 100))), 1)  # r² = 1/4
+        0.2
+    """
+    noise = 1 / (len(q) - 1)
+    return (_squared_correlation(q)[0] - noise) / (1 - noise)
 
 
 def effective_number_of(n: int, *, n_eff: float, n_measured: int) -> float:

@@ -69,7 +69,8 @@ class Cell:
 
     Attributes:
         method: "scouts" (networks that choose the class of the measurand), "retrainings", or one that `register` added.
-        data: Name of the data set, as for `load`.
+        data: Name of the data set, as for `load`, or "module:function", a function of your own that returns a data set;
+            of that the panel holds the calibration and test images alone.
         network: A name, as for `network`, or "module:function", a function of your own from
             (image_shape, n_classes, **options) to an `nn.Module`.
         seeds: One for each training.
@@ -122,7 +123,8 @@ class Cell:
             rules.check(self.settings)
         if self.recipe.precision == "auto":
             raise StudyError("A cell says its precision, so that no two machines differ: Recipe(precision='float32').")
-        check_known(self.data, NAMES, "data set")
+        if not (isinstance(self.data, str) and ":" in self.data):
+            check_known(self.data, NAMES, "data set")
         if not (isinstance(self.network, str) and ":" in self.network):
             check_known(self.network, NETWORKS, "network")
         plain = {name: checked(partial(plain_copy, getattr(self, name))) for name in ("options", "settings")}
@@ -164,7 +166,7 @@ class Cell:
     @property
     def folder(self) -> str:
         """Name of the folder that the results of this pair of data and network share."""
-        return f"{self.data}-{self.network.split(':')[-1]}".replace("_", "-")
+        return "-".join(name.split(":")[-1] for name in (self.data, self.network)).replace("_", "-")
 
     def builder(self, data) -> Builder:
         """Make the builder of its networks, sized for a data set."""

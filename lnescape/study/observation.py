@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from pkgutil import resolve_name
 
 import numpy as np
 import torch
@@ -59,9 +60,11 @@ class Panel:
         return slice(self.test.start, min(self.test.start + N_LOG_PROBABILITIES, self.test.stop))
 
 
-def panel_of(data: Dataset) -> Panel:
-    """Put together the panel of a data set."""
-    away = [data.shifted(kind, strength) for kind in SHIFTS for strength in STRENGTHS] + [data.foreign]
+def panel_of(data: Dataset, *, companions: bool = True) -> Panel:
+    """Put together the panel of a data set, with its shifted and foreign images or without."""
+    away = []
+    if companions:
+        away = [data.shifted(kind, strength) for kind in SHIFTS for strength in STRENGTHS] + [data.foreign]
     splits = [data.calibration, data.test.subset(slice(0, N_TEST)), *(s.subset(slice(0, N_AWAY)) for s in away)]
     part = np.repeat(np.arange(len(splits)), [len(split) for split in splits])
     images, labels = (torch.cat([getattr(split, what) for split in splits]) for what in ("images", "labels"))
@@ -71,8 +74,9 @@ def panel_of(data: Dataset) -> Panel:
 @lru_cache(maxsize=1)
 def data_and_panel(name: str, device: str) -> tuple[Dataset, Panel]:
     """Load a data set and its panel once in a process."""
-    data = load(name, device=device)
-    return data, panel_of(data)
+    own = ":" in name
+    data = resolve_name(name)().to(device) if own else load(name, device=device)
+    return data, panel_of(data, companions=not own)
 
 
 # Of the mantissa of probabilities and of what covariates are made of: half of one per cent of a nat, or less.

@@ -112,6 +112,34 @@ def _geometry(pair: Pair) -> tuple[Cell, ...]:
     return (players, *(cell for cell in reference if min(cell.seeds) >= pair.explored))
 
 
+def _together(scouts: Cell, n: int, epochs: float) -> Cell:
+    """Look at the first n retrainings, one by one, for how inputs move together."""
+    settings = {"n": 8, "epochs": epochs, "rate": 1.0}
+    return scouts.but(method="together", scouts=scouts, seeds=range(n), settings=settings)
+
+
+# Small or binary: minutes for all. Perceptrons of two layers; breast cancer with dropout.
+_SMALL = {
+    "breast-cancer": ("mlp", {"width": 32, "dropout": 0.2}, {"epochs": 40, "batch": 32, "learning_rate": 0.05}),
+    "wine": ("mlp", {"width": 32}, {"epochs": 40, "batch": 16, "learning_rate": 0.05}),
+    "digits": ("mlp", {"width": 32}, {"epochs": 20, "batch": 64, "learning_rate": 0.1}),
+    "garments": ("cnn", {"width": 8}, {"epochs": 15, "batch": 32, "learning_rate": 0.05}),
+}
+N_SMALL = 48  # retrainings of each
+
+
+def _small(name: str) -> tuple[Cell, ...]:
+    """Retrainings on a small data set, and how inputs move together in the first twelve."""
+    network, options, recipe = _SMALL[name]
+    scouts = Cell(
+        method="scouts", data=f"report.studies.small:{name.replace('-', '_')}", network=network, options=options,
+        seeds=range(1000, 1005), recipe=Recipe(**recipe, precision="float32"),
+    )  # fmt: skip
+    players = scouts.but(method="retrainings", scouts=scouts, keep=("panel", "gradients"), seeds=range(12))
+    others = players.but(keep=("panel",), seeds=range(12, N_SMALL))
+    return (players, others, _together(scouts, 12, 1.0))
+
+
 def _on_test(scouts: Cell, method: str, seeds, **settings) -> Cell:
     return scouts.but(method=method, scouts=scouts, keep=("test",), seeds=seeds, settings=settings)
 
@@ -197,7 +225,9 @@ def _studies(pair: Pair) -> tuple[Study, ...]:
                comparison_cells(scouts, pair.yardstick, **first, **some), "methods"),
     ]  # fmt: skip
     if not pair.control:
+        seen = () if pair.long else (_together(scouts, 3, 0.25),)
         found += [
+            _study(f"{name}-together", f"How inputs of {many} move together", (*reference, *seen), "together"),
             _study(f"{name}-single", f"u(x) of {many} from one training and its bursts, by a rule of the other pairs",
                    (*reference, *bursts), "single"),
             _study(f"{name}-class", f"What it changes that the class is chosen by one's own {many}",
@@ -219,6 +249,8 @@ STUDIES = {
         _study("digits-mlp", "A study of seconds, on embedded digits, to try the commands",
                _reference(DIGITS, 16, group=4, explored=4)),
         *(study for pair in (*PAIRS, CIFAR10_RESNET20, *FURTHER) for study in _studies(pair)),
+        *(_study(f"{name}-together", f"How inputs move together: {name.replace('-', ' ')}", _small(name), "together")
+          for name in _SMALL),
         _study("mnist-mlp-crossed", "8 initialisations × 8 orders of the images", _crossed(MLP, 8), "crossed"),
         _study("mnist-mlp-arithmetic", "One seed under other numbers of threads, for four seeds", tuple(
             _on_test(MLP, "arithmetic", (seed,), runs=ARITHMETIC) for seed in range(4)

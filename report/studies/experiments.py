@@ -11,12 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lnescape.covariates import explore
+from lnescape.covariates import explore, geometry
 from lnescape.landscape import along, plane, survey
 from lnescape.landscape import triangle as surveyed_triangle
 from lnescape.laws import Law, Members, SubspaceLaw
 from lnescape.methods import METHODS
 from lnescape.retraining import effective_number, log_odds
+from lnescape.retraining.prior import shared_movement
 from lnescape.scores import (
     accuracy,
     aurc,
@@ -34,7 +35,7 @@ from lnescape.scores import (
 )
 from lnescape.study.cells import Cell, Kind, StudyError, check_known, register
 from lnescape.study.observation import COVARIATE_BITS, Observation, Panel, observe
-from lnescape.study.retrainings import refuse_failed, threads_of, train
+from lnescape.study.retrainings import refuse_failed, threads_of, train, watched
 from lnescape.subspaces import Bezier, Segment, Simplex
 from lnescape.training import TrainingError, count_operations, fit, fit_subspace, refresh_cost
 from lnescape.training.descent import State, stream_seed
@@ -124,6 +125,55 @@ def bursts(cell: Cell, data, panel: Panel, chosen: np.ndarray, *, scratch: Path 
         seen.add(name, np.array(values), "burst")
     seen.add("burst_seed", np.array(cell.seeds), "burst")
     return seen
+
+
+# Ridges of the kernel, in parts of Laplace's 1/(N τ²); the last drowns the Fisher matrix.
+LAPLACE = (0.1, 1.0, 10.0, 1e6)
+
+
+def together(cell: Cell, data, panel: Panel, chosen: np.ndarray, *, scratch: Path | None = None) -> Observation:
+    """Keep, for each network, ρ of its inputs under noise, along the path, over bursts, and by gradients."""
+    some = np.flatnonzero(panel.part == 0)[: explore.N_MOVING]
+    images, classes = panel.images[some], chosen[some]
+    law, path = watched(cell, data, images, classes, folder=scratch)
+    recipe = explore.burst_recipe(cell.recipe, epochs=cell.settings["epochs"], rate=cell.settings["rate"])
+    ends = explore.bursts(law, data, n=cell.settings["n"], recipe=recipe)
+    late = np.stack(path)[len(path) // 2 :].astype(float)  # [epochs, networks, images]
+    rows: dict[str, list[float]] = {}
+    for k, (theta, seed, own) in enumerate(zip(law.thetas, law.seeds, ends, strict=True)):
+        noisy = explore.under_noise(law, theta, images, classes, n=explore.N_MOVES, seed=seed)
+        found = {"noise": shared_movement(noisy), "bursts": shared_movement(_log_odds(law, own, images, classes))}
+        if len(late) > 3:
+            found["path"] = shared_movement(np.diff(late[:, k], axis=0))
+        for name, value in (found | _by_gradients(law, theta, data, images, classes, seed)).items():
+            rows.setdefault(name, []).append(value)
+    seen = Observation()
+    for name, values in rows.items():
+        seen.add(name, np.array(values), "explored")
+    seen.add("explored_seed", np.array(cell.seeds), "explored")
+    return seen
+
+
+def _by_gradients(
+    law: Members, theta: Tensor, data, images: Tensor, classes: np.ndarray, seed: int
+) -> dict[str, float]:
+    """Give the mean squared cosine of inputs under gᵢᵀ(F + rI)⁻¹gⱼ, for several r, and without the mean gradient."""
+    with law.lend(theta) as module, torch.no_grad():
+        fisher = geometry.fisher_sketch(module, data.train.images[: explore.N_FEATURES], seed=seed)
+        chosen = torch.as_tensor(classes, dtype=torch.int64, device=images.device)
+        g = geometry.sketched_gradients(module, images, chosen, geometry.log_odds_of).double()
+    eye = torch.eye(len(fisher), dtype=fisher.dtype, device=fisher.device)
+    per_weight = 1 / (len(data.train) * float(theta.double().square().mean()))
+    ridges = {f"gradients {c:g}": c * per_weight for c in LAPLACE}
+    ridges["gradients of the distance"] = geometry.RIDGE * float(fisher.trace()) / len(fisher)
+    found = {}
+    for name, ridge in ridges.items():
+        white = torch.linalg.solve_triangular(torch.linalg.cholesky(fisher + ridge * eye), g.T, upper=False)
+        for end, rows in (("", white), (", centred", white - white.mean(1, keepdim=True))):
+            cosines = torch.nn.functional.normalize(rows, dim=0)
+            squares, n = float((cosines.T @ cosines).square().sum()), len(images)
+            found[name + end] = (squares - n) / (n * (n - 1))
+    return found
 
 
 def proxies(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observation:
@@ -460,5 +510,9 @@ for _method, _kind in {
         trainings=_burst, observed=_bursts,
     ),
     "proxies": Kind(experiment=proxies, scouts=True, explores=True),
+    "together": Kind(
+        experiment=together, settings=("n", "epochs", "rate"), scouts=True, shares=True, explores=True,
+        trainings=_burst, observed=_bursts,
+    ),
 }.items():  # fmt: skip
     register(_method, _kind)

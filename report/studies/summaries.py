@@ -39,6 +39,7 @@ from report.studies.experiments import N_DRAWS, N_TRAINING_IMAGES
 from report.studies.gates import g0, g2, g6
 from report.studies.geometry import geometry
 from report.studies.moderation import draws
+from report.studies.small import together
 from report.studies.uncertainty import single, uncertainty
 
 Summary = tuple[dict, dict[str, np.ndarray]]
@@ -466,6 +467,7 @@ SUMMARIES: dict[str, Callable[[Study, CellStore], Summary]] = {
     "uncertainty": uncertainty,
     "single": single,
     "geometry": geometry,
+    "together": together,
 }
 
 

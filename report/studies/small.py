@@ -1,0 +1,172 @@
+"""Inputs that move together: small and binary data sets, what their inputs are worth, and what single sets deliver."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from itertools import combinations
+
+import numpy as np
+import torch
+from numpy import ndarray
+
+from lnescape.covariates import FREE, movement_law
+from lnescape.data import PARTS, Dataset, dataset, load
+from lnescape.data.splits import SPLIT_SEED
+from lnescape.retraining import assumed_number, effective_number, jackknife, shared_movement
+from lnescape.study.cells import Study
+from lnescape.study.store import CellStore
+from report.studies.moderation import Assembled, Mix, Moderation, assembled
+
+PULLOVER, COAT = 2, 4  # classes of FashionMNIST
+
+
+def breast_cancer() -> Dataset:
+    """Return the breast cancer data of scikit-learn: 569 patients, 30 features, two classes."""
+    from sklearn.datasets import load_breast_cancer
+
+    raw = load_breast_cancer()
+    return _table(raw, "breast cancer, 569 patients", (250, 269, 419))
+
+
+def wine() -> Dataset:
+    """Return the wine data of scikit-learn: 178 wines, 13 features, three classes."""
+    from sklearn.datasets import load_wine
+
+    return _table(load_wine(), "wine, 178 bottles", (80, 88, 138))
+
+
+def digits() -> Dataset:
+    """Return the embedded digits: 1 197 training images, ten classes."""
+    return _cut("digits", dict.fromkeys(PARTS, 1197), range(10), "digits, 8×8")
+
+
+def garments() -> Dataset:
+    """Return two classes of FashionMNIST, 500 training images."""
+    sizes = dict(zip(PARTS, (500, 50, 300, 300), strict=True))
+    return _cut("fashion_mnist", sizes, (PULLOVER, COAT), "FashionMNIST, 500 pullovers and coats")
+
+
+def _cut(name: str, sizes: dict[str, int], classes: Sequence[int], title: str) -> Dataset:
+    """Take the first images of some classes from each part of a data set that is known by name."""
+    whole, parts = load(name), {}
+    for part, n in sizes.items():
+        split = getattr(whole, part)
+        some = split.subset(np.flatnonzero(np.isin(split.labels.numpy(), classes))[:n])
+        parts[part] = (some.images, torch.as_tensor(np.searchsorted(classes, some.labels.numpy())))
+    return dataset(**parts, name=title, classes=[whole.classes[k] for k in classes])
+
+
+def _table(raw, name: str, ends: tuple[int, int, int]) -> Dataset:
+    """Cut a table of scikit-learn into train, validation, calibration and test, each feature standardised."""
+    rows = np.random.RandomState(SPLIT_SEED).permutation(len(raw.target))
+    parts = np.split(rows, ends)
+    train = raw.data[parts[0]]
+    images = ((raw.data - train.mean(0)) / train.std(0)).astype(np.float32)
+    cut = [(images[part], raw.target[part].astype(np.int64)) for part in parts]
+    return dataset(**dict(zip(PARTS, cut, strict=True)), name=name, classes=tuple(map(str, raw.target_names)))
+
+
+MIXES = {
+    "constant": Mix(()),
+    "outputs, classes": Mix(("outputs", "classes")),
+    "outputs, classes, gradient distance": Mix(("outputs", "classes", "gradient distance")),
+    "all free groups": Mix(FREE),
+}
+SIZES = (2, 3)  # M
+N_SETS = 40
+INSIDE = (90.0, 99.0)  # per cent: coverage of 95 % intervals that a single set should deliver
+
+
+def together(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
+    """Measure what the inputs are worth, judge what foretells it, and what single sets of networks deliver."""
+    own = assembled(study, store)
+    images = own.where("calibration")
+    q, n = own.q[:, images], len(images)
+    found: dict = {"n": len(q), "images": n, "networks": own.n_networks, "assumed": assumed_number(n)}
+    found["measured"] = jackknife(effective_number, q, n_blocks=12)[0]
+    shown = _shown(study, store)
+    found["candidates"] = {name: _worth(n, values.mean()) for name, values in shown.items()}
+    if shown:
+        found |= {"corrected": _left_out(study, shown, n), "estimated": _worth(n, movement_law(shown["noise"].mean()))}
+    known = {name: mix for name, mix in MIXES.items() if _is_known(own, mix)}
+    found["single"] = {
+        name: {str(m): _single_sets(own, mix, m, found, shown) for m in SIZES} for name, mix in known.items()
+    }
+    return found, {}
+
+
+def _is_known(own: Assembled, mix: Mix) -> bool:
+    """Tell whether all that a mix of covariates needs is stored."""
+    needs = {"gradient distance": own.traces.distance, "training path": own.traces.path, "outputs": own.traces.outputs}
+    return all(needs[name] is not None for name in mix.groups or () if name in needs)
+
+
+def _shown(study: Study, store: CellStore) -> dict[str, ndarray]:
+    """Read ρ of each candidate for each network that was looked at; nothing where none was."""
+    cells = [store.load(cell).arrays for cell in study.cells if cell.method == "together"]
+    names = [name for name in (cells[0] if cells else ()) if name != "explored_seed"]
+    return {name: np.concatenate([arrays[name] for arrays in cells]) for name in names}
+
+
+def _worth(n: int, movement: float) -> float:
+    """Return n_eff of n inputs whose mean r² is known."""
+    return float(1 / (1 / n + max(movement, 0.0)))
+
+
+def _has_candidates(study: Study) -> bool:
+    """Tell whether single networks of a study were looked at."""
+    return any(cell.method == "together" for cell in study.cells)
+
+
+def _measured(study: Study, store: CellStore) -> float:
+    """Measure ρ over all retrainings, on the calibration images."""
+    own = assembled(study, store)
+    return shared_movement(own.q[:, own.where("calibration")])
+
+
+def _left_out(study: Study, shown: dict[str, ndarray], n: int) -> dict[str, float]:
+    """Predict n_eff by ln ρ = a + b ln ρ_candidate, fitted on the other data sets."""
+    from report.studies.catalogue import STUDIES
+
+    others = [other for other in STUDIES.values() if other.name.endswith("-together") and other.name != study.name]
+    stores = [(other, CellStore(other)) for other in others]
+    seen = [(_measured(*pair), _shown(*pair)) for pair in stores if not pair[1].missing() and _has_candidates(pair[0])]
+    predicted = {}
+    for name, values in shown.items():
+        rows = [(found[name].mean(), true) for true, found in seen if name in found]
+        if len(rows) > 2:
+            slope, level = np.polyfit(*np.log(np.maximum(rows, 1e-6)).T, 1)
+            predicted[name] = _worth(n, min(np.exp(level + slope * np.log(max(values.mean(), 1e-6))), 1.0))
+    return predicted
+
+
+def _single_sets(own: Assembled, mix: Mix, members: int, found: dict, shown: dict[str, ndarray]) -> dict:
+    """Give the share of single sets of networks whose 95 % intervals cover 90 to 99 %, for three values of n_eff."""
+    sets = list(combinations(range(own.n_networks), members))
+    sets = [sets[k] for k in np.random.default_rng(0).permutation(len(sets))[:N_SETS]]
+    images, test = own.where("calibration"), own.where("test")
+    row = {"before": _covered(own, mix, sets, images, test, [found["assumed"]] * len(sets), bounded=False)}
+    row["measured"] = _covered(own, mix, sets, images, test, [found["measured"].value] * len(sets))
+    worth = [found["assumed"]] * len(sets)
+    if shown:
+        noise = shown["noise"]
+        by_set = [noise[list(rows)] if len(noise) == own.n_networks else noise for rows in sets]
+        worth = [min(found["assumed"], _worth(len(images), movement_law(one.mean()))) for one in by_set]
+    return row | {"after": _covered(own, mix, sets, images, test, worth)}
+
+
+def _covered(own: Assembled, mix: Mix, sets, images: ndarray, test: ndarray, worth, *, bounded: bool = True) -> dict:
+    """Evaluate each set with its n_eff, and count the other retrainings inside its intervals."""
+    shares, dofs = [], []
+    for rows, n_eff in zip(sets, worth, strict=True):
+        (evaluation,), (prior,) = Moderation(own, replace(mix, n_eff=n_eff))([rows], test, images)
+        if not bounded:  # ν_eff as it was before inputs that move together bounded it
+            evaluation = replace(evaluation, dof=prior.dof + len(rows) - 1)
+        low, high = evaluation.interval()
+        others = np.delete(own.q[:, test], rows, axis=0)
+        shares.append(100 * ((others >= low) & (others <= high)).mean())
+        dofs.append(evaluation.dof)
+    inside = np.array([INSIDE[0] <= share <= INSIDE[1] for share in shares])
+    return {
+        "share": float(inside.mean()), "sets": len(sets), "mean": float(np.mean(shares)), "lowest": min(shares),
+        "highest": max(shares), "dof": float(np.mean(dofs)), "n_eff": float(np.mean(worth)),
+    }  # fmt: skip
