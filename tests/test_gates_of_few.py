@@ -5,7 +5,7 @@ import pytest
 
 from lnescape.results import Estimate, ResultError
 from lnescape.retraining import Fidelity, RetrainingEquivalent
-from report.studies.gates import Verdict, best_within, g3, g4, g6, g7, g8, g9, g10, over_pairs
+from report.studies.gates import Verdict, best_within, g3, g4, g6, g7, g8, g9, g10, g11, over_pairs
 
 STRONG, WEAK, LOOSE = Estimate(0.10, 0.01, dof=20), Estimate(0.01, 0.001, dof=20), Estimate(0.10, 0.08, dof=3)
 
@@ -90,3 +90,8 @@ def test_g9_asks_for_worth_and_coverage_and_g10_for_more_than_without(ren, cover
 
     assert g9(judged(ren, coverage, decile), n=30).passed is passed
     assert g10(judged(ren), judged(20), n=30).passed is (ren > 20)
+
+
+def test_g11_asks_for_nine_in_ten_sets_of_each_size():
+    assert g11({"M = 2": 0.9, "M = 3": 1.0}, n=48).passed
+    assert not g11({"M = 2": 0.89, "M = 3": 1.0}, n=48).passed

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import f as law_of_f
 
-from lnescape.retraining import diagnose, effective_number, fit_prior, moderated, type_a
+from lnescape.retraining import diagnose, effective_number, fit_prior, moderated, shared_movement, type_a
 from lnescape.retraining.prior import profile, quasi_likelihood
 
 N = 4000
@@ -224,3 +224,41 @@ def test_a_slope_known_beforehand_is_kept_where_the_data_decide_nothing():
     assert error[1].std() < 0.03 < error[0].std()
     with pytest.raises(ValueError, match="none of the covariates"):
         fit_prior(s2, 1, h[:, None], slopes={"other": (1, 1)}, **how)
+
+
+def moving(members, *, modes, share, seed, n=150, judges=300):
+    """Draw ln σ² linear in a covariate, and q of which a share moves along few common modes; calibration, then test."""
+    rng = np.random.default_rng(seed)
+    h = rng.normal(size=(2 * n, 1))
+    sigma = np.exp(0.4 * h[:, 0]) * np.sqrt(10 / rng.chisquare(10, 2 * n))
+    loadings = rng.normal(size=(modes, 2 * n))
+    loadings /= np.sqrt((loadings**2).sum(0))
+    factors, own = (rng.normal(size=(members + judges, size)) for size in (modes, 2 * n))
+    return h, sigma * (np.sqrt(share) * factors @ loadings + np.sqrt(1 - share) * own)
+
+
+@pytest.mark.filterwarnings("ignore:The likelihood puts no bound", "ignore:The inputs are worth about")
+@pytest.mark.parametrize(("members", "modes", "share"), [(2, 1, 0.97), (3, 1, 0.9), (3, 2, 0.8), (2, 4, 0.8)])
+def test_intervals_cover_where_inputs_move_together(members, modes, share):
+    """60 sets; coverage falls short by four standard errors of their mean once in 30 000. Inputs worth 1.1 to 6."""
+    found = []
+    for seed in range(60):
+        h, q = moving(members, modes=modes, share=share, seed=seed)
+        fitted, stated, n_eff = slice(0, 150), slice(150, None), effective_number(q[members:, :150])
+        prior = fit_prior(q[:members, fitted].var(0, ddof=1), members - 1, h[fitted], n_eff=n_eff)
+        evaluation = moderated(q[:members, stated], prior, h[stated])
+        low, high = evaluation.interval()
+        found.append(((q[members:, stated] >= low) & (q[members:, stated] <= high)).mean())
+        assert evaluation.dof <= (members - 1) * n_eff + 1e-9
+    assert np.mean(found) > 0.95 - 4 * np.std(found) / np.sqrt(len(found))
+
+
+def test_the_movement_that_inputs_share_is_found_from_few_draws():
+    """r² = 1/4 between all inputs: 100 sets of 16 draws, whose mean has a standard error of 0.009."""
+    found = []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        common, sign = rng.normal(size=(16, 1)), rng.choice([-1, 1], 300)
+        found.append(shared_movement(sign * common + rng.normal(size=(16, 300))))
+    assert np.mean(found) == pytest.approx(0.25, abs=0.05)
+    assert shared_movement(np.arange(4.0)[:, None] * np.ones(10)) == pytest.approx(1)

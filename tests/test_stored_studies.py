@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 
 import lnescape as ln
+from lnescape.covariates.explore import MOVEMENT
+from lnescape.results.files import unseal
+from lnescape.statement import SINGLE_SETS
 from lnescape.study import trainings
 from lnescape.study.store import CellStore
 from report.studies.catalogue import STUDIES
@@ -154,3 +157,26 @@ def test_a_class_that_ones_own_networks_chose_is_too_sure_and_still_covered(pair
         assert own["own_excess_disputed"] > 0 > own["scouts_excess_disputed"]  # who chooses, chooses the surer one
         assert abs(own["scouts_excess"]) < 0.02  # nat: no choice, no excess
         assert abs(own["loss_of_coverage"]) < 0.3  # %
+
+
+TOGETHER = [ln.load_result(study.name) for study in COMMITTED if study.name.endswith("-together")]
+
+
+def test_the_law_from_noise_to_retraining_is_a_fit_of_the_stored_data_sets():
+    rows = []
+    for numbers in (one.numbers for one in TOGETHER if one.numbers["candidates"]):
+        worth = numbers["candidates"]["noise"], numbers["measured"].value
+        rows.append([np.log(1 / n_eff - 1 / numbers["images"]) for n_eff in worth])
+    assert len(rows) >= 5
+    slope, level = np.polyfit(*np.transpose(rows), 1)
+    assert pytest.approx((np.exp(level), slope), rel=0.02) == MOVEMENT
+
+
+def test_the_page_of_a_statement_tells_what_the_summaries_tell_of_single_sets():
+    shown = [(row["title"], row["dof"], row["share"]) for row in unseal(SINGLE_SETS.read_bytes())["rows"]]
+    stored = [
+        (one.provenance["data"]["title"], int(members) - 1, row["after"]["share"])
+        for one in TOGETHER
+        for members, row in one.numbers["single"].items()
+    ]
+    assert shown == stored

@@ -248,3 +248,20 @@ def test_an_incomplete_study_says_how_much_is_missing(tmp_path):
     run_study(DIGITS, folder=tmp_path, workers=1, limit=3, progress=False)
     seen = read_study(DIGITS, folder=tmp_path)
     assert (seen.sizes["retraining"], seen.attrs["missing"]) == (8, 2)
+
+
+def own_data():
+    """Give a table, as a user's module would."""
+    draw = np.random.default_rng(0)
+    parts = [(draw.normal(size=(60, 5)).astype(np.float32), draw.integers(0, 2, 60)) for _ in range(4)]
+    return ln.dataset(**dict(zip(("train", "validation", "calibration", "test"), parts, strict=True)), name="a table")
+
+
+def test_a_cell_takes_data_of_ones_own(tmp_path):
+    scouts = SCOUTS.but(data="tests.test_study:own_data", options={"width": 4}, batch=20)
+    study = Study("own", "Data of one's own", (scouts.but(method="retrainings", scouts=scouts, seeds=(0, 1)),))
+    assert study.folder == "own-data-mlp"
+    run_study(study, folder=tmp_path, workers=1, progress=False)
+    seen = read_study(study, folder=tmp_path)
+    assert seen.sizes["image"] == 120  # calibration and test: no companions
+    assert seen.attrs["data"] == "a table"

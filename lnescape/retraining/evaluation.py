@@ -143,7 +143,10 @@ def moderated(
 ) -> Evaluation:
     """Evaluate u(x) from the retrainings and a prior that all inputs share: moderated Type A.
 
-    σ̃²(x) = (d₀ s₀²(x) + ν s²(x))/(d₀ + ν),  ν_eff = d₀ + ν.
+    σ̃²(x) = (d₀ s₀²(x) + ν s²(x))/(d₀ + ν),  ν_eff = min(d₀ + ν, ν n_eff).
+
+    The scale that all inputs share is known with ν n_eff degrees of freedom and no more; d₀ pays for it already
+    (`fit_prior`, step 3), which is not enough where nearly all inputs move as one.
 
     One network has ν = 0, and the prior decides alone, such as one that is borrowed (`borrowed_prior`): Type B.
 
@@ -153,7 +156,7 @@ def moderated(
         covariates: Covariates of each input, columns as in the fit.
 
     Returns:
-        The evaluation; its degrees of freedom count the prior's d₀.
+        The evaluation.
 
     Raises:
         ValueError: Numbers that aren't finite, or other covariates than those of the prior.
@@ -174,7 +177,8 @@ def moderated(
         raise ValueError(f"There are {q.shape[1]} inputs and {len(covariates)} rows of covariates; give as many.")
     mean, dof = q.mean(0), len(q) - 1
     variance = (prior.dof * prior.variance(covariates) + ((q - mean) ** 2).sum(0)) / (prior.dof + dof)
-    return Evaluation(mean, np.sqrt(variance), prior.dof + dof, len(q))
+    known = prior.dof + dof if dof == 0 else min(prior.dof + dof, dof * prior.n_eff)
+    return Evaluation(mean, np.sqrt(variance), known, len(q))
 
 
 def _checked_observations(q: ndarray, *, least: int = 2) -> ndarray:

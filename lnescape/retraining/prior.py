@@ -431,7 +431,7 @@ def _squared_correlation(q: ndarray) -> tuple[float, int]:
     z = z[:, size > 0] / size[size > 0]
     n = z.shape[1]
     squares = float(((z @ z.T) ** 2).sum())  # Σ_ij r²_ij, through the small matrix
-    return (squares - n) / (n * (n - 1)), n
+    return (squares - n) / max(n * (n - 1), 1), n
 
 
 def shared_movement(q: Float[ndarray, "draws images"]) -> float:

@@ -253,3 +253,12 @@ def g6(entries: Sequence[tuple[str, float, float]], *, n: int, members: float = 
     best = max(cheap, key=lambda entry: entry[2], default=("none", math.nan, 0.0))
     numbers = {"best": best[0], "its equivalent": best[2], "its cost": best[1]}
     return Verdict("G6", f"DEE ≥ {members:g} at ≤ {cost:g} trainings", best[2] >= members, numbers, n, "bases")
+
+
+SINGLE_SETS = 0.90  # share of them that G11 asks for
+
+
+def g11(shares: Mapping[str, float], *, n: int) -> Verdict:
+    """Gate G11, single sets: of at least 90 % of sets of M networks, 95 % intervals cover 90 to 99 %."""
+    passed = all(share >= SINGLE_SETS for share in shares.values())
+    return Verdict("G11", "in 90 % of single sets, 95 % intervals cover 90 to 99 %", passed, dict(shares), n)

@@ -9,11 +9,15 @@ import torch
 from numpy import ndarray
 
 from lnescape.covariates import FREE, movement_law
-from lnescape.data import PARTS, Dataset, dataset, load
-from lnescape.data.splits import SPLIT_SEED
+from lnescape.data import Dataset, dataset, load
+from lnescape.data.splits import PARTS, SPLIT_SEED
+from lnescape.results import list_results, load_result
+from lnescape.results.files import seal, write
 from lnescape.retraining import assumed_number, effective_number, jackknife, shared_movement
+from lnescape.statement import SINGLE_SETS
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
+from report.studies.gates import g11
 from report.studies.moderation import Assembled, Mix, Moderation, assembled
 
 PULLOVER, COAT = 2, 4  # classes of FashionMNIST
@@ -65,11 +69,11 @@ def _table(raw, name: str, ends: tuple[int, int, int]) -> Dataset:
     return dataset(**dict(zip(PARTS, cut, strict=True)), name=name, classes=tuple(map(str, raw.target_names)))
 
 
-MIXES = {
-    "constant": Mix(()),
-    "outputs, classes": Mix(("outputs", "classes")),
-    "outputs, classes, gradient distance": Mix(("outputs", "classes", "gradient distance")),
+MIXES = {  # the first that is known is judged
     "all free groups": Mix(FREE),
+    "outputs, classes, gradient distance": Mix(("outputs", "classes", "gradient distance")),
+    "outputs, classes": Mix(("outputs", "classes")),
+    "constant": Mix(()),
 }
 SIZES = (2, 3)  # M
 N_SETS = 40
@@ -87,11 +91,10 @@ def together(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     found["candidates"] = {name: _worth(n, values.mean()) for name, values in shown.items()}
     if shown:
         found |= {"corrected": _left_out(study, shown, n), "estimated": _worth(n, movement_law(shown["noise"].mean()))}
-    known = {name: mix for name, mix in MIXES.items() if _is_known(own, mix)}
-    found["single"] = {
-        name: {str(m): _single_sets(own, mix, m, found, shown) for m in SIZES} for name, mix in known.items()
-    }
-    return found, {}
+    found["mix"] = next(name for name, mix in MIXES.items() if _is_known(own, mix))
+    found["single"] = {str(m): _single_sets(own, MIXES[found["mix"]], m, found, shown) for m in SIZES}
+    shares = {f"M = {m}": row["after"]["share"] for m, row in found["single"].items()}
+    return found | {"G11": g11(shares, n=len(q)).to_dict()}, {}
 
 
 def _is_known(own: Assembled, mix: Mix) -> bool:
@@ -144,14 +147,14 @@ def _single_sets(own: Assembled, mix: Mix, members: int, found: dict, shown: dic
     sets = list(combinations(range(own.n_networks), members))
     sets = [sets[k] for k in np.random.default_rng(0).permutation(len(sets))[:N_SETS]]
     images, test = own.where("calibration"), own.where("test")
-    row = {"before": _covered(own, mix, sets, images, test, [found["assumed"]] * len(sets), bounded=False)}
-    row["measured"] = _covered(own, mix, sets, images, test, [found["measured"].value] * len(sets))
-    worth = [found["assumed"]] * len(sets)
-    if shown:
-        noise = shown["noise"]
-        by_set = [noise[list(rows)] if len(noise) == own.n_networks else noise for rows in sets]
-        worth = [min(found["assumed"], _worth(len(images), movement_law(one.mean()))) for one in by_set]
-    return row | {"after": _covered(own, mix, sets, images, test, worth)}
+    before = _covered(own, mix, sets, images, test, [found["assumed"]] * len(sets), bounded=False)
+    if not shown:  # nothing but the assumption is known, too large to bound anything
+        return {"before": before, "after": before}
+    noise = shown["noise"]
+    by_set = [noise[list(rows)] if len(noise) == own.n_networks else noise for rows in sets]
+    worth = [min(found["assumed"], _worth(len(images), movement_law(one.mean()))) for one in by_set]
+    measured = _covered(own, mix, sets, images, test, [found["measured"].value] * len(sets))
+    return {"before": before, "measured": measured, "after": _covered(own, mix, sets, images, test, worth)}
 
 
 def _covered(own: Assembled, mix: Mix, sets, images: ndarray, test: ndarray, worth, *, bounded: bool = True) -> dict:
@@ -170,3 +173,24 @@ def _covered(own: Assembled, mix: Mix, sets, images: ndarray, test: ndarray, wor
         "share": float(inside.mean()), "sets": len(sets), "mean": float(np.mean(shares)), "lowest": min(shares),
         "highest": max(shares), "dof": float(np.mean(dofs)), "n_eff": float(np.mean(worth)),
     }  # fmt: skip
+
+
+def write_single_sets() -> None:
+    """Write what single sets deliver on every data set that is summed up, for the page of a statement."""
+    from report.studies.catalogue import STUDIES
+
+    rows, commits = [], {}
+    for study in (study for study in STUDIES.values() if study.name.endswith("-together")):
+        if study.name not in list_results():
+            continue
+        stored = load_result(study.name)
+        commits[study.name] = stored.provenance["code"]["commit"]
+        for members, row in stored.numbers["single"].items():
+            own = {name: row["after"][name] for name in ("share", "sets", "n_eff")}
+            rows.append({"title": stored.provenance["data"]["title"], "dof": int(members) - 1} | own)
+    content = {"kind": "single sets", "rows": rows, "provenance": {"module": __name__, "summaries": commits}}
+    write(SINGLE_SETS, seal(content))
+
+
+if __name__ == "__main__":
+    write_single_sets()
