@@ -101,7 +101,7 @@ class Statement:
         further: Further cost, in trainings.
         passes: Forward passes for each input and network beside that of the prediction.
         n_calibration: Images that the prior was fitted on.
-        measured: Whether n_eff was measured, on proxies, or assumed.
+        measured: Whether n_eff was measured on proxies; else it is assumed, or estimated from noise if that is less.
         n_proxies: Number of proxies.
         transferred: Whether the coefficients shrink towards those that other pairs taught.
     """
@@ -392,16 +392,17 @@ def state(
         looked: dict[str, Any] = {"groups": groups, "measurand": measurand, "burst": burst, "prepared": prepared}
         seen = explored(runs, data, everything, chosen, on_network=shown.update, **looked)
     further = _exploring_cost(len(runs), groups, burst, recipe, len(data.train))
-    shared = movement(runs, calibration, chosen[: len(calibration)], measurand=measurand)
-    n_eff, measured = min(assumed_number(len(calibration)), 1 / (1 / len(calibration) + shared)), False
+    n, measured = len(calibration), False
+    worth = 1 / (1 / n + movement(runs, calibration, chosen[:n], measurand=measurand))
+    n_eff = worth if worth < assumed_number(n) else None  # believed where it is less than assumed
     if proxies is not None:
         numbers = list(range(PROXY_SEED, PROXY_SEED + n_proxies))
         narrow = retrain(of_proxies, numbers, folder=folder, progress=progress)
         q = measurand(narrow.predict(everything).cpu().numpy(), chosen)
         seen = replace(seen, spreads={"proxies": q.std(0, ddof=1)})
         groups.append("proxies")
-        at_least, n_proxies = effective_number(q[:, : len(calibration)]), len(narrow)
-        if measured := n_proxies >= ENOUGH_PROXIES and at_least > n_eff:
+        at_least, n_proxies = effective_number(q[:, :n]), len(narrow)
+        if measured := n_proxies >= ENOUGH_PROXIES and at_least > (n_eff or assumed_number(n)):
             n_eff = at_least
         further += narrow.cost.operations / prepared.plain
     parts = slice(0, len(calibration)), slice(len(calibration), None)

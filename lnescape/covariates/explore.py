@@ -37,7 +37,7 @@ N_NOISE = 8  # draws of weight noise
 N_FEATURES = 10_000  # training images behind the second moment of the features
 N_BURSTS = 12  # from each network
 ENOUGH_PROXIES = 20  # from which on they are believed to tell how many inputs are independent: never too many
-MOVEMENT = (27.0, 2.9)  # c and k of `movement_law`: a fit over the summaries "…-together", which a test repeats
+MOVEMENT = (12.93, 2.583)  # c and k of `movement_law`: a fit over the summaries "…-together", which a test repeats
 N_MOVING, N_MOVES = 300, 16  # inputs whose pairs are looked at, and draws of noise for each network
 TOGETHER = 16  # networks trained at the same time, where they batch
 

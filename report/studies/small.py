@@ -8,15 +8,18 @@ import numpy as np
 import torch
 from numpy import ndarray
 
-from lnescape.covariates import FREE, movement_law
+from lnescape.covariates.explore import movement_law
+from lnescape.covariates.groups import DEFAULT, FREE
 from lnescape.data import Dataset, dataset, load
 from lnescape.data.splits import PARTS, SPLIT_SEED
 from lnescape.results import list_results, load_result
 from lnescape.results.files import seal, write
-from lnescape.retraining import assumed_number, effective_number, jackknife, shared_movement
+from lnescape.retraining import effective_number, shipped_prior
+from lnescape.retraining.prior import assumed_number, shared_movement
 from lnescape.statement import SINGLE_SETS
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
+from report.studies.dispersion import jackknife
 from report.studies.gates import g11
 from report.studies.moderation import Assembled, Mix, Moderation, assembled
 
@@ -69,12 +72,6 @@ def _table(raw, name: str, ends: tuple[int, int, int]) -> Dataset:
     return dataset(**dict(zip(PARTS, cut, strict=True)), name=name, classes=tuple(map(str, raw.target_names)))
 
 
-MIXES = {  # the first that is known is judged
-    "all free groups": Mix(FREE),
-    "outputs, classes, gradient distance": Mix(("outputs", "classes", "gradient distance")),
-    "outputs, classes": Mix(("outputs", "classes")),
-    "constant": Mix(()),
-}
 SIZES = (2, 3)  # M
 N_SETS = 40
 INSIDE = (90.0, 99.0)  # per cent: coverage of 95 % intervals that a single set should deliver
@@ -91,16 +88,18 @@ def together(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     found["candidates"] = {name: _worth(n, values.mean()) for name, values in shown.items()}
     if shown:
         found |= {"corrected": _left_out(study, shown, n), "estimated": _worth(n, movement_law(shown["noise"].mean()))}
-    found["mix"] = next(name for name, mix in MIXES.items() if _is_known(own, mix))
-    found["single"] = {str(m): _single_sets(own, MIXES[found["mix"]], m, found, shown) for m in SIZES}
+    mix = _stated(own, study)
+    found["groups"] = list(mix.groups or ())
+    found["single"] = {str(m): _single_sets(own, mix, m, found, shown) for m in SIZES}
     shares = {f"M = {m}": row["after"]["share"] for m, row in found["single"].items()}
     return found | {"G11": g11(shares, n=len(q)).to_dict()}, {}
 
 
-def _is_known(own: Assembled, mix: Mix) -> bool:
-    """Tell whether all that a mix of covariates needs is stored."""
-    needs = {"gradient distance": own.traces.distance, "training path": own.traces.path, "outputs": own.traces.outputs}
-    return all(needs[name] is not None for name in mix.groups or () if name in needs)
+def _stated(own: Assembled, study: Study) -> Mix:
+    """Return the covariates of a statement; the shipped prior is kept from the pairs that it was learned on."""
+    if own.traces.distance is None:
+        return Mix(FREE)
+    return Mix(DEFAULT, like=shipped_prior() if ":" in study.cells[0].data else None)
 
 
 def _shown(study: Study, store: CellStore) -> dict[str, ndarray]:
