@@ -169,8 +169,9 @@ def _covered(own: Assembled, mix: Mix, sets, images: ndarray, test: ndarray, wor
         dofs.append(evaluation.dof)
     inside = np.array([INSIDE[0] <= share <= INSIDE[1] for share in shares])
     return {
-        "share": float(inside.mean()), "below": float((np.array(shares) < INSIDE[0]).mean()), "sets": len(sets), "mean": float(np.mean(shares)), "lowest": min(shares),
-        "highest": max(shares), "dof": float(np.mean(dofs)), "n_eff": float(np.mean(worth)),
+        "share": float(inside.mean()), "below": float((np.array(shares) < INSIDE[0]).mean()), "sets": len(sets),
+        "mean": float(np.mean(shares)), "lowest": min(shares), "highest": max(shares), "dof": float(np.mean(dofs)),
+        "n_eff": float(np.mean(worth)),
     }  # fmt: skip
 
 
