@@ -185,10 +185,12 @@ def write_single_sets() -> None:
             continue
         stored = load_result(study.name)
         commits[study.name] = stored.provenance["code"]["commit"]
+        title = f"{stored.provenance['data']['title']}, {stored.provenance['network']['name']}"
         for members, row in stored.numbers["single"].items():
             own = {name: row["after"][name] for name in ("share", "sets", "n_eff")}
-            rows.append({"title": stored.provenance["data"]["title"], "dof": int(members) - 1} | own)
-    content = {"kind": "single sets", "rows": rows, "provenance": {"module": __name__, "summaries": commits}}
+            rows.append({"title": title, "dof": int(members) - 1} | own)
+    origin = {"module": "report.studies.small", "summaries": commits}
+    content = {"kind": "single sets", "rows": rows, "provenance": origin}
     write(SINGLE_SETS, seal(content))
 
 
