@@ -550,7 +550,7 @@ def terms(covariates: ndarray, centre: ndarray, width: ndarray, squared: ndarray
 def _warn(n_eff: float, assumed: bool, likeliest: float) -> None:
     """Warn where d₀ rests on little data or has no upper bound."""
     if n_eff < 100:
-        source = "assumed from the number of inputs" if assumed else "measured"
+        source = "assumed from the number of inputs" if assumed else "measured or estimated"
         warnings.warn(
             f"The inputs are worth about {n_eff:.0f} independent ones ({source}): d₀ is little more than its prior; "
             "fit on more inputs, or measure n_eff on proxies (effective_number).",
