@@ -594,4 +594,4 @@ course.record(
 #
 # Symbols and words of the whole course, English and French: [glossary](glossary.md); those of metrology as in the VIM [3].
 #
-# **The end.** Bring your own network: `ln.state(builder, data)`.
+# **Next:** `11_local_geometry`: what the gradients of one trained network tell, for no further training.
