@@ -73,7 +73,7 @@ BORROWED = (
     "second training would show a scale of this one."
 )
 N_SHOWN = 5
-SINGLE_SETS = Path(__file__).with_name("single_sets.json")  # of the summaries "…-together", by report.studies.small
+SINGLE_SETS = Path(__file__).with_name("single_sets.json")  # made of the summaries "…-together"
 DOUBTFUL = 0.05  # probability to decide otherwise above which a decision is counted as doubtful
 
 __all__ = ["Statement", "state"]
