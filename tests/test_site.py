@@ -180,6 +180,6 @@ def test_train_again_moves_with_its_controls_and_fetches_nothing(opened):
 def test_train_again_states_the_stored_errors(chart):
     stored = ln.load_result("mnist-mlp-geometry").numbers["test"]
     written = json.dumps(chart)
-    for mix in ("constant", "outputs, classes, gradient distance"):
+    for mix in ("constant", "prior of other pairs"):
         assert f"error {50 * stored[mix]['3']['squared_error'].value ** 0.5:.0f} %" in written
     assert "https://" not in written.replace(chart["$schema"], "")

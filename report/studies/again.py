@@ -6,6 +6,7 @@ them, which JupyterLab and the site draw without a kernel and without a network.
 
 import base64
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
@@ -13,6 +14,7 @@ import torch
 from numpy import ndarray
 
 from lnescape import plots
+from lnescape.covariates.groups import DEFAULT
 from lnescape.results import load_result
 from lnescape.retraining import Evaluation, Reference, fidelity
 from lnescape.study.observation import Panel
@@ -27,7 +29,7 @@ PLAIN, FREE, ONE = "plain", "all that is free", "from one training"
 WAYS = {  # of stating u(x) from three retrainings
     PLAIN: Mix(None),
     "constant": Mix(()),
-    FREE: Mix(("outputs", "classes", "gradient distance")),
+    FREE: Mix(DEFAULT),  # beside a prior that was learned on other pairs
 }
 KINDS = {"safe": "easy", "disputed": "undecided", "foreign": "foreign"}  # name in the picture: in the stored result
 OF_KIND = 2  # images
@@ -53,12 +55,12 @@ def gathered() -> dict:
     test, fitted = own.where("test"), own.where("calibration")
     drawn = draws(own.n_networks, MEMBERS)
     reference = Reference.of(own.q[:, test], drawn)
+    learned = learn(others(study.folder), store.folder.parent)
     ways = {}
-    for way, mix in WAYS.items():
+    for way, mix in (WAYS | {FREE: replace(WAYS[FREE], like=learned)}).items():
         of_test, _ = Moderation(own, mix)(drawn, test, fitted)
         of_shown, _ = Moderation(own, mix)(drawn[:REDRAWS], places, fitted)
         ways[way] = _judged(of_test, reference) | {"shown": np.array([one.scale for one in of_shown])}
-    learned = learn(others(study.folder), store.folder.parent)
     alone = Reference.of(own.q[:, test], [(row,) for row in range(own.n_networks)])
     ways[ONE] = _judged(from_one(own, test, learned), alone)
     return {
