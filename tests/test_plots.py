@@ -121,10 +121,9 @@ def diversity(**words):
 
 def train_again(**words):
     q, true = STREAM.randn(20), np.exp(STREAM.randn(30))
-    piles = (np.round(q, 1), np.zeros(20))
     three = {way: (STREAM.randn(2), STREAM.rand(2)) for way in ("plain", "constant")}
     clouds = dict.fromkeys(three, (true, true * 1.1, "error 10 %"))
-    return figures.train_again(STREAM.rand(8, 8), q, piles, three, clouds=clouds, **words)
+    return figures.train_again(STREAM.rand(8, 8), q, (np.round(q, 1), np.zeros(20)), three, clouds=clouds, **words)
 
 
 def weight_sweep(**words):
@@ -135,11 +134,9 @@ def weight_sweep(**words):
 
 
 DRAWN = [
-    *(path_losses, plane_map, triangle_map, score_against_cost, disputed_images),
-    *(log_odds_histograms, undecided_images, u_across_images, convergence),
-    *(equivalents, diversity, weight_sweep),
-    *(reliability, covariate_worth, frontier, coverage, budget, statement),
-    *(worth_on_pairs, equivalents_on_pairs, train_again),
+    *(path_losses, plane_map, triangle_map, score_against_cost, disputed_images, log_odds_histograms, reliability),
+    *(undecided_images, u_across_images, convergence, equivalents, diversity, weight_sweep, covariate_worth),
+    *(frontier, coverage, budget, statement, worth_on_pairs, equivalents_on_pairs, train_again),
 ]
 
 
@@ -218,8 +215,7 @@ def test_an_equivalent_is_drawn_where_it_is_and_at_the_edge_beyond_the_curve():
     axis = equivalents(source="s", title="t").axes[0]
     points = [line.get_xydata().tolist() for line in axis.lines if line.get_marker() == "o" and len(line.get_xdata())]
     np.testing.assert_allclose(points, [[[1.4, -0.18]], [[1.4, 0.82]]])
-    thick = [line for line in axis.lines if line.get_marker() == "None" and line.get_linewidth() == 1]
-    bands = [line.get_xdata().tolist() for line in thick]
+    bands = [x.get_xdata().tolist() for x in axis.lines if x.get_marker() == "None" and x.get_linewidth() == 1]
     assert bands == [[0.6, 12.5]] * 4  # below one member, and beyond the largest ensemble
     assert "diverged" in " ".join(words_of(equivalents(source="s", title="t")))
 
@@ -227,8 +223,8 @@ def test_an_equivalent_is_drawn_where_it_is_and_at_the_edge_beyond_the_curve():
 @pytest.mark.parametrize("high", [0.0, 1.3])
 def test_what_is_worth_less_than_one_network_has_its_number_where_nothing_else_is_drawn(high):
     row = {"dee": {"low": 0.0, "value": 0.0, "high": high, "bases": [0.0, 1.2]}, "cll": -0.4123}
-    table = {"MLP": {"SPRO": {"1": row}}}
-    axis = figures.equivalents(table, ["1"], largest=10, single={"MLP": -0.4}, source="s", title="t").axes[0]
+    table, single = {"MLP": {"SPRO": {"1": row}}}, {"MLP": -0.4}
+    axis = figures.equivalents(table, ["1"], largest=10, single=single, source="s", title="t").axes[0]
     (number,) = [text for text in axis.texts if text.get_text() == "-12.3"]
     assert number.get_ha() == "right"
     assert number.get_position()[0] < min(x for line in axis.lines for x in line.get_xdata() if x > 0)
@@ -259,14 +255,12 @@ def histogram_line_and_scatter(q):
 
 
 def test_inputs_that_differ_in_the_last_bit_give_the_same_bytes(home):
+    path = home / "report" / "figures" / "99_claim.svg"
     q = STREAM.randn(60, 2)
     files = set()
     for _ in range(4):
-        bytes_of = []
-        for figure in histogram_line_and_scatter(q):
-            course.save(figure, "99_claim")
-            bytes_of.append((home / "report" / "figures" / "99_claim.svg").read_bytes())
-        files.add(tuple(bytes_of))
+        drawn = [course.save(figure, "99_claim") and path.read_bytes() for figure in histogram_line_and_scatter(q)]
+        files.add(tuple(drawn))
         q = np.nextafter(q, STREAM.choice([-np.inf, np.inf], q.shape))
     assert len(files) == 1
 
