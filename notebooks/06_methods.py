@@ -366,7 +366,7 @@ class Mine(nn.Module):
 
 
 digits = ln.load("digits")
-fast = ln.Recipe(epochs=4, batch=50, precision="float32")  # on data so small, Laplace's curvature is dear: see its cost
+fast = ln.Recipe(epochs=8, batch=50, precision="float32")  # on data so small, Laplace's curvature is dear: see its cost
 for name, make in ln.METHODS.items():
     law = make(Mine, digits, budget=2, recipe=fast, progress=False)
     logp = law.predict(digits.test.images, n=None if isinstance(law, ln.Members) else 10)
