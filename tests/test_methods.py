@@ -111,7 +111,7 @@ def test_networks_that_are_there_already_are_taken(data):
     assert ln.laplace(net, data, runs=runs).recipe == runs.recipe
     half = ln.deep_ensemble(net, data, budget=1, members=2, recipe=RECIPE, progress=False)
     around = ln.swag(net, data, runs=half, budget=1.5, snapshots=4, recipe=RECIPE, progress=False)
-    assert around.cost.trainings == pytest.approx(1.5, abs=0.1)  # they cost one training together
+    assert 1.3 < around.cost.trainings <= 1.5 * 1.05  # they cost one training together; the rest is whole pieces
     for name in ("swag", "fast_geometric_ensemble", "simplex_ensemble", "simplicial_complex", "mode_curve"):
         with counted() as operations:
             law = ln.METHODS[name](

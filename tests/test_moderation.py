@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from scipy.stats import f as law_of_f
 
-from lnescape.retraining import diagnose, effective_number, fit_prior, moderated, shared_movement, type_a
-from lnescape.retraining.prior import profile, quasi_likelihood
+from lnescape.retraining import diagnose, effective_number, fit_prior, moderated, type_a
+from lnescape.retraining.prior import profile, quasi_likelihood, shared_movement
 
 N = 4000
 NONE = np.empty((N, 0))

@@ -448,8 +448,9 @@ def shared_movement(q: Float[ndarray, "draws images"]) -> float:
 
     Example:
         >>> rng = np.random.default_rng(0)
-        >>> round(shared_movement(rng.normal(size=(8, 1)) * np.ones(100) + rng.normal(size=(8, 100))), 1)  # r² = 1/4
-        0.2
+        >>> shared = 2 * rng.normal(size=(500, 1))
+        >>> round(float(shared_movement(shared + rng.normal(size=(500, 100)))), 1)  # r² = (4/5)²
+        0.6
     """
     noise = 1 / (len(q) - 1)
     return (_squared_correlation(q)[0] - noise) / (1 - noise)
