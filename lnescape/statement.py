@@ -69,8 +69,8 @@ LEAVES_OUT = (
     "small u(x) doesn't mean that the class is right."
 )
 BORROWED = (
-    "Pattern and scale of u are borrowed from other pairs of data and network, of 45 000 training images and more; a "
-    "second training would show a scale of this one."
+    "Pattern and scale of u are borrowed from other pairs of data and network, and hold as far as this one is like "
+    "them; a second training would show its scale."
 )
 N_SHOWN = 5
 SINGLE_SETS = Path(__file__).with_name("single_sets.json")  # made of the summaries "…-together"
@@ -365,7 +365,8 @@ def state(
         _check_runs(runs, net, template, data)
         recipe, device = recipe or runs.recipe or Recipe(batch=min(Recipe.batch, len(data.train))), runs.device
     n_trained = len(seeds) if runs is None else len(runs) + len(runs.failed)
-    borrows = like is not None and "gradient distance" in groups and measurand is log_odds
+    lends = like == "shipped" if isinstance(like, str) else like is not None and like.level is not None
+    borrows = lends and "gradient distance" in groups and measurand is log_odds
     _check_number(n_trained if runs is None else len(runs), borrows)
     _check_measurand(measurand, n_trained, data.n_classes)
     images = _checked_images(images, data)
@@ -393,8 +394,10 @@ def state(
         seen = explored(runs, data, everything, chosen, on_network=shown.update, **looked)
     further = _exploring_cost(len(runs), groups, burst, recipe, len(data.train))
     n, measured = len(calibration), False
-    worth = 1 / (1 / n + movement(runs, calibration, chosen[:n], measurand=measurand))
-    n_eff = worth if worth < assumed_number(n) else None  # believed where it is less than assumed
+    n_eff = None
+    if len(runs) > 1:  # one network borrows its scale
+        worth = 1 / (1 / n + movement(runs, calibration, chosen[:n], measurand=measurand))
+        n_eff = worth if worth < assumed_number(n) else None  # believed where it is less than assumed
     if proxies is not None:
         numbers = list(range(PROXY_SEED, PROXY_SEED + n_proxies))
         narrow = retrain(of_proxies, numbers, folder=folder, progress=progress)
