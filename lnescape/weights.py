@@ -109,6 +109,36 @@ def _only_logits(module: nn.Module, inputs: tuple, output: Any) -> Any:
     return output
 
 
+class KeptStatistics:
+    """A builder whose normalisation layers hold their statistics as parameters, which no training moves."""
+
+    def __init__(self, builder: Builder):
+        self.builder = builder
+
+    def __call__(self) -> nn.Module:
+        module = self.builder()
+        for layer in normalisation_layers(module):
+            for name in ("running_mean", "running_var"):
+                value = layer._buffers.pop(name)
+                layer.register_parameter(name, nn.Parameter(value))
+            layer._buffers.pop("num_batches_tracked")
+            layer.__class__ = _Frozen
+        return module
+
+
+class _Frozen(_NormBase):
+    """Normalise by the statistics that were brought in, in training as well."""
+
+    def train(self, mode: bool = True) -> "_Frozen":
+        """Stay in evaluation mode."""
+        return super().train(False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalise every channel."""
+        mean, variance = self.running_mean.detach(), self.running_var.detach()  # type: ignore[union-attr]
+        return nn.functional.batch_norm(input, mean, variance, self.weight, self.bias, False, 0.0, self.eps)
+
+
 def check_builder(builder: Builder, data) -> Template:
     """Return one network of the builder, to be used again; raise unless it can be trained on the data."""
     _check_callable(builder)
@@ -283,7 +313,8 @@ def theta_of(network: nn.Module | dict, like: nn.Module | None = None) -> Float[
         raise ValueError("A state dict alone doesn't tell the order of its parameters; pass like=builder() too.")
     names = [name for name, p in like.named_parameters() if p.requires_grad]
     statistics, found = _statistics_names(like), _unwrapped(network, like)
-    if extra := [name for name in found if name not in like.state_dict()]:
+    known = {*like.state_dict(), *(name for name in found if name.endswith("num_batches_tracked"))}
+    if extra := [name for name in found if name not in known]:
         raise ValueError(f"The state dict holds {extra[0]!r}, which the network that is built lacks; pass its builder.")
     for name, own in like.state_dict().items():
         if name not in found:

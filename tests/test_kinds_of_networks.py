@@ -120,6 +120,30 @@ def test_statistics_of_instance_normalisation_are_refreshed(data):
 
 
 @pytest.mark.parametrize(
+    "norm", [nn.BatchNorm1d, lambda n: nn.InstanceNorm1d(n, affine=True, track_running_stats=True)]
+)
+def test_networks_brought_in_keep_their_statistics_where_that_is_asked_for(data, norm):
+    n = data.train.images[0].numel()
+
+    def net():
+        return nn.Sequential(
+            nn.Flatten(), nn.Linear(n, 24), nn.Unflatten(1, (4, 6)), norm(4), nn.Flatten(), nn.Linear(24, 10)
+        )
+
+    networks = [build(net, seed).train() for seed in range(2)]
+    for k, network in enumerate(networks):  # statistics that no training image would give
+        network(3.0 + k + data.train.images[:50])
+        network.eval()
+    law, images = ln.members(net, networks, data, statistics="kept"), data.test.images[:20]
+    with torch.no_grad():
+        alone = torch.stack([network(images).log_softmax(1) for network in networks])
+    assert torch.equal(law.predict(images), alone)
+    assert not torch.allclose(ln.members(net, networks, data).predict(images), alone, atol=0.01)
+    from_file = ln.members(net, [network.state_dict() for network in networks], data, statistics="kept")
+    assert torch.equal(from_file.thetas, law.thetas)
+
+
+@pytest.mark.parametrize(
     ("wrap", "note"),
     [
         (lambda sd: {"epoch": 3, "model": sd}, "entry 'model'"),

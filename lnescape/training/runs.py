@@ -8,20 +8,29 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lnescape.checks import instance, whole
+from lnescape.checks import instance, one_of, whole
 from lnescape.laws import Members
 from lnescape.progress import bar
 from lnescape.results import ResultError, files
 from lnescape.training.descent import Descent, State, descend, fingerprint, stream_seed, tensor_fingerprint
 from lnescape.training.prepared import Prepared, checked_seeds
 from lnescape.training.recipe import Cost, Recipe, count_operations
-from lnescape.weights import ALONE, Builder, Template, build, check_builder, images_to_refresh, theta_of
+from lnescape.weights import (
+    ALONE,
+    Builder,
+    KeptStatistics,
+    Template,
+    build,
+    check_builder,
+    images_to_refresh,
+    theta_of,
+)
 
 # Operations in one group of trainings above which separate processes repay their start of a few seconds.
 _WORTH_A_PROCESS = 2e12
@@ -300,8 +309,9 @@ def walk(
 
 
 def members(
-    net: Builder, networks: Sequence[nn.Module | dict | Tensor], data, *, recipe: Recipe | None = None
-) -> Members:
+    net: Builder, networks: Sequence[nn.Module | dict | Tensor], data, *, recipe: Recipe | None = None,
+    statistics: Literal["recomputed", "kept"] = "recomputed",
+) -> Members:  # fmt: skip
     """Bring in networks that were trained elsewhere, as a law with one member for each.
 
     Args:
@@ -309,6 +319,8 @@ def members(
         networks: Modules, state dicts, or θ; all of the same architecture.
         data: The data set they were trained on; its images refresh batch normalisation.
         recipe: How one of them was trained, where known: it fixes the unit of cost.
+        statistics: Those of normalisation layers are "recomputed" from training images, as for every other law, or
+            "kept" as each network brings them: θ then holds them beside the parameters.
 
     Returns:
         The law; each network counts as one training.
@@ -324,7 +336,8 @@ def members(
         >>> len(members(net, [net(), net().state_dict()], data))
         2
     """
-    template = check_builder(net, data)
+    kept = one_of(statistics, ["recomputed", "kept"], "treatment of statistics") == "kept"
+    template = check_builder(KeptStatistics(net) if kept else net, data)
     if isinstance(networks, nn.Module | dict) or not isinstance(networks, Iterable):
         raise TypeError(f"One {type(networks).__name__} was given; pass a list of networks, [network].")
     if recipe is not None:
