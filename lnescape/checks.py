@@ -1,4 +1,4 @@
-"""Checks of single arguments: a whole number, a real number, one of a few names.
+"""Checks of single arguments: a whole number, a real number, an array of numbers, one of a few names.
 
 Every room checks its arguments here, so that one kind of mistake is refused in one way everywhere. What only one room
 knows, such as the shape of images, is checked in that room.
@@ -77,8 +77,35 @@ def instance(
         {'width': 8}
     """
     if not isinstance(value, kind):
-        raise error(f"{name} is a {type(value).__name__}; {cure}.")
+        found = type(value).__name__
+        raise error(f"{name} is {'an' if found[0] in 'aeiouAEIOU' else 'a'} {found}; {cure}.")
     return value
+
+
+def array(values: Any, name: str, axes: str) -> Any:
+    """Return `values` as a float64 array; raise unless they are real numbers with the axes that are named.
+
+    Raises:
+        TypeError: Something else than real numbers, or rows of several lengths.
+        ValueError: Other axes.
+
+    Example:
+        >>> array([[1, 2]], "q", "networks images").shape
+        (1, 2)
+    """
+    import numpy as np
+
+    wanted = f"{name} must be real numbers [{axes.replace(' ', ', ')}], "
+    try:
+        found = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
+        found = found.astype(np.float64) if found.dtype.kind in "fiub" else None
+    except (ValueError, TypeError):  # rows of several lengths
+        found = None
+    if found is None:
+        raise TypeError(f"{wanted}an array or lists of one length, not {_shown(values)}.")
+    if found.ndim != len(axes.split()):
+        raise ValueError(f"{wanted}not of shape {found.shape}; give one axis for each of these.")
+    return found
 
 
 def nearest(name: object, known: Iterable[str]) -> str:

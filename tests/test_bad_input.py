@@ -197,7 +197,7 @@ def test_subspaces(request_, message):
         (ln.Simplex.from_scratch(2), {"seed": -1}, "whole numbers from 0"),
         (ln.Simplex.from_scratch(2), {"cosine_weight": -1.0}, "must be a finite number of at least 0"),
         (ln.Simplex.from_scratch(2), {"volume_weight": float("nan")}, "must be a finite number of at least 0"),
-        (ln.Simplex.from_scratch(2), {"plain": 3}, "plain is a int"),
+        (ln.Simplex.from_scratch(2), {"plain": 3}, "plain is an int"),
     ],
 )
 @pytest.mark.usefixtures("no_training")

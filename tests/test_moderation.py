@@ -164,7 +164,7 @@ def test_an_indicator_that_is_absent_in_the_fit_says_so_and_changes_nothing():
         (lambda v, h: (np.where(np.arange(N) == 3, np.nan, v), h), "finite and not negative"),
         (lambda v, h: (v, np.where(np.arange(2) == 1, np.nan, h)), "covariate entropy isn't finite"),
         (lambda v, h: (v, h[:100]), "rows of covariates"),
-        (lambda v, h: (v, h[:, 0]), "one row for each input"),
+        (lambda v, h: (v, h[:, 0]), "one axis for each"),
     ],
 )
 def test_what_no_prior_can_be_fitted_on_is_refused(change, says, as_users_do):

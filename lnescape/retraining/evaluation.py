@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from lnescape.checks import one_of, real
+from lnescape.checks import array, instance, one_of, real
 from lnescape.retraining.prior import Prior, checked_covariates, effective_number_of
 
 N_BINS = 10
@@ -172,7 +172,7 @@ def moderated(
         >>> round(moderated(q, prior, np.empty((1000, 0))).dof)  # 8 of the law drawn from and 2 of three, or nearly
         11
     """
-    q = _checked_observations(q, least=1)
+    q, prior = _checked_observations(q, least=1), _checked_prior(prior)
     if len(covariates) != q.shape[1]:
         raise ValueError(f"There are {q.shape[1]} inputs and {len(covariates)} rows of covariates; give as many.")
     mean, dof = q.mean(0), len(q) - 1
@@ -181,11 +181,16 @@ def moderated(
     return Evaluation(mean, np.sqrt(variance), known, len(q))
 
 
+def _checked_prior(prior: Prior) -> Prior:
+    """Return the prior; raise where it is something else."""
+    return instance(prior, Prior, "prior", "pass what fit_prior or borrowed_prior returns")
+
+
 def _checked_observations(q: ndarray, *, least: int = 2) -> ndarray:
     """Return the measurand as float64 [networks, images]; raise where it has no spread to evaluate."""
-    q = np.asarray(q, np.float64)
-    if q.ndim != 2 or not q.shape[1]:
-        raise ValueError(f"The observations have shape {q.shape}; give one row for each network: [networks, images].")
+    q = array(q, "the observations", "networks images")
+    if not q.shape[1]:
+        raise ValueError("The observations are of no input; give q [networks, images] of one or more.")
     if len(q) < least:
         raise ValueError(
             f"{len(q)} network can't show how retraining spreads: there is nothing to compare it with. Train a second "
@@ -256,6 +261,7 @@ def diagnose(
     """
     from scipy.stats import chi2, f, kstest, norm
 
+    prior, q = _checked_prior(prior), array(q, "the observations", "networks images")
     if len(q) == 1:
         return Diagnosis(("One network shows no spread, so that nothing checks the borrowed scale.",), {}, np.nan)
     plain = type_a(q)
@@ -290,7 +296,7 @@ def diagnose(
     distance = kstest((z - z.mean()) / z.std(), "norm").statistic
     p_values["law"] = min(1.0, float(2 * np.exp(-2 * n_eff * distance**2)))
     if plain.n > 2:
-        p_values["tails"] = _tails(np.asarray(q, np.float64), n_eff)
+        p_values["tails"] = _tails(q, n_eff)
     limit = FALSE_ALARM / len(p_values)
     failed = [n for n, p in p_values.items() if p < limit and (n in material or not n.startswith("pattern"))]
     return Diagnosis(tuple(_message(name, factor) for name in failed), p_values, factor)

@@ -7,6 +7,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from lnescape.checks import array, instance, whole
 from lnescape.results import Estimate
 from lnescape.retraining.evaluation import Evaluation
 
@@ -28,6 +29,7 @@ def reliability(q: Float[ndarray, "networks images"], *, n_halvings: int = 20, s
     """Return the split-half reliability of ln s², by Spearman and Brown (1910)."""
     from scipy.stats import spearmanr
 
+    q = array(q, "q", "networks images")
     if len(q) < 4 or q.shape[1] < 3:
         raise ValueError(f"{len(q)} networks and {q.shape[1]} images can't be halved; four and three are the least.")
     rng, found = np.random.default_rng(seed), []
@@ -92,8 +94,14 @@ class Reference:
     @staticmethod
     def of(q: Float[ndarray, "networks inputs"], members: Sequence[Sequence[int]], *, seed: int = 0) -> "Reference":
         """Halve at random, for each draw, the retrainings that it doesn't use; `members` are the rows of each draw."""
-        q = np.asarray(q, np.float64)
-        draws = tuple(tuple(int(row) for row in rows) for rows in members)
+        q = array(q, "q", "networks inputs")
+        draws = tuple(
+            tuple(whole(row, "a row of a draw", least=0, most=len(q) - 1) for row in rows) for rows in members
+        )
+        if not draws or not np.isfinite(q).all():
+            raise ValueError(
+                "There is no draw, or q isn't finite; give the rows of q that each draw uses, such as [(0, 1)]."
+            )
         if min(len(q) - len(rows) for rows in draws) < 8:
             raise ValueError(
                 f"{len(q)} retrainings leave fewer than eight to judge an evaluation of {len(draws[0])}; train more."
@@ -183,6 +191,9 @@ def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: 
     """
     from scipy.stats import rankdata
 
+    instance(reference, Reference, "reference", "pass Reference.of(q, members), q of all retrainings")
+    for one in instance(evaluations, Sequence, "evaluations", "pass a list, one for each draw of the reference"):
+        instance(one, Evaluation, "an evaluation", "pass what type_a or moderated returns")
     if len(evaluations) != len(reference.members):
         raise ValueError(
             f"There are {len(evaluations)} evaluations for {len(reference.members)} draws; give one for each."

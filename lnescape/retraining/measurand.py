@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from lnescape.checks import real, whole
+from lnescape.checks import array, real, whole
 
 # From log-probabilities [networks, images, classes] and a class for each image to q, [networks, images].
 Measurand = Callable[[ndarray, ndarray], ndarray]
@@ -83,11 +83,11 @@ def probability(
 
 def _split(logp: ndarray, chosen: ndarray) -> tuple[ndarray, ndarray]:
     """Separate the chosen class [networks, images] from the others, −∞ in its place."""
-    others = np.array(logp, np.float64)
+    others = array(logp, "logp", "networks images classes").copy()
     if others.size and (others >= 0).all() and (abs(others.sum(2) - 1) <= 1e-3).all():
         raise ValueError("These are probabilities, not log-probabilities or logits; pass np.log(probabilities).")
     chosen, shape = np.asarray(chosen), others.shape
-    fits = others.ndim == 3 and chosen.shape == shape[1:2] and chosen.dtype.kind in "iu"
+    fits = chosen.shape == shape[1:2] and chosen.dtype.kind in "iu"
     if not fits or chosen.size and not 0 <= chosen.min() <= chosen.max() < shape[2]:
         raise ValueError(
             f"Predictions are [networks, images, classes], here {list(shape)}, and chosen is one class, from 0 on, for "

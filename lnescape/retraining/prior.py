@@ -3,8 +3,9 @@
 s² | σ² ~ σ² χ²_ν/ν,  1/σ² ~ χ²_{d₀}/(d₀ s₀²),  ln s₀²(x) = a + b·h(x)
 """
 
+import math
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from lnescape.checks import array, instance, real
 from lnescape.results.files import MOST_JSON, read, reading, seal, unseal, write
 
 CLIP = 4.0  # standardised covariates beyond are taken as this far: the law is not extrapolated
@@ -227,9 +229,12 @@ def fit_prior(
     covariates = checked_covariates(covariates, names)
     if covariates.shape[0] != len(variance):
         raise ValueError(f"There are {len(variance)} variances and {len(covariates)} rows of covariates; give as many.")
-    n = len(variance)
+    n, dof = len(variance), real(dof, "dof, the degrees of freedom of the variances,", above=0)
     assumed = n_eff is None
-    n_eff = assumed_number(n) if n_eff is None else float(min(max(n_eff, 1.0), n))
+    n_eff = assumed_number(n) if n_eff is None else min(max(real(n_eff, "n_eff", above=0), 1.0), n)
+    shrinkage = math.inf if shrinkage == math.inf else real(shrinkage, "shrinkage", above=0)
+    if like is not None:
+        instance(like, LearnedPrior, "like", "pass what learn_prior or shipped_prior returns, or None")
     centre, width, squared = measures(covariates, names)
     x = terms(covariates, centre, width, squared)
     tau = np.concatenate([[np.inf], np.where(squared, shrinkage, STEP), np.full(squared.sum(), shrinkage)])
@@ -331,11 +336,12 @@ def _put_slopes(
 ) -> None:
     """Put slopes that are known beforehand into `mean` and `tau`, for standardised covariates."""
     second = 1 + len(squared) + np.cumsum(squared) - 1  # where the squares stand
-    for name, (slope, spread) in slopes.items():
+    for name, known in slopes.items():
         if name not in names:
             raise ValueError(f"The slope of {name!r} is given, which is none of the covariates: {', '.join(names)}.")
-        if not (np.isfinite(slope) and 0 < spread < np.inf):
-            raise ValueError(f"The slope of {name!r} is {slope} ± {spread}; give a finite mean and a spread above 0.")
+        slope, spread = known if isinstance(known, Sequence) and len(known) == 2 else (known, None)
+        real(slope, f"the mean slope of {name!r}")
+        real(spread, f"the standard deviation of the slope of {name!r}", above=0)
         k = names.index(name)
         if np.isfinite(width[k]):
             mean[1 + k], tau[1 + k] = slope * width[k], spread * width[k]
@@ -417,7 +423,7 @@ def effective_number(q: Float[ndarray, "networks images"]) -> float:
         >>> round(effective_number(shared + 0.1 * rng.normal(size=(200, 400))), 2)
         1.02
     """
-    n_networks, n = q.shape
+    n_networks, n = array(q, "q", "networks images").shape
     if n_networks < 4 or n < 2:
         raise ValueError(f"{n_networks} networks and {n} images show no correlations; four and two are the least.")
     mean, n = _squared_correlation(q)
@@ -426,6 +432,7 @@ def effective_number(q: Float[ndarray, "networks images"]) -> float:
 
 def _squared_correlation(q: ndarray) -> tuple[float, int]:
     """Return the mean of r²_ij over pairs of inputs that move, as observed, and how many inputs do."""
+    q = array(q, "q", "networks images")
     z = q - q.mean(0)
     size = np.sqrt((z**2).sum(0))
     z = z[:, size > 0] / size[size > 0]
@@ -495,11 +502,9 @@ def terms_of(covariates: Float[ndarray, "images covariates"]) -> Float[ndarray, 
 
 def checked_covariates(covariates: ndarray, names: tuple[str, ...] = ()) -> ndarray:
     """Return covariates as float64 [images, covariates]; raise where one isn't finite, with its name."""
-    covariates = np.asarray(covariates, np.float64)
-    if covariates.ndim != 2:
-        raise ValueError(
-            f"Covariates have shape {covariates.shape}; give one row for each input: [images, covariates]."
-        )
+    covariates = array(covariates, "covariates", "images covariates")
+    if names and len(names) != covariates.shape[1]:
+        raise ValueError(f"There are {covariates.shape[1]} covariates and {len(names)} names; give one name for each.")
     bad = ~np.isfinite(covariates)
     if bad.any():
         column = int(bad.any(0).argmax())
@@ -513,8 +518,8 @@ def checked_covariates(covariates: ndarray, names: tuple[str, ...] = ()) -> ndar
 
 def _checked_variance(variance: ndarray) -> ndarray:
     """Return variances as float64; raise where no prior can be fitted on them."""
-    variance = np.asarray(variance, np.float64)
-    if variance.ndim != 1 or len(variance) < FEWEST_INPUTS:
+    variance = array(variance, "variance", "images")
+    if len(variance) < FEWEST_INPUTS:
         raise ValueError(
             f"A prior is learned from how variances differ over inputs; {variance.size} are too few to find d₀: give "
             f"{FEWEST_INPUTS} inputs or more, unlabelled ones will do."

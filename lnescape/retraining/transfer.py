@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from lnescape.checks import instance
 from lnescape.retraining.judging import log_bias
 from lnescape.retraining.prior import (
     DELTAS,
@@ -105,6 +106,8 @@ def learn_prior(
         >>> learned.mean[0].round(2)
         array([0.75])
     """
+    for pair in instance(pairs, Sequence, "pairs", "pass a list of KnownPair"):
+        instance(pair, KnownPair, "a pair", "pass KnownPair(covariates, variance, dof, n_eff, names)")
     if len(pairs) < 2:
         raise ValueError(f"{len(pairs)} pair can't show how pairs differ; give two or more.")
     names = [name for name in _continuous(pairs[0]) if all(name in _continuous(pair) for pair in pairs)]

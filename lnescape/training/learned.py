@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lnescape.checks import real, whole
+from lnescape.checks import instance, real, whole
 from lnescape.laws import SubspaceLaw
 from lnescape.progress import bar
 from lnescape.subspaces import SimplicialComplex, Subspace
@@ -122,8 +122,8 @@ def _check_request(subspace: object, plain: object, *, points: int, cosine_weigh
         raise TypeError(f"{kind} is no subspace; pass one, such as Bezier.between(a, b) or Simplex.from_scratch(3).")
     if not subspace.free:
         raise ValueError(f"Nothing in this {type(subspace).__name__} is free to be learned; use Bezier.between(a, b).")
-    if not (plain is None or isinstance(plain, Recipe)):
-        raise TypeError(f"plain is a {type(plain).__name__}; pass the Recipe of one plain training.")
+    if plain is not None:
+        instance(plain, Recipe, "plain", "pass the Recipe of one plain training")
     whole(points, "points", least=1)
     real(cosine_weight, "cosine_weight", least=0)
     real(volume_weight, "volume_weight", least=0)
