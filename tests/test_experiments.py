@@ -11,6 +11,7 @@ from lnescape.study.observation import PARTS, data_and_panel
 from lnescape.study.retrainings import threads_of, train
 from lnescape.study.store import study_named
 from lnescape.training import count_operations
+from report.studies import literature
 
 SCOUTS = study_named("digits-mlp").cells[0].but(epochs=3)
 DATA, PANEL = data_and_panel("digits", "cpu")
@@ -208,3 +209,22 @@ def test_outputs_are_log_sum_exp_spread_and_mahalanobis_of_the_last_layer():
     distance = torch.einsum("ni,ij,nj->n", features, torch.linalg.inv(moment), features)
     expected = torch.stack([logits.exp().sum(1).log(), logits.std(1), distance.log().float()])
     np.testing.assert_allclose(seen, expected.numpy(), rtol=1e-4, atol=1e-4)
+
+
+def test_the_infinitesimal_jackknife_is_the_sum_of_the_squares_of_all_influences(chosen):
+    # 650 parameters, of which none share a bucket of the sketch: every image is taken out by one Newton step.
+    net = lambda: torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 10))  # noqa: E731
+    law, classes = ln.members(net, [net()], DATA), torch.as_tensor(chosen[:9].astype(np.int64))
+    found = literature._by_gradients(law, law[0], DATA, PANEL.images[:9], chosen[:9], SCOUTS)
+    module, train_images = law.module(law[0]), DATA.train.images
+    gradients = literature.gradients
+    g = gradients.sketched_gradients(module, PANEL.images[:9], classes, gradients.log_odds_of).double()
+    loss = gradients.sketched_gradients(module, train_images, DATA.train.labels, gradients.log_probability_of).double()
+    h = gradients.fisher_sketch(module, train_images, seed=0) + SCOUTS.recipe.weight_decay * torch.eye(loss.shape[1])
+    influence = (g @ torch.linalg.solve(h, (loss - loss.mean(0)).T)) / len(loss)  # of each training image
+    np.testing.assert_allclose(np.exp(found["jackknife"]), influence.square().sum(1).numpy(), rtol=1e-4)
+    curvature = (g @ torch.linalg.solve(h, g.T)).diag() / len(loss)
+    np.testing.assert_allclose(np.exp(found["curvature"]), curvature.numpy(), rtol=1e-4)
+    batches = literature._by_batches(SCOUTS.but(epochs=1), DATA, PANEL.images[:9], chosen[:9], 0)
+    assert batches.shape == (9,)
+    assert (batches > 0).all()

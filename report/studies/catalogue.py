@@ -6,7 +6,8 @@ from typing import Any
 
 import torch
 
-import report.studies.experiments  # noqa: F401 – adds the methods of its cells
+import report.studies.experiments  # noqa: F401 – it adds the methods of its cells
+import report.studies.literature  # noqa: F401 – the same
 from lnescape.covariates.explore import N_BURSTS
 from lnescape.study.cells import Cell, Study
 from lnescape.training import Recipe
@@ -260,6 +261,8 @@ STUDIES = {
         ), "branches"),
         *(_study(f"{pair.key}-geometry", f"Gradient distances of {pair.many}", _geometry(pair), "geometry")
           for pair in WITH_GRADIENTS),
+        _study("mnist-mlp-literature", "Infinitesimal jackknife and batches of the data, perceptrons on MNIST",
+               (*_geometry(MNIST_MLP), MLP.but(method="literature", scouts=MLP, seeds=range(6))), "literature"),
         _study("cifar10-cnn-branches", "Branches that leave the trunk of one training at several epochs, CIFAR-10",
                tuple(_on_test(CIFAR_CNN, "branches", (k,), leaves=[3, 8, 12], branches=2) for k in range(4)),
                "branches"),

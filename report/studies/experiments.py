@@ -165,7 +165,7 @@ def _by_gradients(
     eye = torch.eye(len(fisher), dtype=fisher.dtype, device=fisher.device)
     per_weight = 1 / (len(data.train) * float(theta.double().square().mean()))
     ridges = {f"gradients {c:g}": c * per_weight for c in LAPLACE}
-    ridges["gradients of the distance"] = geometry.RIDGE * float(fisher.trace()) / len(fisher)
+    ridges["gradients of the distance"] = geometry.FISHER_RIDGE * float(fisher.trace()) / len(fisher)
     found = {}
     for name, ridge in ridges.items():
         white = torch.linalg.solve_triangular(torch.linalg.cholesky(fisher + ridge * eye), g.T, upper=False)

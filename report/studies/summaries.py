@@ -38,6 +38,7 @@ from report.studies.dispersion import (
 from report.studies.experiments import N_DRAWS, N_TRAINING_IMAGES
 from report.studies.gates import g0, g2, g6
 from report.studies.geometry import geometry
+from report.studies.literature import beside_literature
 from report.studies.moderation import draws
 from report.studies.small import together
 from report.studies.uncertainty import single, uncertainty
@@ -468,6 +469,7 @@ SUMMARIES: dict[str, Callable[[Study, CellStore], Summary]] = {
     "single": single,
     "geometry": geometry,
     "together": together,
+    "literature": beside_literature,
 }
 
 
