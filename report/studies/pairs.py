@@ -132,7 +132,7 @@ CIFAR10_FAST_CNN = Pair(
     bursts=((0.25, 0.5), (0.25, 1.0)), proxies=((3, 2),), size="narrow", n_proxies=20, yardstick=20, laws=False,
 )  # fmt: skip
 CIFAR10_FAST_RESNET = replace(
-    CIFAR10_FAST_CNN, network="fast_resnet", net="fast ResNet", words="fast residual network", n=36,
+    CIFAR10_FAST_CNN, network="fast_resnet", net="fast ResNet", words="fast residual network", n=24,
     recipe={**FAST_RECIPE, "epochs": 13}, proxies=((3, 4),),
 )  # fmt: skip
 # Small groups: a training takes twenty minutes on a core, and a cell that is killed begins anew.
@@ -142,7 +142,7 @@ CIFAR100_FAST_RESNET = replace(
 )  # fmt: skip
 # As wide as those of the reference, for an accelerator.
 CIFAR10_WIDE = replace(
-    CIFAR10_FAST_CNN, name="cifar10-wide", net="wide CNN", words="wide convolutional network", n=60,
+    CIFAR10_FAST_CNN, name="cifar10-wide", net="wide CNN", words="wide convolutional network", n=24,
     options={"widths": [64, 256, 256], "convolutions": [2, 2, 2]},
     recipe={**FAST_RECIPE, "epochs": 20, "precision": "bfloat16"},
 )  # fmt: skip
