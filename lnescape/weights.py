@@ -120,6 +120,7 @@ class KeptStatistics:
         for layer in normalisation_layers(module):
             for name in ("running_mean", "running_var"):
                 value = layer._buffers.pop(name)
+                assert value is not None, "normalisation_layers lists those that keep statistics"
                 layer.register_parameter(name, nn.Parameter(value))
             layer._buffers.pop("num_batches_tracked")
             layer.__class__ = _Frozen
