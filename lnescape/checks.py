@@ -98,7 +98,7 @@ def array(values: Any, name: str, axes: str) -> Any:
     wanted = f"{name} must be real numbers [{axes.replace(' ', ', ')}], "
     try:
         given = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
-        found = given.astype(np.float64) if found.dtype.kind in "fiub" else None
+        found = given.astype(np.float64) if given.dtype.kind in "fiub" else None
     except (ValueError, TypeError):  # rows of several lengths
         found = None
     if found is None:
