@@ -160,6 +160,12 @@ def test_what_is_around_a_state_dict_is_left_out_with_a_note(data, wrap, note):
     assert torch.equal(law[0], theta_of(module))
 
 
+def test_networks_that_are_copies_are_named(data):
+    one, other = (build(mlp, seed) for seed in range(2))
+    with pytest.warns(UserWarning, match="Networks 0 and 2 are copies"):
+        ln.members(mlp, [one, other, one.state_dict()], data)
+
+
 def test_weights_of_another_network_are_refused(data, as_users_do):
     deeper = nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.ReLU(), nn.Linear(10, 10))
     shallow = lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10))  # noqa: E731

@@ -329,6 +329,9 @@ def members(
         TypeError: No list of networks.
         ValueError: Another architecture, other constants than the builder's, or weights that aren't finite.
 
+    Warns:
+        UserWarning: Networks are copies of one another.
+
     Example:
         >>> import lnescape as ln
         >>> data = ln.load("digits")
@@ -359,6 +362,12 @@ def members(
         thetas.append(theta.cpu())
     if not thetas:
         raise ValueError("No networks were given; pass at least one module or state dict.")
+    for number, theta in enumerate(thetas):
+        if (first := next(k for k, other in enumerate(thetas) if torch.equal(other, theta))) < number:
+            warnings.warn(
+                f"Networks {first} and {number} are copies of one another, and no two retrainings; leave one out.",
+                stacklevel=2,
+            )
     operations = count_operations(like, data.train.images[0], data.n_classes)
     plain = operations.training(recipe or Recipe(), len(data.train))
     return Members(
