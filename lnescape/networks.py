@@ -241,7 +241,7 @@ def network(name: str, data, **options) -> Builder:
         A builder: call it for one network; it can be sent to other processes.
 
     Raises:
-        TypeError: `data` is no data set.
+        TypeError: `data` isn't a data set.
         ValueError: Images without height and width for a network of convolutions.
 
     References:

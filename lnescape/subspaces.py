@@ -78,7 +78,7 @@ class Subspace(ABC):
         """Return θ = Σ_k a_k v_k, [P] or [n, P], at one or n coordinates; a_k = 1 gives the vertex bit for bit.
 
         Raises:
-            TypeError: Coordinates that are no numbers.
+            TypeError: Coordinates that aren't numbers.
 
         Example:
             >>> Segment.between(torch.zeros(2), torch.ones(2)).at(0.25)

@@ -227,14 +227,14 @@ def _check_alone(template: Template, data) -> None:
          "layers the batch as their first axis (batch_first=True)"),
     ):  # fmt: skip
         if (apart := float((other - first).abs().max())) > 1e-3 * (1 + float(first.abs().max())):
-            raise ValueError(f"A prediction {cause}, by {apart:.2g} nat: it is no function of the input; {cure}.")
+            raise ValueError(f"A prediction {cause}, by {apart:.2g} nat: it isn't a function of the input; {cure}.")
 
 
 def _check_no_probabilities(module: nn.Module, data) -> None:
     """Raise where a network, whose weights are spoilt here, ends in a softmax or a sigmoid."""
     with torch.no_grad():
         for p in trainable(module.eval().float()):
-            p.mul_(1e3)  # what is between 0 and 1 even so is no logit
+            p.mul_(1e3)  # what is between 0 and 1 even so isn't a logit
         given = _only_logits(module, (), module(data.train.images[:2].cpu()))
     held = given[:, 1:] if given.shape[1] == 2 and not given[:, 0].any() else given  # of a single one, beside its 0
     if bool(((held >= 0) & (held <= 1 + 1e-6)).all()) and bool(held.any()):

@@ -193,7 +193,7 @@ def test_subspaces(request_, message):
 @pytest.mark.parametrize(
     ("subspace", "options", "message"),
     [
-        (ln.Simplex, {}, "Simplex is no subspace"),
+        (ln.Simplex, {}, "Simplex isn't a subspace"),
         (ln.Simplex.from_scratch(2), {"seed": -1}, "whole numbers from 0"),
         (ln.Simplex.from_scratch(2), {"cosine_weight": -1.0}, "must be a finite number of at least 0"),
         (ln.Simplex.from_scratch(2), {"volume_weight": float("nan")}, "must be a finite number of at least 0"),

@@ -245,7 +245,7 @@ def good(**change):
         (good(test=(torch.rand(1, 3, 4, 4), torch.arange(1))), "test has one image"),
         (good(train=(torch.rand(8, 3, 4, 4), torch.zeros(8).long())), "only one class"),
         (good(train=([np.zeros(3), np.zeros(4)], [0, 1])), "cannot be read as one array"),
-        (good(train=TensorDataset(torch.rand(4, 2))), r"train\[0\] is no pair"),
+        (good(train=TensorDataset(torch.rand(4, 2))), r"train\[0\] isn't a pair"),
     ],
 )
 def test_bad_data_are_refused_in_one_sentence(parts, message):

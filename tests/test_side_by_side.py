@@ -115,7 +115,7 @@ def test_several_generators_each_move_their_own_part():
 
 @pytest.mark.parametrize("nothing", [5, [], [1, 2]])
 def test_what_is_no_generator_is_refused(as_users_do, nothing):
-    with pytest.raises(DataError, match=r"is no generator; pass torch.Generator\(\)"):
+    with pytest.raises(DataError, match=r"isn't a generator; pass torch.Generator\(\)"):
         augment(torch.rand(6, 3, 8, 8), generator=nothing, shift=2)
 
 

@@ -101,7 +101,7 @@ def unavailable(law: Members, groups: Iterable[str], images: Tensor) -> dict[str
     if "training path" in groups and law.path is None:
         reasons["training path"] = "where the epochs ended wasn't kept; train with fit(…, path=True)"
     elif "training path" in groups and law.path is not None and law.path.shape[1] < 2:
-        reasons["training path"] = "one epoch is no path"
+        reasons["training path"] = "one epoch makes no path"
     return reasons
 
 

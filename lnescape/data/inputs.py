@@ -144,7 +144,7 @@ def _as_inputs(values: object, what: str) -> Tensor:
 
 
 def _as_tensor(values: object, what: str) -> Tensor:
-    """Return `values` as one tensor; raise where they have different shapes or are no numbers."""
+    """Return `values` as one tensor; raise where they have different shapes or aren't numbers."""
     if isinstance(values, Tensor):
         return values.detach()
     try:

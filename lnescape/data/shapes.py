@@ -2,7 +2,7 @@
 
 Ten outlines, each with one of ten fillings, at random place, size, angle and colours, over a graded background with a
 distracting bar, under noise. Ten classes are the outlines (the filling is then a nuisance); a hundred classes are the
-pairs. They are no photographs: a network that does well here has shown nothing about CIFAR, and the title of the data
+pairs. They aren't photographs: a network that does well here has shown nothing about CIFAR, and the title of the data
 set says so.
 
 Everything per pixel is addition, multiplication, square root and comparison in float64, rounded to uint8 at the end,

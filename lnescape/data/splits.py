@@ -311,7 +311,7 @@ def _read_items(part: object, key: str) -> tuple[Tensor, list]:
     for index in range(len(part)):  # most data sets don't stop when iterated over
         item = part[index]
         if not (isinstance(item, (tuple, list)) and len(item) == 2):
-            raise DataError(f"{key}[{index}] is no pair (image, label); the data set must give pairs.")
+            raise DataError(f"{key}[{index}] isn't a pair (image, label); the data set must give pairs.")
         image, label = item
         images.append(_one_image(image))
         labels.append(label.item() if getattr(label, "ndim", None) == 0 else label)

@@ -114,7 +114,7 @@ class SideBySide(AnyNetwork):
         self._images, self._labels = images.clone(), labels.clone()
         here, side = torch.cuda.current_stream(self.device), torch.cuda.Stream(self.device)
         side.wait_stream(here)
-        # A capture must not follow work of the default stream. What is drawn on the way is no part of the training. The
+        # A capture must not follow work of the default stream. What is drawn on the way isn't part of the training. The
         # context of the stream also restores it where a capture breaks off.
         with torch.random.fork_rng(devices=[side.device.index]), torch.cuda.stream(side):
             before = _host_chance()

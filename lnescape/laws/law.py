@@ -344,8 +344,8 @@ class SubspaceLaw(Combinations):
 class Mixture(Law):
     """Several laws with equal weight, such as SWAG around each of three networks.
 
-    Of n draws every component gives n/M, the first components in a random order one more where that is no whole number.
-    They come component by component.
+    Of n draws every component gives n/M; where that isn't a whole number, the first components in a random order give
+    one more. They come component by component.
 
     Attributes:
         components: The laws, of one architecture.
@@ -438,7 +438,7 @@ def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | N
         law = _KINDS[said["kind"]].described(net, said, tensors, normalisation_images=normalisation_images)
         if law.n_parameters != length:
             raise ResultError(f"{path} holds networks of {law.n_parameters} parameters, the builder's have {length}.")
-        next(law.thetas_of(1, 0))  # what cannot be drawn from is no law
+        next(law.thetas_of(1, 0))  # a law that cannot be drawn from is refused here
         return law
 
     return files.load(Path(path), "law", made, cure="write it again with law.save.")

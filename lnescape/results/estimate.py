@@ -95,7 +95,7 @@ class Estimate:
         from scipy import stats
 
         if not 0 < coverage < 1:
-            raise ValueError(f"coverage = {coverage} is no probability between 0 and 1; try 0.95.")
+            raise ValueError(f"coverage = {coverage} isn't a probability between 0 and 1; try 0.95.")
         if self.dof == 0:
             return math.nan
         return float(stats.t.ppf((1 + coverage) / 2, self.dof)) * self.u

@@ -52,7 +52,7 @@ class Evaluation:
             Lower and upper ends, in the unit of the measurand.
 
         Raises:
-            ValueError: The level is no probability, or `of` is neither of the two.
+            ValueError: The level isn't a probability, or `of` is neither of the two.
 
         References:
             JCGM 100:2008 (GUM), annex G.3, for Student's t.
@@ -194,7 +194,7 @@ def _checked_observations(q: ndarray, *, least: int = 2) -> ndarray:
     if len(q) < least:
         raise ValueError(
             f"{len(q)} network can't show how retraining spreads: there is nothing to compare it with. Train a second "
-            "one, the least; exploring around one alone gives a local spread, which is no u(x)."
+            "one, the least; exploring around one alone gives a local spread, which isn't u(x)."
         )
     if not np.isfinite(q).all():
         raise ValueError(

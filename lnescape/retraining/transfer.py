@@ -189,7 +189,7 @@ def _is_indicator(covariates: ndarray) -> ndarray:
 
 
 def _continuous(pair: KnownPair) -> list[str]:
-    """Return the names of the covariates that are no indicators."""
+    """Return the names of the covariates that aren't indicators."""
     covariates = checked_covariates(pair.covariates, pair.names)
     return [name for name, own in zip(pair.names, _is_indicator(covariates), strict=True) if not own]
 

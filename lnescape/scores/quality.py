@@ -33,7 +33,7 @@ def mean_prediction(logp: Float[Tensor, "*members images classes"]) -> Float[Ten
         Log-probabilities [images, classes] in nat, float64; for one member, its log-probabilities bit for bit.
 
     Raises:
-        TypeError: `logp` is no tensor of floats.
+        TypeError: `logp` isn't a tensor of floats.
         ValueError: It has another shape, is empty, or its rows are not log-probabilities.
 
     References:
@@ -89,7 +89,7 @@ def accuracy(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor,
         The share, 0 to 1, with the standard uncertainty of a mean over images.
 
     Raises:
-        TypeError: `labels` is no tensor of integers.
+        TypeError: `labels` isn't a tensor of integers.
         ValueError: There is not one label for each image, or one is out of range.
 
     Example:
@@ -153,7 +153,7 @@ class CalibrationError:
     """Hold a calibration error, and its mean under perfect calibration."""
 
     value: Estimate  # 0 to 1
-    bias: Estimate  # mean error of a perfectly calibrated prediction; a `value` near it is no evidence of a fault
+    bias: Estimate  # mean error of a perfectly calibrated prediction; a `value` near it isn't evidence of a fault
 
     def __str__(self) -> str:
         return f"{self.value} (under perfect calibration: {self.bias})"

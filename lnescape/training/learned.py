@@ -119,7 +119,7 @@ def _check_request(subspace: object, plain: object, *, points: int, cosine_weigh
     """Raise unless something of the subspace is free, and the options make sense."""
     if not isinstance(subspace, Subspace):
         kind = subspace.__name__ if isinstance(subspace, type) else type(subspace).__name__
-        raise TypeError(f"{kind} is no subspace; pass one, such as Bezier.between(a, b) or Simplex.from_scratch(3).")
+        raise TypeError(f"{kind} isn't a subspace; pass one, such as Bezier.between(a, b) or Simplex.from_scratch(3).")
     if not subspace.free:
         raise ValueError(f"Nothing in this {type(subspace).__name__} is free to be learned; use Bezier.between(a, b).")
     if plain is not None:

@@ -90,7 +90,7 @@ def candidates(scouts: Cell) -> dict[str, list[dict[str, Any]]]:
 
 
 def _cell(scouts: Cell, method: str, budget: float, seed: int, options: Mapping[str, Any]) -> Cell:
-    """Make a cell; what is no argument of the method changes the recipe or the network."""
+    """Make a cell; what isn't an argument of the method changes the recipe or the network."""
     options = dict(options)
     recipe, network = options.pop("recipe", {}), options.pop("network", {})
     settings = {"method": method, "budget": budget} | ({"options": options} if options else {})
