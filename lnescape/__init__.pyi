@@ -27,7 +27,6 @@ from lnescape.landscape import plane as plane
 from lnescape.landscape import survey as survey
 from lnescape.landscape import triangle as triangle
 from lnescape.laws import Members as Members
-from lnescape.laws import Mixture as Mixture
 from lnescape.laws import SubspaceLaw as SubspaceLaw
 from lnescape.laws import load_law as load_law
 from lnescape.methods import METHODS as METHODS
@@ -60,7 +59,9 @@ from lnescape.scores import mean_prediction as mean_prediction
 from lnescape.scores import nll as nll
 from lnescape.scores import score as score
 from lnescape.statement import Statement as Statement
+from lnescape.statement import load_statement as load_statement
 from lnescape.statement import state as state
+from lnescape.statement import state_arrays as state_arrays
 from lnescape.study import Cell as Cell
 from lnescape.study import Study as Study
 from lnescape.study import StudyError as StudyError
@@ -70,7 +71,6 @@ from lnescape.subspaces import Bezier as Bezier
 from lnescape.subspaces import PolyChain as PolyChain
 from lnescape.subspaces import Segment as Segment
 from lnescape.subspaces import Simplex as Simplex
-from lnescape.subspaces import SimplicialComplex as SimplicialComplex
 from lnescape.training import Recipe as Recipe
 from lnescape.training import TrainingError as TrainingError
 from lnescape.training import fit as fit

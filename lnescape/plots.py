@@ -203,27 +203,38 @@ def statement(said, *, n: int = 40, title: str) -> Figure:
     """Draw a statement: intervals of some inputs, in the order of q̄, and the distribution of u(x) over all inputs.
 
     Args:
-        said: A `Statement`.
+        said: A `Statement`; one row of panels for each output.
         n: Number of inputs whose intervals are drawn, spaced evenly in the order of q̄.
         title: Claim of the figure.
 
     Returns:
         The figure.
     """
-    low, high = said.evaluation.interval(said.level)
-    order = np.argsort(said.evaluation.mean)
-    rows = order[np.linspace(0, len(order) - 1, min(n, len(order))).round().astype(int)]
-    spread = said.u if said.dof > 2 else said.evaluation.scale
-    with canvas(2, 2.8, said.title, title) as (figure, (left, right)):
-        doubtful = said.flip[rows] > 0.05
-        for mask, colour, marker, label in ((~doubtful, BLUE, "o", "sure"), (doubtful, RED, "^", "decision may flip")):
-            x = np.flatnonzero(mask)
-            left.vlines(x, low[rows][mask], high[rows][mask], color=colour, linewidth=1.2)
-            left.plot(x, said.evaluation.mean[rows][mask], marker, color=colour, markersize=3.5, label=label)
-        left.axhline(0, color=DARK, linewidth=0.6)
-        left.set(xlabel="some inputs, by q̄", ylabel="q (nat)", title=f"q̄ and {said.level:.0%} interval", xticks=[])
-        left.legend(fontsize=8)
-        right.hist(spread, bins=40, color=PALE)
-        name = "u(x)" if said.dof > 2 else "σ̃(x)"
-        right.set(xlabel=f"{name} (nat), ν = {said.dof:.1f}", ylabel="inputs", title="all inputs")
+    k, limits, risk = len(said.units), said.limits, said.risk
+    mean, spread, low, high = (
+        values.reshape(-1, k) for values in (said.evaluation.mean, said.spread, *said.evaluation.interval(said.level))
+    )
+    doubted = np.zeros(mean.shape, bool) if risk is None else risk.reshape(-1, k) > 0.05
+    labels = ("sure", "decision may flip") if limits is None else ("within limits", "may fall outside")
+    with canvas(2, 2.8 * k, said.title, title, rows=k) as (figure, axes):
+        for j, (left, right) in enumerate([axes] if k == 1 else axes):
+            order = np.argsort(mean[:, j])
+            rows = order[np.linspace(0, len(order) - 1, min(n, len(order))).round().astype(int)]
+            doubtful = doubted[rows, j]
+            for mask, colour, marker, label in ((~doubtful, BLUE, "o", labels[0]), (doubtful, RED, "^", labels[1])):
+                x = np.flatnonzero(mask)
+                left.vlines(x, low[rows[mask], j], high[rows[mask], j], color=colour, linewidth=1.2)
+                left.plot(x, mean[rows[mask], j], marker, color=colour, markersize=3.5, label=label)
+            lines = np.zeros((1, k)) if limits is None else np.broadcast_to(limits.reshape(2, -1), (2, k))
+            if risk is not None:
+                for line in lines[:, j]:
+                    left.axhline(line, color=DARK, linewidth=0.6)
+                left.legend(fontsize=8)
+            unit = f" ({said.units[j]})" if said.units[j] else ""
+            name = said.outputs[j] if said.outputs else "q" if said.quantity != "value" else "value"
+            left.set(xlabel="some inputs, by q̄", ylabel=f"{name}{unit}", xticks=[])
+            left.set_title(f"q̄ and {100 * said.level:.4g} % interval")
+            right.hist(spread[:, j], bins=40, color=PALE)
+            right.set(xlabel=f"{'u' if said.dof > 2 else 'σ̃'}(x){unit}, ν = {said.dof:.1f}", ylabel="inputs")
+            right.set_title("all inputs")
     return figure

@@ -88,7 +88,7 @@ def _laws() -> list:
         ln.SubspaceLaw(net, ln.Simplex(thetas, 4)),
         gaussian,
         ln.laws.DropoutLaw(net, thetas[0], (Gate(0, 2, 3, 1, 0.5),)),
-        ln.Mixture(net, (gaussian, ln.Members(net, thetas, seeds=(0, 1, 2, 3)))),
+        ln.laws.Mixture(net, (gaussian, ln.Members(net, thetas, seeds=(0, 1, 2, 3)))),
     ]
 
 

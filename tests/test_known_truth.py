@@ -72,7 +72,7 @@ def simplex():
 
 
 def complex_():
-    shape = ln.SimplicialComplex.joining(points(2), 2).with_vertices(points(4, seed=1))
+    shape = ln.subspaces.SimplicialComplex.joining(points(2), 2).with_vertices(points(4, seed=1))
     law, v = ln.SubspaceLaw(net, shape), points(4, seed=1).double().numpy()
     parts = [v[[mode, 2, 3]] for mode in (0, 1)]
     inner = stats.dirichlet(np.ones(3)).cov()
@@ -188,7 +188,7 @@ def test_laws_without_spread_are_their_network():
         ln.SubspaceLaw(net, ln.Simplex.around(theta, 3)),
         ln.laws.GaussianLaw(net, theta, scale=torch.zeros(P), factors=torch.zeros(2, P)),
         ln.Members(net, theta[None]),
-        ln.Mixture(net, (ln.Members(net, theta[None]), ln.Members(net, theta[None]))),
+        ln.laws.Mixture(net, (ln.Members(net, theta[None]), ln.Members(net, theta[None]))),
     ]
     images = torch.randn(5, 3, generator=torch.Generator().manual_seed(0))
     expected = flat[2].predict(images)[0]
@@ -205,7 +205,7 @@ def test_the_order_of_what_is_given_does_not_matter():
         lambda v: ln.Members(net, v),
         lambda v: ln.SubspaceLaw(net, ln.Simplex(v, 4)),
         lambda v: ln.laws.GaussianLaw(net, gaussian_of(v)[0], scale=gaussian_of(v)[1], factors=gaussian_of(v)[2]),
-        lambda v: ln.Mixture(net, tuple(ln.laws.GaussianLaw(net, t, scale=torch.ones(P)) for t in v)),
+        lambda v: ln.laws.Mixture(net, tuple(ln.laws.GaussianLaw(net, t, scale=torch.ones(P)) for t in v)),
     ):
         for one, other in zip(make(given).moments(directions), make(given[order]).moments(directions), strict=True):
             torch.testing.assert_close(one, other, rtol=1e-5, atol=1e-6)

@@ -84,7 +84,7 @@ def test_penalty_slopes_are_the_derivatives(net):
 
 def test_the_volume_of_a_complex_is_that_of_its_simplexes_and_pulls_their_shared_vertex():
     v = torch.randn(4, 40, dtype=torch.float64, generator=torch.Generator().manual_seed(1)).requires_grad_()
-    complex_ = ln.SimplicialComplex.joining(v[:2].detach(), 2).with_vertices(v.detach())
+    complex_ = ln.subspaces.SimplicialComplex.joining(v[:2].detach(), 2).with_vertices(v.detach())
     edges = [v[[2, 3]] - v[mode] for mode in (0, 1)]
     log_volume = torch.stack([0.5 * torch.logdet(e @ e.T) - math.lgamma(3) for e in edges]).logsumexp(0)
     assert complex_.log_volume() == pytest.approx(log_volume.item(), abs=1e-9)

@@ -174,7 +174,7 @@ def test_laws_refuse_nan_and_no_draws(data, as_users_do):
         with pytest.raises(ValueError, match="how many networks to draw"):
             law.predict(torch.zeros(2, 3), n)
     with pytest.raises(ValueError, match="at least one law"):
-        ln.Mixture(net, ())
+        ln.laws.Mixture(net, ())
 
 
 def test_laws_and_walks_refuse_what_does_not_fit(data, as_users_do):
@@ -186,7 +186,7 @@ def test_laws_and_walks_refuse_what_does_not_fit(data, as_users_do):
         (lambda: ln.laws.GaussianLaw(net, theta, scale=torch.ones(3)), "The scale is one number ≥ 0"),
         (lambda: ln.laws.GaussianLaw(net, theta, scale=-torch.ones_like(theta)), "The scale is one number ≥ 0"),
         (lambda: ln.laws.GaussianLaw(net, theta, factors=torch.ones(2, 9000)), "factors act on parameters 0 to 9000"),
-        (lambda: ln.Mixture(net, (ln.Members(net, theta[None]), other)), "mix laws of one architecture"),
+        (lambda: ln.laws.Mixture(net, (ln.Members(net, theta[None]), other)), "mix laws of one architecture"),
         (lambda: Gate(0, 8, 64, 1, 1.0), "A rate of 1.0 leaves nothing on"),
         (lambda: ln.training.walk(prepared, theta, pieces=0, seed=0), "A walk needs a piece"),
         (lambda: ln.training.walk(prepared, torch.zeros(5), pieces=1, seed=0), "pass a network of this builder"),
@@ -198,7 +198,7 @@ def test_laws_and_walks_refuse_what_does_not_fit(data, as_users_do):
         with pytest.raises(ValueError, match=message):
             make()
     with pytest.raises(TypeError, match=r"A complex joins a tensor \[M, P\] of networks"):
-        ln.SimplicialComplex.joining([theta, theta], 1)
+        ln.subspaces.SimplicialComplex.joining([theta, theta], 1)
 
 
 @pytest.mark.parametrize(

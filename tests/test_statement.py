@@ -54,7 +54,7 @@ def test_its_intervals_hold_what_other_trainings_say(said):
 
 def test_the_page_says_what_is_covered_and_what_is_not(said):
     page = str(said)
-    for word in ("moderated Type A", "ν_eff", "held-out images without labels", "covers", "leaves out", "3 trainings"):
+    for word in ("moderated Type A", "ν_eff", "held-out inputs without labels", "covers", "leaves out", "3 trainings"):
         assert word in page
     assert "worth about 50 independent ones" in page  # 500 calibration images: a reservation
     assert "<table>" in said._repr_html_()
@@ -208,11 +208,11 @@ def _without_class_7(theta):
 
 
 def test_a_reservation_that_holds_for_values_and_decisions_is_told_once():
-    from lnescape.statement import _joined
+    from lnescape.statement.arrays import joined
 
     values = ("No bound on d₀ (highest at 233): beware.", "Few inputs (50): beware.")
     decisions = ("No bound on d₀ (highest at 1e+03): beware.", "Few inputs (50): beware.", "Class 7 is left out.")
-    assert _joined(values, decisions) == (
+    assert joined(values, decisions) == (
         "No bound on d₀ (highest at 233): beware. The same holds for the decisions.",
         "Few inputs (50): beware.",
         "For the decisions: Class 7 is left out.",

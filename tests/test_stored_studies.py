@@ -11,7 +11,7 @@ import pytest
 import lnescape as ln
 from lnescape.covariates.explore import MOVEMENT
 from lnescape.results.files import unseal
-from lnescape.statement import SINGLE_SETS
+from lnescape.statement.page import DELIVERED
 from lnescape.study import trainings
 from lnescape.study.store import CellStore
 from report.studies.catalogue import STUDIES
@@ -173,6 +173,6 @@ def test_the_law_from_noise_to_retraining_is_a_fit_of_the_stored_data_sets():
 
 
 def test_the_page_of_a_statement_tells_what_the_summaries_tell_of_single_sets():
-    shown = [(row["dof"], row["share"], row["sets"]) for row in unseal(SINGLE_SETS.read_bytes())["rows"]]
+    shown = [(row["dof"], row["share"], row["sets"]) for row in unseal(DELIVERED.read_bytes())["rows"]]
     rows = [(int(m) - 1, row["after"]) for one in TOGETHER for m, row in one.numbers["single"].items()]
     assert shown == [(dof, row["share"], row["sets"]) for dof, row in rows]

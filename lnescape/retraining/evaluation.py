@@ -33,7 +33,7 @@ class Evaluation:
     n: int
 
     @property
-    def u(self) -> Float[ndarray, " images"]:
+    def u(self) -> Float[ndarray, "*images"]:
         """Standard uncertainty in the sense of JCGM 101: σ̃ √(ν_eff/(ν_eff − 2)), nan where ν_eff ≤ 2."""
         if self.dof <= 2:
             return np.full_like(self.scale, np.nan)
@@ -41,7 +41,7 @@ class Evaluation:
 
     def interval(
         self, level: float = 0.95, *, of: Literal["retraining", "mean"] = "retraining"
-    ) -> tuple[Float[ndarray, " images"], Float[ndarray, " images"]]:
+    ) -> tuple[Float[ndarray, "*images"], Float[ndarray, "*images"]]:
         """Return the coverage interval q̄ ± t_{ν_eff} σ̃ √(1 + 1/M) of one further retraining.
 
         Args:
@@ -71,7 +71,7 @@ class Evaluation:
 
     def probability_interval(
         self, level: float = 0.95, *, of: Literal["retraining", "mean"] = "retraining"
-    ) -> tuple[Float[ndarray, " images"], Float[ndarray, " images"]]:
+    ) -> tuple[Float[ndarray, "*images"], Float[ndarray, "*images"]]:
         """Return the interval of log-odds mapped to probabilities of the class, p = 1/(1 + e^−q).
 
         The map is monotone, so that the coverage is the same; the interval lies inside [0, 1] and is not symmetric.
@@ -88,7 +88,7 @@ class Evaluation:
         low, high = self.interval(level, of=of)
         return expit(low), expit(high)
 
-    def below(self, limit: float = 0.0) -> Float[ndarray, " images"]:
+    def below(self, limit: float | ndarray = 0.0) -> Float[ndarray, "*images"]:
         """Return the probability that one further retraining falls below a limit.
 
         T_ν((limit − q̄)/(σ̃ √(1 + 1/M))), T_ν the distribution function of Student's t. For the contrast to the runner-up

@@ -12,15 +12,16 @@ from lnescape.covariates.explore import movement_law
 from lnescape.covariates.groups import DEFAULT, FREE
 from lnescape.data import Dataset, dataset, load
 from lnescape.data.splits import PARTS, SPLIT_SEED
-from lnescape.results import list_results, load_result
+from lnescape.results import Result, list_results, load_result
 from lnescape.results.files import seal, write
 from lnescape.retraining import effective_number, shipped_prior
 from lnescape.retraining.prior import assumed_number, shared_movement
-from lnescape.statement import SINGLE_SETS
+from lnescape.statement.page import DELIVERED
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
 from report.studies.dispersion import jackknife
 from report.studies.gates import g11
+from report.studies.geometry import ALONE, TRANSFER
 from report.studies.moderation import Assembled, Mix, Moderation, assembled
 
 PULLOVER, COAT = 2, 4  # classes of FashionMNIST
@@ -175,24 +176,44 @@ def _covered(own: Assembled, mix: Mix, sets, images: ndarray, test: ndarray, wor
     }  # fmt: skip
 
 
-def write_single_sets() -> None:
-    """Write what single sets deliver on every data set that is summed up, for the page of a statement."""
+JUDGED = {"constant": (), "all free groups": FREE, "outputs": ("outputs",), "gradient distance": ("gradient distance",)}
+JUDGED |= {ALONE: DEFAULT, TRANSFER: DEFAULT}  # mixes whose errors the page of a statement quotes
+
+
+def write_delivered() -> None:
+    """Write what was measured on many retrainings, for the page of a statement: single sets, and errors of u."""
     from report.studies.catalogue import STUDIES
 
-    rows, commits = [], {}
-    for study in (study for study in STUDIES.values() if study.name.endswith("-together")):
-        if study.name not in list_results():
-            continue
-        stored = load_result(study.name)
-        commits[study.name] = stored.provenance["code"]["commit"]
-        title = f"{stored.provenance['data']['title']}, {stored.provenance['network']['name']}"
+    known = list_results()
+    rows, commits, errors = [], {}, {}
+    for name in (name for name in STUDIES if name.endswith("-together") and name in known):
+        stored = load_result(name)
+        commits[name] = stored.provenance["code"]["commit"]
         for members, row in stored.numbers["single"].items():
-            own = {name: row["after"][name] for name in ("share", "sets", "n_eff")}
-            rows.append({"title": title, "dof": int(members) - 1} | own)
+            own = {key: row["after"][key] for key in ("share", "sets", "n_eff")}
+            rows.append({"title": _title(stored), "dof": int(members) - 1} | own)
+    for name in (name for end in ("-uncertainty", "-geometry") for name in known if name.endswith(end)):
+        stored = load_result(name)
+        commits[name] = stored.provenance["code"]["commit"]
+        mixes = stored.numbers["mixes"] if "mixes" in stored.numbers else stored.numbers["test"]
+        for mix, members in ((one, m) for one in JUDGED if one in mixes for m in mixes[one]):
+            row = {
+                "groups": list(JUDGED[mix]),
+                "like": mix == TRANSFER,
+                "networks": int(members),
+                "quantity": "log-odds",
+            }
+            row |= {"title": _title(stored), "error": mixes[mix][members]["squared_error"].value ** 0.5 / 2}
+            errors[name.rsplit("-", 1)[0], mix, members] = row
     origin = {"module": "report.studies.small", "summaries": commits}
-    content = {"kind": "single sets", "rows": rows, "provenance": origin}
-    write(SINGLE_SETS, seal(content))
+    content = {"kind": "delivered", "rows": rows, "errors": list(errors.values()), "provenance": origin}
+    write(DELIVERED, seal(content))
+
+
+def _title(stored: Result) -> str:
+    """Name the pair of a summary."""
+    return f"{stored.provenance['data']['title']}, {stored.provenance['network']['name']}"
 
 
 if __name__ == "__main__":
-    write_single_sets()
+    write_delivered()

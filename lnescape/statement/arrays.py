@@ -1,0 +1,313 @@
+"""A statement from arrays, predictions of M networks of any framework; the evaluation that all statements share."""
+
+import hashlib
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from lnescape.checks import real
+from lnescape.covariates.explore import other_classes
+from lnescape.covariates.geometry import SLOPE
+from lnescape.covariates.groups import FLOOR, freed
+from lnescape.results.kept import code, versions
+from lnescape.retraining import (
+    Evaluation,
+    LearnedPrior,
+    Measurand,
+    Prior,
+    borrowed_prior,
+    contrast,
+    diagnose,
+    fit_prior,
+    log_odds,
+    moderated,
+)
+from lnescape.statement.page import DECISIONS, Statement
+
+BORROWED = (
+    "Pattern and scale of u are borrowed from other pairs of data and network, and hold as far as this one is like "
+    "them; a second training would show its scale."
+)
+Columns = dict[str, ndarray]
+
+
+def state_arrays(
+    predictions: ndarray | Sequence[Any],
+    *,
+    calibration: ndarray | Sequence[Any] | None = None,
+    covariates: Mapping[str, ndarray] | None = None,
+    calibration_covariates: Mapping[str, ndarray] | None = None,
+    unit: str | Sequence[str] | None = None,
+    limits: tuple[Any, Any] | None = None,
+    ids: Sequence[Any] | None = None,
+    names: Sequence[Any] | None = None,
+    n_eff: float | None = None,
+    measurand: Measurand = log_odds,
+    level: float = 0.95,
+    title: str = "predictions as arrays",
+) -> Statement:
+    """State the uncertainty due to retraining from predictions of M networks, whatever framework they come from.
+
+    Log-probabilities: the class of an input is that of the highest mean probability, and its log-odds are evaluated.
+    Values, which `unit` makes of them: each output is evaluated as it is; several share one prior, each in parts of the
+    root mean square of its s. Covariates are what the arrays show: the mean prediction, the spread of the logits, the
+    class, and how the networks differ in other classes or outputs, beyond what q explains; and those given.
+
+    Args:
+        predictions: Log-probabilities in nat, [networks, inputs, classes], or values, [networks, inputs] or
+            [networks, inputs, outputs], of M ≥ 2 networks that differ in the seed alone.
+        calibration: The same networks' predictions of inputs that the prior is fitted on, 50 or more, no labels needed;
+            the inputs themselves unless given.
+        covariates: {name: one number for each input}, of your own, beside those.
+        calibration_covariates: The same for the calibration inputs, where these are given.
+        unit: Unit of values, one for all outputs or one for each; "" for plain numbers. None means log-probabilities.
+        limits: Tolerance limits (low, high) of values, in their unit, or two rows with one for each output.
+        ids: Identifiers of the inputs, each once; their numbers unless given.
+        names: Of the classes, or of the outputs; their numbers unless given.
+        n_eff: Independent inputs that the calibration inputs are worth, see `retraining.effective_number`.
+        measurand: For log-probabilities: from them and classes to q, [networks, inputs].
+        level: Probability of coverage of the intervals, in (0, 1).
+        title: Title of the data.
+
+    Returns:
+        The statement.
+
+    Raises:
+        ValueError: One network, shapes that don't fit, numbers that aren't finite, limits in the wrong order, fewer
+            than 50 calibration inputs, a unit for log-probabilities.
+
+    References:
+        Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3(1), article 3, for the moderation; JCGM 106:2012 for the risk.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> angle = 20 + 3 * rng.normal(size=(3, 1000)) / np.sqrt(rng.chisquare(8, 1000) / 8)
+        >>> stated = state_arrays(angle, unit="°", limits=(10, 30))
+        >>> round(float(np.median(stated.u)), 1), float(stated.risk.mean().round(3))
+        (3.5, 0.025)
+    """
+    level = real(level, "level", above=0, below=1)
+    p, known = _stacked(predictions, "predictions"), None
+    if calibration is not None:
+        known = _stacked(calibration, "calibration predictions")
+        if known.shape[::2] != p.shape[::2] or known.ndim != p.ndim:
+            raise ValueError(
+                f"The predictions are {p.shape} and those for calibration {known.shape}: [networks, inputs, …] of the "
+                "same networks must differ in the number of inputs alone."
+            )
+    everything, n = (p, 0) if known is None else (np.concatenate([known, p], 1), known.shape[1])
+    parts = slice(0, n or None), slice(n, None)
+    own = _given(covariates, calibration_covariates, p.shape[1], n)
+    about: dict[str, Any] = {}
+    if unit is None:
+        q, columns, about, second = _of_classes(everything, parts, measurand, names)
+        scale = np.ones(1)
+    else:
+        q, columns, about = _of_values(everything, parts, unit, names, limits)
+        scale, second = about.pop("scale"), None
+    columns |= {name: np.repeat(values, len(scale)) for name, values in own.items()}
+    groups = (*about.pop("groups"), *own)
+    k = len(scale)
+    rows = tuple(slice(part.start * k, part.stop and part.stop * k) for part in parts)
+    h = np.stack(list(columns.values()), 1) if columns else np.empty((q.shape[1], 0)), tuple(columns)
+    n_calibration = n or p.shape[1]
+    n_eff = None if n_eff is None else real(n_eff, "n_eff", least=1)
+    evaluation, prior, notes = evaluated(q, h, rows, n_eff=n_eff)
+    diagnosis = diagnose(q[:, rows[1]], prior, h[0][rows[1]])
+    flip = None
+    if second is not None:
+        of_decisions, _, more = evaluated(second, h, rows, n_eff=n_eff)
+        flip, notes = of_decisions.below(0.0), joined(notes, more)
+    shape = (-1, k) if about.get("outputs") else (-1,)
+    mean, sigma = ((values.reshape(-1, k) * scale).reshape(shape) for values in (evaluation.mean, evaluation.scale))
+    return Statement(
+        evaluation=Evaluation(mean, sigma, evaluation.dof, evaluation.n), level=level, prior=prior, diagnosis=diagnosis,
+        title=title, groups=groups, left_out={}, notes=notes, trainings=float(len(p)), n_calibration=n_calibration,
+        ids=checked_ids(ids, p.shape[1]), flip=flip, itself=known is None, **about,
+        origin=origin_of(data=title, trained=f"{len(p)} networks, predictions {_fingerprint(p)}"),
+    )  # fmt: skip
+
+
+def _of_classes(
+    logp: ndarray, parts: tuple[slice, slice], measurand: Measurand, names: Sequence[Any] | None
+) -> tuple[ndarray, Columns, dict[str, Any], ndarray]:
+    """Return q, covariates, what the statement says of classes, and the contrast, of log-probabilities."""
+    if logp.ndim != 3 or logp.shape[2] < 2:
+        raise ValueError(
+            f"Log-probabilities are [networks, inputs, classes], not {logp.shape}; values need their unit, unit='' for "
+            "plain numbers."
+        )
+    mean, (fitted, stated) = np.exp(logp - np.logaddexp.reduce(logp, 2, keepdims=True)).mean(0), parts
+    chosen = mean.argmax(1)
+    q, k = measurand(logp, chosen), logp.shape[2]
+    columns = {"q": q.mean(0), "|q|": np.abs(q.mean(0)), "ln spread of the logits": _log(logp.std(2, ddof=1).mean(0))}
+    columns |= {f"class {c}": (chosen == c).astype(float) for c in range(k)}
+    others = other_classes(logp, chosen)
+    groups: tuple[str, ...] = ("outputs", "classes")
+    if others.shape[1]:
+        columns["ln difference for other classes"] = _difference(others, q, fitted)
+        groups = (*groups, "differences for other classes")
+    name = "log-odds" if measurand is log_odds else getattr(measurand, "__name__", "measurand")
+    about = {
+        "chosen": chosen[stated], "probability": mean[stated], "likelier": logp[:, stated].mean(0).argmax(1),
+        "classes": _names(names, k, "classes"), "quantity": name, "groups": groups,
+        "units": ("nat" if measurand in (log_odds, contrast) else "",),
+    }  # fmt: skip
+    return q, columns, about, contrast(logp, chosen)
+
+
+def _of_values(
+    values: ndarray, parts: tuple[slice, slice], unit: Any, names: Sequence[Any] | None, limits: Any
+) -> tuple[ndarray, Columns, dict[str, Any]]:
+    """Return q in parts of each output's root mean square of s, covariates, and what the statement says of values."""
+    if values.ndim == 3 and values.shape[2] > 1 and np.allclose(np.exp(np.minimum(values, 1)).sum(2), 1, atol=1e-4):
+        raise ValueError(f"The predictions are log-probabilities, and classes have no unit; leave unit={unit!r} out.")
+    several = values.ndim == 3
+    values = values if several else values[:, :, None]
+    m, n, k = values.shape
+    units = (unit,) * k if isinstance(unit, str) else tuple(map(str, unit))
+    if len(units) != k:
+        raise ValueError(f"There are {k} outputs and {len(units)} units; give one for all, or one for each.")
+    scale = np.sqrt(values[:, parts[0]].var(0, ddof=1).mean(0))
+    scale = np.where(scale > 0, scale, 1.0)
+    q = (values / scale).reshape(m, n * k)
+    columns = {"value": q.mean(0)}
+    groups: tuple[str, ...] = ("outputs",)
+    if k > 1:
+        columns["value"] = ((values.mean(0) - values.mean((0, 1))) / values.mean(0).std(0)).ravel()
+        columns |= {f"output {c}": np.tile(np.arange(k) == c, n).astype(float) for c in range(k)}
+        rest = [_difference(np.delete(values, c, 2).transpose(0, 2, 1), values[:, :, c], parts[0]) for c in range(k)]
+        columns["ln difference in other outputs"] = np.stack([one - one.mean() for one in rest], 1).ravel()
+        groups = (*groups, "differences in other outputs")
+    about = {
+        "quantity": "value", "units": units, "outputs": _names(names, k, "outputs") if several else (),
+        "limits": checked_limits(limits, k), "scale": scale, "groups": groups,
+    }  # fmt: skip
+    return q, columns, about
+
+
+def checked_limits(limits: Any, k: int) -> ndarray | None:
+    """Return tolerance limits as [2] or [2, outputs]; raise unless the lower is below the upper."""
+    if limits is None:
+        return None
+    try:
+        low, high = (np.asarray(end, float) for end in limits)
+    except (TypeError, ValueError):
+        raise ValueError(f"limits is {limits!r}; pass (low, high), each a number, or one for each output.") from None
+    if low.shape not in ((), (k,)) or high.shape not in ((), (k,)):
+        raise ValueError(f"The limits are for {max(low.size, high.size)} outputs, the predictions for {k}.")
+    if not (low < high).all():
+        raise ValueError(
+            f"The limits {limits} are in the wrong order, or not numbers; pass (low, high), low below high."
+        )
+    return np.stack(np.broadcast_arrays(low, high))
+
+
+def evaluated(
+    q: ndarray,
+    columns: tuple[ndarray, tuple[str, ...]],
+    parts: Sequence[slice],
+    *,
+    n_eff: float | None,
+    like: LearnedPrior | None = None,
+) -> tuple[Evaluation, Prior, tuple[str, ...]]:
+    """Fit the prior on the first part of the inputs, evaluate the second; warnings become notes."""
+    (h, names), (fitted, stated) = columns, parts
+    if len(q) == 1 and like is not None:
+        prior = borrowed_prior(q[0, fitted], h[fitted], names=names, like=like)
+        return moderated(q[:, stated], prior, h[stated]), prior, (BORROWED,)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        slopes = {name: SLOPE for name in names if name == "gradient distance" and like is None}
+        variance = q[:, fitted].var(0, ddof=1)
+        prior = fit_prior(variance, len(q) - 1, h[fitted], n_eff=n_eff, names=names, like=like, slopes=slopes)
+    return moderated(q[:, stated], prior, h[stated]), prior, tuple(str(one.message) for one in caught)
+
+
+def joined(notes: tuple[str, ...], of_decisions: tuple[str, ...]) -> tuple[str, ...]:
+    """Add the notes on the fit for the decisions; those that differ only in a number stand once."""
+    joined = list(notes)
+    for note in of_decisions:
+        same = [k for k, other in enumerate(joined) if other.split(" (")[0] == note.split(" (")[0]]
+        if not same:
+            joined.append(f"{DECISIONS}{note}")
+        elif joined[same[0]] != note:
+            joined[same[0]] += " The same holds for the decisions."
+    return tuple(joined)
+
+
+def checked_ids(ids: Sequence[Any] | None, n: int) -> tuple[str, ...]:
+    """Return identifiers of n inputs as text; raise unless each stands once."""
+    if ids is None:
+        return tuple(map(str, range(n)))
+    found = tuple(map(str, ids))
+    if len(found) != n or len(set(found)) < n:
+        raise ValueError(f"There are {n} inputs and {len(set(found))} different ids; give each input its own.")
+    return found
+
+
+def origin_of(**known: str) -> dict[str, str]:
+    """Return the identification of a statement: what is known of it, and the versions."""
+    of_code = code()
+    software = [f"lnescape {of_code['version']} ({of_code['sha256'][:12]}…)"]
+    return known | {"software": ", ".join([*software, *(f"{name} {one}" for name, one in versions().items())])}
+
+
+def _stacked(predictions: Any, what: str) -> ndarray:
+    """Return predictions as one float64 array, a row for each network; raise unless there are two finite ones."""
+    try:
+        found = np.stack([np.asarray(one, np.float64) for one in predictions])
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"The {what} are no arrays of one shape, one for each network: {error}.") from None
+    if found.ndim not in (2, 3) or not found.size:
+        raise ValueError(f"The {what} have the shape {found.shape}; give [networks, inputs] or [networks, inputs, …].")
+    if len(found) < 2:
+        raise ValueError("One network has no spread: nothing shows how far a second one would fall; give two or more.")
+    if not np.isfinite(found).all():
+        bad = int((~np.isfinite(found)).sum())
+        raise ValueError(
+            f"{bad} numbers of the {what} aren't finite; take log-probabilities from logits, not from 0 or 1."
+        )
+    return found
+
+
+def _given(covariates: Any, of_calibration: Any, n: int, n_calibration: int) -> Columns:
+    """Return the user's covariates of calibration inputs and inputs, one after the other."""
+    given, known = dict(covariates or {}), dict(of_calibration or {})
+    if n_calibration and given.keys() != known.keys() or not n_calibration and known:
+        raise ValueError(
+            f"Covariates are given of the inputs ({', '.join(given) or 'none'}) and of the calibration inputs "
+            f"({', '.join(known) or 'none'}); give the same ones, the latter where calibration= is given."
+        )
+    columns = {}
+    for name, values in given.items():
+        both = [np.asarray(part, float) for part in ([known[name]] if n_calibration else []) + [values]]
+        if [part.shape for part in both] != [(one,) for one in (n_calibration, n) if one]:
+            raise ValueError(f"The covariate {name!r} isn't one number for each input; give {n} numbers.")
+        columns[str(name)] = np.concatenate(both)
+    return columns
+
+
+def _difference(values: ndarray, q: ndarray, fitted: slice) -> ndarray:
+    """Return ln of how the networks differ in other quantities [networks, kinds, inputs], freed of what q explains."""
+    rest = freed(values, q, like=(values[..., fitted], q[:, fitted]))
+    return _log(np.sqrt(np.mean(rest**2, (0, 1))))
+
+
+def _log(spread: ndarray) -> ndarray:
+    return np.log(spread + FLOOR)
+
+
+def _names(names: Sequence[Any] | None, k: int, what: str) -> tuple[str, ...]:
+    """Return k names as text, numbers unless given."""
+    found = tuple(map(str, range(k) if names is None else names))
+    if len(found) != k:
+        raise ValueError(f"There are {k} {what} and {len(found)} names; give one for each.")
+    return found
+
+
+def _fingerprint(array: ndarray) -> str:
+    return f"SHA-256 {hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]}…"

@@ -1,0 +1,297 @@
+"""The one call, `state`: builder, data, a few trainings → a `Statement` of uncertainty for every prediction."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Shaped
+from torch import Tensor
+
+from lnescape.checks import one_of, real, whole
+from lnescape.covariates.explore import (
+    ENOUGH_PROXIES,
+    N_BURSTS,
+    burst_recipe,
+    explored,
+    movement,
+    proxy_recipe,
+    unavailable,
+)
+from lnescape.covariates.groups import DEFAULT, FREE, columns_of, passes_of
+from lnescape.laws import Members
+from lnescape.progress import bar
+from lnescape.retraining import (
+    LearnedPrior,
+    Measurand,
+    contrast,
+    diagnose,
+    effective_number,
+    log_odds,
+    shipped_prior,
+    with_class_means,
+)
+from lnescape.retraining.prior import FEWEST_INPUTS, assumed_number
+from lnescape.statement.arrays import checked_ids, evaluated, joined, origin_of
+from lnescape.statement.page import Statement
+from lnescape.training import Prepared, Recipe
+from lnescape.training.descent import tensor_fingerprint
+from lnescape.training.prepared import checked_seeds
+from lnescape.training.runs import retrain
+from lnescape.weights import Builder, Template, build, check_builder, identity
+
+MOST_CALIBRATION = 3000  # held-out images that the prior is fitted on
+PROXY_SEED = 1_000_000  # first seed of the proxies, far from those of the networks
+BURST_EPOCHS, BURST_RATE = 0.25, 1.0
+
+
+def state(
+    net: Builder,
+    data,
+    *,
+    runs: Members | None = None,
+    seeds: Iterable[int] = range(3),
+    images: Shaped[Tensor, "images ..."] | None = None,
+    ids: Sequence[Any] | None = None,
+    covariates: Iterable[str] | None = None,
+    like: LearnedPrior | Literal["shipped"] | None = "shipped",
+    proxies: Builder | None = None,
+    n_proxies: int = 40,
+    proxy_epochs: float = 0.2,
+    measurand: Measurand = log_odds,
+    level: float = 0.95,
+    recipe: Recipe | None = None,
+    device: torch.device | str | None = None,
+    folder: Path | str | None = None,
+    progress: bool = True,
+) -> Statement:
+    """State, for every input, the class, its log-odds, and the uncertainty of the prediction due to retraining.
+
+    Trains M networks (or takes those of `runs`), fits the prior of the moderated Type A evaluation on the calibration
+    images, without their labels, and evaluates the images. The class of an input is that of the highest mean
+    probability over the M networks. Every argument is checked before the first training.
+
+    Args:
+        net: Builder of one network.
+        data: The data set.
+        runs: Networks trained already; with `fit(…, path=True)` their path serves as well.
+        seeds: Of the M trainings, where there are no runs. One makes a Type B evaluation: pattern and scale of u are
+            borrowed from the pairs of `like`.
+        images: Normalised inputs, as in `data.test.images`, which are taken unless given.
+        ids: Identifiers of the inputs, each once; their numbers unless given.
+        covariates: Groups of `covariates.GROUPS`. Unless given, those of `covariates.DEFAULT`, with gradient distance,
+            for the log-odds, and those of `covariates.FREE` for another measurand. "bursts" may be added.
+        like: Prior of `learn_prior`, towards which the coefficients shrink. The package's own unless given, where
+            gradient distance is among the covariates; None for no such prior.
+        proxies: Builder of a narrower network, for cheap retrainings; the statement counts their cost.
+        n_proxies: How many of them, ≥ 4.
+        proxy_epochs: Length of their training, > 0, in parts of the plain one.
+        measurand: From log-probabilities and classes to q [networks, images].
+        level: Probability of coverage of the intervals, in (0, 1).
+        recipe: How to train.
+        device: Where to train; the data's device unless given. Runs stay where they are.
+        folder: Where trainings are kept: killed and called again, it goes on from there.
+        progress: Show bars with the time left.
+
+    Returns:
+        The statement.
+
+    Raises:
+        ValueError: No networks, one where nothing lends its scale, networks of another builder, an unknown group,
+            images that the network can't take, too few calibration images, predictions without spread, a number out
+            of its range.
+
+    References:
+        Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3(1), article 3, for the moderation; JCGM 106:2012 for the risk.
+
+    Example:
+        >>> import lnescape as ln
+        >>> data = ln.load("digits")
+        >>> stated = state(ln.network("mlp", data, width=16), data, seeds=range(2), recipe=ln.Recipe(epochs=5))
+        >>> len(stated.to_dataframe())
+        200
+    """
+    level = real(level, "level", above=0, below=1)
+    n_proxies, proxy_epochs = whole(n_proxies, "n_proxies", least=4), real(proxy_epochs, "proxy_epochs", above=0)
+    groups = _checked_groups(
+        (DEFAULT if measurand is log_odds else FREE) if covariates is None else covariates, proxies
+    )
+    _check_prior(like)
+    template = check_builder(net, data)
+    seeds = checked_seeds(seeds) if runs is None else []
+    if runs is not None:
+        _check_runs(runs, net, template, data)
+        recipe, device = recipe or runs.recipe or Recipe(batch=min(Recipe.batch, len(data.train))), runs.device
+    n_trained = len(seeds) if runs is None else len(runs) + len(runs.failed)
+    lends = like == "shipped" if isinstance(like, str) else like is not None and like.level is not None
+    borrows = lends and "gradient distance" in groups and measurand is log_odds
+    _check_number(n_trained if runs is None else len(runs), borrows)
+    _check_measurand(measurand, n_trained, data.n_classes)
+    images = _checked_images(images, data)
+    ids = checked_ids(ids, len(images))
+    prepared = Prepared.of(net, data, recipe, device=device, folder=folder, template=template)
+    data, recipe = prepared.data, prepared.recipe
+    burst = burst_recipe(recipe, epochs=BURST_EPOCHS, rate=BURST_RATE)
+    _check_sizes(data, burst if "bursts" in groups else None)
+    if proxies is not None:
+        of_proxies = Prepared.of(proxies, data, proxy_recipe(recipe, epochs=proxy_epochs))
+    if runs is None:
+        runs = retrain(prepared, seeds, folder=folder, path="training path" in groups, progress=progress)
+        _check_number(len(runs), borrows)
+    left_out = unavailable(runs, groups, images)
+    if measurand is not log_odds and "gradient distance" in groups:
+        left_out["gradient distance"] = "it is that of the log-odds, not of another measurand"
+    groups = [name for name in groups if name not in left_out]
+    if isinstance(like, str):  # the shipped one knows gradient distance, and serves with it only
+        like = shipped_prior() if "gradient distance" in groups else None
+    calibration = data.calibration.images[:MOST_CALIBRATION]
+    everything = torch.cat([calibration, images.to(calibration.device)])
+    logp = runs.predict(everything).double()
+    chosen = logp.exp().mean(0).argmax(1).cpu().numpy()
+    with bar(len(runs), "exploring", "networks", show=progress) as shown:
+        looked: dict[str, Any] = {"groups": groups, "measurand": measurand, "burst": burst, "prepared": prepared}
+        seen = explored(runs, data, everything, chosen, on_network=shown.update, **looked)
+    further = _exploring_cost(len(runs), groups, burst, recipe, len(data.train))
+    n, measured = len(calibration), False
+    n_eff = None
+    if len(runs) > 1:  # one network borrows its scale
+        worth = 1 / (1 / n + movement(runs, calibration, chosen[:n], measurand=measurand))
+        n_eff = worth if worth < assumed_number(n) else None  # believed where it is less than assumed
+    if proxies is not None:
+        numbers = list(range(PROXY_SEED, PROXY_SEED + n_proxies))
+        narrow = retrain(of_proxies, numbers, folder=folder, progress=progress)
+        q = measurand(narrow.predict(everything).cpu().numpy(), chosen)
+        seen = replace(seen, spreads={"proxies": q.std(0, ddof=1)})
+        groups.append("proxies")
+        at_least, n_proxies = effective_number(q[:, :n]), len(narrow)
+        if measured := n_proxies >= ENOUGH_PROXIES and at_least > (n_eff or assumed_number(n)):
+            n_eff = at_least
+        further += narrow.cost.operations / prepared.plain
+    parts = slice(0, len(calibration)), slice(len(calibration), None)
+    columns = columns_of(replace(seen, like=seen.of(range(len(seen.q)), parts[0])), groups)
+    if like is not None:
+        columns = with_class_means(*columns, like=columns[0][parts[0]])
+    evaluation, prior, notes = evaluated(seen.q, columns, parts, n_eff=n_eff, like=like)
+    second, _, of_decisions = evaluated(contrast(logp.cpu().numpy(), chosen), columns, parts, n_eff=n_eff, like=like)
+    stated = logp[:, len(calibration) :]
+    name = "log-odds" if measurand is log_odds else getattr(measurand, "__name__", "measurand")
+    return Statement(
+        evaluation=evaluation, level=level, prior=prior, title=data.title, quantity=name,
+        diagnosis=diagnose(seen.q[:, parts[1]], prior, columns[0][parts[1]]),
+        units=("nat" if measurand in (log_odds, contrast) else "",),
+        chosen=chosen[parts[1]], probability=stated.exp().mean(0).cpu().numpy(), flip=second.below(0.0),
+        likelier=stated.mean(0).argmax(1).cpu().numpy(), classes=tuple(map(str, data.classes)), ids=ids,
+        groups=tuple(groups), left_out=left_out, notes=joined(notes, of_decisions), trainings=float(n_trained),
+        further=further, passes=passes_of(groups, epochs=0 if runs.path is None else runs.path.shape[1]),
+        n_calibration=len(calibration), measured=measured, n_proxies=0 if proxies is None else n_proxies,
+        transferred=like is not None, origin=_origin(prepared, runs),
+    )  # fmt: skip
+
+
+def _origin(prepared: Prepared, runs: Members) -> dict[str, str]:
+    """Identify network, data, recipe and trained networks."""
+    data, module = prepared.data, prepared.template.module
+    recipe = ", ".join(f"{name} {value}" for name, value in prepared.recipe.describe().items())
+    return origin_of(
+        network=f"{type(module).__name__}, {runs.thetas.shape[1]} parameters",
+        data=f"{data.title}, SHA-256 {data.checksum[:16]}…",
+        recipe=recipe,
+        trained=f"{len(runs)} networks, seeds {list(runs.seeds)}, SHA-256 {tensor_fingerprint(runs.thetas)}…",
+    )
+
+
+def _exploring_cost(n: int, groups: list[str], burst: Recipe, recipe: Recipe, n_images: int) -> float:
+    """Return the cost of the bursts in trainings."""
+    if "bursts" not in groups:
+        return 0.0
+    return n * N_BURSTS * burst.n_steps(n_images) / recipe.n_steps(n_images)
+
+
+def _checked_groups(covariates: Any, proxies: Builder | None) -> list[str]:
+    """Return the groups asked for, each once and without the proxies; raise where one can't be observed."""
+    groups = [covariates] if isinstance(covariates, str) else covariates
+    if not isinstance(groups, Iterable):
+        raise TypeError(f"covariates is a {type(covariates).__name__}; pass names of groups, such as {FREE[:2]}.")
+    groups = [one_of(name, [*FREE, "gradient distance", "bursts", "proxies"], "group of covariates") for name in groups]
+    if "proxies" in groups and proxies is None:
+        raise ValueError("Proxies need a builder of a narrower network; pass proxies=network('mlp', data, width=32).")
+    return [name for name in dict.fromkeys(groups) if name != "proxies"]
+
+
+def _check_prior(like: Any) -> None:
+    """Raise unless `like` is a learned prior, the name of the shipped one, or None."""
+    if isinstance(like, str):
+        one_of(like, ["shipped"], "learned prior")
+    elif not (like is None or isinstance(like, LearnedPrior)):
+        raise TypeError(f"like is a {type(like).__name__}; pass what learn_prior returns, 'shipped' or None.")
+
+
+def _check_runs(runs: Any, net: Builder, template: Template, data) -> None:
+    """Raise unless `runs` are retrainings of the networks that the builder makes."""
+    if not isinstance(runs, Members):
+        raise TypeError(f"runs is a {type(runs).__name__}; pass what fit returns, or members(net, networks, data).")
+    if runs.cost is not None and runs.cost.trainings < 0.99 * len(runs):
+        raise ValueError(
+            f"{len(runs)} networks for {runs.cost.trainings:.2g} trainings are no retrainings but snapshots or "
+            "shorter ones, whose spread is another; pass what fit returns."
+        )
+    some = data.train.images[:8]
+    if runs.net is not net and identity(template.fresh(), some) != identity(build(runs.net, 0), some):
+        raise ValueError("The builder makes another network than those of runs; pass the one that they were made with.")
+
+
+def _check_number(n: int, borrows: bool) -> None:
+    """Raise for no training, or a single one where no other pair lends its scale."""
+    if n < 1 or (n == 1 and not borrows):
+        raise ValueError(
+            f"{n} training has no spread: nothing shows how far a second one would fall. Give two or more "
+            "(seeds=range(2), or runs= of two); or one, with gradient distance among the covariates and like='shipped'."
+        )
+
+
+def _check_measurand(measurand: Any, n_networks: int, n_classes: int) -> None:
+    """Raise unless the measurand makes one finite number for each network and image; tried on two images."""
+    logp = np.log(np.random.default_rng(0).dirichlet(np.ones(n_classes), (n_networks, 2)))
+    takes = "it takes log-probabilities [networks, images, classes] and one class for each image, as log_odds does"
+    if not callable(measurand):
+        raise TypeError(f"The measurand is a {type(measurand).__name__}, not a function; {takes}.")
+    try:
+        q = np.asarray(measurand(logp, np.zeros(2, int)), float)
+    except Exception as error:
+        raise ValueError(f"The measurand fails with {type(error).__name__}: {error}; {takes}.") from error
+    if q.shape != logp.shape[:2]:
+        raise ValueError(f"The measurand gives the shape {q.shape}; of {logp.shape} it must make {logp.shape[:2]}.")
+    if not np.isfinite(q).all():
+        raise ValueError(f"The measurand's values aren't finite; {takes}.")
+
+
+def _checked_images(images: Any, data) -> Tensor:
+    """Return the images to be stated; raise unless they are like the test images."""
+    like = data.test.images
+    images = like if images is None else images
+    if not isinstance(images, Tensor) or images.dtype != like.dtype or images.shape[1:] != like.shape[1:]:
+        kind = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
+        raise ValueError(
+            f"The images are {kind}; pass a normalised {str(like.dtype).removeprefix('torch.')} tensor of shape "
+            f"{('n', *like.shape[1:])}, or data.prepare(pixels)."
+        )
+    if not len(images) or not torch.isfinite(images).all():
+        what = "hold NaN or infinite values" if len(images) else "are none; there are no images to state"
+        raise ValueError(f"The images {what}; pass images as in data.test.images, or data.prepare(pixels).")
+    return images
+
+
+def _check_sizes(data, burst: Recipe | None) -> None:
+    """Raise for too few calibration images to fit the prior on, or bursts without a step."""
+    if (n := len(data.calibration)) < FEWEST_INPUTS:
+        raise ValueError(
+            f"The data hold {n} calibration images; the prior is learned on {FEWEST_INPUTS} or more, labels not needed:"
+            " pass more as dataset(…, calibration=…)."
+        )
+    if burst is not None and burst.n_steps(len(data.train)) < 1:
+        raise ValueError(
+            f"A burst of {burst.epochs:g} epochs is no step on {len(data.train)} training images in batches of "
+            f"{burst.batch}; leave 'bursts' out, or lower Recipe.batch."
+        )

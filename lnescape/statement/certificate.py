@@ -1,0 +1,181 @@
+"""The certificate of a statement: one page, A4, as a vector PDF with the same bytes for the same content."""
+
+from collections.abc import Mapping
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lnescape.statement.page import Statement, interval_text, percent, share_text, value_and_u
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+WIDTH, HEIGHT, MARGIN = 595.0, 842.0, 54.0  # points: A4 and its margins
+COLUMN = 92.0  # points: where the text begins beside its heading
+SIZE, LEAD = 7.6, 10.4  # points: letters and lines
+GREY, RULE, ACCENT = "#555555", "#BBBBBB", "#0072B2"
+ASSUMPTIONS = (
+    "Retrainings differ in the seed alone. Over them the measurand of an input is normal with variance σ²; over inputs "
+    "1/σ² follows χ² with d₀ degrees of freedom around 1/s₀², and ln s₀² a regression on the covariates. "
+    "σ̃² = (d₀ s₀² + ν s²)/(d₀ + ν), u = σ̃ √(ν_eff/(ν_eff − 2)), interval q̄ ± k u with k = t(ν_eff) √(1 + 1/M) σ̃/u, "
+    "for one further retraining (JCGM 100, 101 and, for risks, 106)."
+)
+
+
+class _Sheet:
+    """Set text on an A4 page from the top down; `y` is how far it has come, in points from the bottom."""
+
+    def __init__(self) -> None:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
+        self.figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), dpi=72)
+        self._renderer: Any = FigureCanvasAgg(self.figure).get_renderer()
+        self.y = HEIGHT - MARGIN
+
+    def put(self, x: float, text: str, *, y: float | None = None, size: float = SIZE, **style: Any) -> None:
+        """Write one line."""
+        at = (x / WIDTH, (self.y if y is None else y) / HEIGHT)
+        self.figure.text(*at, text, fontsize=size, family="DejaVu Sans", parse_math=False, va="baseline", **style)
+
+    def rule(self, *, colour: str = RULE, width: float = 0.6, y: float | None = None) -> None:
+        """Draw a line across the page."""
+        from matplotlib.lines import Line2D
+
+        height = (self.y if y is None else y) / HEIGHT
+        ends = [MARGIN / WIDTH, 1 - MARGIN / WIDTH]
+        self.figure.add_artist(Line2D(ends, [height, height], color=colour, linewidth=width))
+
+    def wrapped(self, text: str, width: float) -> list[str]:
+        """Break text into lines of at most so many points."""
+        from matplotlib.font_manager import FontProperties
+
+        font = FontProperties(family="DejaVu Sans", size=SIZE)
+        lines = [""]
+        for word in text.split(" "):
+            longer = f"{lines[-1]} {word}".lstrip()
+            if lines[-1] and self._renderer.get_text_width_height_descent(longer, font, False)[0] > width:
+                lines.append(word)
+            else:
+                lines[-1] = longer
+        return lines
+
+    def entry(self, heading: str, text: str) -> None:
+        """Write a heading in the margin column and its text beside it."""
+        self.put(MARGIN, heading, color=GREY)
+        for line in self.wrapped(text, WIDTH - 2 * MARGIN - COLUMN):
+            self.put(MARGIN + COLUMN, line)
+            self.y -= LEAD
+        self.y -= 1.5
+
+    def section(self, title: str, entries: Mapping[str, str]) -> None:
+        """Write a section under its title."""
+        self.y -= 5
+        self.put(MARGIN, title, size=SIZE + 1.4, color=ACCENT, weight="bold")
+        self.y -= LEAD + 3
+        for heading, text in entries.items():
+            self.entry(heading, text)
+
+    def height(self, entries: Mapping[str, str]) -> float:
+        """Return how much of the page a section takes, in points."""
+        lines = [len(self.wrapped(text, WIDTH - 2 * MARGIN - COLUMN)) for text in entries.values()]
+        return 8 + LEAD + sum(LEAD * n + 1.5 for n in lines)
+
+
+def certificate_of(stated: Statement, *, date: str, about: Mapping[str, str], n: int) -> "Figure":
+    """Draw the certificate; raise where the page can't hold it."""
+    sheet, facts = _Sheet(), stated.facts()
+    sheet.y -= 6
+    sheet.put(MARGIN, "Statement of uncertainty due to retraining", size=15, weight="bold")
+    sheet.y -= 17
+    plural = "s" if len(stated) > 1 else ""
+    sheet.put(MARGIN, f"{stated.title} · {len(stated)} input{plural} · {stated.kind}", size=9, color=GREY)
+    sheet.y -= 9
+    sheet.rule(colour=ACCENT, width=1.6)
+    sheet.y -= 9
+    names = {"data": "data", "network": "network", "recipe": "recipe", "trained": "trained", "software": "software"}
+    origin = {names[key]: stated.origin[key] for key in names if key in stated.origin}
+    sheet.section("Identification", {"date": date, **origin, **about})
+    sheet.section("Measurand", {"quantity": facts["measurand"], "covers": facts["covers"]})
+    method = {"evaluation": facts["evaluation"], "prior": facts["prior"], "assumptions": ASSUMPTIONS}
+    method |= {"coverage": facts["one set"]} if "one set" in facts else {}
+    sheet.section("Method", method | {"cost": facts["cost"]})
+    closing = {"Not covered": {"leaves out": facts["leaves out"]}}
+    closing["Reservations"] = stated.reservations() or {"": "none found"}
+    left = sheet.y - MARGIN - 2.6 * LEAD - sum(map(sheet.height, closing.values()))
+    _results(sheet, stated, facts, room=left, n=n)
+    for title, entries in closing.items():
+        sheet.section(title, entries)
+    sheet.rule(y=MARGIN + LEAD)
+    sheet.put(MARGIN, f"{date}    Signed: ", y=MARGIN - 2)
+    sheet.put(WIDTH - MARGIN, "Page 1 of 1", y=MARGIN - 2, color=GREY, ha="right")
+    return sheet.figure
+
+
+def _results(sheet: _Sheet, stated: Statement, facts: Mapping[str, str], *, room: float, n: int) -> None:
+    """Set the table of results in the form of the GUM: as many inputs as there is room for."""
+    k, spread = len(stated.units), next(key for key in facts if key.startswith(("u", "σ")))
+    over = {f"{spread.split(' (')[0]} over inputs": facts[spread]} if len(stated) > 1 else {}
+    over |= {key: facts[key] for key in ("decisions", "limits") if key in facts}
+    rows = int((room - sheet.height(over) - 4 * LEAD) / (LEAD * k))
+    if rows < 1:
+        raise ValueError("The page has no room for a result; shorten what `about` says, or state fewer outputs.")
+    some = stated if len(stated) <= min(rows, n) else stated[stated.worst(min(rows, n))]
+    if len(some) < len(stated):
+        which = "largest u" if stated.risk is None else "highest risk"
+        over |= {"table": f"the {len(some)} of {len(stated)} inputs with the {which}; all are in the kept statement"}
+    sheet.section("Results", over)
+    table = _table(some)
+    # A column is as wide as its longest cell, and what is left is shared; text to the left, numbers to the right.
+    wide = np.array([max(len(row[c]) for row in table) for c in range(len(table[0]))]) + 2.0
+    ends = MARGIN + (WIDTH - 2 * MARGIN) * np.cumsum(wide) / wide.sum()
+    sheet.rule(y=sheet.y + LEAD - 2)
+    for number, row in enumerate(table):
+        for c, cell in enumerate(row):
+            style = {"color": GREY} if not number else {}
+            left = table[0][c] in ("input", "output", "class")
+            x = (ends[c - 1] if c else MARGIN) if left else ends[c]
+            sheet.put(x, cell, ha="left" if left else "right", **style)
+        if not number:
+            sheet.rule(y=sheet.y - 3.5)
+            sheet.y -= 2
+        sheet.y -= LEAD
+    sheet.rule(y=sheet.y + LEAD - 4)
+
+
+def _table(stated: Statement) -> list[list[str]]:
+    """Return the results as text: value, u, ν_eff, k, interval, and the risk."""
+    unit = f" / {stated.units[0]}" if len(set(stated.units)) == 1 and stated.units[0] else ""
+    u = "u" if stated.dof > 2 else "σ̃"
+    table: list[list[str]] = []
+    for row in stated.to_dataframe().to_dict("records"):
+        spread = row["u"] if stated.dof > 2 else row["sigma"]
+        value, about_it = value_and_u(row["q"], spread)
+        own = "" if len(set(stated.units)) == 1 or not row["unit"] else f" {row['unit']}"
+        cells = {
+            name: str(row[key])
+            for name, key in (("input", "id"), ("output", "output"), ("class", "class"))
+            if key in row
+        }
+        cells |= {f"{stated.quantity}{unit}": f"{value}{own}", f"{u}{unit}": f"{about_it}{own}"}
+        cells |= {
+            "ν_eff": f"{stated.dof:.1f}",
+            "k": f"{(row['high'] - row['low']) / 2 / spread:.2f}" if spread else "–",
+        }
+        cells |= {f"{share_text(stated.level)} interval": interval_text(row["low"], row["high"])}
+        cells |= {"decides otherwise": percent(row["flip"])} if "flip" in row else {}
+        cells |= {"outside limits": percent(row["risk"])} if "risk" in row else {}
+        table = table or [list(cells)]
+        table.append(list(cells.values()))
+    return table
+
+
+def as_pdf(figure: "Figure", title: str) -> bytes:
+    """Return the page as PDF without a clock in it."""
+    from matplotlib import rc_context
+
+    buffer = BytesIO()
+    with rc_context({"pdf.fonttype": 42}):  # letters that can be searched and copied
+        figure.savefig(buffer, format="pdf", metadata={"Title": title, "CreationDate": None})
+    return buffer.getvalue()

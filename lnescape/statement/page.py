@@ -1,0 +1,562 @@
+"""A statement: what is stated of every input, as a page, a table, a sentence, a file and a certificate."""
+
+import json
+import math
+import textwrap
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from numpy import ndarray
+
+from lnescape.checks import one_of, whole
+from lnescape.results import Estimate
+from lnescape.results.estimate import float_from_json, float_to_json
+from lnescape.results.files import MOST_JSON, load, read, save, unseal, write
+from lnescape.retraining import Diagnosis, Evaluation, Prior, relative_uncertainty
+from lnescape.retraining.prior import assumed_number
+
+if TYPE_CHECKING:
+    import pandas
+    import xarray
+    from matplotlib.figure import Figure
+
+COVERS = (
+    "the spread of one further training of this network, on these data, by this recipe, under another seed: "
+    "initialisation, order of the training data, augmentation, dropout."
+)
+LEAVES_OUT = (
+    "the choice of the training data, their labels or target values, an error that all trainings share, another recipe "
+    "or machine. A small u(x) doesn't mean that the prediction is right."
+)
+N_SHOWN = 5
+DELIVERED = Path(__file__).with_name("delivered.json")  # made of the report's summaries by report/studies/small.py
+DOUBTFUL = 0.05  # risk above which a decision, or conformity with limits, is counted as doubtful
+DECISIONS = "For the decisions: "  # before a note that is about them alone
+_ROWS = ("chosen", "probability", "flip", "likelier")  # arrays with a row for each input, beside the evaluation
+
+
+@dataclass(frozen=True, repr=False)
+class Statement:
+    """Hold the uncertainty of every prediction due to retraining; print it for one page.
+
+    `stated[i]`, `stated["id of mine"]` and `stated[10:20]` are statements of one or some of the inputs.
+
+    Attributes:
+        evaluation: q̄, σ̃ and ν_eff: `evaluation.u` is the standard uncertainty, `evaluation.interval()` the interval.
+            Arrays are [inputs], or [inputs, outputs] for values of several outputs.
+        level: Probability of coverage of the intervals.
+        prior: The prior of the moderation.
+        diagnosis: Whether the variances of these inputs are those that the prior expects.
+        title: Title of the data.
+        quantity: What is evaluated: "log-odds", "value", or the name of another measurand.
+        units: Unit of the quantity; one for each output of values.
+        groups: Groups of covariates in use.
+        left_out: {group that was asked for: why it isn't in use}.
+        notes: Reservations about the fit.
+        trainings: M, and those that diverged.
+        n_calibration: Inputs that the prior was fitted on.
+        chosen: Class of each input, that of the highest mean probability over the M networks; None for values.
+        probability: Mean probabilities, [inputs, classes]; None for values.
+        flip: Probability that one further retraining decides for another class; None for values.
+        likelier: Class of the highest mean log-probability, for which a typical retraining decides; None for values.
+        classes: Names of the classes.
+        outputs: Names of the outputs, where values have several.
+        limits: Tolerance limits (low, high) of values, in their unit, [2] or [2, outputs]; None without limits.
+        ids: Identifiers of the inputs.
+        further: Further cost, in trainings.
+        passes: Forward passes for each input and network beside that of the prediction.
+        measured: Whether n_eff was measured on proxies; else it is assumed, or estimated from noise if that is less.
+        n_proxies: Number of proxies.
+        transferred: Whether the coefficients shrink towards those that other pairs taught.
+        itself: Whether the prior was fitted on the inputs themselves.
+        origin: {what: identification}: network, data, recipe, checksums, versions.
+    """
+
+    evaluation: Evaluation
+    level: float
+    prior: Prior
+    diagnosis: Diagnosis
+    title: str
+    quantity: str
+    units: tuple[str, ...]
+    groups: tuple[str, ...]
+    left_out: Mapping[str, str]
+    notes: tuple[str, ...]
+    trainings: float
+    n_calibration: int
+    chosen: ndarray | None = None
+    probability: ndarray | None = None
+    flip: ndarray | None = None
+    likelier: ndarray | None = None
+    classes: tuple[str, ...] = ()
+    outputs: tuple[str, ...] = ()
+    limits: ndarray | None = None
+    ids: tuple[str, ...] = ()
+    further: float = 0.0
+    passes: int = 0
+    measured: bool = False
+    n_proxies: int = 0
+    transferred: bool = False
+    itself: bool = False
+    origin: Mapping[str, str] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.evaluation.mean)
+
+    def __getitem__(self, key: int | str | slice | ndarray) -> "Statement":
+        """Return the statement of one input, by number or identifier, or of some of them."""
+        if isinstance(key, str):
+            key = self.ids.index(one_of(key, self.ids, "input", error=KeyError))
+        rows = np.atleast_1d(np.arange(len(self))[key])
+        some: dict[str, Any] = {name: None if (own := getattr(self, name)) is None else own[rows] for name in _ROWS}
+        evaluation = replace(self.evaluation, mean=self.evaluation.mean[rows], scale=self.evaluation.scale[rows])
+        return replace(self, evaluation=evaluation, ids=tuple(self.ids[i] for i in rows), **some)
+
+    def __iter__(self) -> Iterator["Statement"]:
+        return (self[i] for i in range(len(self)))
+
+    @property
+    def dof(self) -> float:
+        """ν_eff, of σ̃ and of every interval."""
+        return self.evaluation.dof
+
+    @property
+    def u(self) -> ndarray:
+        """Standard uncertainty of each prediction due to retraining; nan where ν_eff ≤ 2."""
+        return self.evaluation.u
+
+    @property
+    def spread(self) -> ndarray:
+        """Standard uncertainty where it exists, else σ̃."""
+        return self.u if self.dof > 2 else self.evaluation.scale
+
+    @property
+    def risk(self) -> Float[ndarray, "*inputs"] | None:
+        """Probability that one further retraining decides for another class, or falls outside the limits.
+
+        For values P(q < low) + P(q > high), q Student's t around q̄ with the dispersion σ̃ √(1 + 1/M): JCGM 106:2012,
+        section 7. None without limits.
+        """
+        if self.limits is None:
+            return self.flip
+        low, high = self.limits
+        return self.evaluation.below(low) + 1 - self.evaluation.below(high)
+
+    def to_dataframe(self) -> "pandas.DataFrame":
+        """Return a table with one row for each input, and for each output of it where there are several.
+
+        Returns:
+            id, output (where there are several), class and probability (of that class, mean of the networks), q (q̄),
+            u, sigma (σ̃), dof (ν_eff), low and high (interval of one further retraining), unit, for log-odds
+            probability_low and probability_high, and flip (of classes) or risk (of values, where there are limits).
+        """
+        import pandas
+
+        n, k = len(self), len(self.outputs) or 1
+        low, high = self.evaluation.interval(self.level)
+        columns: dict[str, Any] = {"id": np.repeat(np.array(self.ids, object), k)}
+        if self.outputs:
+            columns["output"] = list(self.outputs) * n
+        if self.chosen is not None and self.probability is not None:
+            columns["class"] = [self.classes[c] for c in self.chosen]
+            columns["probability"] = self.probability[np.arange(n), self.chosen]
+        numbers = {"q": self.evaluation.mean, "u": self.u, "sigma": self.evaluation.scale}
+        columns |= {name: values.ravel() for name, values in numbers.items()} | {"dof": np.full(n * k, self.dof)}
+        columns |= {"low": low.ravel(), "high": high.ravel(), "unit": list(self.units) * n}
+        if self.quantity == "log-odds":
+            columns["probability_low"], columns["probability_high"] = self.evaluation.probability_interval(self.level)
+        if self.risk is not None:
+            columns["risk" if self.flip is None else "flip"] = self.risk.ravel()
+        return pandas.DataFrame(columns)
+
+    def to_csv(self, path: Path | str) -> None:
+        """Write the table of `to_dataframe` as text with commas.
+
+        Args:
+            path: The file.
+        """
+        write(Path(path), self.to_dataframe().to_csv(index=False, lineterminator="\n").encode())
+
+    def to_json(self, path: Path | str) -> None:
+        """Write the page, the identification and the table as JSON; what isn't a number is null.
+
+        Args:
+            path: The file.
+        """
+        rows = [{k: float_to_json(v) if isinstance(v, float) else v for k, v in row.items()} for row in self._records()]
+        content = {"page": self.facts(), "identification": dict(self.origin), "rows": rows}
+        write(Path(path), json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).encode())
+
+    def to_xarray(self) -> "xarray.Dataset":
+        """Return the numbers as labelled arrays, [input] or [input, output], with the page as attributes.
+
+        Returns:
+            The columns of `to_dataframe` by input, and for classes `probabilities`, [input, class].
+        """
+        import xarray
+
+        index = ["input", "output"] if self.outputs else ["input"]
+        table = self.to_dataframe().rename(columns={"id": "input"}).set_index(index)
+        found = xarray.Dataset.from_dataframe(table).reindex(input=list(self.ids))
+        if self.probability is not None:
+            dims = ("input", "class_name")
+            found["probabilities"] = xarray.DataArray(self.probability, {"class_name": list(self.classes)}, dims)
+        return found.assign_attrs(self.facts() | dict(self.origin))
+
+    def save(self, path: Path | str) -> None:
+        """Keep the statement as one sealed file, for `load_statement`.
+
+        Args:
+            path: The file.
+
+        Raises:
+            ResultError: The file can't be written.
+        """
+        plain = {name: getattr(self, name) for name in _PLAIN} | {"left_out": dict(self.left_out)}
+        plain |= {"evaluation": [self.dof, self.evaluation.n], "origin": dict(self.origin)}
+        plain["diagnosis"] = [self.diagnosis.messages, self.diagnosis.p_values, float_to_json(self.diagnosis.factor)]
+        plain["prior"] = {name: getattr(self.prior, name) for name in _PLAIN_OF_PRIOR}
+        arrays = {"mean": self.evaluation.mean, "scale": self.evaluation.scale}
+        arrays |= {name: getattr(self, name) for name in (*_ROWS, "limits")}
+        arrays |= {f"prior.{name}": getattr(self.prior, name) for name in _OF_PRIOR}
+        tensors = {name: torch.from_numpy(np.array(own)) for name, own in arrays.items() if own is not None}
+        save(Path(path), "statement", plain, tensors)
+
+    def plot(self, *, n: int = 40, title: str = "") -> "Figure":
+        """Draw intervals of some inputs, and the distribution of u(x); see `plots.statement`.
+
+        Args:
+            n: Number of inputs whose intervals are drawn.
+            title: Claim of the figure.
+
+        Returns:
+            The figure.
+        """
+        from lnescape.plots import statement
+
+        return statement(
+            self, n=n, title=title or f"Every prediction with its interval, from {self.evaluation.n} trainings"
+        )
+
+    def certificate(
+        self, path: Path | str, *, date: str, about: Mapping[str, str] | None = None, n: int = 20
+    ) -> "Figure":
+        """Write the statement as one page to sign: identification, measurand, method, results, reservations.
+
+        The PDF holds no clock: the same statement and the same arguments make the same bytes.
+
+        Args:
+            path: The file, a PDF of one page, A4.
+            date: Date of the statement, as it is to be printed.
+            about: {heading: text} of further identification, such as its number, or of another network or recipe.
+            n: Inputs in the table, at most, as far as the page has room; those of the highest risk, or largest u.
+
+        Returns:
+            The page as a figure.
+
+        Raises:
+            ValueError: The page has no room for a result.
+            ResultError: The file can't be written.
+        """
+        from lnescape.statement.certificate import as_pdf, certificate_of
+
+        page = certificate_of(self, date=date, about=about or {}, n=whole(n, "n", least=1))
+        write(Path(path), as_pdf(page, f"Uncertainty due to retraining: {self.title}"))
+        return page
+
+    def reservations(self) -> dict[str, str]:
+        """Return the reservations by what they are about, each once; empty where none was found."""
+        of_decisions = [note for note in self.notes if note.startswith(DECISIONS)]
+        fit = [note for note in self.notes if note not in of_decisions]
+        groups = {"fit": fit, "decisions": [note.removeprefix(DECISIONS) for note in of_decisions]}
+        groups["diagnosis"] = list(self.diagnosis.messages)
+        return {name: " ".join(dict.fromkeys(notes)) for name, notes in groups.items() if notes}
+
+    def worst(self, n: int) -> ndarray:
+        """Return the numbers of the n inputs with the highest risk, or the largest u where there is no risk."""
+        order = (self.spread if self.risk is None else self.risk).reshape(len(self), -1).max(1)
+        return np.argsort(-order, kind="stable")[:n]
+
+    def sentence(self, index: int | str = 0) -> str:
+        """Return the statement on one input, as for a certificate.
+
+        Args:
+            index: Its number or its identifier.
+
+        Returns:
+            Two or three sentences, for each output.
+        """
+        one = self[index]
+        name = f"Input {one.ids[0]}: "
+        return " ".join(one._sentence(name, k) for k in range(len(self.units)))
+
+    def facts(self) -> dict[str, str]:
+        """Return the lines of the page, {heading: text}."""
+        n, u_known = self.evaluation.n, self.dof > 2
+        symbol = "u" if u_known else "σ̃ (ν_eff ≤ 2: no u in the sense of JCGM 101)"
+        assumed = self.prior.n_eff >= assumed_number(self.n_calibration)
+        how = "measured on the proxies" if self.measured else "assumed" if assumed else "from noise on the weights"
+        fitted = "fitted on" if n > 1 else "borrowed from other pairs of data and network, its scale from q over"
+        inputs = "the inputs themselves" if self.itself else f"{self.n_calibration} held-out inputs without labels"
+        worth = f", worth {self.prior.n_eff:.0f} independent ones ({how})" if n > 1 else ""
+        missing = "".join(f"; without {name}: {reason}" for name, reason in self.left_out.items())
+        elsewhere = "; coefficients shrink towards those of other pairs of data and network"
+        lost = round(self.trainings) - n
+        diverged = f" ({lost} diverged)" if lost > 0 else ""
+        further = f" + {self.further:.2f} for exploration" if self.further else ", no further one"
+        narrow = f", {self.n_proxies} of the narrower network" if self.n_proxies else ""
+        of = "" if self.chosen is None else " of the class with the highest mean probability over the networks"
+        unit = f" in {', '.join(map(str, dict.fromkeys(self.units)))}" if any(self.units) else ""
+        return {
+            "measurand": f"{self.quantity}{of}{unit}",
+            "evaluation": f"{self.kind}, ν = {n - 1}, and a prior worth d₀ = {self.prior.dof:.1f}: ν_eff = "
+            f"{self.dof:.1f}; {'u' if u_known else 'σ̃'} is known to about {self._known()}",
+            "prior": f"{fitted} {inputs}{worth}; covariates: {', '.join(self.groups) or 'none'}{missing}"
+            f"{elsewhere if self.transferred and n > 1 else ''}",
+            **({"one set": _single_set(n - 1, self.prior.n_eff, self.level)} if n > 1 else {}),
+            "cost": f"{self.trainings:g} trainings{diverged}{further}; {self.passes} forward passes an input and "
+            f"network{narrow}",
+            symbol: "; ".join(self._quantiles(k) for k in range(len(self.units))),
+            **self._decisions(),
+            "covers": COVERS,
+            "leaves out": LEAVES_OUT,
+            "reservations": " ".join(self.reservations().values()) or "none found",
+        }
+
+    @property
+    def kind(self) -> str:
+        """Kind of the evaluation in the GUM's words."""
+        n = self.evaluation.n
+        return f"moderated Type A evaluation of {n} retrainings" if n > 1 else "Type B evaluation, one training"
+
+    def rows(self) -> list[list[str]]:
+        """Return the heading, and a row for each input and output: the results as text."""
+        head = ["input", *(["output"] if self.outputs else []), *(["class"] if self.chosen is not None else [])]
+        unit = f" in {self.units[0]}" if len(set(self.units)) == 1 and self.units[0] else ""
+        table = [[*head, f"{self.quantity}, q̄(u){unit}", f"{share_text(self.level)} interval"]]
+        names = {"flip": "decides otherwise", "risk": "outside limits"}
+        for row in self._records():
+            value, ends = self._value(row), interval_text(row["low"], row["high"])
+            table.append([str(row[name]) for name in ("id", "output", "class") if name in row] + [value, ends])
+            table[-1] += [percent(row[name]) for name in names if name in row]
+        table[0] += [
+            names[name] for name in names if self.risk is not None and (name == "flip") == (self.flip is not None)
+        ]
+        return table
+
+    def _records(self) -> list[dict[str, Any]]:
+        """Return the rows of the table as dictionaries."""
+        return self.to_dataframe().to_dict("records")
+
+    def _value(self, row: Mapping[str, Any]) -> str:
+        """Write q̄(u)."""
+        return str(Estimate(row["q"], row["u"] if self.dof > 2 else row["sigma"]))
+
+    def _sentence(self, name: str, k: int) -> str:
+        """Write the sentences on one output of the one input that is stated."""
+        row = self._records()[k]
+        unit = f" {row['unit']}" if row["unit"] else ""
+        spread = "standard uncertainty" if self.dof > 2 else "dispersion σ̃"
+        output = f"{row['output']}, " if self.outputs else ""
+        what = f"class {row['class']!r}, {self.quantity} " if "class" in row else f"{output}{self.quantity} "
+        value, ends = f"{self._value(row)}{unit}", interval_text(row["low"], row["high"])
+        chance = further = ending = ""
+        if self.quantity == "log-odds":
+            chance = f", probability {probability_text(row['probability'])}"
+            both = [probability_text(row[f"probability_{end}"]) for end in ("low", "high")]
+            further = f", a probability between {both[0]} and {both[1]},"
+        if self.flip is not None and self.likelier is not None and self.chosen is not None:
+            other = self.likelier[0] != self.chosen[0]
+            likely = f", most likely for {self.classes[self.likelier[0]]!r}" if other else ""
+            ending = f" The risk that it decides for another class is {percent(row['flip'])}{likely}."
+        elif self.limits is not None:
+            low, high = (np.broadcast_to(end, len(self.units))[k] for end in self.limits)
+            ending = f" The risk that it falls outside [{low:g}, {high:g}]{unit} is {percent(row['risk'])}."
+        return (
+            f"{name}{what}{value}{chance} (in brackets the {spread} due to retraining, {self.dof:.1f} degrees of "
+            f"freedom, {self.kind}). One further retraining gives a value in {ends}{unit}{further} with a probability "
+            f"of {share_text(self.level)}.{ending}"
+        )
+
+    def _quantiles(self, k: int) -> str:
+        """Write how large u is over the inputs, for one output."""
+        low, median, high = np.quantile(self.spread.reshape(len(self), -1)[:, k], [0.05, 0.5, 0.95])
+        name, unit = f"{self.outputs[k]}: " if self.outputs else "", f" {self.units[k]}" if self.units[k] else ""
+        if len(self) == 1:
+            return f"{name}{two_digits(median)}{unit}"
+        ends = f"5 % of inputs are below {two_digits(low)}, 5 % above {two_digits(high)}"
+        return f"{name}median {two_digits(median)}{unit}; {ends}"
+
+    def _decisions(self) -> dict[str, str]:
+        """Write how many decisions, or conformities with limits, are doubtful."""
+        if self.risk is None:
+            return {}
+        doubtful = f"{int((self.risk > DOUBTFUL).sum())} of {self.risk.size} would fall"
+        often = f"in more than {share_text(DOUBTFUL)} of retrainings"
+        if self.limits is None:
+            return {"decisions": f"{doubtful} otherwise {often}"}
+        low, high = (", ".join(f"{one:g}" for one in np.atleast_1d(end)) for end in self.limits)
+        return {"limits": f"{low} to {high}; {doubtful} outside {often}"}
+
+    def _known(self) -> str:
+        """Write how well u is known: as measured where these covariates were judged, and what the model claims."""
+        claim = relative_uncertainty(self.evaluation.n, prior_dof=self.prior.dof)
+        found = [row for row in _delivered()["errors"] if self._is_like(row)]
+        if not found:
+            return f"{100 * claim:.0f} % by the model, 1/√(2(ν + d₀)); not judged for these covariates"
+        errors = [100 * row["error"] for row in found]
+        return (
+            f"{min(errors):.0f} to {max(errors):.0f} %, the error of ln u on {len(found)} pairs of data and "
+            f"network with many retrainings, from {found[0]['networks']} trainings and these covariates; the model, "
+            f"1/√(2(ν + d₀)), claims {100 * claim:.0f} %"
+        )
+
+    def _is_like(self, row: Mapping[str, Any]) -> bool:
+        """Tell whether an error was measured for this quantity with these covariates and as many networks."""
+        same = row["quantity"] == self.quantity and row["like"] == self.transferred
+        return same and row["networks"] == self.evaluation.n and set(row["groups"]) == set(self.groups)
+
+    def __str__(self) -> str:
+        lines = [f"Uncertainty of {len(self)} predictions due to retraining · {self.title}", ""]
+        for name, text in self.facts().items():
+            head, *rest = textwrap.wrap(text, 98)
+            lines += [f"{name.split(' (')[0]:>13}  {head}", *(f"{'':15}{line}" for line in rest)]
+        heading, rows = self._shown()
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+        table = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
+        return "\n".join([*lines, "", heading, *table])
+
+    __repr__ = __str__
+
+    def _shown(self) -> tuple[str, list[list[str]]]:
+        """Return the rows of the inputs with the highest risk, or the largest u, and what they are."""
+        return "The most doubtful:" if self.risk is not None else "The largest u:", self[self.worst(N_SHOWN)].rows()
+
+    def _repr_html_(self) -> str:
+        left = "style='text-align:left;vertical-align:top'"
+        facts = "".join(
+            f"<tr><th {left}>{escape(name)}</th><td {left}>{escape(text)}</td></tr>"
+            for name, text in self.facts().items()
+        )
+        heading, table = self._shown()
+        kinds = ["th", *["td"] * len(table)]
+        rows = "".join(
+            "<tr>" + "".join(f"<{kind}>{escape(cell)}</{kind}>" for cell in row) + "</tr>"
+            for kind, row in zip(kinds, table, strict=False)
+        )
+        title = f"Uncertainty of {len(self)} predictions due to retraining · {escape(self.title)}"
+        return f"<h4>{title}</h4><table>{facts}</table><p>{heading}</p><table>{rows}</table>"
+
+
+_PLAIN = (
+    *("level", "title", "quantity", "units", "groups", "notes", "trainings", "n_calibration", "classes", "outputs"),
+    *("ids", "further", "passes", "measured", "n_proxies", "transferred", "itself"),
+)
+_OF_PRIOR = ("coefficients", "centre", "width", "squared")
+_PLAIN_OF_PRIOR = ("dof", "dof_likeliest", "n_coefficients", "n_eff", "n_inputs", "names")
+_TEXTS = ("units", "groups", "notes", "classes", "outputs", "ids")
+
+
+def load_statement(path: Path | str) -> Statement:
+    """Read a statement that `Statement.save` wrote.
+
+    Args:
+        path: The file.
+
+    Returns:
+        The statement, equal in every number.
+
+    Raises:
+        ResultError: The file is missing, damaged or of another kind.
+    """
+    return load(Path(path), "statement", _made, cure="write it again with stated.save(path).")
+
+
+def _made(said: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Statement:
+    """Make a statement of what a file holds; raise where it isn't one."""
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    plain: dict[str, Any] = {name: tuple(map(str, said[name])) if name in _TEXTS else said[name] for name in _PLAIN}
+    messages, p_values, factor = said["diagnosis"]
+    of_prior: dict[str, Any] = said["prior"] | {"names": tuple(map(str, said["prior"]["names"]))}
+    of_prior |= {name: arrays[f"prior.{name}"] for name in _OF_PRIOR}
+    plain |= {name: arrays.get(name) for name in (*_ROWS, "limits")}
+    dof, n = said["evaluation"]
+    stated = Statement(
+        **plain,
+        left_out={str(name): str(why) for name, why in said["left_out"].items()},
+        origin={str(name): str(what) for name, what in said["origin"].items()},
+        evaluation=Evaluation(arrays["mean"], arrays["scale"], float(dof), int(n)),
+        diagnosis=Diagnosis(tuple(map(str, messages)), dict(p_values), float_from_json(factor)),
+        prior=Prior(**of_prior),
+    )
+    rows, k = len(stated.ids), len(stated.units)
+    shape = (rows, k) if stated.outputs else (rows,)
+    wrong = [name for name in ("mean", "scale") if arrays[name].shape != shape or arrays[name].dtype != np.float64]
+    wrong += [name for name in _ROWS if name in arrays and arrays[name].shape[:1] != (rows,)]
+    if wrong or not k or len(stated.outputs) not in (0, k):
+        raise ValueError(f"its parts don't belong together: {', '.join(wrong) or 'units'}")
+    str(stated), stated.sentence(0)  # what can't be printed is no statement
+    return stated
+
+
+def _delivered() -> dict[str, Any]:
+    """Return what was measured on many retrainings: errors of u by covariates, and what single sets deliver."""
+    return unseal(read(DELIVERED, most=MOST_JSON, cure="Install lnescape again."))
+
+
+def _single_set(dof: int, n_eff: float, level: float) -> str:
+    """Return what single sets of networks delivered where the common scale was known nearly as well: ν n_eff."""
+    row = min(_delivered()["rows"], key=lambda row: abs(math.log(row["dof"] * row["n_eff"] / (dof * n_eff))))
+    return (
+        f"{share_text(level)} holds on average over sets of networks, not for every set; the scale that all inputs "
+        f"share has ν n_eff = {dof * n_eff:.3g} degrees of freedom; where it had "
+        f"{row['dof'] * row['n_eff']:.3g} ({row['title']}), {share_text(row['share'])} of {row['sets']} single sets of "
+        f"{row['dof'] + 1} networks had 95 % intervals that cover 90 to 99 %"
+    )
+
+
+def share_text(p: float) -> str:
+    """Return a share as it was chosen, in per cent."""
+    return f"{100 * p:.4g} %"
+
+
+def percent(p: float) -> str:
+    """Return a probability in per cent."""
+    return "< 0.1 %" if p < 0.001 else "> 99.9 %" if p > 0.999 else f"{100 * p:.1f} %"
+
+
+def probability_text(p: float) -> str:
+    """Return a probability with two digits of its distance from 0 or 1, whichever is nearer."""
+    return f"{p:.{max(2, _place(max(min(p, 1 - p), 1e-9)))}f}"
+
+
+def two_digits(x: float) -> str:
+    """Return a number with two digits."""
+    return _at(x, _place(x))
+
+
+def value_and_u(value: float, u: float) -> tuple[str, str]:
+    """Return a value and its uncertainty apart, both to the place of the second digit of u."""
+    return _at(value, _place(u)), two_digits(u)
+
+
+def interval_text(low: float, high: float) -> str:
+    """Return both ends of an interval, to the place of the second digit of half its length."""
+    place = _place((high - low) / 2)
+    return f"[{_at(low, place)}, {_at(high, place)}]"
+
+
+def _place(x: float) -> int:
+    """Return after how many decimals the second digit of a number stands; negative before the point."""
+    return 1 - math.floor(math.log10(abs(x))) if x and math.isfinite(x) else 2
+
+
+def _at(x: float, place: int) -> str:
+    """Return a number rounded at a place; very small ones with their power of ten."""
+    return f"{x:.3g}" if place > 6 or not math.isfinite(x) else f"{round(x, place) + 0.0:.{max(place, 0)}f}"
