@@ -21,6 +21,7 @@ from report.studies.moderation import Assembled, assembled
 
 N_BATCHES = 5
 N_LEVEL, N_TEST = 300, 1000  # calibration images that tell a level, and test images that judge
+SHOWN = ("ren", "squared_error", "coverage", "rank", "scale", "bias", "dof")  # of the fidelity, what a table shows
 FIRST_SEED = 7000  # of the networks that are trained on batches
 
 
@@ -94,7 +95,8 @@ def beside_literature(study: Study, store: CellStore) -> tuple[dict, dict[str, n
         for kind, add in (("as it is", np.zeros(len(rows))), ("level from the judges", np.array(levels))):
             scales = np.exp((rows[:, N_LEVEL:] + add[:, None]) / 2)
             evaluations = [Evaluation(own.q[row, test], s, dof, 1) for row, s in zip(cell.seeds, scales, strict=True)]
-            found.setdefault(name, {})[kind] = fidelity(evaluations, reference).to_dict()
+            judged = fidelity(evaluations, reference).to_dict()
+            found.setdefault(name, {})[kind] = {what: judged[what] for what in SHOWN}
         found[name]["factor on the variance"] = float(np.exp(-np.mean(levels)))
     return found, {}
 
