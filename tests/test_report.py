@@ -87,8 +87,22 @@ def test_it_carries_no_clock(pdf):
 
 def test_it_has_its_parts(printed):
     text = " ".join(printed.split())
-    for part in ("Résumé", "Abstract", "Problem", "Method", "Verification", "Gates", "Limits", "References"):
+    body = ("Introduction", "Related work", "Method", "Experiments", "Results", "Discussion", "Limits", "Conclusion")
+    for part in ("Abstract", "Résumé", *body, "References", "Gates", "Verification", "Résumé étendu"):
         assert part in text
+
+
+def test_the_body_has_few_tables_and_the_algorithms_are_there(printed):
+    body = (FOLDER / "parts" / "results.typ").read_text()
+    assert len(re.findall(r"ruled\(", body)) <= 4
+    assert all(f"Algorithm {k}:" in printed for k in (1, 2, 3))
+
+
+def test_errors_in_percent_follow_from_the_ren():
+    from lnescape.retraining.judging import squared_error_of
+
+    # The typesetting computes them by a series of its own; it asserts that they are those of stored results.
+    assert [round(50 * squared_error_of(n - 1) ** 0.5) for n in (9, 20, 35, 60)] == [27, 17, 12, 9]
 
 
 def test_every_part_is_read():
