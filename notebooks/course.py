@@ -1,4 +1,4 @@
-"""What every notebook does: choose its size, write the report's figures, record its live numbers beside a reference."""
+"""What every notebook does: choose its size, show and write figures and tables, record its live numbers."""
 
 from __future__ import annotations
 
@@ -11,9 +11,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+import torch
+from IPython import get_ipython
 from matplotlib.figure import Figure
+from pandas.io.formats.style import Styler
 
 from lnescape.checks import one_of
+from lnescape.data import Dataset, dataset
 from lnescape.results import (
     Estimate,
     ResultError,
@@ -25,12 +30,24 @@ from lnescape.results import (
     save_result,
 )
 from lnescape.results.kept import title_of
-from report.studies.svg import save, write
+from report.studies import svg
 
-__all__ = ["keep_reference", "live_folder", "profile", "record", "save", "save_live"]
+__all__ = [
+    "alternative",
+    "first_images",
+    "keep_reference",
+    "live_folder",
+    "profile",
+    "record",
+    "save",
+    "save_live",
+    "some_classes",
+    "table",
+]
 
 _STARTED = time.time()  # this is imported in a kernel's first cell: the time since then is the kernel's
 PROFILES = ("quick", "standard")
+MOST_COLUMNS = 6  # of a table, beside the names of its rows
 _HEADER = ("quantity", "here", "stored reference", "E_n", "agrees")
 
 
@@ -46,9 +63,81 @@ def live_folder() -> Path:
     return project_folder() / "report" / "live"
 
 
+def save(figure: Figure, name: str) -> Figure:
+    """Write a figure of the report, drawn from stored results, to report/figures/NAME.svg."""
+    return _described(svg.save(figure, name))
+
+
 def save_live(figure: Figure, name: str) -> Figure:
     """Write a figure of what was trained just now to report/live/NAME.svg, for the run sheet."""
-    return write(figure, live_folder() / f"{name}.svg")
+    return _described(svg.write(figure, live_folder() / f"{name}.svg"))
+
+
+def first_images(full: Dataset, sizes: Mapping[str, int], *, halved: bool) -> Dataset:
+    """Return the first images of each split of a data set, so many as `sizes` says, at half their size if `halved`."""
+    parts = {part: (getattr(full, part).pixels[:n], getattr(full, part).labels[:n]) for part, n in sizes.items()}
+    return _smaller(full, parts, f"{sizes['train']} images", full.classes, halved=halved)
+
+
+def some_classes(full: Dataset, classes: Sequence[str], *, halved: bool) -> Dataset:
+    """Return the images of some classes of a data set, numbered anew, at half their size if `halved`."""
+    number, known = torch.full((full.n_classes,), -1), [name.replace("_", " ") for name in full.classes]
+    for new, name in enumerate(classes):
+        number[known.index(name)] = new
+    parts = {}
+    for part in ("train", "validation", "calibration", "test"):
+        labels = number[getattr(full, part).labels]
+        parts[part] = (getattr(full, part).pixels[labels >= 0], labels[labels >= 0])
+    return _smaller(full, parts, f"{len(classes)} of the classes", classes, halved=halved)
+
+
+def _smaller(full: Dataset, parts: Mapping[str, tuple], words: str, classes: Sequence[str], *, halved: bool) -> Dataset:
+    """Return a part of a data set."""
+    if halved:
+        pool = torch.nn.functional.avg_pool2d
+        parts = {part: (pool(pixels.float(), 2).round().byte(), labels) for part, (pixels, labels) in parts.items()}
+    name = f"{full.title}, {words}" + (" of half size" if halved else "")
+    return dataset(**parts, name=name, classes=classes, normalise=True, stand_in=full.stand_in)
+
+
+def alternative(figure: Figure) -> str:
+    """Describe a figure in words: its claim, what each panel shows, its marks and its data."""
+    panels, marks = [], []
+    for axis in (axis for axis in figure.axes if axis.axison and (axis.get_xlabel() or axis.get_ylabel())):
+        heading = next(filter(None, (axis.get_title(side) for side in ("left", "center", "right"))), "")
+        quantities = " against ".join(filter(None, (axis.get_ylabel(), axis.get_xlabel())))
+        written = ", ".join(text.get_text() for text in axis.texts)
+        panels.append(": ".join(filter(None, (heading, quantities))) + (f" ({written})" if written else ""))
+    for legend in filter(None, [*figure.legends, *(axis.get_legend() for axis in figure.axes)]):
+        marks += [text.get_text() for text in legend.get_texts()]
+    parts = [figure.get_suptitle(), "Panels: " + "; ".join(panels) if panels else ""]
+    parts += ["Marks: " + ", ".join(dict.fromkeys(filter(None, marks))) if marks else "", figure.get_supxlabel()]
+    return " ".join(". ".join(filter(None, parts)).split())
+
+
+def _described(figure: Figure) -> Figure:
+    """Let the notebook show figures with an alternative text, in the metadata of the output; return the figure."""
+    shell = get_ipython()
+    if shell is not None:
+        shell.display_formatter.formatters["image/png"].for_type(Figure, _png)
+    return figure
+
+
+def _png(figure: Figure) -> tuple[bytes, dict[str, str]]:
+    """Return a figure as the notebook shows it, and its alternative text."""
+    from IPython.core.pylabtools import print_figure
+
+    return print_figure(figure, fmt="png", bbox_inches="tight"), {"alt": alternative(figure)}
+
+
+def table(rows: pd.DataFrame | Mapping[str, Mapping[str, Any]], caption: str = "", *, digits: int = 1) -> Styler:
+    """Show rows as a table of at most six columns: {name of the row: {column: value}}, or a data frame."""
+    frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame.from_dict(dict(rows), orient="index")
+    if frame.shape[1] > MOST_COLUMNS:
+        raise ValueError(f"This table has {frame.shape[1]} columns; show at most {MOST_COLUMNS}, or split it.")
+    styler = Styler(frame, precision=digits, na_rep="–", uuid="table", cell_ids=False, caption=caption or None)
+    left = {"selector": "th, caption", "props": "text-align: left; caption-side: top; font-weight: bold"}
+    return styler.set_table_styles([left, {"selector": "td", "props": "text-align: right; padding-left: 1.5em"}])
 
 
 @dataclass(frozen=True)

@@ -90,6 +90,8 @@ def notebook_page(path: Path, names: set[str]) -> str:
         elif "solution" in cell["metadata"].get("tags", []):
             cell["metadata"]["tags"].append("hide-cell")
         for output in cell.get("outputs", []):
+            if words := output.get("metadata", {}).get("image/png", {}).get("alt"):
+                cell["metadata"]["mystnb"] = {"image": {"alt": words}}
             if LIVE in output.get("data", {}):
                 output["data"] = {"text/html": live(output["data"][LIVE], "../")}
     return json.dumps(notebook)

@@ -7,6 +7,7 @@ from jaxtyping import Float
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from numpy import ndarray
 
 from lnescape.plots import BLUE, DARK, GREEN, PALE, RED, STYLE, canvas
@@ -434,7 +435,7 @@ def covariate_worth(
                     marker, colour = OF_SIZE.get(m, LARGER)
                     y = k + 0.14 * (m - 2.5)
                     axis.plot([low, high], [y, y], color=colour, linewidth=1)
-                    axis.plot(value, y, marker, color=colour, markersize=4, label=f"M = {m}" if k == 0 else None)
+                    axis.plot(value, y, marker, color=colour, markersize=4)
             for m in (2, 3):
                 axis.axvline(m, color=OF_SIZE[m][1], linewidth=0.7, linestyle=":")
             axis.axvline(30, color=PALE, linewidth=0.8, linestyle="--")
@@ -445,8 +446,11 @@ def covariate_worth(
             axis.minorticks_off()
             axis.set_yticks(range(len(rows)), labels=rows if axis is axes[0] else [""] * len(rows), fontsize=7.5)
             axis.grid(axis="y", linewidth=0.3, color=PALE)
-        below_the_names = {"loc": "upper right", "bbox_to_anchor": (-0.03, 0), "borderaxespad": 0.5}
-        axes[0].legend(fontsize=8, **below_the_names)
+        below = {"loc": "upper right", "bbox_to_anchor": (-0.03, 0), "borderaxespad": 0.5}  # the names
+        sizes = sorted({m for table in found.values() for row in table.values() for m in row})
+        looks = [dict(zip(("marker", "color"), OF_SIZE.get(m, LARGER), strict=True)) for m in sizes]
+        marks = [Line2D([], [], markersize=4, linestyle="", **look) for look in looks]
+        axes[0].legend(marks, [f"M = {m}" for m in sizes], fontsize=8, **below)
     return figure
 
 

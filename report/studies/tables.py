@@ -1,0 +1,335 @@
+"""Tables of the course over the report's pairs of data and network, each {name of a row: {column: value}}."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from lnescape.results import Estimate, Result, list_results, load_result
+from lnescape.retraining import RetrainingEquivalent
+from report.studies.gates import EXPLORATIONS_OF_G3, Verdict, over_pairs
+from report.studies.pairs import PAIRS
+
+Rows = dict[str, dict[str, Any]]
+Results = Mapping[str, Result]
+WORDS = {True: "passed", False: "FAILED"}
+
+
+def stored_of_pairs(suffix: str = "") -> dict[str, Result]:
+    """Load the result of each pair whose name ends so; a pair that isn't stored yet is left out."""
+    known = set(list_results())
+    return {pair.label: load_result(pair.key + suffix) for pair in PAIRS if pair.key + suffix in known}
+
+
+def ren_of(row: Mapping[str, Any]) -> str:
+    """Write the REN of a stored row with its 95 % interval."""
+    return str(RetrainingEquivalent(**row["ren"]))
+
+
+def triple_of(row: Mapping[str, Any], sizes: Sequence[str] = ("2", "3")) -> dict[int, tuple[float, float, float]]:
+    """Return {M: (REN, low, high)} of a stored mix, as the figures take it."""
+    return {int(m): (row[m]["ren"]["value"], row[m]["ren"]["low"], row[m]["ren"]["high"]) for m in sizes}
+
+
+def order_of_mixes(result: Result) -> list[str]:
+    """Return the mixes of a pair by what three trainings with them are worth, the poorest first."""
+    mixes = result.numbers["mixes"]
+    return sorted(mixes, key=lambda name: mixes[name]["3"]["ren"]["value"])
+
+
+def worths(stored: Results, m: str, names: Sequence[str] | None = None) -> Rows:
+    """Lay out REN with M trainings: rows are mixes of covariates, columns are pairs."""
+    names = names or order_of_mixes(next(iter(stored.values())))
+    tables = {pair: result.numbers["mixes"] for pair, result in stored.items()}
+    return {name: {pair: ren_of(table[name][m]) for pair, table in tables.items() if name in table} for name in names}
+
+
+def costs(result: Result) -> Rows:
+    """Lay out what each mix of a pair costs beside M = 3 networks: trainings, and forward passes for each input."""
+    rows = {name: result.numbers["mixes"][name]["3"] for name in order_of_mixes(result)}
+    return {name: {"further trainings": own["further"], "passes": own["passes"]} for name, own in rows.items()}
+
+
+def left_out(stored: Results, m: str) -> Rows:
+    """Lay out REN of all free groups without each of them: rows are groups, columns are pairs."""
+    tables = {pair: result.numbers["leave_one_out"][m] for pair, result in stored.items()}
+    groups = next(iter(tables.values()))
+    return {group: {pair: table[group]["ren"]["value"] for pair, table in tables.items()} for group in groups}
+
+
+def proxies(result: Result, numbers: Sequence[int]) -> Rows:
+    """Lay out the sweep over proxies of a pair: cost, REN of M = 3 alone and with all free groups, n_eff."""
+    return {
+        f"{own['n']} of width {own['width']}, epochs: {own['epochs']:g}": {
+            "cost (trainings)": f"{own['trainings']:.2f}",
+            "REN alone": own["alone"]["ren"],
+            "REN with all free": own["with_free"]["ren"],
+            "worth of the inputs": f"{own['effective_inputs']:.0f}",
+        }
+        for own in result.numbers["proxies"]
+        if own["n"] in numbers
+    }
+
+
+def bursts(stored: Results) -> Rows:
+    """Lay out the sweep over bursts of each pair: cost, how far they go, ratio of variances, REN of M = 3."""
+    return {
+        f"{pair}, {own['epochs']:g} epochs, rate × {own['rate']:g}": {
+            "cost a network": f"{own['trainings']:.2f}",
+            "goes": str(own["distance"]),
+            "u² / its variance": str(own["ratio"]),
+            "REN alone": own["alone"]["ren"],
+            "REN with all free": own["with_free"]["ren"],
+        }
+        for pair, result in stored.items()
+        for own in result.numbers["bursts"]
+    }
+
+
+def shifted(stored: Results, name: str, m: str) -> Rows:
+    """Lay out REN and coverage of a mix on each pair, under each shift."""
+    parts = next(iter(stored.values())).numbers["shift"]
+    rows: Rows = {}
+    for pair, result in stored.items():
+        found = {part: result.numbers["shift"][part][name][m] for part in parts}
+        rows[pair] = {part: f"{own['ren']['value']:.1f}; {own['coverage'].value:.0f} %" for part, own in found.items()}
+    return rows
+
+
+def sensitivity(stored: Results) -> Rows:
+    """Lay out REN and coverage of all free groups, M = 2, by the n_eff that is assumed."""
+    rows: Rows = {}
+    for pair, result in stored.items():
+        for own in result.numbers["sensitivity"]:
+            text = f"{own['ren']['value']:.1f}; {own['coverage'].value:.0f} %"
+            rows.setdefault(f"{own['n_eff']:.0f} assumed", {})[pair] = text
+    rows["measured"] = {pair: f"{result.numbers['effective_inputs']:.0f}" for pair, result in stored.items()}
+    return rows
+
+
+def patterns(stored: Results) -> Rows:
+    """Lay out the partial R² of each exploration, and what is known of the networks beforehand."""
+    rows: Rows = {}
+    for pair, result in stored.items():
+        n = result.numbers
+        for what in EXPLORATIONS_OF_G3:
+            if what in n["partial_r2"]:
+                rows.setdefault(f"R² of {what}", {})[pair] = str(n["partial_r2"][what])
+        for fact, words in (("training_loss", "training loss"), ("gradient_scatter", "scatter of gradients")):
+            rows.setdefault(words, {})[pair] = str(n["facts"][fact])
+    return rows
+
+
+def local_ratios(stored: Results) -> Rows:
+    """Lay out retraining variance over the local variance of each kind of path: the smallest and the largest base."""
+    rows: Rows = {}
+    for pair, result in stored.items():
+        for path, values in result.numbers["path_ratios"].items():
+            ends = f"{min(values):.2g} to {max(values):.2g}" if len(values) > 1 else f"{values[0]:.2g}"
+            rows.setdefault(path, {})[pair] = ends
+    return rows
+
+
+def purchases(stored: Results, m: str) -> Rows:
+    """Lay out REN won per training paid, beside all free groups: rows are pairs, columns are purchases."""
+    wanted = ("one more training", "bursts", "proxies", "curve", "simplex")
+    tables = {pair: result.numbers["gains"].get(m, {}) for pair, result in stored.items()}
+    return {pair: {what: rate_of(own[what]) for what in wanted if what in own} for pair, own in tables.items() if own}
+
+
+def rate_of(own: Mapping[str, Estimate]) -> str:
+    """Write REN won per training paid, with the half-width of its 95 % interval."""
+    return f"{own['rate'].value:+.1f} ± {own['rate'].expanded(0.95):.1f}"
+
+
+def ahead(stored: Results, m: str) -> Rows:
+    """Lay out how far one more training is ahead of each other purchase: rows are pairs, columns are purchases."""
+    rows: Rows = {}
+    for pair, result in stored.items():
+        for what, own in result.numbers["gains"].get(m, {}).items():
+            if what not in ("one more training", "bursts + proxies"):
+                text = f"{own['ahead'].value:+.1f} ± {own['ahead'].expanded(0.95):.1f}"
+                rows.setdefault(pair, {})[what] = text
+    return rows
+
+
+def without_free(stored: Results) -> Rows:
+    """Lay out REN won per training paid, beside a constant prior with M = 2: rows are pairs, columns are purchases."""
+    rows: Rows = {}
+    for pair, result in stored.items():
+        table = result.numbers["mixes"]
+        before = table["constant"]["2"]["ren"]["value"]
+        rows[pair] = {"all free groups": f"{table['all free groups']['2']['ren']['value'] - before:+.1f} for nothing"}
+        rows[pair]["one more training"] = f"{table['constant']['3']['ren']['value'] - before:+.1f}"
+        for what in ("bursts", "proxies", "curve", "simplex"):
+            if what in table:
+                own = table[what]["2"]
+                rows[pair][what] = f"{(own['ren']['value'] - before) / own['further']:+.1f}"
+    return rows
+
+
+def verdicts(reference: Results, stored: Results, methods: Results) -> list[tuple[str, str, str, str]]:
+    """List all gates: which, on what, the verdict, and what was measured."""
+    rows: list[tuple[str, str, str, str]] = []
+    for pair, result in reference.items():
+        g0, g2 = result.numbers["G0"], result.numbers["G2"]
+        rows.append(("G0", pair, WORDS[g0["passed"]], f"half against half {g0['half against half']}"))
+        band = f"{g2['band, low']:.3f} to {g2['band, high']:.3f}"
+        rows.append(("G2", pair, WORDS[g2["passed"]], f"kurtosis {g2['mean excess kurtosis']:.3f}, band {band}"))
+    for pair, result in stored.items():
+        g1, g5 = (Verdict.from_dict(gate, result.numbers[gate]) for gate in ("G1", "G5"))
+        low, high = g1.numbers["low"], g1.numbers["high"]
+        rows.append(("G1", pair, g1.word, f"worth {g1.numbers['worth']:.1f} [{low:.1f}, {high:.1f}]"))
+        found = ren_of(result.numbers["mixes"]["all free groups"]["2"])
+        rows.append(("G5", pair, g5.word, f"REN {found}; fails: {g5.failing or 'nothing'}"))
+    for pair, result in methods.items():
+        g6 = result.numbers["G6"]
+        rows.append(("G6", pair, WORDS[g6["passed"]], f"best: {g6['best']}, DEE {g6['its equivalent']:.1f}"))
+    *explored, factor, reach, moonshot = over_pairs({pair: result.numbers for pair, result in stored.items()})
+    for what, verdict in zip(EXPLORATIONS_OF_G3, explored, strict=True):
+        rows.append(("G3", what, verdict.word, f"holds on {verdict.numbers['pairs that hold']} of {verdict.n} pairs"))
+    varies = factor.numbers["coefficient of variation"]
+    rows.append(("G4", "all pairs", factor.word, f"the ratios vary by {varies:.0%}"))
+    for verdict, cost in ((reach, "3"), (moonshot, "2")):
+        pair, least = min(
+            ((pair, result.numbers["best"][cost]) for pair, result in stored.items()), key=lambda item: item[1]["ren"]
+        )
+        words = f"lowest best: {pair}, REN {least['ren']:.1f} [{least['low']:.1f}, {least['high']:.1f}]"
+        rows.append((verdict.gate, "all pairs", verdict.word, words))
+    return sorted(rows, key=lambda row: row[0])
+
+
+def from_one(single: Results, stored: Results) -> Rows:
+    """Lay out REN and coverage of one training with its bursts, by three rules, beside two with a constant prior."""
+    rows: Rows = {}
+    for pair, result in single.items():
+        rules = {kind: result.numbers["rules"][kind] for kind in ("one variance", "one factor", "factor and slope")}
+        judged = rules | {"two trainings, constant": stored[pair].numbers["mixes"]["constant"]["2"]}
+        rows[pair] = {kind: f"{own['ren']['value']:.1f}; {own['coverage'].value:.0f} %" for kind, own in judged.items()}
+        rows[pair]["trainings"] = rules["factor and slope"]["trainings"]
+    return rows
+
+
+def own_class(found: Results) -> Rows:
+    """Lay out what changes where two networks choose the class of the measurand themselves."""
+    rows: Rows = {}
+    for pair, result in found.items():
+        own = {key: part["mean"] for key, part in result.numbers["2"].items()}
+        rows[pair] = {
+            "another class": f"{own['other']:.1%}",
+            "inside, scouts' class": f"{own['scouts_coverage']:.1f} %",
+            "inside, own class": f"{own['own_coverage']:.1f} %",
+            "where they differ": f"{own['own_coverage_disputed']:.1f} %",
+            "mean too high there": f"{own['own_excess_disputed']:.1f} nat",
+        }
+    return rows
+
+
+def references(reference: Results) -> Rows:
+    """Lay out the reference of each pair: accuracy, u(x), flips, and the ceiling of a rank correlation."""
+    return {
+        f"{pair}, n = {result.numbers['n']}": {
+            "epochs": result.provenance["recipe"]["epochs"],
+            "right": str(result.numbers["accuracy"]),
+            "median u (nat)": f"{result.numbers['u']['test']['median']:.2f}",
+            "decides otherwise": f"{result.numbers['u']['test']['flips']:.1%}",
+            "ceiling": str(result.numbers["G0"]["ceiling of a rank correlation"]),
+        }
+        for pair, result in reference.items()
+    }
+
+
+def frontier_of(result: Result) -> list[tuple[int, float, float, str]]:
+    """Return (M, whole cost, REN, remark) of all mixes of a pair, as the figure takes them."""
+    rows, remarks = [], {"constant": "constant", "all free groups": "all free"}
+    for entry in result.numbers["entries"]:
+        name, m = entry["name"].rsplit(", M = ", 1)
+        rows.append((int(m), entry["trainings"], entry["ren"], remarks.get(name, "") if m == "2" else ""))
+    return rows
+
+
+COVERED = {  # in the figures of coverage: mix and M
+    "plain, M = 3": ("none (plain Type A)", "3"),
+    "all free, M = 2": ("all free groups", "2"),
+    "all free, M = 3": ("all free groups", "3"),
+}
+
+
+def deciles_of(result: Result) -> dict[str, list[float]]:
+    """Return the coverage by decile of the stated u of the ways in `COVERED`, as the figure takes it."""
+    mixes = result.numbers["mixes"]
+    return {label: [decile.value for decile in mixes[name][m]["deciles"]] for label, (name, m) in COVERED.items()}
+
+
+def flips_of(result: Result) -> tuple[Any, Any]:
+    """Return foreseen and observed shares of retrainings that decide otherwise, as the figure takes them."""
+    said, seen = np.array([[row["said"], row["happened"].value] for row in result.numbers["flips"]]).T
+    return said, seen
+
+
+def beforehand(stored: Results) -> Rows:
+    """Lay out the training loss that remains, how far bursts of a quarter of an epoch go, and what they tell, M = 3."""
+    rows: Rows = {}
+    for pair, result in stored.items():
+        n = result.numbers
+        burst = next(own for own in n["bursts"] if (own["epochs"], own["rate"]) == (0.25, 1.0))
+        rows[pair] = {
+            "training loss": str(n["facts"]["training_loss"]),
+            "bursts go": str(burst["distance"]),
+            "their partial R²": str(n["partial_r2"]["bursts"]),
+            "REN of bursts": burst["alone"]["ren"],
+            "REN, constant prior": n["mixes"]["constant"]["3"]["ren"]["value"],
+        }
+    return rows
+
+
+def schedules(studies: Mapping[str, str]) -> Rows:
+    """Lay out the same network under several schedules, {name: study}: accuracy, u(x), and REN with M = 2."""
+    rows: Rows = {}
+    for name, study in studies.items():
+        n, own = load_result(study).numbers, load_result(f"{study}-uncertainty").numbers
+        rows[f"{name}, n = {n['n']}"] = {
+            "right": str(n["accuracy"]),
+            "median u (nat)": f"{n['u']['test']['median']:.2f}",
+            "decides otherwise": f"{n['u']['test']['flips']:.1%}",
+            "REN, constant": ren_of(own["mixes"]["constant"]["2"]),
+            "REN, all free": ren_of(own["mixes"]["all free groups"]["2"]),
+            "REN, bursts": ren_of(own["mixes"]["bursts"]["2"]),
+        }
+    return rows
+
+
+def best_members(methods: Results) -> Rows:
+    """Lay out the best way at each budget of trainings on each pair, with its deep-ensemble equivalent."""
+    rows: Rows = {}
+    for pair, result in methods.items():
+        ways = result.numbers["ways"]
+        for budget in ways["deep ensemble"]:
+            found = {way: own[budget]["dee"]["value"] for way, own in ways.items() if "dee" in own.get(budget, {})}
+            best = max(found, key=lambda way: found[way])
+            text = f"{best}, {found[best]:.1f}" if found[best] >= 1 else "none reaches one network"
+            rows.setdefault(pair, {})[f"{budget} trainings"] = text
+        rows[pair]["bases"] = result.numbers["bases"]
+    return rows
+
+
+def claims(methods: Results, wanted: Mapping[str, tuple[tuple[str, str], tuple[str, str]]]) -> Rows:
+    """Judge claims {words: (way and budget, way and budget)} by CLL: open below the luck of a mean of two networks.
+
+    The way "one network" is the mean of one.
+    """
+    rows: Rows = {}
+    for name, result in methods.items():
+        luck = float(result.arrays["yardstick_cll_sd"][0]) / 2**0.5
+        known = {"one network": {"1": {"cll": Estimate(float(result.arrays["yardstick_cll_mean"][0]), 0.0)}}}
+        ways = result.numbers["ways"] | known
+        for words, (ours, theirs) in wanted.items():
+            first, second = (
+                ways[way][budget]["cll"].value if "cll" in ways[way][budget] else -np.inf
+                for way, budget in (ours, theirs)
+            )
+            difference = first - second
+            word = "open" if abs(difference) < luck else "holds" if difference > 0 else "fails"
+            rows.setdefault(words, {})[name] = f"{word} ({1000 * difference:+.1f} mnat)"
+        rows.setdefault("open below", {})[name] = f"{1000 * luck:.1f} mnat"
+    return rows
