@@ -440,8 +440,7 @@ def covariate_worth(
                 axis.axvline(m, color=OF_SIZE[m][1], linewidth=0.7, linestyle=":")
             axis.axvline(30, color=PALE, linewidth=0.8, linestyle="--")
             axis.set(xscale="log", title=name, xlabel="REN, retrainings", ylim=(len(rows) - 0.4, -0.6))
-            right = axis.get_xlim()[1]
-            shown = [tick for tick in ticks if tick < right]
+            shown = [tick for tick in ticks if tick < axis.get_xlim()[1]]
             axis.set_xticks(shown, labels=map(str, shown))
             axis.minorticks_off()
             axis.set_yticks(range(len(rows)), labels=rows if axis is axes[0] else [""] * len(rows), fontsize=7.5)
