@@ -11,7 +11,8 @@ from lnescape.study.cells import KINDS
 from lnescape.study.observation import rounded
 from lnescape.study.store import studies_named, study_named
 from report.studies.catalogue import QUEUES, STUDIES, scouts_of
-from report.studies.pairs import CIFAR10_RESNET20, FURTHER, PAIRS
+from report.studies.geometry import others
+from report.studies.pairs import CIFAR10_RESNET20, FURTHER, PAIRS, WITH_GRADIENTS
 
 
 @pytest.mark.parametrize("pair", [*PAIRS, CIFAR10_RESNET20, *FURTHER], ids=lambda pair: pair.key)
@@ -74,3 +75,10 @@ print([name for name in sys.modules if name.startswith("report")])
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split("\n")[:2] == ["True", "[]"]
+
+
+@pytest.mark.parametrize("pair", WITH_GRADIENTS, ids=lambda pair: pair.key)
+def test_a_prior_is_judged_on_a_pair_that_it_was_not_learned_on(pair):
+    taught = others(f"{pair.key}-geometry")
+    assert pair not in taught
+    assert len(taught) == len(WITH_GRADIENTS) - 1

@@ -55,7 +55,7 @@ def gathered() -> dict:
     test, fitted = own.where("test"), own.where("calibration")
     drawn = draws(own.n_networks, MEMBERS)
     reference = Reference.of(own.q[:, test], drawn)
-    learned = learn(others(study.folder), store.folder.parent)
+    learned = learn(others(study.name), store.folder.parent)
     ways = {}
     for way, mix in (WAYS | {FREE: replace(WAYS[FREE], like=learned)}).items():
         of_test, _ = Moderation(own, mix)(drawn, test, fitted)

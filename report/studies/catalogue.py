@@ -25,6 +25,7 @@ from report.studies.comparison import (
 )
 from report.studies.pairs import (
     CIFAR10_CNN,
+    CIFAR10_FAST_RESNET,
     CIFAR10_RESNET,
     CIFAR10_RESNET20,
     FURTHER,
@@ -111,6 +112,17 @@ def _geometry(pair: Pair) -> tuple[Cell, ...]:
     # Under their seeds again: their weights were not kept.
     players = scouts.but(method="retrainings", scouts=scouts, keep=("panel", "gradients"), seeds=range(pair.explored))
     return (players, *(cell for cell in reference if min(cell.seeds) >= pair.explored))
+
+
+def _purchases(pair: Pair) -> tuple[Cell, ...]:
+    """What may be bought beside gradient distance: bursts from the same networks, and what other networks show."""
+    if not pair.laws:
+        return (*_geometry(pair), *(cell for cell in _bursts(pair) if cell.settings["rate"] == 0.5))
+    cells = [*_geometry(pair), *(cell for cell in _studies(pair)[3].cells if cell.method in ("proxies", "law"))]
+    if pair is MNIST_MLP:  # a training takes seconds; other bursts are of networks whose gradients were not kept
+        settings, scouts = {"n": 10, "epochs": 0.25, "rate": 1.0}, scouts_of(pair)
+        cells.append(scouts.but(method="bursts", scouts=scouts, seeds=range(pair.explored), settings=settings))
+    return tuple(cells)
 
 
 def _together(scouts: Cell, n: int, epochs: float) -> Cell:
@@ -261,6 +273,8 @@ STUDIES = {
         ), "branches"),
         *(_study(f"{pair.key}-geometry", f"Gradient distances of {pair.many}", _geometry(pair), "geometry")
           for pair in WITH_GRADIENTS),
+        *(_study(f"{pair.key}-purchases", f"What to buy beside gradient distance: {pair.many}", _purchases(pair),
+                 "purchases") for pair in (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_RESNET)),
         _study("mnist-mlp-literature", "Infinitesimal jackknife and batches of the data, perceptrons on MNIST",
                (*_geometry(MNIST_MLP), MLP.but(method="literature", scouts=MLP, seeds=range(6))), "literature"),
         _study("cifar10-cnn-branches", "Branches that leave the trunk of one training at several epochs, CIFAR-10",

@@ -51,7 +51,7 @@ CERTAIN = 1e6  # degrees of freedom of a dispersion that is no estimate from ret
 def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     """Judge gradient distance alone and beside outputs and classes, on held-out retrainings and images."""
     own = assembled(study, store)
-    learned = learn(others(study.folder), store.folder.parent)
+    learned = learn(others(study.name), store.folder.parent)
     known = MIXES | {TRANSFER: Mix(DEFAULT, like=learned)}
     if own.traces.path is None:  # the weights of the former players were not kept, and all covariates go together
         del known["all free groups"]
@@ -134,9 +134,10 @@ def _one_borrowed(own: Assembled, test: ndarray, learned: LearnedPrior) -> Fidel
     return fidelity(from_one(own, test, learned), reference)
 
 
-def others(folder: str) -> list[Pair]:
-    """List the pairs that teach a prior which is judged on the pair of this folder."""
-    return [pair for pair in WITH_GRADIENTS if pair.key != folder]
+def others(study: str) -> list[Pair]:
+    """List the pairs that teach a prior which is judged on the pair of this study."""
+    # By the name of the study: two pairs share a folder where their data and kind of network are the same.
+    return [pair for pair in WITH_GRADIENTS if not study.startswith(f"{pair.key}-")]
 
 
 def learn(pairs: Sequence[Pair], folder: Path, **more: Any) -> LearnedPrior:

@@ -40,6 +40,7 @@ from report.studies.gates import g0, g2, g6
 from report.studies.geometry import geometry
 from report.studies.literature import beside_literature
 from report.studies.moderation import draws
+from report.studies.purchases import purchases
 from report.studies.small import together
 from report.studies.uncertainty import single, uncertainty
 
@@ -468,6 +469,7 @@ SUMMARIES: dict[str, Callable[[Study, CellStore], Summary]] = {
     "uncertainty": uncertainty,
     "single": single,
     "geometry": geometry,
+    "purchases": purchases,
     "together": together,
     "literature": beside_literature,
 }

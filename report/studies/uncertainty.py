@@ -285,6 +285,9 @@ def gains(
     kept: Mapping[tuple[str, int], Fidelity],
     references: Mapping[int, Reference],
     further: Mapping[tuple[str, int], float],
+    *,
+    base: str = BASE,
+    joined: str = "free + ",
 ) -> dict:
     """Compare purchases: every mix that adds to the free groups, and one more plain training with them."""
     # {M: {purchase: gain in REN, price in trainings, rate = gain over price, ahead = rate of one more training − its}}.
@@ -294,13 +297,13 @@ def gains(
     for m, reference in references.items():
         if m + 1 not in references or references[m + 1].left_out != reference.left_out:
             continue
-        base = _rens(kept[BASE, m])
-        more = _rens(kept[BASE, m + 1]) - base
+        free = _rens(kept[base, m])
+        more = _rens(kept[base, m + 1]) - free
         rows = {MORE: _row(more, 1.0, more, reference)}
         for (name, members), judged in kept.items():
-            if members == m and name.startswith("free + "):
+            if members == m and name.startswith(joined):
                 price = further[name, m]
-                rows[name.removeprefix("free + ")] = _row(_rens(judged) - base, price, more, reference)
+                rows[name.removeprefix(joined)] = _row(_rens(judged) - free, price, more, reference)
         found[str(m)] = rows
     return found
 
@@ -364,7 +367,7 @@ def single(study: Study, store: CellStore) -> Summary:
     from report.studies.catalogue import STUDIES
 
     own = assembled(study, store)
-    others = [STUDIES[f"{pair.key}-single"] for pair in PAIRS if pair.key != study.folder]
+    others = [STUDIES[f"{pair.key}-single"] for pair in PAIRS if not study.name.startswith(f"{pair.key}-")]
     stores = [CellStore(other, store.folder.parent / other.folder) for other in others]
     for one in stores:
         one.check_complete()

@@ -1,0 +1,52 @@
+"""What else to buy beside the free covariates: one more training, or exploration, by what each adds for its price."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+from numpy import ndarray
+
+from lnescape.covariates.groups import DEFAULT
+from lnescape.results import load_result
+from lnescape.retraining import Fidelity, Reference, fidelity
+from lnescape.study.cells import Study
+from lnescape.study.store import CellStore
+from report.studies.geometry import learn, others
+from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws
+from report.studies.uncertainty import gains
+
+FREE = "outputs, classes, gradient distance, with the prior of other pairs"
+SIZES = (2, 3, 4)  # M
+
+
+def purchases(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
+    """Judge each purchase beside what is free, on held-out retrainings and images."""
+    own = assembled(study, store)
+    base = Mix(DEFAULT, like=learn(others(study.name), store.folder.parent))
+    mixes = {FREE: base} | {f"{FREE} + {name}": mix for name, mix in _bought(own, base, study.name)}
+    test, fitted = own.where("test"), own.where("calibration")
+    kept: dict[tuple[str, int], Fidelity] = {}
+    references: dict[int, Reference] = {}
+    for members in SIZES:
+        drawn = draws(own.n_networks, members)
+        references[members] = Reference.of(own.q[:, test], drawn)
+        for name, mix in mixes.items():
+            evaluations, _ = Moderation(own, mix)(drawn, test, fitted)
+            kept[name, members] = fidelity(evaluations, references[members])
+    further = {(name, members): mixes[name].further(own, members) for name, members in kept}
+    table: dict = {}
+    for (name, members), found in kept.items():
+        row = {key: found.to_dict()[key] for key in ("ren", "coverage", "scale", "dof", "squared_error")}
+        table.setdefault(name, {})[str(members)] = row | {"further": further[name, members]}
+    numbers = {"n": len(own.q), "networks": own.n_networks, "images": len(test), "mixes": table}
+    return numbers | {"gains": gains(kept, references, further, base=FREE, joined=f"{FREE} + ")}, {}
+
+
+def _bought(own: Assembled, base: Mix, study: str) -> Iterator[tuple[str, Mix]]:
+    """Add each exploration that is stored to the free covariates."""
+    if own.bursts:  # from the very networks whose covariates are used
+        yield "bursts", replace(base, groups=(*DEFAULT, "bursts"), bursts=max(own.bursts))
+    if own.proxies:  # as many and as long as was chosen on calibration images
+        width, epochs, n = load_result(study.replace("-purchases", "-uncertainty")).numbers["chosen"]["proxies"]
+        yield "proxies", replace(base, groups=(*DEFAULT, "proxies"), proxies=(width, epochs, n))
+    for name in own.paths:
+        yield name, replace(base, groups=(*DEFAULT, name))
