@@ -78,7 +78,12 @@ def _trainings(cell: Cell) -> float:
     return 2.0 * len(cell.seeds)  # each network, and as much again for its batches
 
 
-register("literature", Kind(experiment=literature, scouts=True, explores=True, trainings=_trainings))
+def _as_bases(cell: Cell, found: dict) -> dict:
+    """Give the networks an axis of their own, since fewer are compared than explored."""
+    return {name.replace("explored", "base"): (("base", *axes[1:]), array) for name, (axes, array) in found.items()}
+
+
+register("literature", Kind(experiment=literature, scouts=True, explores=True, trainings=_trainings, read=_as_bases))
 
 
 def beside_literature(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
