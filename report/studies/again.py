@@ -268,6 +268,6 @@ class Picture:
         svg = path_of(name).read_text()
         self._shown = {LIVE: chart(found), "image/svg+xml": svg, "text/plain": title}
 
-    def _repr_mimebundle_(self, include=None, exclude=None) -> dict:
+    def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
         """Give every form of the picture, from which the reader's program takes the first that it knows."""
-        return self._shown
+        return self._shown, {"image/svg+xml": {"alt": self._shown[LIVE]["description"]}}

@@ -409,9 +409,8 @@ def convergence(
         axis.plot(theory[0], 100 / np.sqrt(2 * (theory[0] - 1)), color=PALE, linestyle="--", label="GUM, 1/√(2ν)")
         for (name, (n, values)), (marker, colour) in zip(observed.items(), (("o", BLUE), ("^", RED)), strict=False):
             axis.plot(n, 100 * values, marker, color=colour, fillstyle="none", markersize=6, label=f"observed, {name}")
-        ticks = [2, 3, 5, 10, 20, 50]
         axis.set(xscale="log", yscale="log", xlabel="retrainings N", title=title)
-        axis.set_xticks(ticks, labels=[str(tick) for tick in ticks])
+        axis.set_xticks([2, 3, 5, 10, 20, 50], labels=["2", "3", "5", "10", "20", "50"])
         axis.set_yticks([10, 20, 50, 100], labels=["10", "20", "50", "100"])
         axis.minorticks_off()
         axis.set_ylabel("standard deviation\nof ln u(x) (%)")
@@ -428,7 +427,9 @@ def covariate_worth(
     """
     rows = list(next(iter(found.values())))
     ticks = [2, 5, 10, 30, 100] if len(found) > 2 else [2, 3, 5, 10, 20, 30, 50]  # narrow panels have room for few
-    with canvas(len(found), 0.21 * len(rows) + 0.9, source, title) as (figure, axes):
+    sizes = sorted({m for table in found.values() for row in table.values() for m in row})
+    height = 0.21 * len(rows) + (0.9 if len(sizes) < 3 else 1.3)  # room for the legend
+    with canvas(len(found), height, source, title) as (figure, axes):
         for axis, (name, table) in zip(axes, found.items(), strict=True):
             for k, row in enumerate(rows):
                 for m, (value, low, high) in table.get(row, {}).items():
@@ -445,11 +446,10 @@ def covariate_worth(
             axis.minorticks_off()
             axis.set_yticks(range(len(rows)), labels=rows if axis is axes[0] else [""] * len(rows), fontsize=7.5)
             axis.grid(axis="y", linewidth=0.3, color=PALE)
-        below = {"loc": "upper right", "bbox_to_anchor": (-0.03, 0), "borderaxespad": 0.5}  # the names
-        sizes = sorted({m for table in found.values() for row in table.values() for m in row})
         looks = [dict(zip(("marker", "color"), OF_SIZE.get(m, LARGER), strict=True)) for m in sizes]
         marks = [Line2D([], [], markersize=4, linestyle="", **look) for look in looks]
-        axes[0].legend(marks, [f"M = {m}" for m in sizes], fontsize=8, **below)
+        place = (-0.03, 0)  # below the names
+        axes[0].legend(marks, [f"M = {m}" for m in sizes], fontsize=8, loc="upper right", bbox_to_anchor=place)
     return figure
 
 

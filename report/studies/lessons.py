@@ -232,8 +232,8 @@ def ring_valley(
     title: str,
 ) -> Figure:
     """Draw the valley L(w) = (‖w‖² − 1)² of two weights from above, with a line and a curve between two solutions."""
-    grid = np.linspace(-1.6, 1.6, 121)
-    x, y = np.meshgrid(grid, np.linspace(-1.3, 1.9, 121))
+    grid = np.linspace(-2.1, 2.1, 121)
+    x, y = np.meshgrid(grid, np.linspace(-1.9, 2.3, 121))
     with canvas(1, 3.3, source, title, width=4.6) as (figure, (axis,)):
         levels = np.linspace(0, 1.6, 13)
         filled = axis.contourf(x, y, np.minimum((x**2 + y**2 - 1) ** 2, 1.6), levels=levels, cmap="cividis")
@@ -242,7 +242,7 @@ def ring_valley(
         axis.plot(*curve.T, color="white", linewidth=2, label="learned curve")
         axis.plot(*line[[0, -1]].T, "o", color="white", markeredgecolor="black", markersize=8)
         axis.plot(*control, "D", color="white", markeredgecolor="black", label="control point")
-        axis.legend(facecolor="#00204C", labelcolor="white", frameon=True, loc="lower right", fontsize=8)
+        axis.legend(facecolor="#00204C", labelcolor="white", frameon=True, loc="lower left", fontsize=8)
         axis.set(xlabel="w₁", ylabel="w₂", aspect="equal")
     return figure
 
@@ -282,5 +282,5 @@ def read_equivalent(
         axis.plot([equivalent] * 2, [method, curve.min()], ":", color=BLUE)
         axis.text(equivalent + 0.03, curve.min(), f"DEE = {equivalent:.2f}", color=BLUE, va="bottom", fontsize=9)
         axis.set(xlabel="members", ylabel="log-likelihood (nat)", xticks=size)
-        axis.legend(fontsize=8, loc="lower right")
+        axis.legend(fontsize=8, loc="upper left")
     return figure
