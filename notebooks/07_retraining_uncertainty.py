@@ -128,8 +128,8 @@ print(f"variance of ln s² over images {seen_by_all.var():.2f} = noise {variance
 print(f"the judges know better: ln u² has the variance {np.log(true_u[calibration] ** 2).var():.2f}")
 
 # %% [markdown]
-# Most of the scatter is noise: **u differs much less between images than s does.** Whoever knows nothing but the typical u does better than
-# whoever believes s. The best is between the two, and a *prior* says where. A prior has two numbers:
+# Most of the scatter is noise: **u differs much less between images than s does.** So the typical u is a better answer for one image than its
+# own s. The best answer lies between the two, and a *prior* says where. A prior has two numbers:
 #
 # - s₀, the typical u;
 # - d₀, its weight: to know s₀ is as good as to have seen d₀ further degrees of freedom of *this* image. The less the images differ, the
@@ -140,7 +140,7 @@ print(f"the judges know better: ln u² has the variance {np.log(true_u[calibrati
 
 # %%
 d0 = brentq(lambda d: polygamma(1, d / 2) - differences, 0.1, 1e4)
-s0_squared = np.exp(seen_by_all.mean() - bias(nu) + bias(d0))
+s0_squared = np.exp(seen_by_all.mean() - bias(nu) + bias(d0))  # in this model, mean of ln u² = ln s₀² − bias(d₀)
 print(f"by hand: d₀ = {d0:.1f}, s₀ = {s0_squared**0.5:.2f} nat")
 
 # %%
@@ -336,8 +336,8 @@ course.table(rows, "95 % intervals from three trainings, and where 125 others fa
 
 # %% [markdown]
 # **What we see.** All three hold what they promise *on average*. But look at the tenths, of images with the smallest and with the largest stated u. Plain: where
-# three numbers lie close together by chance, the interval is far too short, and elsewhere too long. Nobody who looks at one image is told the
-# truth. With a prior, the promise holds for the sure and for the unsure, with intervals half as long.
+# three numbers lie close together by chance, the interval is far too short, and elsewhere too long. Whoever looks at one image reads a wrong
+# interval. With a prior, the promise holds for the sure and for the unsure, with intervals half as long.
 #
 # ### One call, live
 #

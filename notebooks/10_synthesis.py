@@ -61,7 +61,7 @@ course.table(tables.references(reference))
 # ## One page: what two and three trainings are worth
 #
 # REN, the retraining equivalent number: as many *plain* retrainings would know u(x) as well. Five ways to use the same M networks: their plain standard
-# deviation; a constant prior [1]; a prior that is told of each image all that is free; the same with bursts, and with proxies, which cost
+# deviation; a constant prior [1]; a prior that uses all that is free of each image; the same with bursts, and with proxies, which cost
 # trainings beside the M.
 
 # %%
