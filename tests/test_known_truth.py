@@ -5,6 +5,7 @@ set so that all comparisons of one law together raise a false alarm once in a mi
 variance of the draws is seen each time, as one of the tests shows.
 """
 
+import functools
 import itertools
 import math
 
@@ -136,6 +137,13 @@ def mixed():
 SCENARIO = [members, segment, chain, bezier, simplex, complex_, swag, laplace, dropout, mixed]
 
 
+@functools.cache
+def known(scenario):
+    """A law, its draws, and the true mean and covariance: once for all tests."""
+    law, mean, covariance = scenario()
+    return law, drawn(law), mean, covariance
+
+
 def drawn(law) -> np.ndarray:
     if isinstance(law, ln.Members):  # its draws are without replacement
         return np.concatenate([next(law.sample(1, seed=seed)).numpy() for seed in range(N)])
@@ -161,14 +169,14 @@ BOUND = stats.norm.isf(FALSE_ALARMS / (2 * 2 * (P + 8)))
 
 @pytest.mark.parametrize("scenario", SCENARIO)
 def test_mean_and_covariance_of_the_draws_are_the_known_ones(scenario):
-    law, mean, covariance = scenario()
+    _, thetas, mean, covariance = known(scenario)
     # SWAG fits its Gaussian to 200 000 draws: 1/20 of the noise of 4 000, which the bound forgives.
-    assert worst(drawn(law), mean, covariance) < BOUND
+    assert worst(thetas, mean, covariance) < BOUND
 
 
 @pytest.mark.parametrize("scenario", SCENARIO)
 def test_what_a_law_states_of_itself_is_the_known_truth(scenario):
-    law, mean, covariance = scenario()
+    law, _, mean, covariance = known(scenario)
     tolerance = 0.03 if scenario is swag else 1e-4  # five standard deviations of the fit to 200 000 snapshots
     stated_mean, stated = law.moments(torch.eye(P))
     np.testing.assert_allclose(stated_mean, mean, atol=tolerance)
@@ -178,8 +186,8 @@ def test_what_a_law_states_of_itself_is_the_known_truth(scenario):
 @pytest.mark.parametrize("scenario", SCENARIO)
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 def test_a_factor_of_two_in_the_variance_is_seen(scenario, factor):
-    law, mean, covariance = scenario()
-    assert worst(mean + math.sqrt(factor) * (drawn(law) - mean), mean, covariance) > 2 * BOUND
+    _, thetas, mean, covariance = known(scenario)
+    assert worst(mean + math.sqrt(factor) * (thetas - mean), mean, covariance) > 2 * BOUND
 
 
 def test_laws_without_spread_are_their_network():

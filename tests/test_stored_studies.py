@@ -22,14 +22,20 @@ from report.studies.pairs import PAIRS
 
 RESULTS = Path(__file__).resolve().parent.parent / "report" / "results"
 COMMITTED = [study for study in STUDIES.values() if (RESULTS / f"{study.name}.json").is_file()]
-WITH_LAWS = [study for study in COMMITTED if any(cell.method == "law" for cell in study.cells)]
+WITH_LAWS = [study for study in COMMITTED if study.name.endswith("-methods")] + [STUDIES["mnist-cnn-uncertainty"]]
 MEGABYTE = 10**6
 
 
+@pytest.mark.parametrize("folder", sorted({study.folder for study in COMMITTED}))
+def test_committed_cells_are_intact(folder):
+    cells = {cell.name: (study, cell) for study in COMMITTED if study.folder == folder for cell in study.cells}
+    for study, cell in cells.values():  # each once, though several studies share it
+        assert CellStore(study).load(cell).arrays is not None
+
+
 @pytest.mark.parametrize("study", COMMITTED, ids=lambda study: study.name)
-def test_a_committed_study_is_complete_intact_and_small(study):
+def test_a_committed_study_is_complete_and_small(study):
     store = CellStore(study)
-    store.check(writing=False)  # every seal
     assert store.missing() == []
     before = itertools.takewhile(lambda other: other is not study, COMMITTED)
     shared = {cell.name for earlier in before for cell in earlier.cells}
