@@ -25,10 +25,12 @@ from report.studies.comparison import (
 )
 from report.studies.pairs import (
     CIFAR10_CNN,
+    CIFAR10_FAST_CNN,
     CIFAR10_FAST_RESNET,
     CIFAR10_RESNET,
     CIFAR10_RESNET20,
     FURTHER,
+    HELD_OUT,
     MNIST_CNN,
     MNIST_MLP,
     PAIRS,
@@ -272,9 +274,9 @@ STUDIES = {
             _on_test(MLP, "branches", (k, k + 1), leaves=[1, 3, 5, 7, 9], branches=3) for k in range(0, 8, 2)
         ), "branches"),
         *(_study(f"{pair.key}-geometry", f"Gradient distances of {pair.many}", _geometry(pair), "geometry")
-          for pair in WITH_GRADIENTS),
+          for pair in (*WITH_GRADIENTS, *HELD_OUT)),
         *(_study(f"{pair.key}-purchases", f"What to buy beside gradient distance: {pair.many}", _purchases(pair),
-                 "purchases") for pair in (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_RESNET)),
+                 "purchases") for pair in (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_CNN, CIFAR10_FAST_RESNET)),
         _study("mnist-mlp-literature", "Infinitesimal jackknife and batches of the data, perceptrons on MNIST",
                (*_geometry(MNIST_MLP), MLP.but(method="literature", scouts=MLP, seeds=range(6))), "literature"),
         _study("cifar10-cnn-branches", "Branches that leave the trunk of one training at several epochs, CIFAR-10",
