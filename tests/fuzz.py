@@ -56,7 +56,7 @@ def everything(folder: Path) -> list[Kept]:
     made = [_state(folder, *shape) for shape in (("fit", 2, 1, 1), ("walk", 1, 3, 1), ("subspace", 1, 3, 2))]
     made.append(Kept(folder / "path-a-0001.safetensors", _write_path, runs._theta_in, kind="path"))
     made += [_law(folder, number, law) for number, law in enumerate(_laws())]
-    made += [_result(folder, "numbers", None), *_arrays(folder)]
+    made += [_statement(folder), _result(folder, "numbers", None), *_arrays(folder)]
     return made
 
 
@@ -98,6 +98,17 @@ def _law(folder: Path, number: int, law) -> Kept:
         return found.description(), found.tensors()
 
     return Kept(folder / f"law-{number}.safetensors", law.save, read, kind="law")
+
+
+def _statement(folder: Path) -> Kept:
+    q = np.random.default_rng(0).normal(size=(3, 60, 2))
+    made = ln.state_arrays(q, unit=("°", "mm"), limits=(-3, 3), names=("angle", "length"))
+
+    def read(file: Path):
+        found = ln.load_statement(file)
+        return found.to_dataframe().to_dict("list"), found.facts()
+
+    return Kept(folder / "statement.safetensors", made.save, read, kind="statement")
 
 
 def _result(folder: Path, name: str, arrays) -> Kept:

@@ -30,6 +30,16 @@ def test_the_story_runs_and_prints_an_estimate():
     assert re.search(r"^\d+\.\d+\(\d+\) nat$", said.getvalue(), re.MULTILINE)
 
 
+def test_statements_of_another_framework_are_made_and_kept(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    made, kept = re.findall(r"```python\n(.*?)```", GUIDE[GUIDE.index("**Networks of another") :], re.DOTALL)[:2]
+    names = {"ln": ln}
+    exec(made, names)
+    exec(kept, names)
+    assert str(ln.load_statement("progression.statement")) == str(names["stated"])
+    assert {path.suffix for path in tmp_path.iterdir()} == {".statement", ".csv", ".pdf"}
+
+
 def test_the_two_commands_are_there_and_the_makefile_knows_them():
     targets = re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE)
     assert {"help", "report", "test", "notebooks", "bench", "lab", "lint"} <= set(targets)

@@ -6,9 +6,19 @@ from typing import TYPE_CHECKING, Any
 from lnescape.laws.law import Law, Members, Mixture, SubspaceLaw, load_law, predict_at
 
 if TYPE_CHECKING:
-    from lnescape.laws.noise import DropoutLaw, GaussianLaw
+    from lnescape.laws.noise import DropoutLaw, GaussianLaw, KroneckerLaw
 
-__all__ = ["DropoutLaw", "GaussianLaw", "Law", "Members", "Mixture", "SubspaceLaw", "load_law", "predict_at"]
+__all__ = [
+    "DropoutLaw",
+    "GaussianLaw",
+    "KroneckerLaw",
+    "Law",
+    "Members",
+    "Mixture",
+    "SubspaceLaw",
+    "load_law",
+    "predict_at",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -27,7 +27,7 @@ from lnescape.weights import Builder, FlatNetwork, build, theta_of
 CHUNK = 2**26
 _KINDS: dict[str, type["Law"]] = {}
 # Each tensor of a stored law by the last part of its name: the number of its dimensions.
-_DIMENSIONS = {"vectors": 2, "mean": 1, "scale": 1, "factors": 2, "theta": 1}
+_DIMENSIONS = {"vectors": 2, "mean": 1, "scale": 1, "factors": 2, "theta": 1, "left": 2, "right": 2, "deviations": 2}
 # Mean and covariance of θ along some directions.
 Moments = tuple[Float[Tensor, " directions"], Float[Tensor, "directions directions"]]
 

@@ -97,6 +97,77 @@ class GaussianLaw(NoiseLaw):
         return cls(net, **tensors, start=said["start"], **known)
 
 
+@dataclass(frozen=True, eq=False)
+class KroneckerLaw(NoiseLaw):
+    """A Gaussian law on one linear layer whose covariance is diagonal in a product of two bases.
+
+    W = Ŵ + U (S ∘ Z) Vᵀ with Z standard normal, W [outputs, inputs], the bias being its last column.
+
+    Attributes:
+        mean: The network, [P].
+        left: U, [outputs, outputs], orthogonal.
+        right: V, [inputs, inputs], orthogonal.
+        deviations: S ≥ 0, [outputs, inputs], in weight units.
+        start: Index in θ of the first weight of the layer.
+        bias: Whether a bias follows the weights.
+
+    References:
+        Ritter et al. 2018, ICLR, "A scalable Laplace approximation for neural networks".
+    """
+
+    mean: Tensor
+    left: Tensor
+    right: Tensor
+    deviations: Tensor
+    _: KW_ONLY
+    start: int = 0
+    bias: bool = True
+    stored = ("mean", "left", "right", "deviations")
+
+    def __post_init__(self):
+        """Raise unless shapes fit."""
+        super().__post_init__()
+        shapes = [(side, side) for side in self.deviations.shape]
+        if [self.left.shape, self.right.shape] != shapes or not 0 <= self.start <= len(self.mean) - self._size:
+            raise ValueError("The bases are [outputs, outputs] and [inputs, inputs] of a layer that lies in θ.")
+
+    def __repr__(self) -> str:
+        outputs, inputs = self.deviations.shape
+        return f"Gaussian law on a layer of {outputs} × {inputs} parameters, a product of two bases; {self.cost}"
+
+    @property
+    def _size(self) -> int:
+        return self.deviations.numel()
+
+    def _one(self, generator: torch.Generator) -> Float[Tensor, " parameters"]:
+        noise = torch.randn(self.deviations.shape, generator=generator).to(self.mean)
+        block = self.left @ (self.deviations * noise) @ self.right.T
+        theta = self.mean.clone()
+        flat = torch.cat([block[:, :-1].flatten(), block[:, -1]]) if self.bias else block.flatten()
+        theta[self.start : self.start + self._size] += flat
+        return theta
+
+    def moments(self, directions: Float[Tensor, "directions parameters"]) -> Moments:
+        """Return D m and the sum over the products of basis vectors: S² times the squares of D along them."""
+        d, (outputs, inputs) = directions.double(), self.deviations.shape
+        block = d[:, self.start : self.start + self._size]
+        if self.bias:
+            weights = block[:, : outputs * (inputs - 1)].reshape(len(d), outputs, inputs - 1)
+            block = torch.cat([weights, block[:, outputs * (inputs - 1) :].unsqueeze(2)], 2)
+        along = self.left.double().T @ block.reshape(len(d), outputs, inputs) @ self.right.double()
+        along = (along * self.deviations.double()).flatten(1)
+        return d @ self.mean.double(), along @ along.T
+
+    def description(self) -> dict:
+        """Return what, besides its tensors, makes the law, as plain values."""
+        return super().description() | {"start": self.start, "bias": self.bias}
+
+    @classmethod
+    def described(cls, net: Builder, said: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
+        """Make the law again from its bases."""
+        return cls(net, **tensors, start=said["start"], bias=said["bias"], **known)
+
+
 @dataclass(frozen=True)
 class Gate:
     """The weights that read the units of one dropout layer: [readers, units, width] in θ, from index `start` on.

@@ -63,7 +63,7 @@ class _Sheet:
 
     def entry(self, heading: str, text: str) -> None:
         """Write a heading in the margin column and its text beside it."""
-        self.put(MARGIN, heading, color=GREY)
+        self.put(MARGIN, heading[:1].upper() + heading[1:] if heading[1:2] != " " else heading, color=GREY)
         for line in self.wrapped(text, WIDTH - 2 * MARGIN - COLUMN):
             self.put(MARGIN + COLUMN, line)
             self.y -= LEAD
@@ -94,9 +94,8 @@ def certificate_of(stated: Statement, *, date: str, about: Mapping[str, str], n:
     sheet.y -= 9
     sheet.rule(colour=ACCENT, width=1.6)
     sheet.y -= 9
-    names = {"data": "data", "network": "network", "recipe": "recipe", "trained": "trained", "software": "software"}
-    origin = {names[key]: stated.origin[key] for key in names if key in stated.origin}
-    sheet.section("Identification", {"date": date, **origin, **about})
+    known = {name: text for name, text in stated.origin.items() if name not in about}
+    sheet.section("Identification", {**about, "date": date, **known})
     sheet.section("Measurand", {"quantity": facts["measurand"], "covers": facts["covers"]})
     method = {"evaluation": facts["evaluation"], "prior": facts["prior"], "assumptions": ASSUMPTIONS}
     method |= {"coverage": facts["one set"]} if "one set" in facts else {}
@@ -118,7 +117,7 @@ def _results(sheet: _Sheet, stated: Statement, facts: Mapping[str, str], *, room
     k, spread = len(stated.units), next(key for key in facts if key.startswith(("u", "σ")))
     over = {f"{spread.split(' (')[0]} over inputs": facts[spread]} if len(stated) > 1 else {}
     over |= {key: facts[key] for key in ("decisions", "limits") if key in facts}
-    rows = int((room - sheet.height(over) - 4 * LEAD) / (LEAD * k))
+    rows = int((room - sheet.height(over) - 3 * LEAD) / (LEAD * k))
     if rows < 1:
         raise ValueError("The page has no room for a result; shorten what `about` says, or state fewer outputs.")
     some = stated if len(stated) <= min(rows, n) else stated[stated.worst(min(rows, n))]
@@ -126,6 +125,7 @@ def _results(sheet: _Sheet, stated: Statement, facts: Mapping[str, str], *, room
         which = "largest u" if stated.risk is None else "highest risk"
         over |= {"table": f"the {len(some)} of {len(stated)} inputs with the {which}; all are in the kept statement"}
     sheet.section("Results", over)
+    sheet.y -= 3
     table = _table(some)
     # A column is as wide as its longest cell, and what is left is shared; text to the left, numbers to the right.
     wide = np.array([max(len(row[c]) for row in table) for c in range(len(table[0]))]) + 2.0
@@ -133,7 +133,7 @@ def _results(sheet: _Sheet, stated: Statement, facts: Mapping[str, str], *, room
     sheet.rule(y=sheet.y + LEAD - 2)
     for number, row in enumerate(table):
         for c, cell in enumerate(row):
-            style = {"color": GREY} if not number else {}
+            style: dict[str, Any] = {"color": GREY} if not number else {}
             left = table[0][c] in ("input", "output", "class")
             x = (ends[c - 1] if c else MARGIN) if left else ends[c]
             sheet.put(x, cell, ha="left" if left else "right", **style)
@@ -142,6 +142,7 @@ def _results(sheet: _Sheet, stated: Statement, facts: Mapping[str, str], *, room
             sheet.y -= 2
         sheet.y -= LEAD
     sheet.rule(y=sheet.y + LEAD - 4)
+    sheet.y -= 5
 
 
 def _table(stated: Statement) -> list[list[str]]:
@@ -167,7 +168,8 @@ def _table(stated: Statement) -> list[list[str]]:
         cells |= {"decides otherwise": percent(row["flip"])} if "flip" in row else {}
         cells |= {"outside limits": percent(row["risk"])} if "risk" in row else {}
         table = table or [list(cells)]
-        table.append(list(cells.values()))
+        text = ("input", "output", "class")
+        table.append([cell if name in text else cell.replace("-", "−") for name, cell in cells.items()])
     return table
 
 

@@ -311,8 +311,9 @@ class Statement:
         diverged = f" ({lost} diverged)" if lost > 0 else ""
         further = f" + {self.further:.2f} for exploration" if self.further else ", no further one"
         narrow = f", {self.n_proxies} of the narrower network" if self.n_proxies else ""
+        passes = f"; {self.passes} forward passes an input and network{narrow}" if self.passes or narrow else ""
         of = "" if self.chosen is None else " of the class with the highest mean probability over the networks"
-        unit = f" in {', '.join(map(str, dict.fromkeys(self.units)))}" if any(self.units) else ""
+        unit = f", in {', '.join(dict.fromkeys(self.units))}" if any(self.units) else ""
         return {
             "measurand": f"{self.quantity}{of}{unit}",
             "evaluation": f"{self.kind}, ν = {n - 1}, and a prior worth d₀ = {self.prior.dof:.1f}: ν_eff = "
@@ -320,8 +321,7 @@ class Statement:
             "prior": f"{fitted} {inputs}{worth}; covariates: {', '.join(self.groups) or 'none'}{missing}"
             f"{elsewhere if self.transferred and n > 1 else ''}",
             **({"one set": _single_set(n - 1, self.prior.n_eff, self.level)} if n > 1 else {}),
-            "cost": f"{self.trainings:g} trainings{diverged}{further}; {self.passes} forward passes an input and "
-            f"network{narrow}",
+            "cost": f"{self.trainings:g} trainings{diverged}{further}{passes}",
             symbol: "; ".join(self._quantiles(k) for k in range(len(self.units))),
             **self._decisions(),
             "covers": COVERS,
