@@ -87,6 +87,7 @@ def _laws() -> list:
         ln.SubspaceLaw(net, ln.Bezier.between(thetas[0], thetas[1])),
         ln.SubspaceLaw(net, ln.Simplex(thetas, 4)),
         gaussian,
+        ln.laws.KroneckerLaw(net, thetas[0], torch.eye(2), torch.eye(4), thetas[:2, :4].abs()),
         ln.laws.DropoutLaw(net, thetas[0], (Gate(0, 2, 3, 1, 0.5),)),
         ln.laws.Mixture(net, (gaussian, ln.Members(net, thetas, seeds=(0, 1, 2, 3)))),
     ]

@@ -127,6 +127,40 @@ def laplace():
     return law, theta.double().numpy(), np.linalg.inv(hessian)
 
 
+def in_parts(structure):
+    """The covariance by numpy, of the product of two matrices or of a diagonal, at the best precision of a grid."""
+    data, theta = softmax_regression(), points(1)[0] / 4
+    phi = np.c_[data.train.images.double().numpy(), np.ones(len(data.train))]
+    order = np.r_[[4 * c + j for c in range(3) for j in range(3)], [3, 7, 11]]  # weights, then the bias
+    p = torch.softmax(torch.from_numpy(phi) @ torch.from_numpy(_rows(theta)).T, 1).numpy()
+    curvature = np.kron(np.diag(p.mean(0)) - p.T @ p / len(p), phi.T @ phi)
+    if structure == "diagonal":
+        curvature = np.diag(((p * (1 - p)).T @ phi**2).ravel())
+    curvature = curvature[np.ix_(order, order)]
+    h, squares, grid = (
+        np.linalg.eigvalsh(curvature),
+        float(theta.double() @ theta.double()),
+        np.geomspace(0.1, 100, 20001),
+    )
+    evidence = P * np.log(grid) - grid * squares - np.log(h[:, None].clip(0) + grid).sum(0)
+    runs, recipe = ln.members(net, [theta], data), ln.Recipe(epochs=1, batch=50)
+    law = ln.laplace(net, data, runs=runs, prior_precision="marginal likelihood", structure=structure, recipe=recipe)
+    covariance = np.linalg.inv(curvature + grid[evidence.argmax()] * np.eye(P))
+    return law, theta.double().numpy(), covariance
+
+
+def _rows(theta):
+    return np.c_[theta[:9].view(3, 3).double().numpy(), theta[9:].double().numpy()]
+
+
+def kronecker():
+    return in_parts("Kronecker")
+
+
+def diagonal():
+    return in_parts("diagonal")
+
+
 def mixed():
     laws = [dropout(), laplace()]
     means = np.array([mean for _, mean, _ in laws])
@@ -134,7 +168,7 @@ def mixed():
     return mixture_of([law for law, _, _ in laws], cost=None), means.mean(0), covariance
 
 
-SCENARIO = [members, segment, chain, bezier, simplex, complex_, swag, laplace, dropout, mixed]
+SCENARIO = [members, segment, chain, bezier, simplex, complex_, swag, laplace, kronecker, diagonal, dropout, mixed]
 
 
 @functools.cache

@@ -182,3 +182,16 @@ def test_the_page_of_a_statement_tells_what_the_summaries_tell_of_single_sets():
     shown = [(row["dof"], row["share"], row["sets"]) for row in unseal(DELIVERED.read_bytes())["rows"]]
     rows = [(int(m) - 1, row["after"]) for one in TOGETHER for m, row in one.numbers["single"].items()]
     assert shown == [(dof, row["share"], row["sets"]) for dof, row in rows]
+
+
+def test_the_page_of_a_statement_quotes_the_stored_errors_of_u():
+    quoted = unseal(DELIVERED.read_bytes())["errors"]
+    assert len(quoted) > 50
+    stored = set()
+    for name in ln.results.list_results():
+        if name.endswith(("-uncertainty", "-geometry")):
+            numbers = ln.load_result(name).numbers
+            mixes = numbers["mixes"] if "mixes" in numbers else numbers["test"]
+            rows = [row for mix in mixes.values() for row in mix.values()]
+            stored |= {row["squared_error"].value ** 0.5 / 2 for row in rows if "squared_error" in row}
+    assert {row["error"] for row in quoted} <= stored

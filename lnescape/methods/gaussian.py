@@ -151,8 +151,8 @@ def laplace(
     order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))[:N_IMAGES]
     some = data.train.images[order.to(data.train.images.device)]
     n = len(runs) if runs is not None else max(1, int(request.budget + 1e-9))
-    work = _work(form, len(some), size, data.n_classes, marginal=precision is None)
-    each, step = len(some) * request.operations.forward + work, request.plain / recipe.n_steps(len(data.train))
+    each = _operations(request, len(some), size, structure=form, marginal=precision is None)
+    step = request.plain / recipe.n_steps(len(data.train))
     while runs is None and budget is not None and n > 1 and n * (each + step) > budget * request.plain:
         n -= 1
     extra, least = n * each, (n * step if runs is None else request.given) + n * each
@@ -320,12 +320,14 @@ def _checked_structure(structure: Any, size: int) -> str:
     return structure
 
 
-def _work(structure: str, n_images: int, size: int, classes: int, *, marginal: bool) -> float:
-    """Count the operations of one network's curvature, of its inverse root, and of its eigenvalues where needed."""
-    width = size // classes
+def _operations(request: Request, n_images: int, size: int, *, structure: str, marginal: bool) -> float:
+    """Count, for one network, a forward pass of the images, the curvature, its inverse root, and its eigenvalues."""
+    classes = request.data.n_classes
+    width, forward = size // classes, request.operations.forward
     if structure == "diagonal":
-        return 2.0 * n_images * size
+        return n_images * (forward + 2.0 * size)
     if structure == "Kronecker":  # two products, and two decompositions of 9 n³
-        return 2 * n_images * (classes**2 + width**2) + 9.0 * (classes**3 + width**3)
+        return n_images * (forward + 2 * (classes**2 + width**2)) + 9.0 * (classes**3 + width**3)
+    blocks = classes * (classes + 1) / 2
     inverse = 4 / 3 * size**3  # Cholesky decomposition, P³/3, and triangular inverse, P³
-    return n_images * classes * (classes + 1) * width**2 + inverse + marginal * 4 / 3 * size**3
+    return n_images * (forward + 2 * blocks * width**2) + inverse + marginal * 4 / 3 * size**3
