@@ -33,7 +33,7 @@ import torch
 
 import lnescape as ln
 from notebooks import course
-from report.studies import again, figures
+from report.studies import again, figures, lessons
 
 profile = course.profile(profile)
 profile
@@ -50,9 +50,14 @@ profile
 #   (diamonds); it jumps. Blue: three networks and what they show for nothing; it hardly does.
 # - **Right:** 500 images, u(x) as stated from three trainings against the true one. Switch from *plain* to *constant* to *all
 #   that is free*: the cloud comes to the diagonal. *From one training*, with a scale that other networks taught, it keeps its
-#   shape and may lie too high or too low. The error is the root mean square of that of ln u, over all draws and images.
+#   shape and may lie too high or too low. The error says by how many percent u is typically wrong, over all draws and images.
 #
-# How that is possible is explained up to `07_retraining_uncertainty`. Try a foreign image as well, a piece of clothing.
+# **Why can three trainings be worth thirty?** Three numbers say little about the width of one bell. But the same three networks
+# answer for thousands of images, and most bells are about equally wide. So the images lend each other their widths: *constant*.
+# What the networks show of an image besides, such as how sure they are, says whether its bell is wider or narrower than most:
+# *all that is free*. Nothing more is trained. `07_retraining_uncertainty` does it step by step, by hand.
+#
+# Try a foreign image as well, a piece of clothing.
 
 # %%
 again.Picture("00_train_again", title="What three retrainings know of u(x)")
@@ -173,6 +178,23 @@ course.save_live(figure, "00_disputed")
 # of its own, the **standard uncertainty of the prediction due to retraining**, in short *retraining uncertainty*, written
 # u(x) for an image x, and it is what this course is about. A metrologist would call three retrainings three repeated
 # observations, and what is concluded from their scatter a *Type A* evaluation [4].
+#
+# Here is a u(x) that can be seen: the log-odds of one disputed image in the 128 stored trainings.
+
+# %%
+stored = ln.load_result("mnist-mlp")
+place = stored.arrays["undecided"][0]
+figure = lessons.retrainings_of_one_image(
+    stored.arrays["undecided_pixels"][0, 0],
+    ln.read_study("mnist-mlp")["log_odds"].values[:, place],
+    source="MNIST, perceptron, 128 retrainings",
+    title="u(x) is how widely retraining scatters one prediction",
+)
+course.save_live(figure, "00_u")
+
+# %% [markdown]
+# **What we see.** Each training is one entry of the histogram. Left of the dashed line it decides for another digit. The arrow is u(x) to either
+# side of the mean: about two trainings of three fall inside.
 #
 # The honest way to know u(x) is to retrain often: ten times, a hundred times. For a network that takes a week,
 # that is out of reach. Is there a cheaper way to many networks?
@@ -381,7 +403,7 @@ course.record(
         "NLL, 20 networks along the curve": road["nll"],
     },
     data=data,
-    figures=["00_disputed", "00_path"],
+    figures=["00_disputed", "00_u", "00_path"],
 )
 
 # %% [markdown]

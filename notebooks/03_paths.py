@@ -32,6 +32,7 @@ import torch
 
 import lnescape as ln
 from notebooks import course
+from report.studies import lessons
 
 profile = course.profile(profile)
 
@@ -89,6 +90,16 @@ for _ in range(500):
     phi.data -= 0.05 * slope
 curve_loss = ring_loss(bezier(t, phi.data))
 print(f"control point {phi.data.numpy().round(2)}, highest loss on the curve {curve_loss.max():.3f}")
+
+# %%
+figure = lessons.ring_valley(
+    ((1 - t) * w1 + t * w2).numpy(),
+    bezier(t, phi.data).numpy(),
+    phi.data.numpy(),
+    source="computed, two weights",
+    title="The line crosses the hill, the curve keeps to the ring",
+)
+course.save_live(figure, "03_ring")
 
 # %% [markdown]
 # ### By library
@@ -299,10 +310,16 @@ figure = ln.plots.triangle_map(
 course.save(figure, "03_triangle")
 
 # %%
+rows = {}
 for name, result in stored.items():
     n = result.numbers
-    print(f"{name}: test loss of one network {n['single_nll']}, of the triangle's midpoint {n['simplex_midpoint_nll']}, "
-          f"of 20 networks in it {n['simplex_ensemble_nll']}, cosine between corners {n['simplex_cosine']}")
+    rows[name] = {
+        "one network": str(n["single_nll"]),
+        "the triangle's midpoint": str(n["simplex_midpoint_nll"]),
+        "20 networks in it": str(n["simplex_ensemble_nll"]),
+        "cosine between corners": str(n["simplex_cosine"]),
+    }
+course.table(rows, "Test loss")
 
 # %% [markdown]
 # **What we see.** On this grid (white points) there is no hill, although the corners point in nearly orthogonal directions.
