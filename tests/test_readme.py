@@ -88,6 +88,7 @@ ROWS = {
     "cifar100-resnet": "residual network, CIFAR-100",
     "cifar10-fast-resnet": "fast residual network, CIFAR-10",
     "cifar10-wide": "fast wide network, CIFAR-10",
+    "cifar10-fast-cnn": "fast convolutional network, CIFAR-10",
 }
 
 
@@ -126,14 +127,19 @@ def test_the_result_is_the_stored_one():
     measured = ("cifar10-fast-resnet", "cifar10-wide", "mnist-mlp", "mnist-cnn")
     alone, before = ([worth_of_two(key, mix) for key in measured] for mix in ("gradient distance", FREE))
     claim = (
-        f"with *two* trainings it is worth {alone[0]} and {alone[1]} plain ones on the two fast networks, where all "
+        f"with *two* trainings it is worth {alone[0]} and {alone[1]} plain ones on the fast residual and wide networks, where all "
         f"else that is free is worth {before[0]} and {before[1]}; on MNIST {alone[2]} and {alone[3]}, against "
         f"{before[2]} and {before[3]}."
+    )
+    held_out = (
+        f"the fast convolutional network was held out: there two trainings with all that is free are worth "
+        f"{worth_of_two('cifar10-fast-cnn', SHARP)}."
     )
     singles = [loaded(f"{p.key}-single").numbers["rules"]["factor and slope"]["ren"]["value"] for p in PAIRS]
     plain = [loaded(f"{p.key}-uncertainty").numbers["mixes"]["none (plain Type A)"]["3"] for p in PAIRS]
     text = " ".join(README.split())
     assert claim in text, f"the sentence should be: {claim}"
+    assert held_out in text, f"the sentence should be: {held_out}"
     assert f"is worth {min(singles):.0f} to {max(singles):.0f} plain ones." in text
     assert [one for one in plain if abs(50 * one["squared_error"].value ** 0.5 - 70) > 5] == []
     errors = [int(line.split("|")[3].split()[0]) for line in map(row, ROWS)]
