@@ -128,8 +128,8 @@ def test_the_result_is_the_stored_one():
     alone, before = ([worth_of_two(key, mix) for key in measured] for mix in ("gradient distance", FREE))
     claim = (
         f"with *two* trainings it is worth {alone[0]} and {alone[1]} plain ones on the fast residual and wide "
-        f"networks, where all else that is free is worth {before[0]} and {before[1]}; on MNIST {alone[2]} and {alone[3]}, against "
-        f"{before[2]} and {before[3]}."
+        f"networks, where all else that is free is worth {before[0]} and {before[1]}; on MNIST {alone[2]} and "
+        f"{alone[3]}, against {before[2]} and {before[3]}."
     )
     held_out = (
         f"the fast convolutional network was held out: there two trainings with all that is free are worth "
