@@ -34,7 +34,7 @@ import torch
 
 import lnescape as ln
 from notebooks import course
-from report.studies import figures
+from report.studies import figures, lessons
 
 profile = course.profile(profile)
 
@@ -84,6 +84,15 @@ drawn = ln.Simplex(corners, 3).draw(100_000, torch.Generator().manual_seed(0)).d
 for name, numbers in (("exponential", even), ("uniform (wrong)", obvious), ("library", drawn)):
     square = ln.Estimate.mean((numbers / numbers.sum(1, keepdims=True))[:, 0] ** 2)
     print(f"{name:16} E[α₁²] = {square}, should be {1 / 6:.5f}")
+
+# %%
+clouds = {"exponential: even": even, "uniform: crowds the middle": obvious}
+figure = lessons.even_points(
+    {name: (numbers / numbers.sum(1, keepdims=True))[:3000] for name, numbers in clouds.items()},
+    source="simulated, 3 000 points each",
+    title="The obvious way is not the even one",
+)
+course.save_live(figure, "04_even")
 
 # %% [markdown]
 # ## What a reward for volume does, in one dimension
@@ -174,7 +183,7 @@ part = data.test.subset(slice(0, 2000))
 over = ln.PolyChain.between(joined.vectors[0], joined.vectors[1]).with_vertices(joined.vectors[[0, 3, 1]])
 for name, way in (("the line", line), ("the way over the last connector", over)):
     loss = ln.along(joined, way, part, n=11).loss
-    print(f"highest test loss of 11 points on {name}: {loss.max():.2f} nat; at its ends {loss[0]:.2f} and {loss[-1]:.2f} nat")
+    print(f"highest test loss on {name}: {loss.max():.2f} nat; at its ends {loss[0]:.2f} and {loss[-1]:.2f} nat")
 
 # %% [markdown]
 # **What we see.** The line crosses the hill of `03`. The way over the connector, one edge of each simplex, stays far below it:
