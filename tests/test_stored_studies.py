@@ -23,7 +23,7 @@ from report.studies.pairs import PAIRS
 RESULTS = Path(__file__).resolve().parent.parent / "report" / "results"
 COMMITTED = [study for study in STUDIES.values() if (RESULTS / f"{study.name}.json").is_file()]
 WITH_LAWS = [study for study in COMMITTED if study.name.endswith("-methods")] + [STUDIES["mnist-cnn-uncertainty"]]
-MEGABYTE = 10**6
+MEGABYTE = 2**20
 
 
 @pytest.mark.parametrize("folder", sorted({study.folder for study in COMMITTED}))
