@@ -71,7 +71,7 @@ def test_covariates_of_one_s_own_foretell_u():
     )  # fmt: skip
     assert np.corrcoef(np.log(apart.u), log_sigma[half[1]])[0, 1] > 0.95
     assert (apart.n_calibration, apart.itself, known.itself) == (N // 2, False, True)
-    assert "the inputs themselves" in str(known)
+    assert f"fitted on the {N} inputs themselves" in str(known)
 
 
 def test_classes_are_stated_as_by_the_one_call():

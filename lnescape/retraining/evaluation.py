@@ -13,6 +13,8 @@ from lnescape.retraining.prior import Prior, checked_covariates, effective_numbe
 N_BINS = 10
 MATERIAL = 1.5  # factor on s² in a bin below which a pattern isn't reported: 20 % of u
 FEWEST = 20  # inputs, below which nothing is checked
+DEVIATES = "The variances deviate from the prior along a pattern over "  # a covariate, or several
+UNDESCRIBED = ": the covariates don't describe their law."
 FALSE_ALARM = 0.01  # at most, of all checks together, for inputs that follow the model
 
 
@@ -340,4 +342,4 @@ def _message(check: str, factor: float) -> str:
         return "The variances don't follow the law of the model, F(ν, d₀)."
     if check == "one d₀":
         return "The variances scatter around the prior more for some inputs than for others: one d₀ doesn't fit all."
-    return f"The variances deviate from the prior along a {check}: the covariates don't describe their law."
+    return DEVIATES + check.removeprefix("pattern over ") + UNDESCRIBED

@@ -192,13 +192,16 @@ def state(
 
 def _origin(prepared: Prepared, runs: Members) -> dict[str, str]:
     """Identify network, data, recipe and trained networks."""
-    data, module = prepared.data, prepared.template.module
-    recipe = ", ".join(f"{name} {value}" for name, value in prepared.recipe.describe().items())
+    data, module, known = prepared.data, prepared.template.module, {}
+    trained = f"{len(runs)} network{'s' * (len(runs) > 1)}, SHA-256 {tensor_fingerprint(runs.thetas)}…"
+    if runs.recipe is not None:  # of networks trained elsewhere neither recipe nor seeds are known
+        known["recipe"] = ", ".join(f"{name} {value}" for name, value in runs.recipe.describe().items())
+        trained = f"{trained}, seeds {', '.join(map(str, runs.seeds))}"
     return origin_of(
         network=f"{type(module).__name__}, {runs.thetas.shape[1]} parameters",
         data=f"{data.title}, SHA-256 {data.checksum[:16]}…",
-        recipe=recipe,
-        trained=f"{len(runs)} networks, seeds {list(runs.seeds)}, SHA-256 {tensor_fingerprint(runs.thetas)}…",
+        trained=trained,
+        **known,
     )
 
 

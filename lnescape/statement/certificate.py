@@ -13,7 +13,8 @@ if TYPE_CHECKING:
 
 WIDTH, HEIGHT, MARGIN = 595.0, 842.0, 54.0  # points: A4 and its margins
 COLUMN = 92.0  # points: where the text begins beside its heading
-SIZE, LEAD = 7.6, 10.4  # points: letters and lines
+SIZES, LEAD = (7.6, 7.0, 6.4, 5.8), 1.37  # points: letters, the largest that leave room; lines, in parts of them
+FEWEST = 8  # inputs in the table that smaller letters make room for
 GREY, RULE, ACCENT = "#555555", "#BBBBBB", "#0072B2"
 ASSUMPTIONS = (
     "Retrainings differ in the seed alone. Over them the measurand of an input is normal with variance σ²; over inputs "
@@ -26,18 +27,20 @@ ASSUMPTIONS = (
 class _Sheet:
     """Set text on an A4 page from the top down; `y` is how far it has come, in points from the bottom."""
 
-    def __init__(self) -> None:
+    def __init__(self, size: float) -> None:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         self.figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), dpi=72)
         self._renderer: Any = FigureCanvasAgg(self.figure).get_renderer()
-        self.y = HEIGHT - MARGIN
+        self.y, self.size, self.lead = HEIGHT - MARGIN, size, LEAD * size
 
-    def put(self, x: float, text: str, *, y: float | None = None, size: float = SIZE, **style: Any) -> None:
+    def put(self, x: float, text: str, *, y: float | None = None, size: float = 0, **style: Any) -> None:
         """Write one line."""
         at = (x / WIDTH, (self.y if y is None else y) / HEIGHT)
-        self.figure.text(*at, text, fontsize=size, family="DejaVu Sans", parse_math=False, va="baseline", **style)
+        self.figure.text(
+            *at, text, fontsize=size or self.size, family="DejaVu Sans", parse_math=False, va="baseline", **style
+        )
 
     def rule(self, *, colour: str = RULE, width: float = 0.6, y: float | None = None) -> None:
         """Draw a line across the page."""
@@ -51,7 +54,7 @@ class _Sheet:
         """Break text into lines of at most so many points."""
         from matplotlib.font_manager import FontProperties
 
-        font = FontProperties(family="DejaVu Sans", size=SIZE)
+        font = FontProperties(family="DejaVu Sans", size=self.size)
         lines = [""]
         for word in text.split(" "):
             longer = f"{lines[-1]} {word}".lstrip()
@@ -66,26 +69,38 @@ class _Sheet:
         self.put(MARGIN, heading[:1].upper() + heading[1:] if heading[1:2] != " " else heading, color=GREY)
         for line in self.wrapped(text, WIDTH - 2 * MARGIN - COLUMN):
             self.put(MARGIN + COLUMN, line)
-            self.y -= LEAD
+            self.y -= self.lead
         self.y -= 1.5
 
     def section(self, title: str, entries: Mapping[str, str]) -> None:
         """Write a section under its title."""
         self.y -= 5
-        self.put(MARGIN, title, size=SIZE + 1.4, color=ACCENT, weight="bold")
-        self.y -= LEAD + 3
+        self.put(MARGIN, title, size=self.size + 1.4, color=ACCENT, weight="bold")
+        self.y -= self.lead + 3
         for heading, text in entries.items():
             self.entry(heading, text)
 
     def height(self, entries: Mapping[str, str]) -> float:
         """Return how much of the page a section takes, in points."""
         lines = [len(self.wrapped(text, WIDTH - 2 * MARGIN - COLUMN)) for text in entries.values()]
-        return 8 + LEAD + sum(LEAD * n + 1.5 for n in lines)
+        return 8 + self.lead + sum(self.lead * n + 1.5 for n in lines)
 
 
 def certificate_of(stated: Statement, *, date: str, about: Mapping[str, str], n: int) -> "Figure":
-    """Draw the certificate; raise where the page can't hold it."""
-    sheet, facts = _Sheet(), stated.facts()
+    """Draw the certificate in the largest letters that leave room for some results; raise where none do."""
+    enough = min(FEWEST, n, len(stated))
+    for size in SIZES:
+        sheet, rows = _drawn(stated, size, date=date, about=about, n=n)
+        if rows >= enough:
+            break
+    if rows < 1:
+        raise ValueError("The page has no room for a result; shorten what `about` says, or state fewer outputs.")
+    return sheet.figure
+
+
+def _drawn(stated: Statement, size: float, *, date: str, about: Mapping[str, str], n: int) -> tuple[_Sheet, int]:
+    """Draw the page in letters of one size; return it and how many inputs its table has room for."""
+    sheet, facts = _Sheet(size), stated.facts()
     sheet.y -= 6
     sheet.put(MARGIN, "Statement of uncertainty due to retraining", size=15, weight="bold")
     sheet.y -= 17
@@ -102,24 +117,24 @@ def certificate_of(stated: Statement, *, date: str, about: Mapping[str, str], n:
     sheet.section("Method", method | {"cost": facts["cost"]})
     closing = {"Not covered": {"leaves out": facts["leaves out"]}}
     closing["Reservations"] = stated.reservations() or {"": "none found"}
-    left = sheet.y - MARGIN - 2.6 * LEAD - sum(map(sheet.height, closing.values()))
-    _results(sheet, stated, facts, room=left, n=n)
+    left = sheet.y - MARGIN - 2.6 * sheet.lead - sum(map(sheet.height, closing.values()))
+    rows = _results(sheet, stated, facts, room=left, n=n)
     for title, entries in closing.items():
         sheet.section(title, entries)
-    sheet.rule(y=MARGIN + LEAD)
+    sheet.rule(y=MARGIN + sheet.lead)
     sheet.put(MARGIN, f"{date}    Signed: ", y=MARGIN - 2)
     sheet.put(WIDTH - MARGIN, "Page 1 of 1", y=MARGIN - 2, color=GREY, ha="right")
-    return sheet.figure
+    return sheet, rows
 
 
-def _results(sheet: _Sheet, stated: Statement, facts: Mapping[str, str], *, room: float, n: int) -> None:
-    """Set the table of results in the form of the GUM: as many inputs as there is room for."""
+def _results(sheet: _Sheet, stated: Statement, facts: Mapping[str, str], *, room: float, n: int) -> int:
+    """Set the table of results in the form of the GUM; return for how many inputs there is room."""
     k, spread = len(stated.units), next(key for key in facts if key.startswith(("u", "σ")))
     over = {f"{spread.split(' (')[0]} over inputs": facts[spread]} if len(stated) > 1 else {}
     over |= {key: facts[key] for key in ("decisions", "limits") if key in facts}
-    rows = int((room - sheet.height(over) - 3 * LEAD) / (LEAD * k))
+    rows = int((room - sheet.height(over) - 3 * sheet.lead) / (sheet.lead * k))
     if rows < 1:
-        raise ValueError("The page has no room for a result; shorten what `about` says, or state fewer outputs.")
+        return 0
     some = stated if len(stated) <= min(rows, n) else stated[stated.worst(min(rows, n))]
     if len(some) < len(stated):
         which = "largest u" if stated.risk is None else "highest risk"
@@ -130,7 +145,7 @@ def _results(sheet: _Sheet, stated: Statement, facts: Mapping[str, str], *, room
     # A column is as wide as its longest cell, and what is left is shared; text to the left, numbers to the right.
     wide = np.array([max(len(row[c]) for row in table) for c in range(len(table[0]))]) + 2.0
     ends = MARGIN + (WIDTH - 2 * MARGIN) * np.cumsum(wide) / wide.sum()
-    sheet.rule(y=sheet.y + LEAD - 2)
+    sheet.rule(y=sheet.y + sheet.lead - 2)
     for number, row in enumerate(table):
         for c, cell in enumerate(row):
             style: dict[str, Any] = {"color": GREY} if not number else {}
@@ -140,9 +155,10 @@ def _results(sheet: _Sheet, stated: Statement, facts: Mapping[str, str], *, room
         if not number:
             sheet.rule(y=sheet.y - 3.5)
             sheet.y -= 2
-        sheet.y -= LEAD
-    sheet.rule(y=sheet.y + LEAD - 4)
+        sheet.y -= sheet.lead
+    sheet.rule(y=sheet.y + sheet.lead - 4)
     sheet.y -= 5
+    return rows
 
 
 def _table(stated: Statement) -> list[list[str]]:

@@ -19,6 +19,7 @@ from lnescape.results import Estimate
 from lnescape.results.estimate import float_from_json, float_to_json
 from lnescape.results.files import MOST_JSON, load, read, save, unseal, write
 from lnescape.retraining import Diagnosis, Evaluation, Prior, relative_uncertainty
+from lnescape.retraining.evaluation import DEVIATES, UNDESCRIBED
 from lnescape.retraining.prior import assumed_number
 
 if TYPE_CHECKING:
@@ -275,7 +276,10 @@ class Statement:
         of_decisions = [note for note in self.notes if note.startswith(DECISIONS)]
         fit = [note for note in self.notes if note not in of_decisions]
         groups = {"fit": fit, "decisions": [note.removeprefix(DECISIONS) for note in of_decisions]}
-        groups["diagnosis"] = list(self.diagnosis.messages)
+        messages = self.diagnosis.messages
+        over = [one.removeprefix(DEVIATES).removesuffix(UNDESCRIBED) for one in messages if one.startswith(DEVIATES)]
+        groups["diagnosis"] = [one for one in messages if not one.startswith(DEVIATES)]
+        groups["diagnosis"] += [DEVIATES + ", ".join(over) + UNDESCRIBED] if over else []
         return {name: " ".join(dict.fromkeys(notes)) for name, notes in groups.items() if notes}
 
     def worst(self, n: int) -> ndarray:
@@ -303,7 +307,11 @@ class Statement:
         assumed = self.prior.n_eff >= assumed_number(self.n_calibration)
         how = "measured on the proxies" if self.measured else "assumed" if assumed else "from noise on the weights"
         fitted = "fitted on" if n > 1 else "borrowed from other pairs of data and network, its scale from q over"
-        inputs = "the inputs themselves" if self.itself else f"{self.n_calibration} held-out inputs without labels"
+        inputs = (
+            f"the {self.n_calibration} inputs themselves"
+            if self.itself
+            else f"{self.n_calibration} held-out inputs without labels"
+        )
         worth = f", worth {self.prior.n_eff:.0f} independent ones ({how})" if n > 1 else ""
         missing = "".join(f"; without {name}: {reason}" for name, reason in self.left_out.items())
         elsewhere = "; coefficients shrink towards those of other pairs of data and network"
@@ -321,7 +329,7 @@ class Statement:
             "prior": f"{fitted} {inputs}{worth}; covariates: {', '.join(self.groups) or 'none'}{missing}"
             f"{elsewhere if self.transferred and n > 1 else ''}",
             **({"one set": _single_set(n - 1, self.prior.n_eff, self.level)} if n > 1 else {}),
-            "cost": f"{self.trainings:g} trainings{diverged}{further}{passes}",
+            "cost": f"{self.trainings:g} training{'s' * (self.trainings != 1)}{diverged}{further}{passes}",
             symbol: "; ".join(self._quantiles(k) for k in range(len(self.units))),
             **self._decisions(),
             "covers": COVERS,
@@ -401,8 +409,13 @@ class Statement:
         often = f"in more than {share_text(DOUBTFUL)} of retrainings"
         if self.limits is None:
             return {"decisions": f"{doubtful} otherwise {often}"}
-        low, high = (", ".join(f"{one:g}" for one in np.atleast_1d(end)) for end in self.limits)
-        return {"limits": f"{low} to {high}; {doubtful} outside {often}"}
+        k = len(self.units)
+        ends = np.broadcast_to(self.limits.reshape(2, -1), (2, k)).T
+        names = [f"{name}: " for name in self.outputs] or [""]
+        each = [
+            f"{name}{low:g} to {high:g} {unit}" for name, (low, high), unit in zip(names, ends, self.units, strict=True)
+        ]
+        return {"limits": f"{'; '.join(map(str.rstrip, each))}; {doubtful} outside {often}"}
 
     def _known(self) -> str:
         """Write how well u is known: as measured where these covariates were judged, and what the model claims."""
@@ -533,7 +546,9 @@ def percent(p: float) -> str:
 
 def probability_text(p: float) -> str:
     """Return a probability with two digits of its distance from 0 or 1, whichever is nearer."""
-    return f"{p:.{max(2, _place(max(min(p, 1 - p), 1e-9)))}f}"
+    if not 1e-9 < p < 1 - 1e-9:
+        return "< 1e-9" if p < 0.5 else "> 0.999999999"
+    return f"{p:.{max(2, _place(min(p, 1 - p)))}f}"
 
 
 def two_digits(x: float) -> str:
@@ -554,7 +569,10 @@ def interval_text(low: float, high: float) -> str:
 
 def _place(x: float) -> int:
     """Return after how many decimals the second digit of a number stands; negative before the point."""
-    return 1 - math.floor(math.log10(abs(x))) if x and math.isfinite(x) else 2
+    if not x or not math.isfinite(x):
+        return 2
+    place = 1 - math.floor(math.log10(abs(x)))
+    return 1 - math.floor(math.log10(abs(round(x, place))))  # 99.6 is rounded to 100
 
 
 def _at(x: float, place: int) -> str:
