@@ -282,7 +282,7 @@ others = {
     "own earlier epoch": runs.path[0, :-1],
     "other retraining": ends[1:],
 }
-seen = {}
+seen, rows = {}, {}
 for kind, thetas in others.items():
     law = ln.members(net, list(thetas), data)
     said = law.predict(images)
@@ -290,10 +290,14 @@ for kind, thetas in others.items():
     otherwise = 100 * (said.argmax(2) != logp[0].argmax(1)).double().mean(1)
     far = (thetas - runs[0]).norm(dim=1) / runs[0].norm()
     seen[kind] = far.numpy(), gap, otherwise.numpy()
-    print(f"{kind:18} {far.min():.2g} to {far.max():.2g} ‖θ‖ away; D {gap.min():.1e} to {gap.max():.1e} nat; "
-          f"{otherwise.min():.2f} to {otherwise.max():.2f} % decided otherwise")
+    rows[kind] = {
+        "away (‖θ‖)": f"{far.min():.2g} to {far.max():.2g}",
+        "D (nat)": f"{gap.min():.1e} to {gap.max():.1e}",
+        "decided otherwise (%)": f"{otherwise.min():.2f} to {otherwise.max():.2f}",
+    }
 assert seen["renumbered copy"][1].max() < 1e-4
 assert seen["rescaled copy"][1].max() < 1e-4
+course.table(rows)
 
 # %%
 looks = {
@@ -484,7 +488,8 @@ for name, thetas in ways.items():
     print(f"{name:26} size of the spread / size of u(x) {size:.2f}; rank correlation with u(x) {like[name]:+.2f}")
 halves = spearmanr(q[2:5].std(0, ddof=1), q[5:].std(0, ddof=1)).statistic
 ceiling = math.sqrt(2 * max(halves, 0) / (1 + halves))  # Spearman and Brown: reliability of six from that of three
-print(f"three of the six against the other three: {halves:+.2f}; so a perfect exploration would reach about {ceiling:.2f}, not 1")
+print(f"three of the six against the other three: {halves:+.2f}")
+print(f"so a perfect exploration would reach about {ceiling:.2f}, not 1")
 
 # %%
 shown = {"noise on network 0": "#999999", "line from 0 to 1, matched": "#D55E00", "networks 0 and 1": "#009E73"}

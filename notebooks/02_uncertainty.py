@@ -194,9 +194,16 @@ versions = {
     "mean of ten": mean,
     "ten, with temperature": (mean / T_ten).log_softmax(1),
 }
+rows = {}
 for name, p in versions.items():
     found = ln.scores.calibration_error(p, labels, n_bins=n_bins)
-    print(f"{name:22} right {ln.accuracy(p, labels)}, NLL {ln.nll(p, labels)}, calibration error {found}")
+    rows[name] = {
+        "right": str(ln.accuracy(p, labels)),
+        "NLL": str(ln.nll(p, labels)),
+        "calibration error": str(found.value),
+        "under perfect calibration": str(found.bias),
+    }
+course.table(rows)
 
 # %% [markdown]
 # **What we see.** Averaging makes a prediction less sure, so ten networks need a lower temperature than one. The brackets
@@ -217,10 +224,12 @@ def reliability(logp, n_bins=10):
     return [float(top[rows].exp().mean()) for rows in groups], [s.value for s in shares], [s.u for s in shares]
 
 
+rows = {}
 for name, p in (("one network", logp_turned[0]), ("one, with temperature", (logp_turned[0] / T_one).log_softmax(1)),
                 ("mean of ten", ln.mean_prediction(logp_turned))):
     claimed, correct = 100 * float(p.max(1).values.exp().mean()), 100 * float(ln.accuracy(p, labels))
-    print(f"turned by 30°, {name:22} claims {claimed:.0f} % on average, right on {correct:.0f} %, NLL {ln.nll(p, labels)}")
+    rows[name] = {"claims on average (%)": claimed, "right (%)": correct, "NLL": str(ln.nll(p, labels))}
+course.table(rows, "Turned by 30°", digits=0)
 
 # %%
 claimed, correct = 100 * float(logp_turned[0].max(1).values.exp().mean()), 100 * float(ln.accuracy(logp_turned[0], labels))
@@ -294,8 +303,8 @@ print(f"stored, ten against one: errors {100 * errors[9] / errors[0] - 100:.0f} 
 
 by_logits = ln.scores.logit_average(logp)
 lost = [-p.gather(1, labels[:, None]).squeeze(1) for p in (by_logits, mean)]
-print(f"here, NLL of the mean of logits {ln.nll(by_logits, labels)}, of probabilities {ln.nll(mean, labels)}; "
-      f"difference image by image {ln.Estimate.mean(lost[0] - lost[1], unit='nat')}")
+print(f"here, NLL of the mean of logits {ln.nll(by_logits, labels)}, of probabilities {ln.nll(mean, labels)}")
+print(f"difference image by image {ln.Estimate.mean(lost[0] - lost[1], unit='nat')}")
 
 # %% [markdown]
 # **What we see.** Most of what averaging gives comes with the first few members. Errors fall, the log-loss falls by more (the
@@ -453,10 +462,17 @@ split128 = ln.entropy_split(torch.tensor(mlp["log_probabilities"].values))
 epistemic, aleatoric = split128.epistemic.numpy(), split128.aleatoric.numpy()
 q_rows = mlp["log_odds"].values[:, rows]
 height, u = q_rows.mean(0), q_rows.std(0, ddof=1)
-for name, place in (("most epistemic", epistemic.argmax()), ("most aleatoric", aleatoric.argmax()), ("largest u(x)", u.argmax()),
-                    ("smallest u(x)", u.argmin()), ("median q̄", np.abs(height - np.median(height)).argmin())):
-    print(f"{name:15} q̄ {height[place]:6.2f}, u(x) {u[place]:.2f} nat of log-odds; "
-          f"aleatoric {aleatoric[place]:.1e}, epistemic {epistemic[place]:.1e} nat of information")
+places = {"most epistemic": epistemic.argmax(), "most aleatoric": aleatoric.argmax(), "largest u(x)": u.argmax()}
+places |= {"smallest u(x)": u.argmin(), "median q̄": np.abs(height - np.median(height)).argmin()}
+course.table({
+    name: {
+        "q̄ (log-odds, nat)": height[place],
+        "u(x) (log-odds, nat)": u[place],
+        "aleatoric (information, nat)": f"{aleatoric[place]:.1e}",
+        "epistemic (information, nat)": f"{epistemic[place]:.1e}",
+    }
+    for name, place in places.items()
+}, digits=2)
 
 # %%
 to_height, to_u = (spearmanr(epistemic, x).statistic for x in (np.abs(height), u))

@@ -27,13 +27,15 @@
 profile = ""
 
 # %%
+import textwrap
+
 import numpy as np
 import torch
 from torch import nn
 
 import lnescape as ln
 from notebooks import course
-from report.studies import figures
+from report.studies import figures, lessons, tables
 
 profile = course.profile(profile)
 
@@ -62,6 +64,12 @@ by_hand = left + (method - curve[left - 1]) / (curve[left] - curve[left - 1])
 worth = ln.scores.deep_ensemble_equivalent(method, curve, spread)
 print(f"by hand {by_hand:.2f}, by library {worth}")
 assert np.isclose(by_hand, worth.value)
+
+# %%
+figure = lessons.read_equivalent(
+    curve, method, by_hand, source="three made-up numbers", title="Across to the curve, and down to the members"
+)
+course.save_live(figure, "06_dee")
 
 # %% [markdown]
 # The band in brackets is what the scale itself leaves open: the equivalents for an ensemble curve one standard deviation
@@ -237,12 +245,12 @@ course.save(figure, "06_diversity")
 # The same question as a table of two times two: one trained network or two, each alone or with SWAG around it.
 
 # %%
+rows = {}
 for name, table in ways.items():
-    one, two = (stored[name].arrays["yardstick_cll_mean"][m - 1] for m in (1, 2))
-    local, both = table["SWAG"]["1.5"]["cll"], table["SWAG"]["3"]["cll"]
-    print(f"{name}: CLL in nat    the network alone   SWAG around it")
-    print(f"   one network       {one:.4f}             {local}")
-    print(f"   two networks      {two:.4f}             {both}")
+    for m, number, budget in ((1, "one network", "1.5"), (2, "two networks", "3")):
+        alone = float(stored[name].arrays["yardstick_cll_mean"][m - 1])
+        rows[f"{name}, {number}"] = {"alone": alone, "SWAG around it": str(table["SWAG"][budget]["cll"])}
+course.table(rows, "CLL in nat", digits=4)
 
 # %% [markdown]
 # **What we see.** A second training brings more than SWAG around the first, on both networks, and SWAG around both adds nothing to
@@ -255,12 +263,18 @@ for name, table in ways.items():
 # Average probabilities or logits? Which foreign images (clothes instead of digits) are noticed by their entropy?
 
 # %%
-for name, table in ways.items():
-    print(f"{name}, budget 3:   loss of mean p   of mean logit    AUROC foreign   calibration error   of it by chance")
-    for way in ("deep ensemble", "FGE", "SWAG", "learned line", "dropout"):
-        row = table[way]["3"]
-        values = [f"{row[s].value:.4f}" for s in ("nll", "logit_nll", "auroc", "calibration_error", "calibration_bias")]
-        print(f"   {way:15}", "          ".join(values))
+SCORES = {
+    "loss of mean p": "nll",
+    "of mean logit": "logit_nll",
+    "AUROC foreign": "auroc",
+    "calibration error": "calibration_error",
+    "of it by chance": "calibration_bias",
+}
+course.table({
+    f"{name}, {way}": {words: table[way]["3"][score].value for words, score in SCORES.items()}
+    for name, table in ways.items()
+    for way in ("deep ensemble", "FGE", "SWAG", "learned line", "dropout")
+}, "Budget 3", digits=4)
 
 # %% [markdown]
 # **What we see.** On the MLP it hardly matters whether logits or probabilities are averaged: two bases differ by more. On the CNN the mean of
@@ -275,50 +289,27 @@ for name, table in ways.items():
 # networks' CLL, what two bases may differ by through luck. A claim that fails here isn't refuted there.
 
 # %%
-def told(values):
-    return " and ".join("< 1" if v < 1 else "≥ 10" if v > 10 else f"{v:.1f}" for v in values)
-
-
-def cll(way, budget):
-    return [table[way][budget]["cll"].value if "cll" in table[way][budget] else -np.inf for table in ways.values()]
-
-
-luck = [float(result.arrays["yardstick_cll_sd"][0]) / 2**0.5 for result in stored.values()]
-
-
-def verdict(difference, luck):
-    word = "open" if abs(difference) < luck else "holds" if difference > 0 else "fails"
-    return f"{word} ({1000 * difference:+.1f} mnat)"
-
-
-# %%
-single = [float(result.arrays["yardstick_cll_mean"][0]) for result in stored.values()]
-claims = [
-    ("short ensemble beats one network at 1 training", cll("short ensemble", "1"), single),
-    ("snapshots beat one network at 1 training [5]", cll("snapshots", "1"), single),
-    ("FGE beats one network at 1.5 trainings [6]", cll("FGE", "1.5"), single),
-    ("FGE beats one longer training at 1.5 [6]", cll("FGE", "1.5"), cll("deep ensemble", "1.5")),
-    ("SWAG beats one network at 1.5 trainings [2]", cll("SWAG", "1.5"), single),
-    ("MultiSWAG beats the deep ensemble at 3 [7]", cll("SWAG", "3"), cll("deep ensemble", "3")),
-    ("a learned line beats one network at 1 training [8]", cll("learned line", "1"), single),
-    ("ESPRO beats one network at 1.5 trainings [9]", cll("ESPRO", "1.5"), single),
-    ("SPRO beats the deep ensemble at 3 [9]", cll("SPRO", "3"), cll("deep ensemble", "3")),
-    ("the curve beats the deep ensemble at 3 [6]", cll("mode curve", "3"), cll("deep ensemble", "3")),
-    ("Laplace beats the network it is put on, at 1 [3]", cll("Laplace", "1"), cll("deep ensemble", "1")),
-    ("dropout beats one network at 1 training [10]", cll("dropout", "1"), single),
-]
-print(f"{'claim':52}" + "".join(f"{name:>24}" for name in ways))
-for words, ours, mark in claims:
-    cells = [verdict(own - other, u) for own, other, u in zip(ours, mark, luck, strict=True)]
-    print(f"{words:52}" + "".join(f"{cell:>24}" for cell in cells))
-print("figure: the chart above; n = 2 bases, CLL on the official test images; open below",
-      " and ".join(f"{1000 * u:.1f} mnat ({name})" for name, u in zip(ways, luck, strict=True)))
+ONE = ("one network", "1")
+claims = {
+    "short ensemble beats one network at 1 training": (("short ensemble", "1"), ONE),
+    "snapshots beat one network at 1 training [5]": (("snapshots", "1"), ONE),
+    "FGE beats one network at 1.5 trainings [6]": (("FGE", "1.5"), ONE),
+    "FGE beats one longer training at 1.5 [6]": (("FGE", "1.5"), ("deep ensemble", "1.5")),
+    "SWAG beats one network at 1.5 trainings [2]": (("SWAG", "1.5"), ONE),
+    "MultiSWAG beats the deep ensemble at 3 [7]": (("SWAG", "3"), ("deep ensemble", "3")),
+    "a learned line beats one network at 1 training [8]": (("learned line", "1"), ONE),
+    "ESPRO beats one network at 1.5 trainings [9]": (("ESPRO", "1.5"), ONE),
+    "SPRO beats the deep ensemble at 3 [9]": (("SPRO", "3"), ("deep ensemble", "3")),
+    "the curve beats the deep ensemble at 3 [6]": (("mode curve", "3"), ("deep ensemble", "3")),
+    "Laplace beats the network it is put on, at 1 [3]": (("Laplace", "1"), ("deep ensemble", "1")),
+    "dropout beats one network at 1 training [10]": (("dropout", "1"), ONE),
+}
+course.table(tables.claims(stored, claims), "CLL, ours less theirs; n = 2 bases, official test images")
 
 # %%
 for name, result in stored.items():
     gate = result.numbers["G6"]
-    print(f"G6 ({gate['claim']}), {name}: {'passed' if gate['passed'] else 'FAILED'}; best {gate['best']}, "
-          f"equivalent {told([gate['its equivalent']])}")
+    print(f"G6, {name}: {tables.WORDS[gate['passed']]}; best {gate['best']}, equivalent {gate['its equivalent']:.1f}")
 
 # %% [markdown]
 # **What we see.** Most claims fail here or stay open. The claims of *better than one network* compare with a network of cost 1; at 1.5 one can
@@ -374,11 +365,11 @@ for name, make in ln.METHODS.items():
 try:
     ln.dropout(lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10)), digits)
 except ValueError as refusal:
-    print("without dropout:", refusal)
+    print(textwrap.fill(f"without dropout: {refusal}", 100))
 try:
     ln.laplace(lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.LogSoftmax(1)), digits)
 except ValueError as refusal:
-    print("without a linear last layer:", refusal)
+    print(textwrap.fill(f"without a linear last layer: {refusal}", 100))
 
 # %% [markdown]
 # ### Exercise 2
