@@ -421,13 +421,13 @@ class Statement:
         """Write how well u is known: as measured where these covariates were judged, and what the model claims."""
         claim = relative_uncertainty(self.evaluation.n, prior_dof=self.prior.dof)
         found = [row for row in _delivered()["errors"] if self._is_like(row)]
+        by_model = f"{100 * claim:.0f} % by the model, 1/√(2(ν + d₀))"
         if not found:
-            return f"{100 * claim:.0f} % by the model, 1/√(2(ν + d₀)); not judged for these covariates"
+            return f"{by_model}; not judged for these covariates"
         errors = [100 * row["error"] for row in found]
         return (
-            f"{min(errors):.0f} to {max(errors):.0f} %, the error of ln u on {len(found)} pairs of data and "
-            f"network with many retrainings, from {found[0]['networks']} trainings and these covariates; the model, "
-            f"1/√(2(ν + d₀)), claims {100 * claim:.0f} %"
+            f"{by_model}; with {found[0]['networks']} trainings and these covariates ln u erred by {min(errors):.0f} to "
+            f"{max(errors):.0f} % on {len(found)} pairs of data and network with many retrainings and inputs"
         )
 
     def _is_like(self, row: Mapping[str, Any]) -> bool:
