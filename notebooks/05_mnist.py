@@ -29,6 +29,8 @@
 profile = ""
 
 # %%
+import textwrap
+
 import numpy as np
 import torch
 from scipy.stats import norm, spearmanr
@@ -36,7 +38,7 @@ from scipy.stats import norm, spearmanr
 import lnescape as ln
 from lnescape.retraining.judging import reliability
 from notebooks import course
-from report.studies import figures
+from report.studies import figures, lessons
 from report.studies.dispersion import dithered, excess_kurtosis, relative_spread, spread_of_log_variance
 from report.studies.gates import g0, g2
 
@@ -62,6 +64,12 @@ five = np.random.default_rng(0).normal(size=(5, 10_000))
 s = np.sqrt(((five - five.mean(0)) ** 2).sum(0) / 4)  # four degrees of freedom
 by_hand = np.log(s).std()
 print(f"standard deviation of ln s: {by_hand:.3f}")
+
+# %%
+figure = lessons.few_numbers(
+    s, 5, source="simulated, 10 000 samples", title="Five numbers know their standard deviation badly"
+)
+course.save_live(figure, "05_five")
 
 # %% [markdown]
 # For N normal numbers the answer is known: s² is distributed as σ²χ²/ν with ν = N − 1 degrees of freedom, and the standard
@@ -164,7 +172,7 @@ assert retrained.name in mlp["cell"].values
 stored = {"MLP": ln.load_result("mnist-mlp"), "CNN": ln.load_result("mnist-cnn")}
 for name, result in stored.items():
     n = result.numbers
-    print(f"{name}: {n['accuracy']} of the 10 000 official test images right, loss {n['nll']}, n = {n['n']} retrainings;")
+    print(f"{name}, n = {n['n']} retrainings: {n['accuracy']} of the official test images right, loss {n['nll']}")
     print(f"   accuracy of one retraining: standard deviation {n['accuracy_sd']:.3f} percentage points [4]")
     print(f"   median u(x) on the 2 000 test images: {n['u']['test']['median']:.2f} nat")
 
@@ -238,7 +246,7 @@ names = {"test": "test", "rotation ±45°": "rotation 3", "noise 20 %": "noise 3
 where = {name: (mlp["part"] == part).values for name, part in names.items()}
 u = q.std(0, ddof=1)
 label, mean = mlp["label"].values, q.mean(0)
-print("median u(x) by digit:", ", ".join(f"{d}: {np.median(u[test & (label == d)]):.2f}" for d in range(10)))
+print("median u(x) of digits 0 to 9:", ", ".join(f"{np.median(u[test & (label == d)]):.2f}" for d in range(10)))
 print(f"u(x) < 0.6 nat: {(test & (u < 0.6)).sum()} test images, {(test & (u < 0.6) & (label == 1)).sum()} of them ones")
 print(f"rank correlation of mean log-odds and u(x), test images: {spearmanr(mean[test], u[test]).statistic:.2f}")
 faint, originals = where["contrast 15 %"], np.flatnonzero(test)[:250]
@@ -299,7 +307,9 @@ for name, ds in (("MLP", mlp), ("CNN", cnn)):
     said = dithered(ds["log_odds"].values)[:, rows]
     verdict = g2(said)
     assert verdict.passed == stored[name].numbers["G2"]["passed"]
-    print(f"{name}, {rows.sum()} images\n{g0(said)}\n{verdict}\n")
+    print(f"{name}, {rows.sum()} images")
+    for line in f"{g0(said)}\n{verdict}\n".splitlines():
+        print(textwrap.fill(line, 100, subsequent_indent="      "))
 
 # %% [markdown]
 # **What we see.** G0 divides the retrainings at random into halves and takes the rank correlation r of s² between them, over
@@ -322,9 +332,9 @@ for name, ds in (("MLP", mlp), ("CNN", cnn)):
 
 # %%
 crossed, arithmetic = ln.load_result("mnist-mlp-crossed").numbers, ln.load_result("mnist-mlp-arithmetic").numbers
-for part in ("initialisation", "order", "interaction"):
-    print(f"{part:15} {crossed[part]}")
-print(f"{'arithmetic':15} {arithmetic['variance']}   ({arithmetic['different_bits']} different results of 8 runs, four seeds)")
+rows = {part: {"variance": str(crossed[part])} for part in ("initialisation", "order", "interaction")}
+rows["arithmetic"] = {"variance": str(arithmetic["variance"])}
+course.table(rows, f"Arithmetic: {arithmetic['different_bits']} different results of 8 runs, four seeds")
 
 # %% [markdown]
 # **What we see.** The first three lines add up to the variance of a retraining, 1.02 nat². Initial weights alone make a fifth of it, the order alone 6 %. Each
@@ -339,8 +349,11 @@ print(f"{'arithmetic':15} {arithmetic['variance']}   ({arithmetic['different_bit
 
 # %%
 branches = ln.load_result("mnist-mlp-branches").numbers
+rows = {}
 for epoch, row in branches["leaves"].items():
-    print(f"parting after {epoch} of {branches['epochs']} epochs: κ = {row['kappa']}, variance of the branches {row['branch']}")
+    name = f"parting after {epoch} of {branches['epochs']} epochs"
+    rows[name] = {"κ": str(row["kappa"]), "variance of the branches": str(row["branch"])}
+course.table(rows)
 
 # %% [markdown]
 # **What we see.** Much is decided early [6]. After half of the training three quarters of the variance are fixed, and no exploration from
