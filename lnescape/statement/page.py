@@ -426,8 +426,8 @@ class Statement:
             return f"{by_model}; not judged for these covariates"
         errors = [100 * row["error"] for row in found]
         return (
-            f"{by_model}; with {found[0]['networks']} trainings and these covariates ln u erred by {min(errors):.0f} to "
-            f"{max(errors):.0f} % on {len(found)} pairs of data and network with many retrainings and inputs"
+            f"{by_model}; with {found[0]['networks']} trainings and these covariates ln u erred by {min(errors):.0f} "
+            f"to {max(errors):.0f} % on {len(found)} pairs of data and network with many retrainings and inputs"
         )
 
     def _is_like(self, row: Mapping[str, Any]) -> bool:
