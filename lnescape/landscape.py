@@ -23,21 +23,24 @@ class Survey:
 
     Attributes:
         coordinates: Where: times [n], plane positions [n, 2] in weight units, or coefficients [n, K].
-        loss: Mean cross-entropy over the images, nat, [n].
-        accuracy: Share of correct decisions, [n].
+        loss: Mean cross-entropy over the images, nat; of measured values `squared_error` or `gaussian_nll`, [n].
+        accuracy: Share of correct decisions, [n]; None for measured values.
         anchors: Plane positions of the points that define a plane, [3, 2]; None elsewhere.
+        rmse: Root mean square error of measured values, in their unit, [n]; None for classes.
     """
 
     coordinates: np.ndarray
     loss: np.ndarray
-    accuracy: np.ndarray
+    accuracy: np.ndarray | None
     anchors: np.ndarray | None = None
+    rmse: np.ndarray | None = None
 
 
 def survey(law: Law, thetas: Float[Tensor, "points parameters"], split) -> tuple[np.ndarray, np.ndarray]:
-    """Measure mean loss and accuracy of the networks at given points.
+    """Measure mean loss and accuracy, or root mean square error, of the networks at given points.
 
-    L(θ) = −(1/n) Σ_i ln p(y_i | x_i, θ), normalisation refreshed at every θ.
+    L(θ) = −(1/n) Σ_i ln p(y_i | x_i, θ), normalisation refreshed at every θ; for measured values `squared_error` or
+    `gaussian_nll`, whichever goes with the networks' outputs.
 
     Args:
         law: Any law of the same builder.
@@ -45,7 +48,7 @@ def survey(law: Law, thetas: Float[Tensor, "points parameters"], split) -> tuple
         split: Images and labels, such as `data.test`.
 
     Returns:
-        Loss in nat [n], and accuracy [n].
+        Loss in nat [n], and accuracy [n] or, of measured values, their root mean square error in the unit [n].
 
     Raises:
         ValueError: Points of another network, or images without labels.
@@ -56,15 +59,31 @@ def survey(law: Law, thetas: Float[Tensor, "points parameters"], split) -> tuple
         raise ValueError(f"Points have shape {list(thetas.shape)}, the networks {want} parameters; give [n, {want}].")
     if not hasattr(split, "images"):
         raise ValueError(f"A {type(split).__name__} has no images and labels; pass a part of the data, as data.test.")
-    if int(split.labels.min()) < 0:
+    if not (split.labels >= 0 if law.values is None else split.labels.isfinite()).all():
         raise ValueError("These images belong to no class, so that there is no loss; take data.test.")
     losses, accuracies = [], []
     for chunk in thetas.split(16):
         logp = predict_at(law, iter([chunk]), split.images, len(chunk))
+        if law.values is not None:
+            loss, rmse = _of_values(logp.double(), split.labels.to(logp.device).double(), law.values.std.double())
+            losses.append(loss)
+            accuracies.append(rmse)
+            continue
         labels = split.labels.to(logp.device).expand(len(chunk), -1)
         losses.append(-logp.double().gather(2, labels.unsqueeze(2)).mean((1, 2)))
         accuracies.append((logp.argmax(2) == labels).double().mean(1))
     return torch.cat(losses).cpu().numpy(), torch.cat(accuracies).cpu().numpy()
+
+
+def _of_values(predicted: Tensor, labels: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the loss of standardised values and the root mean square error in the unit, of each network."""
+    stated = predicted.ndim == 4  # a variance beside each value
+    off = (predicted[..., 0] if stated else predicted) - labels
+    square, std = (off / std.to(off)).square(), std.to(off)
+    if stated:
+        variance = predicted[..., 1] / std.square()
+        square = variance.log() + square / variance
+    return 0.5 * square.mean((1, 2)), off.square().mean((1, 2)).sqrt()
 
 
 def along(law: Law, curve: Curve, split, *, n: int = 31, progress: bool = True) -> Survey:
@@ -101,8 +120,9 @@ def _surveyed(
         for part in coordinates.split(16):
             found.append(survey(law, at(part), split))
             shown.update(len(part))
-    loss, accuracy = (np.concatenate(values) for values in zip(*found, strict=True))
-    return Survey(coordinates.double().numpy(), loss, accuracy, anchors)
+    loss, quality = (np.concatenate(values) for values in zip(*found, strict=True))
+    accuracy, rmse = (quality, None) if law.values is None else (None, quality)
+    return Survey(coordinates.double().numpy(), loss, accuracy, anchors, rmse)
 
 
 def barrier(t: Float[np.ndarray, " points"], loss: Float[np.ndarray, " points"]) -> float:

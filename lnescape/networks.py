@@ -214,7 +214,7 @@ NETWORKS: dict[str, Callable[..., nn.Module]] = {
 }  # fmt: skip
 
 
-def network(name: str, data, **options) -> Builder:
+def network(name: str, data, *, variance: bool = False, **options) -> Builder:
     """Choose a network by name, sized for a data set.
 
     - `mlp`: a perceptron, `depth` = 2 hidden layers of `width` = 200 rectified linear units (0: softmax regression).
@@ -232,9 +232,13 @@ def network(name: str, data, **options) -> Builder:
 
     `dropout` = 0 of the first three is the probability that an input of a linear layer, not a pixel, is off.
 
+    For measured values a network has one output a value, trained by squared error or, with `variance=True`, two, mean
+    and ln variance, trained by Gaussian likelihood.
+
     Args:
         name: One of the names above.
-        data: A `Dataset`; its image shape and number of classes are used.
+        data: A `Dataset`; its image shape and number of classes or values are used.
+        variance: Whether the network states the variance of each measured value.
         **options: Options of that network, such as `width=50`.
 
     Returns:
@@ -242,7 +246,7 @@ def network(name: str, data, **options) -> Builder:
 
     Raises:
         TypeError: `data` isn't a data set.
-        ValueError: Images without height and width for a network of convolutions.
+        ValueError: Images without height and width for a network of convolutions, a variance of classes.
 
     References:
         LeCun et al. 1998, Proc. IEEE 86(11) (LeNet-5); He et al. 2016, arXiv 1603.05027; Zagoruyko and Komodakis 2016,
@@ -268,6 +272,8 @@ def network(name: str, data, **options) -> Builder:
         one_of(option, known, f"option of {name}")
     if "filters" in known and "filters" not in options:
         options["filters"] = whitening_filters(data.train.subset(slice(0, 5000)).images)
-    builder = partial(NETWORKS[name], tuple(data.image_shape), data.n_classes, **options)
+    if variance and getattr(data, "values", None) is None:
+        raise ValueError("variance=True is for measured values, and these are classes; leave it out.")
+    builder = partial(NETWORKS[name], tuple(data.image_shape), (2 if variance else 1) * data.n_classes, **options)
     build(builder, 0)  # options that don't fit are refused here
     return builder

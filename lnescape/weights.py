@@ -87,26 +87,32 @@ def identity(module: nn.Module, images: Tensor) -> str:
 
 
 class Logits:
-    """A builder of networks that return more than logits, (logits, features) for instance, or one logit."""
+    """A builder of networks that return more than logits, (logits, features) for instance, or one number an input."""
 
-    def __init__(self, builder: Builder):
+    def __init__(self, builder: Builder, data):
         self.builder = builder
+        self.hook = _only_logits if data.values is None else _only_values
 
     def __call__(self) -> nn.Module:
         module = self.builder()
-        module.register_forward_hook(_only_logits)
+        module.register_forward_hook(self.hook)
         return module
 
 
 def _only_logits(module: nn.Module, inputs: tuple, output: Any) -> Any:
     """Return the logits in what a network returns: its `logits`, else its first part; two of them for a single one."""
+    output = _only_values(module, inputs, output)
+    if isinstance(output, Tensor) and output.shape[1:] == (1,):
+        return torch.cat([torch.zeros_like(output), output], 1)
+    return output
+
+
+def _only_values(module: nn.Module, inputs: tuple, output: Any) -> Any:
+    """Return the logits or values in what a network returns: its `logits`, else its first part; a column for [n]."""
     if not isinstance(output, Tensor):
         named = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
         output = output[0] if named is None and isinstance(output, Sequence) and output else named
-    if isinstance(output, Tensor) and (output.ndim == 1 or output.shape[1:] == (1,)):
-        one = output.reshape(-1, 1)
-        return torch.cat([torch.zeros_like(one), one], 1)
-    return output
+    return output.unsqueeze(1) if isinstance(output, Tensor) and output.ndim == 1 else output
 
 
 class KeptStatistics:
@@ -160,14 +166,17 @@ def check_builder(builder: Builder, data) -> Template:
     constants = _differing_constant(first, second)
     template = Template(first, builder)
     if _wrong_output(first, data):
-        template = Template(Logits(lambda: template.fresh())(), Logits(builder))
+        template = Template(Logits(lambda: template.fresh(), data)(), Logits(builder, data))
         if got := _wrong_output(template.module, data):
+            n, what = data.n_classes, "classes" if data.values is None else "values an input"
+            more = "" if data.values is None else f", or (2, {2 * n}) with a ln variance for each"
             raise ValueError(
-                f"For 2 images the network returns {got}, but {data.name} has {data.n_classes} classes; "
-                f"its last layer must give shape (2, {data.n_classes})."
+                f"For 2 images the network returns {got}, but {data.name} has {n} {what}; its last layer must give "
+                f"shape (2, {n}){more}."
             )
     _check_alone(template, data)
-    _check_no_probabilities(second, data)
+    if data.values is None:
+        _check_no_probabilities(second, data)
     _check_buffers(template, data)
     if constants is not None:
         cure = "fix its seed, or make it a trainable parameter"
@@ -260,7 +269,7 @@ def _check_buffers(template: Template, data) -> None:
 
 
 def _wrong_output(module: nn.Module, data) -> str | None:
-    """Return what the network makes of two images, in words; None where it is one logit for each class."""
+    """Return what the network makes of two images, in words; None for one output a class, one or two a value."""
     module.eval().float()  # training is in float32, whatever the builder's
     kind = str(data.train.images.dtype).removeprefix("torch.")
     with torch.no_grad():
@@ -274,7 +283,8 @@ def _wrong_output(module: nn.Module, data) -> str | None:
             ) from error
     if not isinstance(logits, Tensor):
         return type(logits).__name__
-    return None if logits.shape == (2, data.n_classes) else str(tuple(logits.shape))
+    widths = (data.n_classes,) if data.values is None else (data.n_classes, 2 * data.n_classes)
+    return None if logits.ndim == 2 and logits.shape[1] in widths else str(tuple(logits.shape))
 
 
 def trainable(module: nn.Module) -> Iterator[nn.Parameter]:

@@ -1,5 +1,7 @@
 """Images and labels as they come in: checked, in one sentence with cause and cure, and normalised."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
 from jaxtyping import Float, Shaped
@@ -7,10 +9,53 @@ from torch import Tensor
 
 # Without names of the classes, labels number them; this many numbers per class that occurs is a mistake.
 _NUMBERS_PER_CLASS = 10
+# Largest modulus of ln variance, in units of the scatter of the training part: a standard deviation of 1/1000 to 1000.
+LN_VARIANCE = 13.8
 
 
 class DataError(ValueError):
     """Data that cannot be used, found or trusted; the message says why and what to do."""
+
+
+@dataclass(frozen=True, eq=False)
+class Values:
+    """What takes a network's outputs to measured values: networks learn standardised values, (y − mean)/std.
+
+    Attributes:
+        mean: Of the training part, in the unit, [outputs].
+        std: Its standard deviation, in the unit, [outputs].
+        unit: Unit of all values; empty for numbers without one.
+    """
+
+    mean: Float[Tensor, " outputs"]
+    std: Float[Tensor, " outputs"]
+    unit: str = ""
+
+    def standardised(self, values: Float[Tensor, "*n outputs"]) -> Float[Tensor, "*n outputs"]:
+        """Return (values − mean)/std."""
+        return (values - self.mean.to(values)) / self.std.to(values)
+
+    def in_unit(self, outputs: Float[Tensor, "*n outputs"]) -> Float[Tensor, "..."]:
+        """Return the values of a network's outputs or, of outputs twice as many, [*n, values, 2] with variances."""
+        mean, std = self.mean.to(outputs), self.std.to(outputs)
+        if outputs.shape[-1] == len(mean):
+            return mean + std * outputs
+        value, ln_variance = outputs.unflatten(-1, (2, -1)).unbind(-2)
+        variance = std.square() * ln_variance.clamp(-LN_VARIANCE, LN_VARIANCE).exp()
+        return torch.stack([mean + std * value, variance], -1)
+
+    def describe(self) -> dict:
+        """Return plain values, for a file."""
+        return {"mean": self.mean.tolist(), "std": self.std.tolist(), "unit": self.unit}
+
+    @classmethod
+    def described(cls, said: dict) -> "Values":
+        """Make them again from what `describe` returned."""
+        return cls(torch.tensor(said["mean"]), torch.tensor(said["std"]), str(said["unit"]))
+
+    def to(self, device: torch.device | str) -> "Values":
+        """Return the same on another device."""
+        return Values(self.mean.to(device), self.std.to(device), self.unit)
 
 
 def check_pixels(pixels: object, part: str) -> Tensor:
@@ -55,11 +100,18 @@ def check_new_pixels(pixels: object, image_shape: tuple[int, ...], dtype: torch.
     return images
 
 
-def check_labels(labels: object, part: str, n_images: int) -> Tensor:
-    """Return labels as int64; raise unless they are one whole number from 0 on for each image."""
+def check_labels(labels: object, part: str, n_images: int, *, unit: str | None = None) -> Tensor:
+    """Return classes as int64 [n], or measured values as float32 [n, outputs]; raise unless there is one an image."""
     numbers = _as_tensor(labels, f"{part} labels")
-    if numbers.is_floating_point() or numbers.is_complex() or numbers.dtype == torch.bool:
+    if numbers.is_floating_point():
+        return _check_values(numbers, part, n_images, unit)
+    if numbers.is_complex() or numbers.dtype == torch.bool:
         raise DataError(f"{part} labels have dtype {_name(numbers.dtype)}; give whole numbers: labels.long().")
+    if unit is not None:
+        raise DataError(
+            f"{part} labels are whole numbers, which are classes, and classes have no unit; leave unit={unit!r} out, "
+            "or give measured values as floats: labels.astype(float)."
+        )
     if numbers.dim() != 1:
         cure = f"one class number per image, [{n_images}] (one-hot: labels.argmax(1); a column: labels.reshape(-1))"
         raise DataError(f"{part} labels have shape {list(numbers.shape)}; give {cure}.")
@@ -69,6 +121,25 @@ def check_labels(labels: object, part: str, n_images: int) -> Tensor:
     if int(numbers.min()) < 0:
         raise DataError(f"{part} labels go down to {int(numbers.min())}; classes are numbered from 0.")
     return numbers
+
+
+def _check_values(values: Tensor, part: str, n_images: int, unit: str | None) -> Float[Tensor, "images outputs"]:
+    """Return measured values as float32 [n, outputs]; raise where they are not finite, or are classes."""
+    rows = values.unsqueeze(1) if values.ndim == 1 else values
+    if rows.ndim != 2 or len(rows) != n_images or not rows.shape[1]:
+        raise DataError(f"{part} values have shape {list(values.shape)}; give [{n_images}] or [{n_images}, outputs].")
+    if not rows.isfinite().all():
+        bad = (~rows.isfinite().all(1)).nonzero()
+        raise DataError(
+            f"{part} values: {len(bad)} of {len(rows)} are NaN or infinite, the first is number {int(bad[0])}; leave "
+            "these inputs out, or measure them again."
+        )
+    if unit is None and bool((rows == rows.round()).all()):
+        raise DataError(
+            f"{part} labels are whole numbers of dtype {_name(values.dtype)}; for classes give labels.long() (one-hot: "
+            "labels.argmax(1)), for measured values their unit: unit='°', or unit='' where they have none."
+        )
+    return rows.float()
 
 
 def count_classes(labels: Tensor) -> int:

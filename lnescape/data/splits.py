@@ -8,12 +8,21 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64, Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from lnescape.checks import instance
 
-from .inputs import DataError, channel_moments, check_labels, check_new_pixels, check_pixels, count_classes, normalise
+from .inputs import (
+    DataError,
+    Values,
+    channel_moments,
+    check_labels,
+    check_new_pixels,
+    check_pixels,
+    count_classes,
+    normalise,
+)
 from .shifts import describe_shift, shift_pixels
 
 PARTS = ("train", "validation", "calibration", "test")
@@ -28,10 +37,12 @@ class Split:
 
     Args:
         pixels: Images as they were given, uint8 (0 to 255) or float, batch first.
-        labels: Class numbers, int64; -1 for an image that belongs to no class.
+        labels: Class numbers, int64 [n], -1 for an image that belongs to no class; or measured values in their unit,
+            float32 [n, outputs].
         mean: What normalisation subtracts from each channel, in units of `pixels`; None leaves the pixels as they are.
         std: What normalisation divides by, same form and unit.
         title: What a figure calls these images.
+        values: How measured values are standardised; None for classes.
 
     Example:
         >>> grey = torch.tensor([[[[0, 255]]]], dtype=torch.uint8)
@@ -41,11 +52,12 @@ class Split:
     """
 
     pixels: Shaped[Tensor, "images *image"]
-    labels: Int64[Tensor, " images"]
+    labels: Shaped[Tensor, "images *outputs"]
     _: KW_ONLY
     mean: Float[Tensor, " channels"] | None = None
     std: Float[Tensor, " channels"] | None = None
     title: str = ""
+    values: Values | None = None
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -65,6 +77,11 @@ class Split:
         """Normalised float32 images, (pixels - mean) / std, computed once and kept; tokens (int64) as they are."""
         return normalise(self.pixels, self.mean, self.std)
 
+    @cached_property
+    def targets(self) -> Shaped[Tensor, "images *outputs"]:
+        """What a network learns: the classes, or standardised values."""
+        return self.labels if self.values is None else self.values.standardised(self.labels)
+
     def subset(self, indices: Tensor | np.ndarray | slice | list[int] | range) -> "Split":
         """Return the images at `indices`, positions or a slice, in that order, with the same normalisation."""
         if not isinstance(indices, (slice, Tensor)):
@@ -75,7 +92,7 @@ class Split:
 
     def to(self, device: torch.device | str) -> "Split":
         """Return the same split on another device; the float images are computed there."""
-        moved: Any = {n: value.to(device) for n, value in self.__getstate__().items() if isinstance(value, Tensor)}
+        moved: Any = {n: v.to(device) for n, v in self.__getstate__().items() if isinstance(v, Tensor | Values)}
         return replace(self, **moved)
 
 
@@ -100,7 +117,7 @@ class Dataset:
     Args:
         name: The true name, such as "mnist5k" or "shapes".
         title: What figures print; a stand-in says there that it is one.
-        classes: Names of the classes, in the order of their numbers.
+        classes: Names of the classes, in the order of their numbers; of measured values, the names of the outputs.
         train: Part for training.
         validation: Part for early choices.
         calibration: Part for calibration.
@@ -127,16 +144,29 @@ class Dataset:
         """Return the title, the sizes of the parts and the shape of an image."""
         shape = "×".join(str(side) for side in self.image_shape)
         counts = [f"{part} {len(getattr(self, part)):,}".replace(",", " ") for part in PARTS]
+        what = (
+            f"{self.n_classes} classes" if self.values is None else f"{', '.join(self.classes)} in {self.unit or '1'}"
+        )
         return (
             f"Dataset {self.name!r}: {self.title}\n"
             f"  {', '.join(counts)}\n"
-            f"  images {shape}, {self.n_classes} classes, {self.train.pixels.device}"
+            f"  images {shape}, {what}, {self.train.pixels.device}"
         )
 
     @property
     def n_classes(self) -> int:
-        """Number of classes."""
+        """Number of classes, or of measured values an input."""
         return len(self.classes)
+
+    @property
+    def values(self) -> Values | None:
+        """How measured values are standardised, with their unit; None for a data set of classes."""
+        return self.train.values
+
+    @property
+    def unit(self) -> str | None:
+        """Unit of the measured values; None for a data set of classes."""
+        return None if self.values is None else self.values.unit
 
     @property
     def image_shape(self) -> tuple[int, ...]:
@@ -187,7 +217,7 @@ class Dataset:
 
     @cached_property
     def foreign(self) -> Split:
-        """Return images that belong to no class of this data set, label -1; loaded when first asked for.
+        """Return images that belong to no class of this data set, label -1 (nan for values); loaded when asked for.
 
         MNIST and FashionMNIST have each other's official test set, as have CIFAR-10 and CIFAR-100 (no class in common,
         though a pickup truck is close to a truck); mnist5k and digits have drawn grey shapes, these have real digits.
@@ -200,6 +230,8 @@ class Dataset:
         pixels, title = self.foreign_source()
         pixels = pixels.to(self.test.pixels.device)
         labels = torch.full((len(pixels),), -1, dtype=torch.int64, device=pixels.device)
+        if self.values is not None:
+            labels = torch.full((len(pixels), self.n_classes), torch.nan, device=pixels.device)
         return replace(self.test, pixels=pixels, labels=labels, title=title)
 
     def prepare(self, pixels: Tensor | np.ndarray) -> Shaped[Tensor, "images *image"]:
@@ -214,10 +246,13 @@ class Dataset:
 
 def dataset(
     *, train: object, test: object, validation: object = None, calibration: object = None, foreign: object = None,
-    name: str = "user data", classes: tuple[str, ...] | list[str] | None = None, normalise: bool = False,
-    stand_in: bool = False,
+    name: str = "user data", classes: tuple[str, ...] | list[str] | None = None, unit: str | None = None,
+    normalise: bool = False, stand_in: bool = False,
 ) -> Dataset:  # fmt: skip
     """Return images and labels of one's own as a data set in four parts.
+
+    Labels are classes (whole numbers) or measured values (floats, [n] or [n, outputs]). Networks learn values
+    standardised by mean and standard deviation of the training part; all that is reported is in their unit.
 
     Each part is a pair (images, labels) of tensors or arrays, or a map-style torch data set whose items are (image,
     label), the image a tensor, an array or a PIL image; its transforms are applied once, here. What is split off is
@@ -230,7 +265,9 @@ def dataset(
         calibration: Part for calibration; half of the test set unless given.
         foreign: Images that belong to no class.
         name: Name and title, printed in figures.
-        classes: Names of the classes; without them, the numbers from 0 to the largest label of the training part.
+        classes: Names of the classes; without them, the numbers from 0 to the largest label of the training part. Of
+            measured values, the names of the outputs.
+        unit: Unit of the measured values, all in one; "" or left out for none.
         normalise: Subtract the training part's mean and divide by its standard deviation, for each channel or feature
             (axis 1). Without it float images go to the network as they are, and uint8 images divided by 255.
         stand_in: True if these images take the place of others.
@@ -240,8 +277,8 @@ def dataset(
         [n, length] of whole numbers for tokens. Floats become float32, whole numbers other than uint8 int64.
 
     Raises:
-        DataError: Images are empty, NaN, infinite, or of different shape in two parts; labels are missing, not whole
-            numbers, negative or too large.
+        DataError: Images are empty, NaN, infinite, or of different shape in two parts; labels are missing, negative or
+            too large; values are NaN or infinite; classes have a unit.
 
     Example:
         >>> images, labels = torch.rand(100, 3, 8, 8), torch.arange(100) % 4
@@ -251,12 +288,14 @@ def dataset(
     """
     if classes is not None:
         instance(classes, (tuple, list), "classes", "name every class in a tuple", error=DataError)
+    if unit is not None:
+        instance(unit, str, "unit", "give its symbol, such as '°' or 'mm'", error=DataError)
     given = {"train": train, "validation": validation, "calibration": calibration, "test": test}
-    parts = {key: _read(part, key) for key, part in given.items() if part is not None}
+    parts = {key: _read(part, key, unit) for key, part in given.items() if part is not None}
     for key in ("train", "test"):
         if key not in parts:
             raise DataError(f"{key}=None: give the part as (images, labels) or a torch data set.")
-    names = tuple(classes if classes is not None else map(str, range(count_classes(parts["train"][1]))))
+    names = _names(parts["train"][1], classes)
     outside = None if foreign is None else check_pixels(foreign, "foreign")
     _check_together(parts, len(names), outside)
     if validation is None:
@@ -274,9 +313,32 @@ def dataset(
     elif images.dtype == torch.uint8:
         mean = torch.zeros(images.shape[1], device=images.device)
         std = torch.full_like(mean, 255.0)
-    splits = {key: Split(*parts[key], mean=mean, std=std, title=f"{name}: {key}") for key in PARTS}
+    values = _values(parts["train"][1], unit)
+    splits = {key: Split(*parts[key], mean=mean, std=std, title=f"{name}: {key}", values=values) for key in PARTS}
     source = None if outside is None else partial(_given, outside, f"foreign to {name}")
     return Dataset(name=name, title=name, classes=names, stand_in=stand_in, foreign_source=source, **splits)
+
+
+def _names(labels: Tensor, classes: tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
+    """Return the names of the classes, or of the outputs of measured values."""
+    if classes is None:
+        if not labels.is_floating_point():
+            return tuple(map(str, range(count_classes(labels))))
+        n = labels.shape[1]
+        return ("value",) if n == 1 else tuple(f"value {k}" for k in range(n))
+    if labels.is_floating_point() and len(classes) != labels.shape[1]:
+        raise DataError(f"classes has {len(classes)} names for {labels.shape[1]} values an input; name each of them.")
+    return tuple(classes)
+
+
+def _values(labels: Tensor, unit: str | None) -> Values | None:
+    """Return how measured values of the training part are standardised; None for classes."""
+    if not labels.is_floating_point():
+        return None
+    mean, std = channel_moments(labels)
+    if bool((labels == labels[0]).all(0).any()):
+        raise DataError("a train value is the same for every input; there is nothing to learn, leave it out.")
+    return Values(mean, std, unit or "")
 
 
 def _given(pixels: Tensor, title: str) -> tuple[Tensor, str]:
@@ -284,7 +346,7 @@ def _given(pixels: Tensor, title: str) -> tuple[Tensor, str]:
     return pixels, title
 
 
-def _read(part: object, key: str) -> tuple[Tensor, Tensor]:
+def _read(part: object, key: str, unit: str | None) -> tuple[Tensor, Tensor]:
     """Return images and labels of one part, checked."""
     if isinstance(part, Split):
         part = (part.pixels, part.labels)
@@ -297,7 +359,7 @@ def _read(part: object, key: str) -> tuple[Tensor, Tensor]:
     else:
         images, labels = _read_items(part, key)
     pixels = check_pixels(images, key)
-    return pixels, check_labels(labels, key, len(pixels)).to(pixels.device)
+    return pixels, check_labels(labels, key, len(pixels), unit=unit).to(pixels.device)
 
 
 def _read_items(part: object, key: str) -> tuple[Tensor, list]:
@@ -344,7 +406,8 @@ def _cut(part: tuple[Tensor, Tensor], key: str, *, share: int) -> tuple[tuple[Te
 
 def _check_together(parts: dict[str, tuple[Tensor, Tensor]], n_classes: int, foreign: Tensor | None) -> None:
     """Raise where parts differ in shape, type or device, or hold labels beyond the classes."""
-    if n_classes < 2:
+    of_train = parts["train"][1]
+    if n_classes < 2 and not of_train.is_floating_point():
         raise DataError("there is only one class; a classifier needs labels of at least two.")
     reference = parts["train"][0]
     pixels = {key: images for key, (images, _) in parts.items()}
@@ -360,7 +423,11 @@ def _check_together(parts: dict[str, tuple[Tensor, Tensor]], n_classes: int, for
         if images.device != reference.device:
             raise DataError(f"{key} lies on {images.device}, train on {reference.device}; move them to one.")
     for key, (_, labels) in parts.items():
-        if int(labels.max()) >= n_classes:
+        if labels.shape[1:] != of_train.shape[1:]:
+            kinds = [f"{labels.shape[1]} values an input" if labels.ndim == 2 else "classes"
+                     for labels in (labels, of_train)]  # fmt: skip
+            raise DataError(f"{key} labels are {kinds[0]}, train labels {kinds[1]}; give both in one form.")
+        if not labels.is_floating_point() and int(labels.max()) >= n_classes:
             raise DataError(
                 f"{key} labels go up to {int(labels.max())} (image {int(labels.argmax())}) but there are {n_classes} "
                 f"classes, numbered 0 to {n_classes - 1}; correct that label, or name all classes in classes=(…)."

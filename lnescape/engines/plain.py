@@ -8,9 +8,31 @@ import torch.nn.functional as F
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
+from lnescape.data.inputs import LN_VARIANCE
 from lnescape.weights import FlatNetwork, normalisation_biases, normalisation_layers
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+
+
+def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return ½ mean (z − f)², z the standardised values: the Gaussian likelihood of standard deviation 1."""
+    return 0.5 * F.mse_loss(outputs, targets)
+
+
+def gaussian_nll(outputs: Tensor, targets: Tensor) -> Tensor:
+    """Return ½ mean [s + (z − f)² exp(−s)]; the first half of the outputs is f, the second s, the ln variance.
+
+    Its gradient is that of each term times exp s, as if it were constant: f − z and ½ (exp s − (z − f)²). Where a
+    small variance multiplies the steps of f, training diverges at rates that suit squared error.
+
+    References:
+        Seitzer et al. 2022, arXiv 2203.09168, equation 5, β = 1.
+    """
+    value, ln_variance = outputs.chunk(2, -1)
+    ln_variance = ln_variance.clamp(-LN_VARIANCE, LN_VARIANCE)
+    terms = 0.5 * (ln_variance + (targets - value).square() * (-ln_variance).exp())
+    weighted = (terms * ln_variance.detach().exp()).mean()
+    return weighted + (terms.mean() - weighted).detach()
 
 
 class AnyNetwork:
@@ -53,7 +75,7 @@ class AnyNetwork:
 
     def loss_and_gradient(
         self, thetas: Float[Tensor, "1 parameters"], images: Shaped[Tensor, "1 batch ..."],
-        labels: Int[Tensor, "1 batch"], loss: Loss,
+        labels: Shaped[Tensor, "1 batch *outputs"], loss: Loss,
     ) -> tuple[Float[Tensor, " 1"], Float[Tensor, "1 parameters"]]:  # fmt: skip
         """Compute L(θ) and ∇L(θ) of one network on one batch, in training mode; ∇L is valid until the next call."""
         if thetas.data_ptr() != self.flat.theta.data_ptr():
@@ -71,9 +93,9 @@ class AnyNetwork:
     @torch.no_grad()
     def log_probabilities(
         self, thetas: Float[Tensor, "networks parameters"], images: Shaped[Tensor, "images ..."], *,
-        normalisation_images: Tensor | None = None, batch: int = 500, out: Tensor | None = None,
+        normalisation_images: Tensor | None = None, batch: int = 500, out: Tensor | None = None, softmax: bool = True,
     ) -> Float[Tensor, "networks images classes"]:  # fmt: skip
-        """Compute ln p(class | image) at every θ, in evaluation mode, normalisation refreshed."""
+        """Compute ln p(class | image) at every θ, or plain outputs, in evaluation mode, normalisation refreshed."""
         if self.has_normalisation and normalisation_images is not None:
             normalisation_images = self._laid_out(normalisation_images)
         for row, theta in enumerate(thetas):
@@ -84,7 +106,8 @@ class AnyNetwork:
                     logits = self.flat.module(self._laid_out(images[start : start + batch]))
                 if out is None:
                     out = logits.new_empty(len(thetas), len(images), logits.shape[1], dtype=torch.float32)
-                torch.log_softmax(logits.float(), 1, out=out[row, start : start + batch])
+                place = out[row, start : start + batch]
+                torch.log_softmax(logits.float(), 1, out=place) if softmax else place.copy_(logits)
         assert out is not None, "no network, or no image"
         return out
 
@@ -173,7 +196,7 @@ class LinearChain:
     @torch.no_grad()
     def loss_and_gradient(
         self, thetas: Float[Tensor, "networks parameters"], images: Shaped[Tensor, "networks batch ..."],
-        labels: Int[Tensor, "networks batch"], loss: Loss,
+        labels: Shaped[Tensor, "networks batch *outputs"], loss: Loss,
     ) -> tuple[Float[Tensor, " networks"], Float[Tensor, "networks parameters"]]:  # fmt: skip
         """Compute L(θ_s) and ∇L(θ_s) of S networks, each on a batch of its own; ∇L is valid until the next call."""
         weights = self._cast(thetas)
@@ -199,9 +222,9 @@ class LinearChain:
     @torch.no_grad()
     def log_probabilities(
         self, thetas: Float[Tensor, "networks parameters"], images: Shaped[Tensor, "images ..."], *,
-        normalisation_images: Tensor | None = None, batch: int = 500, out: Tensor | None = None,
+        normalisation_images: Tensor | None = None, batch: int = 500, out: Tensor | None = None, softmax: bool = True,
     ) -> Float[Tensor, "networks images classes"]:  # fmt: skip
-        """Compute ln p(class | image) at every θ."""
+        """Compute ln p(class | image) at every θ, or plain outputs."""
         flat = images.flatten(1).to(self.dtype)
         if out is None:
             out = torch.empty(len(thetas), len(images), self.shapes[-1][0], device=self.device)
@@ -210,7 +233,7 @@ class LinearChain:
             for start in range(0, len(images), batch):
                 part = flat[start : start + batch].expand(len(weights[0][0]), -1, -1)
                 logits = self._forward(weights, part)[-1].float()
-                out[first : first + 16, start : start + batch] = logits.log_softmax(2)
+                out[first : first + 16, start : start + batch] = logits.log_softmax(2) if softmax else logits
         return out
 
 
@@ -222,6 +245,9 @@ def _loss_and_slope(logits: Float[Tensor, "s batch classes"], labels: Tensor, lo
         slope = logp.exp_()
         slope.scatter_add_(2, labels.unsqueeze(2), slope.new_full((1, 1, 1), -1.0).expand(*labels.shape, 1))
         return value, slope.div_(labels.shape[1])
+    if loss is squared_error:  # as is this one: (f − z)/(batch · outputs)
+        off = logits - labels
+        return 0.5 * off.square().mean((1, 2)), off / off[0].numel()
     with torch.enable_grad():
         leaf = logits.detach().requires_grad_()
         values = torch.stack([loss(own, target) for own, target in zip(leaf, labels, strict=True)])

@@ -8,7 +8,7 @@ from copy import deepcopy
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from lnescape.engines.plain import AnyNetwork, Loss
@@ -72,7 +72,7 @@ class SideBySide(AnyNetwork):
 
     def loss_and_gradient(
         self, thetas: Float[Tensor, "networks parameters"], images: Shaped[Tensor, "networks batch ..."],
-        labels: Int[Tensor, "networks batch"], loss: Loss,
+        labels: Shaped[Tensor, "networks batch *outputs"], loss: Loss,
     ) -> tuple[Float[Tensor, " networks"], Float[Tensor, "networks parameters"]]:  # fmt: skip
         """Compute L(θ_s) and ∇L(θ_s) of S networks in training mode; ∇L is valid until the next call."""
         home = self.home(len(thetas))

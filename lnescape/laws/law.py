@@ -18,6 +18,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from lnescape.checks import whole
+from lnescape.data.inputs import Values
 from lnescape.engines import engine_for
 from lnescape.results import ResultError, files
 from lnescape.subspaces import KINDS, Subspace, combine
@@ -41,6 +42,7 @@ class Law(ABC):
         recipe: How it was trained, where known.
         cost: What it took, in trainings.
         normalisation_images: Fixed subset of the training images, where there is batch normalisation.
+        values: How measured values are standardised; None for classes.
     """
 
     net: Builder
@@ -48,6 +50,7 @@ class Law(ABC):
     recipe: Any = None
     cost: Any = None
     normalisation_images: Tensor | None = field(default=None, repr=False)
+    values: Values | None = field(default=None, repr=False)
     stored: ClassVar[tuple[str, ...]] = ()  # names of the tensors that make the law; the first one's last axis is P
 
     def __post_init__(self):
@@ -93,8 +96,8 @@ class Law(ABC):
 
     def predict(
         self, images: Shaped[Tensor, "images ..."], n: int | None = None, *, seed: int = 0, batch: int = 500
-    ) -> Float[Tensor, "members images classes"]:
-        """Predict with n networks drawn from the law: ln p_m(class | image), normalisation refreshed for each.
+    ) -> Float[Tensor, "..."]:
+        """Predict with n networks drawn from the law: ln p_m(class | image), or values; normalisation is refreshed.
 
         Args:
             images: Normalised images, as in `data.test.images`.
@@ -103,7 +106,8 @@ class Law(ABC):
             batch: Images in one forward pass.
 
         Returns:
-            Log-probabilities in nat, float32 [n, images, classes].
+            Log-probabilities in nat, float32 [n, images, classes]. Measured values in their unit, [n, images, outputs]
+                or, where the networks state variances, [n, images, outputs, 2]: each value and its variance.
 
         Example:
             >>> law = Members(lambda: nn.Linear(2, 3), torch.zeros(1, 9), seeds=(0,))
@@ -114,6 +118,7 @@ class Law(ABC):
 
     def module(self, theta: Float[Tensor, " parameters"]) -> nn.Module:
         """Return the network at θ, such as `law[0]`: a new module in evaluation mode, its normalisation refreshed."""
+        # Of measured values it gives them standardised; `law.values.in_unit` takes its outputs to the unit.
         flat = FlatNetwork(build(self.net, 0), device=theta.device)
         flat.load(theta, self.normalisation_images)
         return flat.module
@@ -143,10 +148,10 @@ class Law(ABC):
 
     def description(self) -> dict:
         """Return what, besides its tensors, makes the law, as plain values."""
-        return {"kind": type(self).__name__}
+        return {"kind": type(self).__name__} | ({} if self.values is None else {"values": self.values.describe()})
 
     @classmethod
-    def described(cls, net: Builder, said: dict, tensors: dict[str, Tensor], **known: Any) -> "Law":
+    def described(cls, net: Builder, said: dict, tensors: dict[str, Any], **known: Any) -> "Law":
         """Make a law again from its description and its tensors."""
         return cls(net, **tensors, **known)
 
@@ -155,10 +160,8 @@ class Law(ABC):
         _KINDS[cls.__name__] = cls
 
 
-def predict_at(
-    law: Law, chunks: Iterator[Tensor], images: Tensor, n: int, *, batch: int = 500
-) -> Float[Tensor, "networks images classes"]:
-    """Return ln p(class | image), [n, images, classes], at n points of weight space, which come chunk by chunk."""
+def predict_at(law: Law, chunks: Iterator[Tensor], images: Tensor, n: int, *, batch: int = 500) -> Float[Tensor, "..."]:
+    """Return what `Law.predict` does at n points of weight space, which come chunk by chunk."""
     _check_images(images, batch)
     device, norm, out, done = law.device, law.normalisation_images, None, 0
     images, norm = images.to(device), None if norm is None else norm.to(device)
@@ -167,7 +170,9 @@ def predict_at(
         for thetas in chunks:
             part = None if out is None else out[done : done + len(thetas)]
             try:
-                part = engine.log_probabilities(thetas, images, normalisation_images=norm, batch=batch, out=part)
+                part = engine.log_probabilities(
+                    thetas, images, normalisation_images=norm, batch=batch, out=part, softmax=law.values is None
+                )
             except (RuntimeError, IndexError) as error:  # the latter for a token that was never seen
                 if isinstance(error, torch.OutOfMemoryError):
                     raise
@@ -178,7 +183,7 @@ def predict_at(
                 out[: len(part)] = part
             done += len(thetas)
     assert out is not None, "no network was drawn"
-    return out
+    return out if law.values is None else law.values.in_unit(out)
 
 
 def _check_images(images: Tensor, batch: int) -> None:
@@ -408,7 +413,7 @@ def mixture_of(laws: Sequence[Law], *, cost: Any) -> Law:
     first = laws[0]
     if len(laws) == 1:
         return replace(first, cost=cost)
-    known = {"recipe": first.recipe, "normalisation_images": first.normalisation_images}
+    known = {"recipe": first.recipe, "normalisation_images": first.normalisation_images, "values": first.values}
     return Mixture(first.net, tuple(laws), cost=cost, **known)
 
 
@@ -435,7 +440,10 @@ def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | N
         for name, tensor in tensors.items():
             if tensor.ndim != _DIMENSIONS[name.split(".")[-1]] or not tensor.is_floating_point():
                 raise ValueError(f"{name} has another shape or type")
-        law = _KINDS[said["kind"]].described(net, said, tensors, normalisation_images=normalisation_images)
+        known: dict[str, Any] = {"normalisation_images": normalisation_images}
+        if "values" in said:
+            known["values"] = Values.described(said["values"])
+        law = _KINDS[said["kind"]].described(net, said, tensors, **known)
         if law.n_parameters != length:
             raise ResultError(f"{path} holds networks of {law.n_parameters} parameters, the builder's have {length}.")
         next(law.thetas_of(1, 0))  # a law that cannot be drawn from is refused here

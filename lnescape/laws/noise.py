@@ -92,7 +92,7 @@ class GaussianLaw(NoiseLaw):
         return super().description() | {"start": self.start}
 
     @classmethod
-    def described(cls, net: Builder, said: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
+    def described(cls, net: Builder, said: dict, tensors: dict[str, Any], **known: Any) -> Law:
         """Make a Gaussian law again from its moments."""
         return cls(net, **tensors, start=said["start"], **known)
 

@@ -199,11 +199,6 @@ class Request(Prepared):
         steps = epochs * per_epoch
         return epochs if round(steps) <= 1.05 * steps else (int(steps + 1e-9) or 0.4) / per_epoch
 
-    @property
-    def known(self) -> dict[str, Any]:
-        """Return what every law keeps of its request, besides the cost."""
-        return {"recipe": self.recipe, "normalisation_images": self.normalisation_images}
-
 
 def _check_names(method: str, options: Mapping[str, Any]) -> None:
     """Raise unless the method takes every option; suggest the nearest name."""

@@ -1,7 +1,8 @@
 """Scores of predictions: how good they are, how well calibrated, and how their members differ.
 
-Every function takes log-probabilities, of several members or of one prediction, and works in float64 without clipping:
-a probability may be exactly 0 or 1. An uncertainty is that of the mean over images, for the networks at hand.
+For classes every function takes log-probabilities, of several members or of one prediction, and works in float64
+without clipping: a probability may be exactly 0 or 1. For measured values see `scores.values`. An
+uncertainty is that of the mean over images, for the networks at hand.
 """
 
 from importlib import import_module
@@ -24,6 +25,9 @@ from lnescape.scores.quality import (
 
 if TYPE_CHECKING:
     from lnescape.scores.temperature import calibrated_log_likelihood, deep_ensemble_equivalent, fit_temperature, halves
+    from lnescape.scores.values import coverage, crps, interval, mae, mixture_nll, r2, rmse, variance_split, with_noise
+
+_OF_VALUES = ("coverage", "crps", "interval", "mae", "mixture_nll", "r2", "rmse", "variance_split", "with_noise")
 
 __all__ = [
     "accuracy",
@@ -32,21 +36,31 @@ __all__ = [
     "brier",
     "calibrated_log_likelihood",
     "calibration_error",
+    "coverage",
+    "crps",
     "deep_ensemble_equivalent",
     "disagreement",
     "entropy_split",
     "false_positive_rate",
     "fit_temperature",
     "halves",
+    "interval",
     "logit_average",
+    "mae",
     "mean_prediction",
+    "mixture_nll",
     "nll",
+    "r2",
+    "rmse",
     "score",
+    "variance_split",
+    "with_noise",
 ]
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs a temperature when it is first used."""
+    """Import what needs a temperature, and what scores values, when it is first used."""
     if name in __all__:
-        return getattr(import_module("lnescape.scores.temperature"), name)
+        room = "values" if name in _OF_VALUES else "temperature"
+        return getattr(import_module(f"lnescape.scores.{room}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 from lnescape.checks import one_of, real, whole
@@ -378,22 +378,31 @@ def aurc(
     return Estimate.mean((sums / counts)[tie] * errors)
 
 
-def score(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " images"]) -> dict[str, Estimate]:
+def score(
+    logp: Float[Tensor, "..."], labels: Shaped[Tensor, "images *outputs"], *, unit: str = ""
+) -> dict[str, Estimate]:
     """Return all scores of the mean prediction and, where there are several members, of their differences.
 
     Args:
-        logp: Log-probabilities in nat, of members or of one prediction.
-        labels: Right classes, 0 to classes − 1.
+        logp: Log-probabilities in nat, of members or of one prediction; or values, as `law.predict` gives them.
+        labels: Right classes, 0 to classes − 1; or measured values, floats [images, outputs].
+        unit: Unit of the measured values, printed.
 
     Returns:
         Estimates in reading order: accuracy, nll (nat), brier, calibration_error, calibration_bias (the part of that
         error that chance alone would show) and aurc; with two members or more also total_entropy, aleatoric_entropy and
-        epistemic_entropy (nat, means over images) and disagreement.
+        epistemic_entropy (nat, means over images) and disagreement. Of measured values rmse, mae, crps, r2; nll (nat),
+        coverage and width of 95 % intervals where the networks state variances; total_variance, aleatoric_variance and
+        epistemic_variance.
 
     Example:
         >>> print(score(torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]).log(), torch.tensor([0, 1, 1]))["nll"])
         0.41(25) nat
     """
+    if isinstance(labels, Tensor) and labels.is_floating_point() and labels.ndim == 2:
+        from lnescape.scores.values import score_values
+
+        return score_values(logp, labels, unit=unit)
     mean, labels = mean_and_labels(logp, labels)
     calibration = calibration_error(mean, labels)
     scores = {

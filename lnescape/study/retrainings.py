@@ -57,8 +57,7 @@ def train(
     for trained in train_groups(prepared, seeds, most=len(seeds), **some):
         refuse_failed(trained.failed)
         thetas.append(trained.thetas)
-    known = {"recipe": cell.recipe, "normalisation_images": prepared.normalisation_images}
-    return Members(prepared.net, torch.cat(thetas), seeds=tuple(seeds), **known)
+    return Members(prepared.net, torch.cat(thetas), seeds=tuple(seeds), **prepared.known)
 
 
 def watched(

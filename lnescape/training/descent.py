@@ -133,7 +133,7 @@ class _Running:
 
     def __init__(self, descent: Descent, engine, train, recipe: Recipe):
         self.descent, self.engine, self.recipe = descent, engine, recipe
-        self.images, self.labels = train.images, train.labels
+        self.images, self.labels = train.images, train.targets
         self.n_steps = len(train) // recipe.batch
         self.total = recipe.n_steps(len(train))
         self.vertices = descent.vertices

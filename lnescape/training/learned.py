@@ -111,8 +111,7 @@ def learn(
     unit = prepared.priced(plain or recipe)
     given = 0 if subspace.vertices is None else subspace.n_vertices - len(subspace.free)
     cost = Cost(prepared.plain * len(stages) * points + given * unit, unit, perf_counter() - start)
-    known: dict[str, Any] = {"recipe": recipe, "cost": cost, "normalisation_images": prepared.normalisation_images}
-    return SubspaceLaw(prepared.net, subspace.with_vertices(vertices), **known)
+    return SubspaceLaw(prepared.net, subspace.with_vertices(vertices), cost=cost, **prepared.known)
 
 
 def _check_request(subspace: object, plain: object, *, points: int, cosine_weight: float, volume_weight: float) -> None:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from lnescape.checks import whole
 from lnescape.engines import engine_for
-from lnescape.training.recipe import Operations, Recipe, count_operations, resolve
+from lnescape.training.recipe import Operations, Recipe, count_operations, for_values, resolve
 from lnescape.weights import ALONE, Builder, Template, check_builder, identity, images_to_refresh
 
 
@@ -49,7 +49,9 @@ class Prepared:
         _check_folder(folder)
         device = checked_device(images.device if device is None else device)
         with ALONE:
-            operations = count_operations(template.fresh(), images[0], data.n_classes, recipe.loss)
+            recipe = for_values(recipe, data, template.fresh())
+            targets = data.train.targets[:2]
+            operations = count_operations(template.fresh(), images[0], data.n_classes, recipe.loss, targets=targets)
             _check_small_images(operations, recipe, images)
             name = identity(template.fresh(), images[:8])
             data = data.to(device)
@@ -88,6 +90,12 @@ class Prepared:
     def plain(self) -> float:
         """Return the operations of one training under this recipe."""
         return self.priced(self.recipe)
+
+    @property
+    def known(self) -> dict[str, Any]:
+        """Return what every law keeps, besides the cost."""
+        images = self.normalisation_images
+        return {"recipe": self.recipe, "normalisation_images": images, "values": self.data.values}
 
     @property
     def normalisation_images(self) -> Tensor | None:

@@ -17,7 +17,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from lnescape.checks import real, whole
 from lnescape.engines import LinearChain, engine_for
-from lnescape.engines.plain import Loss
+from lnescape.engines.plain import Loss, gaussian_nll, squared_error
 from lnescape.laws import Law
 from lnescape.weights import Builder, build, refresh_normalisation
 
@@ -57,7 +57,9 @@ class Recipe:
             and turns it over from epoch to epoch, so that two epochs show each image both ways.
         precision: Of the products: "float32", "bfloat16", or "auto" (a short measurement decides for networks with
             convolutions, float32 otherwise; `fit` records what it chose).
-        loss: Callable from logits [n, classes] and labels [n] to the mean loss.
+        loss: Callable from logits [n, classes] and labels [n] to the mean loss. For measured values from outputs and
+            standardised values [n, outputs]; unless given, `squared_error` for one output a value, `gaussian_nll` for
+            two, mean and ln variance.
         bias_rate: Learning rate of the biases of normalisation layers, in parts of the others' ("sgd" only); their
             weight decay is divided by it, so that the product of the two stays.
         first_pixels: Side of the images, in pixels, during the first half of the steps; 0 leaves them as they are.
@@ -138,16 +140,41 @@ class Recipe:
 
     def identity(self) -> dict:
         """Return what tells two recipes apart: plain values, and what a loss of one's own says of fixed logits."""
-        if self.loss is F.cross_entropy:
+        if self.loss in (F.cross_entropy, squared_error, gaussian_nll):
             return self.describe()
         logits, labels = torch.linspace(-2, 2, 12).view(4, 3), torch.tensor([0, 1, 2, 0])
-        return self.describe() | {"loss_at": f"{float(self.loss(logits, labels)):.6g}"}
+        try:
+            at = self.loss(logits, labels)
+        except Exception:  # of values, one output each or two
+            try:
+                at = self.loss(logits, logits.flip(0))
+            except Exception:
+                at = self.loss(logits[:, :2], logits[:, :1])
+        return self.describe() | {"loss_at": f"{float(at):.6g}"}
 
     def describe(self) -> dict:
         """Return the recipe as plain values, for provenance."""
         every = {f.name: getattr(self, f.name) for f in fields(self)}
         plain = {n: value for n, value in every.items() if n not in _LATER or value != getattr(Recipe, n)}
         return plain | {"loss": getattr(self.loss, "__name__", type(self.loss).__name__)}
+
+
+def for_values(recipe: Recipe, data, module: nn.Module) -> Recipe:
+    """Return the recipe with the loss that goes with a network's outputs; raise where its loss needs others."""
+    if data.values is None:
+        return recipe
+    with torch.no_grad():
+        n, outputs = data.n_classes, module.cpu().float().eval()(data.train.images[:2].cpu()).shape[1]
+    if recipe.loss is F.cross_entropy:
+        return replace(recipe, loss=squared_error if outputs == n else gaussian_nll)
+    if recipe.loss is gaussian_nll and outputs != 2 * n:
+        raise ValueError(
+            f"The Gaussian loss takes two outputs a value, mean and ln variance, and the network gives {outputs} for "
+            f"{n}; build it by network(…, variance=True), or leave the loss out of the recipe."
+        )
+    if recipe.loss is squared_error and outputs != n:
+        raise ValueError(f"Squared error takes {n} outputs, not {outputs}; leave the loss out of the recipe.")
+    return recipe
 
 
 _CHOSEN: dict[tuple, str] = {}  # precisions that were measured in this process
@@ -185,7 +212,7 @@ def _is_faster(builder: Builder, data, device: torch.device, recipe: Recipe) -> 
 def _seconds_a_step(builder: Builder, data, device: torch.device, recipe: Recipe, precision: str) -> float:
     """Return the shortest of up to five training steps, for a second at most."""
     engine = engine_for(builder, device=device, precision=precision)
-    images, labels = (x[: recipe.batch].to(device).unsqueeze(0) for x in (data.train.images, data.train.labels))
+    images, labels = (x[: recipe.batch].to(device).unsqueeze(0) for x in (data.train.images, data.train.targets))
     seconds: list[float] = []
     with torch.random.fork_rng():  # dropout must not move the user's generator
         while len(seconds) < 5 and sum(seconds) < 1:
@@ -254,13 +281,14 @@ class Operations:
 
 
 def count_operations(
-    network: Builder | nn.Module, image: Tensor, n_classes: int, loss: Loss = F.cross_entropy
-) -> Operations:
+    network: Builder | nn.Module, image: Tensor, n_classes: int, loss: Loss = F.cross_entropy, *,
+    targets: Tensor | None = None,
+) -> Operations:  # fmt: skip
     """Count the operations of one image by watching every product of a real pass; a multiply-add counts as two."""
     module = network if isinstance(network, nn.Module) else build(network, 0)
     module = module.cpu().float().train()
     images = image.cpu().expand(2, *image.shape)  # batch normalisation refuses a single image
-    labels = torch.arange(2) % n_classes
+    labels = torch.arange(2) % n_classes if targets is None else targets.cpu()  # two of them
 
     def step(module: nn.Module, images: Tensor) -> float:
         return _counted(lambda: _checked_loss(loss, module(images), labels).backward())
@@ -324,7 +352,8 @@ def _checked_loss(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
     try:
         value = loss(logits, labels)
     except Exception as error:
-        raise ValueError(f"The loss fails ({error}); it takes logits [n, classes] and labels [n].") from error
+        takes = "standardised values [n, outputs]" if labels.is_floating_point() else "labels [n]"
+        raise ValueError(f"The loss fails ({error}); it takes logits [n, classes] and {takes}.") from error
     if not isinstance(value, Tensor) or value.ndim or not value.requires_grad:
         got = (
             f"a tensor {list(value.shape)}"

@@ -112,10 +112,9 @@ def retrain(
         torch.cat([result.thetas for result in results])[rows],
         seeds=tuple(kept),
         failed=failed,
-        recipe=prepared.recipe,
         cost=Cost(prepared.plain * len(seeds), prepared.plain, perf_counter() - start),
-        normalisation_images=prepared.normalisation_images,
         path=None if walked is None else walked[rows],
+        **prepared.known,
     )
 
 
@@ -377,4 +376,5 @@ def members(
         recipe=recipe,
         cost=Cost(plain * len(thetas), plain),
         normalisation_images=images_to_refresh(like, data),
+        values=data.values,
     )
