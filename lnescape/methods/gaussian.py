@@ -10,10 +10,11 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lnescape.checks import one_of, real, whole
+from lnescape.data.inputs import LN_VARIANCE
 from lnescape.laws.law import Law, Members, mixture_of
 from lnescape.laws.noise import GaussianLaw, KroneckerLaw
 from lnescape.methods.budget import Options, Plan, Request
-from lnescape.training import TrainingError
+from lnescape.training import TrainingError, gaussian_nll
 from lnescape.weights import Builder, last_layer, places, with_features
 
 N_IMAGES = 10_000  # of the curvature, a fixed random sample
@@ -112,6 +113,10 @@ def laplace(
     tolerance of a search, and so is the covariance, full and diagonal; its Kronecker form treats the bias apart. It
     would bring ten further packages, and knows neither θ as one vector nor a budget: hence these lines.
 
+    Measured values: Λ_k = (Σ_i φ_i φ_iᵀ + n K w I)/σ_k² for each of K outputs, w the weight decay,
+    σ_k² = RSS_k/(n − γ), γ = tr[Σ φφᵀ (Σ φφᵀ + n K w I)⁻¹]: for linear regression the exact posterior of ridge
+    regression. Where variances are predicted, Λ = Σ_i diag(1/σ_i², ½) ⊗ φ_i φ_iᵀ + n K w I instead.
+
     Args:
         net: Builder of one network whose last layer is linear.
         data: The data set.
@@ -145,6 +150,10 @@ def laplace(
     request = Request.checked("laplace", net, data, budget=asked, options=options, runs=runs)
     start, size = _block(request.template.fresh(), request.data.train.images[:2].cpu())
     form = _checked_structure(structure, size)
+    if form != "full" and request.data.values is not None:
+        raise ValueError(
+            f"The curvature of measured values is a full one, up to {LARGEST} parameters; leave {form} out."
+        )
     data, recipe = request.data, request.recipe
     usual = len(data.train) * recipe.weight_decay if prior_precision is None else prior_precision
     precision = None if prior_precision == MARGINAL else real(usual, "prior_precision", above=0)
@@ -166,13 +175,17 @@ def laplace(
         request = replace(request, budget=max(budget - extra / request.plain, n * step / request.plain))
         plan = request.plan(each=request.budget / n, share=0.0, least=n)
     networks = request.networks(plan)
-    laws = []
+    laws: list[Law] = []
     for theta in networks.thetas:
         with networks.lend(theta) as module:
             logits, features = with_features(module, some)
         assert features is not None, "_block found the last layer"
         layer = _Layer(logits, features, theta[start : start + size], len(data.train) / len(some))
-        laws.append(_LAWS[form](request, theta, start, layer, precision=precision))
+        if data.values is None:
+            laws.append(_LAWS[form](request, theta, start, layer, precision=precision))
+        else:
+            targets = data.train.targets[order.to(logits.device)]
+            laws.append(_of_values(request, theta, start, layer, targets=targets, given=prior_precision))
     return mixture_of(laws, cost=request.cost(plan, extra))
 
 
@@ -259,6 +272,42 @@ def _diagonal(request: Request, theta: Tensor, start: int, layer: _Layer, *, pre
 _LAWS = {"full": _full, "Kronecker": _kronecker, "diagonal": _diagonal}
 
 
+def _of_values(
+    request: Request, theta: Tensor, start: int, layer: _Layer, *, targets: Tensor, given: float | str | None
+) -> Law:
+    """Make the law of measured values, a block of the curvature for each output."""
+    n, k = len(request.data.train), targets.shape[1]
+    (_, phi), decay, outputs = layer.read(), n * k * request.recipe.weight_decay, layer.logits.double()
+    eye = torch.eye(phi.shape[1], dtype=phi.dtype, device=phi.device)
+    if outputs.shape[1] == k:
+        moment = layer.share * phi.T @ phi
+        # γ is the effective number of parameters, so that residuals of few inputs show the noise and not the fit.
+        gamma = float(torch.linalg.solve(moment + decay * eye, moment).trace())
+        noise = layer.share * (targets - outputs).square().sum(0) / max(n - gamma, 1.0)
+        noise = noise.clamp_min(math.exp(-LN_VARIANCE))
+        blocks, prior = [moment / s2 for s2 in noise], decay / noise
+    else:
+        inverse = (-outputs[:, k:].clamp(-LN_VARIANCE, LN_VARIANCE)).exp()
+        weights = layer.share * torch.cat([inverse, torch.full_like(inverse, 0.5)], 1)
+        blocks, prior = [(phi * w[:, None]).T @ phi for w in weights.T], torch.full_like(weights[0], decay)
+    curvature = _in_order(torch.block_diag(*blocks), outputs.shape[1], layer.bias)
+    if given is None:
+        curvature += _in_order(torch.block_diag(*(one * eye for one in prior)), outputs.shape[1], layer.bias)
+    else:
+        own = layer.precision(torch.linalg.eigvalsh(curvature)) if given == MARGINAL else float(given)
+        curvature.diagonal().add_(own)
+    return GaussianLaw(request.net, theta, factors=_inverse_root(curvature), start=start, **request.known)
+
+
+def _in_order(matrix: Float[Tensor, "p p"], outputs: int, bias: bool) -> Float[Tensor, "p p"]:
+    """Put the weights of all outputs before their biases, as in θ."""
+    if not bias:
+        return matrix
+    own = torch.arange(len(matrix), device=matrix.device).view(outputs, -1)
+    order = torch.cat([own[:, :-1].flatten(), own[:, -1]])
+    return matrix[order.unsqueeze(1), order]
+
+
 def _inverse_root(curvature: Float[Tensor, "p p"]) -> Float[Tensor, "p p"]:
     """Give L⁻¹ of Λ = L Lᵀ: factors whose sum of squares is Λ⁻¹."""
     lower, failed = torch.linalg.cholesky_ex(curvature)
@@ -287,12 +336,7 @@ def softmax_curvature(
         for second in range(first, classes):
             weight = p[:, first] * (float(first == second) - p[:, second])
             blocks[first, :, second] = blocks[second, :, first] = (phi * weight.unsqueeze(1)).T @ phi
-    matrix = blocks.reshape(classes * width, -1)
-    if not bias:
-        return matrix
-    own = torch.arange(classes * width, device=p.device).view(classes, width)
-    order = torch.cat([own[:, :-1].flatten(), own[:, -1]])
-    return matrix[order.unsqueeze(1), order]
+    return _in_order(blocks.reshape(classes * width, -1), classes, bias)
 
 
 def _block(module: nn.Module, images: Tensor) -> tuple[int, int]:
@@ -322,7 +366,7 @@ def _checked_structure(structure: Any, size: int) -> str:
 
 def _operations(request: Request, n_images: int, size: int, *, structure: str, marginal: bool) -> float:
     """Count, for one network, a forward pass of the images, the curvature, its inverse root, and its eigenvalues."""
-    classes = request.data.n_classes
+    classes = request.data.n_classes * (2 if request.recipe.loss is gaussian_nll else 1)
     width, forward = size // classes, request.operations.forward
     if structure == "diagonal":
         return n_images * (forward + 2.0 * size)
