@@ -26,10 +26,12 @@ from lnescape.training.runs import train_groups
 from lnescape.weights import trainable, with_features
 
 Theta = Float[Tensor, " parameters"]
-Classes = Int[np.ndarray, " images"]  # the class of each image that the measurand is of
+Classes = Int[np.ndarray, " images"]  # the class of each image that the measurand is of, or the output of values
+Neighbours = Callable[[Tensor], Tensor]  # from inputs [n, …] to inputs near each of them, [kinds, n, …]
 SHIFTS = ((-3, 0), (3, 0), (0, -3), (0, 3), (-2, -2), (2, 2), (-2, 2), (2, -2))  # pixels: down, right
 NOISE = 0.15  # norm of the noise on a filter, in parts of the filter's own norm
 N_OTHERS = 3  # other classes whose log-odds are observed beside those of the chosen class
+JITTER = 0.1  # of inputs that are no images, in parts of each feature's standard deviation over the training part
 TINY = 1e-12  # least φᵀH⁻¹φ: features may all be zero
 MOMENT_RIDGE = 1e-4  # in parts of the mean eigenvalue of the second moment of the features
 OUTPUTS = ("log-sum-exp", "spread of the logits", "ln Mahalanobis")
@@ -52,6 +54,7 @@ def explored(
     measurand: Measurand = log_odds,
     burst: Recipe | None = None,
     prepared: Prepared | None = None,
+    neighbours: Neighbours | None = None,
     on_network: Callable[[], object] = lambda: None,
 ) -> Traces:
     """Observe what some groups of covariates are made of."""
@@ -59,6 +62,8 @@ def explored(
     kinds = ("outputs", "shifted", "noise", "path", "bursts", "distance")
     rows: dict[str, list[np.ndarray]] = {name: [] for name in kinds}
     some = data.train.subset(slice(0, N_FEATURES)).images
+    if neighbours is None and images.ndim != 4:
+        neighbours = jitter(data.train.images)
     ends = None
     if "bursts" in groups:
         assert burst is not None, "bursts need a recipe"
@@ -72,9 +77,10 @@ def explored(
     q = measurand(logp, chosen)
     for number, (theta, seed) in enumerate(zip(law.thetas, law.seeds, strict=True)):
         if "outputs" in groups:
-            rows["outputs"].append(outputs(law, theta, images, some))
+            rows["outputs"].append(outputs(law, theta, images, some, chosen=chosen))
         if {"neighbourhood", "differences"} & groups:
-            rows["shifted"].append(neighbourhood(law, theta, images, chosen, measurand=measurand))
+            how: dict[str, Any] = {"measurand": measurand, "neighbours": neighbours}
+            rows["shifted"].append(neighbourhood(law, theta, images, chosen, **how))
         if "noise" in groups:
             noisy = under_noise(law, theta, images, chosen, n=N_NOISE, seed=seed, measurand=measurand)
             rows["noise"].append(noisy.std(0, ddof=1))
@@ -89,13 +95,34 @@ def explored(
         on_network()
     found: dict[str, Any] = {name: np.stack(own) for name, own in rows.items() if own}
     others = other_classes(logp, chosen) if measurand is log_odds and "differences" in groups else None
-    return Traces(q, chosen=chosen, n_classes=data.n_classes, others=others, **found)
+    what: dict[str, Any] = {"n_classes": data.n_classes, "values": law.values is not None}
+    return Traces(q, chosen=chosen, others=others, **what, **found)
 
 
-def unavailable(law: Members, groups: Iterable[str], images: Tensor) -> dict[str, str]:
+def value(predicted: Float[np.ndarray, "..."], chosen: Classes) -> Float[np.ndarray, "networks images"]:
+    """Return one measured value of each input, the output `chosen`, float64; variances are left out."""
+    values = predicted[..., 0] if predicted.ndim == 4 else predicted
+    return np.take_along_axis(values, np.asarray(chosen)[None, :, None], 2)[:, :, 0].astype(np.float64)
+
+
+def jitter(training_inputs: Tensor) -> Neighbours:
+    """Return a function that moves inputs by eight draws of noise, a tenth of each feature's or channel's scatter."""
+    # The same draws for every input: what one shows does not depend on which others are looked at.
+    dims = [dim for dim in range(training_inputs.ndim) if dim != 1]
+    stream = torch.Generator().manual_seed(0)
+    noise = torch.randn(len(SHIFTS), 1, *training_inputs.shape[1:], generator=stream)
+    step = JITTER * training_inputs.float().std(dims, keepdim=True) * noise.to(training_inputs.device)
+    return lambda inputs: inputs + step.to(inputs)
+
+
+def unavailable(
+    law: Members, groups: Iterable[str], images: Tensor, *, neighbours: Neighbours | None = None
+) -> dict[str, str]:
     """Return which groups can't be observed on some networks and images, and why."""
     reasons: dict[str, str] = {}
-    if images.ndim != 4:
+    # Inputs of classes that are no images have no neighbours but the user's: priors of other pairs know none either.
+    jittered = law.values is not None and images.is_floating_point()
+    if images.ndim != 4 and neighbours is None and not jittered:
         shifted = {"neighbourhood", "differences"} & set(groups)
         reasons |= dict.fromkeys(sorted(shifted), "inputs without height and width can't be shifted")
     if "training path" in groups and law.path is None:
@@ -106,17 +133,18 @@ def unavailable(law: Members, groups: Iterable[str], images: Tensor) -> dict[str
 
 
 def neighbourhood(
-    law: Law, theta: Theta, images: Tensor, chosen: Classes, *, measurand: Measurand = log_odds
-) -> Float[np.ndarray, "shifts images"]:
-    """Return q on each image moved by a few pixels, `SHIFTS`; the border pixel fills what comes in."""
+    law: Law, theta: Theta, images: Tensor, chosen: Classes, *, measurand: Measurand = log_odds,
+    neighbours: Neighbours | None = None,
+) -> Float[np.ndarray, "shifts images"]:  # fmt: skip
+    """Return q on inputs near each: images moved by a few pixels, `SHIFTS`, their border repeated, unless given."""
     # Images at a time: as many as bounded memory holds where each call refreshes the normalisation, else as few as stay
     # in the cache.
     size = max(1, CHUNK // (len(SHIFTS) * images[0].numel())) if law.normalisation_images is not None else 500
     rows = []
     for part, classes in zip(images.split(size), np.split(chosen, range(size, len(chosen), size)), strict=True):
-        everywhere = moved(part, SHIFTS).flatten(0, 1)  # one refresh of the normalisation
-        logp = predict_at(law, iter([theta.unsqueeze(0)]), everywhere, 1)
-        rows.append(measurand(logp.cpu().numpy(), np.tile(classes, len(SHIFTS)))[0].reshape(len(SHIFTS), -1))
+        near = moved(part, SHIFTS) if neighbours is None else neighbours(part)
+        logp = predict_at(law, iter([theta.unsqueeze(0)]), near.flatten(0, 1), 1)  # one refresh of the normalisation
+        rows.append(measurand(logp.cpu().numpy(), np.tile(classes, len(near)))[0].reshape(len(near), -1))
     return np.concatenate(rows, 1)
 
 
@@ -185,13 +213,23 @@ def _noisy(module: nn.Module, stream: torch.Generator) -> Float[Tensor, " parame
 
 
 @torch.no_grad()
-def outputs(law: Law, theta: Theta, images: Tensor, training_images: Tensor) -> Float[np.ndarray, "kinds images"]:
+def outputs(
+    law: Law, theta: Theta, images: Tensor, training_images: Tensor, *, chosen: Classes | None = None
+) -> Float[np.ndarray, "kinds images"]:
     """Return, of one network, ln Σ exp z, the standard deviation of its logits z, and ln φᵀH⁻¹φ of its features φ."""
+    # Of values ln variance of the chosen output, nan where none is stated, in place of the first two.
     # H = E φφᵀ + 10⁻⁴ (tr E φφᵀ/d) I over the training images, φ the d inputs of the last linear layer; nan where there
     # is no such layer, or one that reads more than one vector an image.
     with law.lend(theta) as module:
         logits, features = with_features(module, images)
-        rows = [logits.logsumexp(1), logits.std(1)]
+        if law.values is None:
+            rows = [logits.logsumexp(1), logits.std(1)]
+        else:
+            assert chosen is not None, "which value is asked for"
+            stated, k = logits.shape[1] == 2 * len(law.values.mean), len(law.values.mean)
+            index = torch.as_tensor(chosen, device=logits.device).long()[:, None] + k
+            none = torch.full_like(logits[:, 0], torch.nan)
+            rows = [logits.gather(1, index)[:, 0] if stated else none, none]
         if features is None or features.ndim > 2:
             return torch.stack([*rows, torch.full_like(rows[0], torch.nan)]).cpu().numpy()
         _, read = with_features(module, training_images)

@@ -59,6 +59,11 @@ def log_probability_of(logits: Float[Tensor, " classes"], label: Int[Tensor, ""]
     return torch.where(is_label, logits.log_softmax(0), 0.0).sum()
 
 
+def output_of(outputs: Float[Tensor, " outputs"], chosen: Int[Tensor, ""]) -> Float[Tensor, ""]:
+    """Return one output of a network for one input, a standardised value or ln variance."""
+    return torch.where(torch.arange(len(outputs), device=outputs.device) == chosen, outputs, 0.0).sum()
+
+
 def sketched_gradients(
     module: nn.Module, images: Shaped[Tensor, "images ..."], classes: Int[Tensor, " images"], quantity: Quantity
 ) -> Float[Tensor, "images sketch"]:
@@ -247,6 +252,22 @@ def fisher_sketch(module: nn.Module, images: Tensor, *, seed: int) -> Float[Tens
 
 
 @torch.no_grad()
+def curvature_of_values(module: nn.Module, images: Tensor, n_values: int) -> Float[Tensor, "sketch sketch"]:
+    """Compute the sketched curvature of the loss of values: E Σ_k ∇f_k ∇f_kᵀ, plus ½ exp(s_k) ∇s_k ∇s_kᵀ if stated."""
+    width = module(images[:1]).shape[1]
+    m = min(N_FISHER // width, len(images))
+    some = images[torch.arange(m, device=images.device) * len(images) // m]
+    outputs = torch.cat([module(part) for part in some.split(500)]).double()
+    total = torch.zeros(SKETCH, SKETCH, dtype=torch.float64, device=images.device)
+    for k in range(width):
+        index = torch.full((m,), k, dtype=torch.int64, device=images.device)
+        rows = sketched_gradients(module, some, index, output_of)
+        weight = torch.ones_like(outputs[:, k]) if k < n_values else 0.5 * outputs[:, k].exp()
+        total += ((rows * weight[:, None].to(rows)).T @ rows).double() / m
+    return total
+
+
+@torch.no_grad()
 def gradient_distance(
     law: Law,
     theta: Float[Tensor, " parameters"],
@@ -257,7 +278,7 @@ def gradient_distance(
     seed: int,
     ridges: tuple[float, ...] = (FISHER_RIDGE,),
     together: slice | Bool[np.ndarray, " images"] = slice(0, 3000),
-    quantity: Quantity = log_odds_of,
+    quantity: Quantity | None = None,
 ) -> Geometry:
     """Compute h = ln gᵀ(F + rI)⁻¹g of one network for some inputs.
 
@@ -271,7 +292,7 @@ def gradient_distance(
         ridges: r, each in parts of the mean eigenvalue of F.
         together: Images whose number of independent inputs is computed, such as those that a prior is fitted on; the
             first 3 000 unless given.
-        quantity: The measurand, differentiable; the log-odds unless given.
+        quantity: The measurand, differentiable; the log-odds unless given, of measured values the output `chosen`.
 
     Returns:
         Distances and what else the gradients tell. Three forward passes an image: one, and a backward pass.
@@ -281,7 +302,11 @@ def gradient_distance(
     """
     classes = torch.as_tensor(np.asarray(chosen), dtype=torch.int64, device=images.device)
     with law.lend(theta) as module:
-        fisher = fisher_sketch(module, training_images, seed=seed)
+        if law.values is None:
+            fisher = fisher_sketch(module, training_images, seed=seed)
+        else:
+            fisher = curvature_of_values(module, training_images, len(law.values.mean))
+        quantity = quantity or (log_odds_of if law.values is None else output_of)
         rows = sketched_gradients(module, images, classes, quantity)
     distance, worth = [], []
     some_of = torch.as_tensor(np.arange(len(rows))[together], device=rows.device)

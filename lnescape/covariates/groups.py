@@ -28,7 +28,8 @@ class Traces:
     bursts: ndarray | None = None  # standard deviation of q over the bursts from each network, [M, n]
     distance: ndarray | None = None  # gradient distance ln gᵀ(F + rI)⁻¹g of each network, [M, n]
     chosen: ndarray | None = None  # class of the measurand, [n]
-    n_classes: int = 0
+    n_classes: int = 0  # or outputs of values
+    values: bool = False  # whether q are measured values
     spreads: Mapping[str, ndarray] = field(default_factory=dict)  # sd of q along learned paths or over proxies, [n]
     # Traces of the same networks on the inputs of the fit, where these are others: what has to be learned for the
     # covariates is learned there, so that none depends on which other inputs are looked at.
@@ -43,7 +44,22 @@ class Traces:
             own[name] = None if getattr(self, name) is None else getattr(self, name)[rows][..., images]
         own["chosen"] = None if self.chosen is None else self.chosen[images]
         spreads = {name: values[images] for name, values in self.spreads.items()}
-        return Traces(**own, n_classes=self.n_classes, spreads=spreads)
+        return Traces(**own, n_classes=self.n_classes, values=self.values, spreads=spreads)
+
+    @staticmethod
+    def interleaved(outputs: "list[Traces]") -> "Traces":
+        """Put the outputs of values beside each other, input by input."""
+        first = outputs[0]
+
+        def beside(*parts: ndarray) -> ndarray:
+            return np.stack(parts, -1).reshape(*parts[0].shape[:-1], -1)
+
+        names = ("q", "outputs", "shifted", "path", "noise", "others", "bursts", "distance", "chosen")
+        own: dict[str, Any] = {}
+        for name in names:
+            own[name] = None if getattr(first, name) is None else beside(*(getattr(one, name) for one in outputs))
+        spreads = {name: beside(*(one.spreads[name] for one in outputs)) for name in first.spreads}
+        return Traces(**own, n_classes=first.n_classes, values=True, spreads=spreads)
 
 
 Columns = dict[str, ndarray]
@@ -56,12 +72,19 @@ def _log(spread: ndarray) -> ndarray:
 def _outputs(seen: Traces) -> Columns:
     lse, spread, distance = seen.outputs.mean(0)
     q = seen.q.mean(0)
+    if seen.values:
+        fitted = seen.like or seen
+        q = q - np.array([fitted.q[:, fitted.chosen == k].mean() for k in range(seen.n_classes)])[seen.chosen]
+        columns = {"value": q, "|value|": np.abs(q), "ln stated variance": lse, "ln Mahalanobis": distance}
+        return {name: column for name, column in columns.items() if not np.isnan(column).any()}
     columns = {"q": q, "|q|": np.abs(q), "ln spread of the logits": _log(spread), "log-sum-exp": lse}
     return columns | ({} if np.isnan(distance).any() else {"ln Mahalanobis": distance})
 
 
 def _classes(seen: Traces) -> Columns:
     """One indicator for each class: some classes are learned more steadily than others."""
+    if seen.values and seen.n_classes == 1:
+        return {}
     return {f"class {k}": (seen.chosen == k).astype(float) for k in range(seen.n_classes)}
 
 
@@ -145,6 +168,7 @@ GROUPS: dict[str, Group] = {
 }
 DEFAULT = ("outputs", "classes", "gradient distance")  # the sharpest known, by a learned prior
 FREE = ("outputs", "classes", "neighbourhood", "training path", "noise", "differences")  # no further training
+OF_VALUES = ("outputs", "classes", "neighbourhood", "noise", "differences", "gradient distance")
 
 
 PASSES = {"shifted": 8, "noise": 8, "bursts": 12, "distance": 3}

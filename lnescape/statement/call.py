@@ -14,16 +14,19 @@ from lnescape.checks import one_of, real, whole
 from lnescape.covariates.explore import (
     ENOUGH_PROXIES,
     N_BURSTS,
+    Neighbours,
     burst_recipe,
     explored,
     movement,
     proxy_recipe,
     unavailable,
+    value,
 )
-from lnescape.covariates.groups import DEFAULT, FREE, columns_of, passes_of
+from lnescape.covariates.groups import DEFAULT, FREE, OF_VALUES, Traces, columns_of, passes_of
 from lnescape.laws import Members
 from lnescape.progress import bar
 from lnescape.retraining import (
+    Evaluation,
     LearnedPrior,
     Measurand,
     contrast,
@@ -34,7 +37,7 @@ from lnescape.retraining import (
     with_class_means,
 )
 from lnescape.retraining.prior import FEWEST_INPUTS, assumed_number
-from lnescape.statement.arrays import checked_ids, evaluated, joined, origin_of
+from lnescape.statement.arrays import checked_ids, checked_limits, evaluated, joined, origin_of
 from lnescape.statement.page import Statement
 from lnescape.training import Prepared, Recipe
 from lnescape.training.descent import tensor_fingerprint
@@ -61,17 +64,22 @@ def state(
     n_proxies: int = 40,
     proxy_epochs: float = 0.2,
     measurand: Measurand = log_odds,
+    neighbours: Neighbours | None = None,
+    limits: tuple[Any, Any] | None = None,
     level: float = 0.95,
     recipe: Recipe | None = None,
     device: torch.device | str | None = None,
     folder: Path | str | None = None,
     progress: bool = True,
 ) -> Statement:
-    """State, for every input, the class, its log-odds, and the uncertainty of the prediction due to retraining.
+    """State, for every input, the class and its log-odds, or the value, and its uncertainty due to retraining.
 
     Trains M networks (or takes those of `runs`), fits the prior of the moderated Type A evaluation on the calibration
     images, without their labels, and evaluates the images. The class of an input is that of the highest mean
     probability over the M networks. Every argument is checked before the first training.
+
+    Measured values are stated in their unit; several outputs share one prior, each in parts of the root mean square of
+    its s. No prior of other pairs is known for them, so that two trainings are the fewest.
 
     Args:
         net: Builder of one network.
@@ -82,13 +90,17 @@ def state(
         images: Normalised inputs, as in `data.test.images`, which are taken unless given.
         ids: Identifiers of the inputs, each once; their numbers unless given.
         covariates: Groups of `covariates.GROUPS`. Unless given, those of `covariates.DEFAULT`, with gradient distance,
-            for the log-odds, and those of `covariates.FREE` for another measurand. "bursts" may be added.
+            for the log-odds, those of `covariates.FREE` for another measurand, and those of `covariates.OF_VALUES` for
+            measured values. "bursts" may be added.
         like: Prior of `learn_prior`, towards which the coefficients shrink. The package's own unless given, where
             gradient distance is among the covariates; None for no such prior.
         proxies: Builder of a narrower network, for cheap retrainings; the statement counts their cost.
         n_proxies: How many of them, ≥ 4.
         proxy_epochs: Length of their training, > 0, in parts of the plain one.
         measurand: From log-probabilities and classes to q [networks, images].
+        neighbours: From inputs [n, …] to inputs near each, [kinds, n, …]. Unless given, images are shifted by pixels;
+            other inputs of values are moved by a tenth of each feature's scatter.
+        limits: Tolerance limits (low, high) of values, in their unit, or two rows with one for each output.
         level: Probability of coverage of the intervals, in (0, 1).
         recipe: How to train.
         device: Where to train; the data's device unless given. Runs stay where they are.
@@ -115,11 +127,11 @@ def state(
     """
     level = real(level, "level", above=0, below=1)
     n_proxies, proxy_epochs = whole(n_proxies, "n_proxies", least=4), real(proxy_epochs, "proxy_epochs", above=0)
-    groups = _checked_groups(
-        (DEFAULT if measurand is log_odds else FREE) if covariates is None else covariates, proxies
-    )
-    _check_prior(like)
     template = check_builder(net, data)
+    usual = OF_VALUES if data.values is not None else DEFAULT if measurand is log_odds else FREE
+    groups = _checked_groups(usual if covariates is None else covariates, proxies)
+    _check_prior(like)
+    within = _checked_kind(data, limits, measurand, like, proxies)
     seeds = checked_seeds(seeds) if runs is None else []
     if runs is not None:
         _check_runs(runs, net, template, data)
@@ -127,12 +139,15 @@ def state(
     n_trained = len(seeds) if runs is None else len(runs) + len(runs.failed)
     lends = like == "shipped" if isinstance(like, str) else like is not None and like.level is not None
     borrows = lends and "gradient distance" in groups and measurand is log_odds
+    borrows = borrows and data.values is None
     _check_number(n_trained if runs is None else len(runs), borrows)
-    _check_measurand(measurand, n_trained, data.n_classes)
+    if data.values is None:
+        _check_measurand(measurand, n_trained, data.n_classes)
     images = _checked_images(images, data)
     ids = checked_ids(ids, len(images))
     prepared = Prepared.of(net, data, recipe, device=device, folder=folder, template=template)
     data, recipe = prepared.data, prepared.recipe
+    looked: dict[str, Any]
     burst = burst_recipe(recipe, epochs=BURST_EPOCHS, rate=BURST_RATE)
     _check_sizes(data, burst if "bursts" in groups else None)
     if proxies is not None:
@@ -140,7 +155,14 @@ def state(
     if runs is None:
         runs = retrain(prepared, seeds, folder=folder, path="training path" in groups, progress=progress)
         _check_number(len(runs), borrows)
-    left_out = unavailable(runs, groups, images)
+    left_out = unavailable(runs, groups, images, neighbours=neighbours)
+    if data.values is not None:
+        groups = [name for name in groups if name not in left_out and not (name == "classes" and data.n_classes == 1)]
+        looked = {"groups": groups, "burst": burst, "prepared": prepared, "neighbours": neighbours}
+        further = _exploring_cost(len(runs), groups, burst, recipe, len(data.train))
+        known = {"ids": ids, "limits": within, "level": level, "left_out": left_out, "groups": tuple(groups)}
+        known |= {"trainings": float(n_trained), "further": further}
+        return _of_values(prepared, runs, images, looked, progress=progress, **known)
     if measurand is not log_odds and "gradient distance" in groups:
         left_out["gradient distance"] = "it is that of the log-odds, not of another measurand"
     groups = [name for name in groups if name not in left_out]
@@ -151,8 +173,8 @@ def state(
     logp = runs.predict(everything).double()
     chosen = logp.exp().mean(0).argmax(1).cpu().numpy()
     with bar(len(runs), "exploring", "networks", show=progress) as shown:
-        looked: dict[str, Any] = {"groups": groups, "measurand": measurand, "burst": burst, "prepared": prepared}
-        seen = explored(runs, data, everything, chosen, on_network=shown.update, **looked)
+        looked = {"groups": groups, "burst": burst, "prepared": prepared, "neighbours": neighbours}
+        seen = explored(runs, data, everything, chosen, measurand=measurand, on_network=shown.update, **looked)
     further = _exploring_cost(len(runs), groups, burst, recipe, len(data.train))
     n, measured = len(calibration), False
     n_eff = None
@@ -190,6 +212,44 @@ def state(
     )  # fmt: skip
 
 
+def _of_values(
+    prepared: Prepared, runs: Members, images: Tensor, looked: dict[str, Any], *, progress: bool, **known: Any
+) -> Statement:
+    """State values: every output in parts of the root mean square of its s, all under one prior."""
+    data, k = prepared.data, prepared.data.n_classes
+    calibration = data.calibration.images[:MOST_CALIBRATION]
+    everything, n = torch.cat([calibration, images.to(calibration.device)]), len(calibration)
+    predicted = runs.predict(everything).cpu().numpy()
+    outputs = [np.full(len(everything), c) for c in range(k)]
+    spread = [np.sqrt(value(predicted, own)[:, :n].var(0, ddof=1).mean()) for own in outputs]
+    scale = np.array([one if one > 0 else 1.0 for one in spread])
+    seen: list[Traces] = []
+    with bar(k * len(runs), "exploring", "networks", show=progress) as shown:
+        for own in outputs:
+            measurand = _in_parts(scale)
+            seen.append(explored(runs, data, everything, own, measurand=measurand, on_network=shown.update, **looked))
+    every, parts = Traces.interleaved(seen), (slice(0, n * k), slice(n * k, None))
+    moving = [movement(runs, calibration, own[:n], measurand=_in_parts(scale)) for own in outputs]
+    worth = 1 / (1 / n + float(np.mean(moving)))
+    columns = columns_of(replace(every, like=every.of(range(len(runs)), parts[0])), looked["groups"])
+    n_eff = worth if worth < assumed_number(n) else None
+    evaluation, prior, notes = evaluated(every.q, columns, parts, n_eff=n_eff)
+    shape = (-1, k) if k > 1 else (-1,)
+    mean, sigma = ((one.reshape(-1, k) * scale).reshape(shape) for one in (evaluation.mean, evaluation.scale))
+    epochs = 0 if runs.path is None else runs.path.shape[1]
+    return Statement(
+        evaluation=Evaluation(mean, sigma, evaluation.dof, evaluation.n), prior=prior, title=data.title,
+        diagnosis=diagnose(every.q[:, parts[1]], prior, columns[0][parts[1]]), notes=notes, units=(data.unit,) * k,
+        quantity=data.classes[0] if k == 1 else "value", outputs=data.classes if k > 1 else (), n_calibration=n,
+        passes=passes_of(looked["groups"], epochs=epochs), origin=_origin(prepared, runs), **known,
+    )  # fmt: skip
+
+
+def _in_parts(scale: np.ndarray) -> Measurand:
+    """Return the measurand of values, each output in parts of a number of its own."""
+    return lambda predicted, chosen: value(predicted, chosen) / scale[np.asarray(chosen)]
+
+
 def _origin(prepared: Prepared, runs: Members) -> dict[str, str]:
     """Identify network, data, recipe and trained networks."""
     data, module, known = prepared.data, prepared.template.module, {}
@@ -221,6 +281,21 @@ def _checked_groups(covariates: Any, proxies: Builder | None) -> list[str]:
     if "proxies" in groups and proxies is None:
         raise ValueError("Proxies need a builder of a narrower network; pass proxies=network('mlp', data, width=32).")
     return [name for name in dict.fromkeys(groups) if name != "proxies"]
+
+
+def _checked_kind(data, limits: Any, measurand: Any, like: Any, proxies: Any) -> np.ndarray | None:
+    """Return the limits of values, checked; raise where what is for classes is asked of values, or the reverse."""
+    if data.values is None:
+        if limits is not None:
+            raise ValueError("limits are those of measured values, and these data hold classes; leave them out.")
+        return None
+    for name, given in (
+        ("measurand", measurand is not log_odds), ("like", isinstance(like, LearnedPrior)),
+        ("proxies", proxies is not None),
+    ):  # fmt: skip
+        if given:
+            raise ValueError(f"{name}= is for classes, and these data hold measured values; leave it out.")
+    return checked_limits(limits, data.n_classes)
 
 
 def _check_prior(like: Any) -> None:

@@ -1,0 +1,125 @@
+"""Measured values stated: covariates against closed forms, the statement against the networks, and what is refused."""
+
+import numpy as np
+import pytest
+from torch import nn
+
+import lnescape as ln
+from lnescape.covariates import gradient_distance
+from lnescape.covariates.explore import JITTER, jitter, neighbourhood, value
+from lnescape.covariates.geometry import FISHER_RIDGE
+from lnescape.covariates.groups import Traces
+
+RECIPE = ln.Recipe(epochs=3, batch=32, learning_rate=0.05)
+
+
+def table(outputs: int = 2, n: int = 400) -> ln.Dataset:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(n, 4)).astype("f4") * [1, 1, 10, 1]
+    y = np.stack([3 * np.sin(x[:, 0]) + x[:, 1], x[:, 2] + 50], 1) + 0.1 * rng.normal(size=(n, 2))
+    x, y = x.astype("f4"), y[:, :outputs]
+    half = (x[200:300], y[200:300])
+    return ln.dataset(train=(x[:200], y[:200]), validation=half, calibration=half, test=(x[300:], y[300:]), unit="mm",
+                      classes=["across", "along"][:outputs])  # fmt: skip
+
+
+DATA = table()
+NET = ln.network("mlp", DATA, width=16)
+
+
+@pytest.fixture(scope="module")
+def runs():
+    return ln.fit(NET, DATA, seeds=range(3), recipe=RECIPE, progress=False)
+
+
+def linear(data: ln.Dataset) -> ln.Members:
+    def net():
+        return nn.Sequential(nn.Linear(4, data.n_classes))
+
+    return ln.members(net, [net() for _ in range(2)], data)
+
+
+def test_gradient_distance_of_a_linear_network_is_that_of_its_inputs():
+    law, x, images = linear(DATA), DATA.train.images, DATA.test.images[:30]
+    for output in (0, 1):
+        found = gradient_distance(law, law[0], images, np.full(30, output), training_images=x, seed=0).distance[0]
+        columns = np.c_[x.numpy(), np.ones(len(x))].astype(float)
+        moment = columns.T @ columns / len(x)
+        ridge = FISHER_RIDGE * 2 * np.trace(moment) / 2048  # of the two outputs together, in the sketch's dimensions
+        phi = np.c_[images.numpy(), np.ones(30)]
+        truth = np.log(np.einsum("ij,jk,ik->i", phi, np.linalg.inv(moment + ridge * np.eye(5)), phi))
+        np.testing.assert_allclose(found, truth, rtol=1e-3, atol=1e-3)
+
+
+def test_inputs_are_moved_by_a_tenth_of_each_features_scatter():
+    law, images = linear(DATA), DATA.test.images[:20]
+    near = jitter(DATA.train.images)(images)
+    step = (near - images).squeeze()[:, 0]  # the same for every input
+    scatter = step.square().mean(0).sqrt() / DATA.train.images.std(0)
+    assert near.shape == (8, 20, 4)
+    assert (scatter / JITTER > 0.3).all()
+    assert (scatter / JITTER < 2).all()
+    chosen = np.zeros(20, int)
+    found = neighbourhood(law, law[0], images, chosen, measurand=value, neighbours=jitter(DATA.train.images))
+    with law.lend(law[0]) as module:
+        moved = (step @ module[0].weight[0].detach() * DATA.values.std[0]).numpy()
+    np.testing.assert_allclose(found - found.mean(0), np.tile((moved - moved.mean())[:, None], 20), atol=1e-4)
+
+
+def test_outputs_are_interleaved_input_by_input():
+    one, two = (Traces(np.full((2, 3), k) + np.arange(3.0), chosen=np.full(3, k), values=True, n_classes=2)
+                for k in (0, 10))  # fmt: skip
+    both = Traces.interleaved([one, two])
+    assert both.q[0].tolist() == [0, 10, 1, 11, 2, 12]
+    assert both.chosen.tolist() == [0, 10] * 3
+
+
+def test_a_statement_of_values_is_in_their_unit(runs):
+    stated = ln.state(NET, DATA, runs=runs, limits=([-3, 40], [3, 60]), progress=False)
+    predicted = runs.predict(DATA.test.images).double().numpy()
+    np.testing.assert_allclose(stated.evaluation.mean, predicted.mean(0), rtol=1e-5)
+    assert stated.units == ("mm", "mm")
+    assert stated.outputs == ("across", "along")
+    assert stated.risk.shape == (100, 2)
+    table = stated.to_dataframe()
+    assert len(table) == 200
+    assert set(table["unit"]) == {"mm"}
+    # Ten further retrainings: of 2 000 values, moving together, most must lie in their 95 % intervals.
+    more = ln.fit(NET, DATA, seeds=range(10, 20), recipe=RECIPE, progress=False).predict(DATA.test.images).numpy()
+    low, high = stated.evaluation.interval(0.95)
+    assert ((low <= more) & (more <= high)).mean() > 0.85
+    again = ln.state(NET, DATA, runs=runs, covariates="outputs", neighbours=lambda x: x[None], progress=False)
+    assert again.groups == ("outputs",)
+
+
+def test_stated_variances_are_a_covariate_of_one_value():
+    data = table(outputs=1)
+    net = ln.network("mlp", data, width=8, variance=True)
+    stated = ln.state(net, data, seeds=range(2), recipe=RECIPE, progress=False)
+    assert "ln stated variance" in stated.prior.names
+    assert "classes" not in stated.groups
+    assert stated.quantity == "across"
+    assert stated.u.shape == (100,)
+    assert "mm" in stated.sentence(0)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"limits": (3, -3)}, "wrong order"),
+        ({"limits": ([1, 2, 3], [4, 5, 6])}, "for 3 outputs, the predictions for 2"),
+        ({"measurand": ln.retraining.contrast}, "measurand= is for classes"),
+        ({"proxies": NET}, "proxies= is for classes"),
+        ({"seeds": [0]}, "1 training has no spread"),
+    ],
+)
+def test_what_cannot_be_stated_of_values_is_refused_in_one_sentence(options, message):
+    with pytest.raises(ValueError, match=message) as caught:
+        ln.state(NET, DATA, recipe=RECIPE, progress=False, **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_classes_have_no_tolerance_limits():
+    data = ln.load("digits")
+    with pytest.raises(ValueError, match="these data hold classes"):
+        ln.state(ln.network("mlp", data, width=8), data, limits=(0, 1))
