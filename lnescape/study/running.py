@@ -86,7 +86,8 @@ def compute(
         seen = kind.experiment(cell, data, panel, chosen, **more)
         seconds = perf_counter() - start
         n = float(kind.trainings(cell))
-        step = count_operations(cell.builder(data), data.train.images[0], data.n_classes, cell.recipe.loss)
+        known: dict[str, Any] = {"loss": cell.recipe.loss, "targets": data.train.targets[:2]}
+        step = count_operations(cell.builder(data), data.train.images[0], data.n_classes, **known)
         origin = provenance(
             command=command, seed=cell.seeds, data=data, n=len(cell.seeds), cost=n, seconds=round(seconds, 2),
             recipe=cell.recipe.describe(), cell=cell.content(),

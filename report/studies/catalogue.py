@@ -10,7 +10,7 @@ import report.studies.experiments  # noqa: F401 – it adds the methods of its c
 import report.studies.literature  # noqa: F401 – the same
 from lnescape.covariates.explore import N_BURSTS
 from lnescape.study.cells import Cell, Study
-from lnescape.training import Recipe
+from lnescape.training import Recipe, squared_error
 from report.studies.comparison import (
     BASES,
     BUDGETS,
@@ -37,6 +37,7 @@ from report.studies.pairs import (
     WITH_GRADIENTS,
     Pair,
 )
+from report.studies.values import cells_of_values
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,12 @@ def _small(name: str) -> tuple[Cell, ...]:
     return (players, others, _together(scouts, 12, 1.0))
 
 
+_VALUES: dict[str, Any] = {"loss": squared_error, "precision": "float32"}
+ANGLE = cells_of_values("angle", "cnn", Recipe(epochs=8, learning_rate=0.05, **_VALUES), 36, 4)
+DIABETES = cells_of_values("diabetes", "mlp", Recipe(epochs=30, batch=32, learning_rate=0.03, **_VALUES), 48, 40,
+                           width=32)  # fmt: skip
+
+
 def _on_test(scouts: Cell, method: str, seeds, **settings) -> Cell:
     return scouts.but(method=method, scouts=scouts, keep=("test",), seeds=seeds, settings=settings)
 
@@ -266,6 +273,8 @@ STUDIES = {
         *(study for pair in (*PAIRS, CIFAR10_RESNET20, *FURTHER) for study in _studies(pair)),
         *(_study(f"{name}-together", f"How inputs move together: {name.replace('-', ' ')}", _small(name), "together")
           for name in _SMALL),
+        _study("angle-cnn", "The angle of a digit, 36 retrainings of a convolutional network", ANGLE, "values"),
+        _study("diabetes-mlp", "Progression of 442 patients, 48 retrainings of a perceptron", DIABETES, "values"),
         _study("mnist-mlp-crossed", "8 initialisations × 8 orders of the images", _crossed(MLP, 8), "crossed"),
         _study("mnist-mlp-arithmetic", "One seed under other numbers of threads, for four seeds", tuple(
             _on_test(MLP, "arithmetic", (seed,), runs=ARITHMETIC) for seed in range(4)

@@ -43,6 +43,7 @@ from report.studies.moderation import draws
 from report.studies.purchases import purchases
 from report.studies.small import together
 from report.studies.uncertainty import single, uncertainty
+from report.studies.values import of_values
 
 Summary = tuple[dict, dict[str, np.ndarray]]
 
@@ -472,6 +473,7 @@ SUMMARIES: dict[str, Callable[[Study, CellStore], Summary]] = {
     "purchases": purchases,
     "together": together,
     "literature": beside_literature,
+    "values": of_values,
 }
 
 

@@ -1,0 +1,145 @@
+"""Measured values: the angle of a digit, and a table of patients; u(x) from few retrainings, beside the error."""
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy import ndarray
+
+from lnescape.covariates import explore
+from lnescape.covariates.groups import OF_VALUES, Traces
+from lnescape.data import Dataset, dataset, load
+from lnescape.data.shifts import _rotate
+from lnescape.data.splits import PARTS, SPLIT_SEED
+from lnescape.results import Estimate
+from lnescape.retraining import Reference, effective_number, fidelity
+from lnescape.study.cells import Cell, Kind, Study, register
+from lnescape.study.observation import COVARIATE_BITS, Observation, Panel
+from lnescape.study.observation import PARTS as OF_PANEL
+from lnescape.study.retrainings import train
+from lnescape.study.store import CellStore
+from report.studies.dispersion import dithered
+from report.studies.moderation import Assembled, Mix, Moderation, draws
+
+DIGITS = (4, 7)
+MOST_TURNED = 45.0  # degrees, to either side
+SIZES = dict(zip(PARTS, (5000, 500, 500, 500), strict=True))
+N_NOISE = 8  # draws of noise on the weights
+
+
+def angle() -> Dataset:
+    """Return fours and sevens of MNIST, each turned by an angle drawn between ±45°, the angle in degrees."""
+    whole, parts = load("mnist"), {}
+    for number, (part, n) in enumerate(SIZES.items()):
+        split = getattr(whole, part)
+        some = split.subset(np.flatnonzero(np.isin(split.labels.numpy(), DIGITS))[:n])
+        turned = np.random.RandomState(number).uniform(-MOST_TURNED, MOST_TURNED, len(some)).astype(np.float32)
+        pixels = _rotate(some.pixels.float(), torch.from_numpy(turned)).round().clamp(0, 255).to(torch.uint8)
+        parts[part] = (pixels, turned)
+    return dataset(**parts, name="MNIST, fours and sevens turned", classes=["angle"], unit="°")
+
+
+def diabetes() -> Dataset:
+    """Return the diabetes data of scikit-learn: 442 patients, 10 features, progression of the disease after a year."""
+    from sklearn.datasets import load_diabetes
+
+    raw = load_diabetes()
+    rows = np.random.RandomState(SPLIT_SEED).permutation(len(raw.target))
+    cut = [(raw.data[part].astype(np.float32), raw.target[part].astype(np.float32))
+           for part in np.split(rows, (222, 242, 342))]  # fmt: skip
+    parts = dict(zip(PARTS, cut, strict=True))
+    return dataset(**parts, name="diabetes, 442 patients", classes=["progression"], unit="", normalise=True)
+
+
+def values(cell: Cell, data: Dataset, panel: Panel, chosen: None) -> Observation:
+    """Train one network for each seed; keep its value of every input and, where asked, what covariates are made of."""
+    law, seen = train(cell, data, list(cell.seeds)), Observation()
+    predicted = law.predict(panel.images)
+    seen.add("value", predicted[..., 0].cpu().numpy(), "retraining", "image")
+    seen.add("seed", np.array(cell.seeds), "retraining")
+    for name, array in (("label", panel.labels[:, 0].cpu().numpy()), ("part", panel.part.astype(np.int16))):
+        seen.add(name, array, "image")
+    if cell.settings.get("explored"):
+        groups = [name for name in OF_VALUES if name != "classes"]
+        first = np.zeros(len(panel.images), int)
+        traces = explore.explored(law, data, panel.images, first, groups=groups, measurand=explore.value)
+        for name, array, axes in (
+            ("near_value", traces.shifted, ("near",)), ("noise_spread", traces.noise, ()),
+            ("mahalanobis", traces.outputs[:, 2], ()), ("gradient_distance", traces.distance, ()),
+        ):  # fmt: skip
+            seen.add(name, array, "explored", *axes, "image", bits=COVARIATE_BITS)
+    return seen
+
+
+register("values", Kind(experiment=values, optional=("explored",)))
+
+
+def assembled_values(study: Study, store: CellStore) -> tuple[Assembled, ndarray]:
+    """Put together the cells of a study of values; the explored ones stand first. Give the right values, too."""
+    arrays = [store.load(cell).arrays for cell in study.cells]
+    explored = [own for own in arrays if "near_value" in own]
+    q = dithered(np.concatenate([own["value"] for own in arrays]))
+    n = sum(len(own["value"]) for own in explored)
+    near, noise, far, distance = (
+        np.concatenate([own[name] for own in explored]).astype(float)
+        for name in ("near_value", "noise_spread", "mahalanobis", "gradient_distance")
+    )
+    outputs = np.stack([np.full_like(far, np.nan), np.full_like(far, np.nan), far], 1)
+    chosen, part = np.zeros(q.shape[1], int), np.array(OF_PANEL)[arrays[0]["part"]]
+    traces = Traces(q[:n], outputs, shifted=near, noise=noise, distance=distance, chosen=chosen, n_classes=1,
+                    values=True)  # fmt: skip
+    label = arrays[0]["label"].astype(float)
+    own = Assembled(q, q, traces, part, label, np.empty((n, 0, 0)), {}, int((part == "calibration").sum()))
+    return own, label
+
+
+MIXES = {"none (plain Type A)": Mix(None), "constant": Mix(())} | {
+    name: Mix((name,)) for name in OF_VALUES if name != "classes"
+}
+MIXES["all of them"] = Mix(tuple(name for name in OF_VALUES if name != "classes"))
+N_MEMBERS = (2, 3)
+
+
+def of_values(study: Study, store: CellStore) -> tuple[dict[str, Any], dict[str, ndarray]]:
+    """Judge u(x) from two and three retrainings, and compare it with the error."""
+    own, label = assembled_values(study, store)
+    test, fitted = own.where("test"), own.where("calibration")
+    found: dict[str, Any] = {"n": len(own.q), "networks": own.n_networks, "inputs": len(test)}
+    found |= _errors(own.q[:, test], label[test])
+    found["effective_inputs"] = effective_number(own.q[:, fitted])
+    table: dict[str, dict[str, Any]] = {name: {} for name in MIXES}
+    for members in N_MEMBERS:
+        drawn = draws(own.n_networks, members)
+        reference = Reference.of(own.q[:, test], drawn)
+        for name, mix in MIXES.items():
+            evaluations, _ = Moderation(own, mix)(drawn, test, fitted)
+            table[name][str(members)] = fidelity(evaluations, reference).to_dict()
+    return found | {"mixes": table}, {}
+
+
+def _errors(q: ndarray, label: ndarray) -> dict[str, Any]:
+    """Compare the error of one network with what scatters over retrainings, in the unit."""
+    error, variance = (q - label) ** 2, q.var(0, ddof=1)
+    mean = (q.mean(0) - label) ** 2
+    share = Estimate.mean((variance - variance.mean() / error.mean() * error.mean(0)) / error.mean())
+    return {
+        "rmse": Estimate(np.sqrt(error.mean()), Estimate.mean(error.mean(0)).u / (2 * np.sqrt(error.mean()))),
+        "rmse_of_mean": Estimate(np.sqrt(mean.mean()), Estimate.mean(mean).u / (2 * np.sqrt(mean.mean()))),
+        "u": Estimate(np.sqrt(variance.mean()), Estimate.mean(variance).u / (2 * np.sqrt(variance.mean()))),
+        "share_of_error": Estimate(variance.mean() / error.mean(), share.u, dof=share.dof, n=share.n),
+        "rank_correlation": _rank(np.abs(q.mean(0) - label), np.sqrt(variance)),
+    }
+
+
+def _rank(first: ndarray, second: ndarray) -> float:
+    from scipy.stats import spearmanr
+
+    return float(spearmanr(first, second).statistic)
+
+
+def cells_of_values(data: str, network: str, recipe: Any, n: int, group: int, **options: Any) -> tuple[Cell, ...]:
+    """List the cells of n retrainings, of which the first eight are explored."""
+    one = Cell(method="values", data=f"report.studies.values:{data}", network=network, seeds=(0,), recipe=recipe,
+               options=options)  # fmt: skip
+    first = one.but(seeds=range(8), settings={"explored": True})
+    return (first, *(one.but(seeds=range(k, min(k + group, n))) for k in range(8, n, group)))
