@@ -24,6 +24,8 @@ ROWS: dict[str, list[tuple[str, str]]] = {
         ("ln.dataset(train=(x, nn.functional.one_hot(y)), test=(x, y))", "labels.argmax(1)"),
         ("ln.dataset(train=(x, [data.classes[c] for c in y]), test=(x, y))", "return_inverse=True"),
         ("ln.dataset(train=(x, y - 1), test=(x, y))", "numbered from 0"),
+        ("ln.dataset(train=(x, y), test=(x, y), unit='mm')", "leave unit='mm' out"),
+        ("ln.dataset(train=(x, y / 0.0), test=(x, y), unit='mm')", "leave these inputs out"),
         ("ln.dataset(train=(x, torch.where(y == 9, 2**31, y)), test=(x, y))", "correct that label"),
         ("ln.dataset(train=(x[y < 9], y[y < 9]), test=(x, y))", "name all classes in classes="),
         ("ln.dataset(train=(x / 0, y), test=(x, y))", "remove or repair them"),

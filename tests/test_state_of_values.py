@@ -1,5 +1,10 @@
 """Measured values stated: covariates against closed forms, the statement against the networks, and what is refused."""
 
+import contextlib
+import io
+import re
+from pathlib import Path
+
 import numpy as np
 import pytest
 from torch import nn
@@ -123,3 +128,14 @@ def test_classes_have_no_tolerance_limits():
     data = ln.load("digits")
     with pytest.raises(ValueError, match="these data hold classes"):
         ln.state(ln.network("mlp", data, width=8), data, limits=(0, 1))
+
+
+def test_the_story_of_the_guide_runs_with_a_table_of_values():
+    guide = (Path(__file__).parent.parent / "site" / "guide.md").read_text()
+    (story,) = re.findall(r"\*\*Measured values\.\*\*.*?```python\n(.*?)```", guide, re.DOTALL)
+    said = io.StringIO()
+    with contextlib.redirect_stdout(said):
+        exec(compile(story, "guide.md", "exec"), {"ln": ln})
+    assert re.search(r"^\d+\.\d+\(\d+\.?\d*\) points$", said.getvalue(), re.MULTILINE)
+    assert "outside" in said.getvalue()
+    assert "in points" in said.getvalue()

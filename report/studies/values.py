@@ -96,6 +96,7 @@ def assembled_values(study: Study, store: CellStore) -> tuple[Assembled, ndarray
 MIXES = {"none (plain Type A)": Mix(None), "constant": Mix(())} | {
     name: Mix((name,)) for name in OF_VALUES if name != "classes"
 }
+MIXES["outputs + gradient distance"] = Mix(("outputs", "gradient distance"))
 MIXES["all of them"] = Mix(tuple(name for name in OF_VALUES if name != "classes"))
 N_MEMBERS = (2, 3)
 
