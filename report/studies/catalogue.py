@@ -157,9 +157,10 @@ def _small(name: str) -> tuple[Cell, ...]:
 
 
 _VALUES: dict[str, Any] = {"loss": squared_error, "precision": "float32"}
-ANGLE = cells_of_values("angle", "cnn", Recipe(epochs=8, learning_rate=0.05, **_VALUES), 36, 4)
-DIABETES = cells_of_values("diabetes", "mlp", Recipe(epochs=30, batch=32, learning_rate=0.03, **_VALUES), 48, 40,
-                           width=32)  # fmt: skip
+ANGLE = cells_of_values("angle", "cnn", Recipe(epochs=8, learning_rate=0.05, **_VALUES), n=36, group=4)
+DIABETES = cells_of_values(
+    "diabetes", "mlp", Recipe(epochs=30, batch=32, learning_rate=0.03, **_VALUES), n=48, group=40, width=32
+)
 
 
 def _on_test(scouts: Cell, method: str, seeds, **settings) -> Cell:

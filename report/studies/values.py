@@ -138,7 +138,7 @@ def _rank(first: ndarray, second: ndarray) -> float:
     return float(spearmanr(first, second).statistic)
 
 
-def cells_of_values(data: str, network: str, recipe: Any, n: int, group: int, **options: Any) -> tuple[Cell, ...]:
+def cells_of_values(data: str, network: str, recipe: Any, *, n: int, group: int, **options: Any) -> tuple[Cell, ...]:
     """List the cells of n retrainings, of which the first eight are explored."""
     one = Cell(method="values", data=f"report.studies.values:{data}", network=network, seeds=(0,), recipe=recipe,
                options=options)  # fmt: skip
