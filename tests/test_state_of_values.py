@@ -93,8 +93,10 @@ def test_a_statement_of_values_is_in_their_unit(runs):
     more = ln.fit(NET, DATA, seeds=range(10, 20), recipe=RECIPE, progress=False).predict(DATA.test.images).numpy()
     low, high = stated.evaluation.interval(0.95)
     assert ((low <= more) & (more <= high)).mean() > 0.85
-    again = ln.state(NET, DATA, runs=runs, covariates="outputs", neighbours=lambda x: x[None], progress=False)
-    assert again.groups == ("outputs",)
+    near = {"covariates": ("noise", "neighbourhood"), "neighbours": lambda x: torch.stack([x, 1.1 * x, 0.9 * x])}
+    again = ln.state(NET, DATA, runs=runs, progress=False, **near)
+    assert again.groups == ("noise", "neighbourhood")
+    assert "ln sd over shifts" in again.prior.names
 
 
 def test_stated_variances_are_a_covariate_of_one_value():

@@ -1,6 +1,6 @@
 """Covariates: what a prior may know about an input, from few networks and cheap exploration around them."""
 
 from lnescape.covariates.geometry import Geometry, gradient_distance
-from lnescape.covariates.groups import DEFAULT, FREE, GROUPS, OF_VALUES
+from lnescape.covariates.groups import DEFAULT, FREE, GROUPS
 
-__all__ = ["DEFAULT", "FREE", "GROUPS", "OF_VALUES", "Geometry", "gradient_distance"]
+__all__ = ["DEFAULT", "FREE", "GROUPS", "Geometry", "gradient_distance"]

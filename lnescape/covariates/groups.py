@@ -168,7 +168,6 @@ GROUPS: dict[str, Group] = {
 }
 DEFAULT = ("outputs", "classes", "gradient distance")  # the sharpest known, by a learned prior
 FREE = ("outputs", "classes", "neighbourhood", "training path", "noise", "differences")  # no further training
-OF_VALUES = ("outputs", "classes", "neighbourhood", "noise", "differences", "gradient distance")
 
 
 PASSES = {"shifted": 8, "noise": 8, "bursts": 12, "distance": 3}

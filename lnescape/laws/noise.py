@@ -163,7 +163,7 @@ class KroneckerLaw(NoiseLaw):
         return super().description() | {"start": self.start, "bias": self.bias}
 
     @classmethod
-    def described(cls, net: Builder, said: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
+    def described(cls, net: Builder, said: dict, tensors: dict[str, Any], **known: Any) -> Law:
         """Make the law again from its bases."""
         return cls(net, **tensors, start=said["start"], bias=said["bias"], **known)
 

@@ -22,7 +22,7 @@ from lnescape.covariates.explore import (
     unavailable,
     value,
 )
-from lnescape.covariates.groups import DEFAULT, FREE, OF_VALUES, Traces, columns_of, passes_of
+from lnescape.covariates.groups import DEFAULT, FREE, Traces, columns_of, passes_of
 from lnescape.laws import Members
 from lnescape.progress import bar
 from lnescape.retraining import (
@@ -90,8 +90,7 @@ def state(
         images: Normalised inputs, as in `data.test.images`, which are taken unless given.
         ids: Identifiers of the inputs, each once; their numbers unless given.
         covariates: Groups of `covariates.GROUPS`. Unless given, those of `covariates.DEFAULT`, with gradient distance,
-            for the log-odds, those of `covariates.FREE` for another measurand, and those of `covariates.OF_VALUES` for
-            measured values. "bursts" may be added.
+            for log-odds and values, and those of `covariates.FREE` for another measurand. "bursts" may be added.
         like: Prior of `learn_prior`, towards which the coefficients shrink. The package's own unless given, where
             gradient distance is among the covariates; None for no such prior.
         proxies: Builder of a narrower network, for cheap retrainings; the statement counts their cost.
@@ -128,8 +127,9 @@ def state(
     level = real(level, "level", above=0, below=1)
     n_proxies, proxy_epochs = whole(n_proxies, "n_proxies", least=4), real(proxy_epochs, "proxy_epochs", above=0)
     template = check_builder(net, data)
-    usual = OF_VALUES if data.values is not None else DEFAULT if measurand is log_odds else FREE
-    groups = _checked_groups(usual if covariates is None else covariates, proxies)
+    groups = _checked_groups(
+        (DEFAULT if measurand is log_odds else FREE) if covariates is None else covariates, proxies
+    )
     _check_prior(like)
     within = _checked_kind(data, limits, measurand, like, proxies)
     seeds = checked_seeds(seeds) if runs is None else []

@@ -55,7 +55,7 @@ class Statement:
         prior: The prior of the moderation.
         diagnosis: Whether the variances of these inputs are those that the prior expects.
         title: Title of the data.
-        quantity: What is evaluated: "log-odds", "value", or the name of another measurand.
+        quantity: What is evaluated: "log-odds", "value" or the value's name, or the name of another measurand.
         units: Unit of the quantity; one for each output of values.
         groups: Groups of covariates in use.
         left_out: {group that was asked for: why it isn't in use}.
@@ -432,7 +432,9 @@ class Statement:
 
     def _is_like(self, row: Mapping[str, Any]) -> bool:
         """Tell whether an error was measured for this quantity with these covariates and as many networks."""
-        same = row["quantity"] == self.quantity and row["like"] == self.transferred
+        same = (
+            row["quantity"] == ("value" if self.chosen is None else self.quantity) and row["like"] == self.transferred
+        )
         return same and row["networks"] == self.evaluation.n and set(row["groups"]) == set(self.groups)
 
     def __str__(self) -> str:

@@ -25,6 +25,7 @@ from report.studies.geometry import ALONE, TRANSFER
 from report.studies.moderation import Assembled, Mix, Moderation, assembled
 
 PULLOVER, COAT = 2, 4  # classes of FashionMNIST
+OF_VALUES = "outputs + gradient distance"  # what a statement takes for measured values
 
 
 def breast_cancer() -> Dataset:
@@ -177,6 +178,7 @@ def _covered(own: Assembled, mix: Mix, sets, images: ndarray, test: ndarray, wor
 
 
 JUDGED = {"constant": (), "all free groups": FREE, "outputs": ("outputs",), "gradient distance": ("gradient distance",)}
+JUDGED |= {OF_VALUES: ("outputs", "gradient distance")}
 JUDGED |= {ALONE: DEFAULT, TRANSFER: DEFAULT}  # mixes whose errors the page of a statement quotes
 
 
@@ -192,7 +194,9 @@ def write_delivered() -> None:
         for members, row in stored.numbers["single"].items():
             own = {key: row["after"][key] for key in ("share", "sets", "n_eff")}
             rows.append({"title": _title(stored), "dof": int(members) - 1} | own)
-    for name in (name for end in ("-uncertainty", "-geometry") for name in known if name.endswith(end)):
+    of_values = [name for name in STUDIES if STUDIES[name].summary == "values" and name in known]
+    judged = [name for end in ("-uncertainty", "-geometry") for name in known if name.endswith(end)]
+    for name in (*judged, *of_values):
         stored = load_result(name)
         commits[name] = stored.provenance["code"]["commit"]
         mixes = stored.numbers["mixes"] if "mixes" in stored.numbers else stored.numbers["test"]
@@ -201,10 +205,10 @@ def write_delivered() -> None:
                 "groups": list(JUDGED[mix]),
                 "like": mix == TRANSFER,
                 "networks": int(members),
-                "quantity": "log-odds",
+                "quantity": "value" if name in of_values else "log-odds",
             }
             row |= {"title": _title(stored), "error": mixes[mix][members]["squared_error"].value ** 0.5 / 2}
-            errors[name.rsplit("-", 1)[0], mix, members] = row
+            errors[name.removesuffix("-uncertainty").removesuffix("-geometry"), mix, members] = row
     origin = {"module": "report.studies.small", "summaries": commits}
     content = {"kind": "delivered", "rows": rows, "errors": list(errors.values()), "provenance": origin}
     write(DELIVERED, seal(content))

@@ -7,7 +7,7 @@ import torch
 from numpy import ndarray
 
 from lnescape.covariates import explore
-from lnescape.covariates.groups import OF_VALUES, Traces
+from lnescape.covariates.groups import Traces
 from lnescape.data import Dataset, dataset, load
 from lnescape.data.shifts import _rotate
 from lnescape.data.splits import PARTS, SPLIT_SEED
@@ -20,11 +20,12 @@ from lnescape.study.retrainings import train
 from lnescape.study.store import CellStore
 from report.studies.dispersion import dithered
 from report.studies.moderation import Assembled, Mix, Moderation, draws
+from report.studies.small import OF_VALUES
 
 DIGITS = (4, 7)
 MOST_TURNED = 45.0  # degrees, to either side
 SIZES = dict(zip(PARTS, (5000, 500, 500, 500), strict=True))
-N_NOISE = 8  # draws of noise on the weights
+OBSERVED = ("outputs", "neighbourhood", "noise", "differences", "gradient distance")
 
 
 def angle() -> Dataset:
@@ -60,9 +61,8 @@ def values(cell: Cell, data: Dataset, panel: Panel, chosen: None) -> Observation
     for name, array in (("label", panel.labels[:, 0].cpu().numpy()), ("part", panel.part.astype(np.int16))):
         seen.add(name, array, "image")
     if cell.settings.get("explored"):
-        groups = [name for name in OF_VALUES if name != "classes"]
         first = np.zeros(len(panel.images), int)
-        traces = explore.explored(law, data, panel.images, first, groups=groups, measurand=explore.value)
+        traces = explore.explored(law, data, panel.images, first, groups=OBSERVED, measurand=explore.value)
         for name, array, axes in (
             ("near_value", traces.shifted, ("near",)), ("noise_spread", traces.noise, ()),
             ("mahalanobis", traces.outputs[:, 2], ()), ("gradient_distance", traces.distance, ()),
@@ -93,11 +93,8 @@ def assembled_values(study: Study, store: CellStore) -> tuple[Assembled, ndarray
     return own, label
 
 
-MIXES = {"none (plain Type A)": Mix(None), "constant": Mix(())} | {
-    name: Mix((name,)) for name in OF_VALUES if name != "classes"
-}
-MIXES["outputs + gradient distance"] = Mix(("outputs", "gradient distance"))
-MIXES["all of them"] = Mix(tuple(name for name in OF_VALUES if name != "classes"))
+MIXES = {"none (plain Type A)": Mix(None), "constant": Mix(())} | {name: Mix((name,)) for name in OBSERVED}
+MIXES |= {OF_VALUES: Mix(("outputs", "gradient distance")), "all of them": Mix(OBSERVED)}
 N_MEMBERS = (2, 3)
 
 
