@@ -79,7 +79,7 @@ with canvas(1, 2.9, "computed, f(x) = a · max(0, b x)", width=4.6) as (figure, 
     axis.set(xlim=(0, 4.6), ylim=(0, 3), xlabel="incoming weight b", ylabel="outgoing weight a")
     axis.legend(title="one function each")
     figure.suptitle("A and B are one function; A and C, much nearer, are two", x=0.01, ha="left", fontsize=10, fontweight="bold")
-figure
+course.save_live(figure, "01_one_function")
 
 # %% [markdown]
 # **What we see.** Each curve is one function. From A to B it is far, and nothing changes; from A to C it is near, and the

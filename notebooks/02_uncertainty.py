@@ -121,7 +121,7 @@ with canvas(3, 2.3, "computed, three classes, truth 0.7, 0.2, 0.1") as (figure, 
     axes[0].set(ylabel="expected score", ylim=(0.7, 2.0))
     title = "Proper scores are lowest at the truth (dashed) and nowhere else"
     figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
-figure
+course.save_live(figure, "02_scores")
 
 # %% [markdown]
 # **What we see.** Both proper scores have their valley at the truth; NLL punishes the last step towards certainty without
