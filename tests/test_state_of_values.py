@@ -7,11 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from torch import nn
 
 import lnescape as ln
 from lnescape.covariates import gradient_distance
-from lnescape.covariates.explore import JITTER, jitter, neighbourhood, value
+from lnescape.covariates.explore import JITTER, MOVEMENT_OF_VALUES, jitter, movement, neighbourhood, value
 from lnescape.covariates.geometry import FISHER_RIDGE
 from lnescape.covariates.groups import Traces
 
@@ -97,6 +98,15 @@ def test_a_statement_of_values_is_in_their_unit(runs):
     again = ln.state(NET, DATA, runs=runs, progress=False, **near)
     assert again.groups == ("noise", "neighbourhood")
     assert "ln sd over shifts" in again.prior.names
+
+
+def test_inputs_that_move_together_are_worth_fewer():
+    # q = w x of one feature: under any noise all inputs move together, whatever else differs.
+    x = torch.linspace(1, 2, 60).unsqueeze(1)
+    data = ln.dataset(train=(x, 3 * x + 0.5), test=(x, 3 * x + 0.5), unit="mm")
+    law = ln.members(lambda: nn.Linear(1, 1), [nn.Linear(1, 1) for _ in range(2)], data)
+    found = movement(law, data.test.images, np.zeros(30, int), measurand=value)
+    assert found == pytest.approx(MOVEMENT_OF_VALUES, rel=0.01)
 
 
 def test_stated_variances_are_a_covariate_of_one_value():

@@ -137,7 +137,7 @@ def laplace(
 
     References:
         Daxberger et al. 2021, arXiv 2106.14806, sections 2 and 3; Eschenhagen et al. 2021, arXiv 2111.03577 (mixture);
-        MacKay 1992, Neural Comput. 4(3), 415, for the precision; Ritter et al. 2018, ICLR, for the Kronecker factors.
+        MacKay 1992, Neural Computation 4, 415, for the precision; Ritter et al. 2018, ICLR, for the Kronecker factors.
 
     Example:
         >>> import lnescape as ln
@@ -220,7 +220,7 @@ def marginal_precision(eigenvalues: Float[Tensor, " parameters"], squares: float
         ValueError: There is no such δ.
 
     References:
-        MacKay 1992, Neural Comput. 4(3), 415, equation 4.9.
+        MacKay 1992, Neural Computation 4(3), 415, equation 4.9.
 
     Example:
         >>> round(marginal_precision(torch.tensor([99.0, 99.0], dtype=torch.float64), 2.0), 3)  # δ (99 + δ) = 99
