@@ -92,6 +92,17 @@ def test_a_law_is_read_back_as_it_was_written(name, data, tmp_path):
     torch.testing.assert_close(again.predict(images, 3, seed=1), law.predict(images, 3, seed=1), rtol=1e-5, atol=1e-5)
 
 
+def test_laplace_takes_a_layer_that_is_too_large_for_a_full_matrix(data, tmp_path):
+    net = ln.network("mlp", data, width=1300)
+    runs = ln.fit(net, data, seeds=[0], recipe=ln.Recipe(epochs=1), progress=False)
+    law = ln.laplace(net, data, runs=runs, prior_precision="marginal likelihood")
+    assert isinstance(law, ln.laws.KroneckerLaw)
+    law.save(tmp_path / "law")
+    again = ln.load_law(tmp_path / "law", net)
+    assert torch.equal(next(again.sample(2, seed=1)), next(law.sample(2, seed=1)))
+    assert 1 < law.cost.trainings < 5
+
+
 def test_a_larger_budget_goes_on_from_a_smaller_one(data, tmp_path):
     net, options = ln.network("mlp", data, width=8), {"recipe": RECIPE, "progress": False, "folder": tmp_path}
     small, large = (ln.deep_ensemble(net, data, budget=b, **options) for b in (1, 3))

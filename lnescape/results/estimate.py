@@ -155,6 +155,52 @@ def _two_digits(u: Decimal) -> Decimal:
     return u
 
 
+def share_text(p: float) -> str:
+    """Return a share as it was chosen, in per cent."""
+    return f"{100 * p:.4g} %"
+
+
+def percent(p: float) -> str:
+    """Return a probability in per cent."""
+    return "< 0.1 %" if p < 0.001 else "> 99.9 %" if p > 0.999 else f"{100 * p:.1f} %"
+
+
+def probability_text(p: float) -> str:
+    """Return a probability with two digits of its distance from 0 or 1, whichever is nearer."""
+    if not 1e-9 < p < 1 - 1e-9:
+        return "< 1e-9" if p < 0.5 else "> 0.999999999"
+    return f"{p:.{max(2, _place(min(p, 1 - p)))}f}"
+
+
+def two_digits(x: float) -> str:
+    """Return a number with two digits."""
+    return _at(x, _place(x))
+
+
+def value_and_u(value: float, u: float) -> tuple[str, str]:
+    """Return a value and its uncertainty apart, both to the place of the second digit of u."""
+    return _at(value, _place(u)), two_digits(u)
+
+
+def interval_text(low: float, high: float) -> str:
+    """Return both ends of an interval, to the place of the second digit of half its length."""
+    place = _place((high - low) / 2)
+    return f"[{_at(low, place)}, {_at(high, place)}]"
+
+
+def _place(x: float) -> int:
+    """Return after how many decimals the second digit of a number stands; negative before the point."""
+    if not x or not math.isfinite(x):
+        return 2
+    place = 1 - math.floor(math.log10(abs(x)))
+    return 1 - math.floor(math.log10(abs(round(x, place))))  # 99.6 is rounded to 100
+
+
+def _at(x: float, place: int) -> str:
+    """Return a number rounded at a place; very small ones with their power of ten."""
+    return f"{x:.3g}" if place > 6 or not math.isfinite(x) else f"{round(x, place) + 0.0:.{max(place, 0)}f}"
+
+
 def normalised_error(a: Estimate, b: Estimate) -> float:
     """Compare two independent estimates of the same quantity; they agree where E_n ≤ 1.
 

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lnescape.statement.page import Statement, interval_text, percent, share_text, value_and_u
+from lnescape.results.estimate import interval_text, percent, share_text, value_and_u
+from lnescape.statement.page import Statement
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -16,7 +16,15 @@ from numpy import ndarray
 
 from lnescape.checks import one_of, whole
 from lnescape.results import Estimate
-from lnescape.results.estimate import float_from_json, float_to_json
+from lnescape.results.estimate import (
+    float_from_json,
+    float_to_json,
+    interval_text,
+    percent,
+    probability_text,
+    share_text,
+    two_digits,
+)
 from lnescape.results.files import MOST_JSON, load, read, save, unseal, write
 from lnescape.retraining import Diagnosis, Evaluation, Prior, relative_uncertainty
 from lnescape.retraining.evaluation import DEVIATES, UNDESCRIBED
@@ -424,17 +432,18 @@ class Statement:
         by_model = f"{100 * claim:.0f} % by the model, 1/√(2(ν + d₀))"
         if not found:
             return f"{by_model}; not judged for these covariates"
-        errors = [100 * row["error"] for row in found]
+        errors = sorted({f"{100 * row['error']:.0f}" for row in found}, key=float)
+        inputs = " and inputs" if self.flip is not None else ""
+        ends = " to ".join(errors[:: max(len(errors) - 1, 1)])
         return (
-            f"{by_model}; with {found[0]['networks']} trainings and these covariates ln u erred by {min(errors):.0f} "
-            f"to {max(errors):.0f} % on {len(found)} pairs of data and network with many retrainings and inputs"
+            f"{by_model}; with {found[0]['networks']} trainings and these covariates ln u erred by {ends} % on "
+            f"{len(found)} pair{'s' * (len(found) > 1)} of data and network with many retrainings{inputs}"
         )
 
     def _is_like(self, row: Mapping[str, Any]) -> bool:
         """Tell whether an error was measured for this quantity with these covariates and as many networks."""
-        same = (
-            row["quantity"] == ("value" if self.chosen is None else self.quantity) and row["like"] == self.transferred
-        )
+        quantity = "value" if self.chosen is None else self.quantity
+        same = row["quantity"] == quantity and row["like"] == self.transferred
         return same and row["networks"] == self.evaluation.n and set(row["groups"]) == set(self.groups)
 
     def __str__(self) -> str:
@@ -534,49 +543,3 @@ def _single_set(dof: int, n_eff: float, level: float) -> str:
         f"{row['dof'] * row['n_eff']:.3g} ({row['title']}), {share_text(row['share'])} of {row['sets']} single sets of "
         f"{row['dof'] + 1} networks had 95 % intervals that cover 90 to 99 %"
     )
-
-
-def share_text(p: float) -> str:
-    """Return a share as it was chosen, in per cent."""
-    return f"{100 * p:.4g} %"
-
-
-def percent(p: float) -> str:
-    """Return a probability in per cent."""
-    return "< 0.1 %" if p < 0.001 else "> 99.9 %" if p > 0.999 else f"{100 * p:.1f} %"
-
-
-def probability_text(p: float) -> str:
-    """Return a probability with two digits of its distance from 0 or 1, whichever is nearer."""
-    if not 1e-9 < p < 1 - 1e-9:
-        return "< 1e-9" if p < 0.5 else "> 0.999999999"
-    return f"{p:.{max(2, _place(min(p, 1 - p)))}f}"
-
-
-def two_digits(x: float) -> str:
-    """Return a number with two digits."""
-    return _at(x, _place(x))
-
-
-def value_and_u(value: float, u: float) -> tuple[str, str]:
-    """Return a value and its uncertainty apart, both to the place of the second digit of u."""
-    return _at(value, _place(u)), two_digits(u)
-
-
-def interval_text(low: float, high: float) -> str:
-    """Return both ends of an interval, to the place of the second digit of half its length."""
-    place = _place((high - low) / 2)
-    return f"[{_at(low, place)}, {_at(high, place)}]"
-
-
-def _place(x: float) -> int:
-    """Return after how many decimals the second digit of a number stands; negative before the point."""
-    if not x or not math.isfinite(x):
-        return 2
-    place = 1 - math.floor(math.log10(abs(x)))
-    return 1 - math.floor(math.log10(abs(round(x, place))))  # 99.6 is rounded to 100
-
-
-def _at(x: float, place: int) -> str:
-    """Return a number rounded at a place; very small ones with their power of ten."""
-    return f"{x:.3g}" if place > 6 or not math.isfinite(x) else f"{round(x, place) + 0.0:.{max(place, 0)}f}"
