@@ -582,4 +582,4 @@ course.record(
 # 3. Mandt, Hoffman, Blei 2017, arXiv 1704.04289: the stationary covariance of stochastic gradient descent.
 # 4. JCGM 100:2008 (GUM), 4.3 and G.4.2: Type B evaluations and their degrees of freedom.
 #
-# **Next:** `13_appendix`, every attempt in tables. And your own network: `ln.state(builder, data, seeds=range(1))`.
+# **Next:** `12_measured_values`: the same for values with a unit. And your own network: `ln.state(builder, data, seeds=range(1))`.

@@ -11,8 +11,10 @@ from lnescape.covariates.groups import Traces
 from lnescape.data import Dataset, dataset, load
 from lnescape.data.shifts import _rotate
 from lnescape.data.splits import PARTS, SPLIT_SEED
+from lnescape.laws import Law
 from lnescape.results import Estimate
 from lnescape.retraining import Reference, effective_number, fidelity
+from lnescape.statement import Statement
 from lnescape.study.cells import Cell, Kind, Study, register
 from lnescape.study.observation import COVARIATE_BITS, Observation, Panel
 from lnescape.study.observation import PARTS as OF_PANEL
@@ -28,9 +30,9 @@ SIZES = dict(zip(PARTS, (5000, 500, 500, 500), strict=True))
 OBSERVED = ("outputs", "neighbourhood", "noise", "differences", "gradient distance")
 
 
-def angle() -> Dataset:
-    """Return fours and sevens of MNIST, each turned by an angle drawn between ±45°, the angle in degrees."""
-    whole, parts = load("mnist"), {}
+def angle(name: str = "mnist") -> Dataset:
+    """Return fours and sevens, each turned by an angle drawn between ±45°, the angle in degrees."""
+    whole, parts = load(name), {}
     for number, (part, n) in enumerate(SIZES.items()):
         split = getattr(whole, part)
         some = split.subset(np.flatnonzero(np.isin(split.labels.numpy(), DIGITS))[:n])
@@ -50,6 +52,27 @@ def diabetes() -> Dataset:
            for part in np.split(rows, (222, 242, 342))]  # fmt: skip
     parts = dict(zip(PARTS, cut, strict=True))
     return dataset(**parts, name="diabetes, 442 patients", classes=["progression"], unit="", normalise=True)
+
+
+def signals(n: int = 1200, length: int = 64) -> Dataset:
+    """Return noisy sines of one second, drawn, whose frequency in hertz is the target."""
+    random = np.random.RandomState(SPLIT_SEED)
+    frequency, phase = random.uniform(2, 8, (n, 1)), random.uniform(0, 2 * np.pi, (n, 1))
+    clean = np.sin(2 * np.pi * frequency * np.arange(length) / length + phase)
+    x = (clean + 0.5 * random.normal(size=clean.shape))[:, None].astype(np.float32)
+    cut = [(x[rows], frequency[rows, 0].astype(np.float32)) for rows in np.split(np.arange(n), (600, 700, 1000))]
+    return dataset(**dict(zip(PARTS, cut, strict=True)), name="drawn noisy sines", classes=["frequency"], unit="Hz",
+                   stand_in=True)  # fmt: skip
+
+
+def judged(stated: Statement, judges: Law, inputs: torch.Tensor) -> dict[str, float]:
+    """Judge a statement by networks that it has not seen: coverage of its intervals in percent, and its scale."""
+    q, (low, high) = judges.predict(inputs)[..., 0].numpy(), stated.evaluation.interval()
+    inside, scale = (q >= low) & (q <= high), stated.evaluation.scale
+    return {
+        "judges": len(q), "inside 95 % intervals (%)": 100 * inside.mean(), "ν_eff": stated.evaluation.dof,
+        "stated σ̃ over true u": float(np.exp(np.log(scale / q.std(0, ddof=1)).mean())),
+    }  # fmt: skip
 
 
 def values(cell: Cell, data: Dataset, panel: Panel, chosen: None) -> Observation:

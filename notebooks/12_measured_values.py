@@ -1,0 +1,253 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 12 · Measured values
+#
+# **Question.** A network reads an angle from an image: 23°. Had it been trained again, it would have read another angle. By how many degrees? And how
+# much of its error is that?
+#
+# **What you will learn**
+# - to train networks that give a value with a unit, and to score them;
+# - to split the error: what another training would change, and what no training changes;
+# - to state value ± u, and the risk that a further training leaves a tolerance;
+# - to judge such a statement by further retrainings, on images, tables and signals.
+#
+# **Before you start.** `02_uncertainty` (standard uncertainty) and `07_retraining_uncertainty` (prior, REN).
+#
+# **Minutes.** 15 minutes to read. To compute: half a minute in the profile `quick`, some minutes in `standard`, on one thread.
+
+# %% tags=["parameters"]
+profile = ""
+
+# %%
+import numpy as np
+import pandas as pd
+import torch
+
+import lnescape as ln
+from lnescape.plots import BLUE, DARK, canvas
+from notebooks import course
+from report.studies import tables
+from report.studies.values import angle, diabetes, judged, signals
+
+profile = course.profile(profile)
+small = profile == "quick"
+
+# %% [markdown]
+# ## A guess to write down
+#
+# A digit is turned by an angle between −45° and 45°. A small network reads the angle. Its error is some degrees. **Which part of the mean squared error is
+# due to the seed of the training: a twentieth, a fifth, or a half?**
+#
+# ## By hand: five readings
+#
+# Five networks, alike but for the seed, read the same digit, which was turned by 20°:
+
+# %%
+readings, true = np.array([26.1, 22.4, 24.8, 21.0, 25.2]), 20.0
+mean, s = readings.mean(), readings.std(ddof=1)
+print(f"mean {mean:.1f}°, scatter s = {s:.1f}°, error of the mean {mean - true:+.1f}°")
+print(f"mean squared error of one network: {((readings - true) ** 2).mean():.1f} deg²"
+      f" = scatter {readings.var():.1f} + squared error of the mean {(mean - true) ** 2:.1f}")
+
+# %% [markdown]
+# The mean squared error is a sum. One part is the scatter over retrainings. The other part all networks share, and no retraining shows it. Here the
+# measurand q is the reading itself, in degrees; u is the standard deviation of one further reading. The unit of u is that of q.
+#
+# ## By library
+#
+# A data set of values is made like any other, with `unit=`. Targets are floats. Fours and sevens of MNIST are turned by known angles:
+
+# %%
+data = angle("mnist5k" if small else "mnist")
+print(data)
+with canvas(6, 1.6, data.title) as (figure, axes):
+    for axis, image, label in zip(axes, data.test.pixels, data.test.labels, strict=False):
+        axis.imshow(image[0], cmap="gray_r")
+        axis.set_title(f"{float(label):+.0f}°", fontsize=9)
+        axis.axis("off")
+course.save_live(figure, "12_digits")
+
+# %%
+net = ln.network("cnn", data, width=4 if small else 8)
+recipe = ln.Recipe(epochs=10, batch=64, learning_rate=0.03, precision="float32")
+runs = ln.fit(net, data, seeds=range(3), recipe=recipe, progress=False)
+values = runs.predict(data.test.images)  # [networks, images, outputs], in degrees
+scores = ln.score(values, data.test.labels, unit="°")
+course.table(pd.DataFrame({"value": {name: str(value) for name, value in scores.items()}}), "Three networks together")
+
+# %% [markdown]
+# Targets are standardised inside, and everything that comes out is in degrees again. Networks with one output for each value learn by squared error. With
+# `ln.network(…, variance=True)` they state a variance as well.
+#
+# ## How much of the error is retraining?
+#
+# Twelve further networks, which state nothing, show it.
+
+# %%
+judges = ln.fit(net, data, seeds=range(100, 120), recipe=recipe, progress=False)
+q, labels = judges.predict(data.test.images)[..., 0].numpy(), data.test.labels[:, 0].numpy()
+error, scatter = ((q - labels) ** 2).mean(), q.var(0, ddof=1).mean()
+print(f"root mean square error of one network: {np.sqrt(error):.1f}°")
+print(f"root mean square u(x):                 {np.sqrt(scatter):.1f}°")
+print(f"part of the mean square that is retraining: {scatter / error:.0%}")
+
+# %%
+u_true, of_mean = q.std(0, ddof=1), np.abs(q.mean(0) - labels)
+with canvas(1, 3.0, f"{data.title}, {len(judges)} retrainings") as (figure, (axis,)):
+    axis.plot(u_true, of_mean, ".", color=BLUE, markersize=3, alpha=0.5)
+    top = max(u_true.max(), of_mean.max())
+    axis.plot([0, top], [0, top], color=DARK, linewidth=1)
+    axis.set(xlabel="u(x) (°)", ylabel="error of the mean (°)", xscale="log", yscale="log")
+    figure.suptitle("A small scatter is no small error", x=0.01, ha="left", fontsize=10, fontweight="bold")
+course.save_live(figure, "12_error")
+
+# %% [markdown]
+# **What we see.** Most images lie above the line. There the networks agree with one another better than with the truth. The images themselves are
+# ambiguous: nobody knows how a hand meant to hold the pen.
+#
+# **Trap.** u(x) is one component of uncertainty. The error of the reading has others, and a budget must list them.
+#
+# ## The statement
+#
+# A drawing asks for angles within ±30°. `limits=` asks for the probability that a further training reads outside [2].
+
+# %%
+stated = ln.state(net, data, runs=runs, limits=(-30, 30), progress=False)
+stated
+
+# %%
+print(stated.sentence(0))
+
+# %% [markdown]
+# `stated.certificate("angle.pdf", date="…")` puts the page into a file to be signed, and `stated.save(file)` keeps all of it.
+#
+# ## Judged by 20 further retrainings, on three kinds of data
+#
+# An image gives an angle, a table of ten numbers the progression of a disease, a noisy signal its frequency. For each, three networks make a
+# statement, and twenty others, which it has not seen, judge it.
+
+# %%
+rows = {"image → angle": judged(stated, judges, data.test.images)}
+
+table, brief = diabetes(), ln.Recipe(epochs=40, batch=32, learning_rate=0.03)
+perceptron = ln.network("mlp", table, width=32)
+three, twenty = (
+    ln.fit(perceptron, table, seeds=seeds, recipe=brief, progress=False) for seeds in (range(3), range(100, 120))
+)
+rows["table → progression"] = judged(
+    ln.state(perceptron, table, runs=three, progress=False), twenty, table.test.images
+)
+
+# %% [markdown]
+# The signals are drawn: sines of 2 to 8 Hz with noise. Their network is a user's own, a convolution along time.
+
+# %%
+waves, of_waves = signals(), ln.Recipe(epochs=15, batch=32, learning_rate=0.03)
+convolution = lambda: torch.nn.Sequential(  # noqa: E731
+    torch.nn.Conv1d(1, 8, 9), torch.nn.ReLU(), torch.nn.MaxPool1d(2), torch.nn.Flatten(), torch.nn.Linear(224, 1)
+)
+three, twenty = (
+    ln.fit(convolution, waves, seeds=seeds, recipe=of_waves, progress=False) for seeds in (range(3), range(100, 120))
+)
+rows["signal → frequency"] = judged(
+    ln.state(convolution, waves, runs=three, progress=False), twenty, waves.test.images
+)
+course.table(rows, "Three networks state, twenty others judge")
+
+# %% [markdown]
+# **What we see.** One set of three networks is judged each time. Where inputs move together (`07_retraining_uncertainty`), as in small data, a single set can
+# cover clearly more or less than 95 %, and its scale can be off. On average over sets it is right, as the stored studies show:
+#
+# ## At full size
+
+# %%
+stored = {"angle of a digit": ln.load_result("angle-cnn").numbers, "diabetes": ln.load_result("diabetes-mlp").numbers}
+ROWS = {"none (plain Type A)": "plain Type A", "constant": "constant prior", "gradient distance": "gradient distance"}
+rows = {}
+for name, n in stored.items():
+    for mix, words in ROWS.items():
+        rows[f"{name}: {words}"] = {f"M = {m}: REN": tables.ren_of(n["mixes"][mix][m]) for m in ("2", "3")}
+        rows[f"{name}: {words}"]["M = 3: inside (%)"] = str(n["mixes"][mix]["3"]["coverage"])
+course.table(rows, "What two and three retrainings are worth, over many sets")
+
+# %%
+parts = {name: {"retrainings": n["n"], "error of one network": str(n["rmse"]), "u(x)": str(n["u"]),
+                "part of the mean square": f"{100 * n['share_of_error'].value:.0f} %"} for name, n in stored.items()}  # fmt: skip
+course.table(parts, "Error and retraining uncertainty, root mean squares: in degrees, and in the score of the disease")
+
+# %% [markdown]
+# **What we see.** Retraining makes a sixth of the mean squared error of the angle, and a thirtieth of that of the disease. The rest is in the data. Two
+# retrainings with the gradient distance are worth ten and more plain ones here, too.
+#
+# ## Exercises
+#
+# ### Exercise 1: tolerance
+#
+# How many test images does the statement above read outside ±30° with a risk between 5 % and 95 %? For those, the seed decides.
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+risk = np.asarray(stated.risk).reshape(-1)
+print(f"{((risk > 0.05) & (risk < 0.95)).sum()} of {len(risk)} images")
+
+# %% [markdown]
+# ### Exercise 2: what the network states itself
+#
+# Train three networks with `variance=True`. How large is the variance that they state, beside the variance of their values over retrainings?
+# `ln.scores.variance_split` gives both.
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+unsure = ln.network("mlp", table, width=32, variance=True)
+three = ln.fit(unsure, table, seeds=range(3), recipe=brief, progress=False)
+split = ln.scores.variance_split(three.predict(table.test.images))
+print(f"mean variance that the networks state: {split.aleatoric.mean():.0f}, over retrainings: {split.epistemic.mean():.0f}")
+
+# %% [markdown]
+# ### Exercise 3: your own values
+#
+# Take networks of any library that differ in the seed alone, and hand their predictions to `ln.state_arrays(values, unit="…")`. Here, three perceptrons
+# of scikit-learn.
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+from sklearn.neural_network import MLPRegressor
+
+x, y = table.train.images.numpy(), table.train.labels[:, 0].numpy()
+networks = [MLPRegressor(random_state=seed, early_stopping=True, max_iter=500).fit(x, y) for seed in range(3)]
+yours = ln.state_arrays([one.predict(table.test.images.numpy()) for one in networks], unit="points")
+print(yours.sentence(0))
+
+# %% [markdown]
+# ## Summary
+#
+# A value with a unit is a measurand like any other. Retraining explains a part of its error, often a small one, and that part can be stated from two or
+# three trainings, with its degrees of freedom and the risk against a tolerance.
+#
+# ## What was recorded
+
+# %%
+squares = (q - labels) ** 2
+course.record(
+    "12_measured_values",
+    profile,
+    {
+        "error of one network": ln.Estimate(np.sqrt(error), ln.Estimate.mean(squares.mean(0)).u / (2 * np.sqrt(error)), unit="°"),
+        "u(x)": ln.Estimate(np.sqrt(scatter), ln.Estimate.mean(q.var(0, ddof=1)).u / (2 * np.sqrt(scatter)), unit="°"),
+    },
+    data=data,
+)
+
+# %% [markdown]
+# ## References
+#
+# 1. JCGM 100:2008 (GUM), 4.2 and G.4: Type A evaluation and degrees of freedom.
+# 2. JCGM 106:2012: conformity with a tolerance interval.
+# 3. LeCun et al. 1998, Proceedings of the IEEE 86(11), 2278: MNIST.
+# 4. Efron, Hastie, Johnstone, Tibshirani 2004, Annals of Statistics 32(2), 407: the diabetes data.
+#
+# **Next:** `13_appendix`, every attempt in tables.
