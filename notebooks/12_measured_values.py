@@ -102,10 +102,9 @@ print(f"part of the mean square that is retraining: {scatter / error:.0%}")
 u_true, of_mean = q.std(0, ddof=1), np.abs(q.mean(0) - labels)
 with canvas(1, 3.0, f"{data.title}, {len(judges)} retrainings") as (figure, (axis,)):
     axis.plot(u_true, of_mean, ".", color=BLUE, markersize=3, alpha=0.5)
-    top = max(u_true.max(), of_mean.max())
-    axis.plot([0, top], [0, top], color=DARK, linewidth=1)
-    axis.set(xlabel="u(x) (°)", ylabel="error of the mean (°)", xscale="log", yscale="log")
-    figure.suptitle("A small scatter is no small error", x=0.01, ha="left", fontsize=10, fontweight="bold")
+    axis.plot([0, u_true.max()], [0, u_true.max()], color=DARK, linewidth=1)
+    axis.set(xlabel="u(x) (°)", ylabel="error of the mean (°)", xlim=(0, None), ylim=(0, None))
+    figure.suptitle("A small scatter is not a small error", x=0.01, ha="left", fontsize=10, fontweight="bold")
 course.save_live(figure, "12_error")
 
 # %% [markdown]
