@@ -29,14 +29,11 @@ profile = ""
 import numpy as np
 import torch
 from scipy.special import logsumexp
-from torch.nn.functional import avg_pool2d
 
 import lnescape as ln
 from lnescape.plots import canvas
 from notebooks import course
-from report.studies import figures
-from report.studies.gates import Verdict, over_pairs
-from report.studies.pairs import PAIRS
+from report.studies import figures, tables
 
 profile = course.profile(profile)
 
@@ -94,24 +91,7 @@ some = {family: CIFAR100[family] for family in ("people", "trees", "vehicles 1",
 }
 kept = [name for family in some.values() for name in family.split()]
 group = np.repeat(np.arange(len(some)), len(kept) // len(some))  # the family of each class
-number = torch.full((full.n_classes,), -1)
-for new, name in enumerate(kept):
-    number[[known.replace(" ", "_") for known in full.classes].index(name)] = new
-
-
-def part(split):
-    label = number[split.labels]
-    pixels = split.pixels[label >= 0]
-    return pixels if real else avg_pool2d(pixels.float(), 2).round().byte(), label[label >= 0]
-
-
-data = ln.dataset(
-    **{name: part(getattr(full, name)) for name in ("train", "validation", "calibration", "test")},
-    name=f"{full.title}, {len(kept)} of the classes" + ("" if real else ", half size"),
-    classes=[name.replace("_", " ") for name in kept],
-    normalise=True,
-    stand_in=full.stand_in,
-)
+data = course.some_classes(full, [name.replace("_", " ") for name in kept], halved=not real)
 data
 
 # %% [markdown]
@@ -188,14 +168,8 @@ for name, statement in said.items():
 # ```
 
 # %%
-pairs = {pair.label: pair.key for pair in PAIRS}
-print("                        accuracy    loss          n    median u   decided otherwise by one or more   ceiling of a      normal over")
-print("                                                        (nat)     (a quarter or more)                rank correlation  retrainings")
-for pair in PAIRS:
-    n = ln.load_result(pair.key).numbers
-    print(f"{pair.label + (', short' if pair.remark else ''):23} {n['accuracy']!s:>11} {n['nll']!s:>15} {n['n']:4}    {n['u']['test']['median']:.2f}"
-          f"       {n['flips']['ever'] / n['images']:6.1%}  ({n['flips']['quarter'] / n['images']:6.1%})               "
-          f"{n['G0']['ceiling of a rank correlation']!s:>10}        {'passed' if n['G2']['passed'] else 'FAILED'}")
+reference = tables.stored_of_pairs()
+course.table(tables.references(reference))
 
 # %%
 seen = ln.read_study("cifar100-resnet")
@@ -225,10 +199,16 @@ chosen = eight["chosen"].sel(image=eight["predicted_image"].values).values.astyp
 families = np.stack([logsumexp(kept_logp[:, :, family_of == k], axis=2) for k in range(len(FAMILIES))], 2)
 questions = {"class, one of 100": ln.log_odds(kept_logp, chosen), "family, one of 20": ln.log_odds(families, family_of[chosen])}
 changed = {"class, one of 100": kept_logp.argmax(2) != chosen, "family, one of 20": families.argmax(2) != family_of[chosen]}
+rows = {}
 for name, own in questions.items():
-    u = own.std(0, ddof=1)
-    print(f"{name}: u at the median {np.median(u):.2f} nat, mean log-odds from {np.quantile(own.mean(0), 0.1):+.2f} to {np.quantile(own.mean(0), 0.9):+.2f} nat (8 of 10 images); "
-          f"decided otherwise by at least one of {len(own)}: {changed[name].any(0).mean():.1%} of the images, by a random one: {changed[name].mean():.1%}")
+    low, high = np.quantile(own.mean(0), (0.1, 0.9))
+    rows[name] = {
+        "median u (nat)": np.median(own.std(0, ddof=1)),
+        "q̄ of 8 in 10 images (nat)": f"{low:+.2f} to {high:+.2f}",
+        "otherwise, a random one (%)": 100 * changed[name].mean(),
+        "otherwise, at least one (%)": 100 * changed[name].any(0).mean(),
+    }
+course.table(rows, f"{len(kept_logp)} networks", digits=2)
 
 # %%
 with canvas(2, 2.9, f"{seen.attrs['data']}, short schedule, {len(kept_logp)} retrainings") as (figure, (left, right)):
@@ -269,13 +249,7 @@ print(f"and {disputed:+.2f} nat on the {share:.0%} of the images where the own c
 # Does that break the statement? The stored account of all pairs: two or three networks choose, a prior is fitted on half of the images, the other half is judged by all other networks.
 
 # %%
-print("                    M   another     q̄ too high by                 coverage of the 95 % interval, %        (sd between draws)")
-print("                        class       all       disputed images     scouts' class   own class    disputed images")
-for name, study in pairs.items():
-    for m, row in ((m, ln.load_result(f"{study}-class").numbers[m]) for m in ("2", "3")):
-        print(f"{name:18}  {m}   {row['other']['mean']:6.1%}    {row['own_excess']['mean']:+.2f} nat   {row['own_excess_disputed']['mean']:+.2f} nat           "
-              f"{row['scouts_coverage']['mean']:.1f} ({row['scouts_coverage']['sd']:.1f})      {row['own_coverage']['mean']:.1f} ({row['own_coverage']['sd']:.1f})"
-              f"     {row['own_coverage_disputed']['mean']:.1f} ({row['own_coverage_disputed']['sd']:.1f})")
+course.table(tables.own_class(tables.stored_of_pairs("-class")), "M = 2; class of the scouts and own class")
 
 # %% [markdown]
 # **What we see.** Your third guess: less than 1, on average. Where everybody agrees on the class, the choice changes nothing, and on MNIST there is hardly anything else. The two networks choose another class than the scouts on one image in twelve of CIFAR-10 and on one in three of CIFAR-100,
@@ -287,42 +261,27 @@ for name, study in pairs.items():
 # Eight of the twelve play the method in thirty draws, all others judge. Each covariate's price, in trainings and in passes of every input, stands beside what it makes of two and three retrainings.
 
 # %%
-known = {name: study for name, study in pairs.items() if f"{study}-uncertainty" in ln.results.list_results()}
-stored = {name: ln.load_result(f"{study}-uncertainty") for name, study in known.items()}
-for name, study in pairs.items():
-    if name not in known:
-        print(f"{name}: not stored yet; to compute it: lnescape study {study}-uncertainty")
+stored = tables.stored_of_pairs("-uncertainty")
 mixes = {name: result.numbers["mixes"] for name, result in stored.items()}
-hardest = list(mixes)[-1]
-order = sorted(mixes[hardest], key=lambda row: mixes[hardest][row]["3"]["ren"]["value"])
-beside = {name: table for name, table in mixes.items() if name.startswith("CIFAR")}
-
-
-def worth(row):
-    return {int(m): tuple(row[m]["ren"][end] for end in ("value", "low", "high")) for m in ("2", "3")}
-
-
+beside = {name: result for name, result in stored.items() if name.startswith("CIFAR")}
+order = tables.order_of_mixes(stored["CIFAR-100 ResNet"])
 source = "CIFAR-10 and CIFAR-100 (short schedules), test images, held-out retrainings; bars: 95 % intervals"
 figure = figures.covariate_worth(
-    {name: {row: worth(table[row]) for row in order if row in table} for name, table in beside.items()},
+    {
+        name: {row: tables.triple_of(own.numbers["mixes"][row]) for row in order if row in own.numbers["mixes"]}
+        for name, own in beside.items()
+    },
     source=source,
     title="What covariates make of two and of three retrainings",
 )
 course.save(figure, "09_covariates")
 
 # %%
-print(f"{hardest}: covariates               further  passes   M = 2                M = 3                M = 4              coverage, M = 3")
-for row in order:
-    rens = [f"{own['ren']['value']:4.1f} [{own['ren']['low']:4.1f}, {own['ren']['high']:4.1f}]" for own in mixes[hardest][row].values()]
-    own = mixes[hardest][row]["3"]
-    print(f"   {row:37} {own['further']:4.2f}    {own['passes']:3.0f}    ", "   ".join(rens), f"   {own['coverage']} %")
-print("\nall five pairs: REN of all free groups at M = 2, 3      of a constant prior")
-for name, table in mixes.items():
-    print(f"   {name:17}", "     ".join("   ".join(f"{table[row][m]['ren']['value']:4.1f} [{table[row][m]['ren']['low']:4.1f}, {table[row][m]['ren']['high']:4.1f}]"
-          for m in ("2", "3")) for row in ("all free groups", "constant")))
+SHOWN = ("constant", "outputs", "neighbourhood", "differences", "bursts", "proxies", "all free groups")
+course.table(tables.worths(stored, "3", SHOWN), "REN of three trainings, with its 95 % interval")
 
 # %% [markdown]
-# **What we see.** (The long table is that of CIFAR-100; its order is that of the figure.)
+# **What we see.** (All covariates, and what they cost, are in `13_appendix`.)
 #
 # - A *constant* prior makes two or three retrainings worth about ten, on every pair. That the inputs share the law of their scatter was found on all five.
 # - *All free groups* multiply that by one and a half to more than three. Which of them carries it differs: outputs on MNIST, differences on CIFAR-10's CNN (`07`, `08`); here *neighbourhood* and *differences*, while outputs tell little.
@@ -332,38 +291,24 @@ for name, table in mixes.items():
 # ## What it costs, and whether it is true
 
 # %%
-def entries(pair):
-    rows, names = [], {"constant": "constant", "all free groups": "all free"}
-    for entry in stored[pair].numbers["entries"]:
-        name, m = entry["name"].rsplit(", M = ", 1)
-        rows.append((int(m), entry["trainings"], entry["ren"], names.get(name, "") if m == "2" else ""))
-    return rows
-
-
 figure = figures.frontier(
-    {name: entries(name) for name in beside},
+    {name: tables.frontier_of(own) for name, own in beside.items()},
     source="CIFAR-10 and CIFAR-100 (short schedules), test images",
     title="REN against cost: what is free comes first",
 )
 course.save(figure, "09_frontier")
 
 # %%
-shown = {"plain, M = 3": ("none (plain Type A)", "3"), "all free, M = 2": ("all free groups", "2"), "all free, M = 3": ("all free groups", "3")}
 figure = figures.coverage(
-    {name: {label: [d.value for d in table[row][m]["deciles"]] for label, (row, m) in shown.items()} for name, table in beside.items()},
-    {name: tuple(np.array([[r["said"], r["happened"].value] for r in stored[name].numbers["flips"]]).T) for name in beside},
+    {name: tables.deciles_of(own) for name, own in beside.items()},
+    {name: tables.flips_of(own) for name, own in beside.items()},
     source=source.split(";")[0] + "; grey: 93 to 97 %",
     title="Moderated intervals on CIFAR: coverage by decile of u",
 )
 course.save(figure, "09_coverage")
 
 # %%
-print(f"{hardest}, prior fitted in distribution:  REN at M = 2, 3        coverage at M = 2, 3")
-for part_of, rows in stored[hardest].numbers["shift"].items():
-    for row in ("constant", "outputs", "differences", "all free groups"):
-        own = rows[row].values()
-        print(f"   {part_of:9} {row:16}           ", "   ".join(f"{one['ren']['value']:5.1f}" for one in own),
-              "        ", "   ".join(f"{one['coverage']!s:>10} %" for one in own))
+course.table(tables.shifted(beside, "all free groups", "2"), "All free groups, M = 2: REN; inside (%)")
 
 # %% [markdown]
 # **What we see.** Against cost: one more training lies highest beside its price; on CIFAR-100 bursts come near. `10_synthesis` asks whether the two can be told apart.
@@ -374,53 +319,23 @@ for part_of, rows in stored[hardest].numbers["shift"].items():
 # ## Does exploring pay? Five pairs
 
 # %%
-print("                  training loss   scatter of    distance   a quarter of an epoch at full rate:                      REN, M = 3, test images (MNIST CNN: shorter bursts)")
-print("                  (nat)           gradients                goes (parts of distance)   variance ratio   partial R²    bursts   constant")
-for name, result in stored.items():
-    n, facts = result.numbers, result.numbers["facts"]
-    burst = next(row for row in n["bursts"] if (row["epochs"], row["rate"]) == (0.25, 1.0))
-    print(f"{name:17} {facts['training_loss']!s:>13} {facts['gradient_scatter']!s:>13} {facts['distance']!s:>10}   {burst['distance']!s:>12}  {burst['ratio']!s:>20}"
-          f"         {n['partial_r2']['bursts'].value:5.2f}         {n['mixes']['bursts']['3']['ren']['value']:4.1f}     {n['mixes']['constant']['3']['ren']['value']:4.1f}")
+course.table(tables.beforehand(stored), "Bursts of a quarter of an epoch, M = 3")
 
 # %% [markdown]
 # **What we see.** The pairs stand in the order of the training loss that remains. In this order grows what bursts tell beyond constant and outputs (the first two can't be told apart). What they are worth by themselves and how far they go are larger on CIFAR than on MNIST, but don't follow the order: CIFAR-100 falls back.
-# In one fixed setting, a network that has learned its images by heart moves less. So look at the training loss before you pay for bursts. The ratio of the variances lies within a factor of two over all pairs, and on CIFAR within a few per cent; what that is good for, `10_synthesis` asks.
+# In one fixed setting, a network that has learned its images by heart moves less. So look at the training loss before you pay for bursts. The ratio of the variances lies within a factor of two over all pairs, and on CIFAR within a few per cent; what that is good for, `13_appendix` asks.
 #
 # ## Scores at equal cost
 #
 # The other axis: how good is the averaged prediction? DEE is the number of retrainings whose ensemble would be as good (`06_methods`), on CIFAR with fewer methods, since each costs trainings.
 
 # %%
-for name, study in pairs.items():
-    if f"{study}-methods" not in ln.results.list_results():
-        print(f"{name}: not stored yet; to compute it: lnescape study {study}-methods")
-        continue
-    numbers = ln.load_result(f"{study}-methods").numbers
-    best = dict.fromkeys(numbers["ways"]["deep ensemble"], ("none reaches one network", 0.0))
-    for way, budgets in numbers["ways"].items():
-        for budget, row in budgets.items():
-            if row["diverged"] == 0 and row["dee"]["value"] > best[budget][1]:
-                best[budget] = (way, row["dee"]["value"])
-    print(f"{name}: best at", "; ".join(f"{budget} trainings {way}" + (f", DEE {dee:.2f}" if dee else "") for budget, (way, dee) in best.items()),
-          f"(bases: {numbers['bases']})")
-    print(f"   G6: {numbers['G6']['claim']}: {'passed' if numbers['G6']['passed'] else 'FAILED'}; of the other ways best: {numbers['G6']['best']}, DEE {numbers['G6']['its equivalent']:.2f}")
+methods = tables.stored_of_pairs("-methods")
+course.table(tables.best_members(methods), "The best way at each budget of trainings, and its DEE")
 
 # %% [markdown]
-# **What we see.** At one and a half trainings the "deep ensemble" is *one* network, trained for half as long again. On CIFAR nothing is better: a short schedule leaves much to be learned, and time is best spent on learning it. (Gate G6 asks a DEE of three of a way that makes many networks, so that plain training doesn't
-# count.) Of those ways SWAG is the best by value on each pair of CIFAR, and worth less than two. One base each, with settings taken over from MNIST: an order, no measurement of small differences.
-#
-# ## Gates, over all five pairs
-
-# %%
-for verdict in over_pairs({name: result.numbers for name, result in stored.items()}):
-    print(verdict)
-for name, result in stored.items():
-    g1, g5 = (Verdict.from_dict(gate, result.numbers[gate]) for gate in ("G1", "G5"))
-    print(f"G1 on {name} {g1.word}: {g1.claim}; measured {g1.numbers['worth']:.1f} [{g1.numbers['low']:.1f}, {g1.numbers['high']:.1f}]")
-    print(f"G5 on {name} {g5.word}: {g5.claim}; fails: {g5.failing or 'nothing'}")
-
-# %% [markdown]
-# **What we see.** G3: training path, bursts and proxies carry pattern, each on four pairs of five. Lines and curves hold on CIFAR-10's CNN only, simplexes on both networks of CIFAR-10: all three have failed. On CIFAR-100 each lies just below the 0.02 that is asked, with an interval that holds zero. G4 has passed: the ratios of the five pairs have a coefficient of variation of a fifth. G7 and G8 have failed, on more than one pair, by the values; each interval holds the 30 of G7. The others are told pair by pair; what fails, fails for a reason that is printed beside it.
+# **What we see.** At one and a half trainings the "deep ensemble" is *one* network, trained for half as long again. On CIFAR nothing is better: a short schedule leaves much to
+# be learned, and time is best spent on learning it. One base each, with settings taken over from MNIST: an order, no measurement of small differences.
 #
 # ## Exercises
 #
@@ -430,7 +345,7 @@ for name, result in stored.items():
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 apart = family_of[kept_logp.argmax(2)] != families.argmax(2)
-print(f"{apart.mean():.1%} of the decisions: the likeliest class stands alone, and another family has several classes that share its probability")
+print(f"{apart.mean():.1%} of the decisions: another family has several classes that share its probability")
 assert 0 < apart.mean() < 0.2
 
 # %% [markdown]
@@ -464,8 +379,8 @@ log_class = np.take_along_axis(kept_logp, np.broadcast_to(chosen[None, :, None],
 within = log_class - log_family
 parts = {"family": log_family.var(0, ddof=1).mean(), "class within family": within.var(0, ddof=1).mean()}
 whole = log_class.var(0, ddof=1).mean()
-print({name: f"{value:.3f} nat²" for name, value in parts.items()}, f"twice the covariance {whole - sum(parts.values()):+.3f}, together {whole:.3f} nat²")
 assert np.isclose(np.cov(log_family[:, 0], within[:, 0]).sum(), log_class[:, 0].var(ddof=1))
+course.table({"variance (nat²)": parts | {"twice the covariance": whole - sum(parts.values()), "together": whole}}, digits=3)
 # The family's is the larger one, and the two move together only weakly.
 
 # %% [markdown]

@@ -99,6 +99,24 @@ def test_no_plumbing_and_no_long_cell(notebook):
         assert len(cell.source.splitlines()) <= SCREEN
 
 
+def outputs(notebook) -> list:
+    return [output for cell in code_cells(notebook) for output in cell.outputs]
+
+
+def test_every_picture_has_an_alternative_text(notebook):
+    for output in outputs(notebook):
+        for form in {"image/png", "image/svg+xml"} & set(output.get("data", {})):
+            assert output.metadata.get(form, {}).get("alt")
+
+
+def test_tables_are_narrow_and_printed_lines_short(notebook):
+    for output in outputs(notebook):
+        tables = re.findall(r"<table.*?</table>", output.get("data", {}).get("text/html", ""), re.DOTALL)
+        rows = [row for table in tables for row in table.split("</tr>")]
+        assert all(len(re.findall(r"<t[hd][ >]", row)) <= 7 for row in rows)  # six, and the name of the row
+        assert [line for line in output.get("text", "").splitlines() if len(line) > 100] == []
+
+
 def test_one_table_documents_every_parameter():
     table = (FOLDER / "README.md").read_text().split("## Parameters")[1].split("\n## ")[0]
     documented = set(re.findall(r"^\| `(\w+)` \|", table, re.MULTILINE))
