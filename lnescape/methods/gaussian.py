@@ -254,7 +254,9 @@ def _kronecker(request: Request, theta: Tensor, start: int, layer: _Layer, *, pr
     precision = layer.precision(curvature.flatten()) if precision is None else precision
     deviations = (curvature + precision).rsqrt().float()
     known = {"start": start, "bias": layer.bias, **request.known}
-    return KroneckerLaw(request.net, theta, out.float(), inside.float(), deviations, **known)
+    # In rows, as a file keeps them, so that a law that was read back draws the same bits.
+    out, inside = out.float().contiguous(), inside.float().contiguous()
+    return KroneckerLaw(request.net, theta, out, inside, deviations, **known)
 
 
 def _diagonal(request: Request, theta: Tensor, start: int, layer: _Layer, *, precision: float | None) -> Law:
