@@ -191,7 +191,7 @@ course.table(rows, "If all mixes were equally good and their errors independent 
 # | wants | to see how far a prediction can be trusted | u(x) with its degrees of freedom, and proof that it holds | the most for the money, by tomorrow |
 # | trains | twice, on a small problem | as often as the planner says, and some more as judges | three times; nothing else first |
 # | adds | a constant prior: one line of code | outputs, classes, gradient distance, by the prior of other pairs | the same, the default: `ln.state(builder, data, runs=…)` |
-# | explores | for the sake of seeing: curves, triangles, maps | only if retraining is impossible, and says that the scale is borrowed | bursts, if another training can't be paid and training loss remains |
+# | explores | for the sake of seeing: curves, triangles, maps | only if retraining is impossible, and says that the scale is borrowed | nothing: beside gradient distance no exploration adds anything worth its price (`11_local_geometry`) |
 # | states | q̄ and an interval | q̄, σ̃ or u (says which), ν_eff, the interval, what it doesn't cover | the interval, and the risk that a retraining decides otherwise |
 # | checks | coverage on a few retrainings | coverage by decile of the stated u, on held-out retrainings, under the shifts that are expected | that the images look like those the prior was fitted on |
 #
@@ -201,6 +201,7 @@ course.table(rows, "If all mixes were equally good and their errors independent 
 #
 # - **Larger networks, full schedules, other recipes.** One control was trained three times as long (`08_cifar10`). u(x) belongs to the recipe; so, then, does all
 #   that was found about it.
+# - **Values with a unit.** The same steps serve, as `12_measured_values` shows on two small data sets. A prior for one training is missing there.
 # - **Foreign inputs.** The prior is fitted on images of the same kind. Under shift its worth falls, and intervals can cover too little (`13_appendix`).
 # - **Proxies of a deep network.** They need one that is cheap *and* like it; none was found for CIFAR-100.
 # - **One training.** A scale that is borrowed from other pairs was judged on five of them (`13_appendix`, `11_local_geometry`).
