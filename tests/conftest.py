@@ -10,7 +10,12 @@ import pytest
 import torch
 from jaxtyping import config, install_import_hook
 
-install_import_hook(["lnescape", "report.studies"], "typeguard.typechecked")
+# Not in `results`, whose files hold thousands of values: checked one by one, a large one takes seconds to read.
+ROOMS = (
+    "covariates", "data", "engines", "landscape", "laws", "methods", "networks", "plots", "retraining", "scores",
+    "statement", "study", "subspaces", "training", "weights",
+)  # fmt: skip
+install_import_hook([*(f"lnescape.{room}" for room in ROOMS), "report.studies"], "typeguard.typechecked")
 torch.set_num_threads(1)
 
 # Seconds of processor time of one test and the processes that it starts. Nearly all take below 15; those that kill and

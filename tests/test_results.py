@@ -75,7 +75,7 @@ def test_expanded_uncertainty_has_the_factors_of_gum_table_g2():
     for dof, coverage, factor in [(3, 0.95, 3.18), (10, 0.9545, 2.28), (16, 0.99, 2.92), (math.inf, 0.95, 1.96)]:
         assert Estimate(7, 0.5, dof=dof).expanded(coverage) == pytest.approx(0.5 * factor, abs=0.005 * 0.5)
     assert math.isnan(Estimate.mean([0.5]).expanded())
-    with pytest.raises(ValueError, match="no probability between 0 and 1"):
+    with pytest.raises(ValueError, match="isn't a probability between 0 and 1"):
         Estimate(1, 0.1).expanded(95)
 
 

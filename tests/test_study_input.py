@@ -219,7 +219,8 @@ def test_failed_cells_have_a_status_of_their_own(tmp_path, monkeypatch):
 
 
 def test_ctrl_c_ends_a_study_in_one_sentence(tmp_path):
-    code = "from lnescape.cli import main; main()"
+    heard = "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)"  # ignored in the background
+    code = f"{heard}; from lnescape.cli import main; main()"
     command = [sys.executable, "-c", code, "study", "digits-mlp", "--folder", str(tmp_path), "--workers", "2"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, start_new_session=True) as running:
         seen = b""

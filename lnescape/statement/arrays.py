@@ -87,7 +87,7 @@ def state_arrays(
         >>> angle = 20 + 3 * rng.normal(size=(3, 1000)) / np.sqrt(rng.chisquare(8, 1000) / 8)
         >>> stated = state_arrays(angle, unit="°", limits=(10, 30))
         >>> round(float(np.median(stated.u)), 1), float(stated.risk.mean().round(3))
-        (3.5, 0.025)
+        (3.3, 0.031)
     """
     level = real(level, "level", above=0, below=1)
     p, known = _stacked(predictions, "predictions"), None
