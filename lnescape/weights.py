@@ -108,9 +108,12 @@ def _only_logits(module: nn.Module, inputs: tuple, output: Any) -> Any:
 
 
 def _only_values(module: nn.Module, inputs: tuple, output: Any) -> Any:
-    """Return the logits or values in what a network returns: its `logits`, else its first part; a column for [n]."""
+    """Return the logits or values in what a network returns: its `logits`, first or only part; a column for [n]."""
     if not isinstance(output, Tensor):
-        named = output.get("logits") if isinstance(output, Mapping) else getattr(output, "logits", None)
+        if isinstance(output, Mapping):
+            named = output.get("logits") if len(output) > 1 else next(iter(output.values()), None)
+        else:
+            named = getattr(output, "logits", None)
         output = output[0] if named is None and isinstance(output, Sequence) and output else named
     return output.unsqueeze(1) if isinstance(output, Tensor) and output.ndim == 1 else output
 

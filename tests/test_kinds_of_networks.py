@@ -39,6 +39,7 @@ class Returning(nn.Module):
     [
         lambda logits, features: (logits, features),
         lambda logits, features: {"features": features, "logits": logits},
+        lambda logits, features: {"out": logits},
         lambda logits, features: SimpleNamespace(logits=logits, hidden_states=features),
     ],
 )
