@@ -45,7 +45,7 @@ report: $(STAMP)
 	@$(ONE) $(RUN) -m report.build --profile "$(or $(PROFILE),quick)" --jobs $(JOBS)
 
 test: $(STAMP)
-	@echo "Running unit tests, documentation examples and notebooks, $(JOBS) at a time (about 5 minutes) ..."
+	@echo "Running unit tests, documentation examples and notebooks, $(JOBS) at a time (about 12 minutes) ..."
 	@$(ONE) LNESCAPE_PROFILE=quick $(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile \
 		--durations 10 --durations-min 15 --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
 		lnescape report/studies tests $(wildcard notebooks/*.ipynb)

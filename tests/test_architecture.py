@@ -120,7 +120,7 @@ def test_the_report_is_built_without_torch_and_without_the_package():
 
 def test_stated_types_are_checked_while_the_tests_run():
     with pytest.raises(TypeCheckError):
-        lnescape.results.normalised_error("0.484", "0.520")
+        lnescape.retraining.type_a([[0.484], [0.520]])
 
 
 def test_benchmarks_print_their_help_and_run_nothing():
