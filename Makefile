@@ -20,7 +20,7 @@ ONE   := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 help:
 	@echo "make report     run every notebook here and build the report and the run sheet (PDF): quick, at most 6 minutes"
-	@echo "make test       unit tests, documentation examples and all notebooks in their quick profile: about 5 minutes"
+	@echo "make test       unit tests, documentation examples and all notebooks in their quick profile: about 12 minutes"
 	@echo "make fuzz       damage 2 000 kept files, and read them: a minute"
 	@echo "make notebooks  rebuild the committed notebooks with their outputs (standard profile, real data): up to 5 minutes each"
 	@echo "make site       the notebooks and the reference as HTML pages to browse offline, in build/site: half a minute"
