@@ -11,7 +11,8 @@ import torch
 
 import lnescape as ln
 from benchmarks.run import drawn_data, paired, seconds
-from lnescape.engines import AnyNetwork, SideBySide
+from lnescape.engines import AnyNetwork
+from lnescape.engines.side_by_side import SideBySide
 from lnescape.results import provenance, save_result
 from lnescape.training.descent import Descent, descend
 from lnescape.weights import build, theta_of

@@ -11,7 +11,8 @@ from torch import nn
 import lnescape as ln
 from lnescape.data import DataError
 from lnescape.data.shifts import augment
-from lnescape.engines import AnyNetwork, SideBySide, engine_for
+from lnescape.engines import AnyNetwork, engine_for
+from lnescape.engines.side_by_side import SideBySide
 from lnescape.networks import resnet
 from lnescape.training import count_operations
 from lnescape.weights import build, theta_of

@@ -23,7 +23,6 @@ from .inputs import (
     count_classes,
     normalise,
 )
-from .shifts import describe_shift, shift_pixels
 
 PARTS = ("train", "validation", "calibration", "test")
 SPLIT_SEED = 0  # of numpy's RandomState, whose stream is frozen
@@ -211,6 +210,8 @@ class Dataset:
         (Hendrycks and Dietterich 2019, arXiv:1903.12261). Clipped to the range of the pixels; the same call gives the
         same images.
         """
+        from .shifts import describe_shift, shift_pixels
+
         pixels = shift_pixels(self.test.pixels, kind, strength, pixel_range=self.pixel_range)
         title = f"{self.title}: test, {describe_shift(kind, strength)}"
         return replace(self.test, pixels=pixels, title=title)

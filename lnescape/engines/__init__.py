@@ -10,7 +10,6 @@ from typing import Any
 import torch
 
 from lnescape.engines.plain import AnyNetwork, LinearChain
-from lnescape.engines.side_by_side import SideBySide
 from lnescape.weights import Builder, build
 
 __all__ = ["engine_for"]
@@ -27,5 +26,7 @@ def engine_for(
     if chains and isinstance(module, torch.nn.Sequential) and LinearChain.accepts(module):
         return LinearChain(module, **where)
     if torch.device(device).type == "cuda":
+        from lnescape.engines.side_by_side import SideBySide
+
         return SideBySide(module, **where, again=lambda: build(builder, 0))
     return AnyNetwork(module, **where)
