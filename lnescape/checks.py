@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from numbers import Real
 from typing import Any
 
+MOST_NAMES = 40  # that a message lists; METHODS, groups and data sets have fewer
+
 
 def whole(
     value: Any, name: str, *, least: int | None = None, most: int | None = None, error: type[Exception] | None = None
@@ -114,7 +116,8 @@ def nearest(name: object, known: Iterable[str]) -> str:
     by_small_letters = {other.lower(): other for other in known}
     close = difflib.get_close_matches(str(name).lower(), by_small_letters, n=1, cutoff=0.5)
     guess = f"did you mean {by_small_letters[close[0]]!r}? " if close else ""
-    return f"{guess}There are: {', '.join(known)}."
+    shown = known if len(known) <= MOST_NAMES else [*known[:5], "…", known[-1]]
+    return f"{guess}There are: {', '.join(shown)}."
 
 
 def _range(

@@ -111,6 +111,7 @@ ROWS: dict[str, list[tuple[str, str]]] = {
         ("ln.retraining.learn_prior([q, q])", "KnownPair("),
         ("ln.state(net, data, runs=[net(), net()])", "pass what fit returns"),
         ("ln.state(net, data, level=95)", "below 1"),
+        ("ln.state(net, data, runs=runs, neighbours=3)", "pass a function from inputs"),
         ("ln.state(net, data, covariates=('entropy',))", "There are: outputs"),
         ("ln.state(net, data, proxies='mlp')", "pass a function"),
         ("ln.state(net, data, measurand=lambda logp, chosen: logp)", "it must make"),

@@ -110,6 +110,7 @@ def state(
         The statement.
 
     Raises:
+        TypeError: `neighbours` isn't a function.
         ValueError: No networks, one where nothing lends its scale, networks of another builder, an unknown group,
             images that the network can't take, too few calibration images, predictions without spread, a number out
             of its range.
@@ -140,7 +141,9 @@ def state(
     lends = like == "shipped" if isinstance(like, str) else like is not None and like.level is not None
     borrows = lends and "gradient distance" in groups and measurand is log_odds
     borrows = borrows and data.values is None
-    _check_number(n_trained if runs is None else len(runs), borrows)
+    if not (neighbours is None or callable(neighbours)):
+        raise TypeError(f"neighbours is {neighbours!r}; pass a function from inputs to inputs near each, or None.")
+    _check_number(n_trained if runs is None else len(runs), borrows, values=data.values is not None)
     if data.values is None:
         _check_measurand(measurand, n_trained, data.n_classes)
     images = _checked_images(images, data)
@@ -154,7 +157,7 @@ def state(
         of_proxies = Prepared.of(proxies, data, proxy_recipe(recipe, epochs=proxy_epochs))
     if runs is None:
         runs = retrain(prepared, seeds, folder=folder, path="training path" in groups, progress=progress)
-        _check_number(len(runs), borrows)
+        _check_number(len(runs), borrows, values=data.values is not None)
     left_out = unavailable(runs, groups, images, neighbours=neighbours)
     if data.values is not None:
         groups = [name for name in groups if name not in left_out and not (name == "classes" and data.n_classes == 1)]
@@ -320,12 +323,13 @@ def _check_runs(runs: Any, net: Builder, template: Template, data) -> None:
         raise ValueError("The builder makes another network than those of runs; pass the one that they were made with.")
 
 
-def _check_number(n: int, borrows: bool) -> None:
+def _check_number(n: int, borrows: bool, *, values: bool) -> None:
     """Raise for no training, or a single one where no other pair lends its scale."""
     if n < 1 or (n == 1 and not borrows):
+        one = "" if values else "; or one, with gradient distance among the covariates and like='shipped'"
         raise ValueError(
             f"{n} training has no spread: nothing shows how far a second one would fall. Give two or more "
-            "(seeds=range(2), or runs= of two); or one, with gradient distance among the covariates and like='shipped'."
+            f"(seeds=range(2), or runs= of two){one}."
         )
 
 

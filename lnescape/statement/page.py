@@ -122,7 +122,10 @@ class Statement:
         """Return the statement of one input, by number or identifier, or of some of them."""
         if isinstance(key, str):
             key = self.ids.index(one_of(key, self.ids, "input", error=KeyError))
-        rows = np.atleast_1d(np.arange(len(self))[key])
+        try:
+            rows = np.atleast_1d(np.arange(len(self))[key])
+        except IndexError as error:
+            raise IndexError(f"There is no input {key}; {len(self)} are stated, numbered from 0.") from error
         some: dict[str, Any] = {name: None if (own := getattr(self, name)) is None else own[rows] for name in _ROWS}
         evaluation = replace(self.evaluation, mean=self.evaluation.mean[rows], scale=self.evaluation.scale[rows])
         return replace(self, evaluation=evaluation, ids=tuple(self.ids[i] for i in rows), **some)
