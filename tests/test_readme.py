@@ -127,14 +127,11 @@ def test_the_result_is_the_stored_one():
     measured = ("cifar10-fast-resnet", "cifar10-wide", "mnist-mlp", "mnist-cnn")
     alone, before = ([worth_of_two(key, mix) for key in measured] for mix in ("gradient distance", FREE))
     claim = (
-        f"with *two* trainings it is worth {alone[0]} and {alone[1]} plain ones on the fast residual and wide "
-        f"networks, where all else that is free is worth {before[0]} and {before[1]}; on MNIST {alone[2]} and "
-        f"{alone[3]}, against {before[2]} and {before[3]}."
+        f"From *two* trainings it is worth {alone[0]} and {alone[1]} plain ones on the fast residual and wide networks, "
+        f"and everything else that is free {before[0]} and {before[1]}; on MNIST {alone[2]} and {alone[3]}, against "
+        f"{before[2]} and {before[3]}."
     )
-    held_out = (
-        f"the fast convolutional network was held out: there two trainings with all that is free are worth "
-        f"{worth_of_two('cifar10-fast-cnn', SHARP)}."
-    )
+    held_out = f"everything that is free makes two trainings worth {worth_of_two('cifar10-fast-cnn', SHARP)}."
     singles = [loaded(f"{p.key}-single").numbers["rules"]["factor and slope"]["ren"]["value"] for p in PAIRS]
     plain = [loaded(f"{p.key}-uncertainty").numbers["mixes"]["none (plain Type A)"]["3"] for p in PAIRS]
     text = " ".join(README.split())
