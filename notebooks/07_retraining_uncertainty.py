@@ -9,21 +9,25 @@
 # %% [markdown]
 # # 07 · Retraining uncertainty: how three trainings become worth thirty
 #
-# **Question.** Train a network again, and its prediction for the same image moves. u(x) says by how much, for each image x. You can pay
-# for three trainings. How well do you know u(x)?
+# **Question.** Train a network again, and its prediction for the same image moves. u(x) says by how much, for each
+# image x. You can pay for three trainings. How well do you know u(x)?
+#
+# "Worth thirty" means: three trainings, well used, give u(x) as small an error as thirty trainings whose scatter is
+# simply computed. The number differs from network to network: section 5 measures it for the one of this notebook, and
+# lists seven others.
 #
 # **What you will learn**
 # - why the scatter of three numbers is a poor u(x);
-# - what thousands of images tell together that no single image can tell: a *prior*;
+# - what thousands of images show together that no single image can show: a *prior*;
 # - how one number for each image, computed from the same three networks, makes the prior much better;
 # - how to measure the gain in trainings (REN), on arrays of your own;
 # - what to write down at the end.
 #
-# **Before you start.** `00_start_here`: log-odds, u(x). Every other term is explained where it is first used. The words of metrology
-# are in `02_uncertainty`.
+# **Before you start.** `00_start_here`: log-odds, u(x). Every other term is explained where it is first used. The words
+# of metrology are in `02_uncertainty`.
 #
-# **Minutes.** 25 minutes to read. To compute: under half a minute in the profile `quick`, about two minutes in `standard`, on one
-# thread.
+# **Minutes.** 25 minutes to read. To compute: under half a minute in the profile `quick`, about two minutes in
+# `standard`, on one thread.
 
 # %% tags=["parameters"]
 profile = ""
@@ -38,7 +42,7 @@ from scipy.special import digamma, polygamma
 
 import lnescape as ln
 from notebooks import course
-from report.studies import lessons
+from report.studies import lessons, tables
 from report.studies.dispersion import dithered
 
 profile = course.profile(profile)
@@ -46,21 +50,23 @@ profile = course.profile(profile)
 # %% [markdown]
 # ## A guess to write down
 #
-# You have **three** trained networks. You may look at everything that they show, and train no more. How many plain retrainings would
-# know u(x) as well: **3, 6, 12, 30, or more?**
+# You have **three** trained networks. You may look at everything that they show, and train no more. How many trainings
+# would it take to get u(x) as well from their scatter alone: **3, 6, 12, 30, or more?**
 
 # %% [markdown]
 # ## 1. Three numbers jump
 #
-# One perceptron was trained 128 times on MNIST, each time with another seed [4]. The results are stored, so that we can play. Three of
-# the trainings are *ours*. The other 125 are the *judges*: they tell the truth, and we may not use them for anything else.
+# One perceptron was trained 128 times on MNIST, each time with another seed [4]. The results are stored, so that we can
+# play. Three of the trainings are *ours*. The other 125 are the *judges*: we compare with them, and use them for
+# nothing else.
 #
-# q is the log-odds of one class of each image, fixed beforehand. The array `q` has one row for each training and one column for each image.
+# q is the log-odds of one class of each image, fixed beforehand. The array `q` has one row for each training and one
+# column for each image. The *calibration* images serve to learn from, the *test* images to be judged on.
 
 # %%
 seen = ln.read_study("mnist-mlp-geometry")
 watched = seen["watched_image"].values
-q = dithered(seen["log_odds"].values[:, watched])  # stored rounded; this undoes the steps
+q = dithered(seen["log_odds"].values[:, watched])  # stored rounded; a little noise, below the last digit, breaks ties
 part = seen["part"].values[watched]
 calibration, test = part == "calibration", part == "test"
 
@@ -71,8 +77,9 @@ print(f"{q.shape[0]} trainings; {calibration.sum()} calibration images, {test.su
 print(f"image 0: s = {s2[0] ** 0.5:.2f} nat from three, {true_u[0]:.2f} nat from {len(judges)} others")
 
 # %% [markdown]
-# u(x) is a standard deviation over *all* possible trainings. The standard deviation s of the three that you have is an estimate of it. Here
-# is how good that estimate is. Left: one image, whose 30 trainings are dealt out in threes. Right: one three, on every test image.
+# u(x) is a standard deviation over *all* possible trainings. The standard deviation s of the three that you have is an
+# estimate of it. Here is how good that estimate is. Left: one image, and ten sets of three trainings each. Right: our
+# three, on every test image.
 
 # %%
 image = np.flatnonzero(test)[np.argsort(true_u[test])[test.sum() // 2]]  # its u(x) is the median one
@@ -86,16 +93,28 @@ figure = lessons.three_jump(
 course.save_live(figure, "07_three_jump")
 
 # %% [markdown]
-# **What we see.** Grey is the truth, mean ± u(x). The diamonds are three trainings, the bar is their mean ± s. Some bars are half as long as the
-# grey band is wide, others longer. Nothing is wrong with the trainings: three numbers that lie close together by chance look like a small u.
+# **What we see.** Grey is the truth, mean ± u(x). The diamonds are three trainings, the bar is their mean ± s. Some
+# bars are half as long as the grey band is wide, others longer. Nothing is wrong with the trainings: three numbers that
+# lie close together by chance look like a small u.
 #
-# Mathematics says how large the error is. If q is normal over trainings, s² is u² times a random factor, χ²/ν. χ² is the sum of ν squared
-# normal numbers, and ν = M − 1 is called the *degrees of freedom* of M trainings: three numbers leave two, since one is spent on their mean. The
-# logarithm of that factor has a known mean and a known variance:
+# How large is this error? If q is normal over trainings, s² is u² times a random factor, the same kind of factor for
+# every image. It is the s² of three normal numbers with standard deviation 1, and can be simulated. We take logarithms:
+# factors become sums, and a difference of 0.1 in ln u is an error of 10 %.
+
+# %%
+factor = np.random.default_rng(0).normal(size=(3, 100_000)).var(0, ddof=1)  # what chance alone does to s²
+noise = np.log(s2[test] / true_u[test] ** 2)
+print(f"ln of the simulated factor: mean {np.log(factor).mean():.2f}, variance {np.log(factor).var():.2f}")
+print(f"ln(s²/u²) of our three:     mean {noise.mean():.2f}, variance {noise.var():.2f}")
+
+# %% [markdown]
+# The mean is below zero: from three trainings, ln s² is too low on average. The variance is large. Both are known
+# functions of the number of *degrees of freedom* ν = M − 1 of M trainings (three numbers leave two, since one is spent
+# on their mean) [5]:
 #
 # $$ \mathrm{E}\, \ln\frac{s^2}{u^2} = \psi(\nu/2) - \ln(\nu/2), \qquad \mathrm{Var}\, \ln\frac{s^2}{u^2} = \psi_1(\nu/2) . $$
 #
-# ψ and ψ₁ are tabulated functions (digamma and trigamma). You need no more of them than these lines:
+# ψ and ψ₁ are tabulated (digamma and trigamma). You need no more of them than these lines:
 
 # %%
 def bias(nu):
@@ -105,43 +124,48 @@ def bias(nu):
 
 nu = 2
 mean_of_noise, variance_of_noise = bias(nu), polygamma(1, nu / 2)
-noise = np.log(s2[test] / true_u[test] ** 2)
-print(f"mean of ln(s²/u²):     {noise.mean():.2f}, in theory {mean_of_noise:.2f}")
-print(f"variance of ln(s²/u²): {noise.var():.2f}, in theory {variance_of_noise:.2f}")
+print(f"in theory:                  mean {mean_of_noise:.2f}, variance {variance_of_noise:.2f}")
 
 # %% [markdown]
 # ## 2. All images together
 #
-# Three networks say little about one image. But they have seen *thousands* of images, and the noise of s² is known. So look at how s²
-# scatters from image to image, without any judge. Two things make it scatter: the noise of three numbers, and real differences of u between
-# images. Variances of independent causes add:
+# Three networks say little about one image. But they predict *thousands* of images, and the noise of s² is known. So
+# look at how s² scatters from image to image; no judge is needed for that. For every image ln s² = ln u² + noise. Two
+# things make it scatter: the noise of three numbers, and real differences of u between images. Variances of independent
+# causes add:
 #
 # $$ \underbrace{\mathrm{Var}\,\ln s^2}_{\text{seen}} = \underbrace{\psi_1(\nu/2)}_{\text{noise, known}} + \underbrace{\mathrm{Var}\,\ln u^2}_{\text{real differences}} . $$
 #
-# The first two are at hand. Their difference says how much u really differs between images. We use the calibration images for that, so that
-# the test images stay untouched. No labels are needed.
+# The first two are at hand. Their difference shows how much u really differs between images. We use the calibration
+# images for that, so that the test images stay untouched. No labels are needed.
 
 # %%
 seen_by_all = np.log(s2[calibration])
 differences = seen_by_all.var() - variance_of_noise
 print(f"variance of ln s² over images {seen_by_all.var():.2f} = noise {variance_of_noise:.2f} + real differences {differences:.2f}")
-print(f"the judges know better: ln u² has the variance {np.log(true_u[calibration] ** 2).var():.2f}")
+print(f"the judges find for ln u² the variance {np.log(true_u[calibration] ** 2).var():.2f}")
 
 # %% [markdown]
-# Most of the scatter is noise: **u differs much less between images than s does.** So the typical u is a better answer for one image than its
-# own s. The best answer lies between the two, and a *prior* says where. A prior has two numbers:
+# Most of the scatter is noise: **u differs much less between images than s does.** So the typical u is a better answer
+# for one image than its own s. The best answer lies between the two, and a *prior* says where. A prior has two numbers:
 #
 # - s₀, the typical u;
-# - d₀, its weight: to know s₀ is as good as to have seen d₀ further degrees of freedom of *this* image. The less the images differ, the
-#   larger is d₀.
+# - d₀, its weight: as if the typical u had been measured on *this* image, with d₀ degrees of freedom.
 #
-# The usual model [1] lets s₀²/u² scatter as χ²/d₀ does. Then the real differences have the variance ψ₁(d₀/2). That equation gives d₀, and the mean
-# of ln s² then gives s₀. These are the *two moments*, by hand:
+# How are differences between images and a weight the same thing? Section 1 answers. An estimate with ν degrees of
+# freedom misses the truth by noise of variance ψ₁(ν/2). Take s₀ as an estimate of the u of one image, picked at random:
+# it misses by the real differences. So it is as good as an estimate with d₀ degrees of freedom, where ψ₁(d₀/2) equals
+# the variance of these differences [1]. The less the images differ, the larger is d₀. The mean of ln s² then gives s₀:
 
 # %%
 d0 = brentq(lambda d: polygamma(1, d / 2) - differences, 0.1, 1e4)
 s0_squared = np.exp(seen_by_all.mean() - bias(nu) + bias(d0))  # in this model, mean of ln u² = ln s₀² − bias(d₀)
 print(f"by hand: d₀ = {d0:.1f}, s₀ = {s0_squared**0.5:.2f} nat")
+
+# %% [markdown]
+# The library asks instead under which d₀ and s₀ the observed s² of all images are most probable (*maximum likelihood*).
+# That uses the whole histogram, not its mean and variance only, and is steadier: exercise 1 shows how far both move
+# from one set of three to another.
 
 # %%
 nothing = np.empty((len(q[0]), 0))  # no column: nothing is known of an image
@@ -154,80 +178,103 @@ figure = lessons.spread_of_variances(
     nu,
     (d0, s0_squared),
     source="MNIST, perceptron, three retrainings",
-    title="s² scatters hardly more than it would if all images had one u",
+    title="Most of the scatter of s² is noise; the rest is real",
 )
 course.save_live(figure, "07_spread")
 
 # %% [markdown]
-# **What we see.** The grey histogram is what three networks show of all images. Red: pure noise, one u for all. Blue: noise and differences. The two curves lie
-# close together, which is the point. The library takes the likelihood instead of two moments, which is steadier, and agrees as far as three
-# networks can tell (exercise 1).
+# **What we see.** The grey histogram holds the s² of all calibration images. Orange: the noise of three numbers alone,
+# one u for all images. Blue: noise and real differences. The two curves lie close together: the images differ little in
+# u, so that a typical u serves most of them.
 #
 # Now each image gets a weighted mean of the typical variance and its own, with the degrees of freedom as weights:
 #
 # $$ \tilde\sigma^2 = \frac{d_0 s_0^2 + \nu s^2}{d_0 + \nu}, \qquad \nu_\mathrm{eff} = d_0 + \nu . $$
 #
-# This is called *moderation* [1]. The result has ν_eff degrees of freedom instead of ν: that is how three trainings become worth more.
+# This is called *moderation* [1]. The method claims ν_eff degrees of freedom instead of ν. What it is worth in fact is
+# measured in section 5.
 
 # %%
 by_hand = (constant.dof * constant.variance(nothing) + nu * s2) / (constant.dof + nu)
 shared = ln.moderated(ours, constant, nothing)
 assert np.allclose(by_hand, shared.scale**2)
-print(f"{shared.dof:.0f} degrees of freedom instead of {nu}")
+print(f"{shared.dof:.0f} degrees of freedom claimed, instead of {nu}")
 
 # %% [markdown]
 # ## 3. One number that tells images apart
 #
-# The typical u is the same for every image. Better would be a typical u *for images like this one*. For that we need something which
-# can be computed from the three networks and goes along with u: a **covariate** h(x). Its scale may be wrong, since the three trainings set
-# the scale. Its *pattern* over images counts.
+# The typical u is the same for every image. Better would be a typical u *for images like this one*. For that we need
+# something which can be computed from the three networks and goes along with u: a **covariate** h(x). Its scale may be
+# wrong, since the three trainings set the scale. Its *pattern* over images counts.
 #
-# The best one that we know is the **gradient distance**: how much does q(x) change if the weights are shaken a little, in the directions that the
-# training images leave free? It takes one gradient for each image and no training (`11_local_geometry` explains it; the stored study holds
-# it). Where a shake moves q much, another training moves it much.
+# The best one that we know is the **gradient distance**. Shake the weights θ a little, in directions that the training
+# images leave free: how far does q(x) move? Where a shake moves q far, another training moves it far. Two gradients
+# answer. g says how q depends on each weight. F, the *Fisher matrix*, says which directions the training images fix:
 #
-# How much? Ask the images again. Fit a straight line, by ordinary least squares, to the noisy ln s² of the calibration images:
+# $$ h(x) = \ln\, g^\mathsf{T} (F + rI)^{-1} g, \qquad g = \frac{\partial q(x)}{\partial\theta}, \qquad
+# F = \text{mean over training images of } \nabla_\theta \ln p(y)\, \nabla_\theta \ln p(y)^\mathsf{T} . $$
+#
+# The labels y are drawn from the network, and a small r keeps the inverse finite. For a network with few weights it
+# would be three lines:
+#
+# ```python
+# F = torch.stack([torch.outer(d, d) for d in gradients_of_log_p]).mean(0)  # one gradient d for each training image
+# g = torch.cat([part.flatten() for part in torch.autograd.grad(q, network.parameters())])
+# h = (g @ torch.linalg.solve(F + r * torch.eye(len(g)), g)).log()
+# ```
+#
+# A variance of the form gᵀF⁻¹g is the classical one of a linear model [3], and `11_local_geometry` shows where it comes
+# from. It takes one gradient for each image and no training; the stored study holds h. It is the logarithm of a
+# variance, known up to a factor. If the law held exactly, ln u² = constant + h: a line of slope 1.
+#
+# Does it hold? Ask the images again. Fit a straight line, by ordinary least squares, to the noisy ln s² of the
+# calibration images:
 
 # %%
 h = seen["gradient_distance"].values[:3].mean(0)  # of our three networks
 slope, intercept = np.polyfit(h[calibration], np.log(s2[calibration]), 1)
 left_over = (np.log(s2) - intercept - slope * h)[calibration].var() - variance_of_noise
-print(f"slope {slope:.2f}; real differences of ln u² that are left over: {left_over:.2f}, of {differences:.2f} before")
+print(f"slope {slope:.2f}; real differences of ln u² that the line leaves over: {left_over:.2f}, of {differences:.2f} before")
 
 # %%
 figure = lessons.regression(
     h[test],
     {
-        "ours: ln s² of three": np.log(s2[test]),
-        "the judges: ln u², with our line": np.log(true_u[test] ** 2) + mean_of_noise,
+        "ours: ln s² of three": (np.log(s2[test]), intercept),
+        "the judges: ln u², with our line, less its bias": (np.log(true_u[test] ** 2), intercept - mean_of_noise),
     },
-    (slope, intercept),
+    slope,
     label="gradient distance h",
-    source="MNIST, perceptron, test images; the judges are moved down by the bias of ln s²",
+    source="MNIST, perceptron, test images; the lowest points stand at the edge",
     title="A line through noise finds the truth",
 )
 course.save_live(figure, "07_regression")
 
 # %% [markdown]
-# **What we see.** Left, what we have: a cloud so wide that one hardly believes in a line. Thousands of points determine it all the same. Right, the
-# same line over the truth of the judges: it runs right through. Nothing is left over that three networks could see, so that d₀ could be as
-# large as one likes. The library stays careful: it takes off what the fit of a line costs, and keeps d₀ finite by an assumption of its own. We take its d₀.
+# **What we see.** Left, what we have: a cloud so wide that one hardly believes in a line. Thousands of points determine
+# it all the same. Right, the truth of the judges: our line, moved up by the known bias of ln s², runs right through it.
+#
+# What the line leaves over came out near zero, or even below, which no variance can be: it is too small for three
+# networks to show. A method that believed that would take the line for the truth. The library is more careful. All
+# images share the same three networks, so that thousands of images count as a few hundred (at most 300, a tenth of
+# their number where they are fewer). The slope shrinks a little for that, and d₀ stays finite. From here on we take the
+# library's prior.
 
 # %%
 with_h = ln.fit_prior(s2[calibration], nu, h[calibration, None], names=("gradient distance",))
-d0 = with_h.dof
-s0_squared = np.exp(intercept + slope * h - bias(nu) + bias(d0))  # now one for each image
-line_by_hand = (d0 * s0_squared + nu * s2) / (d0 + nu)
+s0_squared = with_h.variance(h[:, None])  # now one for each image
+shrunk = np.polyfit(h[calibration], np.log(s0_squared[calibration]), 1)[0]
+true_slope = np.polyfit(h[calibration], np.log(true_u[calibration] ** 2), 1)[0]
+print(f"slope: by hand {slope:.2f}, by library {shrunk:.2f}, of the judges {true_slope:.2f}; d₀ = {with_h.dof:.0f}")
 
 by_library = ln.moderated(ours, with_h, h[:, None])
-apart = np.exp(np.abs(np.log(by_library.scale**2 / line_by_hand)).mean() / 2) - 1
-print(f"d₀ = {d0:.0f}; u by hand and by library differ by {apart:.0%}")
+assert np.allclose((with_h.dof * s0_squared + nu * s2) / (with_h.dof + nu), by_library.scale**2)
 
 # %% [markdown]
 # ## 4. Before and after
 #
-# Three ways to state u(x), from the same three trainings. The truth comes from the judges. The error in each panel is the root mean square
-# of ln u, stated, less ln u, true: 10 % means that u is typically wrong by a tenth.
+# Three ways to state u(x), from the same three trainings. The truth comes from the judges. The error in each panel is
+# the root mean square of ln(stated u / true u): 10 % means that u is typically wrong by a tenth.
 
 # %%
 stated = {"plain": s2, "constant prior": shared.scale**2, "prior with gradient distance": by_library.scale**2}
@@ -242,17 +289,20 @@ figure = lessons.stated_against_true(
 course.save_live(figure, "07_before_after")
 
 # %% [markdown]
-# **What we see.** Each dot is an image; on the diagonal, u is stated right. A constant prior pulls all images to the typical u, which is nearly
-# right for most of them. The gradient distance then puts them in order.
+# **What we see.** Each dot is an image; on the diagonal, u is stated right. Dots that lie below the frame are drawn at
+# its edge. A constant prior pulls all images to the typical u, which is nearly right for most of them. The gradient
+# distance then puts them in order.
 #
 # ## 5. REN: how many trainings is that worth?
 #
-# An error in percent is hard to judge. The **retraining equivalent number** (REN) turns it into trainings. The error of s² from M plain trainings is
-# known from section 1: the variance of the noise plus its squared mean. REN is the M at which plain trainings err as much.
+# An error in percent is hard to judge. The **retraining equivalent number** (REN) turns it into trainings. The error of
+# s² from M plain trainings is known from section 1: the variance of the noise plus its squared mean. REN is the M at
+# which plain trainings err as much.
 #
-# One difficulty is left. The judges are many, but not infinitely many: their s² is noisy, too, and that noise counts as our error. The trick: split
-# the judges into two halves, and multiply the errors against one half by those against the other. What the halves err by chance is independent, and
-# averages to zero in the product. What we err is in both factors, and stays.
+# One difficulty is left. The judges are many, but not infinitely many: their s² is noisy, too, and that noise counts as
+# our error. The trick: split the judges into two halves, and multiply the errors against one half by those against the
+# other. What the halves err by chance is independent, and averages to zero in the product. What we err is in both
+# factors, and stays. The function also takes the known bias off each half.
 
 # %%
 def ren(variance, judges):
@@ -291,11 +341,12 @@ figure = lessons.scale_of_ren(
 course.save_live(figure, "07_scale_of_ren")
 
 # %% [markdown]
-# **What we see.** The last error is a little smaller than in the figure of section 4: the noise of the judges is off. The black curve falls slowly. To
-# halve the error takes four times as many trainings. That is why a prior pays so much.
+# **What we see.** The last error is a little smaller than in the figure of section 4: the noise of the judges is off.
+# The black curve falls slowly: from about ten trainings on, half the error takes four times as many trainings. That is
+# why a prior pays so much.
 #
-# Your guess? This is one set of three trainings of one network. Here is the stored study, over many such sets, with the intervals that 128 trainings
-# leave:
+# Your guess? This is one set of three trainings of one network. Here is the stored study, over many such sets, with the
+# intervals that 128 trainings leave:
 
 # %%
 study = ln.load_result("mnist-mlp-geometry").numbers["test"]
@@ -307,17 +358,32 @@ for name in ("constant", "gradient distance"):
 course.table(rows, "Perceptron on MNIST, many sets of two and of three trainings")
 
 # %% [markdown]
-# On other networks the gain is smaller. The README has the table; `13_appendix` has every covariate that was tried, with its cost.
+# And on other networks? Here is the best free prior of each pair of network and data that was studied:
+
+# %%
+rows = {}
+for key, name in tables.HEADLINE.items():
+    best, mixes = tables.headline(key)
+    worth = mixes[best]["3"]["ren"]
+    rows[name] = {"best free prior": best, "REN": worth["value"], "from": worth["low"], "to (95 %)": worth["high"]}
+course.table(rows, "From three trainings, on every network that was studied", digits=0)
+
+# %% [markdown]
+# *Prior of other pairs* uses the outputs, the class and the gradient distance, and starts from slopes learned on other
+# networks. Thirty is about the least with the gradient distance, and about the most without it. `13_appendix` has every
+# covariate that was tried, with its cost.
 #
-# Three cautions. REN speaks of u, never of the *mean* of the predictions: that remains the mean of three. REN is an average over images. And
-# the images must be like those that the prior was fitted on: on faint, noisy or foreign ones it knows less (`13_appendix`).
+# Three cautions. REN speaks of u, never of the *mean* of the predictions: that remains the mean of three. REN is an
+# average over images. And the images must be like those that the prior was fitted on: on faint, noisy or foreign ones u
+# is known less well (`13_appendix`).
 
 # %% [markdown]
 # ## 6. The statement
 #
-# A statement says where a further training would fall. Its interval is q̄ ± t σ̃ √(1 + 1/M). Under the root, 1 is the scatter of the
-# further training, and 1/M that of the mean q̄. t is Student's factor: 1.96 if σ̃ were known exactly, larger if ν_eff is small. Does it hold? Take each
-# way's 95 % intervals, and count the judges inside:
+# A statement says where a further training would fall. Its interval is q̄ ± t σ̃ √(1 + 1/M). Under the root, 1 is the
+# scatter of the further training, and 1/M that of the mean q̄. t is Student's factor: 1.96 if σ̃ were known exactly,
+# larger if ν_eff is small. Does it hold? Take the 95 % intervals of each way, and count the judges inside, also among
+# the tenth of the images with the smallest stated u (the surest) and the tenth with the largest:
 
 # %%
 rows = {}
@@ -335,14 +401,14 @@ for way, one in {"plain": ln.type_a(ours), "constant prior": shared, "prior with
 course.table(rows, "95 % intervals from three trainings, and where 125 others fall")
 
 # %% [markdown]
-# **What we see.** All three hold what they promise *on average*. But look at the tenths, of images with the smallest and with the largest stated u. Plain: where
-# three numbers lie close together by chance, the interval is far too short, and elsewhere too long. Whoever looks at one image reads a wrong
-# interval. With a prior, the promise holds for the sure and for the unsure, with intervals half as long.
+# **What we see.** All three hold what they promise *on average*. But look at the tenths. Plain: where three numbers lie
+# close together by chance, the interval is far too short, and elsewhere too long. Whoever looks at one image reads a
+# wrong interval. With a prior, the promise holds for the sure and for the unsure, with intervals half as long.
 #
 # ### One call, live
 #
-# All this is one call. It trains three networks, computes outputs, classes and gradient distance, and fits the prior on the calibration images. It
-# also leans on what other networks have taught (`11_local_geometry`).
+# All this is one call. It trains three networks, computes outputs, classes and gradient distance, and fits the prior on
+# the calibration images. It starts from slopes that were learned on other networks (`11_local_geometry`).
 
 # %%
 data = ln.load("mnist" if profile == "standard" else "mnist5k")
@@ -361,8 +427,22 @@ doubtful = int(np.argsort(-said.flip)[0])  # the image that is most likely to be
 print(textwrap.fill(said.sentence(doubtful), 100))
 
 # %% [markdown]
-# The u on that page is the standard deviation of Student's t, a little wider than its scale: u = σ̃ √(ν_eff/(ν_eff − 2)) [6]. *Reservations*, if there
-# are any, are no errors. They say what was assumed. Is the page true? Train four more, and look:
+# How to read the page, line by line:
+#
+# - *measurand*: the quantity that is stated, here our q. *Type A evaluation* is the metrologist's name for an
+#   uncertainty that comes from the scatter of repeated observations [2].
+# - *evaluation*: ν, d₀ and ν_eff as above. "By the model" is the error that ν_eff would imply. The range after it is
+#   what was measured on networks that have many retrainings.
+# - *prior*: the images are counted as fewer, because they share the networks (section 3).
+# - *one set*: 95 % holds on average over sets of three networks. One set can be wrong for all images at once, since its
+#   scale is common to all.
+# - *reservations*: no error messages. They list what was assumed.
+# - u is the standard deviation of Student's t, a little larger than σ̃ [6]. In the table, -0.5(1.1) is the mean and its
+#   u; a bracket without a point, as in -0.75(75), counts in units of the last digits: u = 0.75.
+# - *decides otherwise* compares with the runner-up class, not with all others together. So it isn't the probability
+#   that q falls below 0.
+#
+# Is the page true? Train four more, and look:
 
 # %%
 again = ln.fit(net, data, seeds=range(100, 104), recipe=recipe, progress=False)
@@ -374,19 +454,20 @@ live_u = ln.Estimate.mean(said.u, unit="nat")
 print(f"inside the 95 % intervals: {live_coverage} (n = {len(covered)} new networks)")
 
 # %% [markdown]
-# ## Trap: information does not flow from one training to another
+# ## Trap: the scale cannot be had from one training
 #
-# Why not simply explore the surroundings of *one* network, and take the spread there for u? Because a prior knows the pattern over images, and
-# never the scale. The factor from a local spread to u differs between networks, kinds of exploration and data sets, and
-# nothing at hand shows it (`13_appendix` measures it). The second and third training are there for the scale. **The cure:** explore for the pattern,
-# retrain for the scale.
+# Why not simply explore the surroundings of *one* network, and take the spread there for u? Because such a spread shows
+# the pattern over images, and not the scale. The factor from a local spread to u differs between networks, kinds of
+# exploration and data sets, and nothing that one network shows predicts it well (`13_appendix` measures it). The second
+# and third training are there for the scale. **The cure:** explore for the pattern, retrain for the scale.
 
 # %% [markdown]
 # ## Exercises
 #
 # ### Exercise 1: other threes
 #
-# Trainings 3 to 5, 6 to 8 and 9 to 11 are as good as ours. How much do d₀ (by hand and by library) and the slope differ from three to three?
+# Trainings 3 to 5, 6 to 8 and 9 to 11 are as good as ours. How much do d₀ (by hand and by library) and the slope differ
+# from three to three?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 rows = {}
@@ -418,8 +499,8 @@ course.table({way: {"REN (trainings)": r, "error of u (%)": error} for way, (r, 
 # %% [markdown]
 # ### Exercise 3: break it
 #
-# Fit a constant prior on one half of the calibration images, then apply it to the other half, and to log-odds that were doubled. Does `ln.diagnose`, which compares the variances
-# of images with what a prior expects, notice?
+# Fit a constant prior on one half of the calibration images, then apply it to the other half, and to log-odds that were
+# doubled. Does `ln.diagnose`, which compares the variances of images with what a prior expects, notice?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 mine = ours[:, calibration]
@@ -431,10 +512,11 @@ for images in (second, 2 * second):
 # %% [markdown]
 # ### Exercise 4: your own network
 #
-# Take predictions of your own: three or more networks that differ in their seed only, from whatever framework. You need their log-odds of one class for each
-# input, as an array [networks, inputs], for inputs to fit the prior on and for inputs to state. Any number that you know of each input may be a covariate. Which u does `ln.moderated`
-# state, and, if you have ten networks more, what is your REN? Here, small networks on small digits stand in for yours.
-# (They are few inputs, and the library warns.)
+# Take predictions of your own: three or more networks that differ in their seed only, from whatever framework. You need
+# their log-odds of one class for each input, as an array [networks, inputs], for some hundred inputs to fit the prior
+# on and for inputs to state. Any number that you know of each input may be a covariate. Which u does `ln.moderated`
+# state? If you have ten networks more to judge by, what is your REN? Here, small networks on small digits stand in for
+# yours. (They are few inputs, and the library warns that these count as even fewer.)
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 small = ln.load("digits")
@@ -444,7 +526,8 @@ logp = ln.fit(ln.network("mlp", small, width=32), small, seeds=range(13), recipe
 ).numpy()  # [networks, inputs, classes]; put your own array here
 yours = ln.log_odds(logp, logp[:3].mean(0).argmax(1))  # [networks, inputs]
 known = yours[:3].mean(0)[:, None]  # one covariate: the mean log-odds
-fit, say = np.arange(len(known)) < len(small.calibration), np.arange(len(known)) >= len(small.calibration)
+fit = np.arange(len(known)) < len(small.calibration)  # the inputs to fit the prior on; the others are stated
+say = ~fit
 prior = ln.fit_prior(yours[:3, fit].var(0, ddof=1), 2, known[fit], names=("mean log-odds",))
 ways = {"plain": ln.type_a(yours[:3, say]), "prior with mean log-odds": ln.moderated(yours[:3, say], prior, known[say])}
 course.table({way: {"REN": ren(one.scale**2, yours[3:, say])[0], "degrees of freedom": one.dof} for way, one in ways.items()})
@@ -452,10 +535,11 @@ course.table({way: {"REN": ren(one.scale**2, yours[3:, say])[0], "degrees of fre
 # %% [markdown]
 # ## Summary
 #
-# Three plain trainings know u(x) to 70 %, because three numbers jump. Their noise has a known size, so that thousands of images together show
-# how much u really differs: little. A prior for a typical u makes the three worth about three times their number. A covariate that tells images apart,
-# with its slope learned from the same three networks, makes them worth tens of trainings. The statement covers one component of uncertainty, the repetition of
-# the training. Labels, data and what all trainings share are not in it.
+# The scatter of three plain trainings is typically wrong by 70 %, because three numbers jump. Their noise has a known
+# size, so that thousands of images together show how much u really differs: little. A prior for a typical u makes the
+# three worth about three times their number. A covariate that tells images apart, with its slope learned from the same
+# three networks, makes them worth tens of trainings. The statement covers one component of uncertainty, the repetition
+# of the training. Labels, data and what all trainings share are not in it.
 
 # %% [markdown]
 # ## What was recorded

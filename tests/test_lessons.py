@@ -27,7 +27,9 @@ def drawn(words=WORDS):
     yield lessons.retrainings_of_one_image(STREAM.random((8, 8)), Q[:, 0], **words)
     yield lessons.three_jump(Q[:, 0], Q[:3].std(0, ddof=1), U, **words)
     yield lessons.spread_of_variances(Q[:3].var(0, ddof=1), 2, (7.0, 1.0), **words)
-    yield lessons.regression(np.log(U), {"ours": np.log(U), "true": 2 * np.log(U)}, (2.0, 0.0), label="h", **words)
+    yield lessons.regression(
+        np.log(U), {"ours": (np.log(U), 0.0), "true": (2 * np.log(U), 1.0)}, 2.0, label="h", **words
+    )
     yield from (stated_against_true(**words), scale_of_ren(**words))
     facts = {"a pair": {"training_loss": 0.1, "gradient_scatter": 1.0, "distance": 30.0}}
     yield lessons.beforehand(facts, {"a pair": {"bursts": (0.2, 0.1)}}, **words)

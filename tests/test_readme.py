@@ -8,6 +8,7 @@ import re
 from pathlib import Path
 
 import lnescape as ln
+from report.studies import tables
 from report.studies.pairs import PAIRS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -79,25 +80,7 @@ def test_every_number_of_the_table_of_worth_is_a_stored_one():
 
 
 loaded = functools.cache(ln.load_result)
-FREE, SHARP = "all free groups", "prior of other pairs"  # the latter with outputs, classes, gradient distance
-ROWS = {
-    "mnist-mlp": "perceptron, MNIST",
-    "mnist-cnn": "convolutional network, MNIST",
-    "cifar10-cnn": "convolutional network, CIFAR-10",
-    "cifar10-resnet": "residual network, CIFAR-10",
-    "cifar100-resnet": "residual network, CIFAR-100",
-    "cifar10-fast-resnet": "fast residual network, CIFAR-10",
-    "cifar10-wide": "fast wide network, CIFAR-10",
-    "cifar10-fast-cnn": "fast convolutional network, CIFAR-10",
-}
-
-
-def judged(key: str) -> dict:
-    """REN and error of every mix, with gradient distance where it was judged."""
-    try:
-        return loaded(f"{key}-geometry").numbers["test"]
-    except ln.ResultError:
-        return loaded(f"{key}-uncertainty").numbers["mixes"]
+judged = functools.cache(tables.headline)
 
 
 def accuracy(key: str) -> str:
@@ -106,32 +89,33 @@ def accuracy(key: str) -> str:
 
 
 def row(key: str) -> str:
-    mixes = judged(key)
-    best = SHARP if SHARP in mixes else FREE
+    best, mixes = judged(key)
     errors = [f"{50 * mixes[mix]['3']['squared_error'].value ** 0.5:.0f} %" for mix in ("constant", best)]
     ren = mixes[best]["3"]["ren"]
-    name = f"{ROWS[key]} ({accuracy(key)}){'' if best == SHARP else chr(92) + '*'}"
+    name = f"{tables.HEADLINE[key]} ({accuracy(key)}){'' if best == tables.WITH_GRADIENT else chr(92) + '*'}"
     return f"| {name} | {' | '.join(errors)} | {ren['value']:.0f}\u00a0[{ren['low']:.0f},\u00a0{ren['high']:.0f}] |"
 
 
 def worth_of_two(key: str, mix: str) -> str:
     """REN of two trainings, in whole trainings; on MNIST the free groups were judged in another study."""
-    mixes = judged(key)
+    _, mixes = judged(key)
     mixes = mixes if mix in mixes else loaded(f"{key}-uncertainty").numbers["mixes"]
     return f"{mixes[mix]['2']['ren']['value']:.0f}"
 
 
 def test_the_result_is_the_stored_one():
-    table = "\n".join(map(row, ROWS))
+    table = "\n".join(map(row, tables.HEADLINE))
     assert table in README, f"the table should be\n{table}"
     measured = ("cifar10-fast-resnet", "cifar10-wide", "mnist-mlp", "mnist-cnn")
-    alone, before = ([worth_of_two(key, mix) for key in measured] for mix in ("gradient distance", FREE))
+    alone, before = ([worth_of_two(key, mix) for key in measured] for mix in ("gradient distance", tables.ALL_FREE))
     claim = (
-        f"From *two* trainings it is worth {alone[0]} and {alone[1]} plain ones on the fast residual and wide networks, "
-        f"and everything else that is free {before[0]} and {before[1]}; on MNIST {alone[2]} and {alone[3]}, against "
-        f"{before[2]} and {before[3]}."
+        f"From *two* trainings it is worth {alone[0]} and {alone[1]} plain ones on the fast residual and wide "
+        f"networks, and everything else that is free {before[0]} and {before[1]}; on MNIST {alone[2]} and "
+        f"{alone[3]}, against {before[2]} and {before[3]}."
     )
-    held_out = f"everything that is free makes two trainings worth {worth_of_two('cifar10-fast-cnn', SHARP)}."
+    held_out = (
+        f"everything that is free makes two trainings worth {worth_of_two('cifar10-fast-cnn', tables.WITH_GRADIENT)}."
+    )
     singles = [loaded(f"{p.key}-single").numbers["rules"]["factor and slope"]["ren"]["value"] for p in PAIRS]
     plain = [loaded(f"{p.key}-uncertainty").numbers["mixes"]["none (plain Type A)"]["3"] for p in PAIRS]
     text = " ".join(README.split())
@@ -139,7 +123,7 @@ def test_the_result_is_the_stored_one():
     assert held_out in text, f"the sentence should be: {held_out}"
     assert f"is worth {min(singles):.0f} to {max(singles):.0f} plain ones." in text
     assert [one for one in plain if abs(50 * one["squared_error"].value ** 0.5 - 70) > 5] == []
-    errors = [int(line.split("|")[3].split()[0]) for line in map(row, ROWS)]
+    errors = [int(line.split("|")[3].split()[0]) for line in map(row, tables.HEADLINE)]
     assert f"{min(errors)} to {max(errors)} %" in text
 
 

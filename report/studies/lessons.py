@@ -117,20 +117,20 @@ def _log_mean(dof: float) -> float:
 
 def regression(
     h: Float[ndarray, " images"],
-    panels: Mapping[str, Float[ndarray, " images"]],
-    line: tuple[float, float],
+    panels: Mapping[str, tuple[Float[ndarray, " images"], float]],
+    slope: float,
     *,
     label: str,
     source: str,
     title: str,
 ) -> Figure:
-    """Draw ln variances against one covariate, each panel with the same line (slope, intercept)."""
+    """Draw ln variances against one covariate, {panel: (values, intercept of its line)}; the slope is common."""
     ends = np.array([h.min(), h.max()])
     with canvas(len(panels), 2.9, source, title) as (figure, axes):
-        low, high = np.quantile(np.concatenate(list(panels.values())), (0.005, 1.0))
-        for axis, (name, values) in zip(axes, panels.items(), strict=True):
+        low, high = np.quantile(np.concatenate([values for values, _ in panels.values()]), (0.005, 1.0))
+        for axis, (name, (values, intercept)) in zip(axes, panels.items(), strict=True):
             axis.plot(h, np.maximum(values, low), ".", color=BLUE, markersize=2, alpha=0.5)
-            axis.plot(ends, np.polyval(line, ends), color=DARK, linewidth=1.4)
+            axis.plot(ends, intercept + slope * ends, color=DARK, linewidth=1.4)
             axis.set(xlabel=label, ylim=(low - 0.2, high + 0.3))
             axis.set_title(name, fontsize=9)
         axes[0].set_ylabel("ln variance of q")

@@ -26,6 +26,27 @@ def ren_of(row: Mapping[str, Any]) -> str:
     return str(RetrainingEquivalent(**row["ren"]))
 
 
+# The networks of the README and how each is called there; the order is that of its table.
+HEADLINE = {
+    "mnist-mlp": "perceptron, MNIST",
+    "mnist-cnn": "convolutional network, MNIST",
+    "cifar10-cnn": "convolutional network, CIFAR-10",
+    "cifar10-resnet": "residual network, CIFAR-10",
+    "cifar100-resnet": "residual network, CIFAR-100",
+    "cifar10-fast-resnet": "fast residual network, CIFAR-10",
+    "cifar10-wide": "fast wide network, CIFAR-10",
+    "cifar10-fast-cnn": "fast convolutional network, CIFAR-10",
+}
+ALL_FREE, WITH_GRADIENT = "all free groups", "prior of other pairs"  # the latter: outputs, classes, gradient distance
+
+
+def headline(key: str) -> tuple[str, Any]:
+    """Find how a network of the README was judged: its best free prior, and all mixes {name: {M: row}}."""
+    if f"{key}-geometry" in list_results():
+        return WITH_GRADIENT, load_result(f"{key}-geometry").numbers["test"]
+    return ALL_FREE, load_result(f"{key}-uncertainty").numbers["mixes"]
+
+
 def triple_of(row: Mapping[str, Any], sizes: Sequence[str] = ("2", "3")) -> dict[int, tuple[float, float, float]]:
     """Return {M: (REN, low, high)} of a stored mix, as the figures take it."""
     return {int(m): (row[m]["ren"]["value"], row[m]["ren"]["low"], row[m]["ren"]["high"]) for m in sizes}
