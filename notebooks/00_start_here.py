@@ -15,15 +15,16 @@
 # **What you will learn**
 # - why one trained network is one *observation*, not the truth;
 # - what a deep ensemble is, and what it costs;
+# - why three trainings can be worth thirty;
 # - that two trained networks lie in two valleys with a hill between them, and that a curved road goes around the hill;
 # - what the networks met along that road can do for you, and what they can't.
 #
 # **Before you start.** Some Python; PyTorch helps but isn't needed. Everything is explained once here and at length in
-# the later notebooks. Words in *italics* are mostly terms of the field; those that return stand in the [glossary](glossary.md), in
-# English and French.
+# the later notebooks. Words in *italics* are mostly terms of the field; those that return stand in the
+# [glossary](glossary.md), in English and French.
 #
-# **Minutes.** 10 minutes to read. To compute: under half a minute in the profile `quick` (5 000 images that come with the
-# installation), some minutes in `standard` (all of MNIST), on one thread.
+# **Minutes.** 10 minutes to read. To compute: under half a minute in the profile `quick` (5 000 images that come with
+# the installation), some minutes in `standard` (all of MNIST), on one thread.
 
 # %% tags=["parameters"]
 profile = ""
@@ -41,32 +42,37 @@ profile
 # %% [markdown]
 # ## The whole course in one picture
 #
-# One network was trained 128 times; only the *seed* differed, which sets the initial weights and the order of the images.
+# One network was trained 128 times; only the *seed* differed, which sets the initial weights and the order of the
+# images.
 #
-# - **Left:** one image. Each dot is one trained network, and its place is how sure that network is of one digit: *log-odds*,
-#   0 for fifty to fifty, larger for surer. Slide *retrainings*: dots pile up under the grey bell. The width of the bell is
+# - **Left:** one image. Each dot is one trained network, and its place is how sure that network is of one digit:
+#   *log-odds*, 0 for fifty to fifty, larger for surer. The dots pile up under the grey bell. The width of the bell is
 #   u(x), the standard uncertainty of this prediction due to retraining.
-# - You have three trainings, not 128. *Other three* draws three others. Orange: the standard deviation of the three
-#   (diamonds); it jumps. Blue: three networks and what they show for nothing; it hardly does.
-# - **Right:** 500 images, u(x) as stated from three trainings against the true one. Switch from *plain* to *constant* to *all
-#   that is free*: the cloud comes to the diagonal. *From one training*, with a scale that other networks taught, it keeps its
-#   shape and may lie too high or too low. The error says by how many percent u is typically wrong, over all draws and images.
+# - You have three trainings, not 128. Orange: u as the standard deviation of three. It jumps from three to three. Blue:
+#   u from the same three networks, with everything else that they show at no extra cost. It hardly jumps.
+# - **Right:** 500 images, the u(x) stated from three trainings against the true one. *Plain* is the standard deviation
+#   of three. *Constant* and *all that is free* bring the cloud to the diagonal. The error says by how many percent u is
+#   typically wrong, over all draws and images.
 #
-# **Why can three trainings be worth thirty?** Three numbers say little about the width of one bell. But the same three networks
-# answer for thousands of images, and most bells are about equally wide. So the images lend each other their widths: *constant*.
-# What the networks show of an image besides, such as how sure they are, says whether its bell is wider or narrower than most:
-# *all that is free*. Nothing more is trained. `07_retraining_uncertainty` does it step by step, by hand.
+# Where the picture is live, slide *retrainings*, draw *other three*, and choose a piece of clothing, which no network
+# was trained on: its bell is wider. *From one training* takes the scale from other networks: the cloud keeps its shape,
+# but may sit too high or too low.
 #
-# Try a foreign image as well, a piece of clothing.
+# **Why can three trainings be worth thirty?** "Worth thirty" means: u is as accurate as from thirty plain trainings.
+# Three numbers say little about the width of one bell. But the same three networks predict thousands of images, and
+# most bells are about equally wide. So a typical width, learned from all images, helps each of them: *constant*. Each
+# network also shows how sure it is of an image and how easily that changes, and this says whether the bell is wider or
+# narrower than most: *all that is free*. Nothing more is trained. `07_retraining_uncertainty` does it step by step, by
+# hand.
 
 # %%
-again.Picture("00_train_again", title="What three retrainings know of u(x)")
+again.Picture("00_train_again", title="What three retrainings show of u(x)")
 
 # %% [markdown]
 # ## The images
 #
-# MNIST: grey pictures of handwritten digits, 28 × 28 pixels. The data object says what it is; a stand-in, another set of
-# images in the place of the one asked for, is never taken silently.
+# MNIST: grey pictures of handwritten digits, 28 × 28 pixels. The data object says what it is; a stand-in, another set
+# of images in the place of the one asked for, is never taken silently.
 
 # %%
 data = ln.load("mnist5k" if profile == "quick" else "mnist")
@@ -92,9 +98,9 @@ net()
 # %% [markdown]
 # ## Three retrainings
 #
-# `fit` trains one network for each seed, all by one *recipe*: how many *epochs* (passes through all training images), at
-# which learning rate, and so on. What it returns is a *law*: a way to many networks. This one is the simplest there is, a
-# list of three, called a **deep ensemble** [1].
+# `fit` trains one network for each seed, all by one *recipe*: how many *epochs* (passes through all training images),
+# at which learning rate, and so on. It returns a *law*: an object from which networks can be drawn. This is the
+# simplest law, a list of three trained networks, called a **deep ensemble** [1].
 
 # %%
 recipe = ln.Recipe(epochs=10 if profile == "quick" else 5)
@@ -129,24 +135,18 @@ assert torch.allclose(logp[0].exp(), by_hand, atol=1e-5)
 logp.shape
 
 # %% [markdown]
-# How good is one network, and how good is the mean of the three? The *log-loss*, or negative log-likelihood (NLL), is the
-# mean of −ln p(right digit): 0 is perfect, and being sure and wrong is punished hard. Its unit is the *nat*, that of natural
-# logarithms; a network that knows nothing of ten digits has ln 10 ≈ 2.30 nat. The bracket is the standard uncertainty of
-# the reported score in units of its last digits, here because the test images are a sample: 0.195(37) nat is an estimate
-# of 0.195 nat with a standard uncertainty of 0.037 nat. What another seed would change is *not* in it.
+# How good is one network, and how good is the mean of the three? The *log-loss*, or negative log-likelihood (NLL), is
+# the mean of −ln p(right digit). 0 is perfect; a network that is sure and wrong pays much. Its unit is the *nat*, that
+# of natural logarithms. A network that knows nothing of ten digits has ln 10 ≈ 2.30 nat.
+#
+# Scores are printed with a bracket: 0.195(37) nat is 0.195 nat with a *standard uncertainty* of 0.037 nat, the standard
+# deviation to expect if other test images had been drawn (s/√n of the n images). What another seed would change is
+# *not* in it.
 
 # %%
 one, three = ln.score(logp[0], data.test.labels), ln.score(logp, data.test.labels)
 for name in ("accuracy", "nll"):
     print(f"{name:10} one network {one[name]!s:>18}    mean of three {three[name]!s:>18}")
-
-# %% [markdown]
-# The mean of the three probabilities again, by hand, to be sure that we know what was averaged:
-
-# %%
-mean = logp.exp().mean(0)
-own_nll = -mean[torch.arange(len(mean)), data.test.labels].log().mean()
-assert abs(float(own_nll) - three["nll"].value) < 1e-5
 
 # %% [markdown]
 # ## Where they disagree
@@ -173,11 +173,10 @@ course.save_live(figure, "00_disputed")
 
 # %% [markdown]
 # **What we see.** Some networks hesitate, others sound sure of themselves, and they contradict each other: now and then
-# one gives four fifths or more to a digit to which another gives less than a fifth. What a network says of its own doubt
-# is not the doubt about the network. The standard deviation of a prediction over retrainings is a component of uncertainty
-# of its own, the **standard uncertainty of the prediction due to retraining**, in short *retraining uncertainty*, written
-# u(x) for an image x, and it is what this course is about. A metrologist would call three retrainings three repeated
-# observations, and what is concluded from their scatter a *Type A* evaluation [4].
+# one gives four fifths or more to a digit to which another gives less than a fifth. What a network says of its own
+# doubt is not the doubt about the network. The standard deviation of a prediction over retrainings is a component of
+# uncertainty of its own, the **standard uncertainty of the prediction due to retraining**, in short *retraining
+# uncertainty*, written u(x) for an image x, and it is what this course is about.
 #
 # Here is a u(x) that can be seen: the log-odds of one disputed image in the 128 stored trainings.
 
@@ -193,11 +192,35 @@ figure = lessons.retrainings_of_one_image(
 course.save_live(figure, "00_u")
 
 # %% [markdown]
-# **What we see.** Each training is one entry of the histogram. Left of the dashed line it decides for another digit. The arrow is u(x) to either
-# side of the mean: about two trainings of three fall inside.
+# **What we see.** Each training is one entry of the histogram. Left of the dashed line, all other digits together are
+# likelier than this one. The arrow is u(x) to either side of the mean. About two trainings of three fall inside, as for
+# any bell-shaped (normal) scatter.
 #
-# The honest way to know u(x) is to retrain often: ten times, a hundred times. For a network that takes a week,
-# that is out of reach. Is there a cheaper way to many networks?
+# ## What are three trainings worth?
+#
+# The honest way to u(x) is to retrain often: ten times, a hundred times. For a network that takes a week, that is out
+# of reach. Three trainings are affordable. For this perceptron it was tried which error they leave, many times over,
+# and how many plain trainings err as much:
+
+# %%
+plain = ln.load_result("mnist-mlp-uncertainty").numbers["mixes"]["none (plain Type A)"]["3"]
+study = ln.load_result("mnist-mlp-geometry").numbers["test"]
+ways = {
+    "the scatter of three": plain,
+    "a typical u for all images (constant)": study["constant"]["3"],
+    "all that is free": study["prior of other pairs"]["3"],
+}
+rows = {}
+for name, found in ways.items():
+    worth, error = found["ren"], 50 * found["squared_error"].value ** 0.5
+    rows[name] = {"error of u (%)": error, "worth (trainings)": worth["value"], "from": worth["low"], "to (95 %)": worth["high"]}
+course.table(rows, "Three trainings of the perceptron on MNIST", digits=0)
+
+# %% [markdown]
+# On the other networks that were studied, all that is free makes three trainings worth between twenty and a hundred:
+# notebook 07 has the table, and shows how it is done.
+#
+# Is there also a cheaper way to *many networks*? The rest of this notebook looks for one.
 
 # %% [markdown]
 # ## The landscape between two networks
@@ -210,12 +233,12 @@ course.save_live(figure, "00_u")
 # %%
 line = ln.Segment.between(runs[0], runs[1])
 on_line = ln.along(runs, line, data.test)
-print(f"accuracy at the ends {on_line.accuracy[0]:.3f} and {on_line.accuracy[-1]:.3f}, half-way {on_line.accuracy[15]:.3f}")
+print(f"accuracy at the ends {on_line.accuracy[0]:.3f} and {on_line.accuracy[-1]:.3f}, half-way {on_line.accuracy[15]:.3f}")  # of 31 points
 
 # %% [markdown]
-# Worse than its ends: between the two the loss has a hill, a *barrier*. But weight space has some 200 000 dimensions, and a
-# hill can be walked around. `fit_subspace` learns a curve [2]: both ends stay exactly where they are, and one *control
-# point* between them is pulled, by ordinary training, to where the loss is low **along the whole way**.
+# Worse than its ends: between the two the loss has a hill, a *barrier*. But weight space has some 200 000 dimensions,
+# and a hill can be walked around. `fit_subspace` learns a curve [2]: both ends stay exactly where they are, and one
+# *control point* between them is pulled, by ordinary training, to where the loss is low **along the whole way**.
 
 # %%
 path = ln.fit_subspace(net, data, ln.Bezier.between(runs[0], runs[1]), recipe=recipe)
@@ -234,10 +257,10 @@ figure = ln.plots.path_losses(
 course.save_live(figure, "00_path")
 
 # %% [markdown]
-# **What we see.** Half-way along the line (dotted) the test loss is three times that of its ends or more; close to an end
-# it may even dip. The learned curve passes below the hill. It isn't flat, but stays under twice the loss of its ends:
-# every point of that curve is a network, and a usable one. Note the price in the output above: the curve cost as much as
-# one more training, so two ends and a curve make three. And note n = 1 in the legend: this is one pair of networks.
+# **What we see.** Half-way along the line (dotted) the test loss is many times that of its ends. The learned curve
+# passes below the hill. It isn't flat, but stays under twice the loss of its ends: every point of that curve is a
+# network, and a usable one. Note the price in the output above: the curve cost as much as one more training, so two
+# ends and a curve make three. And note n = 1 in the legend: this is one pair of networks.
 
 # %% [markdown]
 # ## Many networks from one road
@@ -255,10 +278,11 @@ lost = [-ln.mean_prediction(p).gather(1, right).squeeze(1) for p in (on_road, lo
 print("curve minus retrainings    ", ln.Estimate.mean(lost[0] - lost[1], unit="nat"))
 
 # %% [markdown]
-# **What we see.** Both laws are scored on the *same* test images, and a hard image is hard for both. So the difference is
-# taken image by image, and its standard uncertainty is smaller than the two brackets suggest. On 5 000 images the
-# difference can't be told from zero; on all of MNIST the curve is behind three retrainings. Its brackets speak of the
-# test images only: other seeds and another curve would give another difference.
+# **What we see.** Both laws are scored on the *same* test images, and a hard image is hard for both. So the difference
+# is taken image by image, and its standard uncertainty is smaller than the two brackets suggest. Trained on all of
+# MNIST (profile `standard`), the curve is clearly behind three retrainings; trained on 5 000 images (`quick`), the two
+# can't be told apart. The brackets speak of the test images only: other seeds and another curve would give another
+# difference.
 
 # %% [markdown]
 # ## Trap: the spread along the road is not the spread of retraining
@@ -269,34 +293,25 @@ print("curve minus retrainings    ", ln.Estimate.mean(lost[0] - lost[1], unit="n
 # three retrainings prefers.
 
 # %%
-chosen = ln.mean_prediction(logp).argmax(1)
-
-
-def spread_of_log_odds(logp):
-    one_class = chosen.expand(len(logp), -1).unsqueeze(2)
-    inside = logp.double().gather(2, one_class).squeeze(2)
-    outside = logp.double().scatter(2, one_class, -torch.inf).logsumexp(2)
-    return (inside - outside).std(0)
-
-
-ratio = (spread_of_log_odds(on_road) ** 2).mean().sqrt() / (spread_of_log_odds(logp) ** 2).mean().sqrt()
+chosen = ln.mean_prediction(logp).argmax(1).numpy()
+local, retrained = (ln.log_odds(p.numpy(), chosen).std(0, ddof=1) for p in (on_road, logp))
+ratio = ((local**2).mean() / (retrained**2).mean()) ** 0.5
 print(f"spread along the curve (20 networks) / spread of the retrainings (n = 3): {ratio:.2f}")
 
 # %% [markdown]
-# How far from 1 is that? It can't be said from here: a standard deviation from n = 3 has itself a relative standard
-# uncertainty of about 50 % [4, annex E.4], and averaging over images helps little, since all images share the same three
-# networks. The trap is to take a value near 1 for a confirmation. Nothing says that it should be 1: the law "uniform along
-# the curve" is not the law of retraining. Whoever quotes the first as the second states a standard uncertainty of the
-# prediction that is wrong by an unknown factor. The cure is to call it by its name, **local spread**, never u(x). Whether
-# it can still be put to use, *with a few real retrainings to set its scale*, is the subject of later notebooks.
+# How far from 1 is that? Three retrainings can't say: for one image their spread is typically wrong by 70 %, and
+# averaging over images helps little, since all images share the same three networks. The trap is to take a value near 1
+# for a confirmation. Nothing says that it should be 1: networks drawn along a curve are not retrainings. Whoever calls
+# their spread u(x) states a number that is wrong by an unknown factor. The cure is to give it a name of its own,
+# **local spread**. With a few real retrainings to set its scale it may still be of use; later notebooks try that.
 
 # %% [markdown]
 # ## The same at full size
 #
 # Everything above was small, so that it runs while you read. The same on all of MNIST, for two architectures, five
 # pairs of networks each, was computed once and stored with its provenance (code, data, machine, versions). We read it
-# back. *CNN*: a small convolutional network. Brackets are here standard uncertainties of means: over n = 10 retrainings in
-# the first line, over n = 5 pairs in the second.
+# back. *CNN*: a small convolutional network. Brackets are here standard uncertainties of means: over n = 10 retrainings
+# in the first line, over n = 5 pairs in the second.
 
 # %%
 mlp, cnn = ln.load_result("mnist-mlp-paths"), ln.load_result("mnist-cnn-paths")
@@ -317,20 +332,22 @@ figure = figures.score_against_cost(
 course.save(figure, "00_score_against_cost")
 
 # %% [markdown]
-# **What we see.** The line to beat is the deep ensemble: its loss falls as members are added, most of it early. Its points
-# are means over subsets of the same ten retrainings; they have no bars, since subsets overlap. Pale symbols are single
-# repetitions, full ones their mean with one standard uncertainty of that mean, n = 5. A curve with its two ends has cost
-# three trainings and is to be compared with the ensemble of three; a triangle learned from scratch [3], "simplex" in the
-# legend, has cost one and is to be compared with one network. On MNIST, *as a way to better predictions*, neither beats
-# plain retraining at its own cost; the MLP's curve is even behind one network. That is a result, and it is published as
-# it fell. Whether the landscape can tell how *uncertain* a prediction is, is another question, which this figure leaves open.
+# **What we see.** The line to beat is the deep ensemble: its loss falls as members are added, most of it early. Its
+# points are means over subsets of the same ten retrainings; they have no bars, since subsets overlap. Pale symbols are
+# single repetitions, full ones their mean with one standard uncertainty of that mean, n = 5. A curve with its two ends
+# has cost three trainings and is to be compared with the ensemble of three; a triangle learned from scratch [3],
+# "simplex" in the legend, has cost one and is to be compared with one network. On MNIST, *as a way to better
+# predictions*, neither beats plain retraining at its own cost; the MLP's curve is even behind one network. We report it
+# as it came out. Whether the landscape shows how *uncertain* a prediction is, is another question, which this figure
+# leaves open.
 
 # %% [markdown]
 # ## Exercises
 #
 # ### Exercise 1
 #
-# A colleague saves work: she "retrains" with `seeds=[0, 0, 0]`. What spread would she find, and what does the library say?
+# A colleague saves work: she "retrains" with `seeds=[0, 0, 0]`. What spread would she find, and what does the library
+# say?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 try:
@@ -356,8 +373,8 @@ print(f"training images {highest:.2f} nat, test images {on_line.loss.max():.2f} 
 # %% [markdown]
 # ### Exercise 3
 #
-# Take a network of your own: one hidden layer, `tanh` in place of the rectified unit, dropout. Train it under two seeds,
-# learn a curve between the two, and compare the highest loss on the line with the highest on the curve.
+# Take a network of your own: one hidden layer, `tanh` in place of the rectified unit, dropout. Train it under two
+# seeds, learn a curve between the two, and compare the highest loss on the line with the highest on the curve.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 class Own(torch.nn.Module):
@@ -380,17 +397,15 @@ for name, way in (("line", ln.Segment.between(own[0], own[1])), ("curve", own_pa
 # ## Summary
 #
 # One trained network is one observation: trained again with another seed it decides otherwise on some images, however
-# sure it sounds. Independent trainings end in valleys that a straight line leaves and a learned curve joins, at the price
-# of about one training. Networks along the curve are good, but their spread is not the spread of retraining: to state
-# that one from few trainings is what the rest of the course works towards.
+# sure it sounds. The scatter of three trainings is a poor u(x); with what the three show of all images, they are worth
+# tens of trainings. Independent trainings end in valleys that a straight line leaves and a learned curve joins, at the
+# price of about one training. Networks along the curve are good, but their spread is not the spread of retraining.
 
 # %% [markdown]
 # ## What was recorded
 #
-# The live numbers of this run, beside the reference that was stored when these notebooks were committed, with the
-# normalised error E_n = |a − b| / (2√(u²(a) + u²(b))). Agreement means E_n ≤ 1. On the same machine and versions the
-# numbers are the same; elsewhere the arithmetic differs in the last digits, and training can enlarge that. Both sides are
-# scored on the same test images, whose sampling is all that u holds: a mild test, which finds what is grossly wrong.
+# The numbers of this run, beside the reference that was stored when these notebooks were committed. E_n = |a − b| /
+# (2√(u²(a) + u²(b))) is at most 1 where the two agree. On the same machine and versions they are the same.
 
 # %%
 course.record(
@@ -412,8 +427,8 @@ course.record(
 # 1. Lakshminarayanan, Pritzel, Blundell 2017, arXiv 1612.01474: deep ensembles, the line to beat.
 # 2. Garipov, Izmailov, Podoprikhin, Vetrov, Wilson 2018, arXiv 1802.10026: curves of low loss between two networks.
 # 3. Wortsman, Horton, Guestrin, Farhadi, Rastegari 2021, arXiv 2102.10472: the triangle learned from scratch.
-# 4. JCGM 100:2008 (GUM): Type A evaluation of standard uncertainty (4.2); how well few observations give it (E.4).
 #
 # Symbols and words of the whole course, English and French: [glossary](glossary.md).
 #
-# **Next:** `01_weight_space` asks what it means that a network is a point. In a hurry to walk the road between two: `03_paths`.
+# **Next:** `01_weight_space` asks what it means that a network is a point. In a hurry to walk the road between two:
+# `03_paths`.

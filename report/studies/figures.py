@@ -577,11 +577,15 @@ def train_again(
         bell = len(q) * step / q.std(ddof=1) * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
         first.fill_between(q.mean() + q.std(ddof=1) * z, bell, color="#DDDDDD", linewidth=0)
         first.plot(piles[0], piles[1] + 0.5, "o", color="#444444", markersize=2.6)
+        middle = first.get_yaxis_transform()
         y = -1.5
         for way, (means, stated) in three.items():
+            top = y
             for mean, u in zip(means, stated, strict=True):
                 first.plot([mean - u, mean + u], [y, y], color=colours[way], linewidth=1.3, solid_capstyle="butt")
                 y -= 0.75
+            words = {"color": colours[way], "fontsize": 7, "va": "center", "ha": "right", "transform": middle}
+            first.text(1, (top + y) / 2, f"three:\n{way}".replace(" is ", "\nis "), **words)
             y -= 1.2
         first.set(title=f"one image, {len(q)} retrainings", xlabel="log-odds q (nat)", yticks=[])
         first.spines["left"].set_visible(False)
