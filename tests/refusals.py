@@ -158,7 +158,7 @@ def page() -> str:
     """Return the table in Markdown: wrong argument, what it meets."""
     parts = [f"# What it refuses, and what to do\n\n{(__doc__ or '').partition(NEWLINE)[2]}"]
     for title, rows in ROWS.items():
-        parts.append(f"## {title}\n\n| wrong argument | what is said |\n|---|---|")
+        parts.append(f"## {title}\n\n| wrong argument | error message |\n|---|---|")
         for code, _ in rows:
             error = refusal(code)
             said = re.sub(r"([*_<>$|`\[\]{}])", r"\\\1", str(error))

@@ -1,5 +1,6 @@
 """The site: a page for every notebook and every public name, nothing from a network, formulas included."""
 
+import ast
 import importlib.util
 import json
 import os
@@ -77,6 +78,18 @@ def test_what_a_page_fetches_by_itself_is_seen(build, tmp_path):
     (tmp_path / "page.html").write_text(harmless + "".join(fetched))
     (tmp_path / "page.css").write_text("p { background: url(https://a.b/c.png) }")
     assert len(build.loaded_from_elsewhere(tmp_path)) == 4
+
+
+def test_no_docstring_opens_an_emphasis_that_it_does_not_close():
+    """A bare [*n, k] stops the build of the site; it is found here without Sphinx, too."""
+    opened = re.compile(r"(?:^|[\s(\[{<'\"/:-])\*(?=[^\s*])(?![^*\n]*[^\s*]\*)")
+    stray = []
+    for path in sorted((ROOT / "lnescape").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
+                prose = re.sub(r"`[^`]*`", "", (ast.get_docstring(node) or "").split("Example:")[0])
+                stray += [f"{path.name}: {getattr(node, 'name', 'module')}"] if opened.search(prose) else []
+    assert stray == []
 
 
 def test_a_folder_that_holds_something_else_is_left_alone(build, tmp_path):

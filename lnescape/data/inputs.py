@@ -36,7 +36,7 @@ class Values:
         return (values - self.mean.to(values)) / self.std.to(values)
 
     def in_unit(self, outputs: Float[Tensor, "*n outputs"]) -> Float[Tensor, "..."]:
-        """Return the values of a network's outputs or, of outputs twice as many, [*n, values, 2] with variances."""
+        """Return the values of a network's outputs or, of outputs twice as many, `[*n, values, 2]` with variances."""
         mean, std = self.mean.to(outputs), self.std.to(outputs)
         if outputs.shape[-1] == len(mean):
             return mean + std * outputs
