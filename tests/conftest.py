@@ -1,6 +1,7 @@
 """One thread, no window, every shape that a signature states is checked, and no test takes long."""
 
 import os
+from importlib import import_module
 
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", MPLBACKEND="Agg")
 os.environ.pop("LNESCAPE_HOME", None)  # the tests read this project's results
@@ -16,6 +17,9 @@ ROOMS = (
     "statement", "study", "subspaces", "training", "weights",
 )  # fmt: skip
 install_import_hook([*(f"lnescape.{room}" for room in ROOMS), "report.studies"], "typeguard.typechecked")
+config.update("jaxtyping_disable", True)  # 3 000 cells of the same few kinds: 2 s, and 45 where each is checked
+import_module("report.studies.catalogue")
+config.update("jaxtyping_disable", False)
 torch.set_num_threads(1)
 
 # Seconds of processor time of one test and the processes that it starts. Nearly all take below 15; those that kill and
