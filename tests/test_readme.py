@@ -65,20 +65,6 @@ def test_every_number_of_the_table_of_scores_is_a_stored_one():
     assert printed <= estimates | plain
 
 
-def test_every_number_of_the_table_of_worth_is_a_stored_one():
-    (table,) = re.findall(r"\| worth, in plain retrainings.*?\n\n", GUIDE, re.DOTALL)
-    printed = set(re.findall(r"\d+\.\d", table))
-    known = set()
-    for pair in (pair.key for pair in PAIRS):
-        one = ln.load_result(f"{pair}-single").numbers["rules"]["factor and slope"]
-        mixes = ln.load_result(f"{pair}-uncertainty").numbers["mixes"].values()
-        rens = [one["ren"], *(own[m]["ren"] for own in mixes for m in ("3", "4"))]
-        known |= {f"{ren[end]:.1f}" for ren in rens for end in ren}
-        known |= {f"{one['trainings']:.1f}", *(f"{3 + own['3']['further']:.1f}" for own in mixes)}
-    assert len(printed) > 30
-    assert printed <= known
-
-
 loaded = functools.cache(ln.load_result)
 judged = functools.cache(tables.headline)
 
