@@ -40,7 +40,7 @@ FILL_OF_METHOD = {"short ensemble": "none"}  # its colour is that of the deep en
 LEFT, RIGHT = 0.6, 1.25  # places of "below one" and "beyond the largest", the second in parts of the largest
 EDGE = 0.25  # left end of the axis: between it and LEFT stand numbers and nothing else
 BELOW = (0.6, 0.7, 0.83)  # places of "below one", in turn, so that neighbours can be told apart
-FAR = 75.0  # REN at the right edge; an interval without an upper end runs into it
+FAR = 200.0  # REN at the right edge; an interval without an upper end runs into it
 
 
 def legend_below(figure: Figure, marks: Sequence[Artist], labels: Sequence[str], *, columns: int) -> None:
@@ -192,7 +192,8 @@ def worth_on_pairs(
                 axis.axhline(n * step - 1, color=PALE, linewidth=0.3)
             axis.set(xscale="log", title=f"M = {m}", xlabel="REN, retrainings", ylim=(len(found) * step - 1, -1))
             axis.set(xlim=(1.7, FAR))
-            axis.set_xticks([2, 3, 5, 10, 20, 30, 50], labels=["2", "3", "5", "10", "20", "30", "50"])
+            ticks = (2, 3, 5, 10, 20, 30, 50, 100)
+            axis.set_xticks(ticks, labels=map(str, ticks))
             axis.minorticks_off()
             labels = list(found) if axis is axes[0] else [""] * len(found)
             axis.set_yticks([n * step + (len(sets) - 1) / 2 for n in range(len(found))], labels=labels)

@@ -8,7 +8,7 @@ import numpy as np
 from lnescape.results import Estimate, Result, list_results, load_result
 from lnescape.retraining import RetrainingEquivalent
 from report.studies.gates import EXPLORATIONS_OF_G3, Verdict, over_pairs
-from report.studies.pairs import PAIRS
+from report.studies.pairs import FURTHER, PAIRS
 
 Rows = dict[str, dict[str, Any]]
 Results = Mapping[str, Result]
@@ -45,6 +45,25 @@ def headline(key: str) -> tuple[str, Any]:
     if f"{key}-geometry" in list_results():
         return WITH_GRADIENT, load_result(f"{key}-geometry").numbers["test"]
     return ALL_FREE, load_result(f"{key}-uncertainty").numbers["mixes"]
+
+
+WAYS = {
+    "plain Type A": "none (plain Type A)",
+    "constant prior": "constant",
+    "free, without gradients": ALL_FREE,
+    "free, with gradient distance": WITH_GRADIENT,
+}
+
+
+def ways_on_networks() -> dict[str, dict[str, Any]]:
+    """Gather what two and three trainings are worth on each network of the README, {network: {way: {M: row}}}."""
+    found = {}
+    for pair in (pair for pair in (*PAIRS, *FURTHER) if pair.key in HEADLINE):
+        best, mixes = headline(pair.key)
+        if pair in PAIRS:  # the free groups without gradients were judged in a study of their own
+            mixes = {best: mixes[best]} | load_result(f"{pair.key}-uncertainty").numbers["mixes"]
+        found[pair.label] = {way: mixes[mix] for way, mix in WAYS.items() if mix in mixes}
+    return found
 
 
 def triple_of(row: Mapping[str, Any], sizes: Sequence[str] = ("2", "3")) -> dict[int, tuple[float, float, float]]:
