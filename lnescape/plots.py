@@ -20,6 +20,7 @@ __all__ = ["STYLE", "path_losses", "plane_map", "reliability", "statement", "tri
 # Okabe and Ito's palette; line and marker carry the same distinction in grey.
 STYLE: dict[str, dict[str, Any]] = {
     "line": {"color": "#000000", "linestyle": ":", "marker": "x"},
+    "matched line": {"color": "#CC79A7", "linestyle": (0, (4, 1)), "marker": "+"},
     "curve": {"color": "#D55E00", "linestyle": "-", "marker": "D"},
     "simplex": {"color": "#0072B2", "linestyle": "--", "marker": "^"},
     "simplex midpoint": {"color": "#56B4E9", "linestyle": (0, (7, 2)), "marker": "v"},

@@ -9,8 +9,8 @@
 # %% [markdown]
 # # 03 · Paths: is there a road between two trained networks?
 #
-# **Question.** Two networks, trained from different seeds, are both good. Are they two lonely valleys, or two places on
-# one connected plain, and how would one find the way from one to the other?
+# **Question.** Two networks, trained with different seeds, are both good. Do they lie in two separate valleys, or in one
+# connected region? How can one find a way from one to the other?
 #
 # **What you will learn**
 # - to measure the *barrier* between two networks, on a line and along any path;
@@ -41,14 +41,14 @@ profile = course.profile(profile)
 #
 # Two networks reach a training loss of about 0.01 nat (the unit of natural logarithms, as in `00`). A network that knows nothing has ln 10 ≈ 2.30 nat.
 #
-# **What loss do you expect half-way on the straight line between the two: 0.01, 0.5, or 2.3?** And along the best
-# curved path between them, at its worst point?
+# **What loss do you expect half-way on the straight line between the two: 0.01, 0.5, or 2.3?** What loss do you expect at
+# the worst point of the best curved path between them?
 
 # %% [markdown]
 # ## The smallest case: a ring-shaped valley
 #
-# Two "weights" only, w = (w₁, w₂), and the loss L(w) = (‖w‖² − 1)². It is zero all along the unit circle: a valley in
-# the shape of a ring, around a hill of height 1. Two solutions lie on it. The straight line between them leaves the
+# There are only two "weights", w = (w₁, w₂), and the loss is L(w) = (‖w‖² − 1)². It is zero on the unit circle: a valley in
+# the shape of a ring, around a hill of height 1. Two solutions lie on the ring. The straight line between them leaves the
 # valley.
 
 # %%
@@ -59,14 +59,15 @@ def ring_loss(w):
 w1, w2 = torch.tensor([-1.0, 0.0]), torch.tensor([0.8, 0.6])
 t = torch.linspace(0, 1, 101)[:, None]
 line_loss = ring_loss((1 - t) * w1 + t * w2)
-print(f"loss at the ends {line_loss[0]:.3f} and {line_loss[-1]:.3f}, highest on the line {line_loss.max():.3f}")
+print(f"loss at the ends {line_loss[0]:.3f} and {line_loss[-1]:.3f}")
+print(f"highest loss on the line {line_loss.max():.3f}")
 
 # %% [markdown]
 # The **barrier** of a path γ is how far the loss on it rises above its *chord*, the straight line between the losses at its two ends (after [3]):
 #
 # $$ B = \sup_t \big[ L(\gamma(t)) - \big((1-t)\,L(\gamma(0)) + t\,L(\gamma(1))\big) \big] $$
 #
-# We take the highest of a grid of t, so that what is printed is never more than the true barrier.
+# We take the highest value on a grid of t, so the printed value is never more than the true barrier.
 #
 # ### A curve, by hand
 #
@@ -74,8 +75,8 @@ print(f"loss at the ends {line_loss[0]:.3f} and {line_loss[-1]:.3f}, highest on 
 #
 # $$ \gamma(t) = (1-t)^2\, w_1 + 2t(1-t)\, \varphi + t^2\, w_2 . $$
 #
-# The ends are fixed. We pull φ, by gradient descent, to where the *mean* loss over the curve is low: draw a t, take the
-# loss there, step. *Mode connectivity*, the finding that such low curves join trained networks [1, 4], needs no more.
+# The ends are fixed. Gradient descent moves φ to where the *mean* loss over the curve is low: draw a t, take the loss at
+# that point, make a step. Such low curves join trained networks. This finding is called *mode connectivity* [1, 4].
 
 # %%
 def bezier(t, phi):
@@ -89,7 +90,8 @@ for _ in range(500):
     (slope,) = torch.autograd.grad(ring_loss(bezier(batch_of_t, phi)).mean(), phi)
     phi.data -= 0.05 * slope
 curve_loss = ring_loss(bezier(t, phi.data))
-print(f"control point {phi.data.numpy().round(2)}, highest loss on the curve {curve_loss.max():.3f}")
+print(f"control point {phi.data.numpy().round(2)}")
+print(f"highest loss on the curve {curve_loss.max():.3f}")
 
 # %%
 figure = lessons.ring_valley(
@@ -105,32 +107,33 @@ course.save_live(figure, "03_ring")
 # ### By library
 #
 # `ln.Bezier` holds the vertices w₁, φ, w₂ and turns times into points; `ln.barrier` takes times and losses. Both agree
-# with what we did by hand.
+# with our calculation by hand.
 
 # %%
 curve = ln.Bezier.between(w1, w2).with_vertices(torch.stack([w1, phi.data, w2]))
 assert torch.allclose(curve.at(t[:, 0]), bezier(t, phi.data), atol=1e-6)
 chord = (1 - t[:, 0]) * line_loss[0] + t[:, 0] * line_loss[-1]
-assert np.isclose(ln.barrier(t[:, 0].numpy(), line_loss.numpy()), float((line_loss - chord).max()))
-print(f"barrier of the line {ln.barrier(t[:, 0].numpy(), line_loss.numpy()):.3f}, of the curve "
-      f"{ln.barrier(t[:, 0].numpy(), curve_loss.numpy()):.3f}")
+of_line, of_curve = (ln.barrier(t[:, 0].numpy(), loss.numpy()) for loss in (line_loss, curve_loss))
+assert np.isclose(of_line, float((line_loss - chord).max()))
+print(f"barrier of the line {of_line:.3f}, of the curve {of_curve:.3f}")
 
 # %% [markdown]
-# **What we see.** The line goes over the hill; the curve keeps to the ring, nearly. It can't follow the ring exactly (a
-# parabola is no arc of a circle), so a small barrier remains. A finer curve has more control points.
+# **What we see.** The line goes over the hill. The curve nearly follows the ring. It can't follow the ring exactly (a
+# parabola is no arc of a circle), so a small barrier remains. A curve with more control points would come closer.
 #
-# Another thing to keep in mind: t is not distance. The curve runs at uneven speed, so "uniform in t" is not "uniform
-# along its length".
+# Note that t is not distance. The curve has an uneven speed, so "uniform in t" is not "uniform along its length".
 
 # %%
 speeds = curve.at(t[:, 0]).diff(dim=0).norm(dim=1) * 100
-print(f"length {curve.length():.2f}; speed between {speeds.min():.2f} and {speeds.max():.2f} length units per unit of t")
+print(
+    f"length {curve.length():.2f}; speed {speeds.min():.2f} to {speeds.max():.2f} per unit of t"
+)
 
 # %% [markdown]
 # ## The real case: 199 210 weights
 #
-# Now two real networks on real digits: w₁, w₂ and φ are weight vectors θ. Nothing changes but the number of dimensions, and
-# that the loss is taken on a fresh batch of images at each step.
+# Now we take two real networks on real digits: w₁, w₂ and φ are weight vectors θ. Two things change: the number of
+# dimensions, and each step computes the loss on a fresh batch of images.
 
 # %%
 data = ln.load("mnist5k" if profile == "quick" else "mnist")
@@ -146,15 +149,15 @@ print(f"training loss at the ends {line.loss[0]:.4f} and {line.loss[-1]:.4f} nat
       f"half-way {line.loss[15]:.2f} nat")
 
 # %% [markdown]
-# Compare with your guess. The mean of two good networks is a bad one, if not quite as bad as one that knows nothing. A
-# likely reason: each has its own hidden units in its own places, and the mean of unrelated units serves neither. The trap
+# Compare with your guess. The mean of two good networks is a bad network, though not quite as bad as one that knows nothing.
+# A likely reason: the two networks number their hidden units differently, and the mean mixes unrelated units. The trap
 # below comes back to this.
 #
 # ### The curve, by hand
 #
-# The same dozen lines as on the ring. `functional_call` runs a module with weights that we hand it; the gradient that
-# reaches φ is 2t(1 − t) times that of the network, which autograd works out by itself. Its 270 steps are ten epochs of
-# the small data set and less than one of all of MNIST.
+# The loop is the same as on the ring. `functional_call` runs a module with given weights. The gradient with respect to φ is
+# 2t(1 − t) times that of the network; autograd computes it. The 270 steps are ten epochs of the small data set, and less
+# than one epoch of all of MNIST.
 
 # %%
 module = net()
@@ -186,8 +189,8 @@ by_hand = ln.along(runs, own, some)
 # %% [markdown]
 # ### The curve, by library
 #
-# `fit_subspace` is that loop, with the learning-rate schedule of the recipe, for any network and any curve or simplex,
-# and with the cost counted.
+# `fit_subspace` is that loop for any network and any curve or simplex. It uses the learning-rate schedule of the recipe,
+# and counts the cost.
 
 # %%
 path = ln.fit_subspace(net, data, ln.Bezier.between(runs[0], runs[1]), recipe=recipe)
@@ -219,29 +222,32 @@ figure = ln.plots.path_losses(
 course.save_live(figure, "03_path")
 
 # %% [markdown]
-# **What we see.** The ends of both paths are the same two networks, bit for bit. Between them the line climbs to some
-# seventy to a hundred times the loss of its ends, the learned curve to three times (all of MNIST) or ten times (5 000 images),
-# which answers the second half of the guess.
-# The axis is logarithmic, so that the curve's own rise can be seen: low beside the hill, but not flat. The curve by hand
-# has neither schedule nor weight decay and comes out higher or lower than the library's. All this is one pair, n = 1, with
-# which one can't tell luck from law.
+# **What we see.** The ends of both paths are the same two networks, bit for bit. Between them the line rises to many times
+# the loss of its ends. The learned curve rises to some three times with all of MNIST, and some ten times with 5 000 images.
+# This answers the second part of the guess. The axis is logarithmic, so that the rise of the curve is visible: it is low
+# beside the hill, but not flat. The curve by hand has neither schedule nor weight decay, and may be higher or lower than the
+# library's. All this is one pair, n = 1. It may be luck.
 
 # %% [markdown]
 # ## At full size, and more than once
 #
-# All of MNIST, two architectures, five pairs of networks each. Computed once, stored with its provenance, read back. Each
-# value is a mean over n trainings or pairs; the bracket is the standard uncertainty of that mean, by Type A evaluation.
+# The same was computed once on all of MNIST, for an MLP and a CNN, with five pairs of each, and stored with its provenance.
+# Each value is a mean over the five pairs. The bracket is the standard uncertainty of that mean, from a Type A evaluation.
 
 # %%
 stored = {"MLP": ln.load_result("mnist-mlp-paths"), "CNN": ln.load_result("mnist-cnn-paths")}
+rows = {}
 for name, result in stored.items():
-    n, where = result.numbers, result.provenance
-    print(f"{name}: {n['single_accuracy']} of the test images right, one network, n = {n['n_retrainings']} retrainings")
-    print(f"   on the paths, n = {where['n']} pairs:")
+    n = result.numbers
     for kind in ("line", "curve"):
-        for images in ("train", "test"):
-            height, top = n[f"{kind}_{images}_barrier"], n[f"{kind}_{images}_maximum"]
-            print(f"   {kind:5} {images:5} images: barrier {height!s:>16}, highest loss {top!s:>16}")
+        rows[f"{name}, {kind}"] = {
+            "barrier, training images": str(n[f"{kind}_train_barrier"]),
+            "highest loss, training images": str(n[f"{kind}_train_maximum"]),
+            "barrier, test images": str(n[f"{kind}_test_barrier"]),
+            "highest loss, test images": str(n[f"{kind}_test_maximum"]),
+        }
+    print(f"{name}: one network decides {n['single_accuracy']} of the test images right")
+course.table(rows)
 
 # %%
 panels = {}
@@ -258,14 +264,13 @@ figure = ln.plots.path_losses(
 course.save(figure, "03_barrier")
 
 # %% [markdown]
-# **What we see.** Thin lines are single pairs, thick ones their mean. All five pairs of each architecture behave alike, so
-# the barrier isn't the bad luck of one pair. The curve isn't flat, either: a control point trained for as long as one
-# network leaves a rise, and whoever says "the curve has no barrier" should say how small "no" is.
+# **What we see.** Thin lines are single pairs, thick ones their mean. All five pairs of each kind of network behave alike,
+# so the barrier isn't the bad luck of one pair. The curve isn't flat either: after a training as long as that of one
+# network, a rise is left. A claim such as "the curve has no barrier" should state how small "no" is.
 #
 # ### The same on a map
 #
-# Three points span a plane: the two networks and the control point. On that plane we can draw heights, like a map for
-# hikers.
+# Three points span a plane: the two networks and the control point. We draw the loss on that plane, like heights on a map.
 
 # %%
 a = stored["MLP"].arrays
@@ -282,22 +287,23 @@ figure = ln.plots.plane_map(
 course.save(figure, "03_plane")
 
 # %% [markdown]
-# **What we see.** Both networks lie in dark, low ground; the dotted line between them crosses the bright hill; the
-# learned curve bends away from it. The control point itself does *not* lie on the curve. Both axes have the same scale,
-# so distances can be read off. Weights have no unit; below, lengths are Euclidean distances between θ, means over the five
-# pairs: the curve is only a little longer than the line.
+# **What we see.** Both networks lie in dark, low ground. The dotted line between them crosses the bright hill, and the
+# learned curve bends around it. The control point does *not* lie on the curve. Both axes have the same scale, so distances
+# can be read off. Weights have no unit. The lengths below are Euclidean distances between θ, means over the five pairs: the
+# curve is only a little longer than the line.
 
 # %%
 for name, result in stored.items():
     n = result.numbers
-    print(f"{name}: line {n['line_length']} long, curve {n['curve_length']}, ratio {n['length_ratio']}")
+    print(f"{name}: length of the line {n['line_length']}, of the curve {n['curve_length']}, "
+          f"ratio {n['length_ratio']}")
 
 # %% [markdown]
 # ## A whole triangle of networks
 #
-# A path has one dimension. One can also learn a **simplex**: here a triangle whose three corners (*vertices*) start at three
-# independent initialisations and are trained *together, from scratch*, one random point of the triangle for each batch
-# [2]. It costs one training in all, whatever the number of corners, since each step still passes one network forward and
+# A path has one dimension. One can also learn a **simplex**, here a triangle. Its three corners (*vertices*) start at three
+# independent initialisations and are trained *together, from scratch*: each batch trains one random point of the triangle
+# [2]. It costs one training in all, whatever the number of corners, since each step passes one network forward and
 # backward.
 
 # %%
@@ -322,18 +328,18 @@ for name, result in stored.items():
 course.table(rows, "Test loss")
 
 # %% [markdown]
-# **What we see.** On this grid (white points) there is no hill, although the corners point in nearly orthogonal directions.
-# On the contrary: the lowest ground is in the middle, and the corners are the worst places. Training draws its points
-# evenly over the triangle, and few of them fall close to a corner; that is a likely reason, not a proof. The map is one
-# triangle, the printed values are means over five. They tell the price: with this recipe, a network in the triangle is not
-# as good as one that was trained alone. A large flat region and the lowest point are different things to ask of one training.
+# **What we see.** On this grid (white points) there is no hill, although the corners are in nearly orthogonal directions.
+# The lowest ground is in the middle, and the corners are the worst places. A likely reason: training draws its points
+# evenly over the triangle, and few of them fall close to a corner. The map is one triangle, the values in the table are
+# means over five. They show the price: with this recipe, a network in the triangle is not as good as one that was trained
+# alone. One training can aim at a large flat region or at the lowest point; these are different aims.
 
 # %% [markdown]
 # ## Trap: a barrier does not mean a different function
 #
-# Take network 1 and renumber its hidden units: row i of one layer and column i of the next change places with others.
-# Not one prediction changes, the function is *the same*. In weight space, however, the renumbered network is far away.
-# What will the straight line between the two do?
+# Take network 1 and renumber its hidden units: rows of one layer and columns of the next change places together. No
+# prediction changes; the function is *the same*. In weight space, however, the renumbered network is far away. What is the
+# loss on the straight line between the two?
 
 # %%
 first, rest = w1[: 784 * 200].view(200, 784), w1[784 * 200 :]
@@ -345,16 +351,18 @@ twins = ln.members(net, [w1, renumbered], data)
 same = twins.predict(data.test.images)
 assert torch.allclose(same[0], same[1], atol=1e-4)
 to_twin = ln.along(twins, ln.Segment.between(w1, renumbered), some)
-print(f"same function, yet a barrier of {ln.barrier(to_twin.coordinates, to_twin.loss):.2f} nat on the line")
+height = ln.barrier(to_twin.coordinates, to_twin.loss)
+print(f"same function, yet a barrier of {height:.2f} nat on the line")
 
 # %% [markdown]
-# A network and its own twin have a barrier between them. So a barrier speaks of two *points* and the way between them, and
-# does not say that two *functions* differ. The cure: measure difference in function where functions are meant, by
-# predictions, for instance by the share of test images that two networks decide differently. The bracket below is the
-# standard uncertainty of that share, as the test images are a sample.
+# There is a barrier between a network and its renumbered twin. So a barrier is a property of two *points* and the path
+# between them. It does not show that two *functions* differ. **The cure.** Compare functions by their predictions, for
+# instance by the share of test images that two networks decide differently. The bracket below is the standard uncertainty
+# of that share, as the test images are a sample.
 
 # %%
-print(f"decided differently: twin {ln.scores.disagreement(same)}, other seed {ln.scores.disagreement(runs.predict(data.test.images))}")
+of_seeds = ln.scores.disagreement(runs.predict(data.test.images))
+print(f"decided differently: twin {ln.scores.disagreement(same)}, other seed {of_seeds}")
 
 # %% [markdown]
 # ## Exercises
@@ -370,7 +378,8 @@ two = ln.fit(convex, data, seeds=[0, 1], recipe=ln.Recipe(epochs=2))
 seen = ln.along(two, ln.Segment.between(two[0], two[1]), some)
 print(f"{ln.barrier(seen.coordinates, seen.loss):.6f} nat")
 assert ln.barrier(seen.coordinates, seen.loss) < 1e-6
-# A convex function never rises above its chord, so the barrier is zero (the ends count, so it can't be less).
+# A convex function never rises above its chord, so the barrier is zero. (The ends count, so it
+# can't be less.)
 
 # %% [markdown]
 # ### Exercise 2
@@ -379,25 +388,31 @@ assert ln.barrier(seen.coordinates, seen.loss) < 1e-6
 # the line's?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-chain = ln.fit_subspace(net, data, ln.PolyChain.between(runs[0], runs[1]), recipe=ln.Recipe(epochs=5))
+chain = ln.fit_subspace(
+    net, data, ln.PolyChain.between(runs[0], runs[1]), recipe=ln.Recipe(epochs=5)
+)
 seen = ln.along(runs, chain.subspace, some)
 print(f"chain {seen.loss.max():.3f} nat, line {line.loss.max():.3f} nat")
 assert seen.loss.max() < line.loss.max()
-# Lower: one bend suffices to go around the hill. What matters is to leave the line, not the kind of curve.
+# Lower: one bend suffices to go around the hill. The kind of curve hardly matters.
 
 # %% [markdown]
 # ### Exercise 3
 #
-# Two networks that share the first part of their training and part ways only then are said to be *linearly connected* [3].
-# Make two such: train one network, then train two short `Simplex.around` it with different seeds, and look at the line
-# between their new corners. (`Simplex.around(θ, 2)` is a segment that begins at θ; its other corner is trained.)
+# Two networks may share the first part of their training and part only then. They are *linearly connected* if the line
+# between them has no barrier [3]. Make two such networks: train one network, then train two short `Simplex.around` it with
+# different seeds, and look at the line between their new corners. (`Simplex.around(θ, 2)` is a segment that begins at θ; its
+# other corner is trained.)
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 short = ln.Recipe(epochs=2, learning_rate=0.02)
-branches = [ln.fit_subspace(net, data, ln.Simplex.around(runs[0], 2), seed=s, recipe=short).vectors[1] for s in (1, 2)]
+branches = []
+for seed in (1, 2):
+    grown = ln.fit_subspace(net, data, ln.Simplex.around(runs[0], 2), seed=seed, recipe=short)
+    branches.append(grown.vectors[1])
 seen = ln.along(runs, ln.Segment.between(*branches), some, n=11)
 print(f"barrier {ln.barrier(seen.coordinates, seen.loss):.4f} nat")
-# None that these digits show: both branches left the same trained network and share with it which unit does what.
+# None that these digits show: both branches left the same trained network, and share its units.
 
 # %% [markdown]
 # ### Exercise 4
@@ -407,37 +422,68 @@ print(f"barrier {ln.barrier(seen.coordinates, seen.loss):.4f} nat")
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 maxima = stored["MLP"].arrays["curve_train_loss"].max(1)
-print("n =", len(maxima), "; mean and standard uncertainty of the mean:", ln.Estimate.mean(maxima, unit="nat"))
-print("standard deviation of a single pair:", maxima.std(ddof=1).round(5), "nat")
-# n = 5 pairs. The bracket is the standard uncertainty of the mean, s/√5. It doesn't answer: a further pair varies by s
-# itself, which n = 5 gives with a relative standard uncertainty of about 36 % (GUM, annex E.4).
+print(f"mean of n = {len(maxima)} pairs: {ln.Estimate.mean(maxima, unit='nat')}")
+print(f"standard deviation of a single pair: {maxima.std(ddof=1):.5f} nat")
+# The bracket is the standard uncertainty of the mean, s/√5. It doesn't answer the question: a
+# further pair varies by s. Five pairs give s with a relative standard uncertainty of about 36 %
+# (GUM, annex E.4).
+
+# %% [markdown]
+# ### Exercise 5: your own network
+#
+# Take a builder and data of your own: `ln.dataset(train=(images, labels), test=(images, labels))`. Train twice, and learn a
+# curve. How high is the barrier of the line, and how much of it is left on the curve? Here, a small convolution on small
+# digits stands in for yours.
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+def yours():
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(1, 8, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(288, 10)
+    )
+
+
+small, brief = ln.load("digits"), ln.Recipe(epochs=15, batch=64)
+two = ln.fit(yours, small, seeds=[0, 1], recipe=brief, progress=False)
+between = ln.Bezier.between(two[0], two[1])
+learned = ln.fit_subspace(yours, small, between, recipe=brief, progress=False)
+for name, way in (("line", ln.Segment.between(two[0], two[1])), ("curve", learned.subspace)):
+    seen = ln.along(two, way, small.train, n=21)
+    print(f"{name:5} barrier {ln.barrier(seen.coordinates, seen.loss):.3f} nat")
+# A small network may have a small barrier, too. It depends on the network and its training.
 
 # %% [markdown]
 # ## Summary
 #
-# Independently trained networks are separated by a barrier on the straight line, for every pair that we looked at, and
-# joined by a curve, low though not flat, that costs about one training to learn and is hardly longer. A triangle trained
-# from scratch shows no hill on our grid, and pays for it in loss. Barriers speak of points in weight space, not of functions: permuted twins have
-# one, too.
+# On the straight line between two independently trained networks there is a barrier, for every pair that we looked at. A
+# learned curve joins them. It is low though not flat, costs about one training, and is hardly longer than the line. A
+# triangle trained from scratch shows no hill on our grid, but has a higher loss. Barriers are properties of points in weight
+# space, not of functions: renumbered twins have one, too.
 
 # %% [markdown]
 # ## What was recorded
 #
-# Live numbers beside the stored reference, as explained in `00_start_here`. Their brackets are standard uncertainties of the
-# reported scores, as the test images are a sample; the choice of the pair is not in them.
+# The live numbers beside the stored reference, as explained in `00_start_here`. With another arithmetic the same seeds give
+# other networks. So the bracket of the first two numbers also covers the choice of the pair, as the five stored pairs show
+# it. The others cover the choice of the test images only.
 
 # %%
-worst = {kind: ln.members(net, [way.at(float(seen.coordinates[seen.loss.argmax()]))], data)
-         for kind, way, seen in (("line", ln.Segment.between(w1, w2), line), ("curve", path.subspace, on_curve))}
-scores = {kind: ln.score(law.predict(data.test.images), data.test.labels) for kind, law in worst.items()}
+scores, worst = {}, {}
+ways = {"line": (ln.Segment.between(w1, w2), line), "curve": (path.subspace, on_curve)}
+for kind, (way, seen) in ways.items():
+    theta = way.at(float(seen.coordinates[seen.loss.argmax()]))
+    logp = ln.members(net, [theta], data).predict(data.test.images)
+    scores[kind] = ln.score(logp, data.test.labels)
+    of_pairs = stored["MLP"].numbers[f"{kind}_test_maximum"].u * np.sqrt(5)  # sd of one pair
+    nll = scores[kind]["nll"]
+    worst[kind] = ln.Estimate(nll.value, np.hypot(nll.u, of_pairs), unit="nat")
 course.record(
     "03_paths",
     profile,
     {
-        "NLL at the worst point of the line": scores["line"]["nll"],
-        "NLL at the worst point of the curve": scores["curve"]["nll"],
+        "NLL at the worst point of the line": worst["line"],
+        "NLL at the worst point of the curve": worst["curve"],
         "accuracy at the worst point of the curve": scores["curve"]["accuracy"],
-        "disagreement of two retrainings": ln.scores.disagreement(runs.predict(data.test.images)),
+        "disagreement of two retrainings": of_seeds,
     },
     data=data,
     figures=["03_path"],
@@ -452,4 +498,4 @@ course.record(
 #    branches are linearly connected.
 # 4. Draxler, Veschgini, Salmhofer, Hamprecht 2018, arXiv 1803.00885: another way to paths without barriers.
 #
-# **Next:** `04_simplexes` asks how large the place is where a network is good.
+# **Next:** `04_simplexes` asks how large the region is in which networks are good.

@@ -103,8 +103,12 @@ def _smaller(full: Dataset, parts: Mapping[str, tuple], words: str, classes: Seq
 def alternative(figure: Figure) -> str:
     """Describe a figure in words: its claim, what each panel shows, its marks and its data."""
     panels, marks = [], []
-    for axis in (axis for axis in figure.axes if axis.axison and (axis.get_xlabel() or axis.get_ylabel())):
+    for axis in figure.axes:
         heading = next(filter(None, (axis.get_title(side) for side in ("left", "center", "right"))), "")
+        if not axis.axison and heading:
+            panels.append(heading)  # a picture
+        if not axis.axison or not (axis.get_xlabel() or axis.get_ylabel()):
+            continue
         quantities = " against ".join(filter(None, (axis.get_ylabel(), axis.get_xlabel())))
         written = ", ".join(text.get_text() for text in axis.texts)
         panels.append(": ".join(filter(None, (heading, quantities))) + (f" ({written})" if written else ""))

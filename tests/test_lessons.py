@@ -37,6 +37,14 @@ def drawn(words=WORDS):
     yield lessons.even_points({"even": STREAM.dirichlet(np.ones(3), 50)}, **words)
     yield lessons.few_numbers(U, 60, **words)
     yield lessons.read_equivalent(np.array([-0.05, -0.045]), -0.046, 1.8, **words)
+    yield lessons.one_function({"A": (1.0, 1.0)}, **words)
+    yield lessons.weights_and_function({"a copy": (U, 0 * U, U)}, floor=1e-7, **words)
+    yield lessons.clouds({"one": (U, U), "two": (U, U)}, {"one": {"equal": (U, U)}}, x="true", y="u", log=True, **words)
+    yield lessons.proper_scores(U, {"NLL": U}, 0.7, **words)
+    yield lessons.reliabilities({"test": {"one": np.log(STREAM.dirichlet(np.ones(3), 40))}}, np.arange(40) % 3, **words)
+    yield lessons.shares_below({"entropy (nat)": {"test": U}}, least=0.1, **words)
+    yield lessons.entropies({"u": U}, {"aleatoric": U, "epistemic": U}, **words)
+    yield lessons.two_questions({"class": Q, "family": Q + 1}, **words)
 
 
 def test_each_figure_says_what_it_claims_and_where_its_data_are_from():

@@ -3,12 +3,12 @@
 from collections.abc import Mapping
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy import ndarray
 
-from lnescape.plots import BLUE, DARK, GREEN, PALE, RED, canvas
+from lnescape.plots import BLUE, DARK, GREEN, PALE, RED, STYLE, canvas
 from report.studies.figures import legend_below
 
 WAYS = ((RED, "o"), (GREEN, "^"), (BLUE, "D"))  # of stating u(x), from the poorest to the best
@@ -283,4 +283,178 @@ def read_equivalent(
         axis.text(equivalent + 0.03, curve.min(), f"DEE = {equivalent:.2f}", color=BLUE, va="bottom", fontsize=9)
         axis.set(xlabel="members", ylabel="log-likelihood (nat)", xticks=size)
         axis.legend(fontsize=8, loc="upper left")
+    return figure
+
+
+def one_function(places: Mapping[str, tuple[float, float]], *, source: str, title: str) -> Figure:
+    """Draw the plane of two weights (b, a) with curves of equal a b, each one function, and some named networks."""
+    b = np.linspace(0.15, 4.6, 200)
+    with canvas(1, 2.9, source, title, width=4.6) as (figure, (axis,)):
+        for product, line in ((0.5, ":"), (1, "-"), (2, "--")):
+            axis.plot(b, product / b, color=BLUE, linestyle=line, linewidth=1.4, label=f"a b = {product}")
+        for name, spot in places.items():
+            axis.plot(*spot, "o", color=DARK, markersize=6)
+            axis.annotate(name, spot, (6, 5), textcoords="offset points", fontweight="bold")
+        axis.set(xlim=(0, 4.6), ylim=(0, 3), xlabel="incoming weight b", ylabel="outgoing weight a")
+        axis.legend(title="one function each")
+    return figure
+
+
+def weights_and_function(
+    seen: Mapping[str, tuple[ndarray, ndarray, ndarray]], *, floor: float, source: str, title: str
+) -> Figure:
+    """Draw distance in function and share of other decisions against distance in weights.
+
+    `seen` is {kind of network: (distance in ‖θ‖, distance D in nat, images decided otherwise in percent)}; a D below
+    `floor` is drawn there.
+    """
+    looks = (("x", DARK), ("+", DARK), ("s", PALE), ("^", BLUE), ("o", GREEN))
+    with canvas(2, 3.1, source, title) as (figure, axes):
+        for (kind, (far, gap, otherwise)), (marker, colour) in zip(seen.items(), looks, strict=False):
+            hollow = {"markersize": 6, "fillstyle": "none", "markeredgewidth": 1.3, "color": colour, "label": kind}
+            axes[0].plot(far, np.maximum(gap, floor), marker, **hollow)
+            axes[1].plot(far, otherwise, marker, **hollow)
+        axes[0].set(yscale="log", ylabel="distance D in function (nat)")
+        axes[1].set(ylabel="images decided otherwise (%)")
+        for axis in axes:
+            axis.set(xscale="log", xlabel="distance in weights (in ‖θ‖)")
+        axes[0].legend(loc="lower left", fontsize=8)
+    return figure
+
+
+def clouds(
+    points: Mapping[str, tuple[ndarray, ndarray]],
+    lines: Mapping[str, Mapping[str, tuple[ndarray, ndarray]]],
+    *,
+    x: str,
+    y: str,
+    source: str,
+    title: str,
+    log: bool = False,
+) -> Figure:
+    """Draw a cloud of inputs in each panel, with lines over it, on one vertical scale.
+
+    `points` is {heading: (x, y)}, `lines` {heading: {label: (x, y)}}.
+    """
+    from matplotlib.ticker import FuncFormatter, LogLocator
+
+    looks = ((DARK, "-"), (RED, "--"))
+    wide = {"width": 4.6} if len(points) == 1 else {}
+    with canvas(len(points), 2.9, source, title, **wide) as (figure, axes):
+        for axis, (heading, cloud) in zip(axes, points.items(), strict=True):
+            axis.plot(*cloud, ".", color=BLUE, markersize=2.5, alpha=0.5, rasterized=True)
+            for (label, line), (colour, style) in zip(lines.get(heading, {}).items(), looks, strict=False):
+                axis.plot(*line, style, color=colour, linewidth=1.2, label=label)
+            axis.set_title(heading, fontsize=9)
+            axis.set_xlabel(x)
+            for k, scale in enumerate((axis.xaxis, axis.yaxis) if log else ()):
+                axis.set(**{f"{'xy'[k]}scale": "log"})
+                near = all(max(one[k]) < 30 * min(one[k]) for one in points.values())
+                scale.set_major_locator(LogLocator(subs=(1, 2, 5) if near else (1,)))
+                scale.set_major_formatter(FuncFormatter(lambda tick, _: f"{tick:g}"))
+            axis.minorticks_off()
+        ends = np.array([axis.get_ylim() for axis in axes])
+        for axis in axes:
+            axis.set_ylim(ends[:, 0].min(), ends[:, 1].max())
+        axes[0].set_ylabel(y)
+        if axes[0].get_legend_handles_labels()[1]:
+            axes[0].legend(fontsize=8)
+    return figure
+
+
+def proper_scores(
+    p: Float[ndarray, " reports"], scores: Mapping[str, Float[ndarray, " reports"]], truth: float, *, source: str,
+    title: str,
+) -> Figure:  # fmt: skip
+    """Draw the expected value of each score against the reported probability; the true one is dashed."""
+    with canvas(len(scores), 2.3, source, title) as (figure, axes):
+        for axis, (name, values) in zip(axes, scores.items(), strict=True):
+            axis.plot(p, values, color=BLUE)
+            axis.axvline(truth, color=RED, linestyle="--", linewidth=1)
+            axis.set(title=name, xlabel="reported p of class 1", xlim=(0, 1))
+        axes[0].set(ylabel="expected score", ylim=(0.7, 2.0))
+    return figure
+
+
+def reliabilities(
+    panels: Mapping[str, Mapping[str, Float[ndarray, "images classes"]]],
+    labels: Int[ndarray, " images"],
+    *,
+    n_bins: int = 10,
+    source: str,
+    title: str,
+) -> Figure:
+    """Draw reliability diagrams of several predictions, {panel: {way: log-probabilities}}, in bins of equal mass.
+
+    Bars are one standard uncertainty of the share, over the images of the bin.
+    """
+    from lnescape import Estimate
+
+    looks = (STYLE["single network"], {"color": "#CC79A7", "linestyle": "-", "marker": "D", "fillstyle": "none"},
+             STYLE["deep ensemble"])  # fmt: skip
+    with canvas(len(panels), 3.1, source, title) as (figure, axes):
+        for axis, (heading, ways) in zip(axes, panels.items(), strict=True):
+            axis.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=0.8)
+            for (way, logp), look in zip(ways.items(), looks, strict=False):
+                top, right = np.exp(logp.max(1)), (logp.argmax(1) == labels).astype(float)
+                bins = np.array_split(top.argsort(), n_bins)
+                shares = [Estimate.mean(right[rows]) for rows in bins]
+                bars = ([top[rows].mean() for rows in bins], [s.value for s in shares], [s.u for s in shares])
+                axis.errorbar(*bars, **look, markersize=4, capsize=2, linewidth=1, label=way)
+            axis.set(title=heading, xlabel="mean top probability", xlim=(0.25, 1.03), ylim=(0, 1.05))
+        axes[0].set_ylabel("share right, ±1 standard uncertainty")
+        axes[0].legend(fontsize=8)
+    return figure
+
+
+def shares_below(
+    panels: Mapping[str, Mapping[str, Float[ndarray, " images"]]], *, least: float, source: str, title: str
+) -> Figure:
+    """Draw the share of images with less than each value, {quantity: {set of images: values}}, from `least` on."""
+    with canvas(len(panels), 2.8, source, title) as (figure, axes):
+        for axis, (quantity, sets) in zip(axes, panels.items(), strict=True):
+            for (name, values), (colour, line) in zip(sets.items(), ((DARK, "-"), (BLUE, "--")), strict=False):
+                share = 100 * np.arange(1, len(values) + 1) / len(values)
+                axis.plot(np.sort(np.maximum(values, least / 1000)), share, color=colour, linestyle=line, label=name)
+            axis.set(xscale="log", xlim=(least, None), ylim=(0, 100), xlabel=quantity)
+        axes[0].set_ylabel("images with less (%)")
+        axes[-1].legend(fontsize=8, loc="upper left")
+    return figure
+
+
+def entropies(
+    quantities: Mapping[str, Float[ndarray, " images"]],
+    parts: Mapping[str, Float[ndarray, " images"]],
+    *,
+    source: str,
+    title: str,
+) -> Figure:
+    """Draw the parts of the entropy of each image, {"aleatoric", "epistemic"}, against each quantity."""
+    with canvas(len(quantities), 2.9, source) as (figure, axes):
+        for axis, (label, x) in zip(axes, quantities.items(), strict=True):
+            for (part, values), (marker, colour) in zip(parts.items(), (("x", PALE), (".", BLUE)), strict=True):
+                axis.plot(x, values, marker, color=colour, markersize=3, alpha=0.6, label=part, rasterized=True)
+            axis.set(yscale="log", xlabel=label)
+        axes[0].set_ylabel("entropy (nat of information)")
+        axes[0].legend(fontsize=8, markerscale=2)
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
+    return figure
+
+
+def two_questions(
+    questions: Mapping[str, Float[ndarray, "retrainings images"]], *, source: str, title: str
+) -> Figure:  # fmt: skip
+    """Draw u in tenths of the mean log-odds, and the mean log-odds of all images, for two questions to one network."""
+    with canvas(2, 2.9, source) as (figure, (left, right)):
+        for (name, own), line, colour in zip(questions.items(), ("o-", "s--"), (DARK, RED), strict=True):
+            mean, variance = own.mean(0), own.var(0, ddof=1)
+            parts = np.array_split(np.argsort(mean), 10)
+            u = [np.sqrt(variance[part].mean()) for part in parts]
+            left.plot([mean[part].mean() for part in parts], u, line, color=colour, label=name)
+            right.hist(mean, bins=np.arange(-6, 9, 0.75), histtype="step", linestyle=line[1:], color=colour)
+        left.set(xlabel="mean log-odds (nat)", ylabel="u, root mean square (nat)", ylim=(0, 1.2))
+        left.legend(loc="lower right")
+        right.axvline(0, color=PALE, linewidth=1)
+        right.set(xlabel="mean log-odds (nat)", ylabel="images")
+        figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure
