@@ -7,10 +7,10 @@
 # ---
 
 # %% [markdown]
-# # 04 · Simplexes: how large is the place where a network is good?
+# # 04 · Simplexes: how large is the region in which networks are good?
 #
-# **Question.** A trained network is one point of weight space. Around it lie others that are as good. How large is that
-# place, can one be *paid* to find more of it, and what is it worth?
+# **Question.** A trained network is one point of weight space. Around it there are others that are as good. How large is
+# that region? Does a *reward* for volume make it larger? What is it worth for predictions?
 #
 # **What you will learn**
 # - the volume of a simplex in 199 210 dimensions, by hand and without losing its digits;
@@ -41,8 +41,8 @@ profile = course.profile(profile)
 # %% [markdown]
 # ## A guess to write down
 #
-# We shall add −λ ln V to the loss, V the volume of a triangle with one corner at a trained network: the larger the
-# triangle, the lower the sum. The authors of the method [1] use λ of about 10⁻⁸.
+# We add −λ ln V to the loss. V is the volume of a triangle with one corner at a trained network: the larger the triangle,
+# the lower the sum. The authors of the method [1] use λ of about 10⁻⁸.
 #
 # **From λ = 0 to λ = 10⁻⁸, by what factor will the triangle's volume grow: 1, 10, or 1 000? And from 10⁻³ to 10⁻²?**
 
@@ -60,22 +60,23 @@ corners = torch.zeros(3, 1000)
 corners[1, 7], corners[2, 20] = 3.0, 4.0
 edges = (corners[1:] - corners[0]).double().T
 by_hand = math.sqrt(float(torch.det(edges.T @ edges))) / math.factorial(2)
-print(f"area by hand {by_hand:.6f}, by library {math.exp(ln.Simplex(corners, 3).log_volume()):.6f}")
-assert math.isclose(by_hand, math.exp(ln.Simplex(corners, 3).log_volume()), rel_tol=1e-12)
+by_library = math.exp(ln.Simplex(corners, 3).log_volume())
+print(f"area by hand {by_hand:.6f}, by library {by_library:.6f}")
+assert math.isclose(by_hand, by_library, rel_tol=1e-12)
 
 # %% [markdown]
-# The library gives ln V, since volumes in weight space are astronomically small or large, and computes it by a QR
-# decomposition: |R₁₁| is the length of the first edge, |R₂₂| the *height* of the next corner above it, and so on. So
+# The library gives ln V, since volumes in weight space are astronomically small or large. It uses a QR decomposition: |R₁₁|
+# is the length of the first edge, |R₂₂| the *height* of the next corner above it, and so on. So
 #
 # $$ \ln V = \sum_k \ln h_k - \ln d! $$
 #
-# **A volume is a product of heights.** Keep that; it explains nearly all that follows.
+# **A volume is a product of heights.** This explains nearly all that follows.
 #
 # ### Points drawn evenly
 #
-# Coefficients α₁ … α_K ≥ 0 with sum 1 name a point of the simplex, Σ αᵢ vᵢ with corners vᵢ. To draw
-# them evenly: take K exponential numbers, divide them by their sum. That law is called Dirichlet(1, …, 1), and for a triangle E[αᵢ²] = 1/6. The obvious way, uniform
-# numbers divided by their sum, crowds the middle.
+# Coefficients α₁ … α_K ≥ 0 with sum 1 give a point of the simplex, Σ αᵢ vᵢ with corners vᵢ. To draw them evenly, take K
+# exponential numbers and divide them by their sum. This law is called Dirichlet(1, …, 1). For a triangle E[αᵢ²] = 1/6. The
+# obvious way, uniform numbers divided by their sum, puts too many points into the middle.
 
 # %%
 rng = np.random.default_rng(0)
@@ -101,9 +102,9 @@ course.save_live(figure, "04_even")
 #
 # $$ \frac{d}{dh}\Big(\tfrac{k}{2} h^2 - \lambda \ln h\Big) = k h - \frac{\lambda}{h} = 0 \quad\Rightarrow\quad h^\ast = \sqrt{\lambda / k} . $$
 #
-# The reward always wins at small heights, since its slope λ/h has no bound there, and always loses at large ones. **Ten
-# times the reward buys √10 times the height**, for each new corner. We try it: gradient descent by hand, then with the slope
-# that the library uses in training, and both against the formula.
+# At small heights the reward always wins, since its slope λ/h has no bound there. At large heights it always loses. **Ten
+# times the reward gives √10 times the height**, for each new corner. We check the formula by gradient descent, by hand and
+# with the slope that the library uses in training.
 
 # %%
 k, weight = 2.0, 0.08
@@ -113,19 +114,20 @@ by_hand, corner = 0.1, torch.tensor([0.5, 0.1])
 for _ in range(400):
     by_hand -= 0.05 * (k * by_hand - weight / by_hand)
     corner -= 0.05 * (torch.stack([torch.zeros(()), k * corner[1]]) + slope_of_volume(corner))
-print(f"height by hand {by_hand:.6f}, with the library's slope {corner[1]:.6f}, formula {math.sqrt(weight / k):.6f}")
+print(f"height by hand {by_hand:.6f}, with the library's slope {corner[1]:.6f}")
+print(f"height by the formula {math.sqrt(weight / k):.6f}")
 assert math.isclose(by_hand, math.sqrt(weight / k), rel_tol=1e-5)
 assert math.isclose(float(corner[1]), by_hand, rel_tol=1e-5)
 
 # %% [markdown]
-# **What we see.** All three agree. For a triangle grown around a network two corners are new, each with its height, so we
-# expect V ∝ √λ·√λ = λ: ten times the λ, ten times the area. Unless something else than the reward decides the height. Can you
-# think of what?
+# **What we see.** All three agree. A triangle around a network has two new corners, each with its height. So we expect
+# V ∝ √λ·√λ = λ: ten times the λ, ten times the area. This holds unless something other than the reward decides the height.
+# What could that be?
 #
 # ## The real case: a triangle around a trained network
 #
 # One call trains the network and grows the triangle [1]. The budget is a *cost*, counted in trainings: two thirds of it go
-# to the network, a third to the two new corners.
+# to the network, one third to the two new corners.
 
 # %%
 data = ln.load("mnist" if profile == "standard" else "mnist5k")
@@ -137,7 +139,10 @@ print(grown)
 # %%
 seen = ln.triangle(grown, grown.subspace, data.test, n=7)
 figure = ln.plots.triangle_map(
-    seen.coordinates, seen.loss, source=f"{data.title}, MLP", title="A triangle grown around vertex 1, the trained network"
+    seen.coordinates,
+    seen.loss,
+    source=f"{data.title}, MLP",
+    title="A triangle grown around vertex 1, the trained network",
 )
 course.save_live(figure, "04_triangle")
 
@@ -145,99 +150,124 @@ course.save_live(figure, "04_triangle")
 unit = torch.nn.functional.normalize(grown.vectors)
 lengths = torch.pdist(grown.vectors)
 norm = grown.vectors[0].norm()
-print(f"edges {[round(x, 2) for x in lengths.tolist()]} long; the network itself is {norm:.1f} from 0")
+print(
+    f"lengths of the edges {[round(x, 2) for x in lengths.tolist()]}; ‖θ‖ = {norm:.1f}"
+)
 print(f"longest edge / norm of the network: {lengths.max() / norm:.2f}")
-print(f"ln V = {grown.subspace.log_volume():.2f}; cosine between corners {(unit @ unit.T)[0, 1]:.3f}")
+print(
+    f"ln V = {grown.subspace.log_volume():.2f}; cosine between corners {(unit @ unit.T)[0, 1]:.3f}"
+)
 
 # %% [markdown]
-# **What we see.** The map is one triangle. Its longest edge is a tenth of ‖θ‖ with all of MNIST, a fiftieth with 5 000
-# images, where two retrainings lie √2 ‖θ‖ apart (`01`). Its corners are close to each other, seen from the origin: the cosine is near 1.
-# Compare the triangle of `03`, learned from scratch, whose corners were nearly at right angles. A simplex *grown around* a
-# network explores one valley; one learned *from scratch* spans several directions and pays for it in loss.
+# **What we see.** The map is one triangle. Its longest edge is some tenth of ‖θ‖ with all of MNIST, and some fiftieth with
+# 5 000 images. Two retrainings are √2 ‖θ‖ apart (`01_weight_space`). Seen from the origin the corners are close to each
+# other: the cosine is near 1. The triangle of `03_paths`, learned from scratch, had corners nearly at right angles. A simplex
+# *grown around* a network explores one valley. One learned *from scratch* spans several directions, and has a higher loss.
 #
-# What is the triangle worth? Its law draws networks evenly from it; they predict together.
+# What is the triangle worth? Its law draws networks evenly from it, and we average their predictions.
 
 # %%
-scores = {}
-for name, logp in (
-    ("the network alone", ln.members(net, [grown.vectors[0]], data).predict(data.test.images)),
-    ("20 in the triangle", grown.predict(data.test.images, n=20, seed=0)),
-):
+alone = ln.members(net, [grown.vectors[0]], data)
+predicted = {
+    "the network alone": alone.predict(data.test.images),
+    "20 in the triangle": grown.predict(data.test.images, n=20, seed=0),
+}
+scores, rows = {}, {}
+for name, logp in predicted.items():
     scores[name] = ln.score(logp, data.test.labels)
-    print(f"{name}: test loss {scores[name]['nll']}, {scores[name]['accuracy'].scaled(100, '%')} right")
-print("two networks of the triangle decide differently:", scores["20 in the triangle"]["disagreement"].scaled(100, "%"))
+    right = scores[name]["accuracy"].scaled(100, "%")
+    rows[name] = {"test loss": str(scores[name]["nll"]), "right": str(right)}
+apart = scores["20 in the triangle"]["disagreement"].scaled(100, "%")
+print(f"two networks of the triangle decide differently on {apart} of the images")
+course.table(rows)
 
 # %% [markdown]
-# Little, here: the twenty together predict like the network alone, and two of them decide differently on a few images in a
-# thousand.
+# It is worth little here. The twenty together predict like the network alone, and two of them decide differently on a few
+# images in a thousand.
 #
 # ### Two networks joined
 #
-# The same idea between *two* trained networks: a *connector*, one corner shared by a simplex at each of them, grown where the
-# loss of both simplexes is low. Several simplexes that share corners are a *simplicial complex*.
+# The same method can join *two* trained networks. A *connector* is one corner shared by a simplex at each network. It grows
+# where the loss of both simplexes is low. Several simplexes that share corners are a *simplicial complex*.
 
 # %%
 joined = ln.simplicial_complex(net, data, budget=3, seed=0, recipe=recipe, progress=False)
 line = ln.Segment.between(joined.vectors[0], joined.vectors[1])
 part = data.test.subset(slice(0, 2000))
-over = ln.PolyChain.between(joined.vectors[0], joined.vectors[1]).with_vertices(joined.vectors[[0, 3, 1]])
+over = ln.PolyChain.between(joined.vectors[0], joined.vectors[1]).with_vertices(
+    joined.vectors[[0, 3, 1]]
+)
 for name, way in (("the line", line), ("the way over the last connector", over)):
     loss = ln.along(joined, way, part, n=11).loss
-    print(f"highest test loss on {name}: {loss.max():.2f} nat; at its ends {loss[0]:.2f} and {loss[-1]:.2f} nat")
+    print(
+        f"highest test loss on {name}: {loss.max():.2f} nat; "
+        f"at its ends {loss[0]:.2f} and {loss[-1]:.2f} nat"
+    )
 
 # %% [markdown]
-# **What we see.** The line crosses the hill of `03`. The way over the connector, one edge of each simplex, stays far below it:
-# the connector does what the control point of the curve did, at the same price, one training. One pair, n = 1.
+# **What we see.** The line crosses the hill of `03_paths`. The path over the connector follows one edge of each simplex, and
+# stays far below the hill. The connector does the same as the control point of the curve, for the same price, one training.
+# This is one pair, n = 1.
 
 # %% [markdown]
 # ## At full size: λ over seven decades
 #
-# All of MNIST, the MLP, one base, budget 1.5 for each triangle. Every λ once with one point a step and once with five (as the
-# authors do [1]) at equal cost, so that five points mean a fifth of the steps. n = 1: look for trends over decades, not for
-# differences between neighbours.
+# A stored study has the MLP on all of MNIST, one base network, and a budget of 1.5 for each triangle. Every λ was used once
+# with one point a step and once with five (as the authors do [1]). The cost is equal, so five points mean a fifth of the
+# steps. n = 1: look for trends over decades, not for differences between neighbours.
 
 # %%
 stored = ln.load_result("mnist-mlp-volume")
 rows = stored.numbers["rows"]
 weights = np.array([row["weight"] for row in rows if row["points"] == 1])
-by_points = {f"{p} point{'s' if p > 1 else ''} a step": [row for row in rows if row["points"] == p] for p in (1, 5)}
-
-
-def curves(name, factor=1.0):
-    return {kind: np.array([factor * row[name] for row in own]) for kind, own in by_points.items()}
-
-
-panels = {"ln V": curves("log_volume"), "test loss (nat)": curves("nll"), "two disagree on (%)": curves("disagreement", 100)}
+by_points = {}
+for points, name in ((1, "1 point a step"), (5, "5 points a step")):
+    by_points[name] = [row for row in rows if row["points"] == points]
+quantities = {
+    "ln V": ("log_volume", 1),
+    "test loss (nat)": ("nll", 1),
+    "two disagree on (%)": ("disagreement", 100),
+}
+panels = {}
+for label, (key, factor) in quantities.items():
+    panels[label] = {
+        name: np.array([factor * row[key] for row in own]) for name, own in by_points.items()
+    }
 figure = figures.weight_sweep(
-    weights, panels, label="weight λ of ln V", source=stored.provenance["data"]["title"] + ", MLP, n = 1 base",
+    weights,
+    panels,
+    label="weight λ of ln V",
+    source=stored.provenance["data"]["title"] + ", MLP, n = 1 base",
     title="Volume follows λ only where λ is large; the prediction gains nothing from it",
 )
 course.save(figure, "04_volume")
 
 # %%
 one = by_points["1 point a step"]
-per_decade = np.diff([row["log_volume"] for row in one[1:]])
-print("ln V without reward:", round(one[0]["log_volume"], 2))
-for row, gain in zip(one[1:], [None, *per_decade], strict=True):
-    more = "" if gain is None else f", {gain:+.2f} from the decade below"
-    print(f"λ = {row['weight']:.0e}: ln V = {row['log_volume']:.2f}{more}; test loss {row['nll']:.4f} nat")
-print(f"V ∝ λ would be {math.log(10):+.2f} for each decade")
+rows = {}
+for below, row in zip([None, None, *one[1:]], one, strict=False):
+    rows[f"λ = {row['weight']:.0e}"] = {
+        "ln V": row["log_volume"],
+        "more than the decade below": row["log_volume"] - below["log_volume"] if below else None,
+        "test loss (nat)": f"{row['nll']:.4f}",
+    }
+course.table(rows, f"V ∝ λ would give {math.log(10):+.2f} for each decade", digits=2)
 
 # %% [markdown]
-# **What we see.** From 0 to 10⁻⁶ nothing moves: the curves are flat to the eye, and the printed ln V agree to a
-# hundredth. At the authors' 10⁻⁸ the reward is *inert*: the heights are set by where stochastic gradients carry a corner, and the
-# reward's slope λ/h is lost beside them. From about 10⁻³ on the triangle swells, towards the slope of V ∝ λ that our formula
-# gives (√λ for each of two heights): the printed steps for each decade come up to it. (The points apart at the left are those
-# without reward: an axis of powers of ten has no place for 0.) So the guess: a factor of 1, then
-# e^2.03 ≈ 7.6, not yet the 10 of the formula.
+# **What we see.** From 0 to 10⁻⁶ nothing changes: the curves are flat to the eye, and the values of ln V agree to a
+# hundredth. At the authors' 10⁻⁸ the reward has *no effect*. Stochastic gradients move a corner, and decide the heights. The
+# slope λ/h of the reward is small beside them. From about 10⁻³ on the triangle grows, and the steps per decade approach
+# those of V ∝ λ, as in our formula (√λ for each of two heights). (The separate points at the left are those without reward:
+# a logarithmic axis has no place for 0.) This answers the guess. The first factor is 1. The second is e^2.03 ≈ 7.6, not yet
+# the 10 of the formula.
 #
-# The larger triangle holds networks that differ more. Yet the test loss of 30 of them together stays where it was: the place
-# is larger, and predicts no better. Five points a step, at equal cost, give a smaller triangle, as they leave a fifth of the
-# steps; the test loss is the same within what one base can tell.
+# The larger triangle holds networks that differ more. Yet the test loss of 30 of them together does not change: the region
+# is larger, and predicts no better. Five points a step, at equal cost, give a smaller triangle, since they leave a fifth of
+# the steps. Their test loss is the same, as far as one base can tell.
 #
 # ### And the penalty that keeps corners apart: β
 #
-# A line learned from scratch [2] is trained with β cos²(v₁, v₂) added, so that its ends v₁ and v₂ do not fall together.
+# A line learned from scratch [2] is trained with β cos²(v₁, v₂) added to the loss. This keeps its ends v₁ and v₂ apart.
 
 # %%
 turning = ln.load_result("mnist-mlp-cosine").numbers["rows"]
@@ -248,21 +278,24 @@ panels = {
     "two disagree on (%)": {"line": np.array([100 * row["disagreement"] for row in turning])},
 }
 figure = figures.weight_sweep(
-    betas, panels, label="weight β of cos²", source=stored.provenance["data"]["title"] + ", MLP, n = 1 base",
+    betas,
+    panels,
+    label="weight β of cos²",
+    source=stored.provenance["data"]["title"] + ", MLP, n = 1 base",
     title="The penalty turns the ends apart; the loss of the line follows no clear trend",
 )
 course.save(figure, "04_cosine")
 
 # %% [markdown]
-# **What we see.** Without the penalty (β = 0, again the points apart) the two ends end at a cosine well above a half, although they began at right angles: training both
-# at once draws them together. β = 1, as published, holds them nearly at right angles, and the networks of the line differ
-# more. The loss shows no trend that one base could prove: a little better at 0.1 and 1, clearly worse at 10, ordinary again at 100. The networks
-# of such a line disagree far more than those of a grown triangle, and predict worse.
+# **What we see.** Without the penalty (β = 0, again the separate points) the cosine of the two ends is well above a half at
+# the end of training, although they began at right angles. Training both at once moves them together. The published β = 1
+# keeps them nearly at right angles, and the networks of the line differ more. The loss shows no trend that one base could
+# prove. Networks of such a line disagree far more than those of a grown triangle, and predict worse.
 #
 # ## Trap: the volume of a flat simplex in float32
 #
-# The released code computes V² as the *Cayley–Menger determinant* of squared distances, in float32. We take the triangle of
-# base 1 and height h in 200 000 dimensions, whose area is h/2, and compute it in both ways.
+# The released code computes V² as the *Cayley–Menger determinant* of squared distances, in float32. We take a triangle of
+# base 1 and height h in 200 000 dimensions. Its area is h/2. We compute it in both ways.
 
 # %%
 def cayley_menger(vertices):
@@ -272,17 +305,24 @@ def cayley_menger(vertices):
     return -float(torch.det(bordered)) / 16  # for a triangle
 
 
-base, side = torch.nn.functional.normalize(torch.randn(2, 200_000, generator=torch.Generator().manual_seed(3)))
-side = torch.nn.functional.normalize(side - torch.dot(side.double(), base.double()).float() * base, dim=0)
+normalize = torch.nn.functional.normalize
+base, side = normalize(torch.randn(2, 200_000, generator=torch.Generator().manual_seed(3)))
+side = normalize(side - torch.dot(side.double(), base.double()).float() * base, dim=0)
+rows = {}
 for height in (1.0, 1e-2, 1e-4):
     flat = torch.stack([torch.zeros(200_000), base, 0.5 * base + height * side])
     squared = cayley_menger(flat)
-    said = f"{math.sqrt(squared):.3e}" if squared > 0 else f"undefined, as V² = {squared:.1e}"
-    print(f"h/2 = {height / 2:.1e}: float32 {said}, QR in float64 {math.exp(ln.Simplex(flat, 3).log_volume()):.3e}")
+    rows[f"h = {height:g}"] = {
+        "h/2": f"{height / 2:.1e}",
+        "V² by the determinant": f"{squared:.2e}",
+        "V by the determinant": f"{math.sqrt(squared):.3e}" if squared > 0 else "undefined",
+        "V by QR, float64": f"{math.exp(ln.Simplex(flat, 3).log_volume()):.3e}",
+    }
+course.table(rows)
 
 # %% [markdown]
-# The determinant is a small difference of large numbers; where the triangle is flat nothing is left of it in float32, and a
-# negative V² has no logarithm. **The cure:** edges first, then an orthogonal decomposition in float64. The vertices themselves
+# The determinant is a small difference of large numbers. For a flat triangle no correct digit is left in float32, and a
+# negative V² has no logarithm. **The cure.** Take the edges first, then an orthogonal decomposition in float64. The vertices
 # may stay in float32.
 
 # %% [markdown]
@@ -297,59 +337,85 @@ for height in (1.0, 1e-2, 1e-4):
 tiny = ln.load("digits")
 small = ln.network("mlp", tiny, width=16)
 for points in (1, 5):
-    law = ln.simplex_ensemble(small, tiny, budget=1.5, points=points, recipe=ln.Recipe(epochs=20, batch=64), progress=False)
+    brief = ln.Recipe(epochs=20, batch=64)
+    law = ln.simplex_ensemble(small, tiny, budget=1.5, points=points, recipe=brief, progress=False)
     print(f"{points} points a step: {law.cost.trainings:.2f} trainings")
-# One pass for each point. At equal cost five points leave a fifth of the steps.
+# One forward and one backward pass for each point. At equal cost five points leave a fifth of the
+# steps.
 
 # %% [markdown]
 # ### Exercise 2
 #
-# A uniform point of a simplex of K corners: what is E Σ αᵢ²? Derive it from E[αᵢ²] = 2/(K(K + 1)), and say how much of the
-# variance of independent corners an average point keeps.
+# What is E Σ αᵢ² for a uniform point of a simplex with K corners? Derive it from E[αᵢ²] = 2/(K(K + 1)). How much of the
+# variance of independent corners does an average point keep?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 for corners_ in (2, 3, 10):
     a = ln.Simplex.from_scratch(corners_).draw(50_000, torch.Generator().manual_seed(1)).double()
-    print(corners_, "corners:", round(float(a.square().sum(1).mean()), 3), "≈", round(2 / (corners_ + 1), 3))
-# K · 2/(K(K + 1)) = 2/(K + 1). A point is a weighted mean of corners, so the more corners, the closer to the middle the points
-# are: a simplex of many corners is not a way to many different networks.
+    print(f"{corners_} corners: {a.square().sum(1).mean():.3f} ≈ {2 / (corners_ + 1):.3f}")
+# K · 2/(K(K + 1)) = 2/(K + 1). A point is a weighted mean of corners. The more corners there are,
+# the closer the points are to the middle. So a simplex of many corners does not give many different
+# networks.
 
 # %% [markdown]
 # ### Exercise 3
 #
-# λ = 10⁻⁸ is said to be needed for the simplex not to collapse. From the rows above: does the triangle collapse at λ = 0? What
-# holds it open?
+# The authors use λ = 10⁻⁸ so that the simplex does not collapse. Look at the table above: does the triangle collapse at
+# λ = 0? What keeps it open?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 print("ln V at λ = 0 and 1e-8:", [round(row["log_volume"], 2) for row in one[:2]])
-# It doesn't collapse. A new corner starts 1 % of the norm off the centroid, and stochastic gradients carry it away from there.
-# Nothing in the loss pulls it back, as long as the loss is flat between the corners.
+# It doesn't collapse. A new corner starts at a distance of 1 % of the norm from the centroid, and
+# stochastic gradients move it away. The loss is flat between the corners, so nothing pulls it back.
 
 # %% [markdown]
 # ### Exercise 4
 #
-# Draw 20 networks from the complex of the real case and 20 from the triangle. In which do two networks disagree more? What would you
-# have to know before you call it the better law?
+# Draw 20 networks from the complex of the real case and 20 from the triangle. In which do two networks disagree more? What do
+# you have to know before you call it the better law?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 for name, law in (("triangle", grown), ("complex", joined)):
     found = ln.score(law.predict(part.images, n=20, seed=0), part.labels)
-    print(f"{name}: disagreement {found['disagreement'].scaled(100, '%')}, test loss {found['nll']}")
-# The complex: it reaches from one training to another. But it costs three trainings, the triangle one and a half, so its loss must be
-# held against what three trainings give otherwise (notebook 06). And disagreement alone proves nothing: two networks can
-# also differ by being wrong more often.
+    print(
+        f"{name}: disagreement {found['disagreement'].scaled(100, '%')}, test loss {found['nll']}"
+    )
+# In the complex: it reaches from one training to another. But it costs three trainings, the
+# triangle one and a half. So compare its loss with that of other ways to spend three trainings
+# (06_methods).
+# Disagreement alone proves nothing: networks also differ if they are wrong more often.
+
+# %% [markdown]
+# ### Exercise 5: your own network
+#
+# Take a builder and data of your own: `ln.dataset(train=(images, labels), test=(images, labels))`. Grow a triangle around
+# your network. How long is its longest edge, in parts of ‖θ‖, and does it predict better than the network alone? Here, a
+# small perceptron on small digits stands in for yours.
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+recipe = ln.Recipe(epochs=20, batch=64)
+mine = ln.simplex_ensemble(small, tiny, budget=1.5, seed=0, recipe=recipe, progress=False)
+alone = ln.members(small, [mine.vectors[0]], tiny).predict(tiny.test.images)
+together = mine.predict(tiny.test.images, n=20, seed=0)
+edge = torch.pdist(mine.vectors).max() / mine.vectors[0].norm()
+print(f"longest edge {edge:.2f} ‖θ‖")
+for name, logp in (("alone", alone), ("20 together", together)):
+    print(f"test loss, {name}: {ln.nll(logp, tiny.test.labels)}")
+# Compare the difference of the two losses with their brackets before you call one better.
 
 # %% [markdown]
 # ## Summary
 #
-# The volume of a simplex is a product of heights, and ln V is computed safely by QR in float64. A reward −λ ln V pushes a
-# corner out to the height √(λ/k). Where training carries it further anyway the reward does nothing; above some λ it buys
-# volume ∝ λ. On MNIST the published 10⁻⁸ lies far below, and no λ of seven decades made the prediction of the triangle
-# better. A grown simplex explores one valley (cosine of its corners near 1), one learned from scratch spans directions and pays in loss.
+# The volume of a simplex is a product of heights. QR in float64 computes ln V safely. A reward −λ ln V pushes a corner out to
+# the height √(λ/k). Where training moves it further anyway, the reward has no effect. Above some λ the volume grows like λ.
+# On MNIST the published 10⁻⁸ is far below that, and no λ of seven decades made the prediction of the triangle better. A grown
+# simplex explores one valley (the cosine of its corners is near 1). One learned from scratch spans several directions, and
+# has a higher loss.
 #
-# How large, then, is the place where a network is good? The live triangle, with edges of a tenth of ‖θ‖ or less, predicts like the
-# network alone. In the study λ took ln V from −3.71 to 1.95, an area 290 times as large, and the test loss hardly moved. These
-# are lower bounds, in two directions of 199 210. And on the straight line to another retraining, √2 ‖θ‖ away, stands a hill.
+# How large is the region in which networks are good? The live triangle, with edges of some tenth of ‖θ‖ or less, predicts
+# like the network alone. In the study λ changed ln V from −3.71 to 1.95. The area became 290 times as large, and the test
+# loss hardly changed. These are lower bounds, in two directions of 199 210. On the straight line to another retraining,
+# √2 ‖θ‖ away, there is a hill.
 
 # %% [markdown]
 # ## What was recorded
@@ -374,4 +440,4 @@ course.record(
 # 2. Wortsman, Horton, Guestrin, Farhadi, Rastegari 2021, arXiv 2102.10472: lines and simplexes learned from scratch, the cosine
 #    penalty.
 #
-# **Next:** `05_mnist` trains the same network a hundred times, and looks at what the hundred say.
+# **Next:** `05_mnist` trains the same network a hundred times and compares the predictions.

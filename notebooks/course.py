@@ -139,7 +139,9 @@ def table(rows: pd.DataFrame | Mapping[str, Mapping[str, Any]], caption: str = "
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame.from_dict(dict(rows), orient="index")
     if frame.shape[1] > MOST_COLUMNS:
         raise ValueError(f"This table has {frame.shape[1]} columns; show at most {MOST_COLUMNS}, or split it.")
-    styler = Styler(frame, precision=digits, na_rep="–", uuid="table", cell_ids=False, caption=caption or None)
+    styler = Styler(
+        frame, precision=digits, na_rep="–", escape="html", uuid="table", cell_ids=False, caption=caption or None
+    )
     left = {"selector": "th, caption", "props": "text-align: left; caption-side: top; font-weight: bold"}
     return styler.set_table_styles([left, {"selector": "td", "props": "text-align: right; padding-left: 1.5em"}])
 
