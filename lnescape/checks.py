@@ -7,7 +7,8 @@ knows, such as the shape of images, is checked in that room.
 import difflib
 import math
 import operator
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Sequence
 from numbers import Real
 from typing import Any
 
@@ -95,19 +96,61 @@ def array(values: Any, name: str, axes: str) -> Any:
         >>> array([[1, 2]], "q", "networks images").shape
         (1, 2)
     """
-    import numpy as np
-
     wanted = f"{name} must be real numbers [{axes.replace(' ', ', ')}], "
     try:
-        given = np.asarray(values.detach().cpu() if hasattr(values, "detach") else values)
-        found = given.astype(np.float64) if given.dtype.kind in "fiub" else None
-    except (ValueError, TypeError):  # rows of several lengths
-        found = None
-    if found is None:
-        raise TypeError(f"{wanted}an array or lists of one length, not {_shown(values)}.")
+        found = numbers(values)
+    except (ValueError, TypeError) as error:
+        raise TypeError(f"{wanted}an array or lists of one length, not {_shown(values)} ({error}).") from None
     if found.ndim != len(axes.split()):
         raise ValueError(f"{wanted}not of shape {found.shape}; give one axis for each of these.")
+    return found.astype("float64")
+
+
+def numbers(values: Any) -> Any:
+    """Return what holds real numbers as a numpy array; raise, with the bare cause, for other things."""
+    import numpy as np
+
+    parts = [_of_torch(one) for one in (values if isinstance(values, (list, tuple)) else [values])]
+    if n := sum(np.ma.count_masked(one) for one in parts if isinstance(one, np.ma.MaskedArray)):
+        raise ValueError(f"{n} numbers are masked; leave them out or fill them")
+    found = np.asarray(parts if isinstance(values, (list, tuple)) else parts[0])
+    if found.dtype == object:  # such as a column of pandas that may hold missing values
+        found = np.array(found.tolist())
+    if found.dtype.kind not in "biuf":
+        raise TypeError("it holds something else, such as text, dates, complex, missing or sparse numbers")
     return found
+
+
+def _of_torch(value: Any) -> Any:
+    """Return a tensor as a numpy array, which knows no bfloat16 and no gradients; other things as they are."""
+    if not hasattr(value, "detach"):
+        return value
+    plain = value.detach().cpu()
+    return (plain.float() if str(plain.dtype) == "torch.bfloat16" else plain).numpy()
+
+
+def texts(values: Any, n: int, what: str) -> tuple[str, ...]:
+    """Return n names as text; raise unless each is given once, in a line."""
+    values = values.tolist() if hasattr(values, "tolist") else values
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise TypeError(f"{what} is {_shown(values)}; pass a list of {n}.")
+    found = tuple(map(str, values))
+    if len(found) != n or len(set(found)) < n or not all(map(str.isprintable, found)):
+        raise ValueError(
+            f"{what}: {n} are needed, and {len(found)} were given, {len(set(found))} of them different; give {n} "
+            "different ones without line breaks."
+        )
+    return found
+
+
+def warn_of_copies(networks: Sequence[Any]) -> None:
+    """Warn of networks that are equal, in weights or in all predictions."""
+    for number, one in enumerate(networks):
+        if (first := next(k for k, other in enumerate(networks) if bool((other == one).all()))) < number:
+            warnings.warn(
+                f"Networks {first} and {number} are copies of one another, and no two retrainings; leave one out.",
+                stacklevel=3,
+            )
 
 
 def nearest(name: object, known: Iterable[str]) -> str:

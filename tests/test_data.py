@@ -10,6 +10,7 @@ from sklearn.datasets import load_digits
 from torch.utils.data import TensorDataset
 
 from lnescape.data import DataError, Split, dataset, load
+from lnescape.data.inputs import one_image
 from lnescape.data.shifts import augment
 from lnescape.data.splits import PARTS
 
@@ -206,6 +207,10 @@ def test_torch_datasets_pictures_arrays_and_tensors_are_read_alike():
         for part in ((pixels, labels), (pixels.numpy(), labels.tolist()), TensorDataset(pixels, labels), Pictures())
     }
     assert len(sums) == 1
+    drawn = [pictures[0][0].convert(mode) for mode in ("P", "P")]  # a palette's numbers are no shades of grey
+    assert float((one_image(drawn[0]).float() - pixels[0]).abs().mean()) < 40
+    assert dataset(train=(drawn, [0, 1]), test=(drawn, [0, 1])).image_shape == (3, 8, 8)
+    assert torch.equal(one_image(pixels.numpy()[1].astype(">f4")), pixels[1].float())
     data = dataset(train=Pictures(), test=Pictures(), classes=("a", "b", "c"), name="pictures")
     assert torch.equal(data.train.images * 255, data.train.pixels.float())  # uint8 goes in divided by 255
     assert "pictures" in repr(data)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 from scipy.stats import norm, t
 from sklearn.datasets import load_diabetes
 from sklearn.neural_network import MLPRegressor
@@ -120,9 +121,26 @@ LOGP = np.log(np.random.default_rng(0).dirichlet(np.ones(3), (3, 100)))
         (VALUES[:3], {"unit": "°", "limits": 30}, r"pass \(low, high\)"),
         (VALUES[:3], {"unit": "°", "limits": ((1, 2), (3, 4))}, "limits are for 2 outputs, the predictions for 1"),
         (LOGP, {"unit": "°"}, "classes have no unit"),
-        (LOGP, {"names": ("a", "b")}, "3 classes and 2 names"),
-        (LOGP[:, :, :1], {"unit": ("°", "m")}, "1 outputs and 2 units"),
-        (LOGP, {"ids": [1] * 100}, "give each input its own"),
+        (LOGP, {"names": ("a", "b")}, "names, one for each class: 3 are needed, and 2 were given"),
+        (LOGP, {"names": "abc"}, "pass a list of 3"),
+        (LOGP[:, :, :1], {"unit": ("°", "m")}, "there are 1 outputs"),
+        (VALUES[:3], {"unit": 5}, "give one text for all"),
+        (LOGP, {"ids": [1] * 100}, "give 100 different ones"),
+        (LOGP, {"ids": ["a\nb", *range(99)]}, "without line breaks"),
+        (LOGP, {"ids": 5}, "pass a list of 100"),
+        (np.ma.masked_greater(VALUES[:3], 30), {"unit": "°"}, "numbers are masked"),
+        (VALUES[:3] * 1j, {"unit": "°"}, "complex"),
+        (VALUES[:3].astype(str), {"unit": "°"}, "text"),
+        (VALUES[:3], {"unit": "°", "limits": {10, 30}}, r"pass \(low, high\)"),
+        (VALUES[:3], {"unit": "°", "limits": (None, 30)}, "±inf for none"),
+        (VALUES[:3], {"unit": "°", "measurand": ln.retraining.contrast}, "is for classes"),
+        (np.stack([VALUES[:3], np.ones_like(VALUES[:3])], 2), {"unit": "°"}, "Output 1 is the same"),
+        (LOGP, {"limits": (0, 1)}, "are those of measured values"),
+        (LOGP, {"calibration": np.exp(LOGP)}, "These are probabilities"),
+        (LOGP, {"measurand": lambda logp: logp}, "measurand fails"),
+        (LOGP, {"covariates": {"q": np.ones(100)}}, "'q' is there already"),
+        (LOGP, {"covariates": {"age": np.ma.masked_less(np.arange(100), 5)}}, "5 numbers are masked"),
+        (LOGP, {"covariates": [np.ones(100)]}, "pass {name:"),
         (LOGP, {"calibration": LOGP[:2]}, "of the same networks"),
         (LOGP, {"covariates": {"age": np.ones(3)}}, "'age' isn't one number for each input"),
         (LOGP, {"calibration": LOGP, "covariates": {"age": np.ones(100)}}, "give the same ones"),
@@ -132,5 +150,15 @@ LOGP = np.log(np.random.default_rng(0).dirichlet(np.ones(3), (3, 100)))
 )
 @pytest.mark.usefixtures("as_users_do")
 def test_wrong_use_is_refused_in_one_sentence(predictions, options, says):
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises((TypeError, ValueError), match=says):
         ln.state_arrays(predictions, **options)
+
+
+@pytest.mark.usefixtures("as_users_do")
+def test_tensors_are_taken_and_copies_are_named():
+    given = [torch.tensor(one, requires_grad=True) for one in LOGP]
+    stated = ln.state_arrays(given, ids=torch.arange(100))
+    assert np.array_equal(stated.u, ln.state_arrays(LOGP).u)
+    assert stated.ids[3] == "3"
+    with pytest.warns(UserWarning, match="Networks 0 and 2 are copies"):
+        ln.state_arrays(torch.tensor(LOGP[[0, 1, 0]]).bfloat16())

@@ -7,6 +7,8 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from lnescape.checks import numbers
+
 # Without names of the classes, labels number them; this many numbers per class that occurs is a mistake.
 _NUMBERS_PER_CLASS = 10
 # Largest modulus of ln variance, in units of the scatter of the training part: a standard deviation of 1/1000 to 1000.
@@ -139,6 +141,13 @@ def _check_values(values: Tensor, part: str, n_images: int, unit: str | None) ->
             f"{part} labels are whole numbers of dtype {_name(values.dtype)}; for classes give labels.long() (one-hot: "
             "labels.argmax(1)), for measured values their unit: unit='°', or unit='' where they have none."
         )
+    _check_resolved(rows, f"{part} values")
+    span = float((rows.amax(0) - rows.amin(0)).max())
+    if not (span == 0 or 1e-15 < span < 1e15):
+        raise DataError(
+            f"{part} values run over {span:.3g}, whose square float32 cannot hold; give them in a unit nearer to their "
+            "size."
+        )
     return rows.float()
 
 
@@ -209,27 +218,59 @@ def _as_inputs(values: object, what: str) -> Tensor:
         raise DataError(
             f"{what} have dtype {_name(inputs.dtype)}; give uint8 (0 to 255), other whole numbers (tokens) or float."
         )
+    if inputs.dtype == torch.float64:  # in float32 a constant may tremble, and nothing is lost any more
+        _check_resolved(inputs, what)
     if inputs.is_floating_point():
         return inputs.to(torch.float32)
     return inputs if inputs.dtype == torch.uint8 else inputs.to(torch.int64)
 
 
+def _check_resolved(numbers: Tensor, what: str) -> None:
+    """Raise where numbers differ by so little that float32 merges them."""
+    if numbers.ndim and len(numbers):
+        low, high = numbers.reshape(len(numbers), -1).double().aminmax(dim=0)
+        most, span = torch.maximum(low.abs(), high.abs()), high - low
+        lost = (span > 1e-12 * most) & (2**-24 * most > 1e-3 * span)  # a smaller span is rounding in float64 already
+        if lost.any():
+            k = int(lost.nonzero()[0])
+            raise DataError(
+                f"{what} run from {float(low[k])!r} to {float(high[k])!r} in column {k}, too near to one another for "
+                "float32, in which networks compute; subtract an offset first."
+            )
+
+
 def _as_tensor(values: object, what: str) -> Tensor:
-    """Return `values` as one tensor; raise where they have different shapes or aren't numbers."""
-    if isinstance(values, Tensor):
-        return values.detach()
+    """Return `values` as one plain tensor of numbers; raise where they have different shapes or aren't numbers."""
+    cure = "give an array in which all have the same shape"
+    if what.endswith("labels"):
+        cure = "give one number for each image (names of classes: np.unique(labels, return_inverse=True)[1])"
     try:
-        array = np.asarray(values)
-        if array.dtype == object:  # such as a column of pandas that may hold missing values
-            array = np.array(array.tolist())
-        native = array.astype(array.dtype.newbyteorder("="), copy=False)
+        if isinstance(values, (list, tuple)) and values and hasattr(values[0], "getbands"):
+            values = torch.stack([one_image(image) for image in values])
+        if isinstance(values, Tensor):
+            if values.layout != torch.strided or values.is_nested or values.is_quantized or values.is_meta:
+                raise TypeError("it isn't a plain tensor; use to_dense() or dequantize()")
+            return values.detach()
+        array = numbers(values)
+        kind = f"={array.dtype.kind}{min(array.itemsize, 8)}"  # torch knows no longdouble
+        if kind == "=u8" and array.size and array.max() >= 2**63:
+            raise ValueError("it holds whole numbers of 2⁶³ or more; give smaller ones, or floats")
+        native = array.astype(kind.replace("u8", "i8"), copy=False)
         return torch.from_numpy(np.require(native, requirements=["C", "W"]))  # copied where torch can't share it
-    except (TypeError, ValueError, OverflowError) as error:
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         cause = str(error).split(". ")[0]
         raise DataError(
-            f"{what} cannot be read as one array of numbers ({type(values).__name__}): {cause}; give an array in "
-            "which all have the same shape (names of classes: np.unique(labels, return_inverse=True)[1])."
+            f"{what} cannot be read as one array of numbers ({type(values).__name__}): {cause}; {cure}."
         ) from error
+
+
+def one_image(image: object, what: str = "an image") -> Tensor:
+    """Return a tensor, an array or a PIL picture as a tensor; a picture has its channels first, and no palette."""
+    if not hasattr(image, "getbands"):
+        return _as_tensor(image, what)
+    wanted = {"P": "RGB", "PA": "RGBA", "1": "L"}.get(image.mode, image.mode)
+    array = np.array(image if wanted == image.mode else image.convert(wanted))
+    return _as_tensor(array[None] if array.ndim == 2 else array.transpose(2, 0, 1), what)
 
 
 def _name(dtype: torch.dtype) -> str:

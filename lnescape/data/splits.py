@@ -22,6 +22,7 @@ from .inputs import (
     check_pixels,
     count_classes,
     normalise,
+    one_image,
 )
 
 PARTS = ("train", "validation", "calibration", "test")
@@ -376,23 +377,13 @@ def _read_items(part: object, key: str) -> tuple[Tensor, list]:
         if not (isinstance(item, (tuple, list)) and len(item) == 2):
             raise DataError(f"{key}[{index}] isn't a pair (image, label); the data set must give pairs.")
         image, label = item
-        images.append(_one_image(image))
+        images.append(one_image(image, f"{key}[{index}]"))
         labels.append(label.item() if getattr(label, "ndim", None) == 0 else label)
     shapes = {tuple(image.shape) for image in images}
     if len(shapes) > 1:
         some = " and ".join(str(list(shape)) for shape in sorted(shapes)[:2])
         raise DataError(f"{key} holds images of {len(shapes)} different shapes, such as {some}; resize them to one.")
     return torch.stack(images), labels
-
-
-def _one_image(image: object) -> Tensor:
-    """Return a tensor, an array or a PIL picture as a tensor, channels first."""
-    if isinstance(image, Tensor):
-        return image.detach()
-    array = np.array(image)  # a copy: a PIL image lends memory that cannot be written
-    if not hasattr(image, "getbands"):
-        return torch.from_numpy(array)
-    return torch.from_numpy(array[None] if array.ndim == 2 else array.transpose(2, 0, 1).copy())
 
 
 def _cut(part: tuple[Tensor, Tensor], key: str, *, share: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:

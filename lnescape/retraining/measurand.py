@@ -81,11 +81,16 @@ def probability(
     return expit(log_odds(logp, chosen))
 
 
+def refuse_probabilities(logp: ndarray) -> None:
+    """Raise where what should be log-probabilities or logits are probabilities."""
+    if logp.size and (logp >= 0).all() and (abs(logp.sum(2) - 1) <= 1e-3).all():
+        raise ValueError("These are probabilities, not log-probabilities or logits; pass np.log(probabilities).")
+
+
 def _split(logp: ndarray, chosen: ndarray) -> tuple[ndarray, ndarray]:
     """Separate the chosen class [networks, images] from the others, −∞ in its place."""
     others = array(logp, "logp", "networks images classes").copy()
-    if others.size and (others >= 0).all() and (abs(others.sum(2) - 1) <= 1e-3).all():
-        raise ValueError("These are probabilities, not log-probabilities or logits; pass np.log(probabilities).")
+    refuse_probabilities(others)
     chosen, shape = np.asarray(chosen), others.shape
     fits = chosen.shape == shape[1:2] and chosen.dtype.kind in "iu"
     if not fits or chosen.size and not 0 <= chosen.min() <= chosen.max() < shape[2]:

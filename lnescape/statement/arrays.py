@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from lnescape.checks import real
+from lnescape.checks import array, instance, numbers, real, texts, warn_of_copies
 from lnescape.covariates.explore import other_classes
 from lnescape.covariates.geometry import SLOPE
 from lnescape.covariates.groups import FLOOR, freed
@@ -25,6 +25,7 @@ from lnescape.retraining import (
     log_odds,
     moderated,
 )
+from lnescape.retraining.measurand import refuse_probabilities
 from lnescape.statement.page import DECISIONS, Statement
 
 BORROWED = (
@@ -93,11 +94,19 @@ def state_arrays(
     p, known = _stacked(predictions, "predictions"), None
     if calibration is not None:
         known = _stacked(calibration, "calibration predictions")
+        if unit is None:
+            refuse_probabilities(known)
         if known.shape[::2] != p.shape[::2] or known.ndim != p.ndim:
             raise ValueError(
                 f"The predictions are {p.shape} and those for calibration {known.shape}: [networks, inputs, …] of the "
                 "same networks must differ in the number of inputs alone."
             )
+    if unit is None and limits is not None:
+        raise ValueError("limits are those of measured values, and these are log-probabilities; leave them out.")
+    if unit is not None and measurand is not log_odds:
+        raise ValueError("measurand= is for classes, and these are measured values; leave it out.")
+    ids = checked_names(ids, p.shape[1], "ids, one for each input")
+    warn_of_copies(p)
     everything, n = (p, 0) if known is None else (np.concatenate([known, p], 1), known.shape[1])
     parts = slice(0, n or None), slice(n, None)
     own = _given(covariates, calibration_covariates, p.shape[1], n)
@@ -108,6 +117,8 @@ def state_arrays(
     else:
         q, columns, about = _of_values(everything, parts, unit, names, limits)
         scale, second = about.pop("scale"), None
+    if taken := columns.keys() & own.keys():
+        raise ValueError(f"The covariate {min(taken)!r} is there already; give yours another name.")
     columns |= {name: np.repeat(values, len(scale)) for name, values in own.items()}
     groups = (*about.pop("groups"), *own)
     k = len(scale)
@@ -126,7 +137,7 @@ def state_arrays(
     return Statement(
         evaluation=Evaluation(mean, sigma, evaluation.dof, evaluation.n), level=level, prior=prior, diagnosis=diagnosis,
         title=title, groups=groups, left_out={}, notes=notes, trainings=float(len(p)), n_calibration=n_calibration,
-        ids=checked_ids(ids, p.shape[1]), flip=flip, itself=known is None, **about,
+        ids=ids, flip=flip, itself=known is None, **about,
         origin=origin_of(data=title, trained=f"{len(p)} networks, predictions {_fingerprint(p)}"),
     )  # fmt: skip
 
@@ -142,7 +153,8 @@ def _of_classes(
         )
     mean, (fitted, stated) = np.exp(logp - np.logaddexp.reduce(logp, 2, keepdims=True)).mean(0), parts
     chosen = mean.argmax(1)
-    q, k = measurand(logp, chosen), logp.shape[2]
+    check_measurand(measurand, len(logp), logp.shape[2])
+    q, k = np.asarray(measurand(logp, chosen), np.float64), logp.shape[2]
     columns = {"q": q.mean(0), "|q|": np.abs(q.mean(0)), "ln spread of the logits": _log(logp.std(2, ddof=1).mean(0))}
     columns |= {f"class {c}": (chosen == c).astype(float) for c in range(k)}
     others = other_classes(logp, chosen)
@@ -153,7 +165,7 @@ def _of_classes(
     name = "log-odds" if measurand is log_odds else getattr(measurand, "__name__", "measurand")
     about = {
         "chosen": chosen[stated], "probability": mean[stated], "likelier": logp[:, stated].mean(0).argmax(1),
-        "classes": _names(names, k, "classes"), "quantity": name, "groups": groups,
+        "classes": checked_names(names, k, "names, one for each class"), "quantity": name, "groups": groups,
         "units": ("nat" if measurand in (log_odds, contrast) else "",),
     }  # fmt: skip
     return q, columns, about, contrast(logp, chosen)
@@ -168,9 +180,16 @@ def _of_values(
     several = values.ndim == 3
     values = values if several else values[:, :, None]
     m, n, k = values.shape
-    units = (unit,) * k if isinstance(unit, str) else tuple(map(str, unit))
-    if len(units) != k:
-        raise ValueError(f"There are {k} outputs and {len(units)} units; give one for all, or one for each.")
+    units = (unit,) * k if isinstance(unit, str) else unit
+    if (
+        not isinstance(units, (tuple, list))
+        or len(units) != k
+        or not all(isinstance(u, str) and u.isprintable() for u in units)
+    ):
+        raise ValueError(f"unit is {unit!r}, and there are {k} outputs; give one text for all, or one for each.")
+    units = tuple(units)
+    if len(flat := np.flatnonzero(np.ptp(values, (0, 1)) == 0)) and k > 1:
+        raise ValueError(f"Output {flat[0]} is the same for all networks and inputs; leave it out.")
     scale = np.sqrt(values[:, parts[0]].var(0, ddof=1).mean(0))
     scale = np.where(scale > 0, scale, 1.0)
     q = (values / scale).reshape(m, n * k)
@@ -183,7 +202,8 @@ def _of_values(
         columns["ln difference in other outputs"] = np.stack([one - one.mean() for one in rest], 1).ravel()
         groups = (*groups, "differences in other outputs")
     about = {
-        "quantity": "value", "units": units, "outputs": _names(names, k, "outputs") if several else (),
+        "quantity": "value", "units": units,
+        "outputs": checked_names(names, k, "names, one for each output") if several else (),
         "limits": checked_limits(limits, k), "scale": scale, "groups": groups,
     }  # fmt: skip
     return q, columns, about
@@ -194,9 +214,12 @@ def checked_limits(limits: Any, k: int) -> ndarray | None:
     if limits is None:
         return None
     try:
-        low, high = (np.asarray(end, float) for end in limits)
+        low, high = (numbers(end).astype(float) for end in limits[:])  # a set has no order
     except (TypeError, ValueError):
-        raise ValueError(f"limits is {limits!r}; pass (low, high), each a number, or one for each output.") from None
+        raise ValueError(
+            f"limits is {' '.join(repr(limits).split())}; pass (low, high), each a number, or one for each output (±inf"
+            " for none)."
+        ) from None
     if low.shape not in ((), (k,)) or high.shape not in ((), (k,)):
         raise ValueError(f"The limits are for {max(low.size, high.size)} outputs, the predictions for {k}.")
     if not (low < high).all():
@@ -239,14 +262,25 @@ def joined(notes: tuple[str, ...], of_decisions: tuple[str, ...]) -> tuple[str, 
     return tuple(joined)
 
 
-def checked_ids(ids: Sequence[Any] | None, n: int) -> tuple[str, ...]:
-    """Return identifiers of n inputs as text; raise unless each stands once."""
-    if ids is None:
-        return tuple(map(str, range(n)))
-    found = tuple(map(str, ids))
-    if len(found) != n or len(set(found)) < n:
-        raise ValueError(f"There are {n} inputs and {len(set(found))} different ids; give each input its own.")
-    return found
+def checked_names(given: Sequence[Any] | None, n: int, what: str) -> tuple[str, ...]:
+    """Return names of n inputs, classes or outputs as text: their numbers unless given."""
+    return texts(range(n) if given is None else given, n, what)
+
+
+def check_measurand(measurand: Any, n_networks: int, n_classes: int) -> None:
+    """Raise unless the measurand makes one finite number for each network and image; tried on two images."""
+    logp = np.log(np.random.default_rng(0).dirichlet(np.ones(n_classes), (n_networks, 2)))
+    takes = "it takes log-probabilities [networks, images, classes] and one class for each image, as log_odds does"
+    if not callable(measurand):
+        raise TypeError(f"The measurand is a {type(measurand).__name__}, not a function; {takes}.")
+    try:
+        q = np.asarray(measurand(logp, np.zeros(2, int)), float)
+    except Exception as error:
+        raise ValueError(f"The measurand fails with {type(error).__name__}: {error}; {takes}.") from error
+    if q.shape != logp.shape[:2]:
+        raise ValueError(f"The measurand gives the shape {q.shape}; of {logp.shape} it must make {logp.shape[:2]}.")
+    if not np.isfinite(q).all():
+        raise ValueError(f"The measurand's values aren't finite; {takes}.")
 
 
 def origin_of(**known: str) -> dict[str, str]:
@@ -259,7 +293,7 @@ def origin_of(**known: str) -> dict[str, str]:
 def _stacked(predictions: Any, what: str) -> ndarray:
     """Return predictions as one float64 array, a row for each network; raise unless there are two finite ones."""
     try:
-        found = np.stack([np.asarray(one, np.float64) for one in predictions])
+        found = np.stack([numbers(one) for one in predictions]).astype(np.float64)
     except (TypeError, ValueError) as error:
         raise ValueError(f"The {what} are no arrays of one shape, one for each network: {error}.") from None
     if found.ndim not in (2, 3) or not found.size:
@@ -276,6 +310,8 @@ def _stacked(predictions: Any, what: str) -> ndarray:
 
 def _given(covariates: Any, of_calibration: Any, n: int, n_calibration: int) -> Columns:
     """Return the user's covariates of calibration inputs and inputs, one after the other."""
+    for one in (covariates, of_calibration):
+        instance({} if one is None else one, Mapping, "covariates", "pass {name: one number for each input}")
     given, known = dict(covariates or {}), dict(of_calibration or {})
     if n_calibration and given.keys() != known.keys() or not n_calibration and known:
         raise ValueError(
@@ -284,9 +320,10 @@ def _given(covariates: Any, of_calibration: Any, n: int, n_calibration: int) -> 
         )
     columns = {}
     for name, values in given.items():
-        both = [np.asarray(part, float) for part in ([known[name]] if n_calibration else []) + [values]]
-        if [part.shape for part in both] != [(one,) for one in (n_calibration, n) if one]:
-            raise ValueError(f"The covariate {name!r} isn't one number for each input; give {n} numbers.")
+        what, both = f"The covariate {name!r}", ([known[name]] if n_calibration else []) + [values]
+        both = [array(part, what, "inputs") for part in both]
+        if [len(part) for part in both] != [one for one in (n_calibration, n) if one]:
+            raise ValueError(f"{what} isn't one number for each input; give {n} numbers.")
         columns[str(name)] = np.concatenate(both)
     return columns
 
@@ -299,14 +336,6 @@ def _difference(values: ndarray, q: ndarray, fitted: slice) -> ndarray:
 
 def _log(spread: ndarray) -> ndarray:
     return np.log(spread + FLOOR)
-
-
-def _names(names: Sequence[Any] | None, k: int, what: str) -> tuple[str, ...]:
-    """Return k names as text, numbers unless given."""
-    found = tuple(map(str, range(k) if names is None else names))
-    if len(found) != k:
-        raise ValueError(f"There are {k} {what} and {len(found)} names; give one for each.")
-    return found
 
 
 def _fingerprint(array: ndarray) -> str:

@@ -37,7 +37,7 @@ from lnescape.retraining import (
     with_class_means,
 )
 from lnescape.retraining.prior import FEWEST_INPUTS, assumed_number
-from lnescape.statement.arrays import checked_ids, checked_limits, evaluated, joined, origin_of
+from lnescape.statement.arrays import check_measurand, checked_limits, checked_names, evaluated, joined, origin_of
 from lnescape.statement.page import Statement
 from lnescape.training import Prepared, Recipe
 from lnescape.training.descent import tensor_fingerprint
@@ -145,9 +145,9 @@ def state(
         raise TypeError(f"neighbours is {neighbours!r}; pass a function from inputs to inputs near each, or None.")
     _check_number(n_trained if runs is None else len(runs), borrows, values=data.values is not None)
     if data.values is None:
-        _check_measurand(measurand, n_trained, data.n_classes)
+        check_measurand(measurand, n_trained, data.n_classes)
     images = _checked_images(images, data)
-    ids = checked_ids(ids, len(images))
+    ids = checked_names(ids, len(images), "ids, one for each input")
     prepared = Prepared.of(net, data, recipe, device=device, folder=folder, template=template)
     data, recipe = prepared.data, prepared.recipe
     looked: dict[str, Any]
@@ -331,22 +331,6 @@ def _check_number(n: int, borrows: bool, *, values: bool) -> None:
             f"{n} training has no spread: nothing shows how far a second one would fall. Give two or more "
             f"(seeds=range(2), or runs= of two){one}."
         )
-
-
-def _check_measurand(measurand: Any, n_networks: int, n_classes: int) -> None:
-    """Raise unless the measurand makes one finite number for each network and image; tried on two images."""
-    logp = np.log(np.random.default_rng(0).dirichlet(np.ones(n_classes), (n_networks, 2)))
-    takes = "it takes log-probabilities [networks, images, classes] and one class for each image, as log_odds does"
-    if not callable(measurand):
-        raise TypeError(f"The measurand is a {type(measurand).__name__}, not a function; {takes}.")
-    try:
-        q = np.asarray(measurand(logp, np.zeros(2, int)), float)
-    except Exception as error:
-        raise ValueError(f"The measurand fails with {type(error).__name__}: {error}; {takes}.") from error
-    if q.shape != logp.shape[:2]:
-        raise ValueError(f"The measurand gives the shape {q.shape}; of {logp.shape} it must make {logp.shape[:2]}.")
-    if not np.isfinite(q).all():
-        raise ValueError(f"The measurand's values aren't finite; {takes}.")
 
 
 def _checked_images(images: Any, data) -> Tensor:

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lnescape.checks import instance, one_of, whole
+from lnescape.checks import instance, one_of, warn_of_copies, whole
 from lnescape.laws import Members
 from lnescape.progress import bar
 from lnescape.results import ResultError, files
@@ -361,12 +361,7 @@ def members(
         thetas.append(theta.cpu())
     if not thetas:
         raise ValueError("No networks were given; pass at least one module or state dict.")
-    for number, theta in enumerate(thetas):
-        if (first := next(k for k, other in enumerate(thetas) if torch.equal(other, theta))) < number:
-            warnings.warn(
-                f"Networks {first} and {number} are copies of one another, and no two retrainings; leave one out.",
-                stacklevel=2,
-            )
+    warn_of_copies(thetas)
     operations = count_operations(like, data.train.images[0], data.n_classes)
     plain = operations.training(recipe or Recipe(), len(data.train))
     return Members(
