@@ -39,7 +39,8 @@ profile = course.profile(profile)
 # %% [markdown]
 # ## A guess to write down
 #
-# Two networks reach a training loss of about 0.01 nat (the unit of natural logarithms, as in `00`). A network that knows nothing has ln 10 ≈ 2.30 nat.
+# Two networks reach a training loss of about 0.01 nat (the unit of natural logarithms). A network that gives each digit the
+# same probability has ln 10 ≈ 2.30 nat.
 #
 # **What loss do you expect half-way on the straight line between the two: 0.01, 0.5, or 2.3?** What loss do you expect at
 # the worst point of the best curved path between them?
@@ -399,7 +400,7 @@ assert seen.loss.max() < line.loss.max()
 # %% [markdown]
 # ### Exercise 3
 #
-# Two networks may share the first part of their training and part only then. They are *linearly connected* if the line
+# Two networks may share the first part of their training and separate only then. They are *linearly connected* if the line
 # between them has no barrier [3]. Make two such networks: train one network, then train two short `Simplex.around` it with
 # different seeds, and look at the line between their new corners. (`Simplex.around(θ, 2)` is a segment that begins at θ; its
 # other corner is trained.)
@@ -417,8 +418,8 @@ print(f"barrier {ln.barrier(seen.coordinates, seen.loss):.4f} nat")
 # %% [markdown]
 # ### Exercise 4
 #
-# How much would the MLP curve's highest training loss vary if the *pair* of networks were another? What is n in the stored
-# result, how is the bracket in `curve_train_maximum` made, and does it answer the first question?
+# How much does the highest training loss on the MLP's curve vary from *pair* to pair of networks? What is n in the stored
+# result, how is the bracket in `curve_train_maximum` computed, and does it answer the first question?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 maxima = stored["MLP"].arrays["curve_train_loss"].max(1)
