@@ -16,11 +16,12 @@ from lnescape.study import Cell, Study, read_study, run_study, running
 from lnescape.study.cells import KINDS
 from lnescape.study.store import CellStore, study_named
 from lnescape.training import Recipe
+from tests.tiny import TINY
 
 ROOT = Path(__file__).resolve().parent.parent
 DIGITS = study_named("digits-mlp")
 SCOUTS = DIGITS.cells[0]
-FEW = replace(DIGITS, cells=(SCOUTS, *DIGITS.cells[2:4]))  # the quick ones
+FEW = replace(TINY, cells=TINY.cells[:3])
 
 
 def arrays_of(study: Study, folder: Path) -> dict[str, dict[str, np.ndarray]]:
@@ -39,39 +40,37 @@ def put_in_place(monkeypatch, method: str, experiment) -> None:
 
 
 @pytest.fixture(scope="module")
-def undisturbed(tmp_path_factory) -> Path:
-    folder = tmp_path_factory.mktemp("undisturbed")
-    assert run_study(DIGITS, folder=folder, workers=1, progress=False) == {}
+def digits(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("digits")
+    assert run_study(DIGITS, folder=folder, workers=1, limit=3, progress=False) == {}
     return folder
 
 
-def start(folder: Path, *options: str) -> subprocess.Popen:
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory) -> Path:
+    folder = tmp_path_factory.mktemp("undisturbed")
+    assert run_study(TINY, folder=folder, workers=1, progress=False) == {}
+    return folder
+
+
+def start(folder: Path) -> subprocess.Popen:
     code = "from lnescape.cli import main; main()"
-    command = [sys.executable, "-c", code, "study", "digits-mlp", "--folder", str(folder), *options]
+    command = [sys.executable, "-c", code, "study", "tests.tiny:TINY", "--folder", str(folder), "--workers", "1"]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
 
 
-def test_a_study_killed_three_times_ends_with_the_same_bits(tmp_path, undisturbed):
-    random = Random(0)
-    for done in (0, 1, 3):  # killed with SIGKILL at a random moment once so many cells are there
-        process = start(tmp_path, "--workers", "1")
-        while len(list(tmp_path.glob("*.json"))) < done + (done == 0) and process.poll() is None:
-            time.sleep(0.01)
-        time.sleep(random.uniform(0.0, 0.3))
-        process.kill()
-        process.wait()
-        process.stderr.close()
-    left = len(CellStore(DIGITS, tmp_path).missing())
-    assert run_study(DIGITS, folder=tmp_path, workers=1, progress=False) == {}
-    assert equal_bits(arrays_of(DIGITS, tmp_path), arrays_of(DIGITS, undisturbed))
-    assert 0 < left < len(DIGITS.cells)
-
-
-def test_two_processes_share_a_study(tmp_path, undisturbed):
-    both = [start(tmp_path, "--workers", "1") for _ in range(2)]
+def test_a_study_killed_and_finished_by_two_processes_at_once_has_the_same_bits(tmp_path, undisturbed):
+    killed = start(tmp_path)
+    while not list(tmp_path.glob("*.json")) and killed.poll() is None:
+        time.sleep(0.002)
+    time.sleep(Random(0).uniform(0.0, 0.2))  # SIGKILL at a random moment once a cell is there
+    killed.kill()
+    killed.communicate()
+    assert 0 < len(CellStore(TINY, tmp_path).missing()) < len(TINY.cells)
+    both = [start(tmp_path) for _ in range(2)]
     ends = [process.communicate()[1] for process in both]
     assert [process.returncode for process in both] == [0, 0], ends
-    assert equal_bits(arrays_of(DIGITS, tmp_path), arrays_of(DIGITS, undisturbed))
+    assert equal_bits(arrays_of(TINY, tmp_path), arrays_of(TINY, undisturbed))
 
 
 def test_a_cell_that_another_process_computes_is_left_to_it_and_waited_for(tmp_path):
@@ -129,17 +128,18 @@ def test_without_their_scouts_cells_wait_for_another_day(tmp_path, monkeypatch):
         raise RuntimeError("lost")
 
     put_in_place(monkeypatch, "scouts", failing)
-    assert run_study(FEW, folder=tmp_path, workers=1, progress=False) == {SCOUTS.name: "RuntimeError: lost"}
+    assert run_study(FEW, folder=tmp_path, workers=1, progress=False) == {TINY.cells[0].name: "RuntimeError: lost"}
     assert len(CellStore(FEW, tmp_path).missing()) == len(FEW.cells)
 
 
-def test_a_process_that_dies_takes_no_other_cell_with_it(tmp_path):
-    deadly = SCOUTS.but(network="tests.deadly:network", options={}, seeds=(7,))
-    study = Study("deadly", "", (deadly, *FEW.cells[:2]))  # beside the scouts, which outlive it
+def test_a_process_that_dies_takes_no_other_cell_with_it_and_the_others_keep_their_bits(tmp_path, undisturbed):
+    deadly = TINY.cells[0].but(network="tests.tiny:network", options={}, seeds=(7,))
+    study = Study("deadly", "", (deadly, *TINY.cells))  # beside the scouts, which outlive it
     failed = run_study(study, folder=tmp_path, workers=2, progress=False)
     assert list(failed) == [deadly.name]
     assert "process that computed it died" in failed[deadly.name]
     assert CellStore(study, tmp_path).missing() == [deadly]
+    assert equal_bits(arrays_of(TINY, tmp_path), arrays_of(TINY, undisturbed))
 
 
 def test_two_runs_at_once_compute_each_cell_once(tmp_path, monkeypatch):
@@ -167,7 +167,7 @@ def test_an_interrupted_run_leaves_no_claim(tmp_path, monkeypatch):
     put_in_place(monkeypatch, "scouts", interrupted)
     with pytest.raises(KeyboardInterrupt):
         run_study(FEW, folder=tmp_path, workers=1, progress=False)
-    lock = CellStore(FEW, tmp_path).claim(SCOUTS)
+    lock = CellStore(FEW, tmp_path).claim(TINY.cells[0])
     assert lock is not None
     lock.release()
     assert list(tmp_path.glob("*.json")) == []
@@ -182,13 +182,8 @@ def test_a_worker_with_other_code_is_found_out(tmp_path, monkeypatch):
         return outcome
 
     monkeypatch.setattr(running, "compute", other)
-    failed = run_study(DIGITS, folder=tmp_path, workers=1, limit=1, progress=False)
-    assert "other code" in failed[SCOUTS.name]
-
-
-def test_processes_give_the_same_bits_as_this_one(tmp_path, undisturbed):
-    assert run_study(DIGITS, folder=tmp_path, workers=2, progress=False) == {}
-    assert equal_bits(arrays_of(DIGITS, tmp_path), arrays_of(DIGITS, undisturbed))
+    failed = run_study(TINY, folder=tmp_path, workers=1, limit=1, progress=False)
+    assert "other code" in failed[TINY.cells[0].name]
 
 
 def test_a_name_follows_from_the_content_and_from_nothing_else():
@@ -205,7 +200,7 @@ def test_a_name_follows_from_the_content_and_from_nothing_else():
     assert len(by_scouts) == 2  # another class of the measurand, another result
 
 
-def test_golden_names_and_numbers(undisturbed):
+def test_golden_names_and_numbers(digits):
     """Where this fails, stored cells no longer are what this code computes: raise their version, then the gold."""
     assert Recipe().describe() == {
         "epochs": 10, "batch": 128, "learning_rate": 0.1, "momentum": 0.9, "weight_decay": 5e-4, "schedule": "onecycle",
@@ -214,7 +209,7 @@ def test_golden_names_and_numbers(undisturbed):
     assert [cell.name for cell in DIGITS.cells[:2]] == ["scouts-57726144f7d4", "retrainings-b75050f8bb7b"]
     assert study_named("mnist-mlp").cells[1].name == "retrainings-25cfebab9360"
     assert study_named("mnist-cnn").cells[1].name == "retrainings-e32c5bf78336"
-    seen = read_study(DIGITS, folder=undisturbed)
+    seen = read_study(DIGITS, folder=digits)
     gold = {
         "log_odds": [9.61, 13.49],
         "path_log_odds": [-1.415, 2.836],
@@ -229,25 +224,19 @@ def test_golden_names_and_numbers(undisturbed):
         np.testing.assert_allclose(found, values, rtol=0.005, atol=0.02, err_msg="raise RECIPE_VERSION (cells.py)")
 
 
-def test_a_study_is_read_back_with_named_axes(undisturbed):
-    seen = read_study("digits-mlp", folder=undisturbed)
-    assert dict(seen["log_odds"].sizes) == {"retraining": 16, "image": 2400}
-    assert seen["log_odds"].sel(image=seen["part"] == "foreign").shape == (16, 200)
-    assert list(seen["seed"].values) == list(range(16))
+def test_an_incomplete_study_is_read_back_with_named_axes(digits):
+    seen = read_study("digits-mlp", folder=digits)
+    assert dict(seen["log_odds"].sizes) == {"retraining": 8, "image": 2400}
+    assert seen["log_odds"].sel(image=seen["part"] == "foreign").shape == (8, 200)
+    assert list(seen["seed"].values) == list(range(8))
     assert set(seen["part"].values[:200]) == {"calibration"}
-    assert seen.attrs["missing"] == 0
+    assert seen.attrs["missing"] == 2
     # What is kept in float16 is what the networks say, within its rounding.
     q = ln.log_odds(seen["log_probabilities"].values, seen["chosen"].sel(image=seen["predicted_image"]).values)
     kept = seen["log_odds"].sel(image=seen["predicted_image"]).values
     moderate = (np.abs(kept) < 4) & (np.abs(q) < 4)
     assert moderate.sum() > 20
     np.testing.assert_allclose(q[moderate], kept[moderate], atol=0.02)
-
-
-def test_an_incomplete_study_says_how_much_is_missing(tmp_path):
-    run_study(DIGITS, folder=tmp_path, workers=1, limit=3, progress=False)
-    seen = read_study(DIGITS, folder=tmp_path)
-    assert (seen.sizes["retraining"], seen.attrs["missing"]) == (8, 2)
 
 
 def own_data():
@@ -258,7 +247,7 @@ def own_data():
 
 
 def test_a_cell_takes_data_of_ones_own(tmp_path):
-    scouts = SCOUTS.but(data="tests.test_study:own_data", options={"width": 4}, batch=20)
+    scouts = TINY.cells[0].but(data="tests.test_study:own_data", batch=20)
     study = Study("own", "Data of one's own", (scouts.but(method="retrainings", scouts=scouts, seeds=(0, 1)),))
     assert study.folder == "own-data-mlp"
     run_study(study, folder=tmp_path, workers=1, progress=False)

@@ -8,17 +8,16 @@ import time
 import pytest
 
 from lnescape.study import run_study
-from lnescape.study.store import CellStore, study_named
+from lnescape.study.store import CellStore
 from tests.test_study import arrays_of, equal_bits
-
-DIGITS = study_named("digits-mlp")
+from tests.tiny import TINY
 
 
 @pytest.mark.filterwarnings("ignore")  # distributed speaks of the worker that this test kills
 def test_the_same_bits_on_a_cluster_that_loses_a_worker(tmp_path):
     distributed = pytest.importorskip("distributed")
     here, there = tmp_path / "here", tmp_path / "there"
-    run_study(DIGITS, folder=here, workers=1, progress=False)
+    run_study(TINY, folder=here, workers=1, progress=False)
     with (
         distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
         distributed.Client(cluster) as client,
@@ -32,8 +31,8 @@ def test_the_same_bits_on_a_cluster_that_loses_a_worker(tmp_path):
 
         killer = threading.Thread(target=kill, daemon=True)
         killer.start()
-        assert run_study(DIGITS, folder=there, executor=client.get_executor(), progress=False) == {}
+        assert run_study(TINY, folder=there, executor=client.get_executor(), progress=False) == {}
         killer.join(10)
         assert numbers[0] not in client.run(os.getpid).values()
-    assert CellStore(DIGITS, there).missing() == []
-    assert equal_bits(arrays_of(DIGITS, here), arrays_of(DIGITS, there))
+    assert CellStore(TINY, there).missing() == []
+    assert equal_bits(arrays_of(TINY, here), arrays_of(TINY, there))

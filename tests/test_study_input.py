@@ -19,10 +19,10 @@ from lnescape.results import files
 from lnescape.study import Study, StudyError, read_study, run_study
 from lnescape.study import store as study_store
 from lnescape.study.running import dask_executor
-from lnescape.study.store import CellStore, study_named
+from lnescape.study.store import CellStore
+from tests.tiny import TINY
 
-DIGITS = study_named("digits-mlp")
-SMALL = replace(DIGITS, cells=DIGITS.cells[:2])
+SMALL = replace(TINY, cells=TINY.cells[:2])
 
 
 @pytest.fixture(scope="module")
@@ -74,30 +74,30 @@ def test_an_unknown_study_suggests_the_nearest():
         ({"loss": lambda logits, labels: logits.sum()}, "function of a module"),
         ({"method": "retrainings"}, "needs scouts="),
         ({"method": "pair"}, "has 2 seeds, not 5"),
-        ({"method": "crossed", "scouts": DIGITS.cells[0]}, "needs settings={'orders': …}"),
+        ({"method": "crossed", "scouts": TINY.cells[0]}, "needs settings={'orders': …}"),
     ],
 )
 def test_a_cell_refuses_what_no_method_can_run(changes, word, as_users_do):
     with pytest.raises(StudyError, match=word):
-        DIGITS.cells[0].but(**changes)
+        TINY.cells[0].but(**changes)
 
 
 def test_nothing_outside_can_change_a_cell():
     options = {"width": 32}
-    cell = DIGITS.cells[0].but(options=options)
+    cell = TINY.cells[0].but(options=options)
     name = cell.name
     options["width"] = 64
-    assert cell.name == name == DIGITS.cells[0].name
+    assert cell.name == name == TINY.cells[0].name
 
 
-@pytest.mark.parametrize("study", [lambda: Study("My study", "", DIGITS.cells), lambda: Study("mine", "", ())])
+@pytest.mark.parametrize("study", [lambda: Study("My study", "", TINY.cells), lambda: Study("mine", "", ())])
 def test_a_study_needs_a_name_for_files_and_cells(study):
     with pytest.raises(StudyError, match="use lower-case letters|has no cells"):
         study()
 
 
 def test_two_scouts_are_not_mixed(stored):
-    other = DIGITS.cells[0].but(seeds=(7, 8))
+    other = TINY.cells[0].but(seeds=(7, 8))
     both = Study("both", "", (*SMALL.cells, other))
     assert run_study(both, folder=stored, workers=1, progress=False) == {}
     with pytest.raises(StudyError, match="several scouts"):
@@ -105,8 +105,8 @@ def test_two_scouts_are_not_mixed(stored):
 
 
 def test_a_batch_larger_than_the_data_and_a_network_that_does_not_fit_fail_with_their_cause(tmp_path):
-    large = DIGITS.cells[0].but(batch=5000)
-    wrong = DIGITS.cells[0].but(network="torch.nn:Linear", options={})
+    large = TINY.cells[0].but(batch=5000)
+    wrong = TINY.cells[0].but(network="torch.nn:Linear", options={})
     failed = run_study(Study("wrong", "", (large, wrong)), folder=tmp_path, workers=1, progress=False)
     assert "larger than the 1197 training images" in failed[large.name]
     assert "builder fails" in failed[wrong.name]
@@ -114,7 +114,7 @@ def test_a_batch_larger_than_the_data_and_a_network_that_does_not_fit_fail_with_
 
 def test_a_device_that_is_not_there(tmp_path):
     with pytest.raises(StudyError, match="Nothing can be computed on device 'nowhere'"):
-        run_study(DIGITS, folder=tmp_path, device="nowhere")
+        run_study(TINY, folder=tmp_path, device="nowhere")
     assert "Nothing can be computed on device" in said("study", "digits-mlp", "--device", "nowhere", "--dry-run")
 
 
@@ -122,13 +122,13 @@ def test_an_executor_that_was_shut_down(tmp_path):
     executor = ThreadPoolExecutor(1)
     executor.shutdown()
     with pytest.raises(StudyError, match="executor that was given is gone"):
-        run_study(DIGITS, folder=tmp_path, executor=executor, progress=False)
+        run_study(TINY, folder=tmp_path, executor=executor, progress=False)
 
 
 def test_a_script_without_its_guard_is_told(monkeypatch):
     monkeypatch.setattr(multiprocessing.current_process(), "_inheriting", True, raising=False)
     with pytest.raises(StudyError, match="__main__"):
-        run_study(DIGITS)
+        run_study(TINY)
 
 
 def test_a_store_of_another_recipe_version_is_left_alone(stored, monkeypatch):
@@ -142,18 +142,20 @@ def test_a_store_of_another_recipe_version_is_left_alone(stored, monkeypatch):
 
 def test_a_result_edited_by_hand_is_named_before_any_work(stored):
     path = stored / f"{SMALL.cells[1].name}.json"
-    path.write_text(path.read_text().replace('"n": 4', '"n": 5'))
+    path.write_text(path.read_text().replace('"n": 1', '"n": 5'))
     for use in (run_study, read_study):
-        with pytest.raises(StudyError, match="edited by hand .*delete it and run `lnescape study digits-mlp` again"):
-            use(DIGITS, folder=stored)
-    assert len(CellStore(DIGITS, stored).missing()) == 3  # nothing was computed
+        with pytest.raises(
+            StudyError, match="edited by hand .*delete it and run `lnescape study tests.tiny:TINY` again"
+        ):
+            use(TINY, folder=stored)
+    assert len(CellStore(TINY, stored).missing()) == 7  # nothing was computed
 
 
 def test_arrays_cut_short_are_named(stored):
     path = stored / f"{SMALL.cells[1].name}.safetensors.xz"
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(StudyError, match="cut short"):
-        read_study(DIGITS, folder=stored)
+        read_study(TINY, folder=stored)
 
 
 @pytest.mark.filterwarnings("ignore:.*is damaged:UserWarning")  # in the worker
@@ -184,7 +186,7 @@ def test_what_lies_beside_the_cells_does_not_stop_a_study(stored):
 def test_a_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path):
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(StudyError, match="make it writable, or set LNESCAPE_HOME"):
-        run_study(DIGITS, folder=tmp_path / "file" / "folder", progress=False)
+        run_study(TINY, folder=tmp_path / "file" / "folder", progress=False)
 
 
 def test_a_full_disk_stops_the_run_and_keeps_what_is_stored(stored, monkeypatch):
@@ -194,10 +196,12 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_stored(stored, monkeypatch)
     before = contents(stored)
     with monkeypatch.context() as patched:
         patched.setattr(files.os, "fsync", full)
-        with pytest.raises(StudyError, match="No space left on device.*intact.*run `lnescape study digits-mlp` again"):
-            run_study(DIGITS, folder=stored, workers=1, progress=False)
+        with pytest.raises(
+            StudyError, match="No space left on device.*intact.*run `lnescape study tests.tiny:TINY` again"
+        ):
+            run_study(TINY, folder=stored, workers=1, progress=False)
     assert contents(stored) == before
-    assert run_study(DIGITS, folder=stored, workers=1, progress=False) == {}
+    assert run_study(TINY, folder=stored, workers=1, progress=False) == {}
 
 
 def test_a_cluster_that_does_not_answer():
@@ -237,18 +241,18 @@ def test_ctrl_c_ends_a_study_in_one_sentence(tmp_path):
 
 def test_a_limit_of_nothing():
     with pytest.raises(StudyError, match="leaves nothing to compute"):
-        run_study(DIGITS, limit=0)
+        run_study(TINY, limit=0)
     assert "not in the range" in said("study", "digits-mlp", "--limit", "0")
 
 
 def test_the_commands_say_how_things_stand(stored):
-    listed = CliRunner().invoke(main, ["study", "digits-mlp", "--dry-run", "--folder", str(stored)]).output
-    assert listed.count("missing") == 3
+    listed = CliRunner().invoke(main, ["study", "tests.tiny:TINY", "--dry-run", "--folder", str(stored)]).output
+    assert listed.count("missing") == 7
     assert listed.count("stored") == 2
-    assert "12.0 trainings" in listed
+    assert "7.0 trainings" in listed
     assert "Expected on this machine" in listed
-    row = CliRunner().invoke(main, ["status", "digits-mlp", "--folder", str(stored)]).output.splitlines()[1].split()
-    assert row[:5] == ["digits-mlp", "5", "2", "3", "0"]
+    row = CliRunner().invoke(main, ["status", "tests.tiny:TINY", "--folder", str(stored)]).output.splitlines()[1]
+    assert row.split()[:5] == ["tiny", "9", "2", "7", "0"]
     assert "digits         comes with the installation" in CliRunner().invoke(main, ["data"]).output
 
 
@@ -261,4 +265,4 @@ def test_every_command_has_help_with_examples(command):
 
 def test_each_stored_result_names_a_command_that_makes_it(stored):
     for path in stored.glob("*.json"):
-        assert json.loads(path.read_text())["provenance"]["command"] == "lnescape study digits-mlp"
+        assert json.loads(path.read_text())["provenance"]["command"] == TINY.command
