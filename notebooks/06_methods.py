@@ -186,8 +186,7 @@ course.table(rows, digits=2)
 # %% [markdown]
 # **What we see.** The same protocol serves all ten methods. The brackets are standard uncertainties over *these* test images, for
 # one run of each method with short trainings. They are large: most of the differences may be chance. Laplace needs a part of
-# its budget for the curvature, and trains its networks a little shorter. On tiny data it costs more than the budget, and the
-# library warns (exercise 4). For a decision we need full trainings, more than one base, and the scale.
+# its budget for the curvature, and trains its networks a little shorter. For a decision we need full trainings, more than one base, and the scale.
 #
 # ## At full size: thirteen ways at equal cost
 #
