@@ -9,19 +9,19 @@
 # %% [markdown]
 # # 00 · Start here: would it say the same if it were trained again?
 #
-# **Question.** A network reads a digit and says "7, with probability 0.81". Train the same network once more, on the
-# same images, with another seed: what would it say then, and must we really train it many times to know?
+# **Question.** A network reads a digit and answers "7, with probability 0.81". The same network is trained once more, on
+# the same images, with another seed. What would it answer then? Must we train it many times to know?
 #
 # **What you will learn**
 # - why one trained network is one *observation*, not the truth;
 # - what a deep ensemble is, and what it costs;
 # - why three trainings can be worth thirty;
 # - that two trained networks lie in two valleys with a hill between them, and that a curved road goes around the hill;
-# - what the networks met along that road can do for you, and what they can't.
+# - what the networks along that road are good for, and what they are not good for.
 #
-# **Before you start.** Some Python; PyTorch helps but isn't needed. Everything is explained once here and at length in
-# the later notebooks. Words in *italics* are mostly terms of the field; those that return stand in the
-# [glossary](glossary.md), in English and French.
+# **Before you start.** Some Python; PyTorch helps but isn't needed. Everything is explained briefly here, and at length
+# in the later notebooks. Terms are in *italics* where they are first used. The [glossary](glossary.md) has them in
+# English and French.
 #
 # **Minutes.** 10 minutes to read. To compute: under half a minute in the profile `quick` (5 000 images that come with
 # the installation), some minutes in `standard` (all of MNIST), on one thread.
@@ -71,8 +71,8 @@ again.Picture("00_train_again", title="What three retrainings show of u(x)")
 # %% [markdown]
 # ## The images
 #
-# MNIST: grey pictures of handwritten digits, 28 × 28 pixels. The data object says what it is; a stand-in, another set
-# of images in the place of the one asked for, is never taken silently.
+# MNIST is a set of grey pictures of handwritten digits, 28 × 28 pixels each. The data object prints which images it
+# holds.
 
 # %%
 data = ln.load("mnist5k" if profile == "quick" else "mnist")
@@ -110,8 +110,8 @@ runs
 # %% [markdown]
 # ### By hand
 #
-# A trained network is one point θ in weight space: all its weights in one long row of numbers. To see that there is no
-# magic in it, we put the first θ back into a fresh network, number by number, and ask that network for probabilities.
+# A trained network is one point θ in weight space: all its weights in one long row of numbers. To see this, we put the
+# first θ back into a fresh network, number by number, and compute the probabilities of that network.
 
 # %%
 module, start = net(), 0
@@ -157,8 +157,8 @@ disputed = (decisions != decisions[0]).any(0).nonzero().squeeze(1)
 print(f"{1000 * len(disputed) / len(data.test):.0f} of 1 000 test images are disputed")
 
 # %% [markdown]
-# Compare with your guess. Here are five of them, picked *because* they are disputed: above, the image; below, the
-# probability that each of the three networks (three shades) gives to the three likeliest digits.
+# Compare with your guess. Here are five disputed images: above, the image; below, the probability that each of the three
+# networks (three shades) gives to the three likeliest digits.
 
 # %%
 show = disputed[:5]
@@ -172,13 +172,13 @@ figure = figures.disputed_images(
 course.save_live(figure, "00_disputed")
 
 # %% [markdown]
-# **What we see.** Some networks hesitate, others sound sure of themselves, and they contradict each other: now and then
-# one gives four fifths or more to a digit to which another gives less than a fifth. What a network says of its own
-# doubt is not the doubt about the network. The standard deviation of a prediction over retrainings is a component of
-# uncertainty of its own, the **standard uncertainty of the prediction due to retraining**, in short *retraining
-# uncertainty*, written u(x) for an image x, and it is what this course is about.
+# **What we see.** Some networks hesitate, others are sure, and they contradict each other. Now and then one network gives
+# a probability of 0.8 or more to a digit to which another gives less than 0.2. So the probability that one network states
+# does not tell how far another training would move it.
 #
-# Here is a u(x) that can be seen: the log-odds of one disputed image in the 128 stored trainings.
+# The standard deviation of a prediction over retrainings is a component of uncertainty. Its name is the **standard
+# uncertainty of the prediction due to retraining**, in short *retraining uncertainty*. We write u(x) for an image x. This
+# course is about u(x). The next figure shows it: the log-odds of one disputed image in the 128 stored trainings.
 
 # %%
 stored = ln.load_result("mnist-mlp")
@@ -198,9 +198,9 @@ course.save_live(figure, "00_u")
 #
 # ## What are three trainings worth?
 #
-# The honest way to u(x) is to retrain often: ten times, a hundred times. For a network that takes a week, that is out
-# of reach. Three trainings are affordable. For this perceptron it was tried which error they leave, many times over,
-# and how many plain trainings err as much:
+# The direct way to know u(x) is to retrain often: ten times, a hundred times. For a network that trains for a week, this
+# is out of reach. Three trainings are affordable. For this perceptron a stored study tells how large the error of u is
+# then, and how many plain trainings have the same error:
 
 # %%
 plain = ln.load_result("mnist-mlp-uncertainty").numbers["mixes"]["none (plain Type A)"]["3"]
@@ -217,16 +217,16 @@ for name, found in ways.items():
 course.table(rows, "Three trainings of the perceptron on MNIST", digits=0)
 
 # %% [markdown]
-# On the other networks that were studied, all that is free makes three trainings worth between twenty and a hundred:
-# notebook 07 has the table, and shows how it is done.
+# On the other networks in the studies, all that is free makes three trainings worth between twenty and a hundred.
+# `07_retraining_uncertainty` has the table, and shows the steps.
 #
-# Is there also a cheaper way to *many networks*? The rest of this notebook looks for one.
+# Is there also a cheaper way to get *many networks*? The rest of this notebook looks for one.
 
 # %% [markdown]
 # ## The landscape between two networks
 #
-# Here is a tempting shortcut. We have two trained networks, two points in weight space. Why not take their mean, and
-# all points on the line between them, for free?
+# Here is a tempting shortcut. We have two trained networks, two points in weight space. Their mean, and all points on the
+# line between them, cost nothing. Are they good networks?
 #
 # **Guess:** both ends are right on more than 90 % of the images. What about the point half-way?
 
@@ -236,9 +236,9 @@ on_line = ln.along(runs, line, data.test)
 print(f"accuracy at the ends {on_line.accuracy[0]:.3f} and {on_line.accuracy[-1]:.3f}, half-way {on_line.accuracy[15]:.3f}")  # of 31 points
 
 # %% [markdown]
-# Worse than its ends: between the two the loss has a hill, a *barrier*. But weight space has some 200 000 dimensions,
-# and a hill can be walked around. `fit_subspace` learns a curve [2]: both ends stay exactly where they are, and one
-# *control point* between them is pulled, by ordinary training, to where the loss is low **along the whole way**.
+# The half-way point is worse than the ends. Between the two the loss has a hill, a *barrier*. But weight space has some
+# 200 000 dimensions, and a path can go around a hill. `fit_subspace` learns a curve [2]. Both ends stay exactly where they
+# are. Ordinary training moves one *control point* between them to where the loss is low **along the whole curve**.
 
 # %%
 path = ln.fit_subspace(net, data, ln.Bezier.between(runs[0], runs[1]), recipe=recipe)
@@ -258,14 +258,14 @@ course.save_live(figure, "00_path")
 
 # %% [markdown]
 # **What we see.** Half-way along the line (dotted) the test loss is many times that of its ends. The learned curve
-# passes below the hill. It isn't flat, but stays under twice the loss of its ends: every point of that curve is a
-# network, and a usable one. Note the price in the output above: the curve cost as much as one more training, so two
-# ends and a curve make three. And note n = 1 in the legend: this is one pair of networks.
+# passes below the hill. It isn't flat, but stays under twice the loss of its ends. Every point of that curve is a usable
+# network. The output above states the cost: the curve cost as much as one more training, so two ends and a curve cost
+# three. The legend has n = 1: this is one pair of networks.
 
 # %% [markdown]
 # ## Many networks from one road
 #
-# A learned curve is a law as well: draw a time t at random, take the network there. Twenty of them, and their mean:
+# A learned curve is also a law: draw a time t at random and take the network there. We take the mean of twenty:
 
 # %%
 on_road = path.predict(data.test.images, n=20, seed=0)
@@ -287,10 +287,10 @@ print("curve minus retrainings    ", ln.Estimate.mean(lost[0] - lost[1], unit="n
 # %% [markdown]
 # ## Trap: the spread along the road is not the spread of retraining
 #
-# Twenty networks for the price of three: is their spread the uncertainty of the prediction due to retraining? Let us
-# look, at the log-odds q = ln p − ln(1 − p) of one class for each image, and its standard deviation over networks. The
-# class is fixed before the comparison, or the two sides would speak of different things: the one that the mean of the
-# three retrainings prefers.
+# Twenty networks for the price of three: is their spread the uncertainty of the prediction due to retraining? We take the
+# log-odds q = ln p − ln(1 − p) of one class for each image, and its standard deviation over networks. The class is the one
+# that the mean of the three retrainings prefers. It is the same on both sides; otherwise we would compare two different
+# quantities.
 
 # %%
 chosen = ln.mean_prediction(logp).argmax(1).numpy()
@@ -299,19 +299,19 @@ ratio = ((local**2).mean() / (retrained**2).mean()) ** 0.5
 print(f"spread along the curve (20 networks) / spread of the retrainings (n = 3): {ratio:.2f}")
 
 # %% [markdown]
-# How far from 1 is that? Three retrainings can't say: for one image their spread is typically wrong by 70 %, and
-# averaging over images helps little, since all images share the same three networks. The trap is to take a value near 1
-# for a confirmation. Nothing says that it should be 1: networks drawn along a curve are not retrainings. Whoever calls
-# their spread u(x) states a number that is wrong by an unknown factor. The cure is to give it a name of its own,
-# **local spread**. With a few real retrainings to set its scale it may still be of use; later notebooks try that.
+# Does that ratio differ from 1? Three retrainings can't tell. For one image their spread is typically wrong by 70 %, and
+# the average over images helps little, since all images share the same three networks. The trap is to take a value near 1
+# for a confirmation. There is no reason for it to be 1: networks on a curve are not retrainings. Their spread differs from
+# u(x) by an unknown factor. **The cure.** Call it by another name, **local spread**. With a few real retrainings to set its
+# scale it may still be useful; later notebooks try that.
 
 # %% [markdown]
 # ## The same at full size
 #
-# Everything above was small, so that it runs while you read. The same on all of MNIST, for two architectures, five
-# pairs of networks each, was computed once and stored with its provenance (code, data, machine, versions). We read it
-# back. *CNN*: a small convolutional network. Brackets are here standard uncertainties of means: over n = 10 retrainings
-# in the first line, over n = 5 pairs in the second.
+# Everything above was small, so that it runs while you read. The same was computed once on all of MNIST, for two
+# networks, with five pairs of each. It was stored with its provenance (code, data, machine, versions), and we read it back.
+# *MLP* is the multilayer perceptron, *CNN* a small convolutional network. The brackets are standard uncertainties of
+# means: over n = 10 retrainings in the first column, over n = 5 pairs in the other two.
 
 # %%
 mlp, cnn = ln.load_result("mnist-mlp-paths"), ln.load_result("mnist-cnn-paths")
@@ -332,22 +332,22 @@ figure = figures.score_against_cost(
 course.save(figure, "00_score_against_cost")
 
 # %% [markdown]
-# **What we see.** The line to beat is the deep ensemble: its loss falls as members are added, most of it early. Its
-# points are means over subsets of the same ten retrainings; they have no bars, since subsets overlap. Pale symbols are
-# single repetitions, full ones their mean with one standard uncertainty of that mean, n = 5. A curve with its two ends
-# has cost three trainings and is to be compared with the ensemble of three; a triangle learned from scratch [3],
-# "simplex" in the legend, has cost one and is to be compared with one network. On MNIST, *as a way to better
-# predictions*, neither beats plain retraining at its own cost; the MLP's curve is even behind one network. We report it
-# as it came out. Whether the landscape shows how *uncertain* a prediction is, is another question, which this figure
-# leaves open.
+# **What we see.** The standard of comparison is the deep ensemble. Its loss falls as members are added, most of all with
+# the first ones. Its points are means over subsets of the same ten retrainings; they have no bars, since subsets overlap.
+# Pale symbols are single repetitions. Full symbols are their mean with one standard uncertainty of that mean, n = 5.
+#
+# A curve with its two ends costs three trainings; compare it with the ensemble of three. "Simplex" is a triangle learned
+# from scratch [3]. It costs one training; compare it with one network. On MNIST, *as a way to better predictions*, neither
+# beats plain retraining at the same cost. The MLP's curve is even worse than one network. Can the landscape show how
+# *uncertain* a prediction is? That is another question, which this figure leaves open.
 
 # %% [markdown]
 # ## Exercises
 #
 # ### Exercise 1
 #
-# A colleague saves work: she "retrains" with `seeds=[0, 0, 0]`. What spread would she find, and what does the library
-# say?
+# A colleague wants to save work and "retrains" with `seeds=[0, 0, 0]`. What spread would she find? How does the library
+# answer?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 try:
@@ -373,8 +373,9 @@ print(f"training images {highest:.2f} nat, test images {on_line.loss.max():.2f} 
 # %% [markdown]
 # ### Exercise 3
 #
-# Take a network of your own: one hidden layer, `tanh` in place of the rectified unit, dropout. Train it under two
-# seeds, learn a curve between the two, and compare the highest loss on the line with the highest on the curve.
+# Take a network of your own; here, one hidden layer with `tanh` and dropout. Take data of your own as well, if you have
+# some: `ln.dataset(train=(images, labels), test=(images, labels))`. Train under two seeds, learn a curve between the two
+# networks, and compare the highest loss on the line with the highest on the curve.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 class Own(torch.nn.Module):
@@ -396,10 +397,11 @@ for name, way in (("line", ln.Segment.between(own[0], own[1])), ("curve", own_pa
 # %% [markdown]
 # ## Summary
 #
-# One trained network is one observation: trained again with another seed it decides otherwise on some images, however
-# sure it sounds. The scatter of three trainings is a poor u(x); with what the three show of all images, they are worth
-# tens of trainings. Independent trainings end in valleys that a straight line leaves and a learned curve joins, at the
-# price of about one training. Networks along the curve are good, but their spread is not the spread of retraining.
+# One trained network is one observation. Trained again with another seed, it decides otherwise on some images, however
+# high its probability is. The scatter of three trainings is a poor estimate of u(x). Together with all that the three
+# networks show of all images, they are worth tens of trainings. Independent trainings end in separate valleys. A straight
+# line between them crosses a hill; a learned curve goes around it, for the cost of about one training. Networks along the
+# curve are good, but their spread is not the spread of retraining.
 
 # %% [markdown]
 # ## What was recorded
@@ -430,5 +432,4 @@ course.record(
 #
 # Symbols and words of the whole course, English and French: [glossary](glossary.md).
 #
-# **Next:** `01_weight_space` asks what it means that a network is a point. In a hurry to walk the road between two:
-# `03_paths`.
+# **Next:** `01_weight_space` asks what it means that a network is a point. To learn a curve at once, go to `03_paths`.

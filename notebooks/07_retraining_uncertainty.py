@@ -78,8 +78,8 @@ print(f"image 0: s = {s2[0] ** 0.5:.2f} nat from three, {true_u[0]:.2f} nat from
 
 # %% [markdown]
 # u(x) is a standard deviation over *all* possible trainings. The standard deviation s of the three that you have is an
-# estimate of it. Here is how good that estimate is. Left: one image, and ten sets of three trainings each. Right: our
-# three, on every test image.
+# estimate of it. The figure shows how good that estimate is. Left: one image, and ten sets of three trainings each.
+# Right: our three, on every test image.
 
 # %%
 image = np.flatnonzero(test)[np.argsort(true_u[test])[test.sum() // 2]]  # its u(x) is the median one
@@ -93,9 +93,9 @@ figure = lessons.three_jump(
 course.save_live(figure, "07_three_jump")
 
 # %% [markdown]
-# **What we see.** Grey is the truth, mean ± u(x). The diamonds are three trainings, the bar is their mean ± s. Some
-# bars are half as long as the grey band is wide, others longer. Nothing is wrong with the trainings: three numbers that
-# lie close together by chance look like a small u.
+# **What we see.** Grey is the truth, mean ± u(x). The diamonds are three trainings, the bar is their mean ± s. Some bars
+# are half as long as the grey band is wide, others are longer. Nothing is wrong with the trainings: three numbers may lie
+# close together by chance, and then s is small.
 #
 # How large is this error? If q is normal over trainings, s² is u² times a random factor, the same kind of factor for
 # every image. It is the s² of three normal numbers with standard deviation 1, and can be simulated. We take logarithms:
@@ -109,8 +109,8 @@ print(f"ln(s²/u²) of our three:     mean {noise.mean():.2f}, variance {noise.v
 
 # %% [markdown]
 # The mean is below zero: from three trainings, ln s² is too low on average. The variance is large. Both are known
-# functions of the number of *degrees of freedom* ν = M − 1 of M trainings (three numbers leave two, since one is spent
-# on their mean) [5]:
+# functions of the number of *degrees of freedom* ν = M − 1 of M trainings (three numbers have two, since one is used for
+# their mean) [5]:
 #
 # $$ \mathrm{E}\, \ln\frac{s^2}{u^2} = \psi(\nu/2) - \ln(\nu/2), \qquad \mathrm{Var}\, \ln\frac{s^2}{u^2} = \psi_1(\nu/2) . $$
 #
@@ -129,14 +129,14 @@ print(f"in theory:                  mean {mean_of_noise:.2f}, variance {variance
 # %% [markdown]
 # ## 2. All images together
 #
-# Three networks say little about one image. But they predict *thousands* of images, and the noise of s² is known. So
+# Three networks tell little about one image. But they predict *thousands* of images, and the noise of s² is known. So
 # look at how s² scatters from image to image; no judge is needed for that. For every image ln s² = ln u² + noise. Two
 # things make it scatter: the noise of three numbers, and real differences of u between images. Variances of independent
 # causes add:
 #
 # $$ \underbrace{\mathrm{Var}\,\ln s^2}_{\text{seen}} = \underbrace{\psi_1(\nu/2)}_{\text{noise, known}} + \underbrace{\mathrm{Var}\,\ln u^2}_{\text{real differences}} . $$
 #
-# The first two are at hand. Their difference shows how much u really differs between images. We use the calibration
+# We know the first two. Their difference shows how much u really differs between images. We use the calibration
 # images for that, so that the test images stay untouched. No labels are needed.
 
 # %%
@@ -146,13 +146,14 @@ print(f"variance of ln s² over images {seen_by_all.var():.2f} = noise {variance
 print(f"the judges find for ln u² the variance {np.log(true_u[calibration] ** 2).var():.2f}")
 
 # %% [markdown]
-# Most of the scatter is noise: **u differs much less between images than s does.** So the typical u is a better answer
-# for one image than its own s. The best answer lies between the two, and a *prior* says where. A prior has two numbers:
+# Most of the scatter is noise: **u differs much less between images than s does.** So the typical u is a better estimate
+# for one image than its own s. The best estimate lies between the two, and a *prior* tells where. A prior has two
+# numbers:
 #
 # - s₀, the typical u;
 # - d₀, its weight: as if the typical u had been measured on *this* image, with d₀ degrees of freedom.
 #
-# How are differences between images and a weight the same thing? Section 1 answers. An estimate with ν degrees of
+# Why do the differences between images give a weight? Remember section 1. An estimate with ν degrees of
 # freedom misses the truth by noise of variance ψ₁(ν/2). Take s₀ as an estimate of the u of one image, picked at random:
 # it misses by the real differences. So it is as good as an estimate with d₀ degrees of freedom, where ψ₁(d₀/2) equals
 # the variance of these differences [1]. The less the images differ, the larger is d₀. The mean of ln s² then gives s₀:
@@ -163,9 +164,9 @@ s0_squared = np.exp(seen_by_all.mean() - bias(nu) + bias(d0))  # in this model, 
 print(f"by hand: d₀ = {d0:.1f}, s₀ = {s0_squared**0.5:.2f} nat")
 
 # %% [markdown]
-# The library asks instead under which d₀ and s₀ the observed s² of all images are most probable (*maximum likelihood*).
-# That uses the whole histogram, not its mean and variance only, and is steadier: exercise 1 shows how far both move
-# from one set of three to another.
+# The library instead takes the d₀ and s₀ for which the observed s² of all images are most probable (*maximum
+# likelihood*). That uses the whole histogram, not only its mean and variance, and is more stable. Exercise 1 shows how far
+# both differ from one set of three to another.
 
 # %%
 nothing = np.empty((len(q[0]), 0))  # no column: nothing is known of an image
@@ -203,13 +204,14 @@ print(f"{shared.dof:.0f} degrees of freedom claimed, instead of {nu}")
 # %% [markdown]
 # ## 3. One number that tells images apart
 #
-# The typical u is the same for every image. Better would be a typical u *for images like this one*. For that we need
-# something which can be computed from the three networks and goes along with u: a **covariate** h(x). Its scale may be
-# wrong, since the three trainings set the scale. Its *pattern* over images counts.
+# The typical u is the same for every image. A typical u *for images like this one* would be better. For that we need a
+# number which can be computed from the three networks and is correlated with u: a **covariate** h(x). Its scale may be
+# wrong, since the three trainings give the scale. Its *pattern* over images counts.
 #
-# The best one that we know is the **gradient distance**. Shake the weights θ a little, in directions that the training
-# images leave free: how far does q(x) move? Where a shake moves q far, another training moves it far. Two gradients
-# answer. g says how q depends on each weight. F, the *Fisher matrix*, says which directions the training images fix:
+# The best one that we know is the **gradient distance**. Change the weights θ a little, in directions that the training
+# images do not fix. How far does q(x) move? If it moves far, another training also moves it far. Two kinds of gradient
+# answer this. g tells how q depends on each weight. F, the *Fisher matrix*, tells which directions the training images
+# fix:
 #
 # $$ h(x) = \ln\, g^\mathsf{T} (F + rI)^{-1} g, \qquad g = \frac{\partial q(x)}{\partial\theta}, \qquad
 # F = \text{mean over training images of } \nabla_\theta \ln p(y)\, \nabla_\theta \ln p(y)^\mathsf{T} . $$
@@ -227,7 +229,7 @@ print(f"{shared.dof:.0f} degrees of freedom claimed, instead of {nu}")
 # from. It takes one gradient for each image and no training; the stored study holds h. It is the logarithm of a
 # variance, known up to a factor. If the law held exactly, ln u² = constant + h: a line of slope 1.
 #
-# Does it hold? Ask the images again. Fit a straight line, by ordinary least squares, to the noisy ln s² of the
+# Does it hold? We test it on the images. Fit a straight line, by ordinary least squares, to the noisy ln s² of the
 # calibration images:
 
 # %%
@@ -251,14 +253,13 @@ figure = lessons.regression(
 course.save_live(figure, "07_regression")
 
 # %% [markdown]
-# **What we see.** Left, what we have: a cloud so wide that one hardly believes in a line. Thousands of points determine
-# it all the same. Right, the truth of the judges: our line, moved up by the known bias of ln s², runs right through it.
+# **What we see.** Left is what we have: a cloud so wide that a line is hardly visible. Thousands of points determine it all
+# the same. Right are the values of the judges. Our line, moved up by the known bias of ln s², runs through the middle.
 #
-# What the line leaves over came out near zero, or even below, which no variance can be: it is too small for three
-# networks to show. A method that believed that would take the line for the truth. The library is more careful. All
-# images share the same three networks, so that thousands of images count as a few hundred (at most 300, a tenth of
-# their number where they are fewer). The slope shrinks a little for that, and d₀ stays finite. From here on we take the
-# library's prior.
+# The differences beside the line came out near zero, or even below, which no variance can be: they are too small for
+# three networks to show. If we believed that number, the line would be exact. The library is more careful. All images
+# share the same three networks, so thousands of images count as a few hundred (at most 300, or a tenth of their number if
+# that is less). Therefore the slope shrinks a little, and d₀ stays finite. From here on we take the library's prior.
 
 # %%
 with_h = ln.fit_prior(s2[calibration], nu, h[calibration, None], names=("gradient distance",))
@@ -295,14 +296,13 @@ course.save_live(figure, "07_before_after")
 #
 # ## 5. REN: how many trainings is that worth?
 #
-# An error in percent is hard to judge. The **retraining equivalent number** (REN) turns it into trainings. The error of
+# An error in percent is hard to judge. The **retraining equivalent number** (REN) converts it into trainings. The error of
 # s² from M plain trainings is known from section 1: the variance of the noise plus its squared mean. REN is the M at
-# which plain trainings err as much.
+# which plain trainings have the same error.
 #
-# One difficulty is left. The judges are many, but not infinitely many: their s² is noisy, too, and that noise counts as
-# our error. The trick: split the judges into two halves, and multiply the errors against one half by those against the
-# other. What the halves err by chance is independent, and averages to zero in the product. What we err is in both
-# factors, and stays. The function also takes the known bias off each half.
+# One difficulty is left. The number of judges is finite: their s² is noisy, too, and that noise would count as our error.
+# So we split the judges into two halves, and multiply our error against one half by our error against the other half. The
+# noise of the two halves is independent, and averages to zero in the product. Our own error is in both factors, and stays. The function also takes the known bias off each half.
 
 # %%
 def ren(variance, judges):
@@ -315,7 +315,8 @@ def ren(variance, judges):
 
 
 # %% [markdown]
-# First on simulated arrays, where the answer is known: plain trainings must come out at their own number.
+# First we try it on simulated arrays, in which u differs between images. Here the answer is known: M plain trainings must
+# have a REN of M.
 
 # %%
 stream = np.random.default_rng(0)
@@ -341,12 +342,12 @@ figure = lessons.scale_of_ren(
 course.save_live(figure, "07_scale_of_ren")
 
 # %% [markdown]
-# **What we see.** The last error is a little smaller than in the figure of section 4: the noise of the judges is off.
-# The black curve falls slowly: from about ten trainings on, half the error takes four times as many trainings. That is
-# why a prior pays so much.
+# **What we see.** The last error is a little smaller than in the figure of section 4, since the noise of the judges is
+# removed. The black curve falls slowly: from about ten trainings on, half the error takes four times as many trainings.
+# This is why a prior is worth so much.
 #
-# Your guess? This is one set of three trainings of one network. Here is the stored study, over many such sets, with the
-# intervals that 128 trainings leave:
+# Compare with your guess. This was one set of three trainings of one network. The stored study has many such sets, and
+# intervals that follow from 128 trainings:
 
 # %%
 study = ln.load_result("mnist-mlp-geometry").numbers["test"]
@@ -358,7 +359,7 @@ for name in ("constant", "gradient distance"):
 course.table(rows, "Perceptron on MNIST, many sets of two and of three trainings")
 
 # %% [markdown]
-# And on other networks? Here is the best free prior of each pair of network and data that was studied:
+# The next table has the best free prior for each pair of network and data in the studies:
 
 # %%
 rows = {}
@@ -373,14 +374,14 @@ course.table(rows, "From three trainings, on every network that was studied", di
 # networks. Thirty is about the least with the gradient distance, and about the most without it. `13_appendix` has every
 # covariate that was tried, with its cost.
 #
-# Three cautions. REN speaks of u, never of the *mean* of the predictions: that remains the mean of three. REN is an
+# Three cautions. REN is about u, not about the *mean* of the predictions: that remains the mean of three. REN is an
 # average over images. And the images must be like those that the prior was fitted on: on faint, noisy or foreign ones u
 # is known less well (`13_appendix`).
 
 # %% [markdown]
 # ## 6. The statement
 #
-# A statement says where a further training would fall. Its interval is q̄ ± t σ̃ √(1 + 1/M). Under the root, 1 is the
+# A statement gives an interval for a further training: q̄ ± t σ̃ √(1 + 1/M). Under the root, 1 is the
 # scatter of the further training, and 1/M that of the mean q̄. t is Student's factor: 1.96 if σ̃ were known exactly,
 # larger if ν_eff is small. Does it hold? Take the 95 % intervals of each way, and count the judges inside, also among
 # the tenth of the images with the smallest stated u (the surest) and the tenth with the largest:
@@ -401,9 +402,9 @@ for way, one in {"plain": ln.type_a(ours), "constant prior": shared, "prior with
 course.table(rows, "95 % intervals from three trainings, and where 125 others fall")
 
 # %% [markdown]
-# **What we see.** All three hold what they promise *on average*. But look at the tenths. Plain: where three numbers lie
-# close together by chance, the interval is far too short, and elsewhere too long. Whoever looks at one image reads a
-# wrong interval. With a prior, the promise holds for the sure and for the unsure, with intervals half as long.
+# **What we see.** All three hold about 95 % *on average*. But look at the tenths. If three numbers lie close together by
+# chance, the plain interval is far too short; elsewhere it is too long. So for a single image the plain interval is wrong.
+# With a prior, both tenths hold about 95 %, with intervals half as long.
 #
 # ### One call, live
 #
@@ -442,7 +443,7 @@ print(textwrap.fill(said.sentence(doubtful), 100))
 # - *decides otherwise* compares with the runner-up class, not with all others together. So it isn't the probability
 #   that q falls below 0.
 #
-# Is the page true? Train four more, and look:
+# We train four more networks to test the page:
 
 # %%
 again = ln.fit(net, data, seeds=range(100, 104), recipe=recipe, progress=False)
@@ -456,10 +457,10 @@ print(f"inside the 95 % intervals: {live_coverage} (n = {len(covered)} new netwo
 # %% [markdown]
 # ## Trap: the scale cannot be had from one training
 #
-# Why not simply explore the surroundings of *one* network, and take the spread there for u? Because such a spread shows
-# the pattern over images, and not the scale. The factor from a local spread to u differs between networks, kinds of
-# exploration and data sets, and nothing that one network shows predicts it well (`13_appendix` measures it). The second
-# and third training are there for the scale. **The cure:** explore for the pattern, retrain for the scale.
+# Why not explore the surroundings of *one* network, and take the spread there for u? Such a spread may show the pattern
+# over images, but not the scale. The factor from a local spread to u differs between networks, kinds of exploration and
+# data sets, and one network does not show it (`13_appendix` measures it). The second and third training give the scale.
+# **The cure.** Explore for the pattern, retrain for the scale.
 
 # %% [markdown]
 # ## Exercises
@@ -499,8 +500,8 @@ course.table({way: {"REN (trainings)": r, "error of u (%)": error} for way, (r, 
 # %% [markdown]
 # ### Exercise 3: break it
 #
-# Fit a constant prior on one half of the calibration images, then apply it to the other half, and to log-odds that were
-# doubled. Does `ln.diagnose`, which compares the variances of images with what a prior expects, notice?
+# Fit a constant prior on one half of the calibration images. Apply it to the other half, and to log-odds that were doubled.
+# `ln.diagnose` compares the variances of images with those that a prior expects. Does it notice?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 mine = ours[:, calibration]
@@ -535,11 +536,11 @@ course.table({way: {"REN": ren(one.scale**2, yours[3:, say])[0], "degrees of fre
 # %% [markdown]
 # ## Summary
 #
-# The scatter of three plain trainings is typically wrong by 70 %, because three numbers jump. Their noise has a known
-# size, so that thousands of images together show how much u really differs: little. A prior for a typical u makes the
-# three worth about three times their number. A covariate that tells images apart, with its slope learned from the same
-# three networks, makes them worth tens of trainings. The statement covers one component of uncertainty, the repetition
-# of the training. Labels, data and what all trainings share are not in it.
+# The s of three plain trainings is typically wrong by 70 %, since three numbers scatter so much. The size of that noise is
+# known. So thousands of images together show how much u really differs: little. A prior with a typical u makes the three
+# worth about three times their number. A covariate distinguishes between images. With its slope learned from the same
+# three networks, the three are worth tens of trainings. The statement covers one component of uncertainty, the repetition
+# of the training. It does not cover labels, data and errors that all trainings share.
 
 # %% [markdown]
 # ## What was recorded

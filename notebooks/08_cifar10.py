@@ -9,14 +9,14 @@
 # %% [markdown]
 # # 08 · CIFAR-10: where training loss is not zero
 #
-# **Question.** On MNIST the networks learn their images nearly by heart. On CIFAR-10 [1] they don't: at the end of training the gradients
-# still push. Does what MNIST taught hold there?
+# **Question.** On MNIST the networks learn their images nearly by heart. On CIFAR-10 [1] they don't: at the end of training the
+# loss and its gradients are not near zero. Do the results from MNIST hold there?
 #
 # **What you will learn**
-# - what lies between two *residual* networks, and why batch normalisation sets a trap for whoever looks;
-# - what retraining moves where many decisions are close;
+# - what lies between two *residual* networks, and which trap batch normalisation sets;
+# - what retraining changes if many decisions are close;
 # - whether three trainings know u(x) as well as on MNIST;
-# - what one can look at beforehand to know whether exploring near a solution will tell anything.
+# - how to tell beforehand whether exploring near a solution will help.
 #
 # **Before you start.** `03_paths` (lines, curves, barriers) and `07_retraining_uncertainty` (prior, covariates, REN).
 #
@@ -42,16 +42,17 @@ profile = course.profile(profile)
 # %% [markdown]
 # ## A guess to write down
 #
-# 1. Twenty-four small convolutional networks (CNN) are trained on CIFAR-10. Of 7 000 images that they never saw, on how many does at least
-#    one of them decide otherwise than the class that was fixed beforehand: **one in 25** (as for MNIST's perceptron), **one in 10**, or **four in 10**?
-# 2. Three trainings and all that can be looked at for nothing: are they worth *more* or *fewer* plain retrainings than on MNIST?
+# 1. Twenty-four small convolutional networks (CNN) are trained on CIFAR-10. There are 7 000 images that they never saw, each with a
+#    class that was fixed beforehand. On how many does at least one network decide otherwise: **one in 25** (as for MNIST's
+#    perceptron), **one in 10**, or **four in 10**?
+# 2. Take three trainings and all free covariates. Are they worth *more* or *fewer* plain retrainings than on MNIST?
 
 # %% [markdown]
 # ## The landscape of a residual network
 #
-# A ResNet [2] carries its input along and only adds to it. Ours has eight layers, so that it trains in a minute, with a *batch normalisation* [3]
-# before each activation. In `standard` it sees the first thousands of CIFAR-10's training images. In `quick` drawn shapes stand in for them: good for
-# trying the code, not for conclusions.
+# Each block of a ResNet [2] adds something to its input. Ours has eight layers, so that it trains in a minute, and a *batch
+# normalisation* [3] before each activation. In `standard` it gets the first 8 000 training images of CIFAR-10. In `quick` drawn
+# shapes stand in for them: good for trying the code, not for conclusions.
 
 # %%
 real = profile == "standard"
@@ -71,12 +72,12 @@ print(f"{runs.n_parameters} weights; one network: {single['accuracy']} right, lo
 # %% [markdown]
 # ### Batch normalisation: weights are not the whole network
 #
-# In training, a batch normalisation takes mean and variance of each channel *from the batch*. A trained network that is asked about a single image has
-# no batch; it uses *running statistics*, averages that were collected on the way. They are no weights: no gradient moves them. They belong to *these*
-# weights and to no others.
+# In training, a batch normalisation takes the mean and variance of each channel *from the batch*. For a single image a trained
+# network has no batch. It uses *running statistics*, averages that were collected during training. They are not weights: no
+# gradient changes them. They belong to *these* weights and to no others.
 #
-# Now walk along the straight line between two networks. The weights half-way are the mean of the weights. And the statistics? It is tempting to take
-# the mean of those, too: that is what averaging two saved networks entry by entry does.
+# Now go along the straight line between two networks. The weights half-way are the mean of the weights. Which statistics belong to
+# them? It is tempting to take the mean of those, too: this happens if one averages two saved networks entry by entry.
 
 # %%
 module = net().eval()
@@ -92,7 +93,7 @@ def loss_with_mixed_statistics(theta, t):
 
 
 # %% [markdown]
-# The other way: let some images pass once more through *each* network on the line, and take the statistics anew. By hand:
+# The other way is to pass some images through *each* network on the line, and to compute its statistics from them. By hand:
 
 # %%
 fixed = data.normalisation_images[: 1000 if real else 500]  # some training images, the same for every network
@@ -113,7 +114,7 @@ def loss_with_refreshed_statistics(theta):
 
 
 # %% [markdown]
-# By library: every law refreshes the statistics at each θ that it is asked about.
+# By library: every law refreshes the statistics for each θ.
 
 # %%
 law = replace(runs, normalisation_images=fixed)  # fewer than the 5 000 of a study: this is a map, not a measurement
@@ -145,9 +146,9 @@ course.save_live(figure, "08_statistics")
 # %% [markdown]
 # ## Trap: the hill that isn't there
 #
-# **What we see.** Left, both ways lead over a high hill, and the learned curve is no better than the line. Right, the *same weights*, with statistics that
-# are theirs: the line still has its hill, narrower, and the curve runs nearly level from one network to the other. At both ends left and right
-# agree, so that a check of the ends finds nothing wrong.
+# **What we see.** Left, both paths lead over a high hill, and the learned curve is no better than the line. Right are the *same
+# weights* with their own statistics. The line still has a hill, a narrower one, and the curve is nearly level from one network
+# to the other. Left and right agree at both ends, so a check of the ends finds nothing wrong.
 
 # %%
 rows = {}
@@ -164,9 +165,10 @@ for name, way, loss in (("line", segment, line.loss), ("curve", path.subspace, c
 course.table(rows, digits=2)
 
 # %% [markdown]
-# Why? In a mean of independently trained weights, sums of unrelated terms partly cancel. The signals are weaker, and a layer needs a *smaller* variance
-# than the ends had. Who divides by theirs lets what comes from the image fade, layer after layer [6]. **The cure is in the
-# package, and it isn't free.** Every law passes a fixed set of training images through each network that it draws [4, 5], and counts the cost:
+# Why? In a mean of independently trained weights, sums of unrelated terms partly cancel. The signals are weaker, and a layer needs
+# a *smaller* variance than the ends had. With the variances of the ends, the signal of the image fades from layer to layer [6].
+# **The cure.** Every law of the package passes a fixed set of training images through each network that it draws [4, 5]. This is
+# not free, and the cost is counted:
 
 # %%
 cost = ln.training.refresh_cost(path, data, 20).trainings
@@ -188,14 +190,15 @@ figure = ln.plots.plane_map(
 course.save_live(figure, "08_plane")
 
 # %% [markdown]
-# **What we see.** With refreshed statistics the map repeats what MNIST taught: two networks in low ground, a hill on the straight way, a learned curve
-# around it. It is one pair, n = 1.
+# **What we see.** With refreshed statistics the map is like that of MNIST: two networks in low ground, a hill on the straight line,
+# and a learned curve around it. It is one pair, n = 1.
 
 # %% [markdown]
-# ## At full size: what retraining moves
+# ## At full size: what retraining changes
 #
-# The rest are stored studies, on all of CIFAR-10's training images. The CNN has three convolutions without normalisation. The ResNet has twenty layers,
-# at half their usual width. **Short schedules**: few epochs, so that a training takes minutes. Their accuracy is that of a short schedule.
+# The rest of this notebook reads stored studies, with all training images of CIFAR-10. The CNN has three convolutions without
+# normalisation. The ResNet has twenty layers of half the usual width. The schedules are **short**: a training takes minutes, and
+# the accuracy is lower than these networks can reach.
 
 # %%
 reference, stored = tables.stored_of_pairs(), tables.stored_of_pairs("-uncertainty")
@@ -222,14 +225,14 @@ n = result.numbers
 print(f"CNN: {n['flips']['ever']} of {n['images']} images are decided otherwise by at least one retraining")
 
 # %% [markdown]
-# **What we see.** Your first guess: it is the last of the three. And a surprise: the log-odds scatter about as widely as on MNIST, by about one nat. What differs is
-# where their means lie: much nearer to zero, so that the same scatter changes far more decisions. Above each image stands the class that the scouts chose;
-# hatched bars are retrainings that decide otherwise.
+# **What we see.** The answer to the first guess is the last of the three. The log-odds scatter about as widely as on MNIST, by
+# about one nat. But their means are much nearer to zero, so the same scatter changes far more decisions. The title of each image
+# is the class that the scouts chose. Hatched bars are retrainings that decide otherwise.
 #
 # ## Three trainings, before and after
 #
-# As in `07_retraining_uncertainty`: three retrainings of the CNN are ours, the other 21 judge. The covariate is the simplest that there is, the mean
-# log-odds of the three: is the scatter larger where the network is sure?
+# As in `07_retraining_uncertainty`, three retrainings of the CNN are ours, and the other 21 judge. The covariate is the simplest
+# one, the mean log-odds of the three: is the scatter larger if the network is surer?
 
 # %%
 part = seen["part"].values
@@ -252,8 +255,9 @@ figure = lessons.stated_against_true(
 course.save_live(figure, "08_before_after")
 
 # %% [markdown]
-# **What we see.** The constant prior takes the large step, as on MNIST. (The errors hold the noise of the 21 judges, 16 %.) The mean log-odds adds a little.
-# What do all groups of free covariates make of it? From the stored studies, freed of the judges' noise:
+# **What we see.** The constant prior makes the large step, as on MNIST. (The errors include the noise of the 21 judges, 16 %.) The
+# mean log-odds adds a little. The next table has all groups of free covariates, from the stored studies. Here the noise of the
+# judges is removed.
 
 # %%
 course.table(
@@ -262,29 +266,32 @@ course.table(
 )
 
 # %% [markdown]
-# **What we see.** All free groups are worth about as much on CIFAR-10's CNN as for MNIST's perceptron: that answers the second guess. What carries it has changed. *Outputs*
-# were the strongest free group for the perceptron; here it is the *differences*, how the networks differ in other quantities than q. All groups, their
-# cost, coverage and shifts are in `13_appendix`; gradient distance, which does better still, is in `11_local_geometry`.
+# **What we see.** All free groups are worth about as much for CIFAR-10's CNN as for MNIST's perceptron. This answers the second
+# guess. But the strongest free group is another one. For the perceptron it was *outputs*. Here it is *differences*, how the
+# networks differ in quantities other than q. `13_appendix` has all groups, with cost, coverage and shifts. Gradient distance is
+# better still (`11_local_geometry`).
 #
-# ## Does exploring near a solution pay, and how would one know?
+# ## Does exploring near a solution pay, and how could one know?
 #
-# A *burst* restarts from a trained network at a raised learning rate for a quarter of an epoch. What it finds depends on what still moves there. The
-# training loss that remains is known before any exploring. (*Go*: in parts of the distance between two solutions. *Partial R²*: the share that they explain of ln u², of what
-# constant and outputs leave unexplained.)
+# A *burst* restarts from a trained network at a raised learning rate, for a quarter of an epoch. The training loss that remains is
+# known before any exploring. (The column *go* is in parts of the distance between two solutions. *Partial R²* is the share of
+# ln u² that bursts explain, of the part that constant and outputs leave unexplained.)
 
 # %%
 course.table(tables.beforehand({name: stored[name] for name in names}), "Bursts of a quarter of an epoch, M = 3")
 
 # %% [markdown]
-# **What we see.** From top to bottom the training loss grows, and in the same order grows what bursts tell. Where training loss is nearly zero, nothing
-# pushes a network away from where it stands, and restarts hardly leave it. Four pairs show an order, no law: architecture and data have changed together.
+# **What we see.** From top to bottom the training loss grows, and bursts explain more in the same order. If the training loss is
+# nearly zero, the gradients are small, and restarts hardly leave the network. Four pairs show an order, not a law: network and
+# data changed together.
 #
-# And yet, *beside the free groups*, one more training is the better buy, by its value (`10_synthesis`): what bursts see of the images, the free groups have seen already.
+# Yet *beside the free groups* one more training adds more to REN than bursts of the same price, by its value (`10_synthesis`). The
+# free groups already contain most of the information in bursts.
 #
 # ## A control: full width, three times as long
 #
-# All networks so far had short schedules. So ResNets of *full* width were trained for thirty epochs. **A guess:** they learn their images better. Will u(x)
-# be smaller or larger?
+# All networks so far had short schedules. As a control, ResNets of *full* width were trained for thirty epochs. They learn their
+# images better. **A guess:** is u(x) smaller or larger?
 
 # %%
 course.table(
@@ -292,14 +299,15 @@ course.table(
 )
 
 # %% [markdown]
-# **What we see.** u(x) is *larger* after the long schedule, and yet decisions are safer, since the mean log-odds have grown more: a network can be better and have the larger
-# u(x). A constant prior is worth more than on any of the pairs, and what is free adds less.
+# **What we see.** u(x) is *larger* after the long schedule. Yet decisions are safer, since the mean log-odds have grown more: a
+# better network may have a larger u(x). A constant prior is worth more than on any of the pairs, and the free groups add less.
 #
 # ## Exercises
 #
 # ### Exercise 1: the wrong statistics, once more
 #
-# Somebody keeps the running statistics of network 1 all along the line, and refreshes nothing. What is the loss at the other end, which is a good network?
+# Somebody keeps the running statistics of network 1 all along the line, and refreshes nothing. What is the loss at the other end,
+# which is a good network?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 own = dict(runs.module(runs[0]).named_buffers())
@@ -326,8 +334,8 @@ print(f"median s of the judges: {np.median(true_u):.2f} and {np.median(judges[:,
 # %% [markdown]
 # ### Exercise 3: your own network
 #
-# Has your network batch normalisation? Ask it for its buffers. Then choose another normalisation, or your own network, train it twice, and compare the barrier of the line
-# with that of section 1. Here: *group normalisation*, which takes mean and variance from one image's own channels.
+# Does your network have batch normalisation? Look at its buffers. What does it cost to refresh 20 of your networks? Here, a network
+# with *group normalisation* stands in for yours. It takes mean and variance from the channels of a single image.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 yours = ln.network("resnet", data, depth=8, width=8, norm="group")  # put your own builder here
@@ -338,9 +346,10 @@ print("refreshing 20 networks:", ln.training.refresh_cost(ln.members(yours, [you
 # %% [markdown]
 # ## Summary
 #
-# Most of what MNIST taught holds where training loss is not zero. u(x) is of the same size, and a prior that all images share makes three trainings
-# worth many times their number. What has changed: exploring near a solution carries a pattern now, and the training loss that remains announces it. And
-# who walks between networks with batch normalisation must take the statistics anew at each step, or finds hills that aren't there.
+# Most results from MNIST also hold where the training loss is not zero. u(x) has about the same size, and a prior that all images
+# share makes three trainings worth many times their number. One thing is new: exploring near a solution shows a pattern, and the
+# training loss that remains tells how much. Between networks with batch normalisation the statistics must be refreshed at each
+# point. Otherwise one finds hills that don't exist.
 
 # %% [markdown]
 # ## What was recorded

@@ -44,10 +44,10 @@ profile = course.profile(profile)
 # %% [markdown]
 # ## A guess to write down
 #
-# You have **two** trained networks, and use all that can be looked at for nothing. You can pay for one training more.
-# For which purchase does u(x) become known best: **a third training**, **bursts** (short restarts at a raised learning
-# rate), **proxies** (many cheap retrainings of a narrower network), or **a curve** that is learned between two
-# networks? And: is your answer the same on all pairs?
+# You have **two** trained networks, and use all free covariates. You can pay for one more training. Which purchase gives
+# the best u(x): **a third training**, **bursts** (short restarts at a raised learning rate), **proxies** (many cheap
+# retrainings of a narrower network), or **a curve** that is learned between two networks? Is your answer the same on all
+# pairs?
 #
 # ## The pairs
 #
@@ -59,16 +59,16 @@ course.table(tables.references(reference))
 
 # %% [markdown]
 # **What we see.** From MNIST to CIFAR fewer decisions are right, and far more images are decided otherwise by a random
-# retraining. But *the log-odds themselves scatter by about one nat everywhere*. That is the dullest finding of the
-# course, and one of the most useful: images of CIFAR don't scatter more, they lie nearer to where the decision turns.
-# *Ceiling*: with n retrainings as the judge, no estimate of u(x) can correlate with it by more than this.
+# retraining. But *the log-odds scatter by about one nat everywhere*. This is a plain result, and a useful one: images of
+# CIFAR don't scatter more, they lie nearer to the point where the decision changes. *Ceiling* is the highest correlation
+# that an estimate of u(x) can have with a reference of n retrainings.
 #
 # ## One page: what two and three trainings are worth
 #
-# REN, the retraining equivalent number: how many *plain* retrainings would give u(x) as well. Four ways to use the same
-# M networks: their plain standard deviation; a constant prior [1]; a prior that uses all that is free of each image,
-# without the gradient of the prediction; and with it. The last one stands where gradients were kept: on MNIST, and on
-# the fast networks, which reach the accuracies of today.
+# REN, the retraining equivalent number, is the number of *plain* retrainings that would give u(x) as well. There are four
+# ways to use the same M networks: their plain standard deviation; a constant prior [1]; a prior with all free covariates
+# except the gradient of the prediction; and one with the gradient. The last one is shown for networks whose gradients were
+# kept: those on MNIST, and the fast networks, which have a modern accuracy.
 
 # %%
 mixes = {name: result.numbers["mixes"] for name, result in stored.items()}
@@ -85,11 +85,11 @@ figure = figures.worth_on_pairs(
 course.save(figure, "10_worth")
 
 # %% [markdown]
-# **What we see.** Dotted: the M retrainings themselves; dashed: the 30 of gates G7 and G8. Three steps are large. From
-# plain to *constant*: thousands of images show what a single one cannot. From constant to *free, without gradients*:
-# the networks show which images scatter more. To the *gradient distance*: it shows that best, and two trainings then
-# pass 30 on every network but MNIST's CNN. Mind the bars: where few retrainings judge, an interval that reaches to
-# twice a number forbids any ranking within it.
+# **What we see.** Dotted lines are the M retrainings, the dashed line is the 30 of gates G7 and G8. Three steps are large.
+# From plain to *constant*: thousands of images show together what a single one can't. From constant to *free, without
+# gradients*: the networks show which images scatter more. To the *gradient distance*: it shows that best. Two trainings
+# then pass 30 on every network but MNIST's CNN. Note the bars. If few retrainings judge, an interval may reach to twice the
+# value; then no ranking within it is possible.
 #
 # Gates G7 and G8 were stated for the first five pairs, on three of which gradients were not kept. On the five networks
 # with gradients, these have the REN of 30 that the gates ask for:
@@ -113,16 +113,16 @@ figure = figures.frontier(
 course.save(figure, "10_frontier")
 
 # %% [markdown]
-# **What we see.** Filled symbols beat everything cheaper; the dashed line is plain retrainings without a prior. Every
-# cloud lies far above it. Its upper edge *climbs in steps*: at 2, 3 and 4 trainings, where one more plain training
-# comes in. Between the steps, where exploration is bought for a part of a training, the edge rises by less. The symbols
-# far to the right and low are learned paths.
+# **What we see.** Filled symbols are better than everything cheaper. The dashed line is plain retrainings without a prior.
+# All symbols of the priors lie far above it. Their upper edge *rises in steps*, at 2, 3 and 4 trainings, with each
+# further plain training. Between the steps, exploration costs a part of a training, and the edge rises by less. The
+# symbols far to the right and low are learned paths.
 #
 # ## The comparison that decides
 #
-# The dashed line is too easy to beat. Whoever uses the free groups must ask: *what does one more training bring, with
-# the free groups, and what does the same price bring otherwise?* For each purchase, the gain in REN over its price in
-# trainings. By hand, for bursts on one pair:
+# The dashed line is too easy to beat. With the free groups, the question is: *how much does one more training gain, and
+# how much does the same price gain otherwise?* For each purchase we take the gain in REN over its price in trainings. By
+# hand, for bursts on one pair:
 
 # %%
 table, name = mixes["CIFAR-10 CNN"], "CIFAR-10 CNN"
@@ -134,25 +134,26 @@ assert np.isclose(bursts, kept["rate"].value)
 print(f"{name}: REN won per training paid: one more training {training:+.1f}, bursts {bursts:+.1f}")
 
 # %% [markdown]
-# A gain is a difference of two RENs, and the same networks stand behind both, so that a part of their error is common.
-# The study has taken the difference anew with one network left out at a time. By how much is one more training ahead?
+# A gain is a difference of two RENs. Both come from the same networks, so a part of their error is common. The study
+# computed the difference again with one network left out at a time. By how much is one more training ahead?
 
 # %%
 course.table(tables.ahead(stored, "2"), "One more training, less the other purchase: REN won per training paid (± 95 %), M = 2")
 
 # %% [markdown]
-# **What we see.** Positive: one more training is ahead. It is, of everything, on every pair, by its value. Where the
-# interval holds zero, the question is open on that pair. It is closed on the perceptron and on CIFAR-10's CNN; for
-# bursts on CIFAR-100, where most training loss remains, even the value is near zero. Without the free groups the order
-# turns (`13_appendix`). But free is free. That is the result of this course in two sentences: **exploring near a
-# solution can tell where u(x) is large. The networks that one has anyway tell it at least as well, for nothing.**
+# **What we see.** A positive value means that one more training is ahead. All values are positive, for every purchase and
+# every pair. If the interval contains zero, the question is open on that pair. It is decided on the perceptron and on
+# CIFAR-10's CNN. For bursts on CIFAR-100, where most training loss remains, even the value is near zero. Without the free
+# groups the order changes (`13_appendix`), but the free groups cost nothing. This is the result of the course in two
+# sentences: **exploring near a solution can show where u(x) is large. The networks that one has anyway show it at least as
+# well, at no cost.**
 #
-# Gradient distance (`11_local_geometry`) came later, is free as well, and widens the lead.
+# Gradient distance (`11_local_geometry`) came later, is free as well, and makes the lead larger.
 #
 # ## The other axis: the score
 #
 # How good is the *averaged* prediction? DEE is the number of members of a deep ensemble that would be as good
-# (`06_methods`). The dashed strokes: as many members as the cost buys.
+# (`06_methods`). The dashed strokes are plain retraining at the same cost.
 
 # %%
 methods = tables.stored_of_pairs("-methods")
@@ -166,10 +167,10 @@ course.save(figure, "10_scores")
 
 # %% [markdown]
 # **What we see.** Most ways lie at or below the strokes: for its cost, plain training is hard to beat. Exceptions
-# differ from pair to pair. The symbols are means of two bases, on CIFAR of *one*, so that neighbours can't be told
-# apart. Paths that are learned from scratch lie in the grey field, below one network, on every pair.
+# differ from pair to pair. The symbols are means of two bases, on CIFAR of *one*, so neighbours can't be distinguished.
+# Paths that are learned from scratch lie in the grey field, below one network, on every pair.
 #
-# The two axes are two questions. A way can be poor as an ensemble and tell much of u(x): a proxy is a *bad* network,
+# The two axes answer two questions. A way can be poor as an ensemble and show much of u(x): a proxy is a *bad* network,
 # and its scatter has the right pattern.
 #
 # ## Trap: the best of many
@@ -196,11 +197,10 @@ for name, own in mixes.items():
 course.table(rows, "If all mixes were equally good and their errors independent (M = 3)")
 
 # %% [markdown]
-# **What we see.** Nobody cheated, all mixes are equal, and yet the best of twenty looks clearly better than each, the
-# more so the longer its interval. Our mixes share their networks, so that their errors are partly common, and the
-# effect is smaller than this. **The cure.** Choose before you look (here: the row "all free groups", named in the
-# plan), or judge on other networks than those that chose. If neither was done, name every mix that was tried, as
-# `13_appendix` does.
+# **What we see.** All mixes are equal, and yet the best of twenty looks clearly better than each. The longer the interval,
+# the larger this effect. Our mixes share their networks, so their errors are partly common, and the effect is smaller than
+# this. **The cure.** Choose before you look (here: the row "all free groups", named in the plan). Or choose with some
+# networks and judge with others. If neither was done, report every mix that was tried, as `13_appendix` does.
 #
 # ## What to use when
 #
@@ -209,21 +209,21 @@ course.table(rows, "If all mixes were equally good and their errors independent 
 # | wants | to see how far a prediction can be trusted | u(x) with its degrees of freedom, and proof that it holds | the most for the money, by tomorrow |
 # | trains | twice, on a small problem | as often as the planner says, and some more as judges | three times; nothing else first |
 # | adds | a constant prior: one line of code | outputs, classes, gradient distance, by the prior of other pairs | the same, the default: `ln.state(builder, data, runs=…)` |
-# | explores | for the sake of seeing: curves, triangles, maps | only if retraining is impossible, and says that the scale is borrowed | nothing: beside gradient distance no exploration adds anything worth its price (`11_local_geometry`) |
-# | states | q̄ and an interval | q̄, σ̃ or u (says which), ν_eff, the interval, what it doesn't cover | the interval, and the risk that a retraining decides otherwise |
-# | checks | coverage on a few retrainings | coverage by decile of the stated u, on held-out retrainings, under the shifts that are expected | that the images look like those the prior was fitted on |
+# | explores | to learn: curves, triangles, maps | only if retraining is impossible, and reports that the scale is borrowed | nothing: beside gradient distance no exploration is worth its price (`11_local_geometry`) |
+# | states | q̄ and an interval | q̄, σ̃ or u (with its name), ν_eff, the interval, what it doesn't cover | the interval, and the risk that a retraining decides otherwise |
+# | checks | coverage on a few retrainings | coverage by decile of the stated u, on held-out retrainings, under the shifts that are expected | that the images are like those that the prior was fitted on |
 #
 # The planner is `ln.retrainings_needed(r)`: u to 25 % takes nine plain retrainings, less the d₀ of the prior.
 #
 # ## What remains open
 #
 # - **Larger networks, full schedules, other recipes.** One control was trained three times as long (`08_cifar10`). u(x)
-#   belongs to the recipe; so, then, does all that was found about it.
-# - **Values with a unit.** The same steps serve, as `12_measured_values` shows on two small data sets. A prior for one
+#   belongs to the recipe, and so do all findings about it.
+# - **Values with a unit.** The same steps work, as `12_measured_values` shows on two small data sets. A prior for one
 #   training is missing there.
-# - **Foreign inputs.** The prior is fitted on images of the same kind. Under shift its worth falls, and intervals can
-#   cover too little (`13_appendix`).
-# - **Proxies of a deep network.** They need one that is cheap *and* like it; none was found for CIFAR-100.
+# - **Foreign inputs.** The prior is fitted on images of the same kind. Under shift its worth falls, and intervals may
+#   hold too few retrainings (`13_appendix`).
+# - **Proxies of a deep network.** They need a network that is cheap *and* similar; none was found for CIFAR-100.
 # - **One training.** A scale that is borrowed from other pairs was judged on five of them (`13_appendix`,
 #   `11_local_geometry`).
 # - **What all trainings share.** Data, labels, the choice of network: a prediction can be the same over all
@@ -247,7 +247,7 @@ course.table(rows)
 # "On average over images like those of CIFAR-10, in about 95 of 100 cases. For noisy images on the CNN less: say so. And inside doesn't mean right."
 
 # %% [markdown]
-# ### Exercise 2: who refutes G7?
+# ### Exercise 2: which pairs refute G7?
 #
 # Gate G7 claimed a REN of 30 within three trainings on every pair. Find the pairs that fail
 # (`stored[name].numbers["best"]["3"]`). Would they fail at the upper end of their intervals?
@@ -261,9 +261,9 @@ course.table(rows, "Best within three trainings")
 # %% [markdown]
 # ### Exercise 3: a certificate for your own network
 #
-# Take two log-odds of your own. Here, two networks say q = 1.6 and q = 2.8 nat, and the prior says s₀ = 1.1 nat, d₀ =
-# 12. Write the statement: q̄, σ̃, ν_eff, u in the sense of JCGM 101 [2], the 95 % interval of a further retraining, and
-# the same as a probability. What would Student's t have said of the two numbers alone?
+# Take two log-odds of your own. Here, two networks have q = 1.6 and q = 2.8 nat, and the prior has s₀ = 1.1 nat and
+# d₀ = 12. Write the statement: q̄, σ̃, ν_eff, u in the sense of JCGM 101 [2], the 95 % interval of a further retraining,
+# and the same as a probability. What is the interval of Student's t from the two numbers alone?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 q, s0, d0 = np.array([1.6, 2.8]), 1.1, 12  # put your own numbers here
@@ -279,23 +279,23 @@ print("plain: [{:.1f}, {:.1f}] nat, too wide to use".format(*(end.item() for end
 # ## Summary of the course, in ten lines
 #
 # 1. A trained network is a point θ in weight space; another seed gives another point (`01`).
-# 2. What counts is what retraining does to *predictions*: u(x), the standard deviation of the log-odds of a class that
-#    was fixed beforehand (`02`, `05`).
-# 3. Two solutions are parted by a hill on the straight line and joined by a curve of low loss (`03`, `04`).
+# 2. Retraining changes *predictions*. u(x) is the standard deviation of the log-odds of a class that was fixed beforehand
+#    (`02`, `05`).
+# 3. On the straight line between two solutions there is a hill; a learned curve of low loss goes around it (`03`, `04`).
 # 4. As ensembles, the networks on such paths seldom beat plain training at the same price (`06`, `10`).
 # 5. Over retrainings, log-odds are nearly normal, and scatter by about one nat on MNIST and CIFAR alike (`05`, `08`).
-# 6. Three numbers know their scatter badly. All images share the law of their scatter: a constant prior makes three
-#    trainings worth about ten (`07`).
-# 7. What the networks show for nothing tells which images scatter more, and makes them worth tens (`07`, `08`, `11`).
-# 8. Bursts carry a pattern where training loss remains; the scale must come from real trainings, or be borrowed and be
-#    named so (`08`, `11`).
-# 9. Beside what is free, one more training is the better buy, by its value, on every pair (`10`).
-# 10. State q̄, σ̃, ν_eff and the interval; check coverage by decile; say that data, labels and bias are not in it
+# 6. The scatter of three numbers is a poor estimate of u(x). Most images have about the same u(x): a constant prior makes
+#    three trainings worth about ten (`07`).
+# 7. Free covariates show which images scatter more, and make three trainings worth tens (`07`, `08`, `11`).
+# 8. Bursts show a pattern where training loss remains. The scale must come from real trainings, or be borrowed, and then
+#    the statement must name this (`08`, `11`).
+# 9. Beside the free groups, one more training has the highest gain, by its value, on every pair (`10`).
+# 10. State q̄, σ̃, ν_eff and the interval. Check coverage by decile. Add that data, labels and bias are not included
 #     (`07`).
 #
 # ## What was recorded
 #
-# Nothing was trained, so that only the simulation of the trap has live numbers. They are the same in both profiles.
+# Nothing was trained. Only the simulation of the trap has live numbers, the same in both profiles.
 
 # %%
 course.record(

@@ -7,19 +7,19 @@
 # ---
 
 # %% [markdown]
-# # 11 · What the landscape's local geometry tells
+# # 11 · Local geometry: what the gradients of one network tell
 #
-# **Question.** A network is trained *once*. Which of its predictions would change most if it were trained again? Does the
-# landscape around its weights hold the answer, with no step taken along any path?
+# **Question.** A network is trained *once*. Which of its predictions would change most if it were trained again? Can we tell
+# from the landscape around its weights, without a step along any path?
 #
 # **What you will learn**
 # - *gradient distance*: how far a small random displacement of the weights moves one prediction;
 # - a linear model in which it is exact, and a change of its training for which it is not;
 # - why all layers are needed, and why the scale of u(x) has to come from somewhere else;
-# - what two trainings state with it, what a single one can state (Type B evaluation), and when it can't.
+# - what two trainings can state with it, what a single training can state (Type B evaluation), and when it fails.
 #
 # **Before you start.** `07_retraining_uncertainty` (prior, covariates, REN). `03_paths` and `04_simplexes` explore the
-# landscape along paths; this notebook stays where the network is.
+# landscape along paths; this notebook only looks at one point.
 #
 # **Minutes.** 25 minutes to read. To compute: under half a minute in the profile `quick`, some minutes in `standard`, on
 # one thread.
@@ -57,14 +57,14 @@ profile = course.profile(profile)
 #
 # $$ g(x) = \frac{\partial q(x;\theta)}{\partial\theta}, \qquad \mathrm{Var}\, q(x) \approx g^\mathsf{T} \Sigma\, g . $$
 #
-# The gradient g takes one backward pass. Σ is not known. The classical guess [1]: weights move far in directions that the
-# training data leave open, and little in directions that the data fix. The *Fisher matrix* F measures how much the data
-# fix: F is the mean of ∇ln p(y*) ∇ln p(y*)ᵀ over training inputs, with labels y* drawn from the network itself. So
+# The gradient g takes one backward pass. Σ is not known. The classical guess [1] is that weights move far in directions that
+# the training data do not fix, and little in directions that they fix. The *Fisher matrix* F measures how strongly the data
+# fix each direction. It is the mean of ∇ln p(y*) ∇ln p(y*)ᵀ over training inputs, with labels y* drawn from the network. So
 # Σ ∝ F⁻¹, and the **gradient distance** of an input is
 #
 # $$ h(x) = \ln\, g^\mathsf{T} (F + r I)^{-1} g . $$
 #
-# The ridge r keeps the inverse finite. If the guess holds, ln u² = constant + h: a line of slope one.
+# The ridge r keeps the inverse finite. If the guess holds, ln u² = constant + h, a line of slope one.
 #
 # ## The smallest case: a linear model, with known truth
 #
@@ -94,9 +94,9 @@ assert abs(slope - 1) < 0.05
 # %% [markdown]
 # ### The same model, trained by stochastic gradient descent
 #
-# Now the labels stay as they are, and a seed draws the *batches*: the noise is that of training itself. 200 trainings go
-# side by side, one row of `w` each, at a constant learning rate η with batches of B = 8. Two results are kept: the last
-# weights, and the mean of the weights over the last T steps. Both have a known covariance, as long as η is small:
+# Now the labels stay as they are, and a seed draws the *batches*. 200 trainings run side by side, one row of `w` each, at a
+# constant learning rate η with batches of B = 8. We keep two results: the last weights, and the mean of the weights over the
+# last T steps. Both have a known covariance, as long as η is small:
 #
 # | result | covariance | variance of a prediction |
 # |---|---|---|
@@ -137,22 +137,22 @@ with canvas(3, 2.6, "computed, linear model, 200 retrainings, 300 inputs") as (f
 course.save_live(figure, "11_linear")
 
 # %% [markdown]
-# **What we see.** Each point is an input; the black lines are theory, with nothing fitted. Where labels are drawn anew, and
-# where steps are averaged, the variance *is* gᵀF⁻¹g, times a factor. The factor differs between the two panels by more than
-# ten, and the gradients don't know it. The last weights of a constant learning rate scatter alike in all
-# directions: there the length of g counts, not F. Which of the two a real network resembles isn't known beforehand. A
-# schedule that anneals the learning rate to zero does much what averaging does. So h is a *covariate*: a pattern, to be
-# tested against retrainings, whose slope and level are to be found.
+# **What we see.** Each point is an input. The black lines are theory, with nothing fitted. If labels are drawn anew, or if
+# steps are averaged, the variance *is* gᵀF⁻¹g, times a factor. The factor differs between the two panels by more than ten, and
+# the gradients don't show it. At a constant learning rate the last weights scatter alike in all directions. There the length
+# of g counts, not F. We don't know beforehand which case a real network resembles. A schedule that lowers the learning rate
+# to zero has much the same effect as averaging. So h is a *covariate*: a pattern over inputs. Retrainings must test it, and
+# must give its slope and its level.
 
 # %% [markdown]
-# ## A network with a gradient that one can write down
+# ## A network with a simple gradient
 #
-# Softmax regression has logits z = Wx + b. The chain rule gives g in two factors:
+# Softmax regression has logits z = Wx + b. The chain rule gives g as a product of two factors:
 #
 # $$ \frac{\partial q}{\partial z_k} = \begin{cases} 1 & k = c \\ -p_k/(1-p_c) & k \ne c \end{cases}, \qquad
 #    \frac{\partial q}{\partial W_{kj}} = \frac{\partial q}{\partial z_k}\, x_j . $$
 #
-# Its F is the mean of (diag p − ppᵀ) ⊗ xxᵀ over training inputs, where the labels have been summed over instead of drawn.
+# Its F is the mean of (diag p − ppᵀ) ⊗ xxᵀ over training inputs. Here we sum over the labels instead of drawing them.
 
 # %%
 small = ln.load("digits")
@@ -175,9 +175,9 @@ by_hand = (g @ torch.linalg.inv(F + r * torch.eye(650)) * g).sum(1).log().numpy(
 # %% [markdown]
 # ### By library
 #
-# `gradient_distance` takes any `nn.Module`, all its layers at once. It draws the labels, and holds gradients as a *count
-# sketch* of 2 048 numbers, so that F stays a small matrix: each parameter goes to one of 2 048 sums with a random sign,
-# and inner products are kept on average. The 650 weights here have a sum each.
+# `gradient_distance` takes any `nn.Module`, with all its layers. It draws the labels. It stores each gradient as a *count
+# sketch* of 2 048 numbers, so that F stays a small matrix: each parameter goes to one of 2 048 sums with a random sign. Inner
+# products stay the same on average. Here each of the 650 weights has its own sum.
 
 # %%
 seen = gradient_distance(
@@ -189,12 +189,12 @@ print(f"h between {by_hand.min():.1f} and {by_hand.max():.1f} by hand; by librar
       f"{apart.max():.2f} at most")
 
 # %% [markdown]
-# The rest is the drawing of labels: the library looks at no more than 5 000 gradients.
+# The difference comes from drawing labels: the library uses no more than 5 000 gradients.
 #
 # ## A perceptron, and 24 retrainings that judge
 #
-# Now a network for which nothing is known in closed form. It is trained once, and its h is computed. Then it is trained
-# 24 times more under other seeds, for the truth.
+# Now we take a perceptron, for which no formula is known. We train it once and compute its h. Then we train it 24 times more
+# with other seeds. These *judges* tell the truth.
 
 # %%
 quick = profile == "quick"
@@ -223,8 +223,8 @@ print(f"u(x) itself, known exactly, would have a correlation of {ceiling:.2f} wi
 # %% [markdown]
 # ### The last layer alone
 #
-# The classical short cut takes the last layer only. It is a softmax regression on the features that the layers below
-# make, so that the formulas above serve again.
+# A classical shortcut takes the last layer only. The last layer is a softmax regression on the features of the layers below,
+# so the formulas above apply again.
 
 # %%
 with mine.lend(mine[0]) as module, torch.no_grad():
@@ -257,17 +257,17 @@ with canvas(2, 2.9, f"{data.title}, MLP, {len(judges)} retrainings, {len(images)
 course.save_live(figure, "11_all_layers")
 
 # %% [markdown]
-# **What we see.** Each point is a test image. One network, trained once, foretells how its images scatter in trainings that it has nothing to do
-# with. Look at the correlation beside the one that u(x) itself would have: part of what is missing is the noise of the judges. And the slope is near
-# one, as the guess of the inverse Fisher matrix has it.
+# **What we see.** Each point is a test image. One network, trained once, predicts which images scatter in independent trainings.
+# Compare the correlation with that of the exact u(x): the noise of the judges explains a part of the difference. The slope is
+# near one, as the classical guess has it.
 #
-# **Trap: the classical short cut.** With the last layer alone the cloud is wider and flatter. A retraining changes the features
-# as well, and the last layer takes those as given.
+# **Trap: the classical shortcut.** With the last layer alone the cloud is wider and flatter. A retraining also changes the
+# features, and the last layer treats them as fixed.
 #
-# ## Trap: the level is no constant of nature
+# ## Trap: the level is not universal
 #
-# If slope one and one level held everywhere, one training would give u(x) with its scale. Each pair of data and network of
-# the stored studies has its own slope and level, the mean of ln s² − h:
+# Suppose that slope one and one level held everywhere. Then one training would give u(x) with its scale. But each pair of data
+# and network in the stored studies has its own slope and level (the mean of ln s² − h):
 
 # %%
 pairs = {pair.label: ln.load_result(f"{pair.key}-geometry") for pair in WITH_GRADIENTS}
@@ -281,15 +281,15 @@ spread = np.std([value for name, value in levels.items() if name != "live"], ddo
 print(f"The level scatters by {spread:.1f} from pair to pair: a factor of {np.exp(spread / 2):.1f} in u")
 
 # %% [markdown]
-# **The cure.** The pattern over images comes from h. The scale comes from the retrainings at hand: two show it. Or it is
-# learned on other pairs, with an uncertainty of its own, as below. A factor that was found on one network and is used on
-# another without that uncertainty is the unsound short cut of `07_retraining_uncertainty`.
+# **The cure.** The pattern over images comes from h. The scale comes from the retrainings at hand; two are enough. Or it is
+# learned on other pairs, with an uncertainty, as below. A factor from one network that is used on another without that
+# uncertainty is the unsound shortcut of `07_retraining_uncertainty`.
 #
-# ## What two trainings state, and what one states
+# ## The statement from two trainings, and from one
 #
-# `ln.state` takes gradient distance among its covariates unless told otherwise, beside outputs and classes. How much weight
-# each of them gets is not left to two networks alone: the coefficients shrink towards those that *other pairs* have
-# shown, where many retrainings are stored. This is the **prior that travels**; the package carries one.
+# By default `ln.state` uses three groups of covariates: gradient distance, outputs and classes. Two networks alone could not
+# determine all coefficients. So the coefficients shrink towards those of *other pairs*, for which many retrainings are stored.
+# This is a **prior of other pairs**. The package contains one.
 
 # %%
 learned = ln.retraining.shipped_prior()
@@ -304,10 +304,9 @@ two = ln.state(net, data, seeds=range(2), recipe=recipe, progress=False)
 two
 
 # %% [markdown]
-# One training shows no spread at all. But h gives the pattern, and the pairs of the shipped prior lend slope and scale,
-# relative to how much q varies from image to image. In the words of the GUM [4] that is a **Type B evaluation**: nothing
-# was repeated, other knowledge is used. How far the scale was off from pair to pair counts as its uncertainty, inside
-# ν_eff.
+# One training shows no spread at all. But h gives the pattern, and the shipped prior gives slope and scale, relative to the
+# variation of q from image to image. In terms of the GUM [4] this is a **Type B evaluation**: nothing was repeated, other
+# knowledge is used. The scale differs from pair to pair; ν_eff includes this uncertainty.
 
 # %%
 single = ln.state(net, data, seeds=range(1), recipe=recipe, progress=False)
@@ -350,16 +349,17 @@ with canvas(2, 3.1, f"{data.title}, MLP, {len(judges)} other retrainings") as (f
 course.save_live(figure, "11_stated")
 
 # %% [markdown]
-# **What we see.** Both statements keep their promise about as well. The price of the second training saved is length: with one training ν_eff is lower, and the
-# intervals are longer. Both clouds are flatter than the black line of equal u. That is shrinkage: where little is known, the smallest u is stated too high and the
-# largest too low, and ν_eff counts what that costs.
-# One thing flatters the single training here: the lenders include a sister of this very network, MNIST's perceptron. The table below leaves the pair that
-# is judged out of the prior.
+# **What we see.** Both statements hold about 95 % of further retrainings. With one training ν_eff is lower, and the intervals
+# are longer. Both clouds are flatter than the black line of equal u. The reason is shrinkage: if little is known, the smallest u
+# is stated too high and the largest too low. ν_eff includes this.
 #
-# ## Trap: a scale that is borrowed from unlike networks
+# The single training has an advantage here. The pairs of the shipped prior include MNIST with a wider perceptron of the same
+# kind. The table below always leaves the judged pair out of the prior.
 #
-# The lenders are networks that were trained to the end, on 45 000 images and more. Take small digits, and stop after two
-# epochs. Nothing in a single network warns that the borrowed scale doesn't fit.
+# ## Trap: a scale that is borrowed from different networks
+#
+# The pairs of the prior are networks that were trained to the end, on 45 000 images and more. Take small digits, and stop
+# after two epochs. A single network does not show that the borrowed scale is wrong.
 
 # %%
 net = ln.network("mlp", small, width=32)
@@ -375,16 +375,17 @@ for epochs, m in ((30, 1), (2, 1), (2, 2)):
           f"{((q >= low) & (q <= high)).mean():.0%}, stated over true u {ratio:.2f}")
 
 # %% [markdown]
-# **What we see.** The same network and data, trained to the end, are served well. Stopped after two epochs, they scatter more than twice as much as the
-# lenders say. A second training shows the scale and mends most of it, not all: it is one set of two networks, judged on 200 inputs that move together
-# (exercise 2), and single sets can be off by that much. **The cure.** Borrow a scale only for a network like those of the lenders; train twice
-# if in doubt.
+# **What we see.** After 30 epochs the statement is good. After two epochs the predictions scatter more than twice as much as the
+# borrowed scale tells. A second training shows the scale and corrects most of the error, not all. This is one set of two
+# networks, judged on 200 inputs that move together (exercise 2). The u of a single set can be wrong by that much. **The cure.**
+# Borrow a scale only for a network like those of the prior. If in doubt, train twice.
 #
 # ## At full size, on every pair
 #
-# REN says how many plain retrainings would know u(x) as well (`07_retraining_uncertainty`). Each pair below has tens of retrainings.
-# The prior is learned on the *other* pairs each time. "All" are outputs, classes and gradient distance. The last row is no method: h of one network, with
-# slope one and the level that all retrainings show; what is missing from it to the row above is the scale.
+# REN is the number of plain retrainings that would know u(x) as well (`07_retraining_uncertainty`). Each pair below has tens of
+# retrainings. The prior is always learned on the *other* pairs. "All" means outputs, classes and gradient distance. The last row
+# is not a method: it takes h of one network with slope one, and the level from all retrainings. It shows the worth of the
+# pattern if the scale were known.
 
 # %%
 ROWS = {
@@ -418,19 +419,21 @@ figure = figures.covariate_worth(
 course.save(figure, "11_geometry")
 
 # %% [markdown]
-# **What we see.** Circles and triangles are two and three trainings, black diamonds a single one. Dotted lines: plain Type A; dashed: 30.
+# **What we see.** Circles and triangles are two and three trainings, black diamonds a single one. Dotted lines are plain Type A
+# evaluations; the dashed line is 30.
 #
-# - *Two trainings and gradient distance alone* are worth 59 and 28 plain trainings on MNIST, 66 and 62 on CIFAR-10: two to six times what a constant
-#   prior makes of them.
-# - *Outputs and classes* beside it lower REN on each pair, by value: two networks can't tell so many coefficients. The prior of the other pairs mends that,
-#   on each pair. It ends about where gradient distance stood alone.
-# - *One training, all of it borrowed*, is worth 6 to 22. The gate that asked for 20 on every pair (G9) fails. The last row shows why: the pattern of
-#   one network is worth far more. The borrowed level is off, most of all for MNIST's perceptron, whose intervals are far too long.
+# - *Two trainings and gradient distance alone* are worth 59 and 28 plain trainings on MNIST, and 66 and 62 on CIFAR-10. That is
+#   two to six times as many as with a constant prior.
+# - *Outputs and classes* in addition lower the value of REN on each pair: two networks can't determine so many coefficients. The
+#   prior of the other pairs corrects that on each pair. The result is about that of gradient distance alone.
+# - *One training with a borrowed scale* is worth 6 to 22. Gate G9 asked for 20 on every pair, and fails. The last row shows the
+#   reason: the pattern of one network is worth far more. The borrowed level is wrong, most of all for MNIST's perceptron, whose
+#   intervals are far too long.
 #
 # ### A pair that was held out
 #
-# Slope and groups were chosen with these four pairs in view, so that the table flatters them. The fast CNN on CIFAR-10 came later. The prior of
-# the four others is judged on it once.
+# Slope and groups were chosen with these four pairs in view, so the table is optimistic. The fast CNN on CIFAR-10 came later. We
+# judged the prior of the four others on it once.
 
 # %%
 held = ln.load_result("cifar10-fast-cnn-geometry").numbers
@@ -443,13 +446,13 @@ course.table(pd.DataFrame.from_dict(rows, orient="index")[["M = 1", "M = 2", "M 
              f"Fast CNN on CIFAR-10, {held['accuracy'].value:.0f} % right: REN, and coverage of 95 % intervals")
 
 # %% [markdown]
-# **What we see.** The prior carries over to a network that it never met, and here even its level is right: one training is worth 37. That is luck as well.
-# On the four others it was off, and nothing tells beforehand.
+# **What we see.** The prior also works for a network that was not used to learn it. Here even its level is right: one training is
+# worth 37. This is partly luck. On the four others the level was wrong, and nothing shows this beforehand.
 #
 # ### What else could one buy?
 #
-# Short restarts, learned lines, curves and triangles, SWAG, narrow networks: each gives one more covariate, at a price. Or one trains once more. What does
-# each change in REN, beside all that the table above has for nothing?
+# Short restarts, learned lines, curves and triangles, SWAG and narrow networks each give one more covariate, at a price. One can
+# also train once more. How does each purchase change REN, beside all that is free in the table above?
 
 # %%
 bought = {
@@ -464,15 +467,16 @@ rows = {
 course.table(pd.DataFrame.from_dict(rows, orient="index"), "Change of REN at M = 2 by each purchase")
 
 # %% [markdown]
-# **What we see.** Beside the gradients of the prediction, all but narrow networks on the perceptron make REN *smaller*: they tell nothing new, and their coefficient must be learned.
-# One more training is the best buy on every pair.
+# **What we see.** Beside the gradient distance all purchases but one make the value of REN *smaller*: they add no information, and
+# their coefficient must be learned. The exception is narrow networks for the perceptron. One more training is the best purchase
+# on every pair.
 #
 # ## Exercises
 #
 # ### Exercise 1: the ridge
 #
-# r is a free choice. Over how many powers of ten does it hardly matter? `gradient_distance` takes several at once, `ridges=(…)`, each in
-# parts of the mean eigenvalue of F.
+# The ridge r is a free choice. Over how many powers of ten does it hardly matter? `gradient_distance` takes several at once,
+# `ridges=(…)`, each in parts of the mean eigenvalue of F.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 ridges = (1e-4, 1e-2, 1.0, 100.0)
@@ -487,9 +491,9 @@ print("The larger r, the more h is like ln gᵀg, to which F is nothing.")
 # %% [markdown]
 # ### Exercise 2: inputs that move together
 #
-# Two inputs share their retrainings. In the linear model gᵢᵀF⁻¹gⱼ foretells how f(xᵢ) and f(xⱼ) move *together*. Compute the correlations that it
-# predicts for the first 50 inputs, and those of the 200 retrainings. How many independent inputs are all 300 worth, 1/n_eff = mean of r²ᵢⱼ? Why
-# can't it be more than about ten?
+# Two inputs share their retrainings. In the linear model gᵢᵀF⁻¹gⱼ predicts how f(xᵢ) and f(xⱼ) move *together*. Compute the
+# correlations that it predicts for the first 50 inputs, and those of the 200 retrainings. How many independent inputs are all
+# 300 worth, 1/n_eff = mean of r²ᵢⱼ? Why can't it be more than about ten?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 kernel = x @ torch.linalg.inv(X.T @ X / len(X)) @ x.T
@@ -504,8 +508,8 @@ print("All 300 predictions are sums of the same ten weights.")
 # %% [markdown]
 # ### Exercise 3: how well is a borrowed scale known?
 #
-# The shipped prior gives one training ν = `learned.single_dof` degrees of freedom. What is the relative standard uncertainty of u, 1/√(2ν)? How many
-# plain retrainings know u as well? By hand and by library.
+# The shipped prior gives one training ν = `learned.single_dof` degrees of freedom. What is the relative standard uncertainty of
+# u, 1/√(2ν)? How many plain retrainings know u as well? Compute both by hand and by library.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 nu = learned.single_dof
@@ -517,7 +521,8 @@ print(f"needed for that without a prior: {ln.retrainings_needed(relative)} train
 # %% [markdown]
 # ### Exercise 4: break it
 #
-# Compute h around an *untrained* network, at its initial weights. It has gradients and a Fisher matrix, too. Does it foretell the scatter?
+# Compute h for an *untrained* network, at its initial weights. It has gradients and a Fisher matrix, too. Does h predict the
+# scatter?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 torch.manual_seed(0)
@@ -530,8 +535,8 @@ print(f"correlation with ln s²: {np.corrcoef(untrained.distance[0], log_varianc
 # %% [markdown]
 # ### Exercise 5: your own network
 #
-# Take a builder and data of your own. Train once, compute h, and see how it goes along with ln s² of a dozen retrainings. Here, a small
-# convolution on small digits.
+# Take a builder and data of your own. Train once and compute h. What is its correlation with ln s² of a dozen retrainings?
+# Here, a small convolution on small digits stands in for yours.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 def yours():
@@ -549,9 +554,10 @@ print(f"correlation of h with ln s² of 12 retrainings: {np.corrcoef(own, scatte
 # %% [markdown]
 # ## Summary
 #
-# The gradient of a prediction, measured by the Fisher matrix of the training data, foretells from one network which predictions retraining moves. In a
-# linear model that is a theorem, for some kinds of seed; in a real network it is a finding. It takes all layers. It gives the
-# pattern, not the scale: the scale comes from a second training, or is borrowed from other pairs and stated as Type B.
+# The gradient of a prediction, with the Fisher matrix of the training data as the measure of its length, predicts from one
+# network which predictions retraining moves. In a linear model this is a theorem, for some kinds of seed. In a real network it
+# is a finding. All layers are needed. Gradient distance gives the pattern, not the scale. The scale comes from a second
+# training, or is borrowed from other pairs and stated as Type B.
 #
 # ## What was recorded
 
@@ -582,4 +588,4 @@ course.record(
 # 3. Mandt, Hoffman, Blei 2017, arXiv 1704.04289: the stationary covariance of stochastic gradient descent.
 # 4. JCGM 100:2008 (GUM), 4.3 and G.4.2: Type B evaluations and their degrees of freedom.
 #
-# **Next:** `12_measured_values`: the same for values with a unit. And your own network: `ln.state(builder, data, seeds=range(1))`.
+# **Next:** `12_measured_values` does the same for values with a unit.

@@ -9,12 +9,12 @@
 # %% [markdown]
 # # 12 · Measured values
 #
-# **Question.** A network reads an angle from an image: 23°. Had it been trained again, it would have read another angle. By how many degrees? And how
-# much of its error is that?
+# **Question.** A network reads an angle from an image: 23°. After another training it would read another angle. By how many
+# degrees would it differ? How large a part of the error is that?
 #
 # **What you will learn**
 # - to train networks that give a value with a unit, and to score them;
-# - to split the error: what another training would change, and what no training changes;
+# - to split the error into a part that another training would change, and a part that no training changes;
 # - to state value ± u, and the risk that a further training leaves a tolerance;
 # - to judge such a statement by further retrainings, on images, tables and signals.
 #
@@ -42,12 +42,12 @@ small = profile == "quick"
 # %% [markdown]
 # ## A guess to write down
 #
-# A digit is turned by an angle between −45° and 45°. A small network reads the angle. Its error is some degrees. **Which part of the mean squared error is
-# due to the seed of the training: a twentieth, a fifth, or a half?**
+# A digit is turned by an angle between −45° and 45°. A small network reads the angle, with an error of some degrees. **Which part
+# of the mean squared error is due to the seed of the training: a twentieth, a fifth, or a half?**
 #
 # ## By hand: five readings
 #
-# Five networks, alike but for the seed, read the same digit, which was turned by 20°:
+# Five networks that differ only in the seed read the same digit, which was turned by 20°:
 
 # %%
 readings, true = np.array([26.1, 22.4, 24.8, 21.0, 25.2]), 20.0
@@ -57,12 +57,14 @@ print(f"mean squared error of one network: {((readings - true) ** 2).mean():.1f}
       f" = scatter {readings.var():.1f} + squared error of the mean {(mean - true) ** 2:.1f}")
 
 # %% [markdown]
-# The mean squared error is a sum. One part is the scatter over retrainings. The other part all networks share, and no retraining shows it. Here the
-# measurand q is the reading itself, in degrees; u is the standard deviation of one further reading. The unit of u is that of q.
+# The mean squared error is a sum. One part is the scatter over retrainings. All networks share the other part, and no retraining
+# shows it. Here the measurand q is the reading, in degrees. u is the standard deviation of one further reading, and has the same
+# unit.
 #
 # ## By library
 #
-# A data set of values is made like any other, with `unit=`. Targets are floats. Fours and sevens of MNIST are turned by known angles:
+# A data set of values is made like any other, with `unit=` and with floats as targets. Here, fours and sevens of MNIST are turned
+# by known angles:
 
 # %%
 data = angle("mnist5k" if small else "mnist")
@@ -83,12 +85,12 @@ scores = ln.score(values, data.test.labels, unit="°")
 course.table(pd.DataFrame({"value": {name: str(value) for name, value in scores.items()}}), "Three networks together")
 
 # %% [markdown]
-# Targets are standardised inside, and everything that comes out is in degrees again. Networks with one output for each value learn by squared error. With
-# `ln.network(…, variance=True)` they state a variance as well.
+# The library standardises targets for the training, and converts predictions back to degrees. Networks with one output for each
+# value learn by squared error. With `ln.network(…, variance=True)` they state a variance as well.
 #
 # ## How much of the error is retraining?
 #
-# Twelve further networks, which state nothing, show it.
+# Twenty further networks show it. They are not used for the statement.
 
 # %%
 judges = ln.fit(net, data, seeds=range(100, 120), recipe=recipe, progress=False)
@@ -108,14 +110,14 @@ with canvas(1, 3.0, f"{data.title}, {len(judges)} retrainings") as (figure, (axi
 course.save_live(figure, "12_error")
 
 # %% [markdown]
-# **What we see.** Most images lie above the line. There the networks agree with one another better than with the truth. The images themselves are
-# ambiguous: nobody knows how a hand meant to hold the pen.
+# **What we see.** Most images lie above the line. There the networks agree with one another better than with the truth. The images
+# are ambiguous: some people write more slanted digits than others.
 #
 # **Trap.** u(x) is one component of uncertainty. The error of the reading has others, and a budget must list them.
 #
 # ## The statement
 #
-# A drawing asks for angles within ±30°. `limits=` asks for the probability that a further training reads outside [2].
+# Suppose that angles within ±30° are tolerated. `limits=` adds the probability that a further training reads a value outside [2].
 
 # %%
 stated = ln.state(net, data, runs=runs, limits=(-30, 30), progress=False)
@@ -125,12 +127,12 @@ stated
 print(stated.sentence(0))
 
 # %% [markdown]
-# `stated.certificate("angle.pdf", date="…")` puts the page into a file to be signed, and `stated.save(file)` keeps all of it.
+# `stated.certificate("angle.pdf", date="…")` writes the page to a file for signature. `stated.save(file)` stores the statement.
 #
 # ## Judged by 20 further retrainings, on three kinds of data
 #
-# An image gives an angle, a table of ten numbers the progression of a disease, a noisy signal its frequency. For each, three networks make a
-# statement, and twenty others, which it has not seen, judge it.
+# We read an angle from an image, the progression of a disease from a table of ten numbers, and the frequency of a noisy signal. For
+# each, three networks make a statement, and twenty other networks judge it.
 
 # %%
 rows = {"image → angle": judged(stated, judges, data.test.images)}
@@ -145,7 +147,7 @@ rows["table → progression"] = judged(
 )
 
 # %% [markdown]
-# The signals are drawn: sines of 2 to 8 Hz with noise. Their network is a user's own, a convolution along time.
+# The signals are simulated: sines of 2 to 8 Hz with noise. Their network is not one of the library: a convolution along time.
 
 # %%
 waves, of_waves = signals(), ln.Recipe(epochs=15, batch=32, learning_rate=0.03)
@@ -161,8 +163,9 @@ rows["signal → frequency"] = judged(
 course.table(rows, "Three networks state, twenty others judge")
 
 # %% [markdown]
-# **What we see.** One set of three networks is judged each time. Where inputs move together (`07_retraining_uncertainty`), as in small data, a single set can
-# cover clearly more or less than 95 %, and its scale can be off. On average over sets it is right, as the stored studies show:
+# **What we see.** Each row is a single set of three networks. In small data sets inputs move together (`11_local_geometry`, exercise
+# 2). So the intervals of a single set can hold clearly more or less than 95 %, and its u can be wrong. On average over sets they
+# are right, as the stored studies show.
 #
 # ## At full size
 
@@ -182,14 +185,14 @@ parts = {name: {"retrainings": n["n"], "error of one network": str(n["rmse"]), "
 course.table(parts, "Error and retraining uncertainty, root mean squares: in degrees, and in the score of the disease")
 
 # %% [markdown]
-# **What we see.** Retraining makes a sixth of the mean squared error of the angle, and a thirtieth of that of the disease. The rest is in the data. Two
-# retrainings with the gradient distance are worth ten and more plain ones here, too.
+# **What we see.** Retraining makes a sixth of the mean squared error of the angle, and a thirtieth of that of the disease. The rest
+# comes from the data. Two retrainings with gradient distance are worth ten plain ones and more here, too.
 #
 # ## Exercises
 #
 # ### Exercise 1: tolerance
 #
-# How many test images does the statement above read outside ±30° with a risk between 5 % and 95 %? For those, the seed decides.
+# For how many test images is the risk of a reading outside ±30° between 5 % and 95 %? On those the seed decides.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 risk = np.asarray(stated.risk).reshape(-1)
@@ -198,8 +201,8 @@ print(f"{((risk > 0.05) & (risk < 0.95)).sum()} of {len(risk)} images")
 # %% [markdown]
 # ### Exercise 2: what the network states itself
 #
-# Train three networks with `variance=True`. How large is the variance that they state, beside the variance of their values over retrainings?
-# `ln.scores.variance_split` gives both.
+# Train three networks with `variance=True`. Compare the variance that they state with the variance of their values over
+# retrainings. `ln.scores.variance_split` gives both.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 unsure = ln.network("mlp", table, width=32, variance=True)
@@ -210,8 +213,8 @@ print(f"mean variance that the networks state: {split.aleatoric.mean():.0f}, ove
 # %% [markdown]
 # ### Exercise 3: your own values
 #
-# Take networks of any library that differ in the seed alone, and hand their predictions to `ln.state_arrays(values, unit="…")`. Here, three perceptrons
-# of scikit-learn.
+# Take networks of any library that differ only in the seed, and pass their predictions to `ln.state_arrays(values, unit="…")`.
+# Here, three perceptrons of scikit-learn stand in for yours.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 from sklearn.neural_network import MLPRegressor
@@ -224,8 +227,8 @@ print(yours.sentence(0))
 # %% [markdown]
 # ## Summary
 #
-# A value with a unit is a measurand like any other. Retraining explains a part of its error, often a small one, and that part can be stated from two or
-# three trainings, with its degrees of freedom and the risk against a tolerance.
+# A value with a unit is a measurand like any other. Retraining explains a part of its error, often a small one. Two or three
+# trainings can state that part, with its degrees of freedom and the risk against a tolerance.
 #
 # ## What was recorded
 
@@ -249,4 +252,4 @@ course.record(
 # 3. LeCun et al. 1998, Proceedings of the IEEE 86(11), 2278: MNIST.
 # 4. Efron, Hastie, Johnstone, Tibshirani 2004, Annals of Statistics 32(2), 407: the diabetes data.
 #
-# **Next:** `13_appendix`, every attempt in tables.
+# **Next:** `13_appendix`, which has tables of every attempt.

@@ -9,15 +9,17 @@
 # %% [markdown]
 # # 13 · Appendix: every covariate, every purchase, every gate
 #
-# **Question.** `07_retraining_uncertainty`, `08_cifar10` and `10_synthesis` show what matters most. What did all the other attempts give?
+# **Question.** `07_retraining_uncertainty`, `08_cifar10` and `10_synthesis` have the main results. What are the results of all other
+# attempts?
 #
 # **What you will learn**
 # - what each covariate is worth on each pair of data and network, and what it costs;
-# - what one more training, bursts, proxies and learned paths bring for their price;
+# - what one more training, bursts, proxies and learned paths gain for their price;
 # - whether intervals hold under shift, and what happens if an assumption is wrong;
 # - which claims were written down beforehand, and which of them failed.
 #
-# **Before you start.** `07_retraining_uncertainty` (prior, covariate, REN). This is a place to look things up, one question a section.
+# **Before you start.** `07_retraining_uncertainty` (prior, covariate, REN). This notebook is for reference: each section answers one
+# question.
 #
 # **Minutes.** 20 minutes to read. To compute: seconds in either profile. Nothing is trained, all results are stored.
 
@@ -42,18 +44,18 @@ three = {name: own for name, own in beside.items() if "100" not in name}
 course.table(tables.references(reference), "The pairs, with their n reference retrainings")
 
 # %% [markdown]
-# *Decides otherwise*: the share of test images on which a random retraining decides for another class than the scouts did. *Ceiling*: with
-# so many retrainings, no estimate of u(x) can have a higher rank correlation with the reference. All tables below are judged by retrainings that the method
-# did not use.
+# *Decides otherwise* is the share of test images on which a random retraining decides for another class than the scouts. *Ceiling*
+# is the highest rank correlation that an estimate of u(x) can have with a reference of so many retrainings. All tables below are
+# judged by retrainings that the method did not use.
 #
 # ## What is each covariate worth?
 #
-# A covariate is anything that is seen without the truth and goes along with u(x). These groups were tried:
+# A covariate is a number that is known without the true u(x) and is correlated with it. These groups were tried:
 #
-# | group | what is looked at | further trainings |
+# | group | quantity | further trainings |
 # |---|---|---|
 # | outputs | mean log-odds, logits, distance in the last layer | 0 |
-# | classes | which class it is | 0 |
+# | classes | the class of the image | 0 |
 # | neighbourhood | spread of q when the image is moved by pixels | 0 |
 # | training path | spread of q over the ends of the epochs | 0 |
 # | noise | spread of q under noise on the weights | 0 |
@@ -62,7 +64,7 @@ course.table(tables.references(reference), "The pairs, with their n reference re
 # | line, curve, simplex | spread of q along learned paths | 1 and more |
 # | proxies | spread of q over cheap retrainings of a *narrower* network | some |
 #
-# Gradient distance is newer, and has `11_local_geometry` to itself. First with three trainings, REN and its 95 % interval:
+# Gradient distance is newer; `11_local_geometry` has its results. First with three trainings, REN and its 95 % interval:
 
 # %%
 course.table(tables.worths(stored, "3"), "REN, M = 3")
@@ -74,7 +76,7 @@ course.table(tables.worths(stored, "2"), "REN, M = 2")
 course.table(tables.costs(stored["MNIST MLP"]), "Cost beside M = 3 networks, perceptron on MNIST", digits=2)
 
 # %% [markdown]
-# *Passes* are forward passes for each input and network, beside that of the prediction.
+# *Passes* are forward passes for each input and network, in addition to that of the prediction.
 
 # %%
 figure = figures.covariate_worth(
@@ -98,13 +100,13 @@ figure = figures.covariate_worth(
 course.save(figure, "13_covariates_cifar10")
 
 # %% [markdown]
-# **What we see.** Dotted lines: plain trainings, 2 and 3; dashed: the 30 that a gate asks for.
+# **What we see.** Dotted lines are 2 and 3 plain trainings. The dashed line is the 30 of a gate.
 #
-# - A *constant* prior takes the first large step on every pair.
-# - Which free group is the strongest differs: *outputs* on MNIST's perceptron, *differences* on CIFAR-10's CNN.
-# - *Bursts* tell little on MNIST and much on CIFAR-10, where training loss remains.
-# - *Lines, curves and simplexes* cost a training or more and move the estimate little.
-# - All free groups together beat each of them alone. Without shrinkage of their coefficients, part of that is lost.
+# - A *constant* prior makes the first large step on every pair.
+# - The strongest free group differs: *outputs* on MNIST's perceptron, *differences* on CIFAR-10's CNN.
+# - *Bursts* add little on MNIST and much on CIFAR-10, where training loss remains.
+# - *Lines, curves and simplexes* cost a training or more, and improve the estimate little.
+# - All free groups together are better than each of them alone. Without shrinkage of their coefficients, part of that is lost.
 #
 # Which group could be left out?
 
@@ -112,10 +114,10 @@ course.save(figure, "13_covariates_cifar10")
 course.table(tables.left_out(stored, "2"), "REN of all free groups, M = 2, without …")
 
 # %% [markdown]
-# ## What does it bring for its price?
+# ## What does each purchase gain for its price?
 #
-# Every exploration competes with the dullest alternative: *train the real network once more*. In the figures, the dashed line is REN = cost. Filled
-# symbols beat everything that is cheaper.
+# Every exploration competes with the simplest alternative: *train the network once more*. In the figures, the dashed line is REN =
+# cost. Filled symbols are better than everything that is cheaper.
 
 # %%
 figure = figures.frontier(
@@ -134,8 +136,8 @@ figure = figures.frontier(
 course.save(figure, "13_frontier_cifar10")
 
 # %% [markdown]
-# The fair comparison is made *beside the free groups*, which cost nothing: how much REN does each purchase win per training paid? The second
-# table takes the differences, in which the error that all have in common drops out.
+# The fair comparison is made *beside the free groups*, which cost nothing: how much does each purchase add to REN, per training
+# paid? The second table has the differences. In these, the common error of both purchases cancels.
 
 # %%
 course.table(tables.purchases(stored, "2"), "REN won per training paid, beside all free groups, M = 2 (± 95 %)")
@@ -147,8 +149,9 @@ course.table(tables.ahead(stored, "2"), "By how much one more training is ahead 
 course.table(tables.without_free(stored), "REN won per training paid, beside a constant prior only, M = 2")
 
 # %% [markdown]
-# **What we see.** Beside the free groups, one more training is ahead of every purchase by its value; where the interval holds zero, the question is
-# open. Without the free groups the order turns: bursts and proxies bring more for their price than one more training.
+# **What we see.** Beside the free groups, the value of one more training is higher than that of every other purchase. If the interval
+# contains zero, the question is open. Without the free groups the order changes: bursts and proxies gain more for their price than
+# one more training.
 #
 # ## How should bursts and proxies be set?
 #
@@ -161,13 +164,13 @@ course.table(tables.bursts({name: own for name, own in stored.items() if "CNN" i
 course.table(tables.proxies(stored["MNIST MLP"], (10, 40)), "Proxies of the perceptron on MNIST, M = 3")
 
 # %% [markdown]
-# **What we see.** Bursts that go farther tell more, and cost more. More proxies tell more, if they are not *too* narrow or too short: some of those die, and
-# their scatter is that of dying.
+# **What we see.** Bursts that go farther tell more, and cost more. More proxies tell more, if they are not *too* narrow and their
+# training not too short. Some of those networks learn nothing, and this dominates their scatter.
 #
-# ## Does exploring carry a pattern of its own?
+# ## Does exploring show a pattern beyond the outputs?
 #
-# The *partial R²* is the share of ln u²(x), of what constant and outputs leave unexplained over images, that an exploration explains. Gate G3 asks for
-# more than 0.02. Two facts stand beside it that are known before any exploring.
+# Constant and outputs explain a part of ln u²(x) over images. The *partial R²* is the share of the rest that an exploration explains.
+# Gate G3 asks for more than 0.02. The table also has two facts that are known before any exploring.
 
 # %%
 course.table(tables.patterns(stored), "Partial R² beyond constant and outputs, and facts known beforehand")
@@ -186,13 +189,14 @@ figure = lessons.beforehand(
 course.save(figure, "13_beforehand")
 
 # %% [markdown]
-# **What we see.** Where training loss is nearly zero, filled symbols (bursts) lie low; on CIFAR they tell many times as much. Hollow symbols (proxies) don't wait for
-# that. But count the symbols: five pairs in which data, network and schedule changed *together* show an order, not a cause. As a rule of thumb: *look at the
-# training loss before you pay for bursts.*
+# **What we see.** If the training loss is nearly zero, bursts (filled symbols) explain little; on CIFAR they explain many times as
+# much. Proxies (hollow symbols) do not depend on it. But there are only five pairs, in which data, network and schedule changed
+# *together*. They show an order, not a cause. A rule of thumb: *look at the training loss before you pay for bursts.*
 #
 # ## Do the intervals hold?
 #
-# Coverage of 95 % intervals by tenths of the *stated* u, on retrainings that were never used. Right: whether decisions flip as often as foreseen.
+# The figures show the coverage of 95 % intervals by tenths of the *stated* u, on retrainings that were never used. The right panel
+# compares how often decisions flip with the stated risk.
 
 # %%
 figure = figures.coverage(
@@ -213,10 +217,10 @@ figure = figures.coverage(
 course.save(figure, "13_coverage_cifar10")
 
 # %% [markdown]
-# **What we see.** In distribution, the promise is kept to about two per cent in each tenth. Risks to flip are foreseen well up to a fifth, and are too high above
-# one half: whoever looks for images that two networks would flip finds those where the two were unlucky.
+# **What we see.** On images like those of the fit, the coverage is within about two per cent of 95 % in each tenth. Stated risks are
+# right up to a fifth, and too high above one half: two networks that suggest a flip often do so by chance.
 #
-# And on images unlike those that the prior was fitted on? REN, and the share of further retrainings inside:
+# The next tables have images unlike those of the fit: REN, and the share of further retrainings inside.
 
 # %%
 course.table(tables.shifted(stored, "constant", "3"), "Constant prior, M = 3: REN; inside")
@@ -225,42 +229,44 @@ course.table(tables.shifted(stored, "constant", "3"), "Constant prior, M = 3: RE
 course.table(tables.shifted(stored, "all free groups", "3"), "All free groups, M = 3: REN; inside")
 
 # %% [markdown]
-# **What we see.** Rotation does little harm. Lowered contrast is hard on MNIST, where faint images scatter least; noise is hard on CIFAR-10's CNN. Foreign
-# images are covered too little on MNIST.
+# **What we see.** Rotation does little harm. Low contrast is hard on MNIST, where faint images scatter least. Noise is hard on
+# CIFAR-10's CNN. On MNIST, the intervals of foreign images hold too few retrainings.
 #
 # ## What has to be assumed?
 #
-# All inputs share the same M networks, so that n of them are worth fewer: n_eff. Two or three networks can't tell how many. `fit_prior` assumes a tenth of the
-# inputs, at most 300. What if the assumption is wrong?
+# All inputs share the same M networks, so n inputs are worth only n_eff independent ones. Two or three networks can't tell how many.
+# `fit_prior` assumes a tenth of the inputs, at most 300. What if the assumption is wrong?
 
 # %%
 course.table(tables.sensitivity(stored), "All free groups, M = 2: REN; inside")
 
 # %% [markdown]
-# **What we see.** Over a factor of twelve coverage moves by a few per cent. Assume fewer, and the intervals grow a little.
+# **What we see.** Over a factor of twelve in n_eff the coverage changes by a few per cent. With a smaller n_eff the intervals are a
+# little longer.
 #
-# A study has *scouts*, retrainings that only fix the class of each image. A user has none: the networks at hand choose the class of which they happen
-# to be surest.
+# A study has *scouts*, retrainings that only fix the class of each image. A user has none. The evaluated networks choose the class of
+# which they happen to be surest.
 
 # %%
 course.table(tables.own_class(tables.stored_of_pairs("-class")), "M = 2: images with another class than the scouts', and 95 % intervals")
 
 # %% [markdown]
-# ## What can one training say?
+# ## What can one training state?
 #
-# One network shows no s². It can show a *local* variance, such as that of bursts, and a factor from there to u² can be learned on the *other four*
-# pairs. Three rules for a stated variance:
+# One network shows no s². It can show a *local* variance, such as that of bursts. A factor from there to u² can be learned on the
+# *other four* pairs. We compare three rules for a stated variance:
 #
 # - *one variance*: no bursts; u is the mean of the other pairs, for all images;
 # - *one factor*: the variance of the bursts, times a factor;
-# - *factor and slope*: its deviations from their mean over images are shrunk as well.
+# - *factor and slope*: the same, but the deviations from the mean over images are shrunk.
 
 # %%
 course.table(tables.from_one(tables.stored_of_pairs("-single"), stored), "One training with its bursts: REN; inside")
 
 # %% [markdown]
-# **What we see.** With factor and slope, one training and its bursts are worth about what two trainings with a constant prior are, but not on MNIST's CNN. The price is
-# trust in a factor from other networks. How much does such a factor vary? Retraining variance over local variance, over the bases of one pair:
+# **What we see.** With factor and slope, one training and its bursts are worth about as much as two trainings with a constant prior,
+# except on MNIST's CNN. The price is that one must trust a factor from other networks. How much does such a factor vary? The table
+# has the retraining variance over the local variance, for the bases of one pair:
 
 # %%
 course.table(tables.local_ratios(mnist | {"CIFAR-10 CNN": stored["CIFAR-10 CNN"]}), "Retraining variance / local variance, base by base")
@@ -268,11 +274,12 @@ course.table(tables.local_ratios(mnist | {"CIFAR-10 CNN": stored["CIFAR-10 CNN"]
 # %% [markdown]
 # ## Trap: two shortcuts that are unsound
 #
-# **A factor for paths.** The last table says it: the factor differs between bases of the *same* data and network, and by orders of magnitude between kinds
-# of paths. A number that must be measured by retraining can't replace retraining.
+# **A factor for paths.** The last table shows the problem. The factor differs between bases of the *same* data and network, and by
+# orders of magnitude between kinds of paths. A number that must be measured by retraining can't replace retraining.
 #
-# **Control variates.** If a cheap quantity z correlates with q over retrainings, subtracting b(z − z̄) sharpens the mean, at best with
-# b = Cov(q, z)/Var(z). Tempting: let z come from the simplex around *another* network. But a fresh retraining knows nothing of that valley:
+# **Control variates.** Suppose that a cheap quantity z is correlated with q over retrainings. Then one can subtract b(z − z̄) and get a
+# more precise mean, at best with b = Cov(q, z)/Var(z). It is tempting to take z from the simplex around *another* network. But a
+# fresh retraining is independent of that valley:
 
 # %%
 seen = ln.read_study("mnist-mlp")
@@ -282,11 +289,11 @@ b = (valleys * fresh).sum(0) / (valleys**2).sum(0)
 print(f"optimal coefficient: {b.mean():+.4f} on average over images; scatter {b.std():.2f}, by chance {1 / np.sqrt(60):.2f}")
 
 # %% [markdown]
-# Zero, as it must be for independent trainings. Information flows across *images*, not across *seeds*. **The cure:** moderation.
+# It is zero, as it must be for independent trainings. Images share information, seeds don't. **The cure.** Moderation.
 #
 # ## Where does the scatter come from?
 #
-# Two studies of `05_mnist`: initialisation × order of the images, and one seed repeated in other arithmetic.
+# The figure has two studies of `05_mnist`: initialisation × order of the images, and one seed repeated in other arithmetic.
 
 # %%
 crossed, sums = ln.load_result("mnist-mlp-crossed"), ln.load_result("mnist-mlp-arithmetic")
@@ -301,8 +308,9 @@ figure = figures.budget(
 course.save(figure, "13_budget")
 
 # %% [markdown]
-# **What we see.** Arithmetic alone makes half of the whole variance: training is chaotic [5]. Now let *branches*, copies of a network (the *trunk*), part ways late
-# in training. κ is the share of the variance that the trunk has fixed; ν_T are the degrees of freedom of a variance that is estimated from branches.
+# **What we see.** Arithmetic alone makes half of the whole variance: training is chaotic [5]. Now let *branches*, copies of a network
+# (the *trunk*), separate late in training. κ is the share of the variance that the trunk has fixed. ν_T are the degrees of freedom
+# of a variance that is estimated from branches.
 
 # %%
 rows = {}
@@ -313,7 +321,7 @@ for epoch, row in ln.load_result("mnist-mlp-branches").numbers["leaves"].items()
 course.table(rows)
 
 # %% [markdown]
-# Branches share what the trunk has fixed. No number of them can lift the degrees of freedom of M trunks above (M − 1)/κ².
+# Branches share the part that the trunk has fixed. However many they are, M trunks have no more than (M − 1)/κ² degrees of freedom.
 #
 # ## How many retrainings do I need?
 #
@@ -331,7 +339,7 @@ course.table(rows, "Trainings needed, with the prior of all free groups")
 # %% [markdown]
 # ## Which claims held?
 #
-# Claims with a number attached were written down before the results, to be published passed or failed.
+# Claims with a number were written down before the results, to be published as passed or failed.
 
 # %%
 gates = tables.verdicts(reference, stored, tables.stored_of_pairs("-methods"))
@@ -340,10 +348,10 @@ course.table(pd.DataFrame(gates, columns=["gate", "on", "verdict", "measured"]))
 # %% [markdown]
 # | gate | asks |
 # |---|---|
-# | G0 | the reliability of the reference is known, and stands beside every figure |
+# | G0 | the reliability of the reference is known, and is given with every figure |
 # | G1 | a constant prior alone is worth eight retrainings or more (refuted below four) |
 # | G2 | over retrainings, log-odds are normal and s² follows χ² |
-# | G3 | an exploration carries pattern: partial R² above 0.02 with an interval without 0, on three of five pairs |
+# | G3 | an exploration shows a pattern: partial R² above 0.02 with an interval without 0, on three of five pairs |
 # | G4 | retraining variance over that of bursts varies by less than a quarter over the pairs |
 # | G5 | two retrainings: REN 15, 12 under every shift; coverage as promised in every decile |
 # | G6 | some way other than plain training reaches a DEE of 3 for one and a half trainings |
@@ -354,9 +362,9 @@ course.table(pd.DataFrame(gates, columns=["gate", "on", "verdict", "measured"]))
 #
 # ### Exercise 1: Satterthwaite
 #
-# Three trunks, four branches each; mean squares between the trunks MS_B = 5 nat², within them MS_W = 1 nat². The variance of one further retraining is
-# σ_T² = MS_B/4 + (1 − 1/4) MS_W. A sum Σ cᵢ MSᵢ has (Σ cᵢ MSᵢ)² / Σ (cᵢ MSᵢ)²/νᵢ degrees of freedom [2]. How many are ν_B and ν_W, how large is σ_T², and how many degrees of
-# freedom has it? By hand and by function.
+# There are three trunks with four branches each. The mean square between the trunks is MS_B = 5 nat², within them MS_W = 1 nat². The
+# variance of one further retraining is σ_T² = MS_B/4 + (1 − 1/4) MS_W. A sum Σ cᵢ MSᵢ has (Σ cᵢ MSᵢ)² / Σ (cᵢ MSᵢ)²/νᵢ degrees of
+# freedom [2]. How large are ν_B, ν_W and σ_T², and how many degrees of freedom has σ_T²? Compute them by hand and by function.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 total = 5 / 4 + (1 - 1 / 4) * 1
@@ -379,7 +387,8 @@ print(f"coefficient of variation {values.std(ddof=1) / values.mean():.2f}; farth
 # %% [markdown]
 # ### Exercise 3: plan your own
 #
-# To what relative standard uncertainty do you want u on your own network, and how many plain trainings is that? How large must d₀ be so that two are enough?
+# Which relative standard uncertainty of u do you need on your own network, and how many plain trainings is that? How large must d₀ be
+# so that two trainings are enough?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 wanted = 0.2  # put your own number here
@@ -390,9 +399,9 @@ print(f"{ln.retrainings_needed(wanted)} plain trainings, or two with d₀ ≥ {l
 # %% [markdown]
 # ## Summary
 #
-# On every pair the two large steps are a prior that all images share, and what the networks show of each image for nothing. Exploring near a solution carries a
-# pattern where training loss remains, and hardly adds to what is free. One training can borrow a scale, at the price of trust. What failed is in the list
-# of gates beside what passed.
+# On every pair two steps are large: a prior that all images share, and free covariates for each image. Exploring near a solution shows
+# a pattern where training loss remains, but hardly adds to the free covariates. One training can borrow a scale, if one trusts the
+# other networks. The list of gates has all claims, failed and passed.
 
 # %% [markdown]
 # ## What was recorded
