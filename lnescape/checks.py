@@ -8,7 +8,7 @@ import difflib
 import math
 import operator
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from numbers import Real
 from typing import Any
 
@@ -143,7 +143,7 @@ def texts(values: Any, n: int, what: str) -> tuple[str, ...]:
     return found
 
 
-def warn_of_copies(networks: Sequence[Any]) -> None:
+def warn_of_copies(networks: Any) -> None:
     """Warn of networks that are equal, in weights or in all predictions."""
     for number, one in enumerate(networks):
         if (first := next(k for k, other in enumerate(networks) if bool((other == one).all()))) < number:

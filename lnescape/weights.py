@@ -10,6 +10,7 @@ and are recomputed where they are needed.
 """
 
 import inspect
+import random
 import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,7 @@ from contextlib import contextmanager
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
@@ -36,9 +38,23 @@ ALONE = threading.RLock()
 
 def build(builder: Builder, seed: int) -> nn.Module:
     """Call a builder under a seed, leaving the global random generator as it was."""
-    with ALONE, torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with ALONE, seeded(seed):
         return builder()
+
+
+@contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """Seed the global generators of torch, Python and numpy for a `with` block, and leave them as they were."""
+    before, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+    try:
+        with torch.random.fork_rng():
+            torch.manual_seed(seed)
+            random.seed(seed)
+            np.random.seed(seed % 2**32)  # noqa: NPY002
+            yield
+    finally:
+        random.setstate(before)
+        np.random.set_state(of_numpy)  # noqa: NPY002
 
 
 class Template:
@@ -101,21 +117,33 @@ class Logits:
 
 def _only_logits(module: nn.Module, inputs: tuple, output: Any) -> Any:
     """Return the logits in what a network returns: its `logits`, else its first part; two of them for a single one."""
-    output = _only_values(module, inputs, output)
+    output = _rows(inputs, _named(output))
     if isinstance(output, Tensor) and output.shape[1:] == (1,):
         return torch.cat([torch.zeros_like(output), output], 1)
     return output
 
 
 def _only_values(module: nn.Module, inputs: tuple, output: Any) -> Any:
-    """Return the logits or values in what a network returns: its `logits`, first or only part; a column for [n]."""
-    if not isinstance(output, Tensor):
-        if isinstance(output, Mapping):
-            named = output.get("logits") if len(output) > 1 else next(iter(output.values()), None)
-        else:
-            named = getattr(output, "logits", None)
-        output = output[0] if named is None and isinstance(output, Sequence) and output else named
-    return output.unsqueeze(1) if isinstance(output, Tensor) and output.ndim == 1 else output
+    """Return the values in what a network returns; parts of one shape, such as mean and variance, as they are."""
+    parts = output if isinstance(output, Sequence) and len(output) > 1 else [output]
+    alike = len({getattr(part, "shape", number) for number, part in enumerate(parts)}) < len(parts)
+    return output if alike else _rows(inputs, _named(output))
+
+
+def _named(output: Any) -> Any:
+    """Return the `logits`, first or only part of what a network returns."""
+    if isinstance(output, Tensor):
+        return output
+    if isinstance(output, Mapping):
+        named = output.get("logits") if len(output) > 1 else next(iter(output.values()), None)
+    else:
+        named = getattr(output, "logits", None)
+    return output[0] if named is None and isinstance(output, Sequence) and output else named
+
+
+def _rows(inputs: tuple, output: Any) -> Any:
+    """Return outputs with one row for each input: a column for [n], a row where a batch of one was squeezed."""
+    return output.reshape(len(inputs[0]), -1) if isinstance(output, Tensor) and output.ndim < 2 else output
 
 
 class KeptStatistics:
@@ -167,20 +195,26 @@ def check_builder(builder: Builder, data) -> Template:
     if {id(p) for p in trainable(first)} & {id(p) for p in trainable(second)}:
         raise ValueError("The builder returns the same network at every call; build a new one inside it.")
     constants = _differing_constant(first, second)
+    some = data.train.images[:8].cpu().clone()
     template = Template(first, builder)
-    if _wrong_output(first, data):
+    if _wrong_output(first, data, some):
         template = Template(Logits(lambda: template.fresh(), data)(), Logits(builder, data))
-        if got := _wrong_output(template.module, data):
+        if got := _wrong_output(template.module, data, some):
             n, what = data.n_classes, "classes" if data.values is None else "values an input"
             more = "" if data.values is None else f", or (2, {2 * n}) with a ln variance for each"
             raise ValueError(
                 f"For 2 images the network returns {got}, but {data.name} has {n} {what}; its last layer must give "
                 f"shape (2, {n}){more}."
             )
-    _check_alone(template, data)
+    _check_alone(template, some)
+    hook = Logits(builder, data).hook
+
+    def predict(images: Tensor) -> Tensor:
+        return hook(second, (images,), second(images.clone()))
+
+    _check_buffers(second, predict, some[:2])
     if data.values is None:
-        _check_no_probabilities(second, data)
-    _check_buffers(template, data)
+        _check_no_probabilities(second, predict, some[:2])
     if constants is not None:
         cure = "fix its seed, or make it a trainable parameter"
         raise ValueError(f"The constant {constants!r} differs between two calls of the builder; {cure}.")
@@ -228,11 +262,15 @@ def _differing_constant(first: nn.Module, second: nn.Module) -> str | None:
     return next(differing, None)
 
 
-def _check_alone(template: Template, data) -> None:
-    """Raise where a prediction differs from call to call, or with the other inputs of its batch."""
-    module, some = template.fresh().float().eval(), data.train.images[:8].cpu()
+def _check_alone(template: Template, some: Tensor) -> None:
+    """Raise where a prediction isn't finite, or differs from call to call, or with the other inputs of its batch."""
+    module = template.fresh().float().eval()
     with ALONE, torch.random.fork_rng(), torch.no_grad():
-        first, again, among = (module(part)[:2].double() for part in (some[:2], some[:2], some))
+        first, again, among = (module(part.clone())[:2].double() for part in (some[:2], some[:2], some))
+    if not first.isfinite().all():
+        raise ValueError(
+            "The network gives NaN or infinite numbers before any training; give every output a finite one."
+        )
     for other, cause, cure in (
         (again, "differs at a second call", "let no chance act in evaluation mode, as F.dropout(…, self.training)"),
         (among, "changes with the other inputs of its batch", "keep statistics (track_running_stats=True), or give "
@@ -242,12 +280,12 @@ def _check_alone(template: Template, data) -> None:
             raise ValueError(f"A prediction {cause}, by {apart:.2g} nat: it isn't a function of the input; {cure}.")
 
 
-def _check_no_probabilities(module: nn.Module, data) -> None:
+def _check_no_probabilities(module: nn.Module, predict: Callable[[Tensor], Tensor], some: Tensor) -> None:
     """Raise where a network, whose weights are spoilt here, ends in a softmax or a sigmoid."""
     with torch.no_grad():
         for p in trainable(module.eval().float()):
             p.mul_(1e3)  # what is between 0 and 1 even so isn't a logit
-        given = _only_logits(module, (), module(data.train.images[:2].cpu()))
+        given = predict(some)
     held = given[:, 1:] if given.shape[1] == 2 and not given[:, 0].any() else given  # of a single one, beside its 0
     if bool(((held >= 0) & (held <= 1 + 1e-6)).all()) and bool(held.any()):
         raise ValueError(
@@ -256,38 +294,59 @@ def _check_no_probabilities(module: nn.Module, data) -> None:
         )
 
 
-def _check_buffers(template: Template, data) -> None:
-    """Raise where training changes a buffer that neither θ nor the refreshed statistics hold."""
-    module = template.fresh().float().train()
-    statistics, before = _statistics_names(module), {name: b.clone() for name, b in module.named_buffers()}
+def _check_buffers(module: nn.Module, predict: Callable[[Tensor], Tensor], some: Tensor) -> None:
+    """Raise where training changes what neither θ nor the refreshed statistics hold: buffers, attributes, constants."""
+    kept = _statistics_names(module.float()) | {n for n, p in module.named_parameters() if p.requires_grad}
+    before = {n: t.detach().clone() for n, t in (*module.named_buffers(), *module.named_parameters())}
     with ALONE, torch.random.fork_rng(), torch.no_grad():
-        module(data.train.images[:2].cpu())
-    for name, buffer in module.named_buffers():
-        if name not in statistics and not torch.equal(buffer, before[name]):
-            raise ValueError(
-                f"The buffer {name!r} changes while the network trains, and would be lost: only trainable parameters "
-                "and the statistics of torch's own normalisation layers are kept. Use such a layer, such as "
-                "nn.BatchNorm1d, or leave out what changes the buffer."
-            )
+        module.eval()
+        first = predict(some)
+        module.train()
+        for _ in range(3):
+            predict(some)
+        after = dict((*module.named_buffers(), *module.named_parameters()))
+        changed = [n for n, t in after.items() if n not in kept and not torch.equal(t, before[n])]
+        for name in kept & after.keys():
+            after[name].copy_(before[name])
+        module.eval()
+        apart = float((predict(some) - first).abs().max())
+    what = f"The tensor {changed[0]!r}" if changed else "Something beside parameters and buffers, such as an attribute,"
+    if changed or apart > 1e-3 * (1 + float(first.abs().max())):
+        raise ValueError(
+            f"{what} changes while the network trains, and would be lost: only trainable parameters and the statistics "
+            "of torch's own normalisation layers are kept. Use such a layer, such as nn.BatchNorm1d, or leave out what "
+            "changes it."
+        )
 
 
-def _wrong_output(module: nn.Module, data) -> str | None:
-    """Return what the network makes of two images, in words; None for one output a class, one or two a value."""
-    module.eval().float()  # training is in float32, whatever the builder's
-    kind = str(data.train.images.dtype).removeprefix("torch.")
-    with torch.no_grad():
-        try:
-            logits = module(data.train.images[:2].cpu())
-        except Exception as error:
-            raise ValueError(
-                f"The network can't take {kind} images of shape {tuple(data.image_shape)} ({_in_a_line(error)}); "
-                "fit its first layer to them, or put nn.Flatten() before it (grey images: give unsqueeze(1); tokens: "
-                "whole numbers)."
-            ) from error
-    if not isinstance(logits, Tensor):
-        return type(logits).__name__
+def _wrong_output(module: nn.Module, data, some: Tensor) -> str | None:
+    """Return what the network makes of images, in words; None for one output a class, one or two a value."""
+    module.float()  # training is in float32, whatever the builder's
+    kind = str(some.dtype).removeprefix("torch.")
     widths = (data.n_classes,) if data.values is None else (data.n_classes, 2 * data.n_classes)
-    return None if logits.ndim == 2 and logits.shape[1] in widths else str(tuple(logits.shape))
+    for n, training in ((2, False), (1, False), (2, True)):  # some squeeze a batch of one, some return more in training
+        given = some[:n].clone()
+        with ALONE, torch.random.fork_rng(), torch.no_grad():
+            try:
+                logits = module.train(training)(given)
+            except Exception as error:
+                if n == 1:  # batch statistics, which are refused further on
+                    continue
+                raise ValueError(
+                    f"The network can't take {kind} images of shape {tuple(data.image_shape)} ({_in_a_line(error)}); "
+                    "fit its first layer to them, or put nn.Flatten() before it (grey images: give unsqueeze(1); "
+                    "tokens: whole numbers)."
+                ) from error
+        if not torch.equal(given, some[:n]):
+            raise ValueError(
+                "The network changes its inputs in place, and so the data; leave inplace=True out of its first layers, "
+                "or begin with x = x.clone()."
+            )
+        if not isinstance(logits, Tensor):
+            return type(logits).__name__
+        if logits.ndim != 2 or len(logits) != n or logits.shape[1] not in widths:
+            return f"{tuple(logits.shape)}{'' if n == 2 else ' for one'}"
+    return None
 
 
 def trainable(module: nn.Module) -> Iterator[nn.Parameter]:

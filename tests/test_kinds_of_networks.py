@@ -1,8 +1,10 @@
 """Networks of many kinds: what they return, what they keep, where their weights come from, and who else trains."""
 
+import random
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -41,6 +43,7 @@ class Returning(nn.Module):
         lambda logits, features: {"features": features, "logits": logits},
         lambda logits, features: {"out": logits},
         lambda logits, features: SimpleNamespace(logits=logits, hidden_states=features),
+        lambda logits, features: logits.squeeze(),
     ],
 )
 def test_a_network_may_return_more_than_logits(data, make):
@@ -52,6 +55,22 @@ def test_a_network_may_return_more_than_logits(data, make):
     assert torch.equal(again.thetas, plain.thetas)
     law = ln.swag(lambda: Returning(make), data, runs=runs, budget=2, snapshots=4, recipe=RECIPE, progress=False)
     assert law.predict(data.test.images[:9], n=2).shape == (2, 9, 10)
+
+
+class InTraining(Returning):
+    """A network that returns more in training alone."""
+
+    def forward(self, x):
+        logits = super().forward(x)
+        return (logits, x) if self.training else logits
+
+
+def test_a_network_may_return_more_in_training(data):
+    plain, more = (
+        ln.fit(lambda kind=kind: kind(lambda logits, features: logits), data, seeds=[0], recipe=RECIPE)
+        for kind in (Returning, InTraining)
+    )
+    assert torch.equal(plain.thetas, more.thetas)
 
 
 @pytest.mark.parametrize("flat", [True, False])
@@ -84,28 +103,82 @@ def test_a_builder_of_the_same_network_is_refused(data, as_users_do):
 
 
 class Own(nn.Module):
-    """Normalisation by one's own running mean."""
+    """Normalisation by one's own running mean, kept in one way or another."""
 
-    def __init__(self, attribute=False):
+    def __init__(self, keep):
         super().__init__()
-        self.register_buffer("mean", torch.zeros(64))
+        keep(self, torch.zeros(64))
         self.layer = nn.Linear(64, 10)
 
     def forward(self, x):
         x = x.flatten(1)
         if self.training:
-            self.mean = 0.9 * self.mean + 0.1 * x.detach().mean(0)
-        return self.layer(x - self.mean)
+            with torch.no_grad():
+                if isinstance(self.mean, list):
+                    self.mean[0] = 0.9 * self.mean[0] + 0.1 * x.mean(0)
+                else:
+                    self.mean.mul_(0.9).add_(0.1 * x.mean(0))
+        return self.layer(x - (self.mean[0] if isinstance(self.mean, list) else self.mean))
+
+
+KEPT = {
+    "buffer": lambda own, mean: own.register_buffer("mean", mean),
+    "unsaved": lambda own, mean: own.register_buffer("mean", mean, persistent=False),
+    "frozen": lambda own, mean: own.register_parameter("mean", nn.Parameter(mean, requires_grad=False)),
+    "attribute": lambda own, mean: setattr(own, "mean", mean),
+    "list": lambda own, mean: setattr(own, "mean", [mean]),
+}
 
 
 def spectral():
     return nn.Sequential(nn.Flatten(), nn.utils.parametrizations.spectral_norm(nn.Linear(64, 10)))
 
 
-@pytest.mark.parametrize(("net", "name"), [(Own, "'mean'"), (spectral, "'1.parametrizations.weight.0._u'")])
-def test_a_buffer_that_would_be_lost_is_refused_by_name(data, net, name, as_users_do):
-    with pytest.raises(ValueError, match=f"The buffer {name} changes while the network trains, and would be lost"):
+@pytest.mark.parametrize(
+    ("net", "name"),
+    [
+        (lambda keep=keep: Own(keep), "such as an attribute" if kind in ("attribute", "list") else "'mean'")
+        for kind, keep in KEPT.items()
+    ]
+    + [(spectral, "'1.parametrizations.weight.0._u'")],
+)
+def test_what_would_be_lost_is_refused_by_name(data, net, name, as_users_do):
+    with pytest.raises(ValueError, match=f"{name}.* changes while the network trains, and would be lost"):
         check_builder(net, data)
+
+
+@pytest.mark.parametrize(
+    ("net", "says"),
+    [
+        (lambda: nn.Sequential(nn.Flatten(), nn.ReLU(inplace=True), nn.Linear(64, 10)), "changes its inputs in place"),
+        (lambda: Returning(lambda logits, features: logits * torch.nan), "NaN or infinite numbers before any training"),
+    ],
+)
+def test_networks_that_spoil_data_or_give_no_numbers_are_refused(data, net, says, as_users_do):
+    before = data.train.images.clone()
+    with pytest.raises(ValueError, match=says):
+        check_builder(net, data)
+    assert torch.equal(data.train.images, before)
+
+
+def test_batches_of_one_are_refused_where_normalisation_needs_two(data):
+    def net():
+        return nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Linear(64, 10))
+
+    with pytest.raises(ValueError, match="takes no batch of one .*; raise Recipe.batch"):
+        ln.fit(net, data, seeds=[0], recipe=ln.Recipe(batch=1, precision="float32"))
+
+
+def test_chance_of_python_and_numpy_follows_the_seed(data):
+    def net():
+        module = mlp()
+        module[1].bias.data += random.random() + np.random.rand()  # noqa: NPY002
+        return module
+
+    before = random.getstate()
+    one, again = (ln.fit(net, data, seeds=[3], recipe=RECIPE).thetas for _ in range(2))
+    assert torch.equal(one, again)
+    assert random.getstate() == before
 
 
 def test_statistics_of_instance_normalisation_are_refreshed(data):

@@ -1,6 +1,7 @@
 """Images and labels as they come in: checked, in one sentence with cause and cure, and normalised."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -264,7 +265,7 @@ def _as_tensor(values: object, what: str) -> Tensor:
         ) from error
 
 
-def one_image(image: object, what: str = "an image") -> Tensor:
+def one_image(image: Any, what: str = "an image") -> Tensor:
     """Return a tensor, an array or a PIL picture as a tensor; a picture has its channels first, and no palette."""
     if not hasattr(image, "getbands"):
         return _as_tensor(image, what)

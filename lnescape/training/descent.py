@@ -22,6 +22,7 @@ from torch import Tensor
 
 from lnescape.results import files
 from lnescape.training.recipe import Recipe
+from lnescape.weights import seeded
 
 
 @dataclass
@@ -163,8 +164,7 @@ class _Running:
         streams = {p: [generator(s, epoch, p) for s in seeds] for p in ("order", "augmentation", "point")}
         order = torch.stack([torch.randperm(len(self.images), generator=g) for g in streams["order"]])
         order = order.to(self.images.device)
-        with torch.random.fork_rng():  # only dropout layers need the global generator
-            torch.manual_seed(generator(seeds[0], epoch, "dropout").initial_seed())
+        with seeded(generator(seeds[0], epoch, "dropout").initial_seed()):  # for dropout layers and the like
             for step in range(min(self.n_steps, self.total - epoch * self.n_steps)):
                 rows = order[:, step * size : (step + 1) * size]
                 rate = self.recipe.learning_rate_at((epoch + step / self.n_steps) / self.recipe.epochs)

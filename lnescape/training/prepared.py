@@ -53,6 +53,11 @@ class Prepared:
             targets = data.train.targets[:2]
             operations = count_operations(template.fresh(), images[0], data.n_classes, recipe.loss, targets=targets)
             _check_small_images(operations, recipe, images)
+            if recipe.batch == 1:
+                try:
+                    template.fresh().train()(images[:1].cpu())
+                except ValueError as error:  # of normalisation
+                    raise ValueError(f"The network takes no batch of one ({error}); raise Recipe.batch.") from error
             name = identity(template.fresh(), images[:8])
             data = data.to(device)
             if measure:
