@@ -128,7 +128,8 @@ course.save(figure, "10_frontier")
 table, name = mixes["CIFAR-10 CNN"], "CIFAR-10 CNN"
 before = table["all free groups"]["2"]["ren"]["value"]
 training = table["all free groups"]["3"]["ren"]["value"] - before  # for one training
-bursts = (table["free + bursts"]["2"]["ren"]["value"] - before) / table["free + bursts"]["2"]["further"]
+with_bursts = table["free + bursts"]["2"]
+bursts = (with_bursts["ren"]["value"] - before) / with_bursts["further"]
 kept = stored[name].numbers["gains"]["2"]["bursts"]
 assert np.isclose(bursts, kept["rate"].value)
 print(f"{name}: REN won per training paid: one more training {training:+.1f}, bursts {bursts:+.1f}")
@@ -138,7 +139,10 @@ print(f"{name}: REN won per training paid: one more training {training:+.1f}, bu
 # computed the difference again with one network left out at a time. By how much is one more training ahead?
 
 # %%
-course.table(tables.ahead(stored, "2"), "One more training, less the other purchase: REN won per training paid (± 95 %), M = 2")
+course.table(
+    tables.ahead(stored, "2"),
+    "One more training, less the other purchase: REN won per training paid (± 95 %), M = 2",
+)
 
 # %% [markdown]
 # **What we see.** A positive value means that one more training is ahead. All values are positive, for every purchase and
@@ -157,10 +161,14 @@ course.table(tables.ahead(stored, "2"), "One more training, less the other purch
 
 # %%
 methods = tables.stored_of_pairs("-methods")
+bases = ", ".join(f"{name} {r.numbers['bases']}" for name, r in methods.items())
 figure = figures.equivalents_on_pairs(
-    {name: {way: r.numbers["ways"][way] for way in r.numbers["order"]} for name, r in methods.items()},
+    {
+        name: {way: r.numbers["ways"][way] for way in r.numbers["order"]}
+        for name, r in methods.items()
+    },
     largest={name: len(r.arrays["yardstick_cll_mean"]) for name, r in methods.items()},
-    source="official test images; bases: " + ", ".join(f"{name} {r.numbers['bases']}" for name, r in methods.items()),
+    source="official test images; bases: " + bases,
     title="Members for the money: every way beside what its cost buys",
 )
 course.save(figure, "10_scores")
@@ -181,18 +189,20 @@ course.save(figure, "10_scores")
 # %%
 excess = {}
 for k in (1, 5, 20):
-    drawn = np.random.default_rng(k).normal(size=(20_000, k))  # the errors of k mixes, again and again
+    drawn = np.random.default_rng(k).normal(size=(20_000, k))  # errors of k mixes, 20 000 times
     excess[k] = ln.Estimate.mean(drawn.max(1))
     in_theory = quad(lambda x, k=k: x * k * norm.pdf(x) * norm.cdf(x) ** (k - 1), -9, 9)[0]
     assert abs(excess[k].value - in_theory) < 5 * excess[k].u
-    print(f"best of {k:2}: too high by {excess[k]} standard deviations of one error, in theory {in_theory:.3f}")
+    print(f"best of {k:2}: too high by {excess[k]} standard deviations, in theory {in_theory:.3f}")
 
 # %%
 rows = {}
 for name, own in mixes.items():
     ren = own["all free groups"]["3"]["ren"]
     sd = np.log(ren["high"] / ren["low"]) / (2 * 1.96)  # of the error, on the scale of ln REN
-    looks = {f"best of {k} looks like": ren["value"] * np.exp(sd * excess[k].value) for k in (5, 20)}
+    looks = {
+        f"best of {k} looks like": ren["value"] * np.exp(sd * excess[k].value) for k in (5, 20)
+    }
     rows[name] = {"each is worth": ren["value"]} | looks
 course.table(rows, "If all mixes were equally good and their errors independent (M = 3)")
 
@@ -240,11 +250,17 @@ course.table(rows, "If all mixes were equally good and their errors independent 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 rows = {}
 for name in (name for name in stored if name.startswith("CIFAR-10 ")):
-    own, noise = mixes[name]["all free groups"]["2"], stored[name].numbers["shift"]["noise"]["all free groups"]["2"]
+    own = mixes[name]["all free groups"]["2"]
+    noise = stored[name].numbers["shift"]["noise"]["all free groups"]["2"]
     worst = max((decile.value for decile in own["deciles"]), key=lambda covered: abs(covered - 95))
-    rows[name] = {"inside (%)": own["coverage"].value, "worst tenth (%)": worst, "noisy images (%)": noise["coverage"].value}
+    rows[name] = {
+        "inside (%)": own["coverage"].value,
+        "worst tenth (%)": worst,
+        "noisy images (%)": noise["coverage"].value,
+    }
 course.table(rows)
-# "On average over images like those of CIFAR-10, in about 95 of 100 cases. For noisy images on the CNN less: say so. And inside doesn't mean right."
+# "On images like those of CIFAR-10, in about 95 of 100 cases on average. On noisy images fewer for
+# the CNN. A training inside the interval may still be wrong."
 
 # %% [markdown]
 # ### Exercise 2: which pairs refute G7?
@@ -254,9 +270,18 @@ course.table(rows)
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 best = {name: result.numbers["best"]["3"] for name, result in stored.items()}
-rows = {name: {"REN": own["ren"], "to (95 %)": own["high"], "fails": own["ren"] < 30, "at its upper end": own["high"] < 30} for name, own in best.items()}
+rows = {
+    name: {
+        "REN": own["ren"],
+        "to (95 %)": own["high"],
+        "fails": own["ren"] < 30,
+        "at its upper end": own["high"] < 30,
+    }
+    for name, own in best.items()
+}
 course.table(rows, "Best within three trainings")
-# A gate is decided by the value, which was agreed on beforehand. The interval says how surprised we should be if another study decided otherwise.
+# A gate is decided by the value, as was agreed beforehand. The interval tells how likely another
+# study would decide otherwise.
 
 # %% [markdown]
 # ### Exercise 3: a certificate for your own network
@@ -270,10 +295,12 @@ q, s0, d0 = np.array([1.6, 2.8]), 1.1, 12  # put your own numbers here
 scale, dof = np.sqrt((d0 * s0**2 + q.var(ddof=1)) / (d0 + 1)), d0 + 1
 half = student.ppf(0.975, dof) * scale * np.sqrt(1 + 1 / 2)
 low, high = q.mean() - half, q.mean() + half
-print(f"q̄ = {q.mean():.2f} nat, σ̃ = {scale:.2f} nat, ν_eff = {dof}, u = {scale * np.sqrt(dof / (dof - 2)):.2f} nat")
+u = scale * np.sqrt(dof / (dof - 2))
+print(f"q̄ = {q.mean():.2f} nat, σ̃ = {scale:.2f} nat, ν_eff = {dof}, u = {u:.2f} nat")
 print(f"a further retraining lies in [{low:.2f}, {high:.2f}] nat with 95 %,")
 print(f"its probability of the class in [{expit(low):.2f}, {expit(high):.2f}]")
-print("plain: [{:.1f}, {:.1f}] nat, too wide to use".format(*(end.item() for end in ln.type_a(q[:, None]).interval())))
+low, high = (end.item() for end in ln.type_a(q[:, None]).interval())
+print(f"plain: [{low:.1f}, {high:.1f}] nat, too wide to use")
 
 # %% [markdown]
 # ## Summary of the course, in ten lines
