@@ -1,4 +1,4 @@
-"""The prior that travels: known truth, what it gains on another pair, how it is kept, what it refuses."""
+"""The prior of other pairs: known truth, what it gains on another pair, how it is kept, what it refuses."""
 
 import numpy as np
 import pytest

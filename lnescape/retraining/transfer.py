@@ -1,4 +1,4 @@
-"""A prior that travels: what many retrainings of some pairs of data and network teach about another pair.
+"""The prior of other pairs: what many retrainings of some pairs of data and network teach about another pair.
 
 b ~ N(b̄, T) over pairs, b the coefficients of the covariates in `fit_prior`; b̄ and T by EM (empirical Bayes).
 """

@@ -1,4 +1,4 @@
-"""Gradient distance and the prior that travels: what one pair's retrainings say of them, and what all pairs teach.
+"""Gradient distance and the prior of other pairs: what one pair's retrainings say of them, and what all pairs teach.
 
 `python -m report.studies.geometry` learns the prior that the package ships.
 """
