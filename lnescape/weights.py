@@ -394,8 +394,9 @@ def theta_of(network: nn.Module | dict, like: nn.Module | None = None) -> Float[
             if name in statistics:
                 continue
             raise ValueError(f"The state dict lacks {name!r}; it was saved from another architecture.")
-        if found[name].is_complex():
-            raise ValueError(f"{name!r} is complex in the state dict; θ holds real numbers only.")
+        if found[name].is_complex() or own.is_floating_point() and not found[name].is_floating_point():
+            kind = "complex" if found[name].is_complex() else str(found[name].dtype)
+            raise ValueError(f"{name!r} is {kind} in the state dict; θ holds real numbers only.")
         if found[name].shape != own.shape:
             there, here = tuple(found[name].shape), tuple(own.shape)
             raise ValueError(f"{name!r} has shape {there} in the state dict, {here} in the network that is built.")
@@ -406,26 +407,34 @@ def theta_of(network: nn.Module | dict, like: nn.Module | None = None) -> Float[
 
 
 def _unwrapped(network: Mapping, like: nn.Module) -> Mapping:
-    """Return a state dict without what checkpoints and wrappers put around it; say what was left out."""
+    """Return a state dict of tensors without what checkpoints and wrappers put around it; say what was left out."""
     known = like.state_dict().keys()
     if not known & network.keys():
-        inner = [name for name, value in network.items() if isinstance(value, Mapping) and value]
-        if len(held := [name for name in inner if _stripped(network[name], known)]) == 1:
+        inner = {n: v.state_dict() if isinstance(v, nn.Module) else v for n, v in network.items()}
+        held = [n for n, v in inner.items() if isinstance(v, Mapping) and v and _stripped(v, known)]
+        if len(held) > 1:
+            raise ValueError(f"{' and '.join(map(repr, held))} both hold weights; pass one of them.")
+        if held:
             warnings.warn(f"The state dict is taken from the entry {held[0]!r} of what was given.", stacklevel=4)
-            network = network[held[0]]
+            network = inner[held[0]]
     stripped = _stripped(network, known)
     if stripped is not None and stripped.keys() != network.keys():
         wrapper = next(name for name in network if name not in known)
         warnings.warn(f"What a wrapper puts before the names, as in {wrapper!r}, is left out.", stacklevel=4)
-    return network if stripped is None else stripped
+    found = network if stripped is None else stripped
+    try:
+        tensors = {str(name): torch.as_tensor(value).detach() for name, value in found.items()}
+        return {name: value.to_dense() if value.is_sparse else value.cpu() for name, value in tensors.items()}
+    except (TypeError, ValueError, RuntimeError) as error:  # NotImplementedError, of tensors without numbers, too
+        raise ValueError(f"The state dict holds something else than tensors ({_in_a_line(error)}).") from error
 
 
 def _stripped(network: Mapping, known: Names[str]) -> dict | None:
-    """Return a state dict whose names lack prefixes of wrappers; None where no name is known even so."""
-    plain: dict = dict(network)
+    """Return a state dict whose names lack the prefix of a wrapper; None where no name is known even so."""
+    plain: dict = {str(name): value for name, value in network.items() if name != "n_averaged"}  # of an AveragedModel
     while plain and not known & plain.keys():
-        prefix = next((p for p in ("module.", "_orig_mod.") if all(str(n).startswith(p) for n in plain)), None)
-        if prefix is None:
+        prefix = next(iter(plain)).partition(".")[0] + "."
+        if not all(name.startswith(prefix) for name in plain):
             return None
         plain = {name.removeprefix(prefix): value for name, value in plain.items()}
     return plain

@@ -223,7 +223,11 @@ def test_networks_brought_in_keep_their_statistics_where_that_is_asked_for(data,
         (lambda sd: {"epoch": 3, "model": sd}, "entry 'model'"),
         (lambda sd: {f"module.{name}": value for name, value in sd.items()}, "What a wrapper puts before the names"),
         (lambda sd: {f"_orig_mod.module.{n}": v for n, v in sd.items()}, "What a wrapper puts before the names"),
-        (lambda sd: {"state_dict": {f"module.{n}": v for n, v in sd.items()}}, "entry 'state_dict'"),
+        (lambda sd: {"state_dict": {f"model.{n}": v for n, v in sd.items()}}, "entry 'state_dict'"),
+        (
+            lambda sd: {"n_averaged": torch.tensor(3)} | {f"module.{n}": v.numpy() for n, v in sd.items()},
+            "a wrapper puts",
+        ),
     ],
 )
 @pytest.mark.filterwarnings("ignore:What a wrapper")
@@ -248,8 +252,18 @@ def test_weights_of_another_network_are_refused(data, as_users_do):
     odd = {name: value.to(torch.complex64) for name, value in shallow().state_dict().items()}
     with pytest.raises(ValueError, match=r"'1\.weight' is complex"):
         ln.members(shallow, [odd], data)
-    with pytest.raises(ValueError, match="complex"):
-        ln.members(shallow, [theta_of(shallow()).to(torch.complex64)], data)
+    for convert in (lambda x: x.to(torch.complex64), lambda x: x.long(), lambda x: x.view(2, -1)):
+        with pytest.raises(ValueError, match=r"Network 0 is .*; θ is one row of real numbers, \[650\]"):
+            ln.members(shallow, [convert(theta_of(shallow()))], data)
+    for convert, says in (
+        (lambda x: x.to(torch.int8), "is torch.int8"), (lambda x: x.to("meta"), "something else than tensors"),
+        (lambda x: "none", "something else than tensors"),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match=says):
+            ln.members(shallow, [{name: convert(value) for name, value in shallow().state_dict().items()}], data)
+    both = {"model": shallow().state_dict(), "ema": shallow().state_dict()}
+    with pytest.raises(ValueError, match="'model' and 'ema' both hold weights"):
+        ln.members(shallow, [both], data)
     with pytest.raises(ValueError, match="The parameter '1.weight' is complex"):
         check_builder(lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10, dtype=torch.complex64)), data)
 

@@ -44,6 +44,7 @@ class ResultError(ValueError):
 
 def write(path: Path, *parts: bytes | memoryview) -> None:
     """Put a whole file in place, or leave what was there."""
+    path = path.expanduser()
     temporary = path.with_name(f".lnescape-{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.part")
     with writing(path):
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -125,6 +126,7 @@ def is_file(path: Path) -> bool:
 @contextmanager
 def reading(path: Path, cure: str) -> Iterator[BinaryIO]:
     """Open a regular file; whatever goes wrong while it is open becomes a ResultError."""
+    path = path.expanduser()
     try:
         if not is_file(path) and (path.is_symlink() or path.exists()):
             raise ResultError(f"{path} is a link, a folder or a device, and only a file is read; {cure}")

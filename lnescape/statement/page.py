@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 
-from lnescape.checks import one_of, whole
+from lnescape.checks import instance, one_of, whole
 from lnescape.results import Estimate
 from lnescape.results.estimate import (
     float_from_json,
@@ -124,8 +124,10 @@ class Statement:
             key = self.ids.index(one_of(key, self.ids, "input", error=KeyError))
         try:
             rows = np.atleast_1d(np.arange(len(self))[key])
-        except IndexError as error:
-            raise IndexError(f"There is no input {key}; {len(self)} are stated, numbered from 0.") from error
+        except (IndexError, TypeError):
+            rows = np.arange(0)
+        if rows.ndim != 1 or not len(rows):
+            raise IndexError(f"There is no input {key}; {len(self)} are stated, numbered from 0.")
         some: dict[str, Any] = {name: None if (own := getattr(self, name)) is None else own[rows] for name in _ROWS}
         evaluation = replace(self.evaluation, mean=self.evaluation.mean[rows], scale=self.evaluation.scale[rows])
         return replace(self, evaluation=evaluation, ids=tuple(self.ids[i] for i in rows), **some)
@@ -278,6 +280,8 @@ class Statement:
         """
         from lnescape.statement.certificate import as_pdf, certificate_of
 
+        for what, text in {"date": date, **(about or {})}.items():
+            instance(text, str, what, "give it as text")
         page = certificate_of(self, date=date, about=about or {}, n=whole(n, "n", least=1))
         write(Path(path), as_pdf(page, f"Uncertainty due to retraining: {self.title}"))
         return page

@@ -129,9 +129,11 @@ def _check_small_images(operations: Operations, recipe: Recipe, images: Tensor) 
 def checked_seeds(seeds: Any) -> list[int]:
     """Return distinct seeds as a list of int; one number alone stands for itself."""
     try:
-        numbers = [whole(s, "a seed") for s in (seeds if isinstance(seeds, Iterable) else [seeds])]
+        several = isinstance(seeds, Iterable) and getattr(seeds, "ndim", None) != 0
+        numbers = [whole(s, "a seed") for s in (seeds if several else [seeds])]
     except TypeError as error:
-        raise TypeError(f"Seeds are whole numbers from 0 on, such as range(3), not {seeds!r}.") from error
+        given = " ".join(repr(seeds).split())
+        raise TypeError(f"Seeds are whole numbers from 0 on, such as range(3), not {given}.") from error
     if not numbers:
         raise ValueError("No seeds were given; pass one for each training, such as seeds=range(3).")
     if not all(0 <= s < 2**63 for s in numbers):
@@ -157,7 +159,9 @@ def _check_folder(folder: Any) -> None:
     if folder is None:
         return
     try:
+        if Path(folder).parts[:1] == ("~",):
+            raise ValueError("'~' isn't expanded: use Path(…).expanduser()")
         Path(folder).mkdir(parents=True, exist_ok=True)
         tempfile.TemporaryFile(dir=folder).close()
-    except (OSError, TypeError) as error:
+    except (OSError, TypeError, ValueError) as error:
         raise ValueError(f"No state can be kept in {folder} ({error}); name a folder that can be written.") from error

@@ -350,7 +350,9 @@ def refresh_cost(law: Law, data, n: int) -> Cost:
 def _checked_loss(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
     """Return the loss; raise unless it is one number with a gradient."""
     try:
-        value = loss(logits, labels)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", message="Using a target size")  # and what it is stretched to is wrong
+            value = loss(logits, labels)
     except Exception as error:
         takes = "standardised values [n, outputs]" if labels.is_floating_point() else "labels [n]"
         raise ValueError(f"The loss fails ({error}); it takes logits [n, classes] and {takes}.") from error
@@ -361,4 +363,8 @@ def _checked_loss(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
             else " ".join(repr(value).split())
         )
         raise ValueError(f"The loss returns {got}; it must return the mean over the batch, one number with a gradient.")
+    with torch.no_grad():
+        twice = float(loss(torch.cat([logits, logits]), torch.cat([labels, labels])))
+    if twice > 1.9 * float(value) > 0:
+        raise ValueError("The loss returns a sum over the batch; it must return the mean, as with reduction='mean'.")
     return value

@@ -351,8 +351,9 @@ def members(
         if not isinstance(state, dict | Tensor):
             kind = type(state).__name__
             raise TypeError(f"Network {number} is a {kind}; pass modules, state dicts (from torch.load) or θ.")
-        if isinstance(state, Tensor) and state.is_complex():
-            raise ValueError(f"Network {number} is complex; θ holds real numbers only.")
+        if isinstance(state, Tensor) and not (state.is_floating_point() and state.ndim == 1):
+            given = f"{str(state.dtype).removeprefix('torch.')} {list(state.shape)}"
+            raise ValueError(f"Network {number} is {given}; θ is one row of real numbers, [{length}].")
         theta = state.detach().float() if isinstance(state, Tensor) else theta_of(state, like)
         if theta.numel() != length:
             raise ValueError(f"Network {number} has {theta.numel()} parameters, the builder's have {length}.")
