@@ -1,4 +1,4 @@
-"""One thread, no window, every shape that a signature states is checked, and no test takes long."""
+"""One thread, no window, the shapes that signatures state are checked, and no test takes long."""
 
 import os
 from functools import wraps
@@ -13,7 +13,7 @@ import pytest
 import torch
 from jaxtyping import config, install_import_hook
 
-CALLS = 30  # of each function in each test, that are checked: all of them would make a training four times as long
+CALLS = 30  # of a function in a test that are checked: were it all of them, a training would take four times as long
 number = 0  # of the test
 jaxtyped = jaxtyping.jaxtyped
 
@@ -34,7 +34,7 @@ def sparing(**options):
     return decorate
 
 
-jaxtyping.jaxtyped = sparing  # which the hook puts in front of every function
+jaxtyping.jaxtyped = sparing  # the hook below puts it in front of every function
 # Not in `results`, whose files hold thousands of values: checked one by one, a large one takes seconds to read.
 ROOMS = (
     "covariates", "data", "engines", "landscape", "laws", "methods", "networks", "plots", "retraining", "scores",
@@ -46,9 +46,7 @@ import_module("report.studies.catalogue")
 config.update("jaxtyping_disable", False)
 torch.set_num_threads(1)
 
-# Seconds of processor time of one test and the processes that it starts. Nearly all take below 15; those that kill and
-# resume studies, and the known truth of the methods, up to 35 on two busy cores.
-MOST = 45.0
+MOST = 15.0  # seconds of processor time of one test and the processes that it starts
 
 
 def _used() -> float:

@@ -368,7 +368,7 @@ def quasi_likelihood(
 
     now = value(b)
     for _ in range(200):
-        step = solve @ (weight * x.T @ (variance * np.exp(-x @ b) - 1) - penalty * (b - mean))
+        step = solve @ (x.T @ (weight * (variance * np.exp(-x @ b) - 1)) - penalty * (b - mean))
         size = 1.0
         while (then := value(b + size * step)) < now and size > 1e-6:
             size /= 2

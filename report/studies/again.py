@@ -58,9 +58,10 @@ def gathered() -> dict:
     learned = learn(others(study.name), store.folder.parent)
     ways = {}
     for way, mix in (WAYS | {FREE: replace(WAYS[FREE], like=learned)}).items():
-        of_test, _ = Moderation(own, mix)(drawn, test, fitted)
-        of_shown, _ = Moderation(own, mix)(drawn[:REDRAWS], places, fitted)
-        ways[way] = _judged(of_test, reference) | {"shown": np.array([one.scale for one in of_shown])}
+        stated, _ = Moderation(own, mix)(drawn, np.concatenate([test, places]), fitted)
+        of_test = [replace(one, mean=one.mean[: len(test)], scale=one.scale[: len(test)]) for one in stated]
+        shown_scale = np.array([one.scale[len(test) :] for one in stated[:REDRAWS]])
+        ways[way] = _judged(of_test, reference) | {"shown": shown_scale}
     alone = Reference.of(own.q[:, test], [(row,) for row in range(own.n_networks)])
     ways[ONE] = _judged(from_one(own, test, learned), alone)
     return {
