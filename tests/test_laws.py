@@ -126,9 +126,9 @@ def test_networks_of_the_user_go_through_the_whole_story_unchanged(builder):
     """A torchvision ResNet-18, and a module with a constant, a shared parameter, dropout and batch norm."""
     shapes = ln.load("shapes")
     if builder == "resnet18":
-        part = shapes.train.subset(slice(0, 32))
+        part = shapes.train.subset(slice(0, 16))
         parts = dict.fromkeys(("train", "validation", "calibration", "test"), (part.images, part.labels))
-        data, net = ln.dataset(**parts, name="32 shapes"), lambda: torchvision().models.resnet18(num_classes=10)
+        data, net = ln.dataset(**parts, name="16 shapes"), lambda: torchvision().models.resnet18(num_classes=10)
     else:
         data, net = ln.load("digits"), Mixed
     recipe = ln.Recipe(epochs=1, batch=16, learning_rate=0.01, precision="float32")
