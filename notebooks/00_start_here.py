@@ -42,27 +42,30 @@ profile
 # %% [markdown]
 # ## The whole course in one picture
 #
-# One network was trained 128 times; only the *seed* differed, which sets the initial weights and the order of the
+# One architecture was trained 128 times; only the *seed* differed, which sets the initial weights and the order of the
 # images.
 #
 # - **Left:** one image. Each dot is one trained network, and its place is how sure that network is of one digit:
 #   *log-odds*, 0 for fifty to fifty, larger for surer. The dots pile up under the grey bell. The width of the bell is
 #   u(x), the standard uncertainty of this prediction due to retraining.
-# - You have three trainings, not 128. Orange: u as the standard deviation of three. It jumps from three to three. Blue:
-#   u from the same three networks, with everything else that they show at no extra cost. It hardly jumps.
+# - You have three trainings, not 128. Orange: u as the standard deviation of three. It changes a lot from one three to
+#   the next. Blue: u from the same three networks, which also uses everything else that they show at no extra cost. It
+#   hardly changes.
 # - **Right:** 500 images, the u(x) stated from three trainings against the true one. *Plain* is the standard deviation
-#   of three. *Constant* and *all that is free* bring the cloud to the diagonal. The error says by how many percent u is
-#   typically wrong, over all draws and images.
+#   of three. *Constant* uses one typical u for all images and flattens the cloud; *all that is free* brings it to the
+#   diagonal. The error says by how many percent u is typically wrong, over all draws and images (71 % means a factor of
+#   two, up or down).
 #
 # Where the picture is live, slide *retrainings*, draw *other three*, and choose a piece of clothing, which no network
-# was trained on: its bell is wider. *From one training* takes the scale from other networks: the cloud keeps its shape,
-# but may sit too high or too low.
+# was trained on: its bell is wider. *From one training* borrows the overall size of u from other networks: the
+# cloud keeps its shape, but may sit too high or too low.
 #
 # **Why can three trainings be worth thirty?** "Worth thirty" means: u is as accurate as from thirty plain trainings.
 # Three numbers say little about the width of one bell. But the same three networks predict thousands of images, and
 # most bells are about equally wide. So a typical width, learned from all images, helps each of them: *constant*. Each
 # network also shows how sure it is of an image and how easily that changes, and this says whether the bell is wider or
-# narrower than most: *all that is free*. Nothing more is trained. `07_retraining_uncertainty` does it step by step, by
+# narrower than most: *all that is free*. How much wider follows from the three networks, and from slopes that were learned
+# once on other networks. Nothing more is trained. `07_retraining_uncertainty` does it step by step, by
 # hand.
 
 # %%
@@ -208,12 +211,12 @@ study = ln.load_result("mnist-mlp-geometry").numbers["test"]
 ways = {
     "the scatter of three": plain,
     "a typical u for all images (constant)": study["constant"]["3"],
-    "all that is free": study["prior of other pairs"]["3"],
+    "all that is free, with slopes of other networks": study["prior of other pairs"]["3"],
 }
 rows = {}
 for name, found in ways.items():
     worth, error = found["ren"], 50 * found["squared_error"].value ** 0.5
-    rows[name] = {"error of u (%)": error, "worth (trainings)": worth["value"], "from": worth["low"], "to (95 %)": worth["high"]}
+    rows[name] = {"error of u (%)": error, "worth (trainings)": worth["value"], "95 % from": worth["low"], "95 % to": worth["high"]}
 course.table(rows, "Three trainings of the perceptron on MNIST", digits=0)
 
 # %% [markdown]

@@ -35,7 +35,7 @@ def retrainings_of_one_image(
         axis.text(
             mean, 1.03 * height, f"mean ± u(x), u = {u:.2f} nat", color=BLUE, ha="center", va="bottom", fontsize=8
         )
-        axis.set(xlabel="log-odds q of the class (nat); left of 0, another class is likelier", ylabel="retrainings")
+        axis.set(xlabel="log-odds q of the class (nat); left of 0 its probability is below ½", ylabel="retrainings")
         axis.set(ylim=(0, 1.3 * height), xlim=(min(q.min(), 0) - 0.6, q.max() + 1.6))
         inset = axis.inset_axes((0.84, 0.55, 0.16, 0.42))
         inset.imshow(image, cmap="gray_r")
@@ -64,7 +64,7 @@ def three_jump(
             ends = three.mean() + three.std(ddof=1) * np.array([-1, 1])
             left.plot(ends, [row, row], color=RED, linewidth=4, alpha=0.6, solid_capstyle="butt")
             left.plot(three, [row] * 3, "D", color=DARK, markersize=3.5)
-        left.set(xlabel="log-odds q (nat)", ylabel="ten times three trainings", yticks=[], ylim=(9.7, -0.7))
+        left.set(xlabel="log-odds q (nat)", ylabel="ten sets of three trainings", yticks=[], ylim=(9.7, -0.7))
         left.set_title("one image", fontsize=9)
         bins = np.geomspace(0.05, 3.2, 34)
         right.hist(np.clip(s / u, bins[0], bins[-1]), bins=bins, color=RED, alpha=0.6)
