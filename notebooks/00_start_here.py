@@ -9,8 +9,8 @@
 # %% [markdown]
 # # 00 · Start here: would it say the same if it were trained again?
 #
-# **Question.** A network reads a digit and answers "7, with probability 0.81". The same network is trained once more, on
-# the same images, with another seed. What would it answer then? Must we train it many times to know?
+# **Question.** A network reads a digit and answers "7, with probability 0.81". The same network is trained once more,
+# on the same images, with another seed. What would it answer then? Must we train it many times to know?
 #
 # **What you will learn**
 # - why one trained network is one *observation*, not the truth;
@@ -64,9 +64,8 @@ profile
 # Three numbers say little about the width of one bell. But the same three networks predict thousands of images, and
 # most bells are about equally wide. So a typical width, learned from all images, helps each of them: *constant*. Each
 # network also shows how sure it is of an image and how easily that changes, and this says whether the bell is wider or
-# narrower than most: *all that is free*. How much wider follows from the three networks, and from slopes that were learned
-# once on other networks. Nothing more is trained. `07_retraining_uncertainty` does it step by step, by
-# hand.
+# narrower than most: *all that is free*. How much wider follows from the three networks, and from slopes that were
+# learned once on other networks. Nothing more is trained. `07_retraining_uncertainty` does it step by step, by hand.
 
 # %%
 again.Picture("00_train_again", title="What three retrainings show of u(x)")
@@ -148,8 +147,10 @@ logp.shape
 
 # %%
 one, three = ln.score(logp[0], data.test.labels), ln.score(logp, data.test.labels)
-for name in ("accuracy", "nll"):
-    print(f"{name:10} one network {one[name]!s:>18}    mean of three {three[name]!s:>18}")
+rows = {}
+for name, score in (("one network", one), ("mean of three", three)):
+    rows[name] = {"accuracy": str(score["accuracy"]), "NLL": str(score["nll"])}
+course.table(rows)
 
 # %% [markdown]
 # ## Where they disagree
@@ -160,8 +161,8 @@ disputed = (decisions != decisions[0]).any(0).nonzero().squeeze(1)
 print(f"{1000 * len(disputed) / len(data.test):.0f} of 1 000 test images are disputed")
 
 # %% [markdown]
-# Compare with your guess. Here are five disputed images: above, the image; below, the probability that each of the three
-# networks (three shades) gives to the three likeliest digits.
+# Compare with your guess. Here are five disputed images: above, the image; below, the probability that each of the
+# three networks (three shades) gives to the three likeliest digits.
 
 # %%
 show = disputed[:5]
@@ -175,13 +176,13 @@ figure = figures.disputed_images(
 course.save_live(figure, "00_disputed")
 
 # %% [markdown]
-# **What we see.** Some networks hesitate, others are sure, and they contradict each other. Now and then one network gives
-# a probability of 0.8 or more to a digit to which another gives less than 0.2. So the probability that one network states
-# does not tell how far another training would move it.
+# **What we see.** Some networks hesitate, others are sure, and they contradict each other. Now and then one network
+# gives a probability of 0.8 or more to a digit to which another gives less than 0.2. So the probability that one
+# network states does not tell how far another training would move it.
 #
 # The standard deviation of a prediction over retrainings is a component of uncertainty. Its name is the **standard
-# uncertainty of the prediction due to retraining**, in short *retraining uncertainty*. We write u(x) for an image x. This
-# course is about u(x). The next figure shows it: the log-odds of one disputed image in the 128 stored trainings.
+# uncertainty of the prediction due to retraining**, in short *retraining uncertainty*. We write u(x) for an image x.
+# This course is about u(x). The next figure shows it: the log-odds of one disputed image in the 128 stored trainings.
 
 # %%
 stored = ln.load_result("mnist-mlp")
@@ -201,9 +202,9 @@ course.save_live(figure, "00_u")
 #
 # ## What are three trainings worth?
 #
-# The direct way to know u(x) is to retrain often: ten times, a hundred times. For a network that trains for a week, this
-# is out of reach. Three trainings are affordable. For this perceptron a stored study tells how large the error of u is
-# then, and how many plain trainings have the same error:
+# The direct way to know u(x) is to retrain often: ten times, a hundred times. For a network that trains for a week,
+# this is out of reach. Three trainings are affordable. For this perceptron a stored study tells how large the error of
+# u is then, and how many plain trainings have the same error:
 
 # %%
 plain = ln.load_result("mnist-mlp-uncertainty").numbers["mixes"]["none (plain Type A)"]["3"]
@@ -216,7 +217,12 @@ ways = {
 rows = {}
 for name, found in ways.items():
     worth, error = found["ren"], 50 * found["squared_error"].value ** 0.5
-    rows[name] = {"error of u (%)": error, "worth (trainings)": worth["value"], "95 % from": worth["low"], "95 % to": worth["high"]}
+    rows[name] = {
+        "error of u (%)": error,
+        "worth (trainings)": worth["value"],
+        "95 % from": worth["low"],
+        "95 % to": worth["high"],
+    }
 course.table(rows, "Three trainings of the perceptron on MNIST", digits=0)
 
 # %% [markdown]
@@ -228,20 +234,21 @@ course.table(rows, "Three trainings of the perceptron on MNIST", digits=0)
 # %% [markdown]
 # ## The landscape between two networks
 #
-# Here is a tempting shortcut. We have two trained networks, two points in weight space. Their mean, and all points on the
-# line between them, cost nothing. Are they good networks?
+# Here is a tempting shortcut. We have two trained networks, two points in weight space. Their mean, and all points on
+# the line between them, cost nothing. Are they good networks?
 #
 # **Guess:** both ends are right on more than 90 % of the images. What about the point half-way?
 
 # %%
 line = ln.Segment.between(runs[0], runs[1])
 on_line = ln.along(runs, line, data.test)
-print(f"accuracy at the ends {on_line.accuracy[0]:.3f} and {on_line.accuracy[-1]:.3f}, half-way {on_line.accuracy[15]:.3f}")  # of 31 points
+right = on_line.accuracy  # at 31 points
+print(f"accuracy at the ends {right[0]:.3f} and {right[-1]:.3f}, half-way {right[15]:.3f}")
 
 # %% [markdown]
 # The half-way point is worse than the ends. Between the two the loss has a hill, a *barrier*. But weight space has some
-# 200 000 dimensions, and a path can go around a hill. `fit_subspace` learns a curve [2]. Both ends stay exactly where they
-# are. Ordinary training moves one *control point* between them to where the loss is low **along the whole curve**.
+# 200 000 dimensions, and a path can go around a hill. `fit_subspace` learns a curve [2]. Both ends stay exactly where
+# they are. Ordinary training moves one *control point* between them to where the loss is low **along the whole curve**.
 
 # %%
 path = ln.fit_subspace(net, data, ln.Bezier.between(runs[0], runs[1]), recipe=recipe)
@@ -251,7 +258,10 @@ path
 on_curve = ln.along(runs, path.subspace, data.test)
 figure = ln.plots.path_losses(
     {
-        "test images": {"line": (on_line.coordinates, on_line.loss), "curve": (on_curve.coordinates, on_curve.loss)},
+        "test images": {
+            "line": (on_line.coordinates, on_line.loss),
+            "curve": (on_curve.coordinates, on_curve.loss),
+        },
     },
     logarithmic=False,
     source=data.title,
@@ -261,9 +271,9 @@ course.save_live(figure, "00_path")
 
 # %% [markdown]
 # **What we see.** Half-way along the line (dotted) the test loss is many times that of its ends. The learned curve
-# passes below the hill. It isn't flat, but stays under twice the loss of its ends. Every point of that curve is a usable
-# network. The output above states the cost: the curve cost as much as one more training, so two ends and a curve cost
-# three. The legend has n = 1: this is one pair of networks.
+# passes below the hill. It isn't flat, but stays under twice the loss of its ends. Every point of that curve is a
+# usable network. The output above states the cost: the curve cost as much as one more training, so two ends and a curve
+# cost three. The legend has n = 1: this is one pair of networks.
 
 # %% [markdown]
 # ## Many networks from one road
@@ -290,10 +300,10 @@ print("curve minus retrainings    ", ln.Estimate.mean(lost[0] - lost[1], unit="n
 # %% [markdown]
 # ## Trap: the spread along the road is not the spread of retraining
 #
-# Twenty networks for the price of three: is their spread the uncertainty of the prediction due to retraining? We take the
-# log-odds q = ln p − ln(1 − p) of one class for each image, and its standard deviation over networks. The class is the one
-# that the mean of the three retrainings prefers. It is the same on both sides; otherwise we would compare two different
-# quantities.
+# Twenty networks for the price of three: is their spread the uncertainty of the prediction due to retraining? We take
+# the log-odds q = ln p − ln(1 − p) of one class for each image, and its standard deviation over networks. The class is
+# the one that the mean of the three retrainings prefers. It is the same on both sides; otherwise we would compare two
+# different quantities.
 
 # %%
 chosen = ln.mean_prediction(logp).argmax(1).numpy()
@@ -302,26 +312,31 @@ ratio = ((local**2).mean() / (retrained**2).mean()) ** 0.5
 print(f"spread along the curve (20 networks) / spread of the retrainings (n = 3): {ratio:.2f}")
 
 # %% [markdown]
-# Does that ratio differ from 1? Three retrainings can't tell. For one image their spread is typically wrong by 70 %, and
-# the average over images helps little, since all images share the same three networks. The trap is to take a value near 1
-# for a confirmation. There is no reason for it to be 1: networks on a curve are not retrainings. Their spread differs from
-# u(x) by an unknown factor. **The cure.** Call it by another name, **local spread**. With a few real retrainings to set its
-# scale it may still be useful; later notebooks try that.
+# Does that ratio differ from 1? Three retrainings can't tell. For one image their spread is typically wrong by 70 %,
+# and the average over images helps little, since all images share the same three networks. The trap is to take a value
+# near 1 for a confirmation. There is no reason for it to be 1: networks on a curve are not retrainings. Their spread
+# differs from u(x) by an unknown factor. **The cure.** Call it by another name, **local spread**. With a few real
+# retrainings to set its scale it may still be useful; later notebooks try that.
 
 # %% [markdown]
 # ## The same at full size
 #
 # Everything above was small, so that it runs while you read. The same was computed once on all of MNIST, for two
-# networks, with five pairs of each. It was stored with its provenance (code, data, machine, versions), and we read it back.
-# *MLP* is the multilayer perceptron, *CNN* a small convolutional network. The brackets are standard uncertainties of
-# means: over n = 10 retrainings in the first column, over n = 5 pairs in the other two.
+# networks, with five pairs of each. It was stored with its provenance (code, data, machine, versions), and we read it
+# back. *MLP* is the multilayer perceptron, *CNN* a small convolutional network. The brackets are standard uncertainties
+# of means: over n = 10 retrainings in the first column, over n = 5 pairs in the other two.
 
 # %%
 mlp, cnn = ln.load_result("mnist-mlp-paths"), ln.load_result("mnist-cnn-paths")
+rows = {}
 for name, stored in (("MLP", mlp), ("CNN", cnn)):
     n = stored.numbers
-    print(f"{name}: one network {n['single_accuracy']} right, n = {len(stored.arrays['single'])}")
-    print(f"   training loss, highest on the line {n['line_train_maximum']}, on the curve {n['curve_train_maximum']}")
+    rows[name] = {
+        "accuracy of one network": str(n["single_accuracy"]),
+        "highest training loss on the line": str(n["line_train_maximum"]),
+        "on the curve": str(n["curve_train_maximum"]),
+    }
+course.table(rows)
 
 # %%
 panels = {}
@@ -330,19 +345,22 @@ for name, stored in (("MLP", mlp), ("CNN", cnn)):
     methods = {"curve": (3, a["curve_ensemble"][:, 1]), "simplex": (1, a["simplex_ensemble"][:, 1])}
     panels[name] = (a["ensemble_nll"], methods)
 figure = figures.score_against_cost(
-    panels, source=mlp.provenance["data"]["title"], title="At equal cost, on MNIST, plain retrainings predict best"
+    panels,
+    source=mlp.provenance["data"]["title"],
+    title="At equal cost, on MNIST, plain retrainings predict best",
 )
 course.save(figure, "00_score_against_cost")
 
 # %% [markdown]
-# **What we see.** The standard of comparison is the deep ensemble. Its loss falls as members are added, most of all with
-# the first ones. Its points are means over subsets of the same ten retrainings; they have no bars, since subsets overlap.
-# Pale symbols are single repetitions. Full symbols are their mean with one standard uncertainty of that mean, n = 5.
+# **What we see.** The standard of comparison is the deep ensemble. Its loss falls as members are added, most of all
+# with the first ones. Its points are means over subsets of the same ten retrainings; they have no bars, since subsets
+# overlap. Pale symbols are single repetitions. Full symbols are their mean with one standard uncertainty of that mean,
+# n = 5.
 #
-# A curve with its two ends costs three trainings; compare it with the ensemble of three. "Simplex" is a triangle learned
-# from scratch [3]. It costs one training; compare it with one network. On MNIST, *as a way to better predictions*, neither
-# beats plain retraining at the same cost. The MLP's curve is even worse than one network. Can the landscape show how
-# *uncertain* a prediction is? That is another question, which this figure leaves open.
+# A curve with its two ends costs three trainings; compare it with the ensemble of three. "Simplex" is a triangle
+# learned from scratch [3]. It costs one training; compare it with one network. On MNIST, *as a way to better
+# predictions*, neither beats plain retraining at the same cost. The MLP's curve is even worse than one network. Can the
+# landscape show how *uncertain* a prediction is? That is another question, which this figure leaves open.
 
 # %% [markdown]
 # ## Exercises
@@ -357,8 +375,9 @@ try:
     ln.fit(net, data, seeds=[0, 0, 0])
 except ValueError as error:
     print(error)
-# On the same machine, with the same versions, number of threads and networks trained together, the same seed gives the
-# same network, bit for bit: a spread of exactly 0, which says nothing about retraining.
+# On the same machine, with the same versions, number of threads and networks trained together,
+# the same seed gives the same network, bit for bit. The spread would be exactly 0, and would
+# tell nothing about retraining.
 
 # %% [markdown]
 # ### Exercise 2
@@ -370,15 +389,15 @@ except ValueError as error:
 some = data.train.subset(slice(0, 2000))
 highest = ln.along(runs, line, some, n=11).loss.max()
 print(f"training images {highest:.2f} nat, test images {on_line.loss.max():.2f} nat")
-# Much the same: the hill is not a matter of overfitting. A likely reason: the half-way network is a mixture of unrelated
-# units, and serves neither end.
+# Much the same: overfitting does not explain the hill. A likely reason is that the half-way
+# network mixes unrelated units.
 
 # %% [markdown]
 # ### Exercise 3
 #
 # Take a network of your own; here, one hidden layer with `tanh` and dropout. Take data of your own as well, if you have
-# some: `ln.dataset(train=(images, labels), test=(images, labels))`. Train under two seeds, learn a curve between the two
-# networks, and compare the highest loss on the line with the highest on the curve.
+# some: `ln.dataset(train=(images, labels), test=(images, labels))`. Train under two seeds, learn a curve between the
+# two networks, and compare the highest loss on the line with the highest on the curve.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 class Own(torch.nn.Module):
@@ -395,16 +414,16 @@ own = ln.fit(Own, data, seeds=[0, 1], recipe=recipe)
 own_path = ln.fit_subspace(Own, data, ln.Bezier.between(own[0], own[1]), recipe=recipe)
 for name, way in (("line", ln.Segment.between(own[0], own[1])), ("curve", own_path.subspace)):
     print(name, ln.along(own, way, data.test, n=11).loss.max().round(3), "nat")
-# No layer had to be rewritten: a builder is all that the library asks for.
+# No layer had to be rewritten: the library only needs a builder.
 
 # %% [markdown]
 # ## Summary
 #
 # One trained network is one observation. Trained again with another seed, it decides otherwise on some images, however
 # high its probability is. The scatter of three trainings is a poor estimate of u(x). Together with all that the three
-# networks show of all images, they are worth tens of trainings. Independent trainings end in separate valleys. A straight
-# line between them crosses a hill; a learned curve goes around it, for the cost of about one training. Networks along the
-# curve are good, but their spread is not the spread of retraining.
+# networks show of all images, they are worth tens of trainings. Independent trainings end in separate valleys. A
+# straight line between them crosses a hill; a learned curve goes around it, for the cost of about one training.
+# Networks along the curve are good, but their spread is not the spread of retraining.
 
 # %% [markdown]
 # ## What was recorded

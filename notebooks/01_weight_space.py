@@ -434,6 +434,8 @@ figure = ln.plots.path_losses(
     source=f"{data.title}, MLP, n = 4 pairs",
     title=f"Renumbering removes {1 - left:.0%} of the barrier on the training images",
 )
+for axis in figure.axes:
+    axis.set_ylim(0.001, 2)  # one scale, with room for the legend
 course.save_live(figure, "01_matching")
 
 # %% [markdown]

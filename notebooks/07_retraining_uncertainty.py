@@ -66,7 +66,7 @@ profile = course.profile(profile)
 # %%
 seen = ln.read_study("mnist-mlp-geometry")
 watched = seen["watched_image"].values
-q = dithered(seen["log_odds"].values[:, watched])  # stored rounded; a little noise, below the last digit, breaks ties
+q = dithered(seen["log_odds"].values[:, watched])  # stored rounded; noise below that breaks ties
 part = seen["part"].values[watched]
 calibration, test = part == "calibration", part == "test"
 
@@ -74,7 +74,7 @@ ours, judges = q[:3], q[3:]
 s2 = ours.var(0, ddof=1)  # of three numbers, for each image
 true_u = judges.std(0, ddof=1)
 print(f"{q.shape[0]} trainings; {calibration.sum()} calibration images, {test.sum()} test images")
-print(f"image 0: s = {s2[0] ** 0.5:.2f} nat from three, {true_u[0]:.2f} nat from {len(judges)} others")
+print(f"image 0: s = {s2[0] ** 0.5:.2f} nat from three, {true_u[0]:.2f} nat from {len(judges)}")
 
 # %% [markdown]
 # u(x) is a standard deviation over *all* possible trainings. The standard deviation s of the three that you have is an
@@ -82,7 +82,8 @@ print(f"image 0: s = {s2[0] ** 0.5:.2f} nat from three, {true_u[0]:.2f} nat from
 # Right: our three, on every test image.
 
 # %%
-image = np.flatnonzero(test)[np.argsort(true_u[test])[test.sum() // 2]]  # its u(x) is the median one
+middle = np.argsort(true_u[test])[test.sum() // 2]
+image = np.flatnonzero(test)[middle]  # its u(x) is the median one
 figure = lessons.three_jump(
     q[:, image],
     s2[test] ** 0.5,
@@ -93,24 +94,25 @@ figure = lessons.three_jump(
 course.save_live(figure, "07_three_jump")
 
 # %% [markdown]
-# **What we see.** Grey is the truth, mean ± u(x). The diamonds are three trainings, the bar is their mean ± s. Some bars
-# are half as long as the grey band is wide, others are longer. Nothing is wrong with the trainings: three numbers may lie
-# close together by chance, and then s is small.
+# **What we see.** Grey is the truth, mean ± u(x). The diamonds are three trainings, the bar is their mean ± s. Some
+# bars are half as long as the grey band is wide, others are longer. Nothing is wrong with the trainings: three numbers
+# may lie close together by chance, and then s is small.
 #
 # How large is this error? If q is normal over trainings, s² is u² times a random factor, the same kind of factor for
 # every image. It is the s² of three normal numbers with standard deviation 1, and can be simulated. We take logarithms:
 # factors become sums, and a difference of 0.1 in ln u is an error of 10 %.
 
 # %%
-factor = np.random.default_rng(0).normal(size=(3, 100_000)).var(0, ddof=1)  # what chance alone does to s²
+chance = np.random.default_rng(0).normal(size=(3, 100_000))
+factor = chance.var(0, ddof=1)  # the effect of chance alone on s²
 noise = np.log(s2[test] / true_u[test] ** 2)
-print(f"ln of the simulated factor: mean {np.log(factor).mean():.2f}, variance {np.log(factor).var():.2f}")
-print(f"ln(s²/u²) of our three:     mean {noise.mean():.2f}, variance {noise.var():.2f}")
+for name, values in (("simulated factor", np.log(factor)), ("ln(s²/u²) of our three", noise)):
+    print(f"{name:22}: mean {values.mean():.2f}, variance {values.var():.2f}")
 
 # %% [markdown]
 # The mean is below zero: from three trainings, ln s² is too low on average. The variance is large. Both are known
-# functions of the number of *degrees of freedom* ν = M − 1 of M trainings (three numbers have two, since one is used for
-# their mean) [5]:
+# functions of the number of *degrees of freedom* ν = M − 1 of M trainings (three numbers have two, since one is used
+# for their mean) [5]:
 #
 # $$ \mathrm{E}\, \ln\frac{s^2}{u^2} = \psi(\nu/2) - \ln(\nu/2), \qquad \mathrm{Var}\, \ln\frac{s^2}{u^2} = \psi_1(\nu/2) . $$
 #
@@ -118,13 +120,13 @@ print(f"ln(s²/u²) of our three:     mean {noise.mean():.2f}, variance {noise.v
 
 # %%
 def bias(nu):
-    """Return the mean of ln(s²/u²) with ν degrees of freedom: ln s² from few trainings is too low on average."""
+    """Return the mean of ln(s²/u²), negative: ln s² from few trainings is too low on average."""
     return digamma(nu / 2) - np.log(nu / 2)
 
 
 nu = 2
 mean_of_noise, variance_of_noise = bias(nu), polygamma(1, nu / 2)
-print(f"in theory:                  mean {mean_of_noise:.2f}, variance {variance_of_noise:.2f}")
+print(f"in theory: mean {mean_of_noise:.2f}, variance {variance_of_noise:.2f}")
 
 # %% [markdown]
 # ## 2. All images together
@@ -142,13 +144,14 @@ print(f"in theory:                  mean {mean_of_noise:.2f}, variance {variance
 # %%
 seen_by_all = np.log(s2[calibration])
 differences = seen_by_all.var() - variance_of_noise
-print(f"variance of ln s² over images {seen_by_all.var():.2f} = noise {variance_of_noise:.2f} + real differences {differences:.2f}")
-print(f"the judges find for ln u² the variance {np.log(true_u[calibration] ** 2).var():.2f}")
+print(f"variance of ln s² over images {seen_by_all.var():.2f}")
+print(f"= noise {variance_of_noise:.2f} + real differences {differences:.2f}")
+print(f"variance of ln u² of the judges {np.log(true_u[calibration] ** 2).var():.2f}")
 
 # %% [markdown]
-# Most of the scatter is noise: **u differs much less between images than s does.** So the typical u is a better estimate
-# for one image than its own s. The best estimate lies between the two, and a *prior* tells where. A prior has two
-# numbers:
+# Most of the scatter is noise: **u differs much less between images than s does.** So the typical u is a better
+# estimate for one image than its own s. The best estimate lies between the two, and a *prior* tells where. A prior has
+# two numbers:
 #
 # - s₀, the typical u;
 # - d₀, its weight: as if the typical u had been measured on *this* image, with d₀ degrees of freedom.
@@ -160,13 +163,13 @@ print(f"the judges find for ln u² the variance {np.log(true_u[calibration] ** 2
 
 # %%
 d0 = brentq(lambda d: polygamma(1, d / 2) - differences, 0.1, 1e4)
-s0_squared = np.exp(seen_by_all.mean() - bias(nu) + bias(d0))  # in this model, mean of ln u² = ln s₀² − bias(d₀)
+s0_squared = np.exp(seen_by_all.mean() - bias(nu) + bias(d0))  # mean of ln u² = ln s₀² − bias(d₀)
 print(f"by hand: d₀ = {d0:.1f}, s₀ = {s0_squared**0.5:.2f} nat")
 
 # %% [markdown]
 # The library instead takes the d₀ and s₀ for which the observed s² of all images are most probable (*maximum
-# likelihood*). That uses the whole histogram, not only its mean and variance, and is more stable. Exercise 1 shows how far
-# both differ from one set of three to another.
+# likelihood*). That uses the whole histogram, not only its mean and variance, and is more stable. Exercise 1 shows how
+# far both differ from one set of three to another.
 
 # %%
 nothing = np.empty((len(q[0]), 0))  # no column: nothing is known of an image
@@ -227,9 +230,10 @@ print(f"{shared.dof:.0f} degrees of freedom claimed, instead of {nu}")
 #
 # For 200 000 weights F would not fit into memory. The library therefore projects all gradients at random onto 2 048
 # numbers each, which keeps their inner products on average, and takes r as a hundredth of F's mean eigenvalue.
-# `ln.state` does it, and `lnescape.covariates.gradient_distance` for one network. A variance of the form gᵀF⁻¹g is the classical one of a linear model [3], and `11_local_geometry` shows where it comes
-# from. It takes one gradient for each image and no training; the stored study holds h. It is the logarithm of a
-# variance, known up to a factor. If the law held exactly, ln u² = constant + h: a line of slope 1.
+# `ln.state` does it, and `lnescape.covariates.gradient_distance` for one network. A variance of the form gᵀF⁻¹g is the
+# classical one of a linear model [3], and `11_local_geometry` shows where it comes from. It takes one gradient for each
+# image and no training; the stored study holds h. It is the logarithm of a variance, known up to a factor. If the law
+# held exactly, ln u² = constant + h: a line of slope 1.
 #
 # Does it hold? We test it on the images. Fit a straight line, by ordinary least squares, to the noisy ln s² of the
 # calibration images:
@@ -238,14 +242,18 @@ print(f"{shared.dof:.0f} degrees of freedom claimed, instead of {nu}")
 h = seen["gradient_distance"].values[:3].mean(0)  # of our three networks
 slope, intercept = np.polyfit(h[calibration], np.log(s2[calibration]), 1)
 left_over = (np.log(s2) - intercept - slope * h)[calibration].var() - variance_of_noise
-print(f"slope {slope:.2f}; real differences of ln u² that the line leaves over: {left_over:.2f}, of {differences:.2f} before")
+print(f"slope {slope:.2f}")
+print(f"real differences of ln u² beside the line: {left_over:.2f}, of {differences:.2f} before")
 
 # %%
 figure = lessons.regression(
     h[test],
     {
         "ours: ln s² of three": (np.log(s2[test]), intercept),
-        "judges: ln u², and our line moved up": (np.log(true_u[test] ** 2), intercept - mean_of_noise),
+        "judges: ln u², and our line moved up": (
+            np.log(true_u[test] ** 2),
+            intercept - mean_of_noise,
+        ),
     },
     slope,
     label="gradient distance h",
@@ -255,21 +263,23 @@ figure = lessons.regression(
 course.save_live(figure, "07_regression")
 
 # %% [markdown]
-# **What we see.** Left is what we have: a cloud so wide that a line is hardly visible. Thousands of points determine it all
-# the same. Right are the values of the judges. Our line, moved up by the known bias of ln s², runs through the middle.
+# **What we see.** Left is what we have: a cloud so wide that a line is hardly visible. Thousands of points determine it
+# all the same. Right are the values of the judges. Our line, moved up by the known bias of ln s², runs through the
+# middle.
 #
 # The differences beside the line came out near zero, or even below, which no variance can be: they are too small for
 # three networks to show. If we believed that number, the line would be exact. The library is more careful. All images
-# share the same three networks, so thousands of images count as a few hundred (at most 300, or a tenth of their number if
-# that is less). Therefore the slope shrinks towards zero, the more so the fewer images there are,
-# and d₀ stays finite. From here on we take the library's prior.
+# share the same three networks, so thousands of images count as a few hundred (at most 300, or a tenth of their number
+# if that is less). Therefore the slope shrinks towards zero, the more so the fewer images there are, and d₀ stays
+# finite. From here on we take the library's prior.
 
 # %%
 with_h = ln.fit_prior(s2[calibration], nu, h[calibration, None], names=("gradient distance",))
 s0_squared = with_h.variance(h[:, None])  # now one for each image
 shrunk = np.polyfit(h[calibration], np.log(s0_squared[calibration]), 1)[0]
 true_slope = np.polyfit(h[calibration], np.log(true_u[calibration] ** 2), 1)[0]
-print(f"slope: by hand {slope:.2f}, by library {shrunk:.2f}, of the judges {true_slope:.2f}; d₀ = {with_h.dof:.0f}")
+print(f"slope: by hand {slope:.2f}, by library {shrunk:.2f}, of the judges {true_slope:.2f}")
+print(f"d₀ = {with_h.dof:.0f}")
 
 by_library = ln.moderated(ours, with_h, h[:, None])
 assert np.allclose((with_h.dof * s0_squared + nu * s2) / (with_h.dof + nu), by_library.scale**2)
@@ -281,13 +291,17 @@ assert np.allclose((with_h.dof * s0_squared + nu * s2) / (with_h.dof + nu), by_l
 # the root mean square of ln(stated u / true u): 10 % means that u is typically wrong by a tenth.
 
 # %%
-stated = {"plain": s2, "constant prior": shared.scale**2, "prior with gradient distance": by_library.scale**2}
+stated = {
+    "plain": s2,
+    "constant prior": shared.scale**2,
+    "prior with gradient distance": by_library.scale**2,
+}
 off = {way: np.log(variance[test] ** 0.5 / true_u[test]) for way, variance in stated.items()}
 figure = lessons.stated_against_true(
     {way: variance[test] ** 0.5 for way, variance in stated.items()},
     true_u[test],
     {way: 100 * (values**2).mean() ** 0.5 for way, values in off.items()},
-    source=f"MNIST, perceptron, {test.sum()} test images, three retrainings judged by {len(judges)}",
+    source=f"MNIST, perceptron, {test.sum()} test images, three trainings judged by {len(judges)}",
     title="The same three trainings, before and after",
 )
 course.save_live(figure, "07_before_after")
@@ -299,17 +313,18 @@ course.save_live(figure, "07_before_after")
 #
 # ## 5. REN: how many trainings is that worth?
 #
-# An error in percent is hard to judge. The **retraining equivalent number** (REN) converts it into trainings. The error of
-# s² from M plain trainings is known from section 1: the variance of the noise plus its squared mean. REN is the M at
+# An error in percent is hard to judge. The **retraining equivalent number** (REN) converts it into trainings. The error
+# of s² from M plain trainings is known from section 1: the variance of the noise plus its squared mean. REN is the M at
 # which plain trainings have the same error.
 #
-# One difficulty is left. The number of judges is finite: their s² is noisy, too, and that noise would count as our error.
-# So we split the judges into two halves, and multiply our error against one half by our error against the other half. The
-# noise of the two halves is independent, and averages to zero in the product. Our own error is in both factors, and stays. The function also takes the known bias off each half.
+# One difficulty is left. The number of judges is finite: their s² is noisy, too, and that noise would count as our
+# error. So we split the judges into two halves, and multiply our error against one half by our error against the other
+# half. The noise of the two halves is independent, and averages to zero in the product. Our own error is in both
+# factors, and stays. The function also takes the known bias off each half.
 
 # %%
 def ren(variance, judges):
-    """Return how many plain trainings know u² as well as `variance` [images], and the error of u in percent."""
+    """Return how many plain trainings know u² as well, and the error of u in percent."""
     halves = judges[::2], judges[1::2]
     errors = [np.log(variance / half.var(0, ddof=1)) + bias(len(half) - 1) for half in halves]
     squared = (errors[0] * errors[1]).mean()
@@ -318,12 +333,12 @@ def ren(variance, judges):
 
 
 # %% [markdown]
-# First we try it on simulated arrays, in which u differs between images. Here the answer is known: M plain trainings must
-# have a REN of M.
+# First we try it on simulated arrays, in which u differs between images. Here the answer is known: M plain trainings
+# must have a REN of M.
 
 # %%
 stream = np.random.default_rng(0)
-simulated = stream.normal(size=(160, 5000)) * np.exp(0.3 * stream.normal(size=5000))  # u differs between images
+simulated = stream.normal(size=(160, 5000)) * np.exp(0.3 * stream.normal(size=5000))
 for m in (2, 3, 10, 30):
     worth, error = ren(simulated[:m].var(0, ddof=1), simulated[60:])
     print(f"{m:2} plain trainings: REN {worth:4.1f}, error {error:.0f} %")
@@ -334,7 +349,8 @@ for m in (2, 3, 10, 30):
 
 # %%
 found = {way: ren(variance[test], judges[:, test]) for way, variance in stated.items()}
-course.table({way: {"REN (trainings)": worth, "error of u (%)": error} for way, (worth, error) in found.items()})
+rows = {way: {"REN (trainings)": n, "error of u (%)": error} for way, (n, error) in found.items()}
+course.table(rows)
 
 # %%
 figure = lessons.scale_of_ren(
@@ -345,10 +361,10 @@ figure = lessons.scale_of_ren(
 course.save_live(figure, "07_scale_of_ren")
 
 # %% [markdown]
-# **What we see.** The last error is smaller than in the figure of section 4, since the noise of the judges is removed. The
-# method claimed fewer degrees of freedom (section 3: d₀ + ν) than REN − 1, its measured worth: it is cautious.
-# The black curve falls slowly: from about ten trainings on, half the error takes four times as many trainings.
-# This is why a prior is worth so much.
+# **What we see.** The last error is smaller than in the figure of section 4, since the noise of the judges is removed.
+# The method claimed fewer degrees of freedom (section 3: d₀ + ν) than REN − 1, its measured worth: it is cautious. The
+# black curve falls slowly: from about ten trainings on, half the error takes four times as many trainings. This is why
+# a prior is worth so much.
 #
 # Compare with your guess. This was one set of three trainings of one network. The stored study has many such sets, and
 # intervals that follow from 128 trainings:
@@ -359,24 +375,34 @@ rows = {}
 for name in ("constant", "gradient distance"):
     for m in ("2", "3"):
         worth = study[name][m]["ren"]
-        rows[f"{name}, M = {m}"] = {"REN": worth["value"], "95 % from": worth["low"], "95 % to": worth["high"]}
+        rows[f"{name}, M = {m}"] = {
+            "REN": worth["value"],
+            "95 % from": worth["low"],
+            "95 % to": worth["high"],
+        }
 course.table(rows, "Perceptron on MNIST, many sets of two and of three trainings")
 
 # %% [markdown]
-# The perceptron is one of eight networks that were studied. Where gradients were kept, the prior uses the gradient distance,
-# the outputs and the class, and starts from slopes learned on other networks; elsewhere it uses all other free covariates:
+# The perceptron is one of eight networks that were studied. Where gradients were kept, the prior uses the gradient
+# distance, the outputs and the class, and starts from slopes learned on other networks; elsewhere it uses all other
+# free covariates:
 
 # %%
 rows = {}
 for key, name in tables.HEADLINE.items():
     mix, mixes = tables.headline(key)
-    worth, kept = mixes[mix]["3"]["ren"], "yes" if mix == tables.WITH_GRADIENT else "not kept"
-    rows[name] = {"gradient distance": kept, "REN": worth["value"], "95 % from": worth["low"], "95 % to": worth["high"]}
-course.table(rows, "From three trainings and all that is free, on every network that was studied", digits=0)
+    worth = mixes[mix]["3"]["ren"]
+    rows[name] = {
+        "gradient distance": "yes" if mix == tables.WITH_GRADIENT else "not kept",
+        "REN": worth["value"],
+        "95 % from": worth["low"],
+        "95 % to": worth["high"],
+    }
+course.table(rows, "From three trainings and all that is free, on every network", digits=0)
 
 # %% [markdown]
-# This is where "thirty" comes from: it is about the least with the gradient distance, and about the most without it. `13_appendix` has every
-# covariate that was tried, with its cost.
+# This is where "thirty" comes from: it is about the least with the gradient distance, and about the most without it.
+# `13_appendix` has every covariate that was tried, with its cost.
 #
 # Three cautions. REN is about u, not about the *mean* of the predictions: that remains the mean of three. REN is an
 # average over images. And the images must be like those that the prior was fitted on: on faint, noisy or foreign ones u
@@ -391,8 +417,13 @@ course.table(rows, "From three trainings and all that is free, on every network 
 # the tenth of the images with the smallest stated u (the surest) and the tenth with the largest:
 
 # %%
+ways = {
+    "plain": ln.type_a(ours),
+    "constant prior": shared,
+    "prior with gradient distance": by_library,
+}
 rows = {}
-for way, one in {"plain": ln.type_a(ours), "constant prior": shared, "prior with gradient distance": by_library}.items():
+for way, one in ways.items():
     low, high = (end[test] for end in one.interval(0.95))
     inside = (judges[:, test] >= low) & (judges[:, test] <= high)
     tenths = np.array_split(np.argsort(one.scale[test]), 10)
@@ -406,9 +437,9 @@ for way, one in {"plain": ln.type_a(ours), "constant prior": shared, "prior with
 course.table(rows, "95 % intervals from three trainings, and where 125 others fall")
 
 # %% [markdown]
-# **What we see.** All three hold about 95 % *on average*. But look at the tenths. If three numbers lie close together by
-# chance, the plain interval is far too short; elsewhere it is too long. So for a single image the plain interval is wrong.
-# With a prior, both tenths hold about 95 %, with intervals half as long.
+# **What we see.** All three hold about 95 % *on average*. But look at the tenths. If three numbers lie close together
+# by chance, the plain interval is far too short; elsewhere it is too long. So for a single image the plain interval is
+# wrong. With a prior, both tenths hold about 95 %, with intervals half as long.
 #
 # ### One call, live
 #
@@ -424,7 +455,8 @@ said = ln.state(net, data, seeds=range(3), recipe=recipe, progress=False)
 said
 
 # %%
-figure = ln.plots.statement(said, title=f"Every prediction with its interval, from {said.evaluation.n} trainings")
+title = f"Every prediction with its interval, from {said.evaluation.n} trainings"
+figure = ln.plots.statement(said, title=title)
 course.save_live(figure, "07_statement")
 
 # %%
@@ -475,17 +507,18 @@ print(f"inside the 95 % intervals: {live_coverage} (n = {len(covered)} new netwo
 # from three to three?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-rows = {}
+rows, distances = {}, seen["gradient_distance"].values
 for first in (0, 3, 6, 9):
     own = q[first : first + 3][:, calibration].var(0, ddof=1)
     rest = np.log(own).var() - variance_of_noise
     rows[f"trainings {first} to {first + 2}"] = {
         "d₀ by hand": brentq(lambda d, rest=rest: polygamma(1, d / 2) - rest, 0.1, 1e4),
         "d₀, library": ln.fit_prior(own, nu, nothing[calibration]).dof,
-        "slope": np.polyfit(seen["gradient_distance"].values[first : first + 3].mean(0)[calibration], np.log(own), 1)[0],
+        "slope": np.polyfit(distances[first : first + 3].mean(0)[calibration], np.log(own), 1)[0],
     }
 course.table(rows, digits=2)
-# All images share the same three networks. So d₀ isn't as certain as thousands of images suggest; the likelihood is the steadier of the two.
+# All images share the same three networks. So d₀ is less certain than thousands of images suggest.
+# The likelihood is the more stable of the two.
 
 # %% [markdown]
 # ### Exercise 2: two trainings
@@ -497,15 +530,17 @@ two, rest = q[:2], q[2:]
 variance = two.var(0, ddof=1)
 ways = {"plain": ln.type_a(two)}
 for way, covariates in (("constant prior", nothing), ("prior with gradient distance", h[:, None])):
-    ways[way] = ln.moderated(two, ln.fit_prior(variance[calibration], 1, covariates[calibration]), covariates)
+    prior = ln.fit_prior(variance[calibration], 1, covariates[calibration])
+    ways[way] = ln.moderated(two, prior, covariates)
 worth = {way: ren(one.scale[test] ** 2, rest[:, test]) for way, one in ways.items()}
-course.table({way: {"REN (trainings)": r, "error of u (%)": error} for way, (r, error) in worth.items()})
+rows = {way: {"REN (trainings)": n, "error of u (%)": error} for way, (n, error) in worth.items()}
+course.table(rows)
 
 # %% [markdown]
 # ### Exercise 3: break it
 #
-# Fit a constant prior on one half of the calibration images. Apply it to the other half, and to log-odds that were doubled.
-# `ln.diagnose` compares the variances of images with those that a prior expects. Does it notice?
+# Fit a constant prior on one half of the calibration images. Apply it to the other half, and to log-odds that were
+# doubled. `ln.diagnose` compares the variances of images with those that a prior expects. Does it notice?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 mine = ours[:, calibration]
@@ -526,25 +561,32 @@ for images in (second, 2 * second):
 # %% tags=["solution"] jupyter={"source_hidden": true}
 small = ln.load("digits")
 recipe = ln.Recipe(epochs=8, batch=64)
-logp = ln.fit(ln.network("mlp", small, width=32), small, seeds=range(13), recipe=recipe, progress=False).predict(
-    torch.cat([small.calibration.images, small.test.images])
-).numpy()  # [networks, inputs, classes]; put your own array here
+builder = ln.network("mlp", small, width=32)
+law = ln.fit(builder, small, seeds=range(13), recipe=recipe, progress=False)
+inputs = torch.cat([small.calibration.images, small.test.images])
+logp = law.predict(inputs).numpy()  # [networks, inputs, classes]; put your own array here
 yours = ln.log_odds(logp, logp[:3].mean(0).argmax(1))  # [networks, inputs]
 known = yours[:3].mean(0)[:, None]  # one covariate: the mean log-odds
-fit = np.arange(len(known)) < len(small.calibration)  # the inputs to fit the prior on; the others are stated
-say = ~fit
+fit = np.arange(len(known)) < len(small.calibration)  # for these inputs the prior is fitted
 prior = ln.fit_prior(yours[:3, fit].var(0, ddof=1), 2, known[fit], names=("mean log-odds",))
-ways = {"plain": ln.type_a(yours[:3, say]), "prior with mean log-odds": ln.moderated(yours[:3, say], prior, known[say])}
-course.table({way: {"REN": ren(one.scale**2, yours[3:, say])[0], "degrees of freedom": one.dof} for way, one in ways.items()})
+others = yours[:, ~fit]  # for these u is stated
+ways = {
+    "plain": ln.type_a(others[:3]),
+    "prior with mean log-odds": ln.moderated(others[:3], prior, known[~fit]),
+}
+rows = {}
+for way, one in ways.items():
+    rows[way] = {"REN": ren(one.scale**2, others[3:])[0], "degrees of freedom": one.dof}
+course.table(rows)
 
 # %% [markdown]
 # ## Summary
 #
-# The s of three plain trainings is typically wrong by 70 %, since three numbers scatter so much. The size of that noise is
-# known. So thousands of images together show how much u really differs: little. A prior with a typical u makes the three
-# worth about three times their number. A covariate distinguishes between images. With its slope learned from the same
-# three networks, the three are worth tens of trainings. The statement covers one component of uncertainty, the repetition
-# of the training. It does not cover labels, data and errors that all trainings share.
+# The s of three plain trainings is typically wrong by 70 %, since three numbers scatter so much. The size of that noise
+# is known. So thousands of images together show how much u really differs: little. A prior with a typical u makes the
+# three worth about three times their number. A covariate distinguishes between images. With its slope learned from the
+# same three networks, the three are worth tens of trainings. The statement covers one component of uncertainty, the
+# repetition of the training. It does not cover labels, data and errors that all trainings share.
 
 # %% [markdown]
 # ## What was recorded
@@ -556,7 +598,9 @@ course.record(
     {
         "coverage of 95 % intervals": live_coverage,
         "mean u(x)": live_u,
-        "log-odds of all test images, mean of the networks": ln.Estimate.mean(said.evaluation.mean, unit="nat"),
+        "log-odds of all test images, mean of the networks": ln.Estimate.mean(
+            said.evaluation.mean, unit="nat"
+        ),
     },
     data=data,
     figures=["07_statement"],

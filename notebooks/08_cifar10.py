@@ -81,7 +81,9 @@ print(f"{runs.n_parameters} weights; one network: {single['accuracy']} right, lo
 
 # %%
 module = net().eval()
-ends = [dict(runs.module(theta).named_buffers()) for theta in runs.vectors]  # the statistics that belong to each end
+ends = [
+    dict(runs.module(theta).named_buffers()) for theta in runs.vectors
+]  # statistics of each end
 
 
 def loss_with_mixed_statistics(theta, t):
@@ -96,7 +98,7 @@ def loss_with_mixed_statistics(theta, t):
 # The other way is to pass some images through *each* network on the line, and to compute its statistics from them. By hand:
 
 # %%
-fixed = data.normalisation_images[: 1000 if real else 500]  # some training images, the same for every network
+fixed = data.normalisation_images[: 1000 if real else 500]  # training images, the same for all
 
 
 def loss_with_refreshed_statistics(theta):
@@ -117,23 +119,32 @@ def loss_with_refreshed_statistics(theta):
 # By library: every law refreshes the statistics for each θ.
 
 # %%
-law = replace(runs, normalisation_images=fixed)  # fewer than the 5 000 of a study: this is a map, not a measurement
+law = replace(runs, normalisation_images=fixed)  # fewer than the 5 000 of a study: enough for a map
 segment = ln.Segment.between(runs[0], runs[1])
 line = ln.along(law, segment, some, n=11)
 assert np.isclose(loss_with_refreshed_statistics(segment.at(0.5)), line.loss[5], rtol=1e-3)
 
-path = ln.fit_subspace(net, data, ln.Bezier.between(runs[0], runs[1]), recipe=recipe, progress=False)
+path = ln.fit_subspace(
+    net, data, ln.Bezier.between(runs[0], runs[1]), recipe=recipe, progress=False
+)
 curve = ln.along(law, path.subspace, some, n=11)
 mixed = {
-    name: np.array([loss_with_mixed_statistics(way.at(float(t)), float(t)) for t in line.coordinates])
+    name: np.array(
+        [loss_with_mixed_statistics(way.at(float(t)), float(t)) for t in line.coordinates]
+    )
     for name, way in (("line", segment), ("curve", path.subspace))
 }
 
 # %%
 figure = ln.plots.path_losses(
     {
-        "statistics mixed from the ends": {name: (line.coordinates, loss) for name, loss in mixed.items()},
-        "statistics refreshed": {"line": (line.coordinates, line.loss), "curve": (curve.coordinates, curve.loss)},
+        "statistics mixed from the ends": {
+            name: (line.coordinates, loss) for name, loss in mixed.items()
+        },
+        "statistics refreshed": {
+            "line": (line.coordinates, line.loss),
+            "curve": (curve.coordinates, curve.loss),
+        },
     },
     source=data.title + ", training images",
     title="The same weights: stale statistics invent a hill on the curve",
@@ -154,8 +165,11 @@ course.save_live(figure, "08_statistics")
 rows = {}
 for name, way, loss in (("line", segment, line.loss), ("curve", path.subspace, curve.loss)):
     loss_with_refreshed_statistics(way.at(0.5))  # leaves its statistics in the module
-    needed = {buffer: value for buffer, value in module.named_buffers() if buffer.endswith("running_var")}
-    ratios = [(value / torch.lerp(ends[0][buffer], ends[1][buffer], 0.5)).median().item() for buffer, value in needed.items()]
+    ratios = []
+    for buffer, value in module.named_buffers():
+        if buffer.endswith("running_var"):
+            mean = torch.lerp(ends[0][buffer], ends[1][buffer], 0.5)
+            ratios.append((value / mean).median().item())
     rows[name] = {
         "barrier, mixed (nat)": ln.barrier(line.coordinates, mixed[name]),
         "barrier, refreshed (nat)": ln.barrier(line.coordinates, loss),
@@ -172,7 +186,10 @@ course.table(rows, digits=2)
 
 # %%
 cost = ln.training.refresh_cost(path, data, 20).trainings
-print(f"refreshing 20 networks, {len(path.normalisation_images)} images each: {cost:.2f} trainings of this short schedule")
+n_images = len(path.normalisation_images)
+print(
+    f"refreshing 20 networks, {n_images} images each: {cost:.2f} trainings of this short schedule"
+)
 
 # %%
 corners = torch.stack([runs[0], runs[1], path.vectors[1]])
@@ -206,7 +223,18 @@ names = [name for name in reference if "100" not in name]  # MNIST and CIFAR-10
 course.table(tables.references({name: reference[name] for name in names}))
 
 # %%
-CLASSES = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
+CLASSES = (
+    "airplane",
+    "automobile",
+    "bird",
+    "cat",
+    "deer",
+    "dog",
+    "frog",
+    "horse",
+    "ship",
+    "truck",
+)
 seen = ln.read_study("cifar10-cnn")
 q, contrast = dithered(seen["log_odds"].values), seen["contrast"].values
 result = ln.load_result("cifar10-cnn")
@@ -222,7 +250,8 @@ course.save(figure, "08_undecided")
 
 # %%
 n = result.numbers
-print(f"CNN: {n['flips']['ever']} of {n['images']} images are decided otherwise by at least one retraining")
+print(f"CNN: {n['flips']['ever']} of {n['images']} images are decided otherwise "
+      "by at least one retraining")
 
 # %% [markdown]
 # **What we see.** The answer to the first guess is the last of the three. The log-odds scatter about as widely as on MNIST, by
@@ -240,7 +269,11 @@ calibration, test = part == "calibration", part == "test"
 ours, judges = q[:3], q[3:]
 s2, true_u = ours.var(0, ddof=1), judges.std(0, ddof=1)[test]
 ways = {"plain": ln.type_a(ours)}
-for name, h in (("constant prior", np.empty((len(q[0]), 0))), ("prior with mean log-odds", ours.mean(0)[:, None])):
+covariates = {
+    "constant prior": np.empty((len(q[0]), 0)),
+    "prior with mean log-odds": ours.mean(0)[:, None],
+}
+for name, h in covariates.items():
     ways[name] = ln.moderated(ours, ln.fit_prior(s2[calibration], 2, h[calibration]), h)
 stated = {name: one.scale[test] for name, one in ways.items()}
 
@@ -260,10 +293,16 @@ course.save_live(figure, "08_before_after")
 # judges is removed.
 
 # %%
-course.table(
-    tables.worths({name: stored[name] for name in names}, "3", ("none (plain Type A)", "constant", "outputs", "differences", "bursts", "all free groups")),
-    "REN of three trainings, with its 95 % interval",
+pairs = {name: stored[name] for name in names}
+SHOWN = (
+    "none (plain Type A)",
+    "constant",
+    "outputs",
+    "differences",
+    "bursts",
+    "all free groups",
 )
+course.table(tables.worths(pairs, "3", SHOWN), "REN of three trainings, with its 95 % interval")
 
 # %% [markdown]
 # **What we see.** All free groups are worth about as much for CIFAR-10's CNN as for MNIST's perceptron. This answers the second
@@ -278,7 +317,7 @@ course.table(
 # ln u² that bursts explain, of the part that constant and outputs leave unexplained.)
 
 # %%
-course.table(tables.beforehand({name: stored[name] for name in names}), "Bursts of a quarter of an epoch, M = 3")
+course.table(tables.beforehand(pairs), "Bursts of a quarter of an epoch, M = 3")
 
 # %% [markdown]
 # **What we see.** From top to bottom the training loss grows, and bursts explain more in the same order. If the training loss is
@@ -294,9 +333,8 @@ course.table(tables.beforehand({name: stored[name] for name in names}), "Bursts 
 # images better. **A guess:** is u(x) smaller or larger?
 
 # %%
-course.table(
-    tables.schedules({"10 epochs, half width": "cifar10-resnet", "30 epochs, full width": "cifar10-resnet20"}), "ResNet, REN with M = 2"
-)
+schedules = {"10 epochs, half width": "cifar10-resnet", "30 epochs, full width": "cifar10-resnet20"}
+course.table(tables.schedules(schedules), "ResNet, REN with M = 2")
 
 # %% [markdown]
 # **What we see.** u(x) is *larger* after the long schedule. Yet decisions are safer, since the mean log-odds have grown more: a
@@ -313,10 +351,12 @@ course.table(
 own = dict(runs.module(runs[0]).named_buffers())
 torch.nn.utils.vector_to_parameters(runs[1], module.parameters())
 with torch.no_grad():
-    strange = cross_entropy(torch.func.functional_call(module.eval(), own, (some.images,)), some.labels).item()
-print(f"network 2 with its own statistics {line.loss[-1]:.2f} nat, with those of network 1 {strange:.2f} nat")
+    logits = torch.func.functional_call(module.eval(), own, (some.images,))
+    strange = cross_entropy(logits, some.labels).item()
+print(f"network 2 with its own statistics {line.loss[-1]:.2f} nat")
+print(f"with those of network 1 {strange:.2f} nat")
 assert strange > line.loss[-1]
-# A good network looks bad. Mixing at least is right at both ends, which hides the trap.
+# A good network looks bad. Mixed statistics are right at both ends, which hides the trap.
 
 # %% [markdown]
 # ### Exercise 2: break it
@@ -327,9 +367,11 @@ assert strange > line.loss[-1]
 noisy = part == "noise 3"
 low, high = ways["prior with mean log-odds"].interval()
 inside = (judges >= low) & (judges <= high)
-print(f"inside: {inside[:, test].mean():.1%} on test images, {inside[:, noisy].mean():.1%} on noisy ones")
-print(f"median s of the judges: {np.median(true_u):.2f} and {np.median(judges[:, noisy].std(0, ddof=1)):.2f} nat")
-# No. Strong noise makes images scatter more widely than those that the prior was fitted on, and outputs don't tell it.
+on_noisy = judges[:, noisy].std(0, ddof=1)
+for name, images, u in (("test images", test, true_u), ("noisy images", noisy, on_noisy)):
+    print(f"{name}: {inside[:, images].mean():.1%} inside, median s {np.median(u):.2f} nat")
+# No. Noisy images scatter more widely than those that the prior was fitted on, and outputs don't
+# show it.
 
 # %% [markdown]
 # ### Exercise 3: your own network
@@ -340,8 +382,9 @@ print(f"median s of the judges: {np.median(true_u):.2f} and {np.median(judges[:,
 # %% tags=["solution"] jupyter={"source_hidden": true}
 yours = ln.network("resnet", data, depth=8, width=8, norm="group")  # put your own builder here
 print("buffers:", len(list(yours().named_buffers())), "against", len(list(net().named_buffers())))
-print("refreshing 20 networks:", ln.training.refresh_cost(ln.members(yours, [yours()], data), data, 20))
-# Nothing to refresh: θ is then the whole network, and the line between two of them is what it is.
+law = ln.members(yours, [yours()], data)
+print("refreshing 20 networks:", ln.training.refresh_cost(law, data, 20))
+# There is nothing to refresh: θ is the whole network.
 
 # %% [markdown]
 # ## Summary

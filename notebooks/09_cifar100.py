@@ -31,9 +31,8 @@ import torch
 from scipy.special import logsumexp
 
 import lnescape as ln
-from lnescape.plots import canvas
 from notebooks import course
-from report.studies import figures, tables
+from report.studies import figures, lessons, tables
 
 profile = course.profile(profile)
 
@@ -75,10 +74,12 @@ CIFAR100 = {
     "vehicles 1": "bicycle bus motorcycle pickup_truck train",
     "vehicles 2": "lawn_mower rocket streetcar tank tractor",
 }
-CLASSES = sorted(name for family in CIFAR100.values() for name in family.split())  # the order of the data set's numbers
 FAMILIES = list(CIFAR100)
-family_of = np.array([next(k for k, family in enumerate(FAMILIES) if name in CIFAR100[family].split()) for name in CLASSES])
-print(f"{len(CLASSES)} classes, {len(FAMILIES)} families of {np.bincount(family_of).min()} classes; {CLASSES[43]}: {FAMILIES[family_of[43]]}")
+number = {name: k for k, family in enumerate(FAMILIES) for name in CIFAR100[family].split()}
+CLASSES = sorted(number)  # in the order of the data set's numbers
+family_of = np.array([number[name] for name in CLASSES])
+print(f"{len(CLASSES)} classes, {len(FAMILIES)} families of {np.bincount(family_of).min()} classes")
+print(f"{CLASSES[43]}: {FAMILIES[family_of[43]]}")
 
 # %% [markdown]
 # A minute is too short to learn a hundred classes, so the live part keeps four families. In `standard` they are photographs of
@@ -88,13 +89,14 @@ print(f"{len(CLASSES)} classes, {len(FAMILIES)} families of {np.bincount(family_
 # %%
 real = profile == "standard"
 full = ln.load("cifar100" if real else "shapes100")
-some = {family: CIFAR100[family] for family in ("people", "trees", "vehicles 1", "large carnivores")} if real else {
-    outline: " ".join(f"{filling}_{outline}" for filling in ("plain", "hollow", "chequered"))
-    for outline in ("disc", "square", "star", "cross")
-}
-kept = [name for family in some.values() for name in family.split()]
+if real:
+    some = ("people", "trees", "vehicles 1", "large carnivores")
+    kept = [name.replace("_", " ") for family in some for name in CIFAR100[family].split()]
+else:
+    some, fillings = ("disc", "square", "star", "cross"), ("plain", "hollow", "chequered")
+    kept = [f"{filling} {outline}" for outline in some for filling in fillings]
 group = np.repeat(np.arange(len(some)), len(kept) // len(some))  # the family of each class
-data = course.some_classes(full, [name.replace("_", " ") for name in kept], halved=not real)
+data = course.some_classes(full, kept, halved=not real)
 data
 
 # %% [markdown]
@@ -103,12 +105,16 @@ data
 
 # %%
 net = ln.network("resnet", data, depth=8, width=8)
-more = {"batch": 64, "flip": True, "shift": 4, "precision": "bfloat16"} if real else {"batch": 48, "precision": "float32"}
-recipe = ln.Recipe(epochs=6 if real else 7, **more)
+if real:
+    recipe = ln.Recipe(epochs=6, batch=64, flip=True, shift=4, precision="bfloat16")
+else:
+    recipe = ln.Recipe(epochs=7, batch=48, precision="float32")
 runs = ln.fit(net, data, seeds=range(3), recipe=recipe, progress=False)
 logp = runs.predict(data.test.images).double().numpy()
 single = ln.score(torch.from_numpy(logp[:1]), data.test.labels)
-print(f"one network: {single['accuracy']} of {len(data.test)} test images right, loss {single['nll']}; three seeds, short schedule")
+print(
+    f"one network: {single['accuracy']} of {len(data.test)} test images right, loss {single['nll']}"
+)
 
 # %% [markdown]
 # ### By hand: the same networks, a coarser question
@@ -122,13 +128,20 @@ print(f"one network: {single['accuracy']} of {len(data.test)} test images right,
 
 # %%
 fine = np.exp(logp).mean(0).argmax(1)  # the class of each image
-of_family = np.stack([logsumexp(logp[:, :, group == k], axis=2) for k in range(len(some))], 2)  # ln p_F
+of_family = np.stack(
+    [logsumexp(logp[:, :, group == k], axis=2) for k in range(len(some))], 2
+)  # ln p_F
 coarse = np.exp(of_family).mean(0).argmax(1)
 q = {"class": ln.log_odds(logp, fine), "family": ln.log_odds(of_family, coarse)}
 otherwise = {"class": logp.argmax(2) != fine, "family": of_family.argmax(2) != coarse}
-for name in q:
-    print(f"{name:7} median s {np.median(q[name].std(0, ddof=1)):.2f} nat, median q̄ {np.median(q[name].mean(0)):+.2f} nat, "
-          f"images with two opinions or more {otherwise[name].any(0).mean():.1%}")
+rows = {}
+for name, own in q.items():
+    rows[name] = {
+        "median s (nat)": np.median(own.std(0, ddof=1)),
+        "median q̄ (nat)": np.median(own.mean(0)),
+        "images with other decisions (%)": 100 * otherwise[name].any(0).mean(),
+    }
+course.table(rows, f"{len(logp)} networks", digits=2)
 
 # %% [markdown]
 # **What we see.** The log-odds of the family scatter about as much in `quick`, and even more in `standard`. Yet the decision for
@@ -144,21 +157,23 @@ for name in q:
 
 # %%
 def family_log_odds(logp, chosen):
-    """ln p_F − ln(1 − p_F), F the family of the chosen class."""
+    """Return ln p_F − ln(1 − p_F), F the family of the chosen class."""
     inside = group[chosen][:, None] == group  # [images, classes]
-    return logsumexp(np.where(inside, logp, -np.inf), axis=2) - logsumexp(np.where(inside, -np.inf, logp), axis=2)
+    of_family = logsumexp(np.where(inside, logp, -np.inf), axis=2)
+    return of_family - logsumexp(np.where(inside, -np.inf, logp), axis=2)
 
 
 assert np.allclose(family_log_odds(logp, fine), ln.log_odds(of_family, group[fine]))
-groups = ("outputs", "differences")
-said = {
-    name: ln.state(net, data, runs=runs, measurand=measurand, covariates=groups, progress=False)
-    for name, measurand in (("class", ln.log_odds), ("family", family_log_odds))
-}
-for name, statement in said.items():
+rows, groups = {}, ("outputs", "differences")
+for name, measurand in (("class", ln.log_odds), ("family", family_log_odds)):
+    statement = ln.state(
+        net, data, runs=runs, measurand=measurand, covariates=groups, progress=False
+    )
     table = statement.to_dataframe()
-    print(f"{name:7} u(x) at the median {table['u'].median():.2f} nat; first images:")
-    print(table.drop(columns="flip").iloc[:3].round(2).to_string(), "\n")
+    print(f"{name}: median of u(x) {table['u'].median():.2f} nat")
+    for k in range(3):
+        rows[f"image {k}, {name}"] = dict(table.loc[k, ["q", "u", "sigma", "dof", "low", "high"]])
+course.table(rows, "Three images: q̄, u and interval in nat", digits=2)
 
 # %% [markdown]
 # **What we see.** The same networks give two statements about each image, each with its own uncertainty. Neither is *the*
@@ -183,11 +198,12 @@ course.table(tables.references(reference))
 seen = ln.read_study("cifar100-resnet")
 result = ln.load_result("cifar100-resnet")
 undecided = result.arrays["undecided"]
+title, n = result.provenance["data"]["title"], result.numbers["n"]
 figure = figures.undecided_images(
     result.arrays["undecided_pixels"].transpose(0, 2, 3, 1),
     seen["contrast"].values[:, undecided],
     names=[f"“{CLASSES[c].replace('_', ' ')}”" for c in seen["chosen"].values[undecided]],
-    source=result.provenance["data"]["title"] + f", residual network of half width, short schedule, {result.numbers['n']} retrainings",
+    source=f"{title}, residual network of half width, short schedule, {n} retrainings",
     title="A hundred classes: on these test images the seed decides",
 )
 course.save(figure, "09_undecided")
@@ -206,33 +222,35 @@ course.save(figure, "09_undecided")
 # %%
 eight = ln.read_study("cifar100-resnet-class")
 kept_logp = eight["log_probabilities"].values
-chosen = eight["chosen"].sel(image=eight["predicted_image"].values).values.astype(int)  # what the scouts decided
-families = np.stack([logsumexp(kept_logp[:, :, family_of == k], axis=2) for k in range(len(FAMILIES))], 2)
-questions = {"class, one of 100": ln.log_odds(kept_logp, chosen), "family, one of 20": ln.log_odds(families, family_of[chosen])}
-changed = {"class, one of 100": kept_logp.argmax(2) != chosen, "family, one of 20": families.argmax(2) != family_of[chosen]}
+shown = eight["predicted_image"].values
+chosen = eight["chosen"].sel(image=shown).values.astype(int)  # the class of the scouts
+inside = [kept_logp[:, :, family_of == k] for k in range(len(FAMILIES))]
+families = np.stack([logsumexp(part, axis=2) for part in inside], 2)
+questions = {
+    "class, one of 100": ln.log_odds(kept_logp, chosen),
+    "family, one of 20": ln.log_odds(families, family_of[chosen]),
+}
+changed = {
+    "class, one of 100": kept_logp.argmax(2) != chosen,
+    "family, one of 20": families.argmax(2) != family_of[chosen],
+}
 rows = {}
 for name, own in questions.items():
     low, high = np.quantile(own.mean(0), (0.1, 0.9))
     rows[name] = {
         "median u (nat)": np.median(own.std(0, ddof=1)),
         "q̄ of 8 in 10 images (nat)": f"{low:+.2f} to {high:+.2f}",
-        "otherwise, a random one (%)": 100 * changed[name].mean(),
-        "otherwise, at least one (%)": 100 * changed[name].any(0).mean(),
+        "a random network decides otherwise (%)": 100 * changed[name].mean(),
+        "at least one does (%)": 100 * changed[name].any(0).mean(),
     }
 course.table(rows, f"{len(kept_logp)} networks", digits=2)
 
 # %%
-with canvas(2, 2.9, f"{seen.attrs['data']}, short schedule, {len(kept_logp)} retrainings") as (figure, (left, right)):
-    for (name, own), line, colour in zip(questions.items(), ("o-", "s--"), ("#000000", "#D55E00"), strict=True):
-        mean, variance = own.mean(0), own.var(0, ddof=1)
-        parts = np.array_split(np.argsort(mean), 10)
-        left.plot([mean[p].mean() for p in parts], [np.sqrt(variance[p].mean()) for p in parts], line, color=colour, label=name)
-        right.hist(mean, bins=np.arange(-6, 9, 0.75), histtype="step", linestyle=line[1:], color=colour)
-    left.set(xlabel="mean log-odds (nat)", ylabel="u, root mean square (nat)", ylim=(0, 1.2))
-    left.legend(loc="lower right")
-    right.axvline(0, color="#999999", linewidth=1)
-    right.set(xlabel="mean log-odds (nat)", ylabel="images")
-    figure.suptitle("Class and family: u is alike, the family's log-odds lie higher", x=0.01, ha="left", fontsize=10, fontweight="bold")
+figure = lessons.two_questions(
+    questions,
+    source=f"{seen.attrs['data']}, short schedule, {len(kept_logp)} retrainings",
+    title="Class and family: u is alike, the family's log-odds lie higher",
+)
 course.save(figure, "09_questions")
 
 # %% [markdown]
@@ -253,18 +271,24 @@ for first in range(0, len(kept_logp) - 1, 2):
     mine = [first, first + 1]
     theirs = np.setdiff1d(np.arange(len(kept_logp)), mine)
     own = np.exp(kept_logp[mine]).mean(0).argmax(1)
-    excess = [ln.log_odds(kept_logp[mine], c).mean(0) - ln.log_odds(kept_logp[theirs], c).mean(0) for c in (chosen, own)]
-    rows.append([excess[0].mean(), excess[1].mean(), excess[1][own != chosen].mean(), (own != chosen).mean()])
-scouts, all_own, disputed, share = np.mean(rows, axis=0)
-print(f"q̄ of the two, less q̄ of the others: class of the scouts {scouts:+.2f} nat, own class {all_own:+.2f} nat,")
-print(f"and {disputed:+.2f} nat on the {share:.0%} of the images where the own class is another one than the scouts'")
+    excess = []
+    for c in (chosen, own):
+        q_mine, q_theirs = (ln.log_odds(kept_logp[part], c) for part in (mine, theirs))
+        excess.append(q_mine.mean(0) - q_theirs.mean(0))
+    other = own != chosen
+    rows.append([excess[0].mean(), excess[1].mean(), excess[1][other].mean(), other.mean()])
+of_scouts, of_two, disputed, share = np.mean(rows, axis=0)
+print("q̄ of two networks, less q̄ of the others:")
+print(f"   class of the scouts {of_scouts:+.2f} nat, class of the two {of_two:+.2f} nat")
+print(f"   {disputed:+.2f} nat on the {share:.0%} of the images where the two classes differ")
 
 # %% [markdown]
 # How does that change the statement? The stored studies test it on all pairs. Two or three networks choose the class. A prior is
 # fitted on half of the images, and all other networks judge the other half.
 
 # %%
-course.table(tables.own_class(tables.stored_of_pairs("-class")), "M = 2; class of the scouts and own class")
+classes = tables.own_class(tables.stored_of_pairs("-class"))
+course.table(classes, "M = 2; class of the scouts, and class of the two networks")
 
 # %% [markdown]
 # **What we see.** The answer to your third guess is: less than 1, on average. If all networks agree on the class, the choice
@@ -284,10 +308,15 @@ stored = tables.stored_of_pairs("-uncertainty")
 mixes = {name: result.numbers["mixes"] for name, result in stored.items()}
 beside = {name: result for name, result in stored.items() if name.startswith("CIFAR")}
 order = tables.order_of_mixes(stored["CIFAR-100 ResNet"])
-source = "CIFAR-10 and CIFAR-100 (short schedules), test images, held-out retrainings; bars: 95 % intervals"
+of_images = "CIFAR-10 and CIFAR-100 (short schedules), test images"
+source = of_images + ", held-out retrainings; bars: 95 % intervals"
 figure = figures.covariate_worth(
     {
-        name: {row: tables.triple_of(own.numbers["mixes"][row]) for row in order if row in own.numbers["mixes"]}
+        name: {
+            row: tables.triple_of(own.numbers["mixes"][row])
+            for row in order
+            if row in own.numbers["mixes"]
+        }
         for name, own in beside.items()
     },
     source=source,
@@ -296,7 +325,15 @@ figure = figures.covariate_worth(
 course.save(figure, "09_covariates")
 
 # %%
-SHOWN = ("constant", "outputs", "neighbourhood", "differences", "bursts", "proxies", "all free groups")
+SHOWN = (
+    "constant",
+    "outputs",
+    "neighbourhood",
+    "differences",
+    "bursts",
+    "proxies",
+    "all free groups",
+)
 course.table(tables.worths(stored, "3", SHOWN), "REN of three trainings, with its 95 % interval")
 
 # %% [markdown]
@@ -331,7 +368,9 @@ figure = figures.coverage(
 course.save(figure, "09_coverage")
 
 # %%
-course.table(tables.shifted(beside, "all free groups", "2"), "All free groups, M = 2: REN; inside (%)")
+course.table(
+    tables.shifted(beside, "all free groups", "2"), "All free groups, M = 2: REN; inside (%)"
+)
 
 # %% [markdown]
 # **What we see.** For its cost, one more training gains most. On CIFAR-100 bursts come near. `10_synthesis` asks whether the two can
@@ -381,49 +420,31 @@ course.table(tables.best_members(methods), "The best way at each budget of train
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 apart = family_of[kept_logp.argmax(2)] != families.argmax(2)
-print(f"{apart.mean():.1%} of the decisions: another family has several classes that share its probability")
+print(f"{apart.mean():.1%} of the decisions")
 assert 0 < apart.mean() < 0.2
+# The reason: another family has several likely classes, whose probabilities add up.
 
 # %% [markdown]
-# ### Exercise 2: a question of your own
-#
-# Take log-probabilities and classes of your own, and write the measurand of a question that concerns you. Check it against a sum
-# of probabilities, and state u. Here, the networks of the live part stand in for yours. The question is "is it an animal?" in
-# `standard`, and "has it corners?" in `quick`.
-
-# %% tags=["solution"] jupyter={"source_hidden": true}
-yes = np.isin(group, [0, 3] if real else [1, 2, 3])  # people and carnivores; all outlines but the disc
-
-
-def yes_or_no(logp, chosen):
-    inside = np.where(yes[chosen][:, None], yes, ~yes)  # the answer that belongs to the chosen class
-    return logsumexp(np.where(inside, logp, -np.inf), axis=2) - logsumexp(np.where(inside, -np.inf, logp), axis=2)
-
-
-p_yes, p_no = (np.exp(logp)[:, :, part].sum(2) for part in (yes, ~yes))
-assert np.allclose(np.abs(yes_or_no(logp, fine)), np.abs(np.log(p_yes / p_no)))
-answer = ln.state(net, data, runs=runs, measurand=yes_or_no, covariates=("outputs",), images=data.test.images[:1], progress=False)
-print(answer.to_dataframe().round(2).to_string())
-
-# %% [markdown]
-# ### Exercise 3: two sources of one variance
+# ### Exercise 2: two sources of one variance
 #
 # ln p_c = ln p_F + ln p_{c|F}: the first part is the family, the second the class within it. Which part scatters more over
 # retrainings? Compute the three parts of the variance of ln p_c, at full size.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-own_family = family_of[chosen]
-log_family = np.take_along_axis(families, np.broadcast_to(own_family[None, :, None], (len(families), len(chosen), 1)), 2)[:, :, 0]
-log_class = np.take_along_axis(kept_logp, np.broadcast_to(chosen[None, :, None], (len(kept_logp), len(chosen), 1)), 2)[:, :, 0]
+each = np.arange(len(chosen))
+log_class, log_family = kept_logp[:, each, chosen], families[:, each, family_of[chosen]]
 within = log_class - log_family
-parts = {"family": log_family.var(0, ddof=1).mean(), "class within family": within.var(0, ddof=1).mean()}
+variance = {
+    "family": log_family.var(0, ddof=1).mean(),
+    "class within family": within.var(0, ddof=1).mean(),
+}
 whole = log_class.var(0, ddof=1).mean()
-assert np.isclose(np.cov(log_family[:, 0], within[:, 0]).sum(), log_class[:, 0].var(ddof=1))
-course.table({"variance (nat²)": parts | {"twice the covariance": whole - sum(parts.values()), "together": whole}}, digits=3)
-# The family's is the larger one, and the two move together only weakly.
+variance |= {"twice the covariance": whole - sum(variance.values()), "together": whole}
+course.table({"variance (nat²)": variance}, digits=3)
+# The family scatters more, and the two parts are only weakly correlated.
 
 # %% [markdown]
-# ### Exercise 4: break it
+# ### Exercise 3: break it
 #
 # Take the log-odds of the likeliest class of *each* network, and their standard deviation. Compare with u(x) on the undecided
 # images. Which question does this standard deviation answer?
@@ -432,9 +453,42 @@ course.table({"variance (nat²)": parts | {"twice the covariance": whole - sum(p
 each = np.stack([ln.log_odds(one[None], one.argmax(1))[0] for one in kept_logp])
 u, wrong = questions["class, one of 100"].std(0, ddof=1), each.std(0, ddof=1)
 torn = np.mean(changed["class, one of 100"], axis=0) >= 0.25
-print(f"undecided images: u at the median {np.median(u[torn]):.2f} nat, of the networks' own favourites {np.median(wrong[torn]):.2f} nat")
+print(f"undecided images: median u {np.median(u[torn]):.2f} nat, "
+      f"with the likeliest class of each network {np.median(wrong[torn]):.2f} nat")
 assert np.median(wrong[torn]) < np.median(u[torn])
-# Each network is as sure of its own favourite as the next one of another: how sure they are scatters little, of what they are sure does.
+# It answers how much the confidence scatters. The networks are about equally sure, of different
+# classes.
+
+# %% [markdown]
+# ### Exercise 4: a question of your own
+#
+# Take log-probabilities and classes of your own, and write the measurand of a question that concerns you. Check it against a sum
+# of probabilities, and state u. Here, the networks of the live part stand in for yours. The question is "is it an animal?" in
+# `standard`, and "has it corners?" in `quick`.
+
+# %% tags=["solution"] jupyter={"source_hidden": true}
+yes = np.isin(group, [0, 3] if real else [1, 2, 3])  # the classes for which the answer is yes
+
+
+def yes_or_no(logp, chosen):
+    """Return the log-odds of the answer that belongs to the chosen class."""
+    inside = np.where(yes[chosen][:, None], yes, ~yes)
+    of_answer = logsumexp(np.where(inside, logp, -np.inf), axis=2)
+    return of_answer - logsumexp(np.where(inside, -np.inf, logp), axis=2)
+
+
+p_yes, p_no = (np.exp(logp)[:, :, part].sum(2) for part in (yes, ~yes))
+assert np.allclose(np.abs(yes_or_no(logp, fine)), np.abs(np.log(p_yes / p_no)))
+answer = ln.state(
+    net,
+    data,
+    runs=runs,
+    measurand=yes_or_no,
+    covariates=("outputs",),
+    images=data.test.images[:3],
+    progress=False,
+)
+course.table(answer.to_dataframe()[["q", "u", "sigma", "dof", "low", "high"]], "In nat", digits=2)
 
 # %% [markdown]
 # ## Summary

@@ -31,14 +31,12 @@ profile = ""
 import numpy as np
 import pandas as pd
 import torch
-from matplotlib.ticker import NullFormatter
 from scipy.special import polygamma
 
 import lnescape as ln
 from lnescape.covariates import gradient_distance
-from lnescape.plots import BLUE, DARK, RED, canvas
 from notebooks import course
-from report.studies import figures, tables
+from report.studies import figures, lessons, tables
 from report.studies.pairs import WITH_GRADIENTS
 
 profile = course.profile(profile)
@@ -77,7 +75,9 @@ torch.manual_seed(0)
 n, d, sigma = 1000, 10, 0.5
 widths = torch.logspace(0, -0.7, d)  # the ten inputs differ in size
 X, truth = torch.randn(n, d) * widths, torch.ones(d)
-tilts = torch.exp(torch.randn(300, 1) * torch.linspace(-1, 1, d))  # each test input leans to other directions
+tilts = torch.exp(
+    torch.randn(300, 1) * torch.linspace(-1, 1, d)
+)  # each test input leans to other directions
 x = torch.randn(300, d) * widths * tilts
 
 F = X.T @ X / n
@@ -88,7 +88,8 @@ weights = torch.linalg.lstsq(X, labels).solution
 variance = (x @ weights).var(1)
 slope = np.polyfit(h, variance.log(), 1)[0]
 level = float((variance.log() - h).mean())
-print(f"slope of ln s² on h: {slope:.3f}; level {level:.2f}, in theory ln(σ²/n) = {np.log(sigma**2 / n):.2f}")
+print(f"slope of ln s² on h: {slope:.3f}")
+print(f"level {level:.2f}, in theory ln(σ²/n) = {np.log(sigma**2 / n):.2f}")
 assert abs(slope - 1) < 0.05
 
 # %% [markdown]
@@ -114,26 +115,37 @@ for step in range(steps):
     if step >= settled:
         mean += w / (steps - settled)
 
-ends = {"labels drawn anew": variance, "SGD, mean of steps": (x @ mean.T).var(1), "SGD, last weights": (x @ w.T).var(1)}
+ends = {
+    "labels drawn anew": variance,
+    "SGD, mean of steps": (x @ mean.T).var(1),
+    "SGD, last weights": (x @ w.T).var(1),
+}
 size = x.square().sum(1).log()  # ln gᵀg
+table = {}
 for name, found in ends.items():
-    fit = np.polyfit(h, found.log(), 1)[0]
-    r, r_size = (np.corrcoef(what, found.log())[0, 1] for what in (h, size))
-    print(f"{name:18}: slope on h {fit:.2f}, correlation with h {r:.3f}, with ln gᵀg {r_size:.3f}")
+    table[name] = {
+        "slope on h": np.polyfit(h, found.log(), 1)[0],
+        "correlation with h": np.corrcoef(h, found.log())[0, 1],
+        "correlation with ln gᵀg": np.corrcoef(size, found.log())[0, 1],
+    }
+course.table(table, "ln s² of 200 retrainings", digits=2)
 
 # %%
-theory = {"labels drawn anew": sigma**2 / n, "SGD, mean of steps": sigma**2 / (batch * (steps - settled))}
-with canvas(3, 2.6, "computed, linear model, 200 retrainings, 300 inputs") as (figure, axes):
-    for axis, (name, found) in zip(axes, ends.items(), strict=True):
-        axis.plot(h.exp(), found, ".", color=BLUE, markersize=3, alpha=0.6)
-        line = np.array([h.exp().min(), h.exp().max()])
-        if name in theory:
-            axis.plot(line, theory[name] * line, color=DARK, linewidth=1)
-        axis.set(xscale="log", yscale="log", xlabel="gᵀF⁻¹g")
-        axis.set_title(name, fontsize=9)
-    axes[0].set_ylabel("variance over retrainings")
-    title = "gᵀF⁻¹g is the variance for two kinds of seed, not for the third"
-    figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
+distance = h.exp().numpy()
+line = np.array([distance.min(), distance.max()])
+factors = {
+    "labels drawn anew": sigma**2 / n,
+    "SGD, mean of steps": sigma**2 / (batch * (steps - settled)),
+}
+figure = lessons.clouds(
+    {name: (distance, found.numpy()) for name, found in ends.items()},
+    {name: {"theory": (line, factor * line)} for name, factor in factors.items()},
+    x="gᵀF⁻¹g",
+    y="variance over retrainings",
+    log=True,
+    source="computed, linear model, 200 retrainings, 300 inputs",
+    title="gᵀF⁻¹g is the variance for two kinds of seed, not for the third",
+)
 course.save_live(figure, "11_linear")
 
 # %% [markdown]
@@ -160,16 +172,17 @@ net = ln.network("mlp", small, depth=0)
 linear = ln.fit(net, small, seeds=range(1), recipe=ln.Recipe(epochs=10, batch=64), progress=False)
 z = linear.module(linear[0])(small.test.images).detach().double()
 chosen = z.argmax(1)
-others = z.scatter(1, chosen[:, None], -torch.inf).softmax(1)  # p_k/(1 − p_c), not as a quotient of tiny numbers
+others = z.scatter(1, chosen[:, None], -torch.inf).softmax(1)  # p_k/(1 − p_c), safe for p_c near 1
 by_z = torch.nn.functional.one_hot(chosen, 10) - others
-inputs = torch.nn.functional.pad(small.test.images.flatten(1), (0, 1), value=1.0).double()  # the bias is one more input
+pad = torch.nn.functional.pad
+inputs = pad(small.test.images.flatten(1), (0, 1), value=1.0).double()  # the bias is one more input
 g = (by_z[:, :, None] * inputs[:, None]).flatten(1)
 
 p = linear.module(linear[0])(small.train.images).detach().double().softmax(1)
-inputs = torch.nn.functional.pad(small.train.images.flatten(1), (0, 1), value=1.0).double()
+inputs = pad(small.train.images.flatten(1), (0, 1), value=1.0).double()
 of_logits = torch.diag_embed(p) - p[:, :, None] * p[:, None]
 F = torch.einsum("nij,na,nb->iajb", of_logits, inputs, inputs).reshape(650, 650) / len(p)
-r = 0.01 * F.trace() / 2048  # a hundredth of the mean eigenvalue of the library's F, which has 2 048 rows
+r = 0.01 * F.trace() / 2048  # the library's F has 2 048 rows: a hundredth of its mean eigenvalue
 by_hand = (g @ torch.linalg.inv(F + r * torch.eye(650)) * g).sum(1).log().numpy()
 
 # %% [markdown]
@@ -185,8 +198,8 @@ seen = gradient_distance(
 )
 apart = np.abs(by_hand - seen.distance[0])
 assert apart.max() < 0.5
-print(f"h between {by_hand.min():.1f} and {by_hand.max():.1f} by hand; by library {apart.mean():.2f} away on average, "
-      f"{apart.max():.2f} at most")
+print(f"h between {by_hand.min():.1f} and {by_hand.max():.1f} by hand")
+print(f"difference to the library: {apart.mean():.2f} on average, {apart.max():.2f} at most")
 
 # %% [markdown]
 # The difference comes from drawing labels: the library uses no more than 5 000 gradients.
@@ -209,16 +222,21 @@ chosen = mine.predict(images)[0].argmax(1).numpy()
 q_fixed = ln.log_odds(judges.predict(images).numpy(), chosen)
 log_variance = np.log(q_fixed.var(0, ddof=1))
 right = judges.predict(images).argmax(2) == data.test.labels[:2000]
-print(f"{data.title}: {len(judges)} judges, {right.float().mean():.1%} of {len(images)} test images right")
+print(f"{data.title}: {len(judges)} judges, "
+      f"{right.float().mean():.1%} of {len(images)} test images right")
 
 # %%
-seen = gradient_distance(mine, mine[0], images, chosen, training_images=data.train.images[:20_000], seed=0)
+part = data.train.images[:20_000]
+seen = gradient_distance(mine, mine[0], images, chosen, training_images=part, seed=0)
 h = seen.distance[0]
+correlation = np.corrcoef(h, log_variance)[0, 1]
 slope, level = np.polyfit(h, log_variance, 1)
 noise = polygamma(1, (len(judges) - 1) / 2)  # variance of ln s² for one and the same u: ψ₁(ν/2)
 ceiling = np.sqrt(1 - noise / log_variance.var())
-print(f"{mine.n_parameters} weights; slope of ln s² on h {slope:.2f}, correlation {np.corrcoef(h, log_variance)[0, 1]:.2f}")
-print(f"u(x) itself, known exactly, would have a correlation of {ceiling:.2f} with the s² of {len(judges)} retrainings")
+print(
+    f"{mine.n_parameters} weights; slope of ln s² on h {slope:.2f}, correlation {correlation:.2f}"
+)
+print(f"correlation of the exact u(x) with ln s² of {len(judges)} retrainings: {ceiling:.2f}")
 
 # %% [markdown]
 # ### The last layer alone
@@ -228,9 +246,10 @@ print(f"u(x) itself, known exactly, would have a correlation of {ceiling:.2f} wi
 
 # %%
 with mine.lend(mine[0]) as module, torch.no_grad():
-    kept = [torch.nn.functional.pad(module[:-1](part), (0, 1), value=1.0).double()
-            for part in (images, data.train.images[:5000])]
-    z, p = module(images).double(), module(data.train.images[:5000]).double().softmax(1)
+    kept = [
+        pad(module[:-1](inputs), (0, 1), value=1.0).double() for inputs in (images, part[:5000])
+    ]
+    z, p = module(images).double(), module(part[:5000]).double().softmax(1)
 others = z.scatter(1, torch.from_numpy(chosen)[:, None], -torch.inf).softmax(1)
 by_z = torch.nn.functional.one_hot(torch.from_numpy(chosen), 10) - others
 g = (by_z[:, :, None] * kept[0][:, None]).flatten(1)
@@ -238,22 +257,27 @@ of_logits = torch.diag_embed(p) - p[:, :, None] * p[:, None]
 F = torch.einsum("nij,na,nb->iajb", of_logits, kept[1], kept[1]).reshape(g.shape[1], -1) / len(p)
 r = 0.01 * F.trace() / len(F)
 last = (g @ torch.linalg.inv(F + r * torch.eye(len(F))) * g).sum(1).log().numpy()
+points, lines, rows = {}, {}, {}
 for name, own in (("all layers", h), ("last layer alone", last)):
-    print(f"{name:16}: correlation with ln s² {np.corrcoef(own, log_variance)[0, 1]:.2f}, "
-          f"slope {np.polyfit(own, log_variance, 1)[0]:.2f}")
+    fitted, ends = np.polyfit(own, log_variance, 1), np.array([own.min(), own.max()])
+    points[name] = own, log_variance
+    lines[name] = {
+        "fitted": (ends, np.polyval(fitted, ends)),
+        "slope one": (ends, ends + (log_variance - own).mean()),
+    }
+    r = np.corrcoef(own, log_variance)[0, 1]
+    rows[name] = {"slope": fitted[0], "correlation with ln s²": r}
+course.table(rows, digits=2)
 
 # %%
-with canvas(2, 2.9, f"{data.title}, MLP, {len(judges)} retrainings, {len(images)} test images") as (figure, axes):
-    for axis, (name, own) in zip(axes, (("all layers", h), ("last layer alone", last)), strict=True):
-        axis.plot(own, log_variance, ".", color=BLUE, markersize=2.5, alpha=0.5)
-        ends = np.array([own.min(), own.max()])
-        axis.plot(ends, np.polyval(np.polyfit(own, log_variance, 1), ends), color=DARK, linewidth=1, label="fitted")
-        axis.plot(ends, ends + (log_variance - own).mean(), color=RED, linewidth=1, linestyle="--", label="slope one")
-        axis.set(xlabel=f"gradient distance h, {name}", ylim=(log_variance.min() - 0.3, log_variance.max() + 0.3))
-        axis.set_title(f"{name}: correlation {np.corrcoef(own, log_variance)[0, 1]:.2f}", fontsize=9)
-    axes[0].set_ylabel(f"ln s² of {len(judges)} retrainings")
-    axes[0].legend(fontsize=8)
-    figure.suptitle("One network foretells which images scatter", x=0.01, ha="left", fontsize=10, fontweight="bold")
+figure = lessons.clouds(
+    points,
+    lines,
+    x="gradient distance h",
+    y=f"ln s² of {len(judges)} retrainings",
+    source=f"{data.title}, MLP, {len(judges)} retrainings, {len(images)} test images",
+    title="One network predicts which images scatter",
+)
 course.save_live(figure, "11_all_layers")
 
 # %% [markdown]
@@ -271,14 +295,28 @@ course.save_live(figure, "11_all_layers")
 
 # %%
 pairs = {pair.label: ln.load_result(f"{pair.key}-geometry") for pair in WITH_GRADIENTS}
-levels = {"live": (log_variance - h).mean()} | {name: result.numbers["level"] for name, result in pairs.items()}
-print(f"{'live':21}: slope {slope:.2f}, level {levels['live']:6.2f}")
+levels = {"live": (log_variance - h).mean()} | {
+    name: result.numbers["level"] for name, result in pairs.items()
+}
+rows = {
+    "live": {
+        "slope": slope,
+        "level": levels["live"],
+        "correlation": correlation,
+        "retrainings": len(judges),
+    }
+}
 for name, result in pairs.items():
     n = result.numbers
-    print(f"{name:21}: slope {n['slope']:.2f}, level {n['level']:6.2f}, correlation {n['correlation']:.2f}, "
-          f"{n['n']} retrainings")
+    rows[name] = {key: n[key] for key in ("slope", "level", "correlation")} | {
+        "retrainings": n["n"]
+    }
 spread = np.std([value for name, value in levels.items() if name != "live"], ddof=1)
-print(f"The level scatters by {spread:.1f} from pair to pair: a factor of {np.exp(spread / 2):.1f} in u")
+print(
+    f"standard deviation of the level over the stored pairs: {spread:.1f}, "
+    f"a factor of {np.exp(spread / 2):.1f} in u"
+)
+course.table(rows, digits=2)
 
 # %% [markdown]
 # **The cure.** The pattern over images comes from h. The scale comes from the retrainings at hand; two are enough. Or it is
@@ -293,11 +331,13 @@ print(f"The level scatters by {spread:.1f} from pair to pair: a factor of {np.ex
 
 # %%
 learned = ln.retraining.shipped_prior()
-print("learned on:", ", ".join(name.removesuffix("-geometry") for name in learned.provenance["studies"]))
+studies = ", ".join(name.removesuffix("-geometry") for name in learned.provenance["studies"])
+rows = {}
 for k, name in enumerate(learned.names):
     if not name.startswith("class mean"):
         spread = learned.spread[learned.groups[k]][0]
-        print(f"   {name:23} coefficient {learned.mean[0][k]:+.3f}, from pair to pair ± {spread:.3f}")
+        rows[name] = {"coefficient": learned.mean[0][k], "sd from pair to pair": spread}
+course.table(rows, f"Learned on {studies}", digits=3)
 
 # %%
 two = ln.state(net, data, seeds=range(2), recipe=recipe, progress=False)
@@ -318,34 +358,37 @@ single
 # Neither statement has seen the judges.
 
 # %%
-stated = {"two trainings": two, "one training": single}
-covered, found = {}, {}
-for name, said in stated.items():
-    q = ln.log_odds(judges.predict(data.test.images).numpy(), said.chosen)
-    low, high = said.evaluation.interval()
-    covered[name] = ((q >= low) & (q <= high)).mean(1)
-    found[name] = q.std(0, ddof=1)
-    fifths = np.array_split(np.argsort(said.u), 5)
-    by_fifth = ", ".join(f"{((q >= low) & (q <= high))[:, some].mean():.0%}" for some in fifths)
-    ratio = np.exp(np.log(said.u / found[name]).mean())
-    print(f"{name}: 95 % intervals, {(high - low).mean():.1f} nat long, hold {covered[name].mean():.1%} of further "
-          f"retrainings;\n   by fifth of the stated u: {by_fifth}; stated over true u {ratio:.2f}; ν_eff = {said.dof:.1f}")
+predicted = judges.predict(data.test.images).numpy()
+covered, rows, points, lines = {}, {}, {}, {}
+for name, statement in (("two trainings", two), ("one training", single)):
+    q = ln.log_odds(predicted, statement.chosen)
+    low, high = statement.evaluation.interval()
+    inside, true = (q >= low) & (q <= high), q.std(0, ddof=1)
+    fifths = np.array_split(np.argsort(statement.u), 5)
+    covered[name] = inside.mean(1)
+    rows[name] = {
+        "inside (%)": 100 * inside.mean(),
+        "by fifth of the stated u (%)": ", ".join(
+            f"{100 * inside[:, k].mean():.0f}" for k in fifths
+        ),
+        "mean length (nat)": (high - low).mean(),
+        "stated u / true u": np.exp(np.log(statement.u / true).mean()),
+        "ν_eff": statement.dof,
+    }
+    points[name] = true, statement.u
+    lines[name] = {"equal": (np.sort(true)[[0, -1]], np.sort(true)[[0, -1]])}
+course.table(rows, "95 % intervals, and the further retrainings inside", digits=2)
 
 # %%
-with canvas(2, 3.1, f"{data.title}, MLP, {len(judges)} other retrainings") as (figure, axes):
-    for axis, (name, said) in zip(axes, stated.items(), strict=True):
-        true = found[name]
-        ends = np.array([true.min(), true.max()])
-        axis.plot(true, said.u, ".", color=BLUE, markersize=2.5, alpha=0.4)
-        axis.plot(ends, ends, color=DARK, linewidth=1)
-        axis.set(xscale="log", yscale="log", xlabel="u(x) of 24 other retrainings (nat)")
-        axis.set_title(f"{name}: intervals hold {covered[name].mean():.0%}", fontsize=9)
-        for side in (axis.xaxis, axis.yaxis):
-            side.set_minor_formatter(NullFormatter())
-        axis.set_xticks([0.5, 1, 2, 4], labels=["0.5", "1", "2", "4"])
-        axis.set_yticks([0.5, 1, 2, 4], labels=["0.5", "1", "2", "4"])
-    axes[0].set_ylabel("stated u(x) (nat)")
-    figure.suptitle("Stated from two trainings, and from one", x=0.01, ha="left", fontsize=10, fontweight="bold")
+figure = lessons.clouds(
+    points,
+    lines,
+    x=f"u(x) of {len(judges)} other retrainings (nat)",
+    y="stated u(x) (nat)",
+    log=True,
+    source=f"{data.title}, MLP, {len(judges)} other retrainings",
+    title="Stated from two trainings, and from one",
+)
 course.save_live(figure, "11_stated")
 
 # %% [markdown]
@@ -363,16 +406,21 @@ course.save_live(figure, "11_stated")
 
 # %%
 net = ln.network("mlp", small, width=32)
+rows = {}
 for epochs, m in ((30, 1), (2, 1), (2, 2)):
     short = ln.Recipe(epochs=epochs, batch=64)
-    said = ln.state(net, small, seeds=range(m), recipe=short, progress=False)
-    further = ln.fit(net, small, seeds=range(100, 112), recipe=short, progress=False).predict(small.test.images)
+    statement = ln.state(net, small, seeds=range(m), recipe=short, progress=False)
+    more = ln.fit(net, small, seeds=range(100, 112), recipe=short, progress=False)
+    further = more.predict(small.test.images)
     right = (further.argmax(2) == small.test.labels).float().mean()
-    q = ln.log_odds(further.numpy(), said.chosen)
-    low, high = said.evaluation.interval()
-    ratio = np.exp(np.log(said.u / q.std(0, ddof=1)).mean())
-    print(f"{epochs:2} epochs, {right:.0%} right, statement from {m}: intervals hold "
-          f"{((q >= low) & (q <= high)).mean():.0%}, stated over true u {ratio:.2f}")
+    q = ln.log_odds(further.numpy(), statement.chosen)
+    low, high = statement.evaluation.interval()
+    rows[f"{epochs} epochs, statement from {m}"] = {
+        "right (%)": f"{100 * right:.0f}",
+        "inside (%)": f"{100 * ((q >= low) & (q <= high)).mean():.0f}",
+        "stated u / true u": np.exp(np.log(statement.u / q.std(0, ddof=1)).mean()),
+    }
+course.table(rows, digits=2)
 
 # %% [markdown]
 # **What we see.** After 30 epochs the statement is good. After two epochs the predictions scatter more than twice as much as the
@@ -401,18 +449,19 @@ for name, result in pairs.items():
     table[name]["all, prior of other pairs"]["1"] = n["one network, borrowed scale"]
     table[name]["slope 1, level known"] = {"1": n["one network"]}
     for row, own in table[name].items():
+        inside = [f"{own[m]['coverage'].value:.1f}" for m in sorted(own)]
         rows[f"{name}: {row}"] = {f"M = {m}": tables.ren_of(own[m]) for m in sorted(own)}
-        rows[f"{name}: {row}"]["inside (%)"] = ", ".join(f"{own[m]['coverage'].value:.1f}" for m in sorted(own))
-course.table(pd.DataFrame.from_dict(rows, orient="index")[["M = 1", "M = 2", "M = 3", "inside (%)"]], "REN, and coverage of 95 % intervals in this order of M")
+        rows[f"{name}: {row}"]["inside (%)"] = ", ".join(inside)
+columns = ["M = 1", "M = 2", "M = 3", "inside (%)"]
+frame = pd.DataFrame.from_dict(rows, orient="index")[columns]
+course.table(frame, "REN, and coverage of 95 % intervals in this order of M")
 
 # %%
-worth = {
-    name.replace(" ", "\n", 1): {row: {int(m): tuple(own[m]["ren"][end] for end in ("value", "low", "high")) for m in sorted(own)}
-           for row, own in rows.items()}
-    for name, rows in table.items()
-}
 figure = figures.covariate_worth(
-    worth,
+    {
+        name.replace(" ", "\n", 1): {row: tables.triple_of(m, sorted(m)) for row, m in own.items()}
+        for name, own in table.items()
+    },
     source="MNIST and CIFAR-10, test images, held-out retrainings; bars: 95 % intervals",
     title="What gradient distance, and the prior of other pairs, make of few trainings",
 )
@@ -439,11 +488,15 @@ course.save(figure, "11_geometry")
 held = ln.load_result("cifar10-fast-cnn-geometry").numbers
 by_way = {row: dict(held["test"][key]) for row, key in ROWS.items()}
 by_way["all, prior of other pairs"]["1"] = held["one network, borrowed scale"]
-rows = {row: {f"M = {m}": tables.ren_of(own[m]) for m in sorted(own)} for row, own in by_way.items()}
+rows = {}
 for row, own in by_way.items():
+    rows[row] = {f"M = {m}": tables.ren_of(own[m]) for m in sorted(own)}
     rows[row]["inside (%)"] = ", ".join(f"{own[m]['coverage'].value:.1f}" for m in sorted(own))
-course.table(pd.DataFrame.from_dict(rows, orient="index")[["M = 1", "M = 2", "M = 3", "inside (%)"]],
-             f"Fast CNN on CIFAR-10, {held['accuracy'].value:.0f} % right: REN, and coverage of 95 % intervals")
+frame = pd.DataFrame.from_dict(rows, orient="index")[columns]
+right = held["accuracy"].value
+course.table(
+    frame, f"Fast CNN on CIFAR-10, {right:.0f} % right: REN, and coverage of 95 % intervals"
+)
 
 # %% [markdown]
 # **What we see.** The prior also works for a network that was not used to learn it. Here even its level is right: one training is
@@ -455,16 +508,20 @@ course.table(pd.DataFrame.from_dict(rows, orient="index")[["M = 1", "M = 2", "M 
 # also train once more. How does each purchase change REN, beside all that is free in the table above?
 
 # %%
+keys = {
+    "MNIST MLP": "mnist-mlp",
+    "MNIST CNN": "mnist-cnn",
+    "CIFAR-10 fast CNN": "cifar10-fast-cnn",
+    "CIFAR-10 fast ResNet": "cifar10-fast-resnet",
+}
 bought = {
-    name: ln.load_result(f"{key}-purchases").numbers["gains"]["2"]
-    for name, key in (("MNIST MLP", "mnist-mlp"), ("MNIST CNN", "mnist-cnn"), ("CIFAR-10 fast CNN", "cifar10-fast-cnn"),
-                      ("CIFAR-10 fast ResNet", "cifar10-fast-resnet"))
+    name: ln.load_result(f"{key}-purchases").numbers["gains"]["2"] for name, key in keys.items()
 }
-ways = ["one more training", *(way for way in bought["MNIST MLP"] if way != "one more training")]
-rows = {
-    way: {name: str(gains[way]["gain"]) if way in gains else "–" for name, gains in bought.items()} for way in ways
-}
-course.table(pd.DataFrame.from_dict(rows, orient="index"), "Change of REN at M = 2 by each purchase")
+rows = {way: {} for way in ("one more training", *bought["MNIST MLP"])}
+for way, row in rows.items():
+    for name, gains in bought.items():
+        row[name] = str(gains[way]["gain"]) if way in gains else "–"
+course.table(rows, "Change of REN at M = 2 by each purchase")
 
 # %% [markdown]
 # **What we see.** Beside the gradient distance all purchases but one make the value of REN *smaller*: they add no information, and
@@ -481,12 +538,14 @@ course.table(pd.DataFrame.from_dict(rows, orient="index"), "Change of REN at M =
 # %% tags=["solution"] jupyter={"source_hidden": true}
 ridges = (1e-4, 1e-2, 1.0, 100.0)
 seen = gradient_distance(
-    mine, mine[0], images, chosen, training_images=data.train.images[:20_000], seed=0, ridges=ridges
+    mine, mine[0], images, chosen, training_images=part, seed=0, ridges=ridges
 )
+rows = {}
 for r, own in zip(ridges, seen.distance, strict=True):
-    print(f"r = {r:7g}: slope {np.polyfit(own, log_variance, 1)[0]:.2f}, "
-          f"correlation {np.corrcoef(own, log_variance)[0, 1]:.2f}")
-print("The larger r, the more h is like ln gᵀg, to which F is nothing.")
+    fit = np.polyfit(own, log_variance, 1)[0]
+    rows[f"r = {r:g}"] = {"slope": fit, "correlation": np.corrcoef(own, log_variance)[0, 1]}
+course.table(rows, digits=2)
+# The larger r is, the closer h comes to ln gᵀg, which does not depend on F.
 
 # %% [markdown]
 # ### Exercise 2: inputs that move together
@@ -500,10 +559,13 @@ kernel = x @ torch.linalg.inv(X.T @ X / len(X)) @ x.T
 predicted = kernel / kernel.diag().outer(kernel.diag()).sqrt()
 measured = torch.corrcoef(x @ weights)
 apart = (predicted - measured)[:50, :50].std()
-print(f"correlations of the first 50: typical difference {apart:.3f}, by chance at most 1/√200 = {200**-0.5:.3f}")
-print(f"n_eff by gradients {1 / predicted.square().mean():.1f}, "
-      f"by retrainings {ln.retraining.effective_number((x @ weights).T.numpy()):.1f}")
-print("All 300 predictions are sums of the same ten weights.")
+print(f"correlations of the first 50: typical difference {apart:.3f}")
+print(f"by chance at most 1/√200 = {200**-0.5:.3f}")
+by_retrainings = ln.retraining.effective_number((x @ weights).T.numpy())
+print(
+    f"n_eff by gradients {1 / predicted.square().mean():.1f}, by retrainings {by_retrainings:.1f}"
+)
+# All 300 predictions are sums of the same ten weights.
 
 # %% [markdown]
 # ### Exercise 3: how well is a borrowed scale known?
@@ -528,9 +590,9 @@ print(f"needed for that without a prior: {ln.retrainings_needed(relative)} train
 torch.manual_seed(0)
 net = ln.network("mlp", data, width=64)
 fresh = ln.members(net, [net()], data)
-untrained = gradient_distance(fresh, fresh[0], images, chosen, training_images=data.train.images[:20_000], seed=0)
-print(f"correlation with ln s²: {np.corrcoef(untrained.distance[0], log_variance)[0, 1]:+.2f} untrained, "
-      f"{np.corrcoef(h, log_variance)[0, 1]:+.2f} trained")
+untrained = gradient_distance(fresh, fresh[0], images, chosen, training_images=part, seed=0)
+r = np.corrcoef(untrained.distance[0], log_variance)[0, 1]
+print(f"correlation with ln s²: {r:+.2f} untrained, {correlation:+.2f} trained")
 
 # %% [markdown]
 # ### Exercise 5: your own network
@@ -540,16 +602,20 @@ print(f"correlation with ln s²: {np.corrcoef(untrained.distance[0], log_varianc
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 def yours():
-    return torch.nn.Sequential(torch.nn.Conv2d(1, 8, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(288, 10))
+    return torch.nn.Sequential(
+        torch.nn.Conv2d(1, 8, 3), torch.nn.ReLU(), torch.nn.Flatten(), torch.nn.Linear(288, 10)
+    )
 
 
 brief = ln.Recipe(epochs=15, batch=64)
+inputs = small.test.images
 one = ln.fit(yours, small, seeds=range(1), recipe=brief, progress=False)
-twelve = ln.fit(yours, small, seeds=range(100, 112), recipe=brief, progress=False).predict(small.test.images).numpy()
-decided = one.predict(small.test.images)[0].argmax(1).numpy()
-own = gradient_distance(one, one[0], small.test.images, decided, training_images=small.train.images, seed=0).distance[0]
-scatter = np.log(ln.log_odds(twelve, decided).var(0, ddof=1))
-print(f"correlation of h with ln s² of 12 retrainings: {np.corrcoef(own, scatter)[0, 1]:.2f}")
+twelve = ln.fit(yours, small, seeds=range(100, 112), recipe=brief, progress=False).predict(inputs)
+decided = one.predict(inputs)[0].argmax(1).numpy()
+own = gradient_distance(one, one[0], inputs, decided, training_images=small.train.images, seed=0)
+scatter = np.log(ln.log_odds(twelve.numpy(), decided).var(0, ddof=1))
+r = np.corrcoef(own.distance[0], scatter)[0, 1]
+print(f"correlation of h with ln s² of 12 retrainings: {r:.2f}")
 
 # %% [markdown]
 # ## Summary
@@ -572,7 +638,9 @@ course.record(
     "11_local_geometry",
     profile,
     {
-        "correlation of h with ln s²": ln.Estimate(np.mean(correlations), np.sqrt(n - 1) * np.std(correlations)),
+        "correlation of h with ln s²": ln.Estimate(
+            np.mean(correlations), np.sqrt(n - 1) * np.std(correlations)
+        ),
         "slope of ln s² on h": ln.Estimate(slope, np.sqrt(n - 1) * np.std(slopes)),
         "coverage, two trainings": ln.Estimate.mean(100 * covered["two trainings"], unit="%"),
         "coverage, one training": ln.Estimate.mean(100 * covered["one training"], unit="%"),

@@ -26,14 +26,16 @@
 profile = ""
 
 # %%
+import textwrap
+
 import numpy as np
 import pandas as pd
 import torch
 
 import lnescape as ln
-from lnescape.plots import BLUE, DARK, canvas
+from lnescape.plots import canvas
 from notebooks import course
-from report.studies import tables
+from report.studies import lessons, tables
 from report.studies.values import angle, diabetes, judged, signals
 
 profile = course.profile(profile)
@@ -53,8 +55,10 @@ small = profile == "quick"
 readings, true = np.array([26.1, 22.4, 24.8, 21.0, 25.2]), 20.0
 mean, s = readings.mean(), readings.std(ddof=1)
 print(f"mean {mean:.1f}°, scatter s = {s:.1f}°, error of the mean {mean - true:+.1f}°")
-print(f"mean squared error of one network: {((readings - true) ** 2).mean():.1f} deg²"
-      f" = scatter {readings.var():.1f} + squared error of the mean {(mean - true) ** 2:.1f}")
+print(f"mean squared error of one network: {((readings - true) ** 2).mean():.1f} deg²")
+print(
+    f"= scatter {readings.var():.1f} deg² + squared error of the mean {(mean - true) ** 2:.1f} deg²"
+)
 
 # %% [markdown]
 # The mean squared error is a sum. One part is the scatter over retrainings. All networks share the other part, and no retraining
@@ -69,7 +73,8 @@ print(f"mean squared error of one network: {((readings - true) ** 2).mean():.1f}
 # %%
 data = angle("mnist5k" if small else "mnist")
 print(data)
-with canvas(6, 1.6, data.title) as (figure, axes):
+title = "Six digits, and the angles by which they were turned"
+with canvas(6, 1.7, data.title, title) as (figure, axes):
     for axis, image, label in zip(axes, data.test.pixels, data.test.labels, strict=False):
         axis.imshow(image[0], cmap="gray_r")
         axis.set_title(f"{float(label):+.0f}°", fontsize=9)
@@ -82,7 +87,10 @@ recipe = ln.Recipe(epochs=10, batch=64, learning_rate=0.03, precision="float32")
 runs = ln.fit(net, data, seeds=range(3), recipe=recipe, progress=False)
 values = runs.predict(data.test.images)  # [networks, images, outputs], in degrees
 scores = ln.score(values, data.test.labels, unit="°")
-course.table(pd.DataFrame({"value": {name: str(value) for name, value in scores.items()}}), "Three networks together")
+course.table(
+    pd.DataFrame({"value": {name: str(value) for name, value in scores.items()}}),
+    "Three networks together",
+)
 
 # %% [markdown]
 # The library standardises targets for the training, and converts predictions back to degrees. Networks with one output for each
@@ -102,11 +110,15 @@ print(f"part of the mean square that is retraining: {scatter / error:.0%}")
 
 # %%
 u_true, of_mean = q.std(0, ddof=1), np.abs(q.mean(0) - labels)
-with canvas(1, 3.0, f"{data.title}, {len(judges)} retrainings") as (figure, (axis,)):
-    axis.plot(u_true, of_mean, ".", color=BLUE, markersize=3, alpha=0.5)
-    axis.plot([0, u_true.max()], [0, u_true.max()], color=DARK, linewidth=1)
-    axis.set(xlabel="u(x) (°)", ylabel="error of the mean (°)", xlim=(0, None), ylim=(0, None))
-    figure.suptitle("A small scatter is not a small error", x=0.01, ha="left", fontsize=10, fontweight="bold")
+ends = np.array([0, u_true.max()])
+figure = lessons.clouds(
+    {"test images": (u_true, of_mean)},
+    {"test images": {"equal": (ends, ends)}},
+    x="u(x) (°)",
+    y="error of the mean (°)",
+    source=f"{data.title}, {len(judges)} retrainings",
+    title="A small scatter is not a small error",
+)
 course.save_live(figure, "12_error")
 
 # %% [markdown]
@@ -124,7 +136,7 @@ stated = ln.state(net, data, runs=runs, limits=(-30, 30), progress=False)
 stated
 
 # %%
-print(stated.sentence(0))
+print(textwrap.fill(stated.sentence(0), 100))
 
 # %% [markdown]
 # `stated.certificate("angle.pdf", date="…")` writes the page to a file for signature. `stated.save(file)` stores the statement.
@@ -140,7 +152,8 @@ rows = {"image → angle": judged(stated, judges, data.test.images)}
 table, brief = diabetes(), ln.Recipe(epochs=40, batch=32, learning_rate=0.03)
 perceptron = ln.network("mlp", table, width=32)
 three, twenty = (
-    ln.fit(perceptron, table, seeds=seeds, recipe=brief, progress=False) for seeds in (range(3), range(100, 120))
+    ln.fit(perceptron, table, seeds=seeds, recipe=brief, progress=False)
+    for seeds in (range(3), range(100, 120))
 )
 rows["table → progression"] = judged(
     ln.state(perceptron, table, runs=three, progress=False), twenty, table.test.images
@@ -151,11 +164,21 @@ rows["table → progression"] = judged(
 
 # %%
 waves, of_waves = signals(), ln.Recipe(epochs=15, batch=32, learning_rate=0.03)
-convolution = lambda: torch.nn.Sequential(  # noqa: E731
-    torch.nn.Conv1d(1, 8, 9), torch.nn.ReLU(), torch.nn.MaxPool1d(2), torch.nn.Flatten(), torch.nn.Linear(224, 1)
-)
+
+
+def convolution():
+    return torch.nn.Sequential(
+        torch.nn.Conv1d(1, 8, 9),
+        torch.nn.ReLU(),
+        torch.nn.MaxPool1d(2),
+        torch.nn.Flatten(),
+        torch.nn.Linear(224, 1),
+    )
+
+
 three, twenty = (
-    ln.fit(convolution, waves, seeds=seeds, recipe=of_waves, progress=False) for seeds in (range(3), range(100, 120))
+    ln.fit(convolution, waves, seeds=seeds, recipe=of_waves, progress=False)
+    for seeds in (range(3), range(100, 120))
 )
 rows["signal → frequency"] = judged(
     ln.state(convolution, waves, runs=three, progress=False), twenty, waves.test.images
@@ -170,19 +193,34 @@ course.table(rows, "Three networks state, twenty others judge")
 # ## At full size
 
 # %%
-stored = {"angle of a digit": ln.load_result("angle-cnn").numbers, "diabetes": ln.load_result("diabetes-mlp").numbers}
-ROWS = {"none (plain Type A)": "plain Type A", "constant": "constant prior", "gradient distance": "gradient distance"}
+stored = {
+    "angle of a digit": ln.load_result("angle-cnn").numbers,
+    "diabetes": ln.load_result("diabetes-mlp").numbers,
+}
+ROWS = {
+    "none (plain Type A)": "plain Type A",
+    "constant": "constant prior",
+    "gradient distance": "gradient distance",
+}
 rows = {}
 for name, n in stored.items():
     for mix, words in ROWS.items():
-        rows[f"{name}: {words}"] = {f"M = {m}: REN": tables.ren_of(n["mixes"][mix][m]) for m in ("2", "3")}
+        rows[f"{name}: {words}"] = {
+            f"M = {m}: REN": tables.ren_of(n["mixes"][mix][m]) for m in ("2", "3")
+        }
         rows[f"{name}: {words}"]["M = 3: inside (%)"] = str(n["mixes"][mix]["3"]["coverage"])
 course.table(rows, "What two and three retrainings are worth, over many sets")
 
 # %%
-parts = {name: {"retrainings": n["n"], "error of one network": str(n["rmse"]), "u(x)": str(n["u"]),
-                "part of the mean square": f"{100 * n['share_of_error'].value:.0f} %"} for name, n in stored.items()}  # fmt: skip
-course.table(parts, "Error and retraining uncertainty, root mean squares: in degrees, and in the score of the disease")
+rows = {}
+for name, n in stored.items():
+    rows[name] = {
+        "retrainings": n["n"],
+        "error of one network": str(n["rmse"]),
+        "u(x)": str(n["u"]),
+        "part of the mean square": f"{100 * n['share_of_error'].value:.0f} %",
+    }
+course.table(rows, "Root mean squares, in degrees and in the score of the disease")
 
 # %% [markdown]
 # **What we see.** Retraining makes a sixth of the mean squared error of the angle, and a thirtieth of that of the disease. The rest
@@ -208,7 +246,8 @@ print(f"{((risk > 0.05) & (risk < 0.95)).sum()} of {len(risk)} images")
 unsure = ln.network("mlp", table, width=32, variance=True)
 three = ln.fit(unsure, table, seeds=range(3), recipe=brief, progress=False)
 split = ln.scores.variance_split(three.predict(table.test.images))
-print(f"mean variance that the networks state: {split.aleatoric.mean():.0f}, over retrainings: {split.epistemic.mean():.0f}")
+print(f"mean variance that the networks state: {split.aleatoric.mean():.0f}")
+print(f"mean variance over retrainings:        {split.epistemic.mean():.0f}")
 
 # %% [markdown]
 # ### Exercise 3: your own values
@@ -220,9 +259,12 @@ print(f"mean variance that the networks state: {split.aleatoric.mean():.0f}, ove
 from sklearn.neural_network import MLPRegressor
 
 x, y = table.train.images.numpy(), table.train.labels[:, 0].numpy()
-networks = [MLPRegressor(random_state=seed, early_stopping=True, max_iter=500).fit(x, y) for seed in range(3)]
-yours = ln.state_arrays([one.predict(table.test.images.numpy()) for one in networks], unit="points")
-print(yours.sentence(0))
+values = []
+for seed in range(3):
+    own = MLPRegressor(random_state=seed, early_stopping=True, max_iter=500).fit(x, y)
+    values.append(own.predict(table.test.images.numpy()))
+yours = ln.state_arrays(values, unit="points")
+print(textwrap.fill(yours.sentence(0), 100))
 
 # %% [markdown]
 # ## Summary
@@ -233,13 +275,16 @@ print(yours.sentence(0))
 # ## What was recorded
 
 # %%
-squares = (q - labels) ** 2
+of_error = ln.Estimate.mean(((q - labels) ** 2).mean(0))  # mean squares over the test images
+of_scatter = ln.Estimate.mean(q.var(0, ddof=1))
 course.record(
     "12_measured_values",
     profile,
     {
-        "error of one network": ln.Estimate(np.sqrt(error), ln.Estimate.mean(squares.mean(0)).u / (2 * np.sqrt(error)), unit="°"),
-        "u(x)": ln.Estimate(np.sqrt(scatter), ln.Estimate.mean(q.var(0, ddof=1)).u / (2 * np.sqrt(scatter)), unit="°"),
+        "error of one network": ln.Estimate(
+            np.sqrt(error), of_error.u / (2 * np.sqrt(error)), unit="°"
+        ),
+        "u(x)": ln.Estimate(np.sqrt(scatter), of_scatter.u / (2 * np.sqrt(scatter)), unit="°"),
     },
     data=data,
 )

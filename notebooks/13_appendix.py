@@ -38,8 +38,8 @@ from report.studies.dispersion import dithered, reach, satterthwaite
 
 profile = course.profile(profile)
 reference, stored = tables.stored_of_pairs(), tables.stored_of_pairs("-uncertainty")
-mnist = {name.removeprefix("MNIST "): own for name, own in stored.items() if name.startswith("MNIST")}
-beside = {name: own for name, own in stored.items() if name != "MNIST CNN"}  # the perceptron, and all of CIFAR
+mnist = {name[6:]: own for name, own in stored.items() if name.startswith("MNIST ")}
+beside = {name: own for name, own in stored.items() if name != "MNIST CNN"}
 three = {name: own for name, own in beside.items() if "100" not in name}
 course.table(tables.references(reference), "The pairs, with their n reference retrainings")
 
@@ -73,18 +73,24 @@ course.table(tables.worths(stored, "3"), "REN, M = 3")
 course.table(tables.worths(stored, "2"), "REN, M = 2")
 
 # %%
-course.table(tables.costs(stored["MNIST MLP"]), "Cost beside M = 3 networks, perceptron on MNIST", digits=2)
+course.table(
+    tables.costs(stored["MNIST MLP"]),
+    "Cost beside M = 3 networks, perceptron on MNIST",
+    digits=2,
+)
 
 # %% [markdown]
 # *Passes* are forward passes for each input and network, in addition to that of the prediction.
 
 # %%
+order = tables.order_of_mixes(mnist["MLP"])
+of_mnist = mnist["MLP"].provenance["data"]["title"] + ", test images"
 figure = figures.covariate_worth(
     {
-        name: {row: tables.triple_of(own.numbers["mixes"][row]) for row in tables.order_of_mixes(mnist["MLP"])}
+        name: {row: tables.triple_of(own.numbers["mixes"][row]) for row in order}
         for name, own in mnist.items()
     },
-    source=mnist["MLP"].provenance["data"]["title"] + ", test images, held-out retrainings; bars: 95 % intervals",
+    source=of_mnist + ", held-out retrainings; bars: 95 % intervals",
     title="What covariates make of two and of three retrainings",
 )
 course.save(figure, "13_covariates_mnist")
@@ -92,9 +98,13 @@ course.save(figure, "13_covariates_mnist")
 # %%
 order = tables.order_of_mixes(stored["CIFAR-10 CNN"])
 mixes = {name: own.numbers["mixes"] for name, own in three.items()}
+both = "MNIST and CIFAR-10 (short schedules), test images"
 figure = figures.covariate_worth(
-    {name: {row: tables.triple_of(own[row]) for row in order if row in own} for name, own in mixes.items()},
-    source="MNIST and CIFAR-10 (short schedules), test images, held-out retrainings; bars: 95 % intervals",
+    {
+        name: {row: tables.triple_of(own[row]) for row in order if row in own}
+        for name, own in mixes.items()
+    },
+    source=both + ", held-out retrainings; bars: 95 % intervals",
     title="What covariates make of two and of three retrainings",
 )
 course.save(figure, "13_covariates_cifar10")
@@ -122,7 +132,7 @@ course.table(tables.left_out(stored, "2"), "REN of all free groups, M = 2, witho
 # %%
 figure = figures.frontier(
     {name: tables.frontier_of(own) for name, own in mnist.items()},
-    source=mnist["MLP"].provenance["data"]["title"] + ", test images, held-out retrainings",
+    source=of_mnist + ", held-out retrainings",
     title="A prior beats more retrainings by far",
 )
 course.save(figure, "13_frontier_mnist")
@@ -140,13 +150,19 @@ course.save(figure, "13_frontier_cifar10")
 # paid? The second table has the differences. In these, the common error of both purchases cancels.
 
 # %%
-course.table(tables.purchases(stored, "2"), "REN won per training paid, beside all free groups, M = 2 (± 95 %)")
+course.table(
+    tables.purchases(stored, "2"),
+    "REN won per training paid, beside all free groups, M = 2 (± 95 %)",
+)
 
 # %%
 course.table(tables.ahead(stored, "2"), "By how much one more training is ahead (± 95 %)")
 
 # %%
-course.table(tables.without_free(stored), "REN won per training paid, beside a constant prior only, M = 2")
+course.table(
+    tables.without_free(stored),
+    "REN won per training paid, beside a constant prior only, M = 2",
+)
 
 # %% [markdown]
 # **What we see.** Beside the free groups, the value of one more training is higher than that of every other purchase. If the interval
@@ -158,10 +174,14 @@ course.table(tables.without_free(stored), "REN won per training paid, beside a c
 # Both have settings. They were chosen on calibration images.
 
 # %%
-course.table(tables.bursts({name: own for name, own in stored.items() if "CNN" in name}), "Bursts: 12 from each network, M = 3")
+of_cnn = {name: own for name, own in stored.items() if "CNN" in name}
+course.table(tables.bursts(of_cnn), "Bursts: 12 from each network, M = 3")
 
 # %%
-course.table(tables.proxies(stored["MNIST MLP"], (10, 40)), "Proxies of the perceptron on MNIST, M = 3")
+course.table(
+    tables.proxies(stored["MNIST MLP"], (10, 40)),
+    "Proxies of the perceptron on MNIST, M = 3",
+)
 
 # %% [markdown]
 # **What we see.** Bursts that go farther tell more, and cost more. More proxies tell more, if they are not *too* narrow and their
@@ -173,16 +193,21 @@ course.table(tables.proxies(stored["MNIST MLP"], (10, 40)), "Proxies of the perc
 # Gate G3 asks for more than 0.02. The table also has two facts that are known before any exploring.
 
 # %%
-course.table(tables.patterns(stored), "Partial R² beyond constant and outputs, and facts known beforehand")
+course.table(
+    tables.patterns(stored),
+    "Partial R² beyond constant and outputs, and facts known beforehand",
+)
 
 # %%
 titles = dict.fromkeys(result.provenance["data"]["title"] for result in stored.values())
+facts, partial = {}, {}
+for name, own in stored.items():
+    n = own.numbers
+    facts[name] = {fact: n["facts"][fact].value for fact in lessons.FACTS}
+    partial[name] = {what: (r2.value, r2.expanded(0.95)) for what, r2 in n["partial_r2"].items()}
 figure = lessons.beforehand(
-    {name: {fact: own.numbers["facts"][fact].value for fact in lessons.FACTS} for name, own in stored.items()},
-    {
-        name: {what: (r2.value, r2.expanded(0.95)) for what, r2 in own.numbers["partial_r2"].items()}
-        for name, own in stored.items()
-    },
+    facts,
+    partial,
     source=", ".join(titles) + " (on CIFAR short schedules); bars: 95 % intervals",
     title="What bursts and proxies tell, against what is known beforehand",
 )
@@ -202,7 +227,7 @@ course.save(figure, "13_beforehand")
 figure = figures.coverage(
     {name: tables.deciles_of(own) for name, own in mnist.items()},
     {name: tables.flips_of(own) for name, own in mnist.items()},
-    source=mnist["MLP"].provenance["data"]["title"] + ", test images, held-out retrainings; grey: 93 to 97 %",
+    source=of_mnist + ", held-out retrainings; grey: 93 to 97 %",
     title="Moderated intervals keep their promise for sure and for unsure images",
 )
 course.save(figure, "13_coverage_mnist")
@@ -211,7 +236,7 @@ course.save(figure, "13_coverage_mnist")
 figure = figures.coverage(
     {name: tables.deciles_of(own) for name, own in three.items()},
     {name: tables.flips_of(own) for name, own in three.items()},
-    source="MNIST and CIFAR-10 (short schedules), test images, held-out retrainings; grey: 93 to 97 %",
+    source=both + ", held-out retrainings; grey: 93 to 97 %",
     title="Moderated intervals keep their promise on CIFAR-10, too",
 )
 course.save(figure, "13_coverage_cifar10")
@@ -248,7 +273,10 @@ course.table(tables.sensitivity(stored), "All free groups, M = 2: REN; inside")
 # which they happen to be surest.
 
 # %%
-course.table(tables.own_class(tables.stored_of_pairs("-class")), "M = 2: images with another class than the scouts', and 95 % intervals")
+course.table(
+    tables.own_class(tables.stored_of_pairs("-class")),
+    "M = 2: images with another class than the scouts', and 95 % intervals",
+)
 
 # %% [markdown]
 # ## What can one training state?
@@ -261,7 +289,10 @@ course.table(tables.own_class(tables.stored_of_pairs("-class")), "M = 2: images 
 # - *factor and slope*: the same, but the deviations from the mean over images are shrunk.
 
 # %%
-course.table(tables.from_one(tables.stored_of_pairs("-single"), stored), "One training with its bursts: REN; inside")
+course.table(
+    tables.from_one(tables.stored_of_pairs("-single"), stored),
+    "One training with its bursts: REN; inside",
+)
 
 # %% [markdown]
 # **What we see.** With factor and slope, one training and its bursts are worth about as much as two trainings with a constant prior,
@@ -269,7 +300,10 @@ course.table(tables.from_one(tables.stored_of_pairs("-single"), stored), "One tr
 # has the retraining variance over the local variance, for the bases of one pair:
 
 # %%
-course.table(tables.local_ratios(mnist | {"CIFAR-10 CNN": stored["CIFAR-10 CNN"]}), "Retraining variance / local variance, base by base")
+course.table(
+    tables.local_ratios(mnist | {"CIFAR-10 CNN": stored["CIFAR-10 CNN"]}),
+    "Retraining variance / local variance, base by base",
+)
 
 # %% [markdown]
 # ## Trap: two shortcuts that are unsound
@@ -286,7 +320,8 @@ seen = ln.read_study("mnist-mlp")
 q = dithered(seen["log_odds"].values)[:, np.isin(seen["part"], ["test"])]
 valleys, fresh = q[:60] - q.mean(0), q[60:120] - q.mean(0)  # one valley, and another retraining
 b = (valleys * fresh).sum(0) / (valleys**2).sum(0)
-print(f"optimal coefficient: {b.mean():+.4f} on average over images; scatter {b.std():.2f}, by chance {1 / np.sqrt(60):.2f}")
+print(f"optimal coefficient: {b.mean():+.4f} on average over images")
+print(f"scatter over images {b.std():.2f}, by chance {1 / np.sqrt(60):.2f}")
 
 # %% [markdown]
 # It is zero, as it must be for independent trainings. Images share information, seeds don't. **The cure.** Moderation.
@@ -297,9 +332,13 @@ print(f"optimal coefficient: {b.mean():+.4f} on average over images; scatter {b.
 
 # %%
 crossed, sums = ln.load_result("mnist-mlp-crossed"), ln.load_result("mnist-mlp-arithmetic")
-parts = {name: (crossed.numbers[name].value, crossed.numbers[name].u) for name in ("initialisation", "order", "interaction")}
-parts["interaction, arithmetic included"] = parts.pop("interaction")
-parts["for comparison: arithmetic alone"] = (sums.numbers["variance"].value, sums.numbers["variance"].u)
+found = {
+    "initialisation": crossed.numbers["initialisation"],
+    "order": crossed.numbers["order"],
+    "interaction, arithmetic included": crossed.numbers["interaction"],
+    "for comparison: arithmetic alone": sums.numbers["variance"],
+}
+parts = {name: (part.value, part.u) for name, part in found.items()}
 figure = figures.budget(
     parts,
     source=crossed.provenance["data"]["title"] + f", MLP, {crossed.numbers['n']} networks",
@@ -317,7 +356,11 @@ rows = {}
 for epoch, row in ln.load_result("mnist-mlp-branches").numbers["leaves"].items():
     kappa = row["kappa"].value
     name = f"leaving after {epoch} epochs"
-    rows[name] = {"κ": str(row["kappa"]), "ν_T, 3 × 4 branches": reach(kappa, 3, 4), "with ever so many": reach(kappa, 3)}
+    rows[name] = {
+        "κ": str(row["kappa"]),
+        "ν_T, 3 × 4 branches": reach(kappa, 3, 4),
+        "3 × very many": reach(kappa, 3),
+    }
 course.table(rows)
 
 # %% [markdown]
@@ -331,9 +374,10 @@ course.table(rows)
 # %%
 rows = {}
 for r in (0.25, 0.15, 0.10):
-    claimed = {name: own.numbers["mixes"]["all free groups"]["3"]["dof"] - 2 for name, own in stored.items()}
-    needed = {name: ln.retrainings_needed(r, prior_dof=d0) for name, d0 in claimed.items()}
-    rows[f"u to {r:.0%}"] = {"plain": ln.retrainings_needed(r)} | needed
+    rows[f"u to {r:.0%}"] = {"plain": ln.retrainings_needed(r)}
+    for name, own in stored.items():
+        d0 = own.numbers["mixes"]["all free groups"]["3"]["dof"] - 2
+        rows[f"u to {r:.0%}"][name] = ln.retrainings_needed(r, prior_dof=d0)
 course.table(rows, "Trainings needed, with the prior of all free groups")
 
 # %% [markdown]
@@ -382,7 +426,8 @@ print(f"σ_T² = {total:.2f} nat², ν_T = {dof:.1f}: hardly more than the two o
 ratios = {name: own.numbers["ratio"].value for name, own in stored.items()}
 values = np.array(list(ratios.values()))
 farthest = max(ratios, key=lambda name: abs(ratios[name] - values.mean()))
-print(f"coefficient of variation {values.std(ddof=1) / values.mean():.2f}; farthest: {farthest}, {ratios[farthest] / values.mean():.2f} of the mean")
+print(f"coefficient of variation {values.std(ddof=1) / values.mean():.2f}")
+print(f"farthest: {farthest}, {ratios[farthest] / values.mean():.2f} of the mean")
 
 # %% [markdown]
 # ### Exercise 3: plan your own
@@ -394,7 +439,8 @@ print(f"coefficient of variation {values.std(ddof=1) / values.mean():.2f}; farth
 wanted = 0.2  # put your own number here
 least = max(1 / (2 * wanted**2) - 1, 0)  # ν = d₀ + 1 must reach 1/(2 r²)
 assert ln.retrainings_needed(wanted, prior_dof=least) == 2
-print(f"{ln.retrainings_needed(wanted)} plain trainings, or two with d₀ ≥ {least:.1f}; u is then known to {relative_uncertainty(2, prior_dof=least):.0%}")
+print(f"{ln.retrainings_needed(wanted)} plain trainings, or two with d₀ ≥ {least:.1f}")
+print(f"u is then known to {relative_uncertainty(2, prior_dof=least):.0%}")
 
 # %% [markdown]
 # ## Summary
@@ -407,7 +453,8 @@ print(f"{ln.retrainings_needed(wanted)} plain trainings, or two with d₀ ≥ {l
 # ## What was recorded
 
 # %%
-course.record("13_appendix", profile, {"optimal coefficient of a control variate": ln.Estimate.mean(b)}, data=None)
+found = {"optimal coefficient of a control variate": ln.Estimate.mean(b)}
+course.record("13_appendix", profile, found, data=None)
 
 # %% [markdown]
 # ## References

@@ -15,6 +15,7 @@ SOURCES = sorted(FOLDER.glob("[0-9][0-9]_*.py"))
 CARD = ("question", "what you will learn", "before you start", "minutes")
 MEBIBYTE = 2**20
 SCREEN = 40  # lines of code that one sees at once
+WIDTH = 100  # characters of a printed line
 
 
 @pytest.fixture(params=SOURCES, ids=lambda path: path.stem)
@@ -115,7 +116,7 @@ def test_tables_are_narrow_and_printed_lines_short(notebook):
         rows = [row for table in tables for row in table.split("</tr>")]
         assert all(len(re.findall(r"<t[hd][ >]", row)) <= 7 for row in rows)  # six, and the name of the row
         lines = [line for line in output.get("text", "").splitlines() if not line.startswith("Input ")]
-        assert [line for line in lines if len(line) > 115] == []  # but the sentence of a statement
+        assert [line for line in lines if len(line) > WIDTH] == []  # but the sentence of a statement
 
 
 def test_one_table_documents_every_parameter():

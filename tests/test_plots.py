@@ -12,7 +12,7 @@ from matplotlib.text import Text
 import lnescape as ln
 from lnescape import plots
 from notebooks import course
-from report.studies import figures, svg
+from report.studies import again, figures, svg
 
 STREAM = np.random.RandomState(0)
 TIMES = np.linspace(0, 1, 5)
@@ -123,7 +123,7 @@ def train_again(**words):
     q, true = STREAM.randn(20), np.exp(STREAM.randn(30))
     three = {way: (STREAM.randn(2), STREAM.rand(2)) for way in ("plain", "constant")}
     clouds = dict.fromkeys(three, (true, true * 1.1, "error 10 %"))
-    return figures.train_again(STREAM.rand(8, 8), q, (np.round(q, 1), np.zeros(20)), three, clouds=clouds, **words)
+    return again.train_again(STREAM.rand(8, 8), q, (np.round(q, 1), np.zeros(20)), three, clouds=clouds, **words)
 
 
 def weight_sweep(**words):

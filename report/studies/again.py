@@ -5,12 +5,14 @@ them, which JupyterLab and the site draw without a kernel and without a network.
 """
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from io import BytesIO
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from matplotlib.figure import Figure
 from numpy import ndarray
 
 from lnescape import plots
@@ -252,6 +254,56 @@ def _all_images(tables: dict[str, dict]) -> dict:
     }  # fmt: skip
 
 
+def train_again(
+    image: Float[ndarray, "height width"],
+    q: Float[ndarray, " retrainings"],
+    piles: tuple[ndarray, ndarray],
+    three: Mapping[str, tuple[ndarray, ndarray]],
+    *,
+    clouds: Mapping[str, tuple[ndarray, ndarray, str]],
+    source: str,
+    title: str,
+) -> Figure:
+    """Draw retrainings of one grey image with what three of them state, and stated against true u of many images.
+
+    `piles` are the places and heights of the dots of `q`; `three` is {way: (mean, u) of each draw}; `clouds` is
+    {way: (true u, stated u, a remark)}.
+    """
+    colours = dict(zip(clouds, (plots.RED, plots.GREEN, plots.BLUE), strict=False))
+    with plots.canvas(1 + len(clouds), 2.9, source, title, width=9.0) as (figure, axes):
+        first, *others = axes
+        z = np.linspace(-4, 4, 100)
+        step = np.diff(np.unique(piles[0])).min()
+        bell = len(q) * step / q.std(ddof=1) * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
+        first.fill_between(q.mean() + q.std(ddof=1) * z, bell, color="#DDDDDD", linewidth=0)
+        first.plot(piles[0], piles[1] + 0.5, "o", color="#444444", markersize=2.6)
+        middle = first.get_yaxis_transform()
+        y = -1.5
+        for way, (means, stated) in three.items():
+            top = y
+            for mean, u in zip(means, stated, strict=True):
+                first.plot([mean - u, mean + u], [y, y], color=colours[way], linewidth=1.3, solid_capstyle="butt")
+                y -= 0.75
+            words = {"color": colours[way], "fontsize": 7, "va": "center", "ha": "right", "transform": middle}
+            first.text(1, (top + y) / 2, f"three:\n{way}".replace(" is ", "\nis "), **words)
+            y -= 1.2
+        first.set(title=f"one image, {len(q)} retrainings", xlabel="log-odds q (nat)", yticks=[])
+        first.spines["left"].set_visible(False)
+        first.set_xlim(q.mean() - 4.2 * q.std(), q.mean() + 4.2 * q.std())
+        figures.thumbnail(first, image, (0, 0.72, 0.3, 0.28))
+        for axis, (way, (true, stated, remark)) in zip(others, clouds.items(), strict=True):
+            axis.plot([0.1, 5], [0.1, 5], color=plots.PALE, linewidth=1)
+            axis.plot(true, np.clip(stated, 0.1, 5), ".", color=colours[way], markersize=2, alpha=0.5)
+            axis.set(xscale="log", yscale="log", xlim=(0.1, 5), ylim=(0.1, 5), title=f"{way}: {remark}")
+            axis.set(xlabel="true u(x), nat")
+            for ticks in (axis.set_xticks, axis.set_yticks):
+                ticks([0.1, 0.3, 1, 3], labels=["0.1", "0.3", "1", "3"])
+            axis.minorticks_off()
+            axis.set_box_aspect(1)
+        others[0].set_ylabel("stated from three, nat")
+    return figure
+
+
 class Picture:
     """The chart in a notebook: live where Vega-Lite is known, as in JupyterLab, and a still picture elsewhere."""
 
@@ -264,7 +316,7 @@ class Picture:
         three = {way: (q[found["drawn"]].mean(1), ways[way]["shown"][:, k]) for way in (PLAIN, FREE)}
         clouds = {way: (found["true"], ways[way]["scale"][0], f"error {ways[way]['error']:.0f} %") for way in WAYS}
         image, source = found["pixels"][k], found["source"]
-        still = figures.train_again(image, q, (x, height), three, clouds=clouds, source=source, title=title)
+        still = train_again(image, q, (x, height), three, clouds=clouds, source=source, title=title)
         save(still, name)
         svg = path_of(name).read_text()
         self._shown = {LIVE: chart(found), "image/svg+xml": svg, "text/plain": title}

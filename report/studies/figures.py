@@ -283,7 +283,7 @@ def disputed_images(
     """Draw images on which retrained networks disagree, with the probabilities that each network gives."""
     with canvas(len(images), 2.5, source, title) as (figure, axes):
         for number, (axis, image, p) in enumerate(zip(axes, images, probabilities, strict=True)):
-            _thumbnail(axis, image, (0.2, 1.02, 0.6, 0.6))
+            thumbnail(axis, image, (0.2, 1.02, 0.6, 0.6))
             _bars(axis, p, classes)
             if number:
                 axis.set_yticks([])
@@ -326,14 +326,14 @@ def log_odds_histograms(
                 axis.annotate(
                     f"u = {own.std(ddof=1):.2f}", (0.99, 0.06), xycoords="axes fraction", ha="right", fontsize=7
                 )
-                _thumbnail(axis, image, (0.7, 0.42, 0.3, 0.58))
+                thumbnail(axis, image, (0.7, 0.42, 0.3, 0.58))
             row[0].set_ylabel(name)
         for axis in grid[-1]:
             axis.set_xlabel("log-odds q (nat)")
     return figure
 
 
-def _thumbnail(axis: Axes, image: ndarray, place: tuple[float, float, float, float]) -> None:
+def thumbnail(axis: Axes, image: ndarray, place: tuple[float, float, float, float]) -> None:
     """Draw a small image inside a panel."""
     inset = axis.inset_axes(place)
     inset.imshow(image, cmap="gray_r")
@@ -360,7 +360,7 @@ def undecided_images(
             axis.set_title(f"{name}: {100 * (own < 0).mean():.0f} % flip", fontsize=8, loc="center")
             axis.set(yticks=[], ylim=(0, 1.7 * axis.get_ylim()[1]))
             axis.spines["left"].set_visible(False)
-            _thumbnail(axis, image, (0.36, 0.62, 0.28, 0.38))
+            thumbnail(axis, image, (0.36, 0.62, 0.28, 0.38))
         for axis in axes[-1]:
             axis.set_xlabel("contrast (nat)")
         for axis in axes[:, 0]:
@@ -552,54 +552,4 @@ def budget(parts: Mapping[str, tuple[float, float]], *, source: str, title: str,
             axis.errorbar(value, k, xerr=u, color=DARK, capsize=2, linewidth=1)
         axis.set_yticks(range(len(parts)), labels=list(parts))
         axis.set(xlabel=f"variance of log-odds ({unit}), ±1 standard uncertainty", ylim=(len(parts) - 0.5, -0.5))
-    return figure
-
-
-def train_again(
-    image: Float[ndarray, "height width"],
-    q: Float[ndarray, " retrainings"],
-    piles: tuple[ndarray, ndarray],
-    three: Mapping[str, tuple[ndarray, ndarray]],
-    *,
-    clouds: Mapping[str, tuple[ndarray, ndarray, str]],
-    source: str,
-    title: str,
-) -> Figure:
-    """Draw retrainings of one grey image with what three of them state, and stated against true u of many images.
-
-    `piles` are the places and heights of the dots of `q`; `three` is {way: (mean, u) of each draw}; `clouds` is
-    {way: (true u, stated u, a remark)}.
-    """
-    colours = dict(zip(clouds, (RED, GREEN, BLUE), strict=False))
-    with canvas(1 + len(clouds), 2.9, source, title, width=9.0) as (figure, axes):
-        first, *others = axes
-        z = np.linspace(-4, 4, 100)
-        step = np.diff(np.unique(piles[0])).min()
-        bell = len(q) * step / q.std(ddof=1) * np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
-        first.fill_between(q.mean() + q.std(ddof=1) * z, bell, color="#DDDDDD", linewidth=0)
-        first.plot(piles[0], piles[1] + 0.5, "o", color="#444444", markersize=2.6)
-        middle = first.get_yaxis_transform()
-        y = -1.5
-        for way, (means, stated) in three.items():
-            top = y
-            for mean, u in zip(means, stated, strict=True):
-                first.plot([mean - u, mean + u], [y, y], color=colours[way], linewidth=1.3, solid_capstyle="butt")
-                y -= 0.75
-            words = {"color": colours[way], "fontsize": 7, "va": "center", "ha": "right", "transform": middle}
-            first.text(1, (top + y) / 2, f"three:\n{way}".replace(" is ", "\nis "), **words)
-            y -= 1.2
-        first.set(title=f"one image, {len(q)} retrainings", xlabel="log-odds q (nat)", yticks=[])
-        first.spines["left"].set_visible(False)
-        first.set_xlim(q.mean() - 4.2 * q.std(), q.mean() + 4.2 * q.std())
-        _thumbnail(first, image, (0, 0.72, 0.3, 0.28))
-        for axis, (way, (true, stated, remark)) in zip(others, clouds.items(), strict=True):
-            axis.plot([0.1, 5], [0.1, 5], color=PALE, linewidth=1)
-            axis.plot(true, np.clip(stated, 0.1, 5), ".", color=colours[way], markersize=2, alpha=0.5)
-            axis.set(xscale="log", yscale="log", xlim=(0.1, 5), ylim=(0.1, 5), title=f"{way}: {remark}")
-            axis.set(xlabel="true u(x), nat")
-            for ticks in (axis.set_xticks, axis.set_yticks):
-                ticks([0.1, 0.3, 1, 3], labels=["0.1", "0.3", "1", "3"])
-            axis.minorticks_off()
-            axis.set_box_aspect(1)
-        others[0].set_ylabel("stated from three, nat")
     return figure
