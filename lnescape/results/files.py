@@ -161,8 +161,10 @@ def parse(text: bytes) -> Any:
 
 
 def seal(content: Mapping[str, Any]) -> bytes:
-    """Write JSON in the one form that its checksum is taken of, the checksum included."""
-    sealed = _canonical({**content, "sha256": hashlib.sha256(_canonical(content)).hexdigest()})
+    """Write JSON with the checksum of its canonical form; a value a line, without indents, which take a third."""
+    whole = {**content, "sha256": hashlib.sha256(_canonical(content)).hexdigest()}
+    plain = json.dumps(whole, sort_keys=True, indent=0, allow_nan=False, ensure_ascii=False)
+    sealed = f"{plain}\n".encode()
     if len(sealed) > MOST_JSON or sum(map(sealed.count, (b",", b"[", b"{"))) > MOST_VALUES:
         raise ValueError("too many numbers and texts; put long lists into arrays")
     return sealed
