@@ -20,7 +20,7 @@ ONE   := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1
 
 help:
 	@echo "make report     run every notebook here and build the report and the run sheet (PDF): quick, at most 6 minutes"
-	@echo "make test       unit tests, documentation examples and all notebooks in their quick profile: about 12 minutes"
+	@echo "make test       unit tests, documentation examples and all notebooks in their quick profile: about 10 minutes"
 	@echo "make fuzz       damage 2 000 kept files, and read them: a minute"
 	@echo "make notebooks  rebuild the committed notebooks with their outputs (standard profile, real data): up to 5 minutes each"
 	@echo "make site       the notebooks and the reference as HTML pages to browse offline, in build/site: half a minute"
@@ -45,7 +45,7 @@ report: $(STAMP)
 	@$(ONE) $(RUN) -m report.build --profile "$(or $(PROFILE),quick)" --jobs $(JOBS)
 
 test: $(STAMP)
-	@echo "Running unit tests, documentation examples and notebooks, $(JOBS) at a time (about 12 minutes) ..."
+	@echo "Running unit tests, documentation examples and notebooks, $(JOBS) at a time (about 10 minutes) ..."
 	@$(ONE) LNESCAPE_PROFILE=quick $(RUN) -m pytest --numprocesses $(JOBS) --dist loadfile \
 		--durations 10 --durations-min 15 --nbval-lax --nbval-current-env --nbval-cell-timeout=300 \
 		lnescape report/studies tests $(wildcard notebooks/*.ipynb)

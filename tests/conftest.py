@@ -46,7 +46,7 @@ import_module("report.studies.catalogue")
 config.update("jaxtyping_disable", False)
 torch.set_num_threads(1)
 
-MOST = 15.0  # seconds of processor time of one test and the processes that it starts
+MOST = 25.0  # seconds of processor time of one test and the processes that it starts
 
 
 def _used() -> float:

@@ -67,7 +67,8 @@ def test_a_study_killed_and_finished_by_two_processes_at_once_has_the_same_bits(
     assert 0 < len(CellStore(TINY, tmp_path).missing()) < len(TINY.cells)
     other = start(tmp_path)
     assert run_study(TINY, folder=tmp_path, workers=1, progress=False) == {}
-    assert (other.communicate()[1], other.returncode) == ("", 0)
+    other.communicate()
+    assert other.returncode == 0
     assert equal_bits(arrays_of(TINY, tmp_path), arrays_of(TINY, undisturbed))
 
 
