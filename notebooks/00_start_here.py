@@ -142,7 +142,7 @@ logp.shape
 # of natural logarithms. A network that knows nothing of ten digits has ln 10 ≈ 2.30 nat.
 #
 # Scores are printed with a bracket: 0.195(37) nat is 0.195 nat with a *standard uncertainty* of 0.037 nat, the standard
-# deviation to expect if other test images had been drawn (s/√n of the n images). What another seed would change is
+# deviation to expect if other test images had been drawn ($s/\sqrt{n}$ of the n images). What another seed would change is
 # *not* in it.
 
 # %%
@@ -428,8 +428,7 @@ for name, way in (("line", ln.Segment.between(own[0], own[1])), ("curve", own_pa
 # %% [markdown]
 # ## What was recorded
 #
-# The numbers of this run, beside the reference that was stored when these notebooks were committed. E_n = |a − b| /
-# (2√(u²(a) + u²(b))) is at most 1 where the two agree. On the same machine and versions they are the same.
+# The numbers of this run, beside the reference that was stored when these notebooks were committed. $E_n = \lvert a - b \rvert / (2\sqrt{u^2(a) + u^2(b)})$ is at most 1 where the two agree. On the same machine and versions they are the same.
 
 # %%
 course.record(

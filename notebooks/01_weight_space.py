@@ -157,7 +157,7 @@ print(f"mean D over the 28 pairs {apart:.2f} nat")
 print(f"mean of u(x) {u.mean():.2f} nat, times 2/√π {expected:.2f} nat")
 
 # %% [markdown]
-# The last line connects D with u(x). Two independent draws from a normal law of standard deviation u differ by 2u/√π on
+# The last line connects D with u(x). Two independent draws from a normal law of standard deviation u differ by $2u/\sqrt{\pi}$ on
 # average. The retrainings nearly do so (a standard deviation from n = 8 is 3.5 % too low on average). So **the distance in
 # function between retrainings measures u(x), up to a factor.**
 #
@@ -254,14 +254,14 @@ course.table(rows, f"Mean length of a start {norms[0]:.1f}, of an end {norms[1]:
 # %% [markdown]
 # **What we see.** A training ends closer to its start than to any other network: it keeps much of its initial random
 # numbers. Two ends are nearly at right angles (the first guess), just as two starts are. By Pythagoras, the distance
-# between two ends is then about √2 times their length. So this distance only tells their *norm*. The network and its
+# between two ends is then about $\sqrt{2}$ times their length. So this distance only tells their *norm*. The network and its
 # renumbered copy are at a right angle as well.
 #
 # ### What is a right angle worth in P dimensions?
 #
 # Draw two directions at random, each as n independent numbers of mean 0 and variance 1. Both vectors have a length of about
-# √n. So their cosine is about the mean of n independent products of variance 1. Its mean is 0 and its standard deviation is
-# 1/√n. A test:
+# $\sqrt{n}$. So their cosine is about the mean of n independent products of variance 1. Its mean is 0 and its standard deviation is
+# $1/\sqrt{n}$. A test:
 
 # %%
 for n in (2, 100, 10_000, P):
@@ -276,7 +276,7 @@ print(
 # %% [markdown]
 # **What we see.** In two dimensions a right angle between two random directions is a coincidence. In 200 000 dimensions it
 # is the rule. So "retrainings are orthogonal" is not a finding about training. It follows from the random numbering of the
-# units, and tells next to nothing about functions. (The cosines of ends scatter more widely than 1/√P, though still by
+# units, and tells next to nothing about functions. (The cosines of ends scatter more widely than $1/\sqrt{P}$, though still by
 # hundredths. A few large weights count for more, so that fewer dimensions than P matter.)
 #
 # ## Distance in weights against distance in function

@@ -85,7 +85,7 @@ squares = {name: ((p - np.eye(3)[labels]) ** 2).sum(1) for name, p in reports.it
 # ### By library
 #
 # Scores take *logarithms* of probabilities, [images, classes] or [members, images, classes], and return an estimate with its
-# standard uncertainty. We check that one by hand as well: it is s/√n, the standard deviation of a mean of n images.
+# standard uncertainty. We check that one by hand as well: it is $s/\sqrt{n}$, the standard deviation of a mean of n images.
 
 # %%
 rows = {}
@@ -413,9 +413,9 @@ course.save_live(figure, "02_foreign")
 # | measurand | the quantity to be measured, fixed before measuring | log-odds q = ln p_c − ln(1 − p_c) of one class c(x), from one training by a fixed recipe on fixed data |
 # | standard uncertainty | stated as a standard deviation | u(x) = standard deviation of q over retrainings, in nat of log-odds |
 # | Type A evaluation | from repeated observations | s, the standard deviation of M retrainings, estimates u(x) |
-# | Type B evaluation | by other means: a certificate, earlier data, a resolution | stored log-odds are rounded: step/√12 |
-# | degrees of freedom ν | how well s itself is known: relative standard uncertainty about 1/√(2ν) | M − 1 |
-# | coverage interval | contains the value with a stated probability [5] | q̄ ± t s √(1 + 1/M), for *one further* retraining (in statistics: a prediction interval) |
+# | Type B evaluation | by other means: a certificate, earlier data, a resolution | stored log-odds are rounded: $\mathrm{step}/\sqrt{12}$ |
+# | degrees of freedom ν | how well s itself is known: relative standard uncertainty about $1/\sqrt{2\nu}$ | M − 1 |
+# | coverage interval | contains the value with a stated probability [5] | $\bar q \pm t\,s\sqrt{1 + 1/M}$, for *one further* retraining (in statistics: a prediction interval) |
 #
 # Types A and B are ways to *evaluate* an uncertainty; aleatoric and epistemic are *sources*. Now we return to the question,
 # and take the test image to which our first network gives a probability closest to 0.93.
@@ -538,7 +538,7 @@ course.save(figure, "02_entropy")
 #
 # ### Exercise 1
 #
-# Is the mean of ten better than one network? Compare the two NLLs by E_n = |a − b| / (2√(u²(a) + u²(b))), then take the
+# Is the mean of ten better than one network? Compare the two NLLs by $E_n = \lvert a - b \rvert / (2\sqrt{u^2(a) + u^2(b)})$, then take the
 # difference image by image. Which of the two comparisons is right, and why?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
@@ -659,7 +659,7 @@ course.record(
 # 1. Lakshminarayanan, Pritzel, Blundell 2017, arXiv 1612.01474: deep ensembles, proper scores for them, means of probabilities.
 # 2. Jordan 2024, arXiv 2304.01910: the accuracy of retrainings scatters too, and what that does not mean.
 # 3. Ashukha, Lyzhov, Molchanov, Vetrov 2020, arXiv 2002.06470: temperature before comparing, pitfalls of the calibration error.
-# 4. JCGM 100:2008 (GUM): measurand, standard uncertainty, Types A and B (clauses 2.3 and 4), 1/√(2ν) (annex E.4), t (annex G.3).
+# 4. JCGM 100:2008 (GUM): measurand, standard uncertainty, Types A and B (clauses 2.3 and 4), $1/\sqrt{2\nu}$ (annex E.4), t (annex G.3).
 # 5. JCGM 101:2008: coverage intervals.
 #
 # The docstrings of `ln.nll`, `ln.scores.brier`, `ln.scores.calibration_error`, `ln.fit_temperature` and `ln.entropy_split` name the

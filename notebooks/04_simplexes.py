@@ -103,7 +103,7 @@ course.save_live(figure, "04_even")
 # $$ \frac{d}{dh}\Big(\tfrac{k}{2} h^2 - \lambda \ln h\Big) = k h - \frac{\lambda}{h} = 0 \quad\Rightarrow\quad h^\ast = \sqrt{\lambda / k} . $$
 #
 # At small heights the reward always wins, since its slope λ/h has no bound there. At large heights it always loses. **Ten
-# times the reward gives √10 times the height**, for each new corner. We check the formula by gradient descent, by hand and
+# times the reward gives $\sqrt{10}$ times the height**, for each new corner. We check the formula by gradient descent, by hand and
 # with the slope that the library uses in training.
 
 # %%
@@ -121,7 +121,7 @@ assert math.isclose(float(corner[1]), by_hand, rel_tol=1e-5)
 
 # %% [markdown]
 # **What we see.** All three agree. A triangle around a network has two new corners, each with its height. So we expect
-# V ∝ √λ·√λ = λ: ten times the λ, ten times the area. This holds unless something other than the reward decides the height.
+# $V \propto \sqrt{\lambda}\cdot\sqrt{\lambda} = \lambda$: ten times the λ, ten times the area. This holds unless something other than the reward decides the height.
 # What could that be?
 #
 # ## The real case: a triangle around a trained network
@@ -160,7 +160,7 @@ print(
 
 # %% [markdown]
 # **What we see.** The map is one triangle. Its longest edge is some tenth of ‖θ‖ with all of MNIST, and some fiftieth with
-# 5 000 images. Two retrainings are √2 ‖θ‖ apart (`01_weight_space`). Seen from the origin the corners are close to each
+# 5 000 images. Two retrainings are $\sqrt{2}\,\lVert\theta\rVert$ apart (`01_weight_space`). Seen from the origin the corners are close to each
 # other: the cosine is near 1. The triangle of `03_paths`, learned from scratch, had corners nearly at right angles. A simplex
 # *grown around* a network explores one valley. One learned *from scratch* spans several directions, and has a higher loss.
 #
@@ -257,7 +257,7 @@ course.table(rows, f"V ∝ λ would give {math.log(10):+.2f} for each decade", d
 # **What we see.** From 0 to 10⁻⁶ nothing changes: the curves are flat to the eye, and the values of ln V agree to a
 # hundredth. At the authors' 10⁻⁸ the reward has *no effect*. Stochastic gradients move a corner, and decide the heights. The
 # slope λ/h of the reward is small beside them. From about 10⁻³ on the triangle grows, and the steps per decade approach
-# those of V ∝ λ, as in our formula (√λ for each of two heights). (The separate points at the left are those without reward:
+# those of V ∝ λ, as in our formula ($\sqrt{\lambda}$ for each of two heights). (The separate points at the left are those without reward:
 # a logarithmic axis has no place for 0.) This answers the guess. The first factor is 1. The second is e^2.03 ≈ 7.6, not yet
 # the 10 of the formula.
 #
@@ -407,7 +407,7 @@ for name, logp in (("alone", alone), ("20 together", together)):
 # ## Summary
 #
 # The volume of a simplex is a product of heights. QR in float64 computes ln V safely. A reward −λ ln V pushes a corner out to
-# the height √(λ/k). Where training moves it further anyway, the reward has no effect. Above some λ the volume grows like λ.
+# the height $\sqrt{\lambda/k}$. Where training moves it further anyway, the reward has no effect. Above some λ the volume grows like λ.
 # On MNIST the published 10⁻⁸ is far below that, and no λ of seven decades made the prediction of the triangle better. A grown
 # simplex explores one valley (the cosine of its corners is near 1). One learned from scratch spans several directions, and
 # has a higher loss.
@@ -415,7 +415,7 @@ for name, logp in (("alone", alone), ("20 together", together)):
 # How large is the region in which networks are good? The live triangle, with edges of some tenth of ‖θ‖ or less, predicts
 # like the network alone. In the study λ changed ln V from −3.71 to 1.95. The area became 290 times as large, and the test
 # loss hardly changed. These are lower bounds, in two directions of 199 210. On the straight line to another retraining,
-# √2 ‖θ‖ away, there is a hill.
+# $\sqrt{2}\,\lVert\theta\rVert$ away, there is a hill.
 
 # %% [markdown]
 # ## What was recorded

@@ -82,7 +82,7 @@ course.save_live(figure, "05_five")
 
 # %% [markdown]
 # For N normal numbers the answer is known: s² is distributed as σ²χ²/ν with ν = N − 1 degrees of freedom, and the standard
-# deviation of ln s² is √ψ₁(ν/2), where ψ₁ is the trigamma function. For ln s it is half of that.
+# deviation of ln s² is $\sqrt{\psi_1(\nu/2)}$, where ψ₁ is the trigamma function. For ln s it is half of that.
 
 # %%
 by_library = relative_spread(4) / 2
@@ -313,7 +313,7 @@ course.save(figure, "05_u_across_images")
 # ## How slowly u(x) becomes known
 #
 # Divide the retrainings into disjoint groups of N. Each group gives an estimate s of u(x) for each image. How far do these
-# scatter? If log-odds are normal, the standard deviation of ln s is half of √ψ₁(ν/2), as for the five numbers above.
+# scatter? If log-odds are normal, the standard deviation of ln s is half of $\sqrt{\psi_1(\nu/2)}$, as for the five numbers above.
 
 # %%
 own = np.isin(mlp["part"], ["calibration", "test"])
@@ -336,7 +336,7 @@ course.save(figure, "05_convergence")
 # **What we see.** The symbols are root mean squares over 7 000 images. Circles lie within 1 % of the line, triangles within
 # 6 %. At the right-hand end of each series only two groups are left. From two retrainings ln s has a standard deviation of
 # 1.11, a factor of three, and mostly downwards: one pair in four shows less than a third of u(x). From five retrainings it is
-# 0.40, from 64 still 0.09. The relative standard uncertainty of s falls about as 1/√(2ν): ten times better takes a hundred
+# 0.40, from 64 still 0.09. The relative standard uncertainty of s falls about as $1/\sqrt{2\nu}$: ten times better takes a hundred
 # times as many retrainings. The methods of the later notebooks try to avoid this price. The same formula tells how good the
 # reference is: 128 MLPs give each u(x) with a relative standard uncertainty of 6 %, 32 CNNs with 13 %.
 #
@@ -448,7 +448,7 @@ print(f"probability from {low:.2f} to {high:.2f}")
 #
 # ### Exercise 1
 #
-# How many retrainings does it take to know u(x) to 10 %? Use 1/√(2ν), then check with `relative_spread`.
+# How many retrainings does it take to know u(x) to 10 %? Use $1/\sqrt{2\nu}$, then check with `relative_spread`.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 needed = 1 + 1 / (2 * 0.1**2)
@@ -546,7 +546,7 @@ print(f"{flipped.sum()} of {len(flipped)} inputs are decided otherwise by at lea
 #
 # Over retrainings the log-odds of a fixed class are nearly normal. Their standard deviation u(x) is about 1 nat on MNIST with
 # this perceptron, and differs from image to image. On one test image in 25 at least one of 128 retrainings decides otherwise.
-# N retrainings give u(x) with a relative standard uncertainty of about 1/√(2(N − 1)): some 35 % from five, and 10 % takes
+# N retrainings give u(x) with a relative standard uncertainty of about $1/\sqrt{2(N-1)}$: some 35 % from five, and 10 % takes
 # fifty-one.
 
 # %% [markdown]
@@ -574,7 +574,7 @@ course.record(
 # ## References
 #
 # 1. Lakshminarayanan, Pritzel, Blundell 2017, arXiv 1612.01474: deep ensembles, retraining as a way to uncertainty.
-# 2. JCGM 100:2008 (GUM), annex E.4: the uncertainty of a standard deviation, 1/√(2ν).
+# 2. JCGM 100:2008 (GUM), annex E.4: the uncertainty of a standard deviation, $1/\sqrt{2\nu}$.
 # 3. Summers, Dinneen 2021, arXiv 2103.04514: how much one rounding changes a training.
 # 4. Jordan 2024, arXiv 2304.01910: the accuracy of retrainings scatters too, and what that does not mean.
 # 5. Frankle, Dziugaite, Roy, Carbin 2020, arXiv 1912.05671: branches of one training, and when they still belong together.

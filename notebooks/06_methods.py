@@ -133,7 +133,7 @@ course.table({name: {k: float(v) for k, v in row.items()} for name, row in rows.
 # covariance of the snapshots, by its definition.
 #
 # **Laplace's approximation** [3] uses the curvature of the loss: where the loss is flat, weights may move. On the last layer the
-# curvature is Σ_i (diag(p_i) − p_i p_iᵀ) ⊗ φ_i φ_iᵀ, with probabilities p and the inputs φ of the layer, its *features* (⊗ is
+# curvature is $\sum_i (\operatorname{diag} p_i - p_i p_i^\mathsf{T}) \otimes \varphi_i \varphi_i^\mathsf{T}$, with probabilities p and the inputs φ of the layer, its *features* (⊗ is
 # the Kronecker product). Automatic differentiation gives the same numbers.
 
 # %%

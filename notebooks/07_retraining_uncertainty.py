@@ -195,7 +195,7 @@ course.save_live(figure, "07_spread")
 #
 # $$ \tilde\sigma^2 = \frac{d_0 s_0^2 + \nu s^2}{d_0 + \nu}, \qquad \nu_\mathrm{eff} = d_0 + \nu . $$
 #
-# This is called *moderation* [1]. The method claims ν_eff degrees of freedom instead of ν. What it is worth in fact is
+# This is called *moderation* [1]. The method claims $\nu_\mathrm{eff}$ degrees of freedom instead of ν. What it is worth in fact is
 # measured in section 5.
 
 # %%
@@ -230,7 +230,7 @@ print(f"{shared.dof:.0f} degrees of freedom claimed, instead of {nu}")
 #
 # For 200 000 weights F would not fit into memory. The library therefore projects all gradients at random onto 2 048
 # numbers each, which keeps their inner products on average, and takes r as a hundredth of F's mean eigenvalue.
-# `ln.state` does it, and `lnescape.covariates.gradient_distance` for one network. A variance of the form gᵀF⁻¹g is the
+# `ln.state` does it, and `lnescape.covariates.gradient_distance` for one network. A variance of the form $g^\mathsf{T} F^{-1} g$ is the
 # classical one of a linear model [3], and `11_local_geometry` shows where it comes from. It takes one gradient for each
 # image and no training; the stored study holds h. It is the logarithm of a variance, known up to a factor. If the law
 # held exactly, ln u² = constant + h: a line of slope 1.
@@ -411,9 +411,9 @@ course.table(rows, "From three trainings and all that is free, on every network"
 # %% [markdown]
 # ## 6. The statement
 #
-# A statement gives an interval for a further training: q̄ ± t σ̃ √(1 + 1/M). Under the root, 1 is the
+# A statement gives an interval for a further training: $\bar q \pm t\,\tilde\sigma\sqrt{1 + 1/M}$. Under the root, 1 is the
 # scatter of the further training, and 1/M that of the mean q̄. t is Student's factor: 1.96 if σ̃ were known exactly,
-# larger if ν_eff is small. Does it hold? Take the 95 % intervals of each way, and count the judges inside, also among
+# larger if $\nu_\mathrm{eff}$ is small. Does it hold? Take the 95 % intervals of each way, and count the judges inside, also among
 # the tenth of the images with the smallest stated u (the surest) and the tenth with the largest:
 
 # %%
@@ -468,7 +468,7 @@ print(textwrap.fill(said.sentence(doubtful), 100))
 #
 # - *measurand*: the quantity that is stated, here our q. *Type A evaluation* is the metrologist's name for an
 #   uncertainty that comes from the scatter of repeated observations [2].
-# - *evaluation*: ν, d₀ and ν_eff as above. "By the model" is the error that ν_eff would imply. The range after it is
+# - *evaluation*: ν, d₀ and $\nu_\mathrm{eff}$ as above. "By the model" is the error that $\nu_\mathrm{eff}$ would imply. The range after it is
 #   what was measured on networks that have many retrainings.
 # - *prior*: the images are counted as fewer, because they share the networks (section 3).
 # - *one set*: 95 % holds on average over sets of three networks. One set can be wrong for all images at once, since its
@@ -611,7 +611,7 @@ course.record(
 #
 # 1. Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3(1), article 3: moderated variances, for genes; here, for images.
 # 2. JCGM 100:2008 (GUM): Type A evaluation, degrees of freedom, Student's t (4.2, annexes E.4 and G.3).
-# 3. MacKay 1992, Neural Computation 4(3), 448: gᵀH⁻¹g as the variance of a prediction.
+# 3. MacKay 1992, Neural Computation 4(3), 448: $g^\mathsf{T} H^{-1} g$ as the variance of a prediction.
 # 4. Lakshminarayanan, Pritzel, Blundell 2017, arXiv 1612.01474: deep ensembles, the reference by brute force.
 # 5. Abramowitz, Stegun 1964, section 26.4: the logarithm of χ², ψ and ψ₁.
 # 6. JCGM 101:2008: the standard uncertainty of a Student's t.

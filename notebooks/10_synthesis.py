@@ -220,7 +220,7 @@ course.table(rows, "If all mixes were equally good and their errors independent 
 # | trains | twice, on a small problem | as often as the planner says, and some more as judges | three times; nothing else first |
 # | adds | a constant prior: one line of code | outputs, classes, gradient distance, by the prior of other pairs | the same, the default: `ln.state(builder, data, runs=…)` |
 # | explores | to learn: curves, triangles, maps | only if retraining is impossible, and reports that the scale is borrowed | nothing: beside gradient distance no exploration is worth its price (`11_local_geometry`) |
-# | states | q̄ and an interval | q̄, σ̃ or u (with its name), ν_eff, the interval, what it doesn't cover | the interval, and the risk that a retraining decides otherwise |
+# | states | q̄ and an interval | q̄, σ̃ or u (with its name), $\nu_\mathrm{eff}$, the interval, what it doesn't cover | the interval, and the risk that a retraining decides otherwise |
 # | checks | coverage on a few retrainings | coverage by decile of the stated u, on held-out retrainings, under the shifts that are expected | that the images are like those that the prior was fitted on |
 #
 # The planner is `ln.retrainings_needed(r)`: u to 25 % takes nine plain retrainings, less the d₀ of the prior.
@@ -287,7 +287,7 @@ course.table(rows, "Best within three trainings")
 # ### Exercise 3: a certificate for your own network
 #
 # Take two log-odds of your own. Here, two networks have q = 1.6 and q = 2.8 nat, and the prior has s₀ = 1.1 nat and
-# d₀ = 12. Write the statement: q̄, σ̃, ν_eff, u in the sense of JCGM 101 [2], the 95 % interval of a further retraining,
+# d₀ = 12. Write the statement: q̄, σ̃, $\nu_\mathrm{eff}$, u in the sense of JCGM 101 [2], the 95 % interval of a further retraining,
 # and the same as a probability. What is the interval of Student's t from the two numbers alone?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
@@ -317,7 +317,7 @@ print(f"plain: [{low:.1f}, {high:.1f}] nat, too wide to use")
 # 8. Bursts show a pattern where training loss remains. The scale must come from real trainings, or be borrowed, and then
 #    the statement must name this (`08`, `11`).
 # 9. Beside the free groups, one more training has the highest gain, by its value, on every pair (`10`).
-# 10. State q̄, σ̃, ν_eff and the interval. Check coverage by decile. Add that data, labels and bias are not included
+# 10. State q̄, σ̃, $\nu_\mathrm{eff}$ and the interval. Check coverage by decile. Add that data, labels and bias are not included
 #     (`07`).
 #
 # ## What was recorded

@@ -51,14 +51,14 @@ profile = course.profile(profile)
 # ## The idea
 #
 # Another training ends at other weights, θ + δθ. If δθ is small and random with covariance Σ, the prediction q moves by
-# gᵀδθ, with
+# $g^\mathsf{T} \delta\theta$, with
 #
 # $$ g(x) = \frac{\partial q(x;\theta)}{\partial\theta}, \qquad \mathrm{Var}\, q(x) \approx g^\mathsf{T} \Sigma\, g . $$
 #
 # The gradient g takes one backward pass. Σ is not known. The classical guess [1] is that weights move far in directions that
 # the training data do not fix, and little in directions that they fix. The *Fisher matrix* F measures how strongly the data
-# fix each direction. It is the mean of ∇ln p(y*) ∇ln p(y*)ᵀ over training inputs, with labels y* drawn from the network. So
-# Σ ∝ F⁻¹, and the **gradient distance** of an input is
+# fix each direction. It is the mean of $\nabla \ln p(y^*)\, \nabla \ln p(y^*)^\mathsf{T}$ over training inputs, with labels y* drawn from the network. So
+# $\Sigma \propto F^{-1}$, and the **gradient distance** of an input is
 #
 # $$ h(x) = \ln\, g^\mathsf{T} (F + r I)^{-1} g . $$
 #
@@ -66,9 +66,9 @@ profile = course.profile(profile)
 #
 # ## The smallest case: a linear model, with known truth
 #
-# f(x) = wᵀx with ten weights, fitted to 1 000 examples y = Σ xⱼ + noise, of standard deviation σ = 0.5. Here g = x, and with
-# normal noise F = XᵀX/n, up to σ². A seed draws the noise of the labels. Least squares then has the covariance
-# σ²(XᵀX)⁻¹ = (σ²/n) F⁻¹, exactly. So Var f(x) = (σ²/n) gᵀF⁻¹g. All 200 retrainings are one call of `lstsq`.
+# $f(x) = w^\mathsf{T} x$ with ten weights, fitted to 1 000 examples $y = \sum_j x_j + \mathrm{noise}$, of standard deviation σ = 0.5. Here g = x, and with
+# normal noise $F = X^\mathsf{T} X / n$, up to σ². A seed draws the noise of the labels. Least squares then has the covariance
+# $\sigma^2 (X^\mathsf{T} X)^{-1} = (\sigma^2/n)\, F^{-1}$, exactly. So $\operatorname{Var} f(x) = (\sigma^2/n)\, g^\mathsf{T} F^{-1} g$. All 200 retrainings are one call of `lstsq`.
 
 # %%
 torch.manual_seed(0)
@@ -101,8 +101,8 @@ assert abs(slope - 1) < 0.05
 #
 # | result | covariance | variance of a prediction |
 # |---|---|---|
-# | mean of T steps | σ²/(BT) · F⁻¹ [2] | ∝ gᵀF⁻¹g |
-# | last weights | ησ²/(2B) · I [3] | ∝ gᵀg: F has dropped out |
+# | mean of T steps | $\sigma^2/(BT) \cdot F^{-1}$ [2] | $\propto g^\mathsf{T} F^{-1} g$ |
+# | last weights | $\eta\sigma^2/(2B) \cdot I$ [3] | $\propto g^\mathsf{T} g$: F has dropped out |
 
 # %%
 y, eta, batch, steps, settled = labels[:, 0], 0.1, 8, 2500, 800
@@ -150,7 +150,7 @@ course.save_live(figure, "11_linear")
 
 # %% [markdown]
 # **What we see.** Each point is an input. The black lines are theory, with nothing fitted. If labels are drawn anew, or if
-# steps are averaged, the variance *is* gᵀF⁻¹g, times a factor. The factor differs between the two panels by more than ten, and
+# steps are averaged, the variance *is* $g^\mathsf{T} F^{-1} g$, times a factor. The factor differs between the two panels by more than ten, and
 # the gradients don't show it. At a constant learning rate the last weights scatter alike in all directions. There the length
 # of g counts, not F. We don't know beforehand which case a real network resembles. A schedule that lowers the learning rate
 # to zero has much the same effect as averaging. So h is a *covariate*: a pattern over inputs. Retrainings must test it, and
@@ -164,7 +164,7 @@ course.save_live(figure, "11_linear")
 # $$ \frac{\partial q}{\partial z_k} = \begin{cases} 1 & k = c \\ -p_k/(1-p_c) & k \ne c \end{cases}, \qquad
 #    \frac{\partial q}{\partial W_{kj}} = \frac{\partial q}{\partial z_k}\, x_j . $$
 #
-# Its F is the mean of (diag p − ppᵀ) ⊗ xxᵀ over training inputs. Here we sum over the labels instead of drawing them.
+# Its F is the mean of $(\operatorname{diag} p - p p^\mathsf{T}) \otimes x x^\mathsf{T}$ over training inputs. Here we sum over the labels instead of drawing them.
 
 # %%
 small = ln.load("digits")
@@ -346,7 +346,7 @@ two
 # %% [markdown]
 # One training shows no spread at all. But h gives the pattern, and the shipped prior gives slope and scale, relative to the
 # variation of q from image to image. In terms of the GUM [4] this is a **Type B evaluation**: nothing was repeated, other
-# knowledge is used. The scale differs from pair to pair; ν_eff includes this uncertainty.
+# knowledge is used. The scale differs from pair to pair; $\nu_\mathrm{eff}$ includes this uncertainty.
 
 # %%
 single = ln.state(net, data, seeds=range(1), recipe=recipe, progress=False)
@@ -392,9 +392,9 @@ figure = lessons.clouds(
 course.save_live(figure, "11_stated")
 
 # %% [markdown]
-# **What we see.** Both statements hold about 95 % of further retrainings. With one training ν_eff is lower, and the intervals
+# **What we see.** Both statements hold about 95 % of further retrainings. With one training $\nu_\mathrm{eff}$ is lower, and the intervals
 # are longer. Both clouds are flatter than the black line of equal u. The reason is shrinkage: if little is known, the smallest u
-# is stated too high and the largest too low. ν_eff includes this.
+# is stated too high and the largest too low. $\nu_\mathrm{eff}$ includes this.
 #
 # The single training has an advantage here. The pairs of the shipped prior include MNIST with a wider perceptron of the same
 # kind. The table below always leaves the judged pair out of the prior.
@@ -550,9 +550,9 @@ course.table(rows, digits=2)
 # %% [markdown]
 # ### Exercise 2: inputs that move together
 #
-# Two inputs share their retrainings. In the linear model gᵢᵀF⁻¹gⱼ predicts how f(xᵢ) and f(xⱼ) move *together*. Compute the
+# Two inputs share their retrainings. In the linear model $g_i^\mathsf{T} F^{-1} g_j$ predicts how f(xᵢ) and f(xⱼ) move *together*. Compute the
 # correlations that it predicts for the first 50 inputs, and those of the 200 retrainings. How many independent inputs are all
-# 300 worth, 1/n_eff = mean of r²ᵢⱼ? Why can't it be more than about ten?
+# 300 worth, $1/n_\mathrm{eff}$ = mean of $r^2_{ij}$? Why can't it be more than about ten?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 kernel = x @ torch.linalg.inv(X.T @ X / len(X)) @ x.T
@@ -571,7 +571,7 @@ print(
 # ### Exercise 3: how well is a borrowed scale known?
 #
 # The shipped prior gives one training ν = `learned.single_dof` degrees of freedom. What is the relative standard uncertainty of
-# u, 1/√(2ν)? How many plain retrainings know u as well? Compute both by hand and by library.
+# u, $1/\sqrt{2\nu}$? How many plain retrainings know u as well? Compute both by hand and by library.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 nu = learned.single_dof
@@ -651,7 +651,7 @@ course.record(
 # %% [markdown]
 # ## References
 #
-# 1. MacKay 1992, Neural Computation 4(3), 448: gᵀH⁻¹g as the variance of a prediction.
+# 1. MacKay 1992, Neural Computation 4(3), 448: $g^\mathsf{T} H^{-1} g$ as the variance of a prediction.
 # 2. Polyak, Juditsky 1992, SIAM J. Control Optim. 30(4), 838: the mean of the steps of stochastic gradient descent.
 # 3. Mandt, Hoffman, Blei 2017, arXiv 1704.04289: the stationary covariance of stochastic gradient descent.
 # 4. JCGM 100:2008 (GUM), 4.3 and G.4.2: Type B evaluations and their degrees of freedom.

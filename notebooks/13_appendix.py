@@ -259,14 +259,14 @@ course.table(tables.shifted(stored, "all free groups", "3"), "All free groups, M
 #
 # ## What has to be assumed?
 #
-# All inputs share the same M networks, so n inputs are worth only n_eff independent ones. Two or three networks can't tell how many.
+# All inputs share the same M networks, so n inputs are worth only $n_\mathrm{eff}$ independent ones. Two or three networks can't tell how many.
 # `fit_prior` assumes a tenth of the inputs, at most 300. What if the assumption is wrong?
 
 # %%
 course.table(tables.sensitivity(stored), "All free groups, M = 2: REN; inside")
 
 # %% [markdown]
-# **What we see.** Over a factor of twelve in n_eff the coverage changes by a few per cent. With a smaller n_eff the intervals are a
+# **What we see.** Over a factor of twelve in $n_\mathrm{eff}$ the coverage changes by a few per cent. With a smaller $n_\mathrm{eff}$ the intervals are a
 # little longer.
 #
 # A study has *scouts*, retrainings that only fix the class of each image. A user has none. The evaluated networks choose the class of
@@ -368,7 +368,7 @@ course.table(rows)
 #
 # ## How many retrainings do I need?
 #
-# u(u)/u ≈ 1/√(2ν). A relative standard uncertainty r of u then takes N = 1 + 1/(2r²) plain retrainings, less the d₀ that a prior is worth, and
+# $u(u)/u \approx 1/\sqrt{2\nu}$. A relative standard uncertainty r of u then takes N = 1 + 1/(2r²) plain retrainings, less the d₀ that a prior is worth, and
 # never fewer than two.
 
 # %%
