@@ -335,9 +335,9 @@ course.save_live(figure, "01_distances")
 # ## Can the numbering be undone?
 #
 # Two retrainings have their units in unrelated places. To compare them, we renumber the second so that θ′ lies as near as
-# possible to θ (*weight matching* [1]). We have ‖θ − θ′‖² = ‖θ‖² + ‖θ′‖² − 2 θ·θ′, and the norms do not change. So θ·θ′ has
+# possible to θ (*weight matching* [1]). We have $\lVert\theta - \theta'\rVert^2 = \lVert\theta\rVert^2 + \lVert\theta'\rVert^2 - 2\,\theta\cdot\theta'$, and the norms do not change. So θ·θ′ has
 # to be as large as possible. For *one* layer this is a well-known task, the **assignment problem**: give each unit i of one
-# network a partner j of the other, so that the sum of the scores G_ij is largest.
+# network a partner j of the other, so that the sum of the scores $G_{ij}$ is largest.
 #
 # ### By hand, five units
 #

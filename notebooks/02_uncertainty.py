@@ -67,8 +67,7 @@ profile = course.profile(profile)
 #
 # ### By hand
 #
-# The *negative log-likelihood* (NLL) is the mean of −ln p(right class), the *Brier score* the mean of Σ_c (p_c − [c is
-# right])².
+# The *negative log-likelihood* (NLL) is the mean of −ln p(right class), the *Brier score* the mean of $\sum_c (p_c - [c \text{ is right}])^2$.
 
 # %%
 truth = np.array([0.7, 0.2, 0.1])
@@ -330,8 +329,8 @@ print(f"difference image by image {ln.Estimate.mean(lost[0] - lost[1], unit='nat
 #
 # ## Total = aleatoric + epistemic
 #
-# *Entropy* H(p) = −Σ p ln p measures doubt in nat: 0 for a certain class, ln 10 for ten equal ones. For M members p_m with
-# the mean p̄,
+# *Entropy* $H(p) = -\sum p \ln p$ measures doubt in nat: 0 for a certain class, ln 10 for ten equal ones. For M members $p_m$ with
+# the mean $\bar p$,
 #
 # $$ H(\bar p) = \frac1M\sum_m H(p_m) + \frac1M\sum_m\sum_c p_{mc}\ln\frac{p_{mc}}{\bar p_c} . $$
 #
@@ -410,7 +409,7 @@ course.save_live(figure, "02_foreign")
 #
 # | term | meaning | here |
 # |---|---|---|
-# | measurand | the quantity to be measured, fixed before measuring | log-odds q = ln p_c − ln(1 − p_c) of one class c(x), from one training by a fixed recipe on fixed data |
+# | measurand | the quantity to be measured, fixed before measuring | log-odds $q = \ln p_c - \ln(1 - p_c)$ of one class c(x), from one training by a fixed recipe on fixed data |
 # | standard uncertainty | stated as a standard deviation | u(x) = standard deviation of q over retrainings, in nat of log-odds |
 # | Type A evaluation | from repeated observations | s, the standard deviation of M retrainings, estimates u(x) |
 # | Type B evaluation | by other means: a certificate, earlier data, a resolution | stored log-odds are rounded: $\mathrm{step}/\sqrt{12}$ |

@@ -48,7 +48,7 @@ profile = course.profile(profile)
 # %% [markdown]
 # ## The smallest case: a ring-shaped valley
 #
-# There are only two "weights", w = (w₁, w₂), and the loss is L(w) = (‖w‖² − 1)². It is zero on the unit circle: a valley in
+# There are only two "weights", w = (w₁, w₂), and the loss is $L(w) = (\lVert w\rVert^2 - 1)^2$. It is zero on the unit circle: a valley in
 # the shape of a ring, around a hill of height 1. Two solutions lie on the ring. The straight line between them leaves the
 # valley.
 

@@ -74,8 +74,8 @@ assert math.isclose(by_hand, by_library, rel_tol=1e-12)
 #
 # ### Points drawn evenly
 #
-# Coefficients α₁ … α_K ≥ 0 with sum 1 give a point of the simplex, Σ αᵢ vᵢ with corners vᵢ. To draw them evenly, take K
-# exponential numbers and divide them by their sum. This law is called Dirichlet(1, …, 1). For a triangle E[αᵢ²] = 1/6. The
+# Coefficients $\alpha_1, \dots, \alpha_K \ge 0$ with sum 1 give a point of the simplex, $\sum_i \alpha_i v_i$ with corners $v_i$. To draw them evenly, take K
+# exponential numbers and divide them by their sum. This law is called Dirichlet(1, …, 1). For a triangle $\mathrm{E}[\alpha_i^2] = 1/6$. The
 # obvious way, uniform numbers divided by their sum, puts too many points into the middle.
 
 # %%
@@ -346,7 +346,7 @@ for points in (1, 5):
 # %% [markdown]
 # ### Exercise 2
 #
-# What is E Σ αᵢ² for a uniform point of a simplex with K corners? Derive it from E[αᵢ²] = 2/(K(K + 1)). How much of the
+# What is $\mathrm{E} \sum_i \alpha_i^2$ for a uniform point of a simplex with K corners? Derive it from $\mathrm{E}[\alpha_i^2] = 2/(K(K + 1))$. How much of the
 # variance of independent corners does an average point keep?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}

@@ -238,7 +238,7 @@ course.save(figure, "05_log_odds")
 # ## Which decisions depend on the seed
 #
 # A network decides otherwise than the scouts if another class has a higher probability than c. Then the *contrast*
-# ln p_c − max ln p_k, over the other classes k, is negative. (This contrast has nothing to do with the contrast of a picture.)
+# $\ln p_c - \max_k \ln p_k$, over the other classes k, is negative. (This contrast has nothing to do with the contrast of a picture.)
 # We call this a *flip*. The flip share of an image is the share of the 128 retrainings that flip.
 
 # %%

@@ -119,7 +119,7 @@ print(
 # %% [markdown]
 # ### By hand: the same networks, a coarser question
 #
-# The probability of a family is the sum over its classes: p_F = Σ_{k∈F} p_k. Its log-odds is a measurand like any other,
+# The probability of a family is the sum over its classes: $p_F = \sum_{k \in F} p_k$. Its log-odds is a measurand like any other,
 #
 # $$q_F = \ln \frac{p_F}{1 - p_F}.$$
 #
@@ -427,8 +427,8 @@ assert 0 < apart.mean() < 0.2
 # %% [markdown]
 # ### Exercise 2: two sources of one variance
 #
-# ln p_c = ln p_F + ln p_{c|F}: the first part is the family, the second the class within it. Which part scatters more over
-# retrainings? Compute the three parts of the variance of ln p_c, at full size.
+# $\ln p_c = \ln p_F + \ln p_{c \mid F}$: the first part is the family, the second the class within it. Which part scatters more over
+# retrainings? Compute the three parts of the variance of $\ln p_c$, at full size.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 each = np.arange(len(chosen))

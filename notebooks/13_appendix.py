@@ -348,7 +348,7 @@ course.save(figure, "13_budget")
 
 # %% [markdown]
 # **What we see.** Arithmetic alone makes half of the whole variance: training is chaotic [5]. Now let *branches*, copies of a network
-# (the *trunk*), separate late in training. κ is the share of the variance that the trunk has fixed. ν_T are the degrees of freedom
+# (the *trunk*), separate late in training. κ is the share of the variance that the trunk has fixed. $\nu_T$ are the degrees of freedom
 # of a variance that is estimated from branches.
 
 # %%
@@ -406,9 +406,9 @@ course.table(pd.DataFrame(gates, columns=["gate", "on", "verdict", "measured"]))
 #
 # ### Exercise 1: Satterthwaite
 #
-# There are three trunks with four branches each. The mean square between the trunks is MS_B = 5 nat², within them MS_W = 1 nat². The
-# variance of one further retraining is σ_T² = MS_B/4 + (1 − 1/4) MS_W. A sum Σ cᵢ MSᵢ has (Σ cᵢ MSᵢ)² / Σ (cᵢ MSᵢ)²/νᵢ degrees of
-# freedom [2]. How large are ν_B, ν_W and σ_T², and how many degrees of freedom has σ_T²? Compute them by hand and by function.
+# There are three trunks with four branches each. The mean square between the trunks is $MS_B$ = 5 nat², within them $MS_W$ = 1 nat². The
+# variance of one further retraining is $\sigma_T^2 = MS_B/4 + (1 - 1/4)\, MS_W$. A sum $\sum_i c_i MS_i$ has $(\sum_i c_i MS_i)^2 / \sum_i \bigl((c_i MS_i)^2/\nu_i\bigr)$ degrees of
+# freedom [2]. How large are $\nu_B$, $\nu_W$ and $\sigma_T^2$, and how many degrees of freedom has $\sigma_T^2$? Compute them by hand and by function.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 total = 5 / 4 + (1 - 1 / 4) * 1
