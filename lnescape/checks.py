@@ -130,7 +130,8 @@ def _of_torch(value: Any) -> Any:
 
 
 def texts(values: Any, n: int, what: str) -> tuple[str, ...]:
-    """Return n names as text; raise unless each is given once, in a line."""
+    """Return n names as text, their numbers where none are given; raise unless each is given once, in a line."""
+    values = range(n) if values is None else values
     values = values.tolist() if hasattr(values, "tolist") else values
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise TypeError(f"{what} is {_shown(values)}; pass a list of {n}.")

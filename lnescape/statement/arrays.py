@@ -105,7 +105,7 @@ def state_arrays(
         raise ValueError("limits are those of measured values, and these are log-probabilities; leave them out.")
     if unit is not None and measurand is not log_odds:
         raise ValueError("measurand= is for classes, and these are measured values; leave it out.")
-    ids = checked_names(ids, p.shape[1], "ids, one for each input")
+    ids = texts(ids, p.shape[1], "ids, one for each input")
     warn_of_copies(p)
     everything, n = (p, 0) if known is None else (np.concatenate([known, p], 1), known.shape[1])
     parts = slice(0, n or None), slice(n, None)
@@ -165,7 +165,7 @@ def _of_classes(
     name = "log-odds" if measurand is log_odds else getattr(measurand, "__name__", "measurand")
     about = {
         "chosen": chosen[stated], "probability": mean[stated], "likelier": logp[:, stated].mean(0).argmax(1),
-        "classes": checked_names(names, k, "names, one for each class"), "quantity": name, "groups": groups,
+        "classes": texts(names, k, "names, one for each class"), "quantity": name, "groups": groups,
         "units": ("nat" if measurand in (log_odds, contrast) else "",),
     }  # fmt: skip
     return q, columns, about, contrast(logp, chosen)
@@ -203,7 +203,7 @@ def _of_values(
         groups = (*groups, "differences in other outputs")
     about = {
         "quantity": "value", "units": units,
-        "outputs": checked_names(names, k, "names, one for each output") if several else (),
+        "outputs": texts(names, k, "names, one for each output") if several else (),
         "limits": checked_limits(limits, k), "scale": scale, "groups": groups,
     }  # fmt: skip
     return q, columns, about
@@ -260,11 +260,6 @@ def joined(notes: tuple[str, ...], of_decisions: tuple[str, ...]) -> tuple[str, 
         elif joined[same[0]] != note:
             joined[same[0]] += " The same holds for the decisions."
     return tuple(joined)
-
-
-def checked_names(given: Sequence[Any] | None, n: int, what: str) -> tuple[str, ...]:
-    """Return names of n inputs, classes or outputs as text: their numbers unless given."""
-    return texts(range(n) if given is None else given, n, what)
 
 
 def check_measurand(measurand: Any, n_networks: int, n_classes: int) -> None:

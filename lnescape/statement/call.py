@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from lnescape.checks import one_of, real, whole
+from lnescape.checks import one_of, real, texts, whole
 from lnescape.covariates.explore import (
     ENOUGH_PROXIES,
     N_BURSTS,
@@ -37,7 +37,7 @@ from lnescape.retraining import (
     with_class_means,
 )
 from lnescape.retraining.prior import FEWEST_INPUTS, assumed_number
-from lnescape.statement.arrays import check_measurand, checked_limits, checked_names, evaluated, joined, origin_of
+from lnescape.statement.arrays import check_measurand, checked_limits, evaluated, joined, origin_of
 from lnescape.statement.page import Statement
 from lnescape.training import Prepared, Recipe
 from lnescape.training.descent import tensor_fingerprint
@@ -147,7 +147,7 @@ def state(
     if data.values is None:
         check_measurand(measurand, n_trained, data.n_classes)
     images = _checked_images(images, data)
-    ids = checked_names(ids, len(images), "ids, one for each input")
+    ids = texts(ids, len(images), "ids, one for each input")
     prepared = Prepared.of(net, data, recipe, device=device, folder=folder, template=template)
     data, recipe = prepared.data, prepared.recipe
     looked: dict[str, Any]
