@@ -287,7 +287,7 @@ print(f"   {disputed:+.2f} nat on the {share:.0%} of the images where the two cl
 # fitted on half of the images, and all other networks judge the other half.
 
 # %%
-classes = tables.own_class(tables.stored_of_pairs("-class"))
+classes = tables.own_class()
 course.table(classes, "M = 2; class of the scouts, and class of the two networks")
 
 # %% [markdown]

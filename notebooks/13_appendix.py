@@ -274,7 +274,7 @@ course.table(tables.sensitivity(stored), "All free groups, M = 2: REN; inside")
 
 # %%
 course.table(
-    tables.own_class(tables.stored_of_pairs("-class")),
+    tables.own_class(),
     "M = 2: images with another class than the scouts', and 95 % intervals",
 )
 

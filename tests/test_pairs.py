@@ -21,7 +21,8 @@ def test_a_pair_has_its_studies_from_one_entry(pair):
     reference = STUDIES[pair.key].cells
     assert reference[0] == scouts
     assert sorted(seed for cell in reference[1:] for seed in cell.seeds) == list(range(pair.n))
-    for what in ("bursts", "proxies", "uncertainty", "methods", *(() if pair.control else ("single", "class"))):
+    more = [*(["class"] if pair.chooses else []), *([] if pair.control else ["single"])]
+    for what in ("bursts", "proxies", "uncertainty", "methods", *more):
         assert STUDIES[f"{pair.key}-{what}"].command == f"lnescape study {pair.key}-{what}"
     explored = {seed for cell in reference[1:] if "covariates" in cell.keep for seed in cell.seeds}
     assert explored == set(range(pair.explored))

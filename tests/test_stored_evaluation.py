@@ -41,7 +41,6 @@ def test_it_puts_together_what_the_cells_hold(own):
     assert (len(own.where("calibration")), len(own.where("test"))) == (3000, 1000)
     kinds = itertools.product(("rotation", "noise", "contrast"), (1, 2, 3))
     assert set(own.part[own.where("shifted")]) == {f"{kind} {strength}" for kind, strength in kinds}
-    np.testing.assert_allclose(np.exp(own.log_probabilities).sum(-1), 1)
     assert all(np.isnan(spread[own.where("shifted")]).all() for spread in own.paths["curve"])
     assert all(np.isfinite(spread[own.where("calibration")]).all() for spread in own.paths["curve"])
 

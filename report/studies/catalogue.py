@@ -111,7 +111,7 @@ def _geometry(pair: Pair) -> tuple[Cell, ...]:
     of_pair = {"group": pair.group, "explored": pair.explored, "keep": pair.keep, "observed": pair.observed}
     reference = _reference(scouts, pair.n, **of_pair)
     if "gradients" in pair.observed:
-        return tuple(cell for cell in reference if max(cell.seeds) < 2 * pair.explored)
+        return reference
     # Under their seeds again: their weights were not kept.
     players = scouts.but(method="retrainings", scouts=scouts, keep=("panel", "gradients"), seeds=range(pair.explored))
     return (players, *(cell for cell in reference if min(cell.seeds) >= pair.explored))
@@ -253,9 +253,16 @@ def _studies(pair: Pair) -> tuple[Study, ...]:
             _study(f"{name}-together", f"How inputs of {many} move together", (*reference, *seen), "together"),
             _study(f"{name}-single", f"u(x) of {many} from one training and its bursts, by a rule of the other pairs",
                    (*reference, *bursts), "single"),
-            _study(f"{name}-class", f"What it changes that the class is chosen by one's own {many}",
-                   tuple(cell for cell in reference if "log_probabilities" in cell.keep), "own class"),
         ]  # fmt: skip
+    if pair.chooses:
+        found.append(
+            _study(
+                f"{name}-class",
+                f"What it changes that the class is chosen by one's own {many}",
+                tuple(cell for cell in reference if "log_probabilities" in cell.keep),
+                "own class",
+            )
+        )
     if pair.long and pair.laws:
         whole = {"ways": tuple(way for way in WAYS if way not in pair.without)}
         found.append(_study(f"{name}-methods-full", f"All methods at equal cost, {pair.one}",

@@ -15,7 +15,7 @@ from lnescape.covariates.groups import FREE, Traces, columns_of, passes_of
 from lnescape.retraining import Evaluation, LearnedPrior, Prior, fit_prior, moderated, type_a, with_class_means
 from lnescape.retraining.prior import assumed_number, effective_number_of
 from lnescape.study.cells import Cell, Study
-from lnescape.study.observation import PARTS, Panel, normalised
+from lnescape.study.observation import PARTS, Panel
 from lnescape.study.store import CellStore
 from report.studies.comparison import PATHS, path_of
 from report.studies.dispersion import dithered
@@ -51,7 +51,6 @@ class Assembled:
     traces: Traces  # of the first retrainings, those that may play the method
     part: ndarray  # part of the panel of each image
     label: ndarray  # right class, −1 for foreign images
-    log_probabilities: ndarray  # [first retrainings, predicted images, classes], of the first test images
     facts: dict[str, ndarray]  # one number for each of the first retrainings, such as the training loss
     n_calibration: int  # calibration images of the whole panel, on which proxies measured n_eff
     bursts: dict[tuple[float, float], Burst] = field(default_factory=dict)  # by epochs and rate
@@ -103,11 +102,10 @@ def assembled(study: Study, store: CellStore) -> Assembled:
     n = sum(len(cell.seeds) for cell in players)  # they stand first
     traces = Traces(q=q[:n], **seen, chosen=scouts["chosen"][watched], n_classes=int(scouts["chosen"].max()) + 1)
     facts = {name: explored(name) for name in _FACTS if name in kept}
-    logp = normalised(explored("log_probabilities")) if "log_probabilities" in kept else np.empty((n, 0, 0))
     return Assembled(
         q, dithered(joined("retrainings", "contrast")[:, watched], seed=1), traces,
         np.array(PARTS)[scouts["part"][watched]], scouts["label"][watched],
-        logp, facts, int((scouts["part"] == 0).sum()),
+        facts, int((scouts["part"] == 0).sum()),
         _bursts(cells["bursts"], store), _proxies(cells["proxies"], store), _paths(cells["law"], store, panel),
     )  # fmt: skip
 

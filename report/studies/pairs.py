@@ -38,6 +38,7 @@ class Pair:
     long: bool = True  # a training takes long: fewer methods, budgets and bases are compared
     control: bool = False  # stands beside a pair, and is none: no rule is learned on it
     laws: bool = True  # learned paths are judged as covariates
+    chooses: bool = True  # what it changes that one's own networks choose the class is judged, too
     without: tuple[str, ...] = ()  # ways of the comparison that there are none of for this network
     published: dict[str, str] = field(default_factory=dict)  # accuracy in % as its source prints it, decided beforehand
 
@@ -102,6 +103,7 @@ CIFAR10_RESNET = Pair(
     data="cifar10", network="resnet", net="ResNet", words="residual network of half width", remark="short schedule",
     recipe={"epochs": 10, "shift": 4, "flip": True, "precision": "bfloat16"}, options={"width": 8},
     n=12, bursts=((0.25, 1.0),), proxies=((4, 3),), n_proxies=20, of_proxies={"depth": 8}, without=("dropout",),
+    chooses=False,
     published={"network": "ResNet-20, full width", "accuracy": "91.25", "training": "182 epochs", "source": "he2015"},
 )  # fmt: skip
 CIFAR100_RESNET = replace(
@@ -130,10 +132,11 @@ CIFAR10_FAST_CNN = Pair(
     data="cifar10", network="fast_cnn", net="fast CNN", words="fast convolutional network", recipe=FAST_RECIPE,
     n=24, group=12, explored=12, burst_group=12, observed=("covariates", "gradients"), keep=("panel",),
     bursts=((0.25, 0.5), (0.25, 1.0)), proxies=((3, 2),), size="narrow", n_proxies=20, yardstick=20, laws=False,
+    chooses=False,
 )  # fmt: skip
 CIFAR10_FAST_RESNET = replace(
     CIFAR10_FAST_CNN, network="fast_resnet", net="fast ResNet", words="fast residual network",
-    recipe={**FAST_RECIPE, "epochs": 13}, proxies=((3, 4),),
+    recipe={**FAST_RECIPE, "epochs": 13}, proxies=((3, 4),), chooses=True,
 )  # fmt: skip
 # Small groups: a training takes twenty minutes on a core, and a cell that is killed begins anew.
 CIFAR100_FAST_RESNET = replace(
@@ -154,6 +157,7 @@ CIFAR100_WIDE = replace(
 )  # fmt: skip
 # Computed in part: no tables show them yet.
 FURTHER = (CIFAR10_FAST_CNN, CIFAR10_FAST_RESNET, CIFAR100_FAST_RESNET, CIFAR10_WIDE, CIFAR100_WIDE)
+CHOOSING = tuple(pair for pair in (*PAIRS, *FURTHER) if pair.chooses)
 
 # Those whose retrainings keep gradient distances; a prior is learned on all of them but one, and judged on that one.
 WITH_GRADIENTS = (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_RESNET, CIFAR10_WIDE)

@@ -1,6 +1,6 @@
 """Tables of the course over the report's pairs of data and network, each {name of a row: {column: value}}."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,17 +8,17 @@ import numpy as np
 from lnescape.results import Estimate, Result, list_results, load_result
 from lnescape.retraining import RetrainingEquivalent
 from report.studies.gates import EXPLORATIONS_OF_G3, Verdict, over_pairs
-from report.studies.pairs import FURTHER, PAIRS
+from report.studies.pairs import CHOOSING, FURTHER, PAIRS, Pair
 
 Rows = dict[str, dict[str, Any]]
 Results = Mapping[str, Result]
 WORDS = {True: "passed", False: "FAILED"}
 
 
-def stored_of_pairs(suffix: str = "") -> dict[str, Result]:
+def stored_of_pairs(suffix: str = "", pairs: Iterable[Pair] = PAIRS) -> dict[str, Result]:
     """Load the result of each pair whose name ends so; a pair that isn't stored yet is left out."""
     known = set(list_results())
-    return {pair.label: load_result(pair.key + suffix) for pair in PAIRS if pair.key + suffix in known}
+    return {pair.label: load_result(pair.key + suffix) for pair in pairs if pair.key + suffix in known}
 
 
 def ren_of(row: Mapping[str, Any]) -> str:
@@ -250,10 +250,10 @@ def from_one(single: Results, stored: Results) -> Rows:
     return rows
 
 
-def own_class(found: Results) -> Rows:
+def own_class() -> Rows:
     """Lay out what changes where two networks choose the class of the measurand themselves."""
     rows: Rows = {}
-    for pair, result in found.items():
+    for pair, result in stored_of_pairs("-class", CHOOSING).items():
         own = {key: part["mean"] for key, part in result.numbers["2"].items()}
         rows[pair] = {
             "another class": f"{own['other']:.1%}",

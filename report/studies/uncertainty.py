@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-import torch
 from numpy import ndarray
 from scipy.special import polygamma
 
@@ -13,7 +12,6 @@ from lnescape.data.shifts import KINDS as SHIFTS
 from lnescape.results import Estimate
 from lnescape.retraining import Evaluation, Fidelity, Reference, RetrainingEquivalent, effective_number, fidelity
 from lnescape.retraining.judging import log_bias, retraining_equivalent
-from lnescape.scores import mean_prediction
 from lnescape.study.cells import Study, check_known
 from lnescape.study.store import CellStore
 from report.studies.comparison import PATHS
@@ -261,20 +259,14 @@ def _jackknifed(values: list[float], users: list[tuple[int, ...]]) -> Estimate:
 
 
 def _other_measurands(own: Assembled) -> dict:
-    """Judge other measurands than the log-odds, and what another choice of the class changes."""
+    """Judge other measurands than the log-odds."""
     test, drawn = own.where("test"), draws(own.n_networks, 2)
     found = {}
     for name, q in (("contrast", own.contrast), ("probability", 1 / (1 + np.exp(-own.q)))):
         reference = Reference.of(q[:, test], drawn)
         for label, mix in (("constant", Mix(())), ("all free groups", Mix(FREE))):
             found[f"{name}, {label}"] = _fidelity(own, mix, drawn, test, reference, q).to_dict()
-    logp = own.log_probabilities
-    chosen = own.traces.chosen[test[: logp.shape[1]]]
-    other = [
-        float((mean_prediction(torch.from_numpy(logp[list(rows)])).argmax(1).numpy() != chosen).mean())
-        for rows in drawn
-    ]
-    return {"measurands": found, "other_class": Estimate.mean(100 * np.array(other), unit="%")}
+    return {"measurands": found}
 
 
 BASE = "all free groups"

@@ -112,7 +112,7 @@ def assembled_values(study: Study, store: CellStore) -> tuple[Assembled, ndarray
     traces = Traces(q[:n], outputs, shifted=near, noise=noise, distance=distance, chosen=chosen, n_classes=1,
                     values=True)  # fmt: skip
     label = arrays[0]["label"].astype(float)
-    own = Assembled(q, q, traces, part, label, np.empty((n, 0, 0)), {}, int((part == "calibration").sum()))
+    own = Assembled(q, q, traces, part, label, {}, int((part == "calibration").sum()))
     return own, label
 
 
