@@ -21,17 +21,8 @@ _ROOMS = {
     "laws": ["Members", "SubspaceLaw", "load_law"],
     "subspaces": ["Segment", "PolyChain", "Bezier", "Simplex"],
     "methods": [
-        "METHODS",
-        "deep_ensemble",
-        "snapshot_ensemble",
-        "fast_geometric_ensemble",
-        "mode_curve",
-        "learned_subspace",
-        "simplex_ensemble",
-        "simplicial_complex",
-        "swag",
-        "laplace",
-        "dropout",
+        "METHODS", "deep_ensemble", "snapshot_ensemble", "fast_geometric_ensemble", "mode_curve", "learned_subspace",
+        "simplex_ensemble", "simplicial_complex", "swag", "laplace", "dropout",
     ],
     "landscape": ["along", "plane", "triangle", "survey", "barrier"],
     "scores": ["score", "accuracy", "nll", "mean_prediction", "entropy_split", "fit_temperature"],
@@ -41,7 +32,7 @@ _ROOMS = {
     "study": ["Cell", "Study", "run_study", "read_study", "StudyError"],
     "results": ["Estimate", "save_result", "load_result", "ResultError"],
     "plots": [],
-}
+}  # fmt: skip
 __all__ = [name for names in _ROOMS.values() for name in names]
 
 

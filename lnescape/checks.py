@@ -73,12 +73,7 @@ def one_of(value: Any, known: Iterable[str], what: str, *, error: type[Exception
 def instance(
     value: Any, kind: type | tuple[type, ...], name: str, cure: str, *, error: type[Exception] = TypeError
 ) -> Any:
-    """Return `value`; raise, with a cure, unless it is of a kind.
-
-    Example:
-        >>> instance({"width": 8}, dict, "options", "pass a dict")
-        {'width': 8}
-    """
+    """Return `value`; raise, with a cure, unless it is of a kind."""
     if not isinstance(value, kind):
         found = type(value).__name__
         raise error(f"{name} is {'an' if found[0] in 'aeiouAEIOU' else 'a'} {found}; {cure}.")
@@ -86,16 +81,7 @@ def instance(
 
 
 def array(values: Any, name: str, axes: str) -> Any:
-    """Return `values` as a float64 array; raise unless they are real numbers with the axes that are named.
-
-    Raises:
-        TypeError: Something else than real numbers, or rows of several lengths.
-        ValueError: Other axes.
-
-    Example:
-        >>> array([[1, 2]], "q", "networks images").shape
-        (1, 2)
-    """
+    """Return `values` as a float64 array; raise unless they are real numbers with axes as "networks images" names."""
     wanted = f"{name} must be real numbers [{axes.replace(' ', ', ')}], "
     try:
         found = numbers(values)

@@ -58,11 +58,10 @@ def seeded(seed: int) -> Iterator[None]:
 
 
 class Template:
-    """One network of a builder, used again and again; each use finds it as it was built, but for its weights.
+    """One network of a builder, used again and again; each use finds it as it was built, but for its weights."""
 
-    Counting, timing, naming and training all pass images through a network, which may change its buffers. To build it
-    for each of them takes as long as many steps of training.
-    """
+    # Counting, timing, naming and training all pass images through a network, which may change its buffers. To build it
+    # for each of them takes as long as many steps of training.
 
     def __init__(self, module: nn.Module, builder: Builder | None = None):
         self.module = module

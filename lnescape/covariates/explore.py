@@ -181,21 +181,10 @@ def movement_law(noise: float) -> float:
 def movement(
     law: Members, images: Tensor, chosen: Int[np.ndarray, " images"], *, measurand: Measurand = log_odds
 ) -> float:
-    """Estimate ρ, the mean squared correlation of two inputs over retrainings, from networks that are there.
-
-    Noise on the weights moves inputs together as well, log-odds less than retraining does and values more; what it
-    shows is corrected by a law that was fitted on data sets with many retrainings (summaries "…-together", for values
-    by a ratio).
-
-    Args:
-        law: The networks.
-        images: Normalised inputs, of which the first 300 are looked at.
-        chosen: Class of the measurand for each.
-        measurand: The measurand.
-
-    Returns:
-        ρ, 0 to 1: n inputs are worth 1/(1/n + ρ).
-    """
+    """Estimate ρ, the mean squared correlation of two inputs over retrainings: n are worth 1/(1/n + ρ)."""
+    # Noise on the weights moves inputs together as well, log-odds less than retraining does and values more; what it
+    # shows is corrected by a law that was fitted on data sets with many retrainings (summaries "…-together", for values
+    # by a ratio).
     images, chosen = images[:N_MOVING], chosen[:N_MOVING]
     drawn = [
         under_noise(law, theta, images, chosen, n=N_MOVES, seed=seed, measurand=measurand)

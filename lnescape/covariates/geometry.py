@@ -67,26 +67,10 @@ def output_of(outputs: Float[Tensor, " outputs"], chosen: Int[Tensor, ""]) -> Fl
 def sketched_gradients(
     module: nn.Module, images: Shaped[Tensor, "images ..."], classes: Int[Tensor, " images"], quantity: Quantity
 ) -> Float[Tensor, "images sketch"]:
-    """Compute the gradient of a quantity for every input, in a count sketch.
-
-    Parameter j goes to bucket j mod 2 048 with a random sign; inner products are kept on average over the signs. The
-    weights of a large linear layer, whose gradient is an outer product, go to the buckets of a tensor sketch.
-
-    Args:
-        module: A network in evaluation mode.
-        images: Normalised images.
-        classes: A class for each image.
-        quantity: From logits and class to a number.
-
-    Returns:
-        Sketches. One forward and one backward pass an image.
-
-    Raises:
-        RuntimeError: A pass of the network fails.
-
-    References:
-        Charikar, Chen, Farach-Colton 2002, ICALP (count sketch); Pham, Pagh 2013, KDD (tensor sketch).
-    """
+    """Compute the gradient of a quantity of each input, by a network in evaluation mode, in a count sketch."""
+    # Parameter j goes to bucket j mod 2 048 with a random sign; inner products are kept on average over the signs
+    # (Charikar, Chen, Farach-Colton 2002, ICALP). The weights of a large linear layer, whose gradient is an outer
+    # product, go to the buckets of a tensor sketch (Pham, Pagh 2013, KDD).
     n = sum(p.numel() for p in trainable(module))
     signs = torch.randint(0, 2, (n,), generator=torch.Generator().manual_seed(0)).mul(2).sub(1).to(images.device)
     by_layers = _has_rules(module) and images.is_floating_point()

@@ -36,11 +36,7 @@ def gaussian_nll(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 class AnyNetwork:
-    """Forward and backward passes of any module, one network at a time.
-
-    Images go in `channels_last` order where there are convolutions; products run in bfloat16 under
-    autocast where asked.
-    """
+    """Forward and backward passes of any module, one network at a time."""
 
     many = False
 
@@ -113,15 +109,11 @@ class AnyNetwork:
 
 
 class LinearChain:
-    """Forward and backward passes of many chains x → max(0, W x + b) → … → logits at once.
+    """Forward and backward passes of many chains x → max(0, W x + b) → … → logits at once."""
 
-    The weights of S networks are views [S, n_out, n_in] into θ [S, P]; each layer is one batched
-    product. The backward pass is written out (three lines a layer) because its results can then be
-    written straight into the flat gradient: a third faster than through the tape.
-
-    References:
-        Backward pass: Goodfellow, Bengio, Courville 2016, *Deep Learning*, algorithm 6.4.
-    """
+    # The weights of S networks are views [S, n_out, n_in] into θ [S, P]; each layer is one batched product. The
+    # backward pass is written out because its results then go straight into the flat gradient: a third faster than
+    # through the tape.
 
     many = True
     has_normalisation = False

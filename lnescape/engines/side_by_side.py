@@ -21,20 +21,13 @@ _ENOUGH = 8e11
 
 
 class SideBySide(AnyNetwork):
-    """Forward and backward passes of several networks, each on a batch and in a stream of its own.
+    """Forward and backward passes of several networks, each on a batch and in a stream of its own."""
 
-    The hundreds of small kernels of a step, started one by one from Python, leave an accelerator idle most of the time;
-    captured once as a graph, all networks' kernels are started by one call and run beside one another. Steps that no
-    graph can hold are computed kernel by kernel: those that read a number back in the forward pass, draw chance on the
-    processor, or put new tensors in place of buffers. What else a module does in Python, such as counting its calls, is
-    done once, when the step is captured. On a CPU the networks are computed one after another.
-
-    Example:
-        >>> engine = SideBySide(nn.Linear(4, 2))
-        >>> thetas, images = torch.zeros(3, 10), torch.ones(3, 5, 4)
-        >>> engine.loss_and_gradient(thetas, images, torch.zeros(3, 5).long(), nn.functional.cross_entropy)[0]
-        tensor([0.6931, 0.6931, 0.6931])
-    """
+    # The hundreds of small kernels of a step, started one by one from Python, leave an accelerator idle most of the
+    # time; captured once as a graph, all networks' kernels are started by one call and run beside one another. Steps
+    # that no graph can hold are computed kernel by kernel: those that read a number back in the forward pass, draw
+    # chance on the processor, or put new tensors in place of buffers. What else a module does in Python, such as
+    # counting its calls, is done once, when the step is captured. On a CPU the networks are computed one after another.
 
     many = True
 

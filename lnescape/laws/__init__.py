@@ -9,16 +9,8 @@ if TYPE_CHECKING:
     from lnescape.laws.noise import DropoutLaw, GaussianLaw, KroneckerLaw
 
 __all__ = [
-    "DropoutLaw",
-    "GaussianLaw",
-    "KroneckerLaw",
-    "Law",
-    "Members",
-    "Mixture",
-    "SubspaceLaw",
-    "load_law",
-    "predict_at",
-]
+    "DropoutLaw", "GaussianLaw", "KroneckerLaw", "Law", "Members", "Mixture", "SubspaceLaw", "load_law", "predict_at",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -52,6 +52,7 @@ class Law(ABC):
     normalisation_images: Tensor | None = field(default=None, repr=False)
     values: Values | None = field(default=None, repr=False)
     stored: ClassVar[tuple[str, ...]] = ()  # names of the tensors that make the law; the first one's last axis is P
+    facts: ClassVar[tuple[str, ...]] = ()  # names of the plain values that make it besides
 
     def __post_init__(self):
         """Raise unless all weights are finite."""
@@ -148,12 +149,13 @@ class Law(ABC):
 
     def description(self) -> dict:
         """Return what, besides its tensors, makes the law, as plain values."""
-        return {"kind": type(self).__name__} | ({} if self.values is None else {"values": self.values.describe()})
+        values = {} if self.values is None else {"values": self.values.describe()}
+        return {"kind": type(self).__name__} | {name: getattr(self, name) for name in self.facts} | values
 
     @classmethod
     def described(cls, net: Builder, said: dict, tensors: dict[str, Any], **known: Any) -> "Law":
         """Make a law again from its description and its tensors."""
-        return cls(net, **tensors, **known)
+        return cls(net, **tensors, **{name: said[name] for name in cls.facts}, **known)
 
     def __init_subclass__(cls):
         """Let `load_law` know this kind of law."""

@@ -46,7 +46,7 @@ class GaussianLaw(NoiseLaw):
     scale: Tensor | None = None
     factors: Tensor | None = None
     start: int = 0
-    stored = ("mean", "scale", "factors")
+    stored, facts = ("mean", "scale", "factors"), ("start",)
 
     def __post_init__(self):
         """Raise unless shapes fit, and standard deviations are ≥ 0."""
@@ -87,15 +87,6 @@ class GaussianLaw(NoiseLaw):
             covariance += shared @ shared.T
         return d @ self.mean.double(), covariance
 
-    def description(self) -> dict:
-        """Return what, besides its tensors, makes the law, as plain values."""
-        return super().description() | {"start": self.start}
-
-    @classmethod
-    def described(cls, net: Builder, said: dict, tensors: dict[str, Any], **known: Any) -> Law:
-        """Make a Gaussian law again from its moments."""
-        return cls(net, **tensors, start=said["start"], **known)
-
 
 @dataclass(frozen=True, eq=False)
 class KroneckerLaw(NoiseLaw):
@@ -122,7 +113,7 @@ class KroneckerLaw(NoiseLaw):
     _: KW_ONLY
     start: int = 0
     bias: bool = True
-    stored = ("mean", "left", "right", "deviations")
+    stored, facts = ("mean", "left", "right", "deviations"), ("start", "bias")
 
     def __post_init__(self):
         """Raise unless shapes fit."""
@@ -157,15 +148,6 @@ class KroneckerLaw(NoiseLaw):
         along = self.left.double().T @ block.reshape(len(d), outputs, inputs) @ self.right.double()
         along = (along * self.deviations.double()).flatten(1)
         return d @ self.mean.double(), along @ along.T
-
-    def description(self) -> dict:
-        """Return what, besides its tensors, makes the law, as plain values."""
-        return super().description() | {"start": self.start, "bias": self.bias}
-
-    @classmethod
-    def described(cls, net: Builder, said: dict, tensors: dict[str, Any], **known: Any) -> Law:
-        """Make the law again from its bases."""
-        return cls(net, **tensors, start=said["start"], bias=said["bias"], **known)
 
 
 @dataclass(frozen=True)

@@ -214,18 +214,8 @@ class _Layer:
 
 
 def marginal_precision(eigenvalues: Float[Tensor, " parameters"], squares: float) -> float:
-    """Return the δ of the highest marginal likelihood, δ = γ/‖θ̂‖², γ = Σ h/(h + δ), from the eigenvalues h of H.
-
-    Raises:
-        ValueError: There is no such δ.
-
-    References:
-        MacKay 1992, Neural Computation 4(3), 415, equation 4.9.
-
-    Example:
-        >>> round(marginal_precision(torch.tensor([99.0, 99.0], dtype=torch.float64), 2.0), 3)  # δ (99 + δ) = 99
-        0.99
-    """
+    """Return the δ of the highest marginal likelihood, δ = γ/‖θ̂‖², γ = Σ h/(h + δ), from the eigenvalues h of H."""
+    # MacKay 1992, Neural Computation 4(3), 415, equation 4.9.
     h, precision = eigenvalues.clamp_min(0.0), 1.0
     for _ in range(1000):  # each step raises the marginal likelihood
         before, precision = precision, float((h / (h + precision)).sum()) / squares

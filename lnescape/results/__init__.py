@@ -13,14 +13,6 @@ from lnescape.results.kept import (
 )
 
 __all__ = [
-    "Estimate",
-    "Result",
-    "ResultError",
-    "list_results",
-    "load_result",
-    "normalised_error",
-    "project_folder",
-    "provenance",
-    "results_folder",
-    "save_result",
-]
+    "Estimate", "Result", "ResultError", "list_results", "load_result", "normalised_error", "project_folder",
+    "provenance", "results_folder", "save_result",
+]  # fmt: skip

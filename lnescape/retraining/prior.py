@@ -442,56 +442,22 @@ def _squared_correlation(q: ndarray) -> tuple[float, int]:
 
 
 def shared_movement(q: Float[ndarray, "draws images"]) -> float:
-    """Return ρ, the mean of r²_ij over pairs of inputs, freed of the noise of few draws.
-
-    r² of n draws has the mean 1/ν where inputs are independent, ν = n − 1, and is 1 where they move as one: ρ is the
-    mean of (r² − 1/ν)/(1 − 1/ν).
-
-    Args:
-        q: Measurand per draw and image, such as under noise on the weights of one network; three draws or more.
-
-    Returns:
-        ρ ≤ 1; noise can make it negative.
-
-    Example:
-        >>> rng = np.random.default_rng(0)
-        >>> shared = 2 * rng.normal(size=(500, 1))
-        >>> round(float(shared_movement(shared + rng.normal(size=(500, 100)))), 1)  # r² = (4/5)²
-        0.6
-    """
+    """Return ρ ≤ 1, the mean of r²_ij over pairs of inputs, freed of the noise of few draws, at least three."""
+    # r² of n draws has the mean 1/ν where inputs are independent, ν = n − 1, and is 1 where they move as one: ρ is the
+    # mean of (r² − 1/ν)/(1 − 1/ν).
     noise = 1 / (len(q) - 1)
     return (_squared_correlation(q)[0] - noise) / (1 - noise)
 
 
 def effective_number_of(n: int, *, n_eff: float, n_measured: int) -> float:
-    """Return the effective number for n inputs, where n_measured inputs like them were worth n_eff.
-
-    1/n_eff(n) = 1/n + ρ, ρ = 1/n_eff − 1/n_measured the mean of r²: what inputs share doesn't average out.
-
-    Args:
-        n: Inputs.
-        n_eff: Worth of the inputs that it was measured on.
-        n_measured: Their number.
-
-    Returns:
-        n_eff of the n inputs; never above 1/ρ.
-
-    Example:
-        >>> round(effective_number_of(2500, n_eff=300, n_measured=5000))
-        283
-    """
+    """Return the effective number for n inputs, where n_measured inputs like them were worth n_eff."""
+    # 1/n_eff(n) = 1/n + ρ, ρ = 1/n_eff − 1/n_measured the mean of r²: what inputs share doesn't average out.
     return 1 / (1 / n + max(1 / n_eff - 1 / n_measured, 0.0))
 
 
 def assumed_number(n: int) -> float:
-    """Return how many independent inputs n are assumed to be worth where it wasn't measured: a tenth, at most 300.
-
-    Args:
-        n: Inputs.
-
-    Returns:
-        min(n/10, 300); measured on MNIST and 5 000 images: 800 (MLP) and 190 (CNN).
-    """
+    """Return how many independent inputs n are assumed to be worth where it wasn't measured: a tenth, at most 300."""
+    # Measured on MNIST and 5 000 images: 800 (MLP) and 190 (CNN).
     return float(min(n / 10, 300))
 
 

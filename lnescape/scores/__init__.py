@@ -30,32 +30,11 @@ if TYPE_CHECKING:
 _OF_VALUES = ("coverage", "crps", "interval", "mae", "mixture_nll", "r2", "rmse", "variance_split", "with_noise")
 
 __all__ = [
-    "accuracy",
-    "auroc",
-    "aurc",
-    "brier",
-    "calibrated_log_likelihood",
-    "calibration_error",
-    "coverage",
-    "crps",
-    "deep_ensemble_equivalent",
-    "disagreement",
-    "entropy_split",
-    "false_positive_rate",
-    "fit_temperature",
-    "halves",
-    "interval",
-    "logit_average",
-    "mae",
-    "mean_prediction",
-    "mixture_nll",
-    "nll",
-    "r2",
-    "rmse",
-    "score",
-    "variance_split",
-    "with_noise",
-]
+    "accuracy", "auroc", "aurc", "brier", "calibrated_log_likelihood", "calibration_error", "coverage", "crps",
+    "deep_ensemble_equivalent", "disagreement", "entropy_split", "false_positive_rate", "fit_temperature", "halves",
+    "interval", "logit_average", "mae", "mean_prediction", "mixture_nll", "nll", "r2", "rmse", "score",
+    "variance_split", "with_noise",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:
