@@ -38,7 +38,7 @@ def no_training(monkeypatch):
         ({"seeds": 2.5}, "whole numbers from 0 on"),
         ({"covariates": ("outputs", "entropy")}, "no group of covariates 'entropy'"),
         ({"covariates": ("line",)}, "no group of covariates 'line'"),
-        ({"covariates": 5}, "covariates is a int"),
+        ({"covariates": 5}, "covariates is an int"),
         ({"covariates": ("outputs", 5)}, "no group of covariates 5"),
         ({"covariates": ("proxies",)}, "need a builder of a narrower network"),
         ({"proxies": "mlp"}, "builder is a str, not callable"),

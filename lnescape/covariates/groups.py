@@ -13,6 +13,7 @@ from numpy import ndarray
 
 FLOOR = 1e-6  # nat: added to standard deviations, so that none has an infinite logarithm
 N_BINS = 10  # bins of q̄ in which the slope of another quantity on q is fitted
+_OBSERVED = ("q", "outputs", "shifted", "path", "noise", "others", "bursts", "distance")  # arrays [networks, …, images]
 
 
 @dataclass(frozen=True)
@@ -38,9 +39,8 @@ class Traces:
     def of(self, networks: Iterable[int], images: slice | ndarray = slice(None)) -> "Traces":
         """Take some of the networks and some of the images."""
         rows = list(networks)
-        names = ("q", "outputs", "shifted", "path", "noise", "others", "bursts", "distance")
         own: dict[str, Any] = {}
-        for name in names:
+        for name in _OBSERVED:
             own[name] = None if getattr(self, name) is None else getattr(self, name)[rows][..., images]
         own["chosen"] = None if self.chosen is None else self.chosen[images]
         spreads = {name: values[images] for name, values in self.spreads.items()}
@@ -54,9 +54,8 @@ class Traces:
         def beside(*parts: ndarray) -> ndarray:
             return np.stack(parts, -1).reshape(*parts[0].shape[:-1], -1)
 
-        names = ("q", "outputs", "shifted", "path", "noise", "others", "bursts", "distance", "chosen")
         own: dict[str, Any] = {}
-        for name in names:
+        for name in (*_OBSERVED, "chosen"):
             own[name] = None if getattr(first, name) is None else beside(*(getattr(one, name) for one in outputs))
         spreads = {name: beside(*(one.spreads[name] for one in outputs)) for name in first.spreads}
         return Traces(**own, n_classes=first.n_classes, values=True, spreads=spreads)
@@ -65,7 +64,8 @@ class Traces:
 Columns = dict[str, ndarray]
 
 
-def _log(spread: ndarray) -> ndarray:
+def ln_of(spread: ndarray) -> ndarray:
+    """Return ln of standard deviations, never infinite."""
     return np.log(spread + FLOOR)
 
 
@@ -77,7 +77,7 @@ def _outputs(seen: Traces) -> Columns:
         q = q - np.array([fitted.q[:, fitted.chosen == k].mean() for k in range(seen.n_classes)])[seen.chosen]
         columns = {"value": q, "|value|": np.abs(q), "ln stated variance": lse, "ln Mahalanobis": distance}
         return {name: column for name, column in columns.items() if not np.isnan(column).any()}
-    columns = {"q": q, "|q|": np.abs(q), "ln spread of the logits": _log(spread), "log-sum-exp": lse}
+    columns = {"q": q, "|q|": np.abs(q), "ln spread of the logits": ln_of(spread), "log-sum-exp": lse}
     return columns | ({} if np.isnan(distance).any() else {"ln Mahalanobis": distance})
 
 
@@ -89,19 +89,19 @@ def _classes(seen: Traces) -> Columns:
 
 
 def _neighbourhood(seen: Traces) -> Columns:
-    return {"ln sd over shifts": _log(seen.shifted.std(1, ddof=1)).mean(0)}
+    return {"ln sd over shifts": ln_of(seen.shifted.std(1, ddof=1)).mean(0)}
 
 
 def _path(seen: Traces) -> Columns:
-    columns = {"ln sd over epochs": _log(seen.path.std(1, ddof=1)).mean(0)}
+    columns = {"ln sd over epochs": ln_of(seen.path.std(1, ddof=1)).mean(0)}
     late = seen.path[:, seen.path.shape[1] // 2 :]
     if late.shape[1] > 1:
-        columns["ln sd over late epochs"] = _log(late.std(1, ddof=1)).mean(0)
+        columns["ln sd over late epochs"] = ln_of(late.std(1, ddof=1)).mean(0)
     return columns
 
 
 def _noise(seen: Traces) -> Columns:
-    return {"ln sd under noise": _log(seen.noise).mean(0)}
+    return {"ln sd under noise": ln_of(seen.noise).mean(0)}
 
 
 def _differences(seen: Traces) -> Columns:
@@ -114,13 +114,12 @@ def _differences(seen: Traces) -> Columns:
     ):
         values, known = getattr(seen, kind), getattr(fitted, kind)
         if values is not None and values[:, :last].shape[1]:
-            rest = freed(values[:, :last], seen.q, like=(known[:, :last], fitted.q))
-            columns[f"ln difference {name}"] = _log(np.sqrt(np.mean(rest**2, (0, 1))))
+            columns[f"ln difference {name}"] = difference(values[:, :last], seen.q, like=(known[:, :last], fitted.q))
     return columns
 
 
 def _bursts(seen: Traces) -> Columns:
-    return {"ln sd over bursts": _log(np.sqrt((seen.bursts**2).mean(0)))}
+    return {"ln sd over bursts": ln_of(np.sqrt((seen.bursts**2).mean(0)))}
 
 
 def _distance(seen: Traces) -> Columns:
@@ -128,7 +127,7 @@ def _distance(seen: Traces) -> Columns:
 
 
 def _spread_of(name: str) -> Callable[[Traces], Columns]:
-    return lambda seen: {f"ln sd {name}": _log(seen.spreads[name])}
+    return lambda seen: {f"ln sd {name}": ln_of(seen.spreads[name])}
 
 
 @dataclass(frozen=True)
@@ -199,6 +198,16 @@ def freed(
     slope = np.divide(slope, squares, out=np.zeros_like(slope), where=squares > 0)
     bins = np.searchsorted(edges, q.mean(0))
     return values - values.mean(0) - slope[:, bins] * (q - q.mean(0))[:, None]
+
+
+def difference(
+    values: Float[ndarray, "networks kinds images"],
+    q: Float[ndarray, "networks images"],
+    *,
+    like: tuple[ndarray, ndarray],
+) -> Float[ndarray, " images"]:
+    """Return ln of how the networks differ in other quantities, beyond what their difference in q explains."""
+    return ln_of(np.sqrt(np.mean(freed(values, q, like=like) ** 2, (0, 1))))
 
 
 def columns_of(seen: Traces, groups: Iterable[str]) -> tuple[Float[ndarray, "images covariates"], tuple[str, ...]]:

@@ -211,8 +211,7 @@ def _check_names(method: str, options: Mapping[str, Any]) -> None:
 
 def _checked_runs(runs: Any, length: int) -> Members:
     """Return the networks to begin with; raise unless there are any, of so many parameters."""
-    if not isinstance(runs, Members):
-        raise TypeError(f"runs are a {type(runs).__name__}; pass what lnescape.fit or lnescape.members returns.")
+    instance(runs, Members, "runs", "pass what lnescape.fit or lnescape.members returns")
     if len(runs) == 0 or runs.n_parameters != length:
         what = f"{len(runs)} networks of {runs.n_parameters} parameters, the builder's have {length}"
         raise ValueError(f"runs are {what}; pass at least one network that this builder made.")

@@ -1,17 +1,17 @@
 """A statement from arrays, predictions of M networks of any framework; the evaluation that all statements share."""
 
-import hashlib
 import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from numpy import ndarray
 
 from lnescape.checks import array, instance, numbers, real, texts, warn_of_copies
 from lnescape.covariates.explore import other_classes
 from lnescape.covariates.geometry import SLOPE
-from lnescape.covariates.groups import FLOOR, freed
+from lnescape.covariates.groups import Columns, difference, ln_of
 from lnescape.results.kept import code, versions
 from lnescape.retraining import (
     Evaluation,
@@ -27,12 +27,12 @@ from lnescape.retraining import (
 )
 from lnescape.retraining.measurand import refuse_probabilities
 from lnescape.statement.page import DECISIONS, Statement
+from lnescape.training.descent import tensor_fingerprint
 
 BORROWED = (
     "Pattern and scale of u are borrowed from other pairs of data and network, and hold as far as this one is like "
     "them; a second training would show its scale."
 )
-Columns = dict[str, ndarray]
 
 
 def state_arrays(
@@ -110,42 +110,57 @@ def state_arrays(
     everything, n = (p, 0) if known is None else (np.concatenate([known, p], 1), known.shape[1])
     parts = slice(0, n or None), slice(n, None)
     own = _given(covariates, calibration_covariates, p.shape[1], n)
-    about: dict[str, Any] = {}
     if unit is None:
-        q, columns, about, second = _of_classes(everything, parts, measurand, names)
-        scale = np.ones(1)
+        q, columns, about = _of_classes(everything, parts, measurand, names)
     else:
         q, columns, about = _of_values(everything, parts, unit, names, limits)
-        scale, second = about.pop("scale"), None
     if taken := columns.keys() & own.keys():
         raise ValueError(f"The covariate {min(taken)!r} is there already; give yours another name.")
-    columns |= {name: np.repeat(values, len(scale)) for name, values in own.items()}
-    groups = (*about.pop("groups"), *own)
-    k = len(scale)
-    rows = tuple(slice(part.start * k, part.stop and part.stop * k) for part in parts)
+    k = len(about["units"])
+    columns |= {name: np.repeat(values, k) for name, values in own.items()}
     h = np.stack(list(columns.values()), 1) if columns else np.empty((q.shape[1], 0)), tuple(columns)
-    n_calibration = n or p.shape[1]
-    n_eff = None if n_eff is None else real(n_eff, "n_eff", least=1)
-    evaluation, prior, notes = evaluated(q, h, rows, n_eff=n_eff)
-    diagnosis = diagnose(q[:, rows[1]], prior, h[0][rows[1]])
+    rows = slice(0, n * k or None), slice(n * k, None)
+    about["groups"] = (*about["groups"], *own)
+    return statement_of(
+        q, h, rows, n_eff=None if n_eff is None else real(n_eff, "n_eff", least=1), level=level, title=title,
+        left_out={}, trainings=float(len(p)), n_calibration=n or p.shape[1], ids=ids, itself=known is None, **about,
+        origin=origin_of(
+            data=title,
+            trained=f"{len(p)} networks, predictions SHA-256 {tensor_fingerprint(torch.from_numpy(p))}…",
+        ),
+    )  # fmt: skip
+
+
+def statement_of(
+    q: ndarray, columns: tuple[ndarray, tuple[str, ...]], parts: tuple[slice, slice], *, n_eff: float | None = None,
+    like: LearnedPrior | None = None, contrasts: ndarray | None = None, scale: ndarray | float = 1.0, **about: Any,
+) -> Statement:  # fmt: skip
+    """Fit the prior on the first part of the inputs and state the second; q of values in parts of a scale each."""
+    (h, _), (_, stated) = columns, parts
+    evaluation, prior, notes = _evaluated(q, columns, parts, n_eff=n_eff, like=like)
     flip = None
-    if second is not None:
-        of_decisions, _, more = evaluated(second, h, rows, n_eff=n_eff)
+    if contrasts is not None:
+        of_decisions, _, more = _evaluated(contrasts, columns, parts, n_eff=n_eff, like=like)
         flip, notes = of_decisions.below(0.0), joined(notes, more)
+    k = len(about["units"])
     shape = (-1, k) if about.get("outputs") else (-1,)
     mean, sigma = ((values.reshape(-1, k) * scale).reshape(shape) for values in (evaluation.mean, evaluation.scale))
     return Statement(
-        evaluation=Evaluation(mean, sigma, evaluation.dof, evaluation.n), level=level, prior=prior, diagnosis=diagnosis,
-        title=title, groups=groups, left_out={}, notes=notes, trainings=float(len(p)), n_calibration=n_calibration,
-        ids=ids, flip=flip, itself=known is None, **about,
-        origin=origin_of(data=title, trained=f"{len(p)} networks, predictions {_fingerprint(p)}"),
+        evaluation=Evaluation(mean, sigma, evaluation.dof, evaluation.n), prior=prior, notes=notes, flip=flip,
+        diagnosis=diagnose(q[:, stated], prior, h[stated]), **about,
     )  # fmt: skip
+
+
+def quantity_of(measurand: Measurand) -> dict[str, Any]:
+    """Return the name of a measurand of classes, and its unit."""
+    name = "log-odds" if measurand is log_odds else getattr(measurand, "__name__", "measurand")
+    return {"quantity": name, "units": ("nat" if measurand in (log_odds, contrast) else "",)}
 
 
 def _of_classes(
     logp: ndarray, parts: tuple[slice, slice], measurand: Measurand, names: Sequence[Any] | None
-) -> tuple[ndarray, Columns, dict[str, Any], ndarray]:
-    """Return q, covariates, what the statement says of classes, and the contrast, of log-probabilities."""
+) -> tuple[ndarray, Columns, dict[str, Any]]:
+    """Return q, covariates, and what the statement says of classes, of log-probabilities."""
     if logp.ndim != 3 or logp.shape[2] < 2:
         raise ValueError(
             f"Log-probabilities are [networks, inputs, classes], not {logp.shape}; values need their unit, unit='' for "
@@ -155,20 +170,18 @@ def _of_classes(
     chosen = mean.argmax(1)
     check_measurand(measurand, len(logp), logp.shape[2])
     q, k = np.asarray(measurand(logp, chosen), np.float64), logp.shape[2]
-    columns = {"q": q.mean(0), "|q|": np.abs(q.mean(0)), "ln spread of the logits": _log(logp.std(2, ddof=1).mean(0))}
+    columns = {"q": q.mean(0), "|q|": np.abs(q.mean(0)), "ln spread of the logits": ln_of(logp.std(2, ddof=1).mean(0))}
     columns |= {f"class {c}": (chosen == c).astype(float) for c in range(k)}
     others = other_classes(logp, chosen)
     groups: tuple[str, ...] = ("outputs", "classes")
     if others.shape[1]:
         columns["ln difference for other classes"] = _difference(others, q, fitted)
         groups = (*groups, "differences for other classes")
-    name = "log-odds" if measurand is log_odds else getattr(measurand, "__name__", "measurand")
-    about = {
+    about = quantity_of(measurand) | {
         "chosen": chosen[stated], "probability": mean[stated], "likelier": logp[:, stated].mean(0).argmax(1),
-        "classes": texts(names, k, "names, one for each class"), "quantity": name, "groups": groups,
-        "units": ("nat" if measurand in (log_odds, contrast) else "",),
+        "classes": texts(names, k, "names, one for each class"), "groups": groups, "contrasts": contrast(logp, chosen),
     }  # fmt: skip
-    return q, columns, about, contrast(logp, chosen)
+    return q, columns, about
 
 
 def _of_values(
@@ -229,7 +242,7 @@ def checked_limits(limits: Any, k: int) -> ndarray | None:
     return np.stack(np.broadcast_arrays(low, high))
 
 
-def evaluated(
+def _evaluated(
     q: ndarray,
     columns: tuple[ndarray, tuple[str, ...]],
     parts: Sequence[slice],
@@ -325,13 +338,4 @@ def _given(covariates: Any, of_calibration: Any, n: int, n_calibration: int) -> 
 
 def _difference(values: ndarray, q: ndarray, fitted: slice) -> ndarray:
     """Return ln of how the networks differ in other quantities [networks, kinds, inputs], freed of what q explains."""
-    rest = freed(values, q, like=(values[..., fitted], q[:, fitted]))
-    return _log(np.sqrt(np.mean(rest**2, (0, 1))))
-
-
-def _log(spread: ndarray) -> ndarray:
-    return np.log(spread + FLOOR)
-
-
-def _fingerprint(array: ndarray) -> str:
-    return f"SHA-256 {hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()[:16]}…"
+    return difference(values, q, like=(values[..., fitted], q[:, fitted]))

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from lnescape.checks import one_of, real, texts, whole
+from lnescape.checks import instance, one_of, real, texts, whole
 from lnescape.covariates.explore import (
     ENOUGH_PROXIES,
     N_BURSTS,
@@ -26,18 +26,16 @@ from lnescape.covariates.groups import DEFAULT, FREE, Traces, columns_of, passes
 from lnescape.laws import Members
 from lnescape.progress import bar
 from lnescape.retraining import (
-    Evaluation,
     LearnedPrior,
     Measurand,
     contrast,
-    diagnose,
     effective_number,
     log_odds,
     shipped_prior,
     with_class_means,
 )
 from lnescape.retraining.prior import FEWEST_INPUTS, assumed_number
-from lnescape.statement.arrays import check_measurand, checked_limits, evaluated, joined, origin_of
+from lnescape.statement.arrays import check_measurand, checked_limits, origin_of, quantity_of, statement_of
 from lnescape.statement.page import Statement
 from lnescape.training import Prepared, Recipe
 from lnescape.training.descent import tensor_fingerprint
@@ -139,8 +137,7 @@ def state(
         recipe, device = recipe or runs.recipe or Recipe(batch=min(Recipe.batch, len(data.train))), runs.device
     n_trained = len(seeds) if runs is None else len(runs) + len(runs.failed)
     lends = like == "shipped" if isinstance(like, str) else like is not None and like.level is not None
-    borrows = lends and "gradient distance" in groups and measurand is log_odds
-    borrows = borrows and data.values is None
+    borrows = lends and "gradient distance" in groups and measurand is log_odds and data.values is None
     if not (neighbours is None or callable(neighbours)):
         raise TypeError(f"neighbours is {neighbours!r}; pass a function from inputs to inputs near each, or None.")
     _check_number(n_trained if runs is None else len(runs), borrows, values=data.values is not None)
@@ -150,7 +147,6 @@ def state(
     ids = texts(ids, len(images), "ids, one for each input")
     prepared = Prepared.of(net, data, recipe, device=device, folder=folder, template=template)
     data, recipe = prepared.data, prepared.recipe
-    looked: dict[str, Any]
     burst = burst_recipe(recipe, epochs=BURST_EPOCHS, rate=BURST_RATE)
     _check_sizes(data, burst if "bursts" in groups else None)
     if proxies is not None:
@@ -159,16 +155,20 @@ def state(
         runs = retrain(prepared, seeds, folder=folder, path="training path" in groups, progress=progress)
         _check_number(len(runs), borrows, values=data.values is not None)
     left_out = unavailable(runs, groups, images, neighbours=neighbours)
-    if data.values is not None:
-        groups = [name for name in groups if name not in left_out and not (name == "classes" and data.n_classes == 1)]
-        looked = {"groups": groups, "burst": burst, "prepared": prepared, "neighbours": neighbours}
-        further = _exploring_cost(len(runs), groups, burst, recipe, len(data.train))
-        known = {"ids": ids, "limits": within, "level": level, "left_out": left_out, "groups": tuple(groups)}
-        known |= {"trainings": float(n_trained), "further": further}
-        return _of_values(prepared, runs, images, looked, progress=progress, **known)
     if measurand is not log_odds and "gradient distance" in groups:
         left_out["gradient distance"] = "it is that of the log-odds, not of another measurand"
-    groups = [name for name in groups if name not in left_out]
+    one_value = data.values is not None and data.n_classes == 1
+    groups = [name for name in groups if name not in left_out and not (name == "classes" and one_value)]
+    looked: dict[str, Any] = {"groups": groups, "burst": burst, "prepared": prepared, "neighbours": neighbours}
+    known: dict[str, Any] = {
+        "ids": ids, "level": level, "left_out": left_out, "trainings": float(n_trained), "title": data.title,
+        "passes": passes_of(groups, epochs=0 if runs.path is None else runs.path.shape[1]),
+        "origin": _origin(prepared, runs),
+    }  # fmt: skip
+    further = _exploring_cost(len(runs), groups, burst, recipe, len(data.train))
+    if data.values is not None:
+        known |= {"limits": within, "groups": tuple(groups), "further": further}
+        return _of_values(data, runs, images, looked, progress=progress, **known)
     if isinstance(like, str):  # the shipped one knows gradient distance, and serves with it only
         like = shipped_prior() if "gradient distance" in groups else None
     calibration = data.calibration.images[:MOST_CALIBRATION]
@@ -176,11 +176,8 @@ def state(
     logp = runs.predict(everything).double()
     chosen = logp.exp().mean(0).argmax(1).cpu().numpy()
     with bar(len(runs), "exploring", "networks", show=progress) as shown:
-        looked = {"groups": groups, "burst": burst, "prepared": prepared, "neighbours": neighbours}
         seen = explored(runs, data, everything, chosen, measurand=measurand, on_network=shown.update, **looked)
-    further = _exploring_cost(len(runs), groups, burst, recipe, len(data.train))
-    n, measured = len(calibration), False
-    n_eff = None
+    n, n_eff, measured = len(calibration), None, False
     if len(runs) > 1:  # one network borrows its scale
         worth = 1 / (1 / n + movement(runs, calibration, chosen[:n], measurand=measurand))
         n_eff = worth if worth < assumed_number(n) else None  # believed where it is less than assumed
@@ -198,59 +195,43 @@ def state(
     columns = columns_of(replace(seen, like=seen.of(range(len(seen.q)), parts[0])), groups)
     if like is not None:
         columns = with_class_means(*columns, like=columns[0][parts[0]])
-    evaluation, prior, notes = evaluated(seen.q, columns, parts, n_eff=n_eff, like=like)
-    second, _, of_decisions = evaluated(contrast(logp.cpu().numpy(), chosen), columns, parts, n_eff=n_eff, like=like)
-    stated = logp[:, len(calibration) :]
-    name = "log-odds" if measurand is log_odds else getattr(measurand, "__name__", "measurand")
-    return Statement(
-        evaluation=evaluation, level=level, prior=prior, title=data.title, quantity=name,
-        diagnosis=diagnose(seen.q[:, parts[1]], prior, columns[0][parts[1]]),
-        units=("nat" if measurand in (log_odds, contrast) else "",),
-        chosen=chosen[parts[1]], probability=stated.exp().mean(0).cpu().numpy(), flip=second.below(0.0),
-        likelier=stated.mean(0).argmax(1).cpu().numpy(), classes=tuple(map(str, data.classes)), ids=ids,
-        groups=tuple(groups), left_out=left_out, notes=joined(notes, of_decisions), trainings=float(n_trained),
-        further=further, passes=passes_of(groups, epochs=0 if runs.path is None else runs.path.shape[1]),
-        n_calibration=len(calibration), measured=measured, n_proxies=0 if proxies is None else n_proxies,
-        transferred=like is not None, origin=_origin(prepared, runs),
+    stated = logp[:, n:]
+    return statement_of(
+        seen.q, columns, parts, n_eff=n_eff, like=like, contrasts=contrast(logp.cpu().numpy(), chosen),
+        chosen=chosen[parts[1]], probability=stated.exp().mean(0).cpu().numpy(),
+        likelier=stated.mean(0).argmax(1).cpu().numpy(), classes=tuple(map(str, data.classes)), groups=tuple(groups),
+        n_calibration=n, measured=measured, n_proxies=0 if proxies is None else n_proxies,
+        transferred=like is not None, further=further, **quantity_of(measurand), **known,
     )  # fmt: skip
 
 
 def _of_values(
-    prepared: Prepared, runs: Members, images: Tensor, looked: dict[str, Any], *, progress: bool, **known: Any
+    data: Any, runs: Members, images: Tensor, looked: dict[str, Any], *, progress: bool, **known: Any
 ) -> Statement:
     """State values: every output in parts of the root mean square of its s, all under one prior."""
-    data, k = prepared.data, prepared.data.n_classes
-    calibration = data.calibration.images[:MOST_CALIBRATION]
+    k, calibration = data.n_classes, data.calibration.images[:MOST_CALIBRATION]
     everything, n = torch.cat([calibration, images.to(calibration.device)]), len(calibration)
     predicted = runs.predict(everything).cpu().numpy()
     outputs = [np.full(len(everything), c) for c in range(k)]
     spread = [np.sqrt(value(predicted, own)[:, :n].var(0, ddof=1).mean()) for own in outputs]
     scale = np.array([one if one > 0 else 1.0 for one in spread])
+
+    def in_parts(predicted: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+        return value(predicted, chosen) / scale[np.asarray(chosen)]
+
     seen: list[Traces] = []
     with bar(k * len(runs), "exploring", "networks", show=progress) as shown:
         for own in outputs:
-            measurand = _in_parts(scale)
-            seen.append(explored(runs, data, everything, own, measurand=measurand, on_network=shown.update, **looked))
+            seen.append(explored(runs, data, everything, own, measurand=in_parts, on_network=shown.update, **looked))
     every, parts = Traces.interleaved(seen), (slice(0, n * k), slice(n * k, None))
-    moving = [movement(runs, calibration, own[:n], measurand=_in_parts(scale)) for own in outputs]
+    moving = [movement(runs, calibration, own[:n], measurand=in_parts) for own in outputs]
     worth = 1 / (1 / n + float(np.mean(moving)))
     columns = columns_of(replace(every, like=every.of(range(len(runs)), parts[0])), looked["groups"])
-    n_eff = worth if worth < assumed_number(n) else None
-    evaluation, prior, notes = evaluated(every.q, columns, parts, n_eff=n_eff)
-    shape = (-1, k) if k > 1 else (-1,)
-    mean, sigma = ((one.reshape(-1, k) * scale).reshape(shape) for one in (evaluation.mean, evaluation.scale))
-    epochs = 0 if runs.path is None else runs.path.shape[1]
-    return Statement(
-        evaluation=Evaluation(mean, sigma, evaluation.dof, evaluation.n), prior=prior, title=data.title,
-        diagnosis=diagnose(every.q[:, parts[1]], prior, columns[0][parts[1]]), notes=notes, units=(data.unit,) * k,
-        quantity=data.classes[0] if k == 1 else "value", outputs=data.classes if k > 1 else (), n_calibration=n,
-        passes=passes_of(looked["groups"], epochs=epochs), origin=_origin(prepared, runs), **known,
+    return statement_of(
+        every.q, columns, parts, n_eff=worth if worth < assumed_number(n) else None, scale=scale, n_calibration=n,
+        quantity=data.classes[0] if k == 1 else "value", units=(data.unit,) * k,
+        outputs=data.classes if k > 1 else (), **known,
     )  # fmt: skip
-
-
-def _in_parts(scale: np.ndarray) -> Measurand:
-    """Return the measurand of values, each output in parts of a number of its own."""
-    return lambda predicted, chosen: value(predicted, chosen) / scale[np.asarray(chosen)]
 
 
 def _origin(prepared: Prepared, runs: Members) -> dict[str, str]:
@@ -278,8 +259,7 @@ def _exploring_cost(n: int, groups: list[str], burst: Recipe, recipe: Recipe, n_
 def _checked_groups(covariates: Any, proxies: Builder | None) -> list[str]:
     """Return the groups asked for, each once and without the proxies; raise where one can't be observed."""
     groups = [covariates] if isinstance(covariates, str) else covariates
-    if not isinstance(groups, Iterable):
-        raise TypeError(f"covariates is a {type(covariates).__name__}; pass names of groups, such as {FREE[:2]}.")
+    instance(groups, Iterable, "covariates", f"pass names of groups, such as {FREE[:2]}")
     groups = [one_of(name, [*FREE, "gradient distance", "bursts", "proxies"], "group of covariates") for name in groups]
     if "proxies" in groups and proxies is None:
         raise ValueError("Proxies need a builder of a narrower network; pass proxies=network('mlp', data, width=32).")
@@ -305,14 +285,13 @@ def _check_prior(like: Any) -> None:
     """Raise unless `like` is a learned prior, the name of the shipped one, or None."""
     if isinstance(like, str):
         one_of(like, ["shipped"], "learned prior")
-    elif not (like is None or isinstance(like, LearnedPrior)):
-        raise TypeError(f"like is a {type(like).__name__}; pass what learn_prior returns, 'shipped' or None.")
+    elif like is not None:
+        instance(like, LearnedPrior, "like", "pass what learn_prior returns, 'shipped' or None")
 
 
 def _check_runs(runs: Any, net: Builder, template: Template, data) -> None:
     """Raise unless `runs` are retrainings of the networks that the builder makes."""
-    if not isinstance(runs, Members):
-        raise TypeError(f"runs is a {type(runs).__name__}; pass what fit returns, or members(net, networks, data).")
+    instance(runs, Members, "runs", "pass what fit returns, or members(net, networks, data)")
     if runs.cost is not None and runs.cost.trainings < 0.99 * len(runs):
         raise ValueError(
             f"{len(runs)} networks for {runs.cost.trainings:.2g} trainings are no retrainings but snapshots or "

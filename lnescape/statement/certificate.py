@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lnescape.results.estimate import interval_text, percent, share_text, value_and_u
-from lnescape.statement.page import Statement
+from lnescape.statement.page import NAMING, RISKS, Statement
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -150,7 +150,7 @@ def _results(sheet: _Sheet, stated: Statement, facts: Mapping[str, str], *, room
     for number, row in enumerate(table):
         for c, cell in enumerate(row):
             style: dict[str, Any] = {"color": GREY} if not number else {}
-            left = table[0][c] in ("input", "output", "class")
+            left = table[0][c] in NAMING.values()
             x = (ends[c - 1] if c else MARGIN) if left else ends[c]
             sheet.put(x, cell, ha="left" if left else "right", **style)
         if not number:
@@ -166,28 +166,23 @@ def _table(stated: Statement) -> list[list[str]]:
     """Return the results as text: value, u, ν_eff, k, interval, and the risk."""
     unit = f" / {stated.units[0]}" if len(set(stated.units)) == 1 and stated.units[0] else ""
     u = "u" if stated.dof > 2 else "σ̃"
-    table: list[list[str]] = []
+    table = []
     for row in stated.to_dataframe().to_dict("records"):
         spread = row["u"] if stated.dof > 2 else row["sigma"]
         value, about_it = value_and_u(row["q"], spread)
         own = "" if len(set(stated.units)) == 1 or not row["unit"] else f" {row['unit']}"
-        cells = {
-            name: str(row[key])
-            for name, key in (("input", "id"), ("output", "output"), ("class", "class"))
-            if key in row
-        }
-        cells |= {f"{stated.quantity}{unit}": f"{value}{own}", f"{u}{unit}": f"{about_it}{own}"}
-        cells |= {
+        numbers = {
+            f"{stated.quantity}{unit}": f"{value}{own}",
+            f"{u}{unit}": f"{about_it}{own}",
             "ν_eff": f"{stated.dof:.1f}",
             "k": f"{(row['high'] - row['low']) / 2 / spread:.2f}" if spread else "–",
+            f"{share_text(stated.level)} interval": interval_text(row["low"], row["high"]),
+            **{heading: percent(row[name]) for name, heading in RISKS.items() if name in row},
         }
-        cells |= {f"{share_text(stated.level)} interval": interval_text(row["low"], row["high"])}
-        cells |= {"decides otherwise": percent(row["flip"])} if "flip" in row else {}
-        cells |= {"outside limits": percent(row["risk"])} if "risk" in row else {}
-        table = table or [list(cells)]
-        text = ("input", "output", "class")
-        table.append([cell if name in text else cell.replace("-", "−") for name, cell in cells.items()])
-    return table
+        cells = {heading: str(row[name]) for name, heading in NAMING.items() if name in row}
+        cells |= {heading: number.replace("-", "−") for heading, number in numbers.items()}
+        table.append(cells)
+    return [list(table[0]), *(list(cells.values()) for cells in table)]
 
 
 def as_pdf(figure: "Figure", title: str) -> bytes:

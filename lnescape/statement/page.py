@@ -47,6 +47,9 @@ N_SHOWN = 5
 DELIVERED = Path(__file__).with_name("delivered.json")  # made of the report's summaries by report/studies/small.py
 DOUBTFUL = 0.05  # risk above which a decision, or conformity with limits, is counted as doubtful
 DECISIONS = "For the decisions: "  # before a note that is about them alone
+# Headings of columns of `to_dataframe`.
+NAMING = {"id": "input", "output": "output", "class": "class"}
+RISKS = {"flip": "decides otherwise", "risk": "outside limits"}
 _ROWS = ("chosen", "probability", "flip", "likelier")  # arrays with a row for each input, beside the evaluation
 
 
@@ -190,19 +193,11 @@ class Statement:
         return pandas.DataFrame(columns)
 
     def to_csv(self, path: Path | str) -> None:
-        """Write the table of `to_dataframe` as text with commas.
-
-        Args:
-            path: The file.
-        """
+        """Write the table of `to_dataframe` to a file, as text with commas."""
         write(Path(path), self.to_dataframe().to_csv(index=False, lineterminator="\n").encode())
 
     def to_json(self, path: Path | str) -> None:
-        """Write the page, the identification and the table as JSON; what isn't a number is null.
-
-        Args:
-            path: The file.
-        """
+        """Write the page, the identification and the table to a file, as JSON; what isn't a number is null."""
         rows = [{k: float_to_json(v) if isinstance(v, float) else v for k, v in row.items()} for row in self._records()]
         content = {"page": self.facts(), "identification": dict(self.origin), "rows": rows}
         write(Path(path), json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).encode())
@@ -360,18 +355,15 @@ class Statement:
 
     def rows(self) -> list[list[str]]:
         """Return the heading, and a row for each input and output: the results as text."""
-        head = ["input", *(["output"] if self.outputs else []), *(["class"] if self.chosen is not None else [])]
         unit = f" in {self.units[0]}" if len(set(self.units)) == 1 and self.units[0] else ""
-        table = [[*head, f"{self.quantity}, q̄(u){unit}", f"{share_text(self.level)} interval"]]
-        names = {"flip": "decides otherwise", "risk": "outside limits"}
+        table = []
         for row in self._records():
-            value, ends = self._value(row), interval_text(row["low"], row["high"])
-            table.append([str(row[name]) for name in ("id", "output", "class") if name in row] + [value, ends])
-            table[-1] += [percent(row[name]) for name in names if name in row]
-        table[0] += [
-            names[name] for name in names if self.risk is not None and (name == "flip") == (self.flip is not None)
-        ]
-        return table
+            cells = {heading: str(row[name]) for name, heading in NAMING.items() if name in row}
+            cells |= {f"{self.quantity}, q̄(u){unit}": self._value(row)}
+            cells |= {f"{share_text(self.level)} interval": interval_text(row["low"], row["high"])}
+            cells |= {heading: percent(row[name]) for name, heading in RISKS.items() if name in row}
+            table.append(cells)
+        return [list(table[0]), *(list(cells.values()) for cells in table)]
 
     def _records(self) -> list[dict[str, Any]]:
         """Return the rows of the table as dictionaries."""

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lnescape.checks import whole
+from lnescape.checks import instance, whole
 from lnescape.engines import engine_for
 from lnescape.training.recipe import Operations, Recipe, count_operations, for_values, resolve
 from lnescape.weights import ALONE, Builder, Template, check_builder, identity, images_to_refresh
@@ -38,8 +38,7 @@ class Prepared:
         # Precision "auto" is replaced by what is fastest here; without a measurement it means float32.
         template = template or check_builder(net, data)
         recipe = Recipe() if recipe is None else recipe
-        if not isinstance(recipe, Recipe):
-            raise TypeError(f"The recipe is a {type(recipe).__name__}; pass lnescape.Recipe(epochs=10, batch=128).")
+        instance(recipe, Recipe, "The recipe", "pass lnescape.Recipe(epochs=10, batch=128)")
         n, images = len(data.train), data.train.images
         if n < recipe.batch:
             raise ValueError(f"A batch of {recipe.batch} is larger than the {n} training images; lower Recipe.batch.")
