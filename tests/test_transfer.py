@@ -146,5 +146,6 @@ def test_a_borrowed_scale_covers_over_many_pairs():
 def test_a_prior_without_a_level_lends_no_scale():
     like = learned(2)
     assert like.level is None
+    assert learned(2, levels=[-2.0, -2.4]).level == pytest.approx(-2.2, abs=0.3)  # of networks without covariates
     with pytest.raises(ValueError, match="no level"):
         borrowed_prior(np.zeros(100), np.zeros((100, 3)), names=NAMES, like=like)

@@ -65,6 +65,7 @@ def learn_prior(
     *,
     groups: Mapping[str, str] | None = None,
     strength: float = 2.0,
+    levels: Sequence[float] = (),
     provenance: Mapping[str, Any] | None = None,
 ) -> LearnedPrior:
     """Learn from some pairs of data and network what the coefficients of another pair are likely to be.
@@ -78,14 +79,15 @@ def learn_prior(
 
     At last T is multiplied by (P + 1)/(P − 1): b̄ is a mean of P pairs, and the next pair is another one.
 
-    For one network, whose scale nothing shows, the level ln σ² − ln var_x q of the pairs is averaged; its variance for
-    another pair, that of the pattern, Σ T, and that beside the pattern, ψ′(d₀/2), add up to ψ′(ν/2), the variance of
-    ln σ² of an estimate with ν degrees of freedom.
+    For one network, whose scale nothing shows, the level ln σ² − ln var_x q is averaged over the pairs and over further
+    ones; its variance for another pair, that of the pattern, Σ T, and that beside the pattern, ψ′(d₀/2), add up to
+    ψ′(ν/2), the variance of ln σ² of an estimate with ν degrees of freedom.
 
     Args:
         pairs: Two or more; the covariates that all of them have are learned.
         groups: {covariate: its group}; the coefficients of a group share one spread. Each alone unless given.
         strength: k ≥ 0, how many coefficients the usual spread counts as.
+        levels: ln σ² − ln var_x q of further pairs, whose covariates nobody kept; see `level_of`.
         provenance: How the pairs were made; kept with the prior.
 
     Returns:
@@ -118,7 +120,7 @@ def learn_prior(
     fits, kind = [_fitted(pair, names) for pair in pairs], np.array([kinds.index(group) for group in group_of])
     mean, t, step = _em(fits, kind, strength)
     spread = np.sqrt(t * (len(pairs) + 1) / (len(pairs) - 1))
-    level, dof = _level(pairs, fits, pattern=float((spread[:, kind] ** 2).sum()))
+    level, dof = _level(pairs, fits, levels, pattern=float((spread[:, kind] ** 2).sum()))
     return LearnedPrior(
         names=tuple(names),
         groups=tuple(group_of),
@@ -165,7 +167,27 @@ def with_class_means(
     return np.concatenate([covariates, covariates[:, indicator] @ means], 1), (*names, *more)
 
 
-def _level(pairs: Sequence[KnownPair], fits: list[_Fit], *, pattern: float) -> tuple[float | None, float | None]:
+def level_of(q: Float[ndarray, "networks images"]) -> float:
+    """Return the level of u: ln σ² over retrainings, as a mean over inputs, − ln of the variance of q over inputs.
+
+    Args:
+        q: Measurand of many retrainings, in any unit.
+
+    Returns:
+        The level; −2 where u is e⁻¹ of the standard deviation of q over inputs.
+
+    Example:
+        >>> rng = np.random.default_rng(0)
+        >>> round(level_of(3 * rng.normal(size=5000) + rng.normal(size=(50, 5000))), 1)  # ln(1²/(3² + 1²))
+        -2.3
+    """
+    variance = np.var(q, 0, ddof=1)
+    return float(np.log(variance).mean() - log_bias(len(q) - 1) - np.log(np.var(q, 1).mean()))
+
+
+def _level(
+    pairs: Sequence[KnownPair], fits: list[_Fit], further: Sequence[float], *, pattern: float
+) -> tuple[float | None, float | None]:
     """Return the mean of ln σ² − ln var_x q, and the degrees of freedom of a u that rests on it alone."""
     from scipy.optimize import brentq
     from scipy.special import polygamma
@@ -175,6 +197,7 @@ def _level(pairs: Sequence[KnownPair], fits: list[_Fit], *, pattern: float) -> t
         for pair in pairs
         if pair.spread is not None
     ]
+    levels += further
     if len(levels) < 2:
         return None, None
     beside = np.mean([polygamma(1, 1 / max(fit.delta, 1e-3) / 2) for fit in fits])

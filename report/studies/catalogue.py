@@ -34,6 +34,7 @@ from report.studies.pairs import (
     MNIST_CNN,
     MNIST_MLP,
     PAIRS,
+    SMALL,
     WITH_GRADIENTS,
     Pair,
 )
@@ -134,19 +135,12 @@ def _together(scouts: Cell, n: int, epochs: float) -> Cell:
     return scouts.but(method="together", scouts=scouts, seeds=range(n), settings=settings)
 
 
-# Small or binary: minutes for all. Perceptrons of two layers; breast cancer with dropout.
-_SMALL = {
-    "breast-cancer": ("mlp", {"width": 32, "dropout": 0.2}, {"epochs": 40, "batch": 32, "learning_rate": 0.05}),
-    "wine": ("mlp", {"width": 32}, {"epochs": 40, "batch": 16, "learning_rate": 0.05}),
-    "digits": ("mlp", {"width": 32}, {"epochs": 20, "batch": 64, "learning_rate": 0.1}),
-    "garments": ("mlp", {"width": 32}, {"epochs": 20, "batch": 32, "learning_rate": 0.05}),
-}
 N_SMALL = 48  # retrainings of each
 
 
 def _small(name: str) -> tuple[Cell, ...]:
     """Retrainings on a small data set, and how inputs move together in the first twelve."""
-    network, options, recipe = _SMALL[name]
+    network, options, recipe = SMALL[name]
     scouts = Cell(
         method="scouts", data=f"report.studies.small:{name.replace('-', '_')}", network=network, options=options,
         seeds=range(1000, 1005), recipe=Recipe(**recipe, precision="float32"),
@@ -280,7 +274,7 @@ STUDIES = {
                _reference(DIGITS, 16, group=4, explored=4)),
         *(study for pair in (*PAIRS, CIFAR10_RESNET20, *FURTHER) for study in _studies(pair)),
         *(_study(f"{name}-together", f"How inputs move together: {name.replace('-', ' ')}", _small(name), "together")
-          for name in _SMALL),
+          for name in SMALL),
         _study("angle-cnn", "The angle of a digit, 36 retrainings of a convolutional network", ANGLE, "values"),
         _study("diabetes-mlp", "Progression of 442 patients, 48 retrainings of a perceptron", DIABETES, "values"),
         _study("mnist-mlp-crossed", "8 initialisations × 8 orders of the images", _crossed(MLP, 8), "crossed"),

@@ -24,6 +24,7 @@ from lnescape.retraining import (
     effective_number,
     fidelity,
     learn_prior,
+    level_of,
     moderated,
     with_class_means,
 )
@@ -33,7 +34,7 @@ from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
 from report.studies.gates import g9, g10
 from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws
-from report.studies.pairs import WITH_GRADIENTS, Pair
+from report.studies.pairs import LEVELLED, SMALL, WITH_GRADIENTS, Pair
 
 ALONE = "outputs, classes, gradient distance"
 MIXES = {
@@ -51,7 +52,7 @@ CERTAIN = 1e6  # degrees of freedom of a dispersion that is no estimate from ret
 def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     """Judge gradient distance alone and beside outputs and classes, on held-out retrainings and images."""
     own = assembled(study, store)
-    learned = learn(others(study.name), store.folder.parent)
+    learned = learn(others(study.name), store.folder.parent, but=study.name.removesuffix("-geometry"))
     known = MIXES | {TRANSFER: Mix(DEFAULT, like=learned)}
     if own.traces.path is None:  # the weights of the former players were not kept, and all covariates go together
         del known["all free groups"]
@@ -140,16 +141,35 @@ def others(study: str) -> list[Pair]:
     return [pair for pair in WITH_GRADIENTS if not study.startswith(f"{pair.key}-")]
 
 
-def learn(pairs: Sequence[Pair], folder: Path, **more: Any) -> LearnedPrior:
-    """Learn a prior from what is stored of some pairs."""
+def learn(pairs: Sequence[Pair], folder: Path, *, but: str = "", **more: Any) -> LearnedPrior:
+    """Learn a prior from what is stored of some pairs, and its level from all networks but one."""
+    known = [assembled(study, store) for study, store in (_complete(f"{pair.key}-geometry", folder) for pair in pairs)]
+    further = list(levels(folder, but=but).values())
+    return learn_prior([_known(own) for own in known], groups=_groups(known[0]), levels=further, **more)
+
+
+def _complete(name: str, folder: Path) -> tuple[Study, CellStore]:
+    """Find a study all of whose cells are stored."""
     from report.studies.catalogue import STUDIES
 
-    studies = [STUDIES[f"{pair.key}-geometry"] for pair in pairs]
-    stores = [CellStore(study, folder / study.folder) for study in studies]
-    for store in stores:
-        store.check_complete()
-    known = [assembled(study, store) for study, store in zip(studies, stores, strict=True)]
-    return learn_prior([_known(own) for own in known], groups=_groups(known[0]), **more)
+    store = CellStore(STUDIES[name], folder / STUDIES[name].folder)
+    store.check_complete()
+    return STUDIES[name], store
+
+
+# The level needs log-odds alone, so that every network teaches it that was trained again and again.
+WITH_LEVELS = (*(pair.key for pair in LEVELLED), *(f"{name}-together" for name in SMALL))
+
+
+def levels(folder: Path, *, but: str = "") -> dict[str, float]:
+    """Give the level of every network but one on the calibration images, by the name of its study."""
+    found = {}
+    for name in (name for name in WITH_LEVELS if name != but):
+        study, store = _complete(name, folder)
+        calibration = store.load(study.cells[0]).arrays["part"] == 0
+        q = [store.load(cell).arrays["log_odds"] for cell in study.cells if cell.method == "retrainings"]
+        found[name] = level_of(np.concatenate(q)[:, calibration].astype(float))
+    return found
 
 
 def _columns(own: Assembled, rows: Sequence[int]) -> tuple[ndarray, tuple[str, ...]]:
@@ -166,8 +186,8 @@ def _known(own: Assembled) -> KnownPair:
         width = np.where(indicator | (h.std(0) == 0), 1.0, h.std(0))
         covariates.append((h - np.where(indicator, 0.0, h.mean(0))) / width)
         variances.append(np.delete(own.q, rows, axis=0)[:, images].var(0, ddof=1))
-    n_eff, spread = effective_number(own.q[:, images]), float(own.q[: own.n_networks, images].var(1).mean())
-    return KnownPair(np.concatenate(covariates), np.concatenate(variances), len(own.q) - 3, n_eff, names, spread)
+    n_eff = effective_number(own.q[:, images])
+    return KnownPair(np.concatenate(covariates), np.concatenate(variances), len(own.q) - 3, n_eff, names)
 
 
 def _groups(own: Assembled) -> dict[str, str]:

@@ -161,7 +161,17 @@ CHOOSING = tuple(pair for pair in (*PAIRS, *FURTHER) if pair.chooses)
 
 # Those whose retrainings keep gradient distances; a prior is learned on all of them but one, and judged on that one.
 WITH_GRADIENTS = (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_RESNET, CIFAR10_WIDE)
-HELD_OUT = (CIFAR10_FAST_CNN,)  # judged by the prior of those: it had no part in the choice of slope and groups
+HELD_OUT = (CIFAR10_FAST_CNN, CIFAR100_FAST_RESNET)  # judged by it: no part in the choice of slope and groups
+# Those that teach the level of u after one training, which needs log-odds alone.
+LEVELLED = (*PAIRS, CIFAR10_RESNET20, CIFAR10_FAST_CNN, CIFAR10_FAST_RESNET, CIFAR10_WIDE, CIFAR100_FAST_RESNET)
+
+# Small or binary: minutes for all. Perceptrons of two layers; breast cancer with dropout.
+SMALL = {
+    "breast-cancer": ("mlp", {"width": 32, "dropout": 0.2}, {"epochs": 40, "batch": 32, "learning_rate": 0.05}),
+    "wine": ("mlp", {"width": 32}, {"epochs": 40, "batch": 16, "learning_rate": 0.05}),
+    "digits": ("mlp", {"width": 32}, {"epochs": 20, "batch": 64, "learning_rate": 0.1}),
+    "garments": ("mlp", {"width": 32}, {"epochs": 20, "batch": 32, "learning_rate": 0.05}),
+}
 
 
 def for_typesetting() -> list[dict[str, Any]]:
