@@ -114,10 +114,30 @@ class LearnedPrior:
         Raises:
             ResultError: The file can't be written.
         """
+        write(Path(path), seal(self.to_dict()))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Describe the prior in what JSON can hold."""
         content = {"kind": "learned prior", "names": self.names, "groups": self.groups, "mean": self.mean.tolist()}
         content |= {"spread": dict(self.spread), "step": self.step, "level": self.level}
-        content |= {"single_dof": self.single_dof, "provenance": dict(self.provenance)}
-        write(Path(path), seal(content))
+        return content | {"single_dof": self.single_dof, "provenance": dict(self.provenance)}
+
+    @staticmethod
+    def from_dict(content: Mapping[str, Any]) -> "LearnedPrior":
+        """Make the prior of what `to_dict` returned; raise ValueError where it isn't one."""
+        if content["kind"] != "learned prior":
+            raise ValueError(f"it holds a {content['kind']}, no learned prior")
+        names, groups = tuple(map(str, content["names"])), tuple(map(str, content["groups"]))
+        mean, step = np.array(content["mean"], float), float(content["step"])
+        spread = {str(name): (float(one), float(two)) for name, (one, two) in content["spread"].items()}
+        if mean.shape != (2, len(names)) or len(groups) != len(names) or not set(groups) <= set(spread):
+            raise ValueError("names, groups and numbers don't belong together")
+        if not np.isfinite(mean).all() or not all(0 < one < np.inf for one in (step, *sum(spread.values(), ()))):
+            raise ValueError("a mean isn't finite, or a spread isn't positive")
+        level, dof = (None if content[name] is None else float(content[name]) for name in ("level", "single_dof"))
+        if level is not None and not (np.isfinite(level) and dof is not None and 0 < dof < np.inf):
+            raise ValueError("the level isn't finite, or its degrees of freedom aren't positive")
+        return LearnedPrior(names, groups, mean, spread, step, level, dof, dict(content["provenance"]))
 
     @staticmethod
     def load(path: Path | str) -> "LearnedPrior":
@@ -135,7 +155,7 @@ class LearnedPrior:
         cure = "make it again with learn_prior(…).save(path)."
         text = read(Path(path), most=MOST_JSON, cure=cure)
         with reading(Path(path), cure):
-            return _learned_from(unseal(text))
+            return LearnedPrior.from_dict(unseal(text))
 
 
 @cache
@@ -150,23 +170,6 @@ def shipped_prior() -> LearnedPrior:
         True
     """
     return LearnedPrior.load(SHIPPED)
-
-
-def _learned_from(content: dict[str, Any]) -> LearnedPrior:
-    """Make a learned prior of what a file holds; raise ValueError where it isn't one."""
-    if content["kind"] != "learned prior":
-        raise ValueError(f"it holds a {content['kind']}, no learned prior")
-    names, groups = tuple(map(str, content["names"])), tuple(map(str, content["groups"]))
-    mean, step = np.array(content["mean"], float), float(content["step"])
-    spread = {str(name): (float(one), float(two)) for name, (one, two) in content["spread"].items()}
-    if mean.shape != (2, len(names)) or len(groups) != len(names) or not set(groups) <= set(spread):
-        raise ValueError("names, groups and numbers don't belong together")
-    if not np.isfinite(mean).all() or not all(0 < one < np.inf for one in (step, *sum(spread.values(), ()))):
-        raise ValueError("a mean isn't finite, or a spread isn't positive")
-    level, single_dof = (None if content[name] is None else float(content[name]) for name in ("level", "single_dof"))
-    if level is not None and not (np.isfinite(level) and single_dof is not None and 0 < single_dof < np.inf):
-        raise ValueError("the level isn't finite, or its degrees of freedom aren't positive")
-    return LearnedPrior(names, groups, mean, spread, step, level, single_dof, dict(content["provenance"]))
 
 
 def fit_prior(

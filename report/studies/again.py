@@ -23,7 +23,7 @@ from lnescape.study.observation import Panel
 from lnescape.study.store import CellStore
 from report.studies import figures
 from report.studies.catalogue import STUDIES
-from report.studies.geometry import from_one, learn, others
+from report.studies.geometry import from_one, learned_for
 from report.studies.moderation import Mix, Moderation, assembled, draws
 from report.studies.svg import path_of, save
 
@@ -57,7 +57,7 @@ def gathered() -> dict:
     test, fitted = own.where("test"), own.where("calibration")
     drawn = draws(own.n_networks, MEMBERS)
     reference = Reference.of(own.q[:, test], drawn)
-    learned = learn(others(study.name), store.folder.parent)
+    learned = learned_for(study.name)
     ways = {}
     for way, mix in (WAYS | {FREE: replace(WAYS[FREE], like=learned)}).items():
         stated, _ = Moderation(own, mix)(drawn, np.concatenate([test, places]), fitted)

@@ -13,7 +13,7 @@ from numpy import ndarray
 
 from lnescape.covariates.groups import DEFAULT, FREE, columns_of
 from lnescape.data.shifts import KINDS as SHIFTS
-from lnescape.results import Estimate, provenance, results_folder
+from lnescape.results import Estimate, load_result, provenance, results_folder
 from lnescape.retraining import (
     Evaluation,
     Fidelity,
@@ -52,7 +52,8 @@ CERTAIN = 1e6  # degrees of freedom of a dispersion that is no estimate from ret
 def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     """Judge gradient distance alone and beside outputs and classes, on held-out retrainings and images."""
     own = assembled(study, store)
-    learned = learn(others(study.name), store.folder.parent, but=study.name.removesuffix("-geometry"))
+    seen = levels(store.folder.parent, but=study.name.removesuffix("-geometry"))
+    learned = learn(others(study.name), store.folder.parent, levels=list(seen.values()))
     known = MIXES | {TRANSFER: Mix(DEFAULT, like=learned)}
     if own.traces.path is None:  # the weights of the former players were not kept, and all covariates go together
         del known["all free groups"]
@@ -63,6 +64,7 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     found |= _law_of_scale(own) | {"one network": _one_network(own, test)}
     one = _one_borrowed(own, test, learned)
     found["one network, borrowed scale"] = one.to_dict() | {"level": learned.level, "dof": learned.single_dof}
+    found |= {"levels": seen, "learned": learned.to_dict()}
     found["G9"] = g9(one, n=found["n"]).to_dict()
     kept: dict[tuple[str, int, str], Fidelity] = {}
     places = {"test": test, **{kind: _away(own, kind) for kind in (*SHIFTS, "foreign")}}
@@ -135,17 +137,21 @@ def _one_borrowed(own: Assembled, test: ndarray, learned: LearnedPrior) -> Fidel
     return fidelity(from_one(own, test, learned), reference)
 
 
+def learned_for(study: str) -> LearnedPrior:
+    """Read the prior that judged the pair of a study, learned on the others."""
+    return LearnedPrior.from_dict(load_result(study).numbers["learned"])
+
+
 def others(study: str) -> list[Pair]:
     """List the pairs that teach a prior which is judged on the pair of this study."""
     # By the name of the study: two pairs share a folder where their data and kind of network are the same.
     return [pair for pair in WITH_GRADIENTS if not study.startswith(f"{pair.key}-")]
 
 
-def learn(pairs: Sequence[Pair], folder: Path, *, but: str = "", **more: Any) -> LearnedPrior:
-    """Learn a prior from what is stored of some pairs, and its level from all networks but one."""
+def learn(pairs: Sequence[Pair], folder: Path, **more: Any) -> LearnedPrior:
+    """Learn a prior from what is stored of some pairs."""
     known = [assembled(study, store) for study, store in (_complete(f"{pair.key}-geometry", folder) for pair in pairs)]
-    further = list(levels(folder, but=but).values())
-    return learn_prior([_known(own) for own in known], groups=_groups(known[0]), levels=further, **more)
+    return learn_prior([_known(own) for own in known], groups=_groups(known[0]), **more)
 
 
 def _complete(name: str, folder: Path) -> tuple[Study, CellStore]:
@@ -201,7 +207,8 @@ def ship() -> None:
     """Learn the prior that the package ships, from all pairs that keep gradient distances."""
     names = [f"{pair.key}-geometry" for pair in WITH_GRADIENTS]
     origin = provenance(command="python -m report.studies.geometry", seed=[0], data=None, n=len(names), studies=names)
-    learned = learn(WITH_GRADIENTS, results_folder(), provenance=origin)
+    known = list(levels(results_folder()).values())
+    learned = learn(WITH_GRADIENTS, results_folder(), levels=known, provenance=origin)
     learned.save(SHIPPED)
     print(f"{SHIPPED}: {len(learned.names)} covariates from {', '.join(names)}")
 

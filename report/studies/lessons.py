@@ -192,6 +192,24 @@ def scale_of_ren(found: Mapping[str, tuple[float, float]], *, source: str, title
     return figure
 
 
+def levels(ratios: Mapping[str, float], *, source: str, title: str) -> Figure:
+    """Draw for each network how large a usual u is beside the standard deviation of q over images."""
+    order = sorted(ratios, key=ratios.__getitem__)
+    with canvas(1, 3.4, source, title, width=5.6) as (figure, (axis,)):
+        usual = np.exp(np.mean(np.log([*ratios.values()])))
+        axis.axvline(usual, color=BLUE, linewidth=1)
+        axis.plot([ratios[name] for name in order], range(len(order)), "o", color=DARK, markersize=5)
+        axis.set_yticks(range(len(order)), labels=order)
+        axis.set(xscale="log", xlim=(0.1, 1), ylabel="network")
+        axis.set_xlabel("u of a usual image / standard deviation of q over images")
+        axis.set_xticks((0.1, 0.2, 0.3, 0.5, 1), labels=("0.1", "0.2", "0.3", "0.5", "1"))
+        axis.minorticks_off()
+        axis.grid(axis="y", color=FIELD, linewidth=0.6)
+        axis.annotate(f"mean {usual:.2f}", (0.97 * usual, len(order) - 1.3), color=BLUE, fontsize=8, ha="right", va="bottom",
+                      annotation_clip=False)  # fmt: skip
+    return figure
+
+
 def beforehand(
     facts: Mapping[str, Mapping[str, float]],
     partial: Mapping[str, Mapping[str, tuple[float, float]]],

@@ -10,7 +10,7 @@ from lnescape.results import load_result
 from lnescape.retraining import Fidelity, Reference, fidelity
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
-from report.studies.geometry import learn, others
+from report.studies.geometry import learned_for
 from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws
 from report.studies.uncertainty import gains
 
@@ -21,7 +21,7 @@ SIZES = (2, 3, 4)  # M
 def purchases(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     """Judge each purchase beside what is free, on held-out retrainings and images."""
     own = assembled(study, store)
-    base = Mix(DEFAULT, like=learn(others(study.name), store.folder.parent))
+    base = Mix(DEFAULT, like=learned_for(study.name.replace("-purchases", "-geometry")))
     mixes = {FREE: base} | {f"{FREE} + {name}": mix for name, mix in _bought(own, base, study.name)}
     test, fitted = own.where("test"), own.where("calibration")
     kept: dict[tuple[str, int], Fidelity] = {}

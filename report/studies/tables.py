@@ -8,7 +8,16 @@ import numpy as np
 from lnescape.results import Estimate, Result, list_results, load_result
 from lnescape.retraining import RetrainingEquivalent
 from report.studies.gates import EXPLORATIONS_OF_G3, Verdict, over_pairs
-from report.studies.pairs import CHOOSING, FURTHER, PAIRS, Pair
+from report.studies.pairs import (
+    CHOOSING,
+    CIFAR10_RESNET20,
+    FURTHER,
+    LEVELLED,
+    PAIRS,
+    SMALL,
+    WITH_GRADIENTS,
+    Pair,
+)
 
 Rows = dict[str, dict[str, Any]]
 Results = Mapping[str, Result]
@@ -31,11 +40,10 @@ HEADLINE = {
     "mnist-mlp": "perceptron, MNIST",
     "mnist-cnn": "convolutional network, MNIST",
     "cifar10-cnn": "convolutional network, CIFAR-10",
-    "cifar10-resnet": "residual network, CIFAR-10",
-    "cifar100-resnet": "residual network, CIFAR-100",
     "cifar10-fast-resnet": "fast residual network, CIFAR-10",
     "cifar10-wide": "fast wide network, CIFAR-10",
     "cifar10-fast-cnn": "fast convolutional network, CIFAR-10",
+    "cifar100-fast-resnet": "fast residual network, CIFAR-100",
 }
 ALL_FREE, WITH_GRADIENT = "all free groups", "prior of other pairs"  # the latter: outputs, classes, gradient distance
 
@@ -56,14 +64,26 @@ WAYS = {
 
 
 def ways_on_networks() -> dict[str, dict[str, Any]]:
-    """Gather what two and three trainings are worth on each network of the README, {network: {way: {M: row}}}."""
-    found = {}
-    for pair in (pair for pair in (*PAIRS, *FURTHER) if pair.key in HEADLINE):
+    """Gather what two and three trainings are worth on each network, {network: {way: {M: row}}}."""
+    found, known = {}, set(list_results())
+    for pair in (*PAIRS, *(pair for pair in FURTHER if f"{pair.key}-geometry" in known)):
         best, mixes = headline(pair.key)
         if pair in PAIRS:  # the free groups without gradients were judged in a study of their own
             mixes = {best: mixes[best]} | load_result(f"{pair.key}-uncertainty").numbers["mixes"]
         found[pair.label] = {way: mixes[mix] for way, mix in WAYS.items() if mix in mixes}
     return found
+
+
+def levels() -> dict[str, float]:
+    """Give u of a usual image over the standard deviation of q over images, of each network of many retrainings."""
+    known: dict[str, float] = {}
+    for pair in WITH_GRADIENTS:  # each judged by the levels of all others
+        known |= load_result(f"{pair.key}-geometry").numbers["levels"]
+    names = {pair.key: pair.label for pair in LEVELLED} | {
+        CIFAR10_RESNET20.key: f"{CIFAR10_RESNET20.label}, full width"
+    }
+    names |= {f"{name}-together": f"{name.replace('-', ' ')}, perceptron" for name in SMALL}
+    return {label: float(np.exp(known[name] / 2)) for name, label in names.items()}
 
 
 def triple_of(row: Mapping[str, Any], sizes: Sequence[str] = ("2", "3")) -> dict[int, tuple[float, float, float]]:
