@@ -5,7 +5,7 @@ import pytest
 
 from lnescape.results import Estimate, ResultError
 from lnescape.retraining import Fidelity, RetrainingEquivalent
-from report.studies.gates import Verdict, best_within, g3, g4, g6, g7, g8, g9, g10, g11, over_pairs
+from report.studies.gates import Verdict, best_within, g3, g4, g5, g6, g7, g8, g9, g10, g11, over_pairs
 
 STRONG, WEAK, LOOSE = Estimate(0.10, 0.01, dof=20), Estimate(0.01, 0.001, dof=20), Estimate(0.10, 0.08, dof=3)
 
@@ -78,18 +78,27 @@ def test_the_best_cheap_method_decides_g6_and_stored_verdicts_come_back():
             wrong()
 
 
+def judged(ren, coverage=95.0, decile=95.0):
+    some = Estimate(1.0, 0.1)
+    worth, deciles = RetrainingEquivalent(float(ren), ren - 3.0, ren + 4.0), [Estimate(decile, 1.0)]
+    return Fidelity(worth, some, some, some, 0.9, Estimate(coverage, 1.0), deciles, [1.0], 9.0, some, np.ones(1))
+
+
 @pytest.mark.parametrize(
     ("ren", "coverage", "decile", "passed"),
     [(22, 95, 92, True), (18, 95, 92, False), (22, 97.5, 92, False), (22, 95, 98.7, False)],
 )
 def test_g9_asks_for_worth_and_coverage_and_g10_for_more_than_without(ren, coverage, decile, passed):
-    def judged(ren, coverage=95.0, decile=95.0):
-        some = Estimate(1.0, 0.1)
-        worth, deciles = RetrainingEquivalent(float(ren), ren - 3.0, ren + 4.0), [Estimate(decile, 1.0)]
-        return Fidelity(worth, some, some, some, 0.9, Estimate(coverage, 1.0), deciles, [1.0], 9.0, some, np.ones(1))
-
     assert g9(judged(ren, coverage, decile), n=30).passed is passed
     assert g10(judged(ren), judged(20), n=30).passed is (ren > 20)
+
+
+def test_g5_claims_nothing_of_shifts_that_were_not_stored():
+    shifted = {"noise": judged(11)}
+    assert g5(judged(16), {}, n=30).passed
+    assert "shift" not in g5(judged(16), {}, n=30).claim
+    assert g5(judged(16), shifted, n=30).failing == "REN under shift"
+    assert g5(judged(14, decile=98.0), {}, n=30).failing == "REN, coverage in every decile"
 
 
 def test_g11_asks_for_nine_in_ten_sets_of_each_size():

@@ -127,7 +127,7 @@ def test_stated_variances_are_a_covariate_of_one_value():
         ({"limits": ([1, 2, 3], [4, 5, 6])}, "for 3 outputs, the predictions for 2"),
         ({"measurand": ln.retraining.contrast}, "measurand= is for classes"),
         ({"proxies": NET}, "proxies= is for classes"),
-        ({"seeds": [0]}, "1 training has no spread"),
+        ({"seeds": [0]}, "1 training has no spread.*is that of log-odds, and wrong for values"),
     ],
 )
 def test_what_cannot_be_stated_of_values_is_refused_in_one_sentence(options, message):

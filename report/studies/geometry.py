@@ -61,8 +61,8 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     found: dict = {"n": len(own.q), "networks": own.n_networks, "images": len(test)}
     retrained = [store.load(cell).arrays["accuracy"] for cell in study.cells if cell.method == "retrainings"]
     found["accuracy"] = Estimate.mean(100 * np.concatenate(retrained), unit="%")
-    found |= _law_of_scale(own) | {"one network": _one_network(own, test)}
-    one = _one_borrowed(own, test, learned)
+    found |= _law_of_scale(own) | {"one network": one_network(own, test)}
+    one = one_borrowed(own, test, learned)
     found["one network, borrowed scale"] = one.to_dict() | {"level": learned.level, "dof": learned.single_dof}
     found |= {"levels": seen, "learned": learned.to_dict()}
     found["G9"] = g9(one, n=found["n"]).to_dict()
@@ -105,7 +105,7 @@ def _law_of_scale(own: Assembled) -> dict:
     }
 
 
-def _one_network(own: Assembled, test: ndarray) -> dict:
+def one_network(own: Assembled, test: ndarray) -> dict:
     """Judge the pattern of one network at slope one; its level, one number, is taken from the retrainings."""
     images = own.where("calibration")
     reference = Reference.of(own.q[:, test], [(row,) for row in range(own.n_networks)])
@@ -131,7 +131,7 @@ def from_one(own: Assembled, judged: ndarray, learned: LearnedPrior) -> list[Eva
     return evaluations
 
 
-def _one_borrowed(own: Assembled, test: ndarray, learned: LearnedPrior) -> Fidelity:
+def one_borrowed(own: Assembled, test: ndarray, learned: LearnedPrior) -> Fidelity:
     """Judge each network alone."""
     reference = Reference.of(own.q[:, test], [(row,) for row in range(own.n_networks)])
     return fidelity(from_one(own, test, learned), reference)

@@ -143,22 +143,27 @@ def _left_out(study: Study, shown: dict[str, ndarray], n: int) -> dict[str, floa
     return predicted
 
 
+def single_sets(n_networks: int, members: int) -> list[tuple[int, ...]]:
+    """Draw sets of M networks, each once."""
+    sets = list(combinations(range(n_networks), members))
+    return [sets[k] for k in np.random.default_rng(0).permutation(len(sets))[:N_SETS]]
+
+
 def _single_sets(own: Assembled, mix: Mix, members: int, found: dict, shown: dict[str, ndarray]) -> dict:
     """Give the share of single sets of networks whose 95 % intervals cover 90 to 99 %, for three values of n_eff."""
-    sets = list(combinations(range(own.n_networks), members))
-    sets = [sets[k] for k in np.random.default_rng(0).permutation(len(sets))[:N_SETS]]
+    sets = single_sets(own.n_networks, members)
     images, test = own.where("calibration"), own.where("test")
-    before = _covered(own, mix, sets, images, test, [found["assumed"]] * len(sets), bounded=False)
+    before = covered(own, mix, sets, images, test, [found["assumed"]] * len(sets), bounded=False)
     if not shown:  # nothing but the assumption is known, too large to bound anything
         return {"before": before, "after": before}
     noise = shown["noise"]
     by_set = [noise[list(rows)] if len(noise) == own.n_networks else noise for rows in sets]
     worth = [min(found["assumed"], _worth(len(images), movement_law(one.mean()))) for one in by_set]
-    measured = _covered(own, mix, sets, images, test, [found["measured"].value] * len(sets))
-    return {"before": before, "measured": measured, "after": _covered(own, mix, sets, images, test, worth)}
+    measured = covered(own, mix, sets, images, test, [found["measured"].value] * len(sets))
+    return {"before": before, "measured": measured, "after": covered(own, mix, sets, images, test, worth)}
 
 
-def _covered(own: Assembled, mix: Mix, sets, images: ndarray, test: ndarray, worth, *, bounded: bool = True) -> dict:
+def covered(own: Assembled, mix: Mix, sets, images: ndarray, test: ndarray, worth, *, bounded: bool = True) -> dict:
     """Evaluate each set with its n_eff, and count the other retrainings inside its intervals."""
     shares, dofs = [], []
     for rows, n_eff in zip(sets, worth, strict=True):

@@ -1,4 +1,7 @@
-"""Measured values: the angle of a digit, and a table of patients; u(x) from few retrainings, beside the error."""
+"""Measured values: the angle of a digit, and a table of patients; u(x) from few retrainings, beside the error.
+
+Scouts choose the class of a measurand. A value is the measurand itself and needs no class, so there are no scouts here.
+"""
 
 from typing import Any
 
@@ -13,7 +16,8 @@ from lnescape.data.shifts import _rotate
 from lnescape.data.splits import PARTS, SPLIT_SEED
 from lnescape.laws import Law
 from lnescape.results import Estimate
-from lnescape.retraining import Reference, effective_number, fidelity
+from lnescape.retraining import Fidelity, Reference, effective_number, fidelity, shipped_prior
+from lnescape.retraining.prior import assumed_number
 from lnescape.statement import Statement
 from lnescape.study.cells import Cell, Kind, Study, register
 from lnescape.study.observation import COVARIATE_BITS, Observation, Panel
@@ -21,8 +25,10 @@ from lnescape.study.observation import PARTS as OF_PANEL
 from lnescape.study.retrainings import train
 from lnescape.study.store import CellStore
 from report.studies.dispersion import dithered
+from report.studies.gates import g0, g2, g5, g9, g11
+from report.studies.geometry import one_borrowed, one_network
 from report.studies.moderation import Assembled, Mix, Moderation, draws
-from report.studies.small import OF_VALUES
+from report.studies.small import OF_VALUES, covered, single_sets
 
 DIGITS = (4, 7)
 MOST_TURNED = 45.0  # degrees, to either side
@@ -122,20 +128,41 @@ N_MEMBERS = (2, 3)
 
 
 def of_values(study: Study, store: CellStore) -> tuple[dict[str, Any], dict[str, ndarray]]:
-    """Judge u(x) from two and three retrainings, and compare it with the error."""
+    """Judge u(x) from one, two and three retrainings, compare it with the error, and give the gates."""
     own, label = assembled_values(study, store)
     test, fitted = own.where("test"), own.where("calibration")
     found: dict[str, Any] = {"n": len(own.q), "networks": own.n_networks, "inputs": len(test)}
     found |= _errors(own.q[:, test], label[test])
     found["effective_inputs"] = effective_number(own.q[:, fitted])
+    learned = shipped_prior()
+    one = one_borrowed(own, test, learned)
+    found["one network"] = one_network(own, test)
+    found["one network, borrowed scale"] = one.to_dict() | {"level": learned.level, "dof": learned.single_dof}
     table: dict[str, dict[str, Any]] = {name: {} for name in MIXES}
+    kept: dict[tuple[str, int], Fidelity] = {}
     for members in N_MEMBERS:
         drawn = draws(own.n_networks, members)
         reference = Reference.of(own.q[:, test], drawn)
         for name, mix in MIXES.items():
             evaluations, _ = Moderation(own, mix)(drawn, test, fitted)
-            table[name][str(members)] = fidelity(evaluations, reference).to_dict()
-    return found | {"mixes": table}, {}
+            kept[name, members] = fidelity(evaluations, reference)
+            table[name][str(members)] = kept[name, members].to_dict()
+    found["single"] = _single_sets(own, test, fitted)
+    shares = {f"M = {m}": row["share"] for m, row in found["single"].items()}
+    n = found["n"]
+    gates = (
+        g0(own.q[:, test]), g2(own.q[:, test], what="values"), g5(kept[OF_VALUES, 2], {}, n=n), g9(one, n=n),
+        g11(shares, n=n),
+    )  # fmt: skip
+    return found | {"mixes": table} | {verdict.gate: verdict.to_dict() for verdict in gates}, {}
+
+
+def _single_sets(own: Assembled, test: ndarray, fitted: ndarray) -> dict[str, Any]:
+    """Give the share of single sets of networks whose 95 % intervals cover 90 to 99 %, with the assumed n_eff."""
+    # A statement lowers n_eff where noise on the weights shows that inputs move together; that noise wasn't stored.
+    mix, worth = MIXES[OF_VALUES], assumed_number(len(fitted))
+    sets = {m: single_sets(own.n_networks, m) for m in N_MEMBERS}
+    return {str(m): covered(own, mix, some, fitted, test, [worth] * len(some)) for m, some in sets.items()}
 
 
 def _errors(q: ndarray, label: ndarray) -> dict[str, Any]:
