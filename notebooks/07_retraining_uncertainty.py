@@ -383,7 +383,7 @@ for name in ("constant", "gradient distance"):
 course.table(rows, "Perceptron on MNIST, many sets of two and of three trainings")
 
 # %% [markdown]
-# The perceptron is one of eight networks that were studied. Where gradients were kept, the prior uses the gradient
+# The perceptron is one of seven networks in the table below. Where gradients were kept, the prior uses the gradient
 # distance, the outputs and the class, and starts from slopes learned on other networks; elsewhere it uses all other
 # free covariates:
 

@@ -91,15 +91,11 @@ course.save(figure, "10_worth")
 # then pass 30 on every network but MNIST's CNN. Note the bars. If few retrainings judge, an interval may reach to twice the
 # value; then no ranking within it is possible.
 #
-# Gates G7 and G8 were stated for the first five pairs, on three of which gradients were not kept. On the five networks
+# Gates G7 and G8 were stated for the first five pairs, on three of which gradients were not kept. On the six networks
 # with gradients, these have the REN of 30 that the gates ask for:
 
 # %%
-rows = {}
-for name, ways in tables.ways_on_networks().items():
-    if best := ways.get("free, with gradient distance"):
-        rows[name] = {f"M = {m}": tables.ren_of(best[m]) for m in ("2", "3")}
-course.table(rows, "REN with gradient distance and the prior of other pairs")
+course.table(tables.with_gradients(), "REN, with its 95 % interval")
 
 # %% [markdown]
 # ## REN against cost

@@ -74,6 +74,16 @@ def ways_on_networks() -> dict[str, dict[str, Any]]:
     return found
 
 
+def with_gradients(start: str = "") -> Rows:
+    """Lay out the REN of a constant prior and of the gradient distance, for the networks whose name starts so."""
+    rows: Rows = {}
+    for name, ways in ways_on_networks().items():
+        if name.startswith(start) and (best := ways.get("free, with gradient distance")):
+            rows[name] = {"constant prior, M = 3": ren_of(ways["constant prior"]["3"])}
+            rows[name] |= {f"gradient distance, M = {m}": ren_of(best[m]) for m in ("2", "3")}
+    return rows
+
+
 def levels() -> dict[str, float]:
     """Give u of a usual image over the standard deviation of q over images, of each network of many retrainings."""
     known: dict[str, float] = {}
