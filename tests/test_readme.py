@@ -107,6 +107,8 @@ def test_the_result_is_the_stored_one():
     assert claim in text, f"the sentence should be: {claim}"
     assert held_out in text, f"the sentence should be: {held_out}"
     assert f"is worth {min(singles):.0f} to {max(singles):.0f} plain ones." in text
+    angle = loaded("angle-cnn").numbers["mixes"]["gradient distance"]["2"]["ren"]
+    assert f"For angles read from images, two trainings are worth {angle['value']:.0f} plain ones." in text
     assert [one for one in plain if abs(50 * one["squared_error"].value ** 0.5 - 70) > 5] == []
     errors = [int(line.split("|")[3].split()[0]) for line in map(row, tables.HEADLINE)]
     assert f"{min(errors)} to {max(errors)} %" in text

@@ -196,3 +196,14 @@ def test_the_page_of_a_statement_quotes_the_stored_errors_of_u():
             stored |= {row["squared_error"].value ** 0.5 / 2 for row in rows if "squared_error" in row}
     assert {row["error"] for row in quoted} <= stored
     assert {row["quantity"] for row in quoted} == {"log-odds", "value"}
+
+
+@pytest.mark.parametrize("name", ["angle-cnn", "diabetes-mlp"])
+def test_one_network_of_values_is_refused_because_the_scale_of_log_odds_is_wrong_for_it(name):
+    numbers = ln.load_result(name).numbers
+    borrowed, pattern = numbers["one network, borrowed scale"], numbers["one network"]
+    assert not numbers["G9"]["passed"]
+    assert numbers["G9"]["REN"] == borrowed["ren"]["value"]
+    assert borrowed["bias"].value / 2 > np.log(2)  # u more than twice too large
+    assert borrowed["level"] == ln.retraining.shipped_prior().level
+    assert pattern["ren"]["low"] > 10  # with the right level, the pattern serves
