@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as Names
 from contextlib import contextmanager
 from copy import deepcopy
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -101,17 +102,11 @@ def identity(module: nn.Module, images: Tensor) -> str:
     return f"{module} {' '.join(f'{value:.2g}' for value in logits.double().mean(0).tolist())}"
 
 
-class Logits:
-    """A builder of networks that return more than logits, (logits, features) for instance, or one number an input."""
-
-    def __init__(self, builder: Builder, data):
-        self.builder = builder
-        self.hook = _only_logits if data.values is None else _only_values
-
-    def __call__(self) -> nn.Module:
-        module = self.builder()
-        module.register_forward_hook(self.hook)
-        return module
+def _hooked(builder: Builder, hook: Callable) -> nn.Module:
+    """Build a network that returns what a hook makes of its outputs."""
+    module = builder()
+    module.register_forward_hook(hook)
+    return module
 
 
 def _only_logits(module: nn.Module, inputs: tuple, output: Any) -> Any:
@@ -145,22 +140,17 @@ def _rows(inputs: tuple, output: Any) -> Any:
     return output.reshape(len(inputs[0]), -1) if isinstance(output, Tensor) and output.ndim < 2 else output
 
 
-class KeptStatistics:
-    """A builder whose normalisation layers hold their statistics as parameters, which no training moves."""
-
-    def __init__(self, builder: Builder):
-        self.builder = builder
-
-    def __call__(self) -> nn.Module:
-        module = self.builder()
-        for layer in normalisation_layers(module):
-            for name in ("running_mean", "running_var"):
-                value = layer._buffers.pop(name)
-                assert value is not None, "normalisation_layers lists those that keep statistics"
-                layer.register_parameter(name, nn.Parameter(value))
-            layer._buffers.pop("num_batches_tracked")
-            layer.__class__ = _Frozen
-        return module
+def with_kept_statistics(builder: Builder) -> nn.Module:
+    """Build a network whose normalisation layers hold their statistics as parameters, which no training moves."""
+    module = builder()
+    for layer in normalisation_layers(module):
+        for name in ("running_mean", "running_var"):
+            value = layer._buffers.pop(name)
+            assert value is not None, "normalisation_layers lists those that keep statistics"
+            layer.register_parameter(name, nn.Parameter(value))
+        layer._buffers.pop("num_batches_tracked")
+        layer.__class__ = _Frozen
+    return module
 
 
 class _Frozen(_NormBase):
@@ -196,8 +186,9 @@ def check_builder(builder: Builder, data) -> Template:
     constants = _differing_constant(first, second)
     some = data.train.images[:8].cpu().clone()
     template = Template(first, builder)
-    if _wrong_output(first, data, some):
-        template = Template(Logits(lambda: template.fresh(), data)(), Logits(builder, data))
+    hook = _only_logits if data.values is None else _only_values
+    if _wrong_output(first, data, some):  # (logits, features) for instance, or one number an input
+        template = Template(_hooked(template.fresh, hook), partial(_hooked, builder, hook))
         if got := _wrong_output(template.module, data, some):
             n, what = data.n_classes, "classes" if data.values is None else "values an input"
             more = "" if data.values is None else f", or (2, {2 * n}) with a ln variance for each"
@@ -206,7 +197,6 @@ def check_builder(builder: Builder, data) -> Template:
                 f"shape (2, {n}){more}."
             )
     _check_alone(template, some)
-    hook = Logits(builder, data).hook
 
     def predict(images: Tensor) -> Tensor:
         return hook(second, (images,), second(images.clone()))
@@ -384,6 +374,7 @@ def theta_of(network: nn.Module | dict, like: nn.Module | None = None) -> Float[
     if like is None:
         raise ValueError("A state dict alone doesn't tell the order of its parameters; pass like=builder() too.")
     names = [name for name, p in like.named_parameters() if p.requires_grad]
+    every_name = {name for name, p in like.named_parameters(remove_duplicate=False) if p.requires_grad}
     statistics, found = _statistics_names(like), _unwrapped(network, like)
     known = {*like.state_dict(), *(name for name in found if name.endswith("num_batches_tracked"))}
     if extra := [name for name in found if name not in known]:
@@ -399,8 +390,7 @@ def theta_of(network: nn.Module | dict, like: nn.Module | None = None) -> Float[
         if found[name].shape != own.shape:
             there, here = tuple(found[name].shape), tuple(own.shape)
             raise ValueError(f"{name!r} has shape {there} in the state dict, {here} in the network that is built.")
-        is_constant = name not in names and name not in statistics and not _is_shared(like, name)
-        if is_constant and not torch.equal(found[name].to(own), own):
+        if name not in every_name | statistics and not torch.equal(found[name].to(own), own):
             raise ValueError(f"The constant {name!r} differs between the state dict and the network that is built.")
     return torch.cat([found[name].detach().reshape(-1).to(torch.float32) for name in names])
 
@@ -437,12 +427,6 @@ def _stripped(network: Mapping, known: Names[str]) -> dict | None:
             return None
         plain = {name.removeprefix(prefix): value for name, value in plain.items()}
     return plain
-
-
-def _is_shared(module: nn.Module, name: str) -> bool:
-    """Tell whether a name of the state dict is a second name of a trainable parameter."""
-    every = dict(module.named_parameters(remove_duplicate=False))
-    return name in every and every[name].requires_grad
 
 
 def _statistics_names(module: nn.Module) -> set[str]:

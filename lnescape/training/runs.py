@@ -5,6 +5,7 @@ import pickle
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -24,12 +25,12 @@ from lnescape.training.recipe import Cost, Recipe, count_operations
 from lnescape.weights import (
     ALONE,
     Builder,
-    KeptStatistics,
     Template,
     build,
     check_builder,
     images_to_refresh,
     theta_of,
+    with_kept_statistics,
 )
 
 # Operations in one group of trainings above which separate processes repay their start of a few seconds.
@@ -339,7 +340,7 @@ def members(
         2
     """
     kept = one_of(statistics, ["recomputed", "kept"], "treatment of statistics") == "kept"
-    template = check_builder(KeptStatistics(net) if kept else net, data)
+    template = check_builder(partial(with_kept_statistics, net) if kept else net, data)
     if isinstance(networks, nn.Module | dict) or not isinstance(networks, Iterable):
         raise TypeError(f"One {type(networks).__name__} was given; pass a list of networks, [network].")
     if recipe is not None:
