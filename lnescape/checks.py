@@ -115,18 +115,21 @@ def _of_torch(value: Any) -> Any:
     return (plain.float() if str(plain.dtype) == "torch.bfloat16" else plain).numpy()
 
 
-def texts(values: Any, n: int, what: str) -> tuple[str, ...]:
+def texts(values: Any, n: int, what: str, *, error: type[Exception] = ValueError) -> tuple[str, ...]:
     """Return n names as text, their numbers where none are given; raise unless each is given once, in a line."""
     values = range(n) if values is None else values
     values = values.tolist() if hasattr(values, "tolist") else values
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise TypeError(f"{what} is {_shown(values)}; pass a list of {n}.")
     found = tuple(map(str, values))
-    if len(found) != n or len(set(found)) < n or not all(map(str.isprintable, found)):
-        raise ValueError(
-            f"{what}: {n} are needed, and {len(found)} were given, {len(set(found))} of them different; give {n} "
-            "different ones without line breaks."
+    if len(found) != n or not all(map(str.isprintable, found)):
+        raise error(
+            f"{what}: {n} are needed, and {len(found)} were given; give {n} different ones without line breaks."
         )
+    first = {name: k for k, name in reversed(list(enumerate(found)))}
+    if twice := [k for k, name in enumerate(found) if first[name] < k][:1]:
+        name = found[twice[0]]
+        raise error(f"{what}: {_shown(name)} stands at {first[name]} and at {twice[0]}; give {n} different ones.")
     return found
 
 

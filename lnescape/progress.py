@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+_OPEN = threading.local()  # `.n` bars of this thread; those inside another one, shown or not, are not shown
 _FORM = "{desc} {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} {unit}, {elapsed} so far, about {remaining} left"
 PATIENCE = 2.0  # seconds after which whatever still runs says what it does
 
@@ -14,15 +15,18 @@ def bar(total: float, title: str, unit: str, *, show: bool = True, stay: bool = 
     """Lend a tqdm bar that appears after two seconds and goes at the end, or one that is there at once to stay."""
     from tqdm import tqdm
 
+    outer = getattr(_OPEN, "n", 0)
     with tqdm(
         total=total, desc=title, unit=unit, bar_format=_FORM, smoothing=0.1,
-        delay=0 if stay else PATIENCE, leave=stay, disable=not (show and total),
+        delay=0 if stay else PATIENCE, leave=stay, disable=bool(outer) or not (show and total),
     ) as shown:  # fmt: skip
         appear = threading.Timer(PATIENCE, shown.refresh)  # also where the first step takes minutes
         appear.daemon = True
         if not shown.disable:
             appear.start()
+        _OPEN.n = outer + 1
         try:
             yield shown
         finally:
+            _OPEN.n = outer
             appear.cancel()

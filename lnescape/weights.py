@@ -196,7 +196,7 @@ def check_builder(builder: Builder, data) -> Template:
                 f"For 2 images the network returns {got}, but {data.name} has {n} {what}; its last layer must give "
                 f"shape (2, {n}){more}."
             )
-    _check_alone(template, some)
+    _check_alone(template, data.train.images[:64].cpu())
 
     def predict(images: Tensor) -> Tensor:
         return hook(second, (images,), second(images.clone()))
@@ -265,7 +265,8 @@ def _check_alone(template: Template, some: Tensor) -> None:
         (among, "changes with the other inputs of its batch", "keep statistics (track_running_stats=True), or give "
          "layers the batch as their first axis (batch_first=True)"),
     ):  # fmt: skip
-        if (apart := float((other - first).abs().max())) > 1e-3 * (1 + float(first.abs().max())):
+        apart = float((other - first).abs().max())
+        if not apart <= 1e-3 * (1 + float(first.abs().max())):  # NaN either
             raise ValueError(f"A prediction {cause}, by {apart:.2g} nat: it isn't a function of the input; {cure}.")
 
 

@@ -43,6 +43,7 @@ ROWS: dict[str, list[tuple[str, str]]] = {
         ("ln.dataset(train=(x, y), test=(x[:, :, 1:], y))", "resize them"),
         ("ln.dataset(train=(x, y), test=((255 * x).byte(), y))", "convert them"),
         ("ln.dataset(train=(x, y), test=(x, y), classes=10)", "name every class"),
+        ("ln.dataset(train=(x, y), test=(x, y), classes=list('abcdebghij'))", "'b' stands at 1 and at 5"),
         ("data.prepare(x[:, 0])", "resize them"),
     ],
     "Networks": [
@@ -72,6 +73,7 @@ ROWS: dict[str, list[tuple[str, str]]] = {
         ("ln.fit(net, data, seeds=[0], recipe=ln.Recipe(batch=5000))", "lower Recipe.batch"),
         ("ln.fit(net, data, seeds=[0], recipe=ln.Recipe(loss=lambda z, y: (z, y)))", "mean over the batch"),
         ("ln.fit(net, data, seeds=[0], recipe=ln.Recipe(loss=nn.CrossEntropyLoss(reduction='sum')))", "the mean"),
+        ("ln.fit(net, data, seeds=[0], recipe=ln.Recipe(loss=nn.NLLLoss()))", "use F.cross_entropy"),
         ("ln.fit(net, data, seeds=[0], device='gpu')", "use 'cpu'"),
         ("ln.fit(net, data, seeds=[0], folder='/proc/none')", "folder that can be written"),
         ("ln.fit(net, data, seeds=[0], folder='~/trainings')", "expanduser()"),

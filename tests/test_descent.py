@@ -152,6 +152,19 @@ def test_a_bar_appears_where_the_first_step_takes_long(monkeypatch, capsys):
         assert "training" in capsys.readouterr().err
 
 
+def test_predictions_that_take_long_show_one_bar(data, net, runs, monkeypatch, capsys):
+    monkeypatch.setattr(progress, "PATIENCE", 0.0)
+    images = data.test.images
+    plain = runs.predict(images, progress=False)
+    with progress.bar(1, "study", "cells", show=False):
+        runs.predict(images)
+    assert capsys.readouterr().err == ""
+    assert torch.equal(runs.predict(images, batch=50), plain)
+    said = capsys.readouterr().err
+    assert "predicting" in said
+    assert f"{len(runs) * len(images)} predictions" in said
+
+
 def test_a_builder_of_networks_in_evaluation_mode_is_trained_all_the_same(data):
     expected = ln.fit(Mixed, data, seeds=[0], recipe=QUICK)
     assert torch.equal(ln.fit(lambda: Mixed().eval(), data, seeds=[0], recipe=QUICK).thetas, expected.thetas)

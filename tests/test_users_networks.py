@@ -1,6 +1,7 @@
 """Networks that nobody wrote for this package go through it unchanged; `NETWORKS` is a page of the site, too."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 
 import numpy as np
@@ -203,6 +204,36 @@ class Chance(Tuple):
 def test_predictions_that_are_no_function_of_the_input_are_refused(net, inputs, message):
     with pytest.raises(ValueError, match=message):
         check_builder(net, data(inputs))
+
+
+class InLargeBatches(nn.Module):
+    """A network whose inputs are centred by those of their batch, where there are more than so many."""
+
+    def __init__(self, many):
+        super().__init__()
+        self.layer, self.many = nn.Linear(12, 2), many
+
+    def forward(self, x):
+        return self.layer(x - x[self.many :].mean(0) if len(x) > self.many else x)
+
+
+def test_inputs_that_meet_in_large_batches_only_are_refused():
+    given = data(features)
+    with pytest.raises(ValueError, match="changes with the other inputs of its batch, by"):
+        check_builder(lambda: InLargeBatches(8), given)
+    runs = ln.members(lambda: InLargeBatches(100), [InLargeBatches(100)], given)
+    runs.predict(torch.rand(200, 12), batch=100)
+    with pytest.raises(ValueError, match="other inputs of its batch of 200: it isn't a function"):
+        replace(runs).predict(torch.rand(200, 12))
+
+
+def test_log_probabilities_have_a_loss_of_their_own():
+    def net():
+        return nn.Sequential(nn.Linear(12, 2), nn.LogSoftmax(1))
+
+    given, quick = data(features), ln.Recipe(epochs=2, batch=16, precision="float32")
+    runs = [ln.fit(net, given, seeds=[0], recipe=replace(quick, loss=loss)) for loss in (quick.loss, nn.NLLLoss())]
+    torch.testing.assert_close(runs[0].thetas, runs[1].thetas)
 
 
 def test_recurrence_attention_and_sums_have_a_cost():

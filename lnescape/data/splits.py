@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from lnescape.checks import instance
+from lnescape.checks import instance, texts
 
 from .inputs import (
     DataError,
@@ -280,7 +280,7 @@ def dataset(
 
     Raises:
         DataError: Images are empty, NaN, infinite, or of different shape in two parts; labels are missing, negative or
-            too large; values are NaN or infinite; classes have a unit.
+            too large; values are NaN or infinite; classes have a unit, or two have one name.
 
     Example:
         >>> images, labels = torch.rand(100, 3, 8, 8), torch.arange(100) % 4
@@ -330,7 +330,7 @@ def _names(labels: Tensor, classes: tuple[str, ...] | list[str] | None) -> tuple
         return ("value",) if n == 1 else tuple(f"value {k}" for k in range(n))
     if labels.is_floating_point() and len(classes) != labels.shape[1]:
         raise DataError(f"classes has {len(classes)} names for {labels.shape[1]} values an input; name each of them.")
-    return tuple(classes)
+    return texts(classes, len(classes), "classes", error=DataError)
 
 
 def _values(labels: Tensor, unit: str | None) -> Values | None:

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from lnescape.checks import whole
 from lnescape.data.inputs import Values
 from lnescape.engines import engine_for
+from lnescape.progress import bar
 from lnescape.results import ResultError, files
 from lnescape.subspaces import KINDS, Subspace, combine
 from lnescape.weights import Builder, FlatNetwork, build, theta_of
@@ -96,8 +97,9 @@ class Law(ABC):
         return (min(size, n - start) for start in range(0, n, size))
 
     def predict(
-        self, images: Shaped[Tensor, "images ..."], n: int | None = None, *, seed: int = 0, batch: int = 500
-    ) -> Float[Tensor, "..."]:
+        self, images: Shaped[Tensor, "images ..."], n: int | None = None, *, seed: int = 0, batch: int = 500,
+        progress: bool = True,
+    ) -> Float[Tensor, "..."]:  # fmt: skip
         """Predict with n networks drawn from the law: ln p_m(class | image), or values; normalisation is refreshed.
 
         Args:
@@ -105,6 +107,7 @@ class Law(ABC):
             n: Networks; all members, in order, for a law of members without n.
             seed: Seed of the draws.
             batch: Images in one forward pass.
+            progress: Show a bar with the time left (from two seconds on).
 
         Returns:
             Log-probabilities in nat, float32 [n, images, classes]. Measured values in their unit, [n, images, outputs]
@@ -115,7 +118,7 @@ class Law(ABC):
             >>> law.predict(torch.ones(1, 2)).exp()
             tensor([[[0.3333, 0.3333, 0.3333]]])
         """
-        return predict_at(self, self.sample(n, seed=seed), images, self.count(n), batch=batch)
+        return predict_at(self, self.sample(n, seed=seed), images, self.count(n), batch=batch, progress=progress)
 
     def module(self, theta: Float[Tensor, " parameters"]) -> nn.Module:
         """Return the network at θ, such as `law[0]`: a new module in evaluation mode, its normalisation refreshed."""
@@ -162,19 +165,25 @@ class Law(ABC):
         _KINDS[cls.__name__] = cls
 
 
-def predict_at(law: Law, chunks: Iterator[Tensor], images: Tensor, n: int, *, batch: int = 500) -> Float[Tensor, "..."]:
+def predict_at(
+    law: Law, chunks: Iterator[Tensor], images: Tensor, n: int, *, batch: int = 500, progress: bool = True
+) -> Float[Tensor, "..."]:
     """Return what `Law.predict` does at n points of weight space, which come chunk by chunk."""
     _check_images(images, batch)
     device, norm, out, done = law.device, law.normalisation_images, None, 0
     images, norm = images.to(device), None if norm is None else norm.to(device)
     # In float32 whatever the training used: bfloat16 would add an error of 0.4 % to every log-odds.
-    with law._kept("engine", lambda: engine_for(law.net, device=device)) as engine:
+    with (
+        law._kept("engine", lambda: engine_for(law.net, device=device)) as engine,
+        bar(n * len(images), "predicting", "predictions", show=progress) as shown,
+    ):
         for thetas in chunks:
             part = None if out is None else out[done : done + len(thetas)]
             try:
                 part = engine.log_probabilities(
-                    thetas, images, normalisation_images=norm, batch=batch, out=part, softmax=law.values is None
-                )
+                    thetas, images, normalisation_images=norm, batch=batch, out=part, softmax=law.values is None,
+                    on_batch=shown.update,
+                )  # fmt: skip
             except (RuntimeError, IndexError) as error:  # the latter for a token that was never seen
                 if isinstance(error, torch.OutOfMemoryError):
                     raise

@@ -174,18 +174,18 @@ def state(
         like = shipped_prior() if "gradient distance" in groups else None
     calibration = data.calibration.images[:MOST_CALIBRATION]
     everything = torch.cat([calibration, images.to(calibration.device)])
-    logp = runs.predict(everything).double()
+    logp = runs.predict(everything, progress=progress).double()
     chosen = logp.exp().mean(0).argmax(1).cpu().numpy()
     with bar(len(runs), "exploring", "networks", show=progress) as shown:
         seen = explored(runs, data, everything, chosen, measurand=measurand, on_network=shown.update, **looked)
-    n, n_eff, measured = len(calibration), None, False
-    if len(runs) > 1:  # one network borrows its scale
-        worth = 1 / (1 / n + movement(runs, calibration, chosen[:n], measurand=measurand))
-        n_eff = worth if worth < assumed_number(n) else None  # believed where it is less than assumed
+        n, n_eff, measured = len(calibration), None, False
+        if len(runs) > 1:  # one network borrows its scale
+            worth = 1 / (1 / n + movement(runs, calibration, chosen[:n], measurand=measurand))
+            n_eff = worth if worth < assumed_number(n) else None  # believed where it is less than assumed
     if proxies is not None:
         numbers = list(range(PROXY_SEED, PROXY_SEED + n_proxies))
         narrow = retrain(of_proxies, numbers, folder=folder, progress=progress)
-        q = measurand(narrow.predict(everything).cpu().numpy(), chosen)
+        q = measurand(narrow.predict(everything, progress=progress).cpu().numpy(), chosen)
         seen = replace(seen, spreads={"proxies": q.std(0, ddof=1)})
         groups.append("proxies")
         at_least, n_proxies = effective_number(q[:, :n]), len(narrow)
@@ -212,7 +212,7 @@ def _of_values(
     """State values: every output in parts of the root mean square of its s, all under one prior."""
     k, calibration = data.n_classes, data.calibration.images[:MOST_CALIBRATION]
     everything, n = torch.cat([calibration, images.to(calibration.device)]), len(calibration)
-    predicted = runs.predict(everything).cpu().numpy()
+    predicted = runs.predict(everything, progress=progress).cpu().numpy()
     outputs = [np.full(len(everything), c) for c in range(k)]
     spread = [np.sqrt(value(predicted, own)[:, :n].var(0, ddof=1).mean()) for own in outputs]
     scale = np.array([one if one > 0 else 1.0 for one in spread])
@@ -224,8 +224,8 @@ def _of_values(
     with bar(k * len(runs), "exploring", "networks", show=progress) as shown:
         for own in outputs:
             seen.append(explored(runs, data, everything, own, measurand=in_parts, on_network=shown.update, **looked))
+        moving = [movement(runs, calibration, own[:n], measurand=in_parts) for own in outputs]
     every, parts = Traces.interleaved(seen), (slice(0, n * k), slice(n * k, None))
-    moving = [movement(runs, calibration, own[:n], measurand=in_parts) for own in outputs]
     worth = 1 / (1 / n + float(np.mean(moving)))
     columns = columns_of(replace(every, like=every.of(range(len(runs)), parts[0])), looked["groups"])
     return statement_of(

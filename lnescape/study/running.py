@@ -79,7 +79,7 @@ def compute(
     register(cell.method, kind)  # it comes with the cell, so that a worker imports what it needs
     # One thread on a CPU, whatever the machine has: small networks are fastest so, other cells use the other cores, and
     # the bits don't depend on how many there are.
-    with _ALONE, threads_of(1):
+    with _ALONE, threads_of(1), bar(0, "cell", "", show=False):  # that of the study is enough
         data, panel = data_and_panel(cell.data, device)
         start = perf_counter()
         more = {"scratch": Path(scratch)} if scratch is not None and kind.shares else {}
