@@ -139,8 +139,10 @@ course.table(rows, f"Together P = {P} numbers, ‖θ‖ = {theta.norm():.2f}", d
 # coordinate systems: θ, a row of P numbers, and q, one number for each test image. There are also two distances between
 # two networks:
 #
-# $$ \lVert \theta - \theta' \rVert \quad\text{(weights, Euclidean), or}\quad
-#    D(\theta, \theta') = \operatorname{mean}_x \lvert q(x;\theta) - q(x;\theta') \rvert \quad\text{(function, nat of log-odds).} $$
+# $$ \begin{aligned}
+#    \lVert \theta - \theta' \rVert & \quad\text{(weights, Euclidean)}, \\
+#    D(\theta, \theta') = \operatorname{mean}_x \lvert q(x;\theta) - q(x;\theta') \rvert & \quad\text{(function, nat of log-odds)}.
+#    \end{aligned} $$
 
 # %%
 images, labels = data.test.images, data.test.labels
@@ -168,6 +170,9 @@ print(f"mean of u(x) {u.mean():.2f} nat, times 2/√π {expected:.2f} nat")
 #
 # *Rescaling.* Multiply the incoming weights and the bias of a unit by c > 0, and divide its outgoing weights by c. As
 # max(0, c z) = c max(0, z), nothing else changes.
+#
+# Both are written by hand here, for a network with two hidden layers. `layers` cuts θ into matrices and biases, and `joined`
+# puts them back.
 
 # %%
 sizes, shapes = [p.numel() for p in module.parameters()], [p.shape for p in module.parameters()]
@@ -354,8 +359,9 @@ print(f"best order {best}, sum of scores {G[range(5), best].sum():.3f}")
 # ### Two hidden layers
 #
 # The score of a pair of units is the scalar product of all their weights: incoming, bias and outgoing. In the second layer
-# these depend on the order of the first, and the other way round. So we take the layers in turn until nothing changes. This
-# ends at a *local* optimum. A better order may exist, and the distance that we find is an upper bound of the smallest one.
+# these depend on the order of the first, and the other way round. So we take the layers in turn until nothing changes. The
+# function below does this by hand. It ends at a *local* optimum. A better order may exist, and the distance that we find is
+# an upper bound of the smallest one.
 
 # %%
 def match(theta, other):

@@ -335,7 +335,8 @@ print(f"difference image by image {ln.Estimate.mean(lost[0] - lost[1], unit='nat
 # $$ H(\bar p) = \frac1M\sum_m H(p_m) + \frac1M\sum_m\sum_c p_{mc}\ln\frac{p_{mc}}{\bar p_c} . $$
 #
 # The first term is the mean entropy of the members (*aleatoric*). The second is the *mutual information* between member and
-# class (*epistemic*). It is zero unless the members differ. Two pairs of members with the same mean:
+# class (*epistemic*). It is zero unless the members differ. We write the mean entropy by hand, and try it on two pairs of
+# members with the same mean:
 
 # %%
 def entropy(p):

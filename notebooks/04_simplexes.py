@@ -258,7 +258,7 @@ course.table(rows, f"V ∝ λ would give {math.log(10):+.2f} for each decade", d
 # hundredth. At the authors' 10⁻⁸ the reward has *no effect*. Stochastic gradients move a corner, and decide the heights. The
 # slope λ/h of the reward is small beside them. From about 10⁻³ on the triangle grows, and the steps per decade approach
 # those of V ∝ λ, as in our formula ($\sqrt{\lambda}$ for each of two heights). (The separate points at the left are those without reward:
-# a logarithmic axis has no place for 0.) This answers the guess. The first factor is 1. The second is e^2.03 ≈ 7.6, not yet
+# a logarithmic axis has no place for 0.) This answers the guess. The first factor is 1. The second is $e^{2.03} \approx 7.6$, not yet
 # the 10 of the formula.
 #
 # The larger triangle holds networks that differ more. Yet the test loss of 30 of them together does not change: the region
@@ -295,7 +295,7 @@ course.save(figure, "04_cosine")
 # ## Trap: the volume of a flat simplex in float32
 #
 # The released code computes V² as the *Cayley–Menger determinant* of squared distances, in float32. We take a triangle of
-# base 1 and height h in 200 000 dimensions. Its area is h/2. We compute it in both ways.
+# base 1 and height h in 200 000 dimensions. Its area is h/2. We compute it in both ways, the determinant by hand.
 
 # %%
 def cayley_menger(vertices):

@@ -99,7 +99,7 @@ print(f"with T = {T:.2f}: {calibrated:.3f}, and ¾ ln ¾ + ¼ ln ¼ = {by_hand:.
 # %% [markdown]
 # ## Two methods by hand
 #
-# **SWAG** [2] continues training at a constant learning rate and collects snapshots θ_k. It draws new networks from a Gaussian
+# **SWAG** [2] continues training at a constant learning rate and collects snapshots $\theta_k$. It draws new networks from a Gaussian
 # with the mean of the snapshots. Half of the variance comes from the spread of each single weight, half from the common
 # movements of the snapshots. We simulate snapshots of two weights that move together.
 
@@ -134,7 +134,7 @@ course.table({name: {k: float(v) for k, v in row.items()} for name, row in rows.
 #
 # **Laplace's approximation** [3] uses the curvature of the loss: where the loss is flat, weights may move. On the last layer the
 # curvature is $\sum_i (\operatorname{diag} p_i - p_i p_i^\mathsf{T}) \otimes \varphi_i \varphi_i^\mathsf{T}$, with probabilities p and the inputs φ of the layer, its *features* (⊗ is
-# the Kronecker product). Automatic differentiation gives the same numbers.
+# the Kronecker product). Automatic differentiation of the loss, written by hand here, gives the same numbers.
 
 # %%
 phi, target = torch.randn(50, 3, generator=torch.Generator().manual_seed(2)), torch.arange(50) % 4

@@ -116,7 +116,7 @@ for name, values in (("simulated factor", np.log(factor)), ("ln(s²/u²) of our 
 #
 # $$ \mathrm{E}\, \ln\frac{s^2}{u^2} = \psi(\nu/2) - \ln(\nu/2), \qquad \mathrm{Var}\, \ln\frac{s^2}{u^2} = \psi_1(\nu/2) . $$
 #
-# ψ and ψ₁ are tabulated (digamma and trigamma). You need no more of them than these lines:
+# ψ and ψ₁ are tabulated (digamma and trigamma). You need no more of them than these lines, which we write by hand:
 
 # %%
 def bias(nu):
@@ -320,7 +320,8 @@ course.save_live(figure, "07_before_after")
 # One difficulty is left. The number of judges is finite: their s² is noisy, too, and that noise would count as our
 # error. So we split the judges into two halves, and multiply our error against one half by our error against the other
 # half. The noise of the two halves is independent, and averages to zero in the product. Our own error is in both
-# factors, and stays. The function also takes the known bias off each half.
+# factors, and stays. Here is REN by hand, as a function, since you will need it for your own arrays. It also takes the
+# known bias off each half. (`ln.fidelity` gives REN with an interval.)
 
 # %%
 def ren(variance, judges):

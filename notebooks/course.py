@@ -110,7 +110,7 @@ def alternative(figure: Figure) -> str:
         if not axis.axison or not (axis.get_xlabel() or axis.get_ylabel()):
             continue
         quantities = " against ".join(filter(None, (axis.get_ylabel(), axis.get_xlabel())))
-        written = ", ".join(text.get_text() for text in axis.texts)
+        written = ", ".join(filter(None, (text.get_text() for text in axis.texts)))
         panels.append(": ".join(filter(None, (heading, quantities))) + (f" ({written})" if written else ""))
     for legend in filter(None, [*figure.legends, *(axis.get_legend() for axis in figure.axes)]):
         marks += [text.get_text() for text in legend.get_texts()]
