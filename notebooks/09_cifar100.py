@@ -210,10 +210,10 @@ figure = figures.undecided_images(
 course.save(figure, "09_undecided")
 
 # %% [markdown]
-# **What we see.** With a hundred classes after ten epochs, many decisions are nearly a draw between a few candidates. On three
-# images in four at least one retraining decides otherwise. On half of all images a quarter of the retrainings or more do. Yet
-# u(x) is *smaller* than for the same network on CIFAR-10, by a third at the median. Again, an image is undecided because of its
-# mean log-odds, not because of a large scatter. On three images in four each class is less likely than all others together: the
+# **What we see.** With a hundred classes, many decisions are nearly a draw between a few candidates. On more than half of the
+# images at least one retraining decides otherwise. On more than a third, a quarter of the retrainings or more do. Yet u(x) is
+# *smaller* than for the fast network on CIFAR-10, by a quarter at the median. Again, an image is undecided because of its mean
+# log-odds, not because of a large scatter. On nearly half of the images each class is less likely than all others together: the
 # mean of q is below zero even for the likeliest class (the histogram below shows it).
 #
 # ### Class and family, with eight networks
