@@ -13,17 +13,8 @@ from torch import Tensor
 
 from lnescape.checks import instance, texts
 
-from .inputs import (
-    DataError,
-    Values,
-    channel_moments,
-    check_labels,
-    check_new_pixels,
-    check_pixels,
-    count_classes,
-    normalise,
-    one_image,
-)
+from . import inputs
+from .inputs import DataError, Values
 
 PARTS = ("train", "validation", "calibration", "test")
 SPLIT_SEED = 0  # of numpy's RandomState, whose stream is frozen
@@ -75,7 +66,7 @@ class Split:
     @cached_property
     def images(self) -> Shaped[Tensor, "images *image"]:
         """Normalised float32 images, (pixels - mean) / std, computed once and kept; tokens (int64) as they are."""
-        return normalise(self.pixels, self.mean, self.std)
+        return inputs.normalise(self.pixels, self.mean, self.std)
 
     @cached_property
     def targets(self) -> Shaped[Tensor, "images *outputs"]:
@@ -238,8 +229,8 @@ class Dataset:
 
     def prepare(self, pixels: Tensor | np.ndarray) -> Shaped[Tensor, "images *image"]:
         """Return new images, in form and range of `train.pixels`, normalised as those: (pixels - mean) / std."""
-        checked = check_new_pixels(pixels, self.image_shape, self.train.pixels.dtype)
-        return normalise(checked.to(self.train.pixels.device), self.train.mean, self.train.std)
+        checked = inputs.check_new_pixels(pixels, self.image_shape, self.train.pixels.dtype)
+        return inputs.normalise(checked.to(self.train.pixels.device), self.train.mean, self.train.std)
 
     def to(self, device: torch.device | str) -> "Dataset":
         """Return the same data on another device, such as "cpu" or "cuda"."""
@@ -298,7 +289,7 @@ def dataset(
         if key not in parts:
             raise DataError(f"{key}=None: give the part as (images, labels) or a torch data set.")
     names = _names(parts["train"][1], classes)
-    outside = None if foreign is None else check_pixels(foreign, "foreign")
+    outside = None if foreign is None else inputs.check_pixels(foreign, "foreign")
     _check_together(parts, len(names), outside)
     if validation is None:
         parts["validation"], parts["train"] = _cut(parts["train"], "train", share=10)
@@ -311,7 +302,7 @@ def dataset(
     mean: Tensor | None = None
     std: Tensor | None = None
     if normalise:
-        mean, std = channel_moments(images)
+        mean, std = inputs.channel_moments(images)
     elif images.dtype == torch.uint8:
         mean = torch.zeros(images.shape[1], device=images.device)
         std = torch.full_like(mean, 255.0)
@@ -325,7 +316,7 @@ def _names(labels: Tensor, classes: tuple[str, ...] | list[str] | None) -> tuple
     """Return the names of the classes, or of the outputs of measured values."""
     if classes is None:
         if not labels.is_floating_point():
-            return tuple(map(str, range(count_classes(labels))))
+            return tuple(map(str, range(inputs.count_classes(labels))))
         n = labels.shape[1]
         return ("value",) if n == 1 else tuple(f"value {k}" for k in range(n))
     if labels.is_floating_point() and len(classes) != labels.shape[1]:
@@ -337,7 +328,7 @@ def _values(labels: Tensor, unit: str | None) -> Values | None:
     """Return how measured values of the training part are standardised; None for classes."""
     if not labels.is_floating_point():
         return None
-    mean, std = channel_moments(labels)
+    mean, std = inputs.channel_moments(labels)
     if bool((labels == labels[0]).all(0).any()):
         raise DataError("a train value is the same for every input; there is nothing to learn, leave it out.")
     return Values(mean, std, unit or "")
@@ -360,8 +351,8 @@ def _read(part: object, key: str, unit: str | None) -> tuple[Tensor, Tensor]:
         images, labels = part
     else:
         images, labels = _read_items(part, key)
-    pixels = check_pixels(images, key)
-    return pixels, check_labels(labels, key, len(pixels), unit=unit).to(pixels.device)
+    pixels = inputs.check_pixels(images, key)
+    return pixels, inputs.check_labels(labels, key, len(pixels), unit=unit).to(pixels.device)
 
 
 def _read_items(part: object, key: str) -> tuple[Tensor, list]:
@@ -377,7 +368,7 @@ def _read_items(part: object, key: str) -> tuple[Tensor, list]:
         if not (isinstance(item, (tuple, list)) and len(item) == 2):
             raise DataError(f"{key}[{index}] isn't a pair (image, label); the data set must give pairs.")
         image, label = item
-        images.append(one_image(image, f"{key}[{index}]"))
+        images.append(inputs.one_image(image, f"{key}[{index}]"))
         labels.append(label.item() if getattr(label, "ndim", None) == 0 else label)
     shapes = {tuple(image.shape) for image in images}
     if len(shapes) > 1:

@@ -20,7 +20,6 @@ from lnescape.weights import Builder, last_layer, places, with_features
 N_IMAGES = 10_000  # of the curvature, a fixed random sample
 LARGEST = 12_000  # parameters of the last layer: each square matrix of them takes 1.2 GB, and there are three at once
 MARGINAL = "marginal likelihood"
-STRUCTURES = ("full", "Kronecker", "diagonal")
 
 
 def swag(
@@ -208,22 +207,17 @@ class _Layer:
         phi = self.features.double()
         return self.logits.double().softmax(1), torch.cat([phi, phi.new_ones(len(phi), int(self.bias))], 1)
 
-    def precision(self, eigenvalues: Tensor) -> float:
-        """Return the prior precision of the highest marginal likelihood."""
-        return marginal_precision(eigenvalues, float(self.weights.double().square().sum()))
-
-
-def marginal_precision(eigenvalues: Float[Tensor, " parameters"], squares: float) -> float:
-    """Return the δ of the highest marginal likelihood, δ = γ/‖θ̂‖², γ = Σ h/(h + δ), from the eigenvalues h of H."""
-    # MacKay 1992, Neural Computation 4(3), 415, equation 4.9.
-    h, precision = eigenvalues.clamp_min(0.0), 1.0
-    for _ in range(1000):  # each step raises the marginal likelihood
-        before, precision = precision, float((h / (h + precision)).sum()) / squares
-        if not 0 < precision < math.inf:
-            raise ValueError("No prior precision has a highest marginal likelihood here; pass one as a number.")
-        if abs(precision - before) < 1e-9 * precision:
-            break
-    return precision
+    def precision(self, eigenvalues: Float[Tensor, " parameters"]) -> float:
+        """Return the δ of the highest marginal likelihood, δ = γ/‖θ̂‖², γ = Σ h/(h + δ), from the eigenvalues h of H."""
+        # MacKay 1992, Neural Computation 4(3), 415, equation 4.9.
+        h, precision, squares = eigenvalues.clamp_min(0.0), 1.0, float(self.weights.double().square().sum())
+        for _ in range(1000):  # each step raises the marginal likelihood
+            before, precision = precision, float((h / (h + precision)).sum()) / squares
+            if not 0 < precision < math.inf:
+                raise ValueError("No prior precision has a highest marginal likelihood here; pass one as a number.")
+            if abs(precision - before) < 1e-9 * precision:
+                break
+        return precision
 
 
 def _full(request: Request, theta: Tensor, start: int, layer: _Layer, *, precision: float | None) -> Law:
@@ -351,7 +345,7 @@ def _checked_structure(structure: Any, size: int) -> str:
     """Return the structure of the curvature; raise where a full one is too large."""
     if structure is None:
         return "full" if size <= LARGEST else "Kronecker"
-    if one_of(structure, STRUCTURES, "structure of the curvature") == "full" and size > LARGEST:
+    if one_of(structure, _LAWS, "structure of the curvature") == "full" and size > LARGEST:
         raise ValueError(f"A full curvature of {size} parameters is too large, {LARGEST} at most; take 'Kronecker'.")
     return structure
 

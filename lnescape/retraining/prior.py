@@ -106,21 +106,13 @@ class LearnedPrior:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def save(self, path: Path | str) -> None:
-        """Write it as one sealed JSON file.
-
-        Args:
-            path: The file.
-
-        Raises:
-            ResultError: The file can't be written.
-        """
+        """Write it as one sealed JSON file; raise ResultError where that is impossible."""
         write(Path(path), seal(self.to_dict()))
 
     def to_dict(self) -> dict[str, Any]:
         """Describe the prior in what JSON can hold."""
-        content = {"kind": "learned prior", "names": self.names, "groups": self.groups, "mean": self.mean.tolist()}
-        content |= {"spread": dict(self.spread), "step": self.step, "level": self.level}
-        return content | {"single_dof": self.single_dof, "provenance": dict(self.provenance)}
+        plain = {"mean": self.mean.tolist(), "spread": dict(self.spread), "provenance": dict(self.provenance)}
+        return {"kind": "learned prior"} | vars(self) | plain
 
     @staticmethod
     def from_dict(content: Mapping[str, Any]) -> "LearnedPrior":
@@ -141,17 +133,7 @@ class LearnedPrior:
 
     @staticmethod
     def load(path: Path | str) -> "LearnedPrior":
-        """Read what `save` wrote.
-
-        Args:
-            path: The file.
-
-        Returns:
-            The prior.
-
-        Raises:
-            ResultError: The file is missing, damaged or of another kind.
-        """
+        """Read what `save` wrote; raise ResultError where the file is missing, damaged or of another kind."""
         cure = "make it again with learn_prior(…).save(path)."
         text = read(Path(path), most=MOST_JSON, cure=cure)
         with reading(Path(path), cure):
@@ -504,11 +486,16 @@ def _checked_variance(variance: ndarray) -> ndarray:
     return variance
 
 
+def is_indicator(covariates: ndarray) -> ndarray:
+    """Return which columns hold only zeros and ones."""
+    return ((covariates == 0) | (covariates == 1)).all(0)
+
+
 def measures(covariates: ndarray, names: tuple[str, ...]) -> tuple[ndarray, ndarray, ndarray]:
     """Return centre and width of each covariate, and whether it has a square; warn of those that don't vary."""
     centre, width = covariates.mean(0), covariates.std(0)
     constant = width <= 1e-12 * np.maximum(np.abs(centre), 1)
-    squared = ~((covariates == 0) | (covariates == 1)).all(0)
+    squared = ~is_indicator(covariates)
     if constant.any():
         known = names if len(names) == len(centre) else [f"number {k}" for k in range(len(centre))]
         which = ", ".join(name for name, same in zip(known, constant, strict=True) if same)

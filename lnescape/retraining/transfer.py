@@ -19,6 +19,7 @@ from lnescape.retraining.prior import (
     STEP,
     LearnedPrior,
     checked_covariates,
+    is_indicator,
     measures,
     profile,
     quasi_likelihood,
@@ -157,7 +158,7 @@ def with_class_means(
         array([2., 2., 5.])
     """
     like = covariates if like is None else like
-    indicator = _is_indicator(like)
+    indicator = is_indicator(like)
     if not indicator.any():
         return covariates, names
     member, rest = like[:, indicator], like[:, ~indicator]
@@ -206,22 +207,17 @@ def _level(
     return float(np.mean(levels) + log_bias(dof)), dof
 
 
-def _is_indicator(covariates: ndarray) -> ndarray:
-    """Return which columns hold only zeros and ones."""
-    return ((covariates == 0) | (covariates == 1)).all(0)
-
-
 def _continuous(pair: KnownPair) -> list[str]:
     """Return the names of the covariates that aren't indicators."""
     covariates = checked_covariates(pair.covariates, pair.names)
-    return [name for name, own in zip(pair.names, _is_indicator(covariates), strict=True) if not own]
+    return [name for name, own in zip(pair.names, is_indicator(covariates), strict=True) if not own]
 
 
 def _fitted(pair: KnownPair, names: list[str]) -> _Fit:
     """Fit the coefficients of some covariates and of all indicators of one pair alone."""
     covariates = np.asarray(pair.covariates, float)
     columns = [pair.names.index(name) for name in names]
-    covariates = np.concatenate([covariates[:, columns], covariates[:, _is_indicator(covariates)]], 1)
+    covariates = np.concatenate([covariates[:, columns], covariates[:, is_indicator(covariates)]], 1)
     x = terms(covariates, *measures(covariates, ()))
     tau, weight = np.array([np.inf, *[WIDE] * (x.shape[1] - 1)]), pair.n_eff / len(x)
     b, _, _ = quasi_likelihood(pair.variance, pair.dof, x, weight=weight, tau=tau, mean=np.zeros_like(tau))

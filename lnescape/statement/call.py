@@ -11,17 +11,7 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from lnescape.checks import instance, one_of, real, texts, whole
-from lnescape.covariates.explore import (
-    ENOUGH_PROXIES,
-    N_BURSTS,
-    Neighbours,
-    burst_recipe,
-    explored,
-    movement,
-    proxy_recipe,
-    unavailable,
-    value,
-)
+from lnescape.covariates import explore
 from lnescape.covariates.groups import DEFAULT, FREE, Traces, columns_of, passes_of
 from lnescape.laws import Members
 from lnescape.progress import bar
@@ -62,7 +52,7 @@ def state(
     n_proxies: int = 40,
     proxy_epochs: float = 0.2,
     measurand: Measurand = log_odds,
-    neighbours: Neighbours | None = None,
+    neighbours: explore.Neighbours | None = None,
     limits: tuple[Any, Any] | None = None,
     level: float = 0.95,
     recipe: Recipe | None = None,
@@ -148,14 +138,14 @@ def state(
     ids = texts(ids, len(images), "ids, one for each input")
     prepared = Prepared.of(net, data, recipe, device=device, folder=folder, template=template)
     data, recipe = prepared.data, prepared.recipe
-    burst = burst_recipe(recipe, epochs=BURST_EPOCHS, rate=BURST_RATE)
+    burst = explore.burst_recipe(recipe, epochs=BURST_EPOCHS, rate=BURST_RATE)
     _check_sizes(data, burst if "bursts" in groups else None)
     if proxies is not None:
-        of_proxies = Prepared.of(proxies, data, proxy_recipe(recipe, epochs=proxy_epochs))
+        of_proxies = Prepared.of(proxies, data, explore.proxy_recipe(recipe, epochs=proxy_epochs))
     if runs is None:
         runs = retrain(prepared, seeds, folder=folder, path="training path" in groups, progress=progress)
         _check_number(len(runs), borrows, values=data.values is not None)
-    left_out = unavailable(runs, groups, images, neighbours=neighbours)
+    left_out = explore.unavailable(runs, groups, images, neighbours=neighbours)
     if measurand is not log_odds and "gradient distance" in groups:
         left_out["gradient distance"] = "it is that of the log-odds, not of another measurand"
     one_value = data.values is not None and data.n_classes == 1
@@ -177,10 +167,10 @@ def state(
     logp = runs.predict(everything, progress=progress).double()
     chosen = logp.exp().mean(0).argmax(1).cpu().numpy()
     with bar(len(runs), "exploring", "networks", show=progress) as shown:
-        seen = explored(runs, data, everything, chosen, measurand=measurand, on_network=shown.update, **looked)
+        seen = explore.explored(runs, data, everything, chosen, measurand=measurand, on_network=shown.update, **looked)
         n, n_eff, measured = len(calibration), None, False
         if len(runs) > 1:  # one network borrows its scale
-            worth = 1 / (1 / n + movement(runs, calibration, chosen[:n], measurand=measurand))
+            worth = 1 / (1 / n + explore.movement(runs, calibration, chosen[:n], measurand=measurand))
             n_eff = worth if worth < assumed_number(n) else None  # believed where it is less than assumed
     if proxies is not None:
         numbers = list(range(PROXY_SEED, PROXY_SEED + n_proxies))
@@ -189,7 +179,7 @@ def state(
         seen = replace(seen, spreads={"proxies": q.std(0, ddof=1)})
         groups.append("proxies")
         at_least, n_proxies = effective_number(q[:, :n]), len(narrow)
-        if measured := n_proxies >= ENOUGH_PROXIES and at_least > (n_eff or assumed_number(n)):
+        if measured := n_proxies >= explore.ENOUGH_PROXIES and at_least > (n_eff or assumed_number(n)):
             n_eff = at_least
         further += narrow.cost.operations / prepared.plain
     parts = slice(0, len(calibration)), slice(len(calibration), None)
@@ -214,17 +204,19 @@ def _of_values(
     everything, n = torch.cat([calibration, images.to(calibration.device)]), len(calibration)
     predicted = runs.predict(everything, progress=progress).cpu().numpy()
     outputs = [np.full(len(everything), c) for c in range(k)]
-    spread = [np.sqrt(value(predicted, own)[:, :n].var(0, ddof=1).mean()) for own in outputs]
+    spread = [np.sqrt(explore.value(predicted, own)[:, :n].var(0, ddof=1).mean()) for own in outputs]
     scale = np.array([one if one > 0 else 1.0 for one in spread])
 
     def in_parts(predicted: np.ndarray, chosen: np.ndarray) -> np.ndarray:
-        return value(predicted, chosen) / scale[np.asarray(chosen)]
+        return explore.value(predicted, chosen) / scale[np.asarray(chosen)]
 
     seen: list[Traces] = []
     with bar(k * len(runs), "exploring", "networks", show=progress) as shown:
         for own in outputs:
-            seen.append(explored(runs, data, everything, own, measurand=in_parts, on_network=shown.update, **looked))
-        moving = [movement(runs, calibration, own[:n], measurand=in_parts) for own in outputs]
+            seen.append(
+                explore.explored(runs, data, everything, own, measurand=in_parts, on_network=shown.update, **looked)
+            )
+        moving = [explore.movement(runs, calibration, own[:n], measurand=in_parts) for own in outputs]
     every, parts = Traces.interleaved(seen), (slice(0, n * k), slice(n * k, None))
     worth = 1 / (1 / n + float(np.mean(moving)))
     columns = columns_of(replace(every, like=every.of(range(len(runs)), parts[0])), looked["groups"])
@@ -254,7 +246,7 @@ def _exploring_cost(n: int, groups: list[str], burst: Recipe, recipe: Recipe, n_
     """Return the cost of the bursts in trainings."""
     if "bursts" not in groups:
         return 0.0
-    return n * N_BURSTS * burst.n_steps(n_images) / recipe.n_steps(n_images)
+    return n * explore.N_BURSTS * burst.n_steps(n_images) / recipe.n_steps(n_images)
 
 
 def _checked_groups(covariates: Any, proxies: Builder | None) -> list[str]:

@@ -219,14 +219,7 @@ class Statement:
         return found.assign_attrs(self.facts() | dict(self.origin))
 
     def save(self, path: Path | str) -> None:
-        """Keep the statement as one sealed file, for `load_statement`.
-
-        Args:
-            path: The file.
-
-        Raises:
-            ResultError: The file can't be written.
-        """
+        """Keep the statement as one sealed file, for `load_statement`; raise ResultError where that is impossible."""
         plain = {name: getattr(self, name) for name in _PLAIN} | {"left_out": dict(self.left_out)}
         plain |= {"evaluation": [self.dof, self.evaluation.n], "origin": dict(self.origin)}
         plain["diagnosis"] = [self.diagnosis.messages, self.diagnosis.p_values, float_to_json(self.diagnosis.factor)]
@@ -487,17 +480,7 @@ _TEXTS = ("units", "groups", "notes", "classes", "outputs", "ids")
 
 
 def load_statement(path: Path | str) -> Statement:
-    """Read a statement that `Statement.save` wrote.
-
-    Args:
-        path: The file.
-
-    Returns:
-        The statement, equal in every number.
-
-    Raises:
-        ResultError: The file is missing, damaged or of another kind.
-    """
+    """Read what `Statement.save` wrote; raise ResultError where the file is missing, damaged or of another kind."""
     return load(Path(path), "statement", _made, cure="write it again with stated.save(path).")
 
 
