@@ -61,18 +61,19 @@ def survey(law: Law, thetas: Float[Tensor, "points parameters"], split) -> tuple
         raise ValueError(f"A {type(split).__name__} has no images and labels; pass a part of the data, as data.test.")
     if not (split.labels >= 0 if law.values is None else split.labels.isfinite()).all():
         raise ValueError("These images belong to no class, so that there is no loss; take data.test.")
-    losses, accuracies = [], []
+    losses, qualities = [], []
     for chunk in thetas.split(16):
-        logp = predict_at(law, iter([chunk]), split.images, len(chunk))
-        if law.values is not None:
-            loss, rmse = _of_values(logp.double(), split.labels.to(logp.device).double(), law.values.std.double())
-            losses.append(loss)
-            accuracies.append(rmse)
-            continue
-        labels = split.labels.to(logp.device).expand(len(chunk), -1)
-        losses.append(-logp.double().gather(2, labels.unsqueeze(2)).mean((1, 2)))
-        accuracies.append((logp.argmax(2) == labels).double().mean(1))
-    return torch.cat(losses).cpu().numpy(), torch.cat(accuracies).cpu().numpy()
+        predicted = predict_at(law, iter([chunk]), split.images, len(chunk))
+        labels = split.labels.to(predicted.device)
+        if law.values is None:
+            labels = labels.expand(len(chunk), -1)
+            loss = -predicted.double().gather(2, labels.unsqueeze(2)).mean((1, 2))
+            quality = (predicted.argmax(2) == labels).double().mean(1)
+        else:
+            loss, quality = _of_values(predicted.double(), labels.double(), law.values.std.double())
+        losses.append(loss)
+        qualities.append(quality)
+    return torch.cat(losses).cpu().numpy(), torch.cat(qualities).cpu().numpy()
 
 
 def _of_values(predicted: Tensor, labels: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:

@@ -128,10 +128,11 @@ def unavailable(
     if images.ndim != 4 and neighbours is None and not jittered:
         shifted = {"neighbourhood", "differences"} & set(groups)
         reasons |= dict.fromkeys(sorted(shifted), "inputs without height and width can't be shifted")
-    if "training path" in groups and law.path is None:
-        reasons["training path"] = "where the epochs ended wasn't kept; train with fit(…, path=True)"
-    elif "training path" in groups and law.path is not None and law.path.shape[1] < 2:
-        reasons["training path"] = "one epoch makes no path"
+    if "training path" in groups:
+        if law.path is None:
+            reasons["training path"] = "where the epochs ended wasn't kept; train with fit(…, path=True)"
+        elif law.path.shape[1] < 2:
+            reasons["training path"] = "one epoch makes no path"
     return reasons
 
 

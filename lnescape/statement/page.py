@@ -4,7 +4,7 @@ import json
 import math
 import textwrap
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -223,9 +223,9 @@ class Statement:
         plain = {name: getattr(self, name) for name in _PLAIN} | {"left_out": dict(self.left_out)}
         plain |= {"evaluation": [self.dof, self.evaluation.n], "origin": dict(self.origin)}
         plain["diagnosis"] = [self.diagnosis.messages, self.diagnosis.p_values, float_to_json(self.diagnosis.factor)]
-        plain["prior"] = {name: getattr(self.prior, name) for name in _PLAIN_OF_PRIOR}
+        plain["prior"] = {name: value for name, value in vars(self.prior).items() if name not in _OF_PRIOR}
         arrays = {"mean": self.evaluation.mean, "scale": self.evaluation.scale}
-        arrays |= {name: getattr(self, name) for name in (*_ROWS, "limits")}
+        arrays |= {name: getattr(self, name) for name in _ARRAYS}
         arrays |= {f"prior.{name}": getattr(self.prior, name) for name in _OF_PRIOR}
         tensors = {name: torch.from_numpy(np.array(own)) for name, own in arrays.items() if own is not None}
         save(Path(path), "statement", plain, tensors)
@@ -470,13 +470,11 @@ class Statement:
         return f"<h4>{title}</h4><table>{facts}</table><p>{heading}</p><table>{rows}</table>"
 
 
-_PLAIN = (
-    *("level", "title", "quantity", "units", "groups", "notes", "trainings", "n_calibration", "classes", "outputs"),
-    *("ids", "further", "passes", "measured", "n_proxies", "transferred", "itself"),
-)
-_OF_PRIOR = ("coefficients", "centre", "width", "squared")
-_PLAIN_OF_PRIOR = ("dof", "dof_likeliest", "n_coefficients", "n_eff", "n_inputs", "names")
+_ARRAYS = (*_ROWS, "limits")
+_PARTS = ("evaluation", "prior", "diagnosis", "left_out", "origin")
+_PLAIN = tuple(one.name for one in fields(Statement) if one.name not in (*_ARRAYS, *_PARTS))
 _TEXTS = ("units", "groups", "notes", "classes", "outputs", "ids")
+_OF_PRIOR = ("coefficients", "centre", "width", "squared")  # its arrays
 
 
 def load_statement(path: Path | str) -> Statement:
@@ -491,7 +489,7 @@ def _made(said: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Statement:
     messages, p_values, factor = said["diagnosis"]
     of_prior: dict[str, Any] = said["prior"] | {"names": tuple(map(str, said["prior"]["names"]))}
     of_prior |= {name: arrays[f"prior.{name}"] for name in _OF_PRIOR}
-    plain |= {name: arrays.get(name) for name in (*_ROWS, "limits")}
+    plain |= {name: arrays.get(name) for name in _ARRAYS}
     dof, n = said["evaluation"]
     stated = Statement(
         **plain,
