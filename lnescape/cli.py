@@ -77,35 +77,35 @@ def study(
 
 def _compute(wanted: Study, dry_run: bool, limit: int | None, device: str, *, workers, executor, folder) -> bool:
     """Compute one study, or list its cells; say whether any failed."""
+    store = CellStore(wanted, folder)
     if dry_run:
-        _list_cells(wanted, CellStore(wanted, folder), limit=limit, device=device, workers=workers)
+        _list_cells(store, limit=limit, device=device, workers=workers)
         return False
     if executor is None:
-        _announce(wanted, CellStore(wanted, folder), limit=limit, device=device, workers=workers)
+        _announce(store, limit=limit, device=device, workers=workers)
     failed = run_study(wanted, limit=limit, device=device, executor=executor, workers=workers, folder=folder)
     for cell, error in failed.items():
         click.echo(f"{cell} failed: {error}", err=True)
-    missing = CellStore(wanted, folder).missing()
-    if missing:
+    if missing := store.missing():
         click.echo(f"{len(missing)} of {len(wanted.cells)} cells are missing; `{wanted.command}` goes on.")
     else:
         kept = wanted.keep_summary() if folder is None else None
-        click.echo(f"Complete: {kept or CellStore(wanted, folder).folder}")
+        click.echo(f"Complete: {kept or store.folder}")
     return bool(failed)
 
 
-def _list_cells(wanted: Study, store: CellStore, *, limit: int | None, device: str, workers: int | None) -> None:
+def _list_cells(store: CellStore, *, limit: int | None, device: str, workers: int | None) -> None:
     store.check(writing=False)
-    failures = store.failures()
+    wanted, failures = store.study, store.failures()
     click.echo(f"{wanted.name}: {wanted.title}\n\n{'cell':28} {'trainings':>9}  {'state':8} seeds")
     for cell in wanted.cells:
         state = "stored" if store.has(cell) else "failed" if cell.name in failures else "missing"
         click.echo(f"{cell.name:28} {trainings(cell):9.1f}  {state:8} {_seeds(cell.seeds)}")
     click.echo()
-    _announce(wanted, store, limit=limit, device=device, workers=workers)
+    _announce(store, limit=limit, device=device, workers=workers)
 
 
-def _announce(wanted: Study, store: CellStore, *, limit: int | None, device: str, workers: int | None) -> None:
+def _announce(store: CellStore, *, limit: int | None, device: str, workers: int | None) -> None:
     """Say what is to be computed and how long it will take, from a few measured steps."""
     from lnescape.study.running import expected_seconds, usual_workers
 

@@ -273,11 +273,6 @@ def burst_recipe(recipe: Recipe, *, epochs: float = 0.25, rate: float = 1.0) -> 
     return replace(near, epochs=epochs, learning_rate=rate * recipe.learning_rate, schedule="cosine")
 
 
-def proxy_recipe(recipe: Recipe, *, epochs: float = 0.5) -> Recipe:
-    """Return the recipe of a proxy retraining: a shorter schedule."""
-    return replace(recipe, epochs=epochs * recipe.epochs)
-
-
 def bursts(
     law: Members, data, *, n: int, recipe: Recipe, prepared: Prepared | None = None
 ) -> Iterator[Float[Tensor, "n parameters"]]:

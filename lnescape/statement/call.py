@@ -35,7 +35,6 @@ from lnescape.weights import Builder, Template, build, check_builder, identity
 
 MOST_CALIBRATION = 3000  # held-out images that the prior is fitted on
 PROXY_SEED = 1_000_000  # first seed of the proxies, far from those of the networks
-BURST_EPOCHS, BURST_RATE = 0.25, 1.0
 
 
 def state(
@@ -138,10 +137,10 @@ def state(
     ids = texts(ids, len(images), "ids, one for each input")
     prepared = Prepared.of(net, data, recipe, device=device, folder=folder, template=template)
     data, recipe = prepared.data, prepared.recipe
-    burst = explore.burst_recipe(recipe, epochs=BURST_EPOCHS, rate=BURST_RATE)
+    burst = explore.burst_recipe(recipe)
     _check_sizes(data, burst if "bursts" in groups else None)
     if proxies is not None:
-        of_proxies = Prepared.of(proxies, data, explore.proxy_recipe(recipe, epochs=proxy_epochs))
+        of_proxies = Prepared.of(proxies, data, replace(recipe, epochs=proxy_epochs * recipe.epochs))
     if runs is None:
         runs = retrain(prepared, seeds, folder=folder, path="training path" in groups, progress=progress)
         _check_number(len(runs), borrows, values=data.values is not None)
