@@ -19,7 +19,7 @@ def whole(
     value: Any, name: str, *, least: int | None = None, most: int | None = None, error: type[Exception] | None = None
 ) -> int:
     """Return `value` as int; raise unless it is a whole number from `least` to `most` (numpy scalars are welcome)."""
-    wanted = f"{name} must be a whole number{_range(least=least, most=most)}, not {_shown(value)}."
+    wanted = f"{name} must be a whole number{_range(least=least, most=most)}, not {shown(value)}."
     try:
         number = operator.index(value)
     except TypeError:
@@ -43,7 +43,7 @@ def real(
 ) -> float:
     """Return `value` as float; raise unless it is a finite number within the bounds (numpy scalars are welcome)."""
     bounds = _range(above=above, least=least, below=below, most=most)
-    wanted = f"{name} must be a finite number{bounds}, not {_shown(value)}."
+    wanted = f"{name} must be a finite number{bounds}, not {shown(value)}."
     scalar = value.item() if getattr(value, "ndim", None) == 0 else value  # numpy and torch alike
     if not isinstance(scalar, Real) or _is_boolean(scalar):
         raise (error or TypeError)(wanted)
@@ -66,7 +66,7 @@ def one_of(value: Any, known: Iterable[str], what: str, *, error: type[Exception
     """Return `value`; raise, with the nearest known name, unless it is one of those of a `what`, such as "data set"."""
     known = list(known)
     if not isinstance(value, str) or value not in known:
-        raise error(f"There is no {what} {_shown(value)}; {nearest(value, known)}")
+        raise error(f"There is no {what} {shown(value)}; {nearest(value, known)}")
     return value
 
 
@@ -86,7 +86,7 @@ def array(values: Any, name: str, axes: str) -> Any:
     try:
         found = numbers(values)
     except (ValueError, TypeError) as error:
-        raise TypeError(f"{wanted}an array or lists of one length, not {_shown(values)} ({error}).") from None
+        raise TypeError(f"{wanted}an array or lists of one length, not {shown(values)} ({error}).") from None
     if found.ndim != len(axes.split()):
         raise ValueError(f"{wanted}not of shape {found.shape}; give one axis for each of these.")
     return found.astype("float64")
@@ -120,7 +120,7 @@ def texts(values: Any, n: int, what: str, *, error: type[Exception] = ValueError
     values = range(n) if values is None else values
     values = values.tolist() if hasattr(values, "tolist") else values
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
-        raise TypeError(f"{what} is {_shown(values)}; pass a list of {n}.")
+        raise TypeError(f"{what} is {shown(values)}; pass a list of {n}.")
     found = tuple(map(str, values))
     if len(found) != n or not all(map(str.isprintable, found)):
         raise error(
@@ -129,7 +129,7 @@ def texts(values: Any, n: int, what: str, *, error: type[Exception] = ValueError
     first = {name: k for k, name in reversed(list(enumerate(found)))}
     if twice := [k for k, name in enumerate(found) if first[name] < k][:1]:
         name = found[twice[0]]
-        raise error(f"{what}: {_shown(name)} stands at {first[name]} and at {twice[0]}; give {n} different ones.")
+        raise error(f"{what}: {shown(name)} stands at {first[name]} and at {twice[0]}; give {n} different ones.")
     return found
 
 
@@ -149,8 +149,8 @@ def nearest(name: object, known: Iterable[str]) -> str:
     by_small_letters = {other.lower(): other for other in known}
     close = difflib.get_close_matches(str(name).lower(), by_small_letters, n=1, cutoff=0.5)
     guess = f"did you mean {by_small_letters[close[0]]!r}? " if close else ""
-    shown = known if len(known) <= MOST_NAMES else [*known[:5], "…", known[-1]]
-    return f"{guess}There are: {', '.join(shown)}."
+    listed = known if len(known) <= MOST_NAMES else [*known[:5], "…", known[-1]]
+    return f"{guess}There are: {', '.join(listed)}."
 
 
 def _range(
@@ -164,7 +164,7 @@ def _range(
     return f" {' and '.join(parts)}" if parts else ""
 
 
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
     """Return the value as it is written, at most 80 characters; numpy scalars without their type."""
     text = repr(value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value)
     text = " ".join(text.split())

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy import ndarray
 
-from lnescape.checks import array, instance, numbers, real, texts, warn_of_copies
+from lnescape.checks import array, instance, numbers, real, shown, texts, warn_of_copies
 from lnescape.covariates.explore import other_classes
 from lnescape.covariates.geometry import SLOPE
 from lnescape.covariates.groups import Columns, difference, ln_of
@@ -230,8 +230,7 @@ def checked_limits(limits: Any, k: int) -> ndarray | None:
         low, high = (numbers(end).astype(float) for end in limits[:])  # a set has no order
     except (TypeError, ValueError):
         raise ValueError(
-            f"limits is {' '.join(repr(limits).split())}; pass (low, high), each a number, or one for each output (±inf"
-            " for none)."
+            f"limits is {shown(limits)}; pass (low, high), each a number, or one for each output (±inf for none)."
         ) from None
     if low.shape not in ((), (k,)) or high.shape not in ((), (k,)):
         raise ValueError(f"The limits are for {max(low.size, high.size)} outputs, the predictions for {k}.")

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from lnescape.checks import instance, whole
+from lnescape.checks import instance, shown, whole
 from lnescape.engines import engine_for
 from lnescape.training.recipe import Operations, Recipe, count_operations, for_values, resolve
 from lnescape.weights import ALONE, Builder, Template, check_builder, identity, images_to_refresh
@@ -131,8 +131,7 @@ def checked_seeds(seeds: Any) -> list[int]:
         several = isinstance(seeds, Iterable) and getattr(seeds, "ndim", None) != 0
         numbers = [whole(s, "a seed") for s in (seeds if several else [seeds])]
     except TypeError as error:
-        given = " ".join(repr(seeds).split())
-        raise TypeError(f"Seeds are whole numbers from 0 on, such as range(3), not {given}.") from error
+        raise TypeError(f"Seeds are whole numbers from 0 on, such as range(3), not {shown(seeds)}.") from error
     if not numbers:
         raise ValueError("No seeds were given; pass one for each training, such as seeds=range(3).")
     if not all(0 <= s < 2**63 for s in numbers):
