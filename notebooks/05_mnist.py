@@ -29,8 +29,6 @@
 profile = ""
 
 # %%
-import textwrap
-
 import numpy as np
 import torch
 from scipy.stats import norm, spearmanr
@@ -343,17 +341,20 @@ course.save(figure, "05_convergence")
 # ## Two gates
 #
 # This project has *gates*: claims with a number, written down beforehand, and published as passed or failed. Two of them
-# concern the reference.
+# concern the reference. G0: the reliability of ln s² stands beside every figure. G2: log-odds are normal over retrainings, and
+# s² follows χ².
 
 # %%
+rows = {}
 for name, ds in (("MLP", mlp), ("CNN", cnn)):
-    rows = np.isin(ds["part"], ["calibration", "test"])
-    seen = dithered(ds["log_odds"].values)[:, rows]
-    verdict = g2(seen)
-    assert verdict.passed == stored[name].numbers["G2"]["passed"]
-    print(f"{name}, {rows.sum()} images")
-    for line in f"{g0(seen)}\n{verdict}\n".splitlines():
-        print(textwrap.fill(line, 100, subsequent_indent="      "))
+    some = np.isin(ds["part"], ["calibration", "test"])
+    seen = dithered(ds["log_odds"].values)[:, some]
+    for verdict in (g0(seen), g2(seen)):
+        assert verdict.passed == stored[name].numbers[verdict.gate]["passed"]
+        for what, value in {"verdict": verdict.word, **verdict.numbers}.items():
+            text = f"{value:.3f}" if isinstance(value, float) else str(value)
+            rows.setdefault(f"{verdict.gate}: {what}", {})[f"{name}, n = {verdict.n}"] = text
+course.table(rows, f"Two gates, {some.sum()} images")
 
 # %% [markdown]
 # **What we see.** G0 divides the retrainings at random into halves. It takes the rank correlation r of s² between them, over
