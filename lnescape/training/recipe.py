@@ -365,7 +365,8 @@ def _checked_loss(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
         raise ValueError(f"The loss returns {got}; it must return the mean over the batch, one number with a gradient.")
     with torch.no_grad():
         probe = torch.linspace(-1, 2, logits.numel()).view_as(logits)
-        odd = not labels.is_floating_point() and float(loss(probe, labels) + loss(-probe, labels)) == 0
+        classes = logits.shape[-1] > 1 and not labels.is_floating_point()
+        odd = classes and float(loss(probe, labels) + loss(-probe, labels)) == 0
         if odd and bool((logits.logsumexp(1).abs() > 1e-3).any()):
             raise ValueError(
                 "The loss is a sum of the network's outputs, such as nn.NLLLoss, and has no least value; use "

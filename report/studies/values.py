@@ -162,7 +162,8 @@ def _single_sets(own: Assembled, test: ndarray, fitted: ndarray) -> dict[str, An
     # A statement lowers n_eff where noise on the weights shows that inputs move together; that noise wasn't stored.
     mix, worth = MIXES[OF_VALUES], assumed_number(len(fitted))
     sets = {m: single_sets(own.n_networks, m) for m in N_MEMBERS}
-    return {str(m): covered(own, mix, some, fitted, test, [worth] * len(some)) for m, some in sets.items()}
+    at = {"images": fitted, "test": test}
+    return {str(m): covered(own, mix, some, [worth] * len(some), **at) for m, some in sets.items()}
 
 
 def _errors(q: ndarray, label: ndarray) -> dict[str, Any]:
