@@ -126,6 +126,7 @@ ROWS: dict[str, list[tuple[str, str]]] = {
         ("ln.fidelity([ln.type_a(q)], q)", "Reference.of(q, members)"),
         ("ln.retraining.effective_number(q[0])", "[networks, images]"),
         ("ln.retraining.learn_prior([q, q])", "KnownPair("),
+        ("ln.retraining.level_of(q[:1])", "two networks"),
         ("ln.state(net, data, runs=[net(), net()])", "pass what fit returns"),
         ("ln.state(net, data, level=95)", "below 1"),
         ("ln.state(net, data, runs=runs, neighbours=3)", "pass a function from inputs"),

@@ -117,8 +117,8 @@ class LearnedPrior:
     @staticmethod
     def from_dict(content: Mapping[str, Any]) -> "LearnedPrior":
         """Make the prior of what `to_dict` returned; raise ValueError where it isn't one."""
-        if content["kind"] != "learned prior":
-            raise ValueError(f"it holds a {content['kind']}, no learned prior")
+        if content.get("kind") != "learned prior":
+            raise ValueError(f"it holds {content.get('kind', 'something else')}, no learned prior")
         names, groups = tuple(map(str, content["names"])), tuple(map(str, content["groups"]))
         mean, step = np.array(content["mean"], float), float(content["step"])
         spread = {str(name): (float(one), float(two)) for name, (one, two) in content["spread"].items()}

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from lnescape.checks import instance
+from lnescape.checks import array, instance
 from lnescape.retraining.judging import log_bias
 from lnescape.retraining.prior import (
     DELTAS,
@@ -113,6 +113,9 @@ def learn_prior(
         instance(pair, KnownPair, "a pair", "pass KnownPair(covariates, variance, dof, n_eff, names)")
     if len(pairs) < 2:
         raise ValueError(f"{len(pairs)} pair can't show how pairs differ; give two or more.")
+    further = array(levels, "levels", "pairs")
+    if not np.isfinite(further).all():
+        raise ValueError("levels must be finite; leave out pairs whose level isn't known.")
     names = [name for name in _continuous(pairs[0]) if all(name in _continuous(pair) for pair in pairs)]
     if not names:
         raise ValueError("No covariate is there for every pair; name them alike, as columns_of does.")
@@ -121,7 +124,7 @@ def learn_prior(
     fits, kind = [_fitted(pair, names) for pair in pairs], np.array([kinds.index(group) for group in group_of])
     mean, t, step = _em(fits, kind, strength)
     spread = np.sqrt(t * (len(pairs) + 1) / (len(pairs) - 1))
-    level, dof = _level(pairs, fits, levels, pattern=float((spread[:, kind] ** 2).sum()))
+    level, dof = _level(pairs, fits, list(further), pattern=float((spread[:, kind] ** 2).sum()))
     return LearnedPrior(
         names=tuple(names),
         groups=tuple(group_of),
@@ -177,12 +180,20 @@ def level_of(q: Float[ndarray, "networks images"]) -> float:
     Returns:
         The level; −2 where u is e⁻¹ of the standard deviation of q over inputs.
 
+    Raises:
+        ValueError: Fewer than two networks or inputs, or an input at which the networks don't differ.
+
     Example:
         >>> rng = np.random.default_rng(0)
         >>> round(level_of(3 * rng.normal(size=5000) + rng.normal(size=(50, 5000))), 1)  # ln(1²/(3² + 1²))
         -2.3
     """
+    q = array(q, "q", "networks inputs")
+    if min(q.shape) < 2:
+        raise ValueError(f"A level needs two networks and two inputs at least, and better tens; q has shape {q.shape}.")
     variance = np.var(q, 0, ddof=1)
+    if not (np.isfinite(variance).all() and (variance > 0).all()):
+        raise ValueError("q must be finite and scatter at every input; leave out the inputs at which it doesn't.")
     return float(np.log(variance).mean() - log_bias(len(q) - 1) - np.log(np.var(q, 1).mean()))
 
 
