@@ -425,10 +425,10 @@ class Statement:
         if not found:
             return f"{by_model}; not judged for these covariates"
         errors = sorted({f"{100 * row['error']:.0f}" for row in found}, key=float)
-        inputs = " and inputs" if self.flip is not None else ""
+        inputs, n = " and inputs" if self.flip is not None else "", self.evaluation.n
         ends = " to ".join(errors[:: max(len(errors) - 1, 1)])
         return (
-            f"{by_model}; with {found[0]['networks']} trainings and these covariates ln u erred by {ends} % on "
+            f"{by_model}; with {n} training{'s' * (n > 1)} and these covariates ln u erred by {ends} % on "
             f"{len(found)} pair{'s' * (len(found) > 1)} of data and network with many retrainings{inputs}"
         )
 

@@ -206,6 +206,8 @@ def write_delivered() -> None:
         stored = load_result(name)
         commits[name] = stored.provenance["code"]["commit"]
         mixes = stored.numbers["mixes"] if "mixes" in stored.numbers else stored.numbers["test"]
+        if name.endswith("-geometry"):
+            mixes[TRANSFER] |= {"1": stored.numbers["one network, borrowed scale"]}
         for mix, members in ((one, m) for one in JUDGED if one in mixes for m in mixes[one]):
             row = {
                 "groups": list(JUDGED[mix]),
