@@ -193,6 +193,7 @@ def test_the_page_of_a_statement_quotes_the_stored_errors_of_u():
             numbers = ln.load_result(name).numbers
             mixes = numbers["mixes"] if "mixes" in numbers else numbers["test"]
             rows = [row for mix in mixes.values() for row in mix.values()]
+            rows.append(numbers.get("one network, borrowed scale", {}))
             stored |= {row["squared_error"].value ** 0.5 / 2 for row in rows if "squared_error" in row}
     assert {row["error"] for row in quoted} <= stored
     assert {row["quantity"] for row in quoted} == {"log-odds", "value"}
