@@ -45,27 +45,28 @@ profile
 # One architecture was trained 128 times; only the *seed* differed, which sets the initial weights and the order of the
 # images.
 #
-# - **Left:** one image. Each dot is one trained network, and its place is how sure that network is of one digit:
-#   *log-odds*, 0 for fifty to fifty, larger for surer. The dots pile up under the grey bell. The width of the bell is
-#   u(x), the standard uncertainty of this prediction due to retraining.
-# - You have three trainings, not 128. Orange: u as the standard deviation of three. It changes a lot from one three to
-#   the next. Blue: u from the same three networks, which also uses everything else that they show at no extra cost. It
-#   hardly changes.
+# - **Left:** one image. Each dot is one trained network. Its place shows how sure that network is of one digit, in
+#   *log-odds*: 0 means a probability of ½, more means surer. The dots pile up under the grey bell. The standard
+#   deviation of the bell is u(x), the standard uncertainty of this prediction due to retraining.
+# - You have three trainings, not 128. Orange: u as the standard deviation of three. It changes a lot from one set of
+#   three to the next. Blue: u from the same three networks, and from everything else that they show at no extra cost.
+#   It hardly changes.
 # - **Right:** 500 images, the u(x) stated from three trainings against the true one. *Plain* is the standard deviation
-#   of three. *Constant* uses one typical u for all images and flattens the cloud; *all that is free* brings it to the
-#   diagonal. The error says by how many percent u is typically wrong, over all draws and images (71 % means a factor of
-#   two, up or down).
+#   of three. *Constant* draws every u towards one typical value and flattens the cloud; *all that is free* brings it to
+#   the diagonal. The error is the percentage by which u is typically wrong, over all draws and images (71 % means a
+#   factor of two, up or down).
 #
-# Where the picture is live, slide *retrainings*, draw *other three*, and choose a piece of clothing, which no network
-# was trained on: its bell is wider. *From one training* borrows the overall size of u from other networks: the
+# Where the picture is live, slide *retrainings*, draw *other three*, and choose a piece of clothing. No network was
+# trained on clothes, and the bell is wider. *From one training* borrows the overall size of u from other networks: the
 # cloud keeps its shape, but may sit too high or too low.
 #
 # **Why can three trainings be worth thirty?** "Worth thirty" means: u is as accurate as from thirty plain trainings.
-# Three numbers say little about the width of one bell. But the same three networks predict thousands of images, and
-# most bells are about equally wide. So a typical width, learned from all images, helps each of them: *constant*. Each
-# network also shows how sure it is of an image and how easily that changes, and this says whether the bell is wider or
-# narrower than most: *all that is free*. How much wider follows from the three networks, and from slopes that were
-# learned once on other networks. Nothing more is trained. `07_retraining_uncertainty` does it step by step, by hand.
+# Three numbers show little about the width of one bell. But the same three networks predict thousands of images, and
+# most bells are about equally wide. So a typical width, learned from all images, helps each of them: this is
+# *constant*. Each network also shows how sure it is of an image, and how easily this changes if its weights are moved a
+# little. Both numbers indicate whether the bell is wider or narrower than most: this is *all that is free*. How much
+# wider follows from the three networks, and from slopes that were learned once on other networks. Nothing more is
+# trained. `07_retraining_uncertainty` does it step by step, by hand.
 
 # %%
 again.Picture("00_train_again", title="What three retrainings show of u(x)")
@@ -100,9 +101,9 @@ net()
 # %% [markdown]
 # ## Three retrainings
 #
-# `fit` trains one network for each seed, all by one *recipe*: how many *epochs* (passes through all training images),
-# at which learning rate, and so on. It returns a *law*: an object from which networks can be drawn. This is the
-# simplest law, a list of three trained networks, called a **deep ensemble** [1].
+# `fit` trains one network for each seed. The *recipe* is the same for all: the number of *epochs* (passes through all
+# training images), the learning rate, and so on. `fit` returns a *law*, an object from which networks can be drawn.
+# This is the simplest law, a list of three trained networks. Averaged, they are a **deep ensemble** [1].
 
 # %%
 recipe = ln.Recipe(epochs=10 if profile == "quick" else 5)
@@ -138,12 +139,12 @@ logp.shape
 
 # %% [markdown]
 # How good is one network, and how good is the mean of the three? The *log-loss*, or negative log-likelihood (NLL), is
-# the mean of −ln p(right digit). 0 is perfect; a network that is sure and wrong pays much. Its unit is the *nat*, that
-# of natural logarithms. A network that knows nothing of ten digits has ln 10 ≈ 2.30 nat.
+# the mean of −ln p(right digit). 0 is perfect; a network that is sure and wrong has a large log-loss. Its unit is the
+# *nat*, that of natural logarithms. A network that knows nothing of ten digits has ln 10 ≈ 2.30 nat.
 #
 # Scores are printed with a bracket: 0.195(37) nat is 0.195 nat with a *standard uncertainty* of 0.037 nat, the standard
-# deviation to expect if other test images had been drawn ($s/\sqrt{n}$ of the n images). What another seed would change is
-# *not* in it.
+# deviation to expect if other test images had been drawn ($s/\sqrt{n}$ of the n images). The change that another seed
+# would make is *not* included.
 
 # %%
 one, three = ln.score(logp[0], data.test.labels), ln.score(logp, data.test.labels)
@@ -176,9 +177,9 @@ figure = figures.disputed_images(
 course.save_live(figure, "00_disputed")
 
 # %% [markdown]
-# **What we see.** Some networks hesitate, others are sure, and they contradict each other. Now and then one network
-# gives a probability of 0.8 or more to a digit to which another gives less than 0.2. So the probability that one
-# network states does not tell how far another training would move it.
+# **What we see.** Some networks hesitate, others are sure, and they contradict each other. On each of these images, two
+# of the three prefer different digits. So the probability that one network states does not show how far another
+# training would move it.
 #
 # The standard deviation of a prediction over retrainings is a component of uncertainty. Its name is the **standard
 # uncertainty of the prediction due to retraining**, in short *retraining uncertainty*. We write u(x) for an image x.
@@ -197,14 +198,15 @@ course.save_live(figure, "00_u")
 
 # %% [markdown]
 # **What we see.** Each training is one entry of the histogram. Left of the dashed line, all other digits together are
-# likelier than this one. The arrow is u(x) to either side of the mean. About two trainings of three fall inside, as for
-# any bell-shaped (normal) scatter.
+# likelier than this one. The arrow reaches from the mean less u(x) to the mean plus u(x). About two trainings of three
+# fall inside, as for any bell-shaped (normal) scatter.
 #
 # ## What are three trainings worth?
 #
 # The direct way to know u(x) is to retrain often: ten times, a hundred times. For a network that trains for a week,
-# this is out of reach. Three trainings are affordable. For this perceptron a stored study tells how large the error of
-# u is then, and how many plain trainings have the same error:
+# this is out of reach. Three trainings are affordable. How large is the error of u then? A stored study of this
+# perceptron answers. *Worth* is the number of plain trainings that have the same error; the last two columns are the
+# ends of its 95 % interval:
 
 # %%
 plain = ln.load_result("mnist-mlp-uncertainty").numbers["mixes"]["none (plain Type A)"]["3"]
@@ -226,8 +228,8 @@ for name, found in ways.items():
 course.table(rows, "Three trainings of the perceptron on MNIST", digits=0)
 
 # %% [markdown]
-# On the other networks in the studies, all that is free makes three trainings worth between twenty and a hundred.
-# `07_retraining_uncertainty` has the table, and shows the steps.
+# On six other networks, all that is free makes three trainings worth from about 30 to about 140 plain ones; the largest
+# of these values are known least well. `07_retraining_uncertainty` has the table, and shows the steps.
 #
 # Is there also a cheaper way to get *many networks*? The rest of this notebook looks for one.
 
@@ -302,8 +304,8 @@ print("curve minus retrainings    ", ln.Estimate.mean(lost[0] - lost[1], unit="n
 #
 # Twenty networks for the price of three: is their spread the uncertainty of the prediction due to retraining? We take
 # the log-odds q = ln p − ln(1 − p) of one class for each image, and its standard deviation over networks. The class is
-# the one that the mean of the three retrainings prefers. It is the same on both sides; otherwise we would compare two
-# different quantities.
+# the one that the mean of the three retrainings prefers. The networks on the curve are read for the same class;
+# otherwise we would compare two different quantities.
 
 # %%
 chosen = ln.mean_prediction(logp).argmax(1).numpy()
@@ -359,8 +361,8 @@ course.save(figure, "00_score_against_cost")
 #
 # A curve with its two ends costs three trainings; compare it with the ensemble of three. "Simplex" is a triangle
 # learned from scratch [3]. It costs one training; compare it with one network. On MNIST, *as a way to better
-# predictions*, neither beats plain retraining at the same cost. The MLP's curve is even worse than one network. Can the
-# landscape show how *uncertain* a prediction is? That is another question, which this figure leaves open.
+# predictions*, neither beats plain retraining at the same cost. The MLP's curve is even worse than one network. The
+# figure leaves another question open: can the landscape show how *uncertain* a prediction is?
 
 # %% [markdown]
 # ## Exercises
@@ -419,11 +421,11 @@ for name, way in (("line", ln.Segment.between(own[0], own[1])), ("curve", own_pa
 # %% [markdown]
 # ## Summary
 #
-# One trained network is one observation. Trained again with another seed, it decides otherwise on some images, however
-# high its probability is. The scatter of three trainings is a poor estimate of u(x). Together with all that the three
-# networks show of all images, they are worth tens of trainings. Independent trainings end in separate valleys. A
-# straight line between them crosses a hill; a learned curve goes around it, for the cost of about one training.
-# Networks along the curve are good, but their spread is not the spread of retraining.
+# One trained network is one observation. Trained again with another seed, it decides otherwise on some images, now and
+# then in spite of a high probability. The scatter of three trainings is a poor estimate of u(x). If we also use what
+# the three networks show of all images, the three are worth tens of trainings. Independent trainings end in separate
+# valleys. A straight line between them crosses a hill; a learned curve goes around it, for the cost of about one
+# training. Networks along the curve are good, but their spread is not the spread of retraining.
 
 # %% [markdown]
 # ## What was recorded

@@ -13,8 +13,8 @@
 # image x. You can pay for three trainings. How well do you know u(x)?
 #
 # "Worth thirty" means: three trainings, well used, give u(x) as small an error as thirty trainings whose scatter is
-# simply computed. The number differs from network to network: section 5 measures it for the one of this notebook, and
-# lists seven others.
+# simply computed. The number differs from network to network: section 5 measures it for the perceptron of this
+# notebook, and lists six other networks.
 #
 # **What you will learn**
 # - why the scatter of three numbers is a poor u(x);
@@ -138,7 +138,7 @@ print(f"in theory: mean {mean_of_noise:.2f}, variance {variance_of_noise:.2f}")
 #
 # $$ \underbrace{\mathrm{Var}\,\ln s^2}_{\text{seen}} = \underbrace{\psi_1(\nu/2)}_{\text{noise, known}} + \underbrace{\mathrm{Var}\,\ln u^2}_{\text{real differences}} . $$
 #
-# We know the first two. Their difference shows how much u really differs between images. We use the calibration
+# We know *seen* and *noise*. Their difference shows how much u really differs between images. We use the calibration
 # images for that, so that the test images stay untouched. No labels are needed.
 
 # %%
@@ -149,9 +149,9 @@ print(f"= noise {variance_of_noise:.2f} + real differences {differences:.2f}")
 print(f"variance of ln u² of the judges {np.log(true_u[calibration] ** 2).var():.2f}")
 
 # %% [markdown]
-# Most of the scatter is noise: **u differs much less between images than s does.** So the typical u is a better
-# estimate for one image than its own s. The best estimate lies between the two, and a *prior* tells where. A prior has
-# two numbers:
+# Most of the scatter is noise: **u differs much less between images than s does.** So for one image the typical u is a
+# better estimate than the s of that image. The best estimate lies between the two, and a *prior* tells where. A prior
+# has two numbers:
 #
 # - s₀, the typical u;
 # - d₀, its weight: as if the typical u had been measured on *this* image, with d₀ degrees of freedom.
@@ -191,12 +191,13 @@ course.save_live(figure, "07_spread")
 # one u for all images. Blue: noise and real differences. The two curves lie close together: the images differ little in
 # u, so that a typical u serves most of them.
 #
-# Now each image gets a weighted mean of the typical variance and its own, with the degrees of freedom as weights:
+# Now the variance of each image becomes a weighted mean of the typical variance s₀² and of its s². The weights are the
+# degrees of freedom:
 #
 # $$ \tilde\sigma^2 = \frac{d_0 s_0^2 + \nu s^2}{d_0 + \nu}, \qquad \nu_\mathrm{eff} = d_0 + \nu . $$
 #
-# This is called *moderation* [1]. The method claims $\nu_\mathrm{eff}$ degrees of freedom instead of ν. What it is worth in fact is
-# measured in section 5.
+# This is called *moderation* [1]. The method claims $\nu_\mathrm{eff}$ degrees of freedom instead of ν. Section 5
+# measures whether it deserves them.
 
 # %%
 by_hand = (constant.dof * constant.variance(nothing) + nu * s2) / (constant.dof + nu)
@@ -208,13 +209,15 @@ print(f"{shared.dof:.0f} degrees of freedom claimed, instead of {nu}")
 # ## 3. One number that tells images apart
 #
 # The typical u is the same for every image. A typical u *for images like this one* would be better. For that we need a
-# number which can be computed from the three networks and is correlated with u: a **covariate** h(x). Its scale may be
-# wrong, since the three trainings give the scale. Its *pattern* over images counts.
+# number that can be computed from the three networks and is correlated with u: a **covariate** h(x). Its scale may be
+# wrong: the three trainings give the scale. Only its *pattern* over images matters.
 #
-# The best one that we know is the **gradient distance**. Change the weights θ a little, in directions that the training
-# images do not fix. How far does q(x) move? If it moves far, another training also moves it far. Two kinds of gradient
-# answer this. g tells how q depends on each weight. F, the *Fisher matrix*, is large along directions that the training
-# images fix, so that its inverse is large along those that they leave free:
+# The best one that we know is the **gradient distance**. A step of the weights θ in some directions changes the
+# predictions for the training images; training undoes such a step, so the images *fix* these directions. Other
+# directions are free, and two trainings may end far apart along them. If a small step in a free direction moves q(x)
+# far, another training moves q(x) far, too. Two kinds of gradients measure this. The gradient g shows how q depends on
+# each weight. The *Fisher matrix* F is made of gradients on the training images. It is large along directions that
+# these images fix, so its inverse is large along the free ones:
 #
 # $$ h(x) = \ln\, g^\mathsf{T} (F + rI)^{-1} g, \qquad g = \frac{\partial q(x)}{\partial\theta}, \qquad
 # F = \text{mean over training images of } \nabla_\theta \ln p(y)\, \nabla_\theta \ln p(y)^\mathsf{T} . $$
@@ -230,13 +233,12 @@ print(f"{shared.dof:.0f} degrees of freedom claimed, instead of {nu}")
 #
 # For 200 000 weights F would not fit into memory. The library therefore projects all gradients at random onto 2 048
 # numbers each, which keeps their inner products on average, and takes r as a hundredth of F's mean eigenvalue.
-# `ln.state` does it, and `lnescape.covariates.gradient_distance` for one network. A variance of the form $g^\mathsf{T} F^{-1} g$ is the
-# classical one of a linear model [3], and `11_local_geometry` shows where it comes from. It takes one gradient for each
-# image and no training; the stored study holds h. It is the logarithm of a variance, known up to a factor. If the law
-# held exactly, ln u² = constant + h: a line of slope 1.
+# `ln.state` does it, and `lnescape.covariates.gradient_distance` for one network. A variance of the form
+# $g^\mathsf{T} F^{-1} g$ is the classical one of a linear model [3], and `11_local_geometry` shows where it comes from.
+# The gradient distance takes one gradient for each image and no training; the stored study holds it. If u² were exactly
+# proportional to $g^\mathsf{T} F^{-1} g$, then ln u² = constant + h: a line of slope 1.
 #
-# Does it hold? We test it on the images. Fit a straight line, by ordinary least squares, to the noisy ln s² of the
-# calibration images:
+# Is it? We fit a straight line, by ordinary least squares, to the noisy ln s² of the calibration images:
 
 # %%
 h = seen["gradient_distance"].values[:3].mean(0)  # of our three networks
@@ -267,11 +269,12 @@ course.save_live(figure, "07_regression")
 # all the same. Right are the values of the judges. Our line, moved up by the known bias of ln s², runs through the
 # middle.
 #
-# The differences beside the line came out near zero, or even below, which no variance can be: they are too small for
-# three networks to show. If we believed that number, the line would be exact. The library is more careful. All images
-# share the same three networks, so thousands of images count as a few hundred (at most 300, or a tenth of their number
-# if that is less). Therefore the slope shrinks towards zero, the more so the fewer images there are, and d₀ stays
-# finite. From here on we take the library's prior.
+# The estimate of the differences beside the line came out slightly below zero, though a variance can't be negative.
+# They are too small for three networks to show. If we believed that number, the line would be exact. The library is
+# more careful. All images share the same three networks, so the library counts thousands of images as a few hundred (at
+# most 300, or a tenth of their number if that is less). Therefore the slope shrinks towards zero, the more so the fewer
+# images there are. The library also assumes that 1/d₀ is 0.1 on average, so that d₀ stays finite. From here on we take
+# the library's prior.
 
 # %%
 with_h = ln.fit_prior(s2[calibration], nu, h[calibration, None], names=("gradient distance",))
@@ -313,15 +316,16 @@ course.save_live(figure, "07_before_after")
 #
 # ## 5. REN: how many trainings is that worth?
 #
-# An error in percent is hard to judge. The **retraining equivalent number** (REN) converts it into trainings. The error
-# of s² from M plain trainings is known from section 1: the variance of the noise plus its squared mean. REN is the M at
-# which plain trainings have the same error.
+# An error in percent is hard to judge. The **retraining equivalent number** (REN) converts it into trainings. Section 1
+# gives the mean squared error of ln s² from M plain trainings: the variance of the noise plus its squared mean. REN is
+# the M at which plain trainings have the same error.
 #
 # One difficulty is left. The number of judges is finite: their s² is noisy, too, and that noise would count as our
 # error. So we split the judges into two halves, and multiply our error against one half by our error against the other
 # half. The noise of the two halves is independent, and averages to zero in the product. Our own error is in both
-# factors, and stays. Here is REN by hand, as a function, since you will need it for your own arrays. It also takes the
-# known bias off each half. (`ln.fidelity` gives REN with an interval.)
+# factors, and stays. Here is REN by hand, as a function, since you will need it for your own arrays. Its arguments are
+# a stated variance u² for each image, and the q of the judges. It also removes the known bias of ln s² in each half.
+# (`ln.fidelity` gives REN with an interval.)
 
 # %%
 def ren(variance, judges):
@@ -363,12 +367,12 @@ course.save_live(figure, "07_scale_of_ren")
 
 # %% [markdown]
 # **What we see.** The last error is smaller than in the figure of section 4, since the noise of the judges is removed.
-# The method claimed fewer degrees of freedom (section 3: d₀ + ν) than REN − 1, its measured worth: it is cautious. The
-# black curve falls slowly: from about ten trainings on, half the error takes four times as many trainings. This is why
-# a prior is worth so much.
+# Section 3 claimed d₀ + ν degrees of freedom. The measured number, REN − 1, is larger: the method is cautious. The
+# black curve falls slowly: from about ten trainings on, half the error takes three to four times as many trainings.
+# This is why a prior is worth so much.
 #
 # Compare with your guess. This was one set of three trainings of one network. The stored study has many such sets, and
-# intervals that follow from 128 trainings:
+# 95 % intervals from all 128 trainings:
 
 # %%
 study = ln.load_result("mnist-mlp-geometry").numbers["test"]
@@ -384,9 +388,9 @@ for name in ("constant", "gradient distance"):
 course.table(rows, "Perceptron on MNIST, many sets of two and of three trainings")
 
 # %% [markdown]
-# The perceptron is one of seven networks in the table below. Where gradients were kept, the prior uses the gradient
-# distance, the outputs and the class, and starts from slopes learned on other networks; elsewhere it uses all other
-# free covariates:
+# The perceptron is one of seven networks in the next table. Where gradients were kept, the prior uses the gradient
+# distance, the outputs and the class, and starts from slopes that were learned on other networks. Where they were not
+# kept, it uses all other covariates that take no further training (*inf*: the judges are too few to give an upper end):
 
 # %%
 rows = {}
@@ -402,8 +406,8 @@ for key, name in tables.HEADLINE.items():
 course.table(rows, "From three trainings and all that is free, on every network", digits=0)
 
 # %% [markdown]
-# This is where "thirty" comes from: it is about the least with the gradient distance, and about the most without it.
-# `13_appendix` has every covariate that was tried, with its cost.
+# This is where "thirty" comes from. With the gradient distance it is about the smallest value; without it, about the
+# largest. `13_appendix` has every covariate that was tried, with its cost.
 #
 # Three cautions. REN is about u, not about the *mean* of the predictions: that remains the mean of three. REN is an
 # average over images. And the images must be like those that the prior was fitted on: on faint, noisy or foreign ones u
@@ -412,10 +416,11 @@ course.table(rows, "From three trainings and all that is free, on every network"
 # %% [markdown]
 # ## 6. The statement
 #
-# A statement gives an interval for a further training: $\bar q \pm t\,\tilde\sigma\sqrt{1 + 1/M}$. Under the root, 1 is the
-# scatter of the further training, and 1/M that of the mean q̄. t is Student's factor: 1.96 if σ̃ were known exactly,
-# larger if $\nu_\mathrm{eff}$ is small. Does it hold? Take the 95 % intervals of each way, and count the judges inside, also among
-# the tenth of the images with the smallest stated u (the surest) and the tenth with the largest:
+# A statement gives an interval for a further training: $\bar q \pm t\,\tilde\sigma\sqrt{1 + 1/M}$. Under the root, 1 is
+# the scatter of the further training, and 1/M that of the mean q̄. t is Student's factor: 1.96 if σ̃ were known
+# exactly, larger if $\nu_\mathrm{eff}$ is small. Does it hold? We take the 95 % intervals of each way and count the
+# judges inside. We also count them on two tenths of the images: the *surest*, with the smallest stated u, and the
+# *least sure*, with the largest.
 
 # %%
 ways = {
@@ -438,9 +443,10 @@ for way, one in ways.items():
 course.table(rows, "95 % intervals from three trainings, and where 125 others fall")
 
 # %% [markdown]
-# **What we see.** All three hold about 95 % *on average*. But look at the tenths. If three numbers lie close together
-# by chance, the plain interval is far too short; elsewhere it is too long. So for a single image the plain interval is
-# wrong. With a prior, both tenths hold about 95 %, with intervals half as long.
+# **What we see.** All three kinds of intervals hold about 95 % *on average*. But look at the tenths. If three numbers
+# lie close together by chance, the plain interval is far too short; elsewhere it is too long. So for a single image the
+# plain interval misleads. With a prior, both tenths hold about 95 %, though the intervals are hardly more than half as
+# long.
 #
 # ### One call, live
 #
@@ -469,8 +475,8 @@ print(textwrap.fill(said.sentence(doubtful), 100))
 #
 # - *measurand*: the quantity that is stated, here our q. *Type A evaluation* is the metrologist's name for an
 #   uncertainty that comes from the scatter of repeated observations [2].
-# - *evaluation*: ν, d₀ and $\nu_\mathrm{eff}$ as above. "By the model" is the error that $\nu_\mathrm{eff}$ would imply. The range after it is
-#   what was measured on networks that have many retrainings.
+# - *evaluation*: ν, d₀ and $\nu_\mathrm{eff}$ as above. "By the model" is the error that $\nu_\mathrm{eff}$ would
+#   imply. The range after it was measured, on networks that have many retrainings.
 # - *prior*: the images are counted as fewer, because they share the networks (section 3).
 # - *one set*: 95 % holds on average over sets of three networks. One set can be wrong for all images at once, since its
 #   scale is common to all.
@@ -496,8 +502,9 @@ print(f"inside the 95 % intervals: {live_coverage} (n = {len(covered)} new netwo
 #
 # Why not explore the surroundings of *one* network, and take the spread there for u? Such a spread may show the pattern
 # over images, but not the scale. The factor from a local spread to u differs between networks, kinds of exploration and
-# data sets, and one network does not show it (`13_appendix` measures it). The second and third training give the scale.
-# **The cure.** Explore for the pattern, retrain for the scale.
+# data sets, and one network does not show it (`13_appendix` measures it). The second and third trainings give the
+# scale. **The cure.** Explore for the pattern, retrain for the scale. (`ln.state` accepts a single training. It then
+# borrows the scale from other networks and states this; `11_local_geometry` shows when it fails.)
 
 # %% [markdown]
 # ## Exercises
@@ -584,9 +591,9 @@ course.table(rows)
 # ## Summary
 #
 # The s of three plain trainings is typically wrong by 70 %, since three numbers scatter so much. The size of that noise
-# is known. So thousands of images together show how much u really differs: little. A prior with a typical u makes the
-# three worth about three times their number. A covariate distinguishes between images. With its slope learned from the
-# same three networks, the three are worth tens of trainings. The statement covers one component of uncertainty, the
+# is known. So thousands of images together show that u differs little between images. A prior with a typical u makes
+# the three worth about three times their number. A covariate distinguishes between images. With its slope learned from
+# the same three networks, the three are worth tens of trainings. The statement covers one component of uncertainty, the
 # repetition of the training. It does not cover labels, data and errors that all trainings share.
 
 # %% [markdown]

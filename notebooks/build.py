@@ -71,7 +71,9 @@ def warnings_in(notebook) -> list[str]:
 
 
 def take_in_prose(source: Path) -> None:
-    """Carry changed prose into an executed notebook without running it; exit where its code has changed, too."""
+    """Carry changed prose and comments into an executed notebook without running it; exit if its code has changed."""
+    import ast
+
     import jupytext
     import nbformat
 
@@ -82,7 +84,8 @@ def take_in_prose(source: Path) -> None:
     if not target.is_file():
         raise SystemExit(f"{source.stem} has never been executed; build it without --prose.")
     written, executed = jupytext.read(source), nbformat.read(target, as_version=4)
-    if [cell.source for cell in code(written)] != [cell.source for cell in code(executed)]:
+    trees = [[ast.dump(ast.parse(cell.source)) for cell in code(notebook)] for notebook in (written, executed)]
+    if trees[0] != trees[1]:
         raise SystemExit(f"{source.stem}: code has changed since it was executed; build it without --prose.")
     for cell, done in zip(code(written), code(executed), strict=True):
         cell.outputs = done.outputs

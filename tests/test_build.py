@@ -122,6 +122,11 @@ def test_changed_prose_is_taken_in_without_a_run_and_changed_code_is_refused(cou
     notebook = nbformat.read(course / "00_good.ipynb", as_version=4)
     assert notebook.cells[:-1] == executed.cells
     assert notebook.cells[-1].source == "**Next.** Something else."
+    source.write_text(GOOD.replace("\nprint(profile)", "  # a comment is prose\nprint(profile)"))
+    assert build.main(["00_good", "--folder", str(course), "--prose"]) == 0
+    notebook = nbformat.read(course / "00_good.ipynb", as_version=4)
+    assert "# a comment is prose" in notebook.cells[2].source
+    assert [cell.get("outputs") for cell in notebook.cells] == [cell.get("outputs") for cell in executed.cells]
     source.write_text(GOOD + "\n# %%\n1 + 1\n")
     with pytest.raises(SystemExit, match="00_good: code has changed"):
         build.main(["00_good", "--folder", str(course), "--prose"])
