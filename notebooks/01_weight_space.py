@@ -9,8 +9,8 @@
 # %% [markdown]
 # # 01 · Weight space: where is a trained network, and what is near it?
 #
-# **Question.** A trained network is a point in a space of some 200 000 dimensions. Another seed gives another point. How
-# far away is it, in which direction, and does that distance tell how differently the two networks decide?
+# **Question.** A trained network is a point in a space of some 200 000 dimensions. Another seed gives another point. How far
+# away is it, and in which direction? Does that distance show how differently the two networks decide?
 #
 # **What you will learn**
 # - to turn a network into one vector θ and back, and what this vector holds;
@@ -258,8 +258,8 @@ course.table(rows, f"Mean length of a start {norms[0]:.1f}, of an end {norms[1]:
 
 # %% [markdown]
 # **What we see.** A training ends closer to its start than to any other network: it keeps much of its initial random
-# numbers. Two ends are nearly at right angles (the first guess), just as two starts are. By Pythagoras, the distance
-# between two ends is then about $\sqrt{2}$ times their length. So this distance only tells their *norm*. The network and its
+# numbers. Two ends are nearly at right angles (the first guess), just as two starts are. By Pythagoras, the distance between
+# two ends is then about $\sqrt{2}$ times their length. So this distance shows nothing but their *norm*. The network and its
 # renumbered copy are at a right angle as well.
 #
 # ### What is a right angle worth in P dimensions?
@@ -281,8 +281,8 @@ print(
 # %% [markdown]
 # **What we see.** In two dimensions a right angle between two random directions is a coincidence. In 200 000 dimensions it
 # is the rule. So "retrainings are orthogonal" is not a finding about training. It follows from the random numbering of the
-# units, and tells next to nothing about functions. (The cosines of ends scatter more widely than $1/\sqrt{P}$, though still by
-# hundredths. A few large weights count for more, so that fewer dimensions than P matter.)
+# units, and tells next to nothing about functions. (The cosines of ends scatter more widely than $1/\sqrt{P}$, though only
+# by about a hundredth. A few large weights dominate the product, so fewer dimensions than P matter.)
 #
 # ## Distance in weights against distance in function
 #
@@ -334,8 +334,8 @@ course.save_live(figure, "01_distances")
 # rounding (exact zeros are drawn at 10⁻⁷ nat), whatever their distance in weights. Renumbered copies are as far away as
 # another retraining (the second guess). The first epoch of the training is less than half as far away as the other
 # retrainings, and decides more images otherwise than any of them. *Along random directions*, with noise, the difference in
-# function does grow with the distance. But at the same distance the direction decides everything. No distance between
-# weights measures the distance between functions.
+# function does grow with the distance. But at one and the same distance, the difference depends entirely on the direction.
+# No distance between weights measures the distance between functions.
 #
 # ## Can the numbering be undone?
 #
@@ -477,9 +477,9 @@ assert np.allclose(u, u_again, atol=1e-2)
 #
 # *Exploring* here means to look at networks near the trained ones instead of training more. What must an exploration do? It
 # need not go *far*. It must move q(x) on those images on which retraining moves it, and by about as much. We try three cheap
-# ways to eight networks each: noise on one training, and lines between two. Beside them stand the two trainings alone. We
-# compare each with u(x) from six other retrainings, by size and by *rank correlation* (Spearman's: 1 means that both put
-# the images in the same order).
+# ways, each with eight networks: noise on one training, the line between two, and the line after matching. For comparison we
+# also take the two trainings alone. We compare each spread with u(x) from six other retrainings, by size and by *rank
+# correlation* (Spearman's: 1 means that both put the images in the same order).
 
 # %%
 steps = torch.linspace(0, 1, 8)[:, None]
@@ -524,10 +524,10 @@ figure = lessons.clouds(
 course.save_live(figure, "01_explored")
 
 # %% [markdown]
-# **What we see.** The noise was *given* a size at which its spread is about that of u(x). The line between matched networks
-# has nearly that size by itself, and could pass for a success. But it moves other images than retraining does: its rank
-# correlation is close to zero. The plain line crosses the hill, and spreads far too widely. Noise shows a little of the
-# pattern. The yardstick is rough: six retrainings give u(x) with a large uncertainty. Two halves of the six correlate
+# **What we see.** We *chose* the size of the noise so that its spread is about that of u(x). The line between matched
+# networks has nearly that spread by itself, and could pass for a success. But it moves other images than retraining does:
+# its rank correlation is close to zero. The plain line crosses the hill, and spreads far too widely. Noise shows a little of
+# the pattern. The yardstick is rough: six retrainings give u(x) with a large uncertainty. Two halves of the six correlate
 # weakly, so even a perfect exploration would show a low correlation. And n is 1: one pair, and one network with noise.
 #
 # So an exploration is judged by two questions, both about functions. Is its spread of the right *size*? Is it on the right
@@ -588,9 +588,9 @@ for name, theta in (("start", starts[0]), ("end", runs[0])):
     print(f"       ‖θ‖ = {theta.norm():.3f}, balanced {balanced.norm():.3f}")
     assert balanced.norm() <= theta.norm()
 # c² v² + w²/c² is smallest where both parts are equal, c = √(w/v): incoming and outgoing norm are
-# equal. PyTorch's initial weights are close to that, and so are trained units: balancing them
-# makes ‖θ‖ smaller by a few per cent at most. So weight decay prefers one place on each sheet of
-# rescaled copies. It has no preference between renumbered copies.
+# equal. PyTorch's initial weights are close to that. Trained units are farther from it, but
+# balancing them makes ‖θ‖ smaller by a few per cent at most. So weight decay prefers one place on
+# each sheet of rescaled copies. It has no preference between renumbered copies.
 
 # %% [markdown]
 # ### Exercise 2

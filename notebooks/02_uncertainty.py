@@ -56,8 +56,8 @@ profile = course.profile(profile)
 # | gets smaller | with better images, more training data | with more test images, more retrainings |
 #
 # The uncertainty of a prediction has two sources. **Aleatoric**: the image itself is ambiguous, a scribble between 1 and 7.
-# **Epistemic**: training could have found another network, with another prediction. One part of it appears when we train
-# again with another seed. This *retraining* component is the subject of this course.
+# **Epistemic**: training could have found another network, with another prediction. One part of this uncertainty appears when
+# we train again with another seed. This *retraining* component is the subject of this course.
 
 # %% [markdown]
 # ## The smallest case: three classes, and scores that can't be cheated
@@ -155,9 +155,9 @@ print(f"NLL, standard uncertainty over images {one['nll'].u:.4f} nat")
 print(f"NLL, standard deviation over seeds    {singles.std(ddof=1):.4f} nat")
 
 # %% [markdown]
-# **What we see.** There are two answers to the question "how well is that score known?". The bracket tells how far it would
-# move with other test images. The last number tells how far it would move with another seed [2]. A report of a score must
-# name the one that it means. Neither tells anything about a single image.
+# **What we see.** There are two answers to the question "how well is that score known?". The bracket shows how far the score
+# would move with other test images. The last number shows how far it would move with another seed [2]. Whoever reports a score
+# must name which of the two is given. Neither refers to a single image.
 #
 # ## Calibration: is 0.93 right 93 times in a hundred?
 #
@@ -310,8 +310,8 @@ print(f"ten against one: errors {errors[9] / errors[0] - 1:+.0%}, NLL {nll[9] / 
 course.table(rows, f"Stored, and here: {data.title}", digits=4)
 
 # %% [markdown]
-# **What we see.** The first few members give most of the gain. Errors fall, and the log-loss falls by more (the second
-# guess). It also falls by more than with a temperature alone: averaging does more than to make predictions less sure.
+# **What we see.** The first few members give most of the gain. Errors fall, and the log-loss falls by more (the second guess).
+# It also falls by more than with a temperature alone: averaging does more than make predictions less sure.
 #
 # Should one average probabilities or logits? We compare the two once, image by image:
 
@@ -440,9 +440,9 @@ print(f"entropy {own.total[image]:.3f} nat = aleatoric {own.aleatoric[image]:.3f
       f"+ epistemic {own.epistemic[image]:.3f}")
 
 # %% [markdown]
-# This answers the question: it states the number, its scatter, how the scatter was evaluated and how well it is known.
-# (The class is the one that the mean of the ten prefers. The image was *picked* by the probability of one network, so it is
-# not a typical one.)
+# This answers the question. It gives the number and its scatter, how the scatter was evaluated, and how well the scatter is
+# known. (The class is the one that the mean of the ten prefers. The image was *picked* by the probability of one network, so it
+# is not a typical one.)
 #
 # Do such intervals hold 95 % of further retrainings? We test it with 128 stored retrainings and 2 000 test images. Each group
 # of five gives an interval, and we count how many of the others are inside. We do the same with a factor of 2 instead of t,
@@ -528,11 +528,10 @@ course.save(figure, "02_entropy")
 
 # %% [markdown]
 # **What we see.** On the left both entropies fall by many powers of ten as the mean log-odds moves away from 0, each along
-# nearly one line. On the right there is no line at all (the third guess). A decision near its threshold has a high
-# epistemic entropy even if retrainings scatter as usual. A prediction far from the threshold may scatter widely, and its
-# entropy does not show it. The use decides which one you need. Entropies pick out images for a second look. u(x) *states* a
-# prediction with its standard uncertainty due to retraining. `07_retraining_uncertainty` asks how few trainings suffice for
-# that.
+# nearly one line. On the right there is no line at all (the third guess). A decision near its threshold has a high epistemic
+# entropy even if retrainings scatter as usual. A prediction far from the threshold may scatter widely, and its entropy does not
+# show it. Which one you need depends on the use. Entropies pick out images for a second look. u(x) *states* a prediction with
+# its standard uncertainty due to retraining. `07_retraining_uncertainty` asks how few trainings suffice for that.
 #
 # ## Exercises
 #

@@ -224,10 +224,10 @@ course.save_live(figure, "03_path")
 
 # %% [markdown]
 # **What we see.** The ends of both paths are the same two networks, bit for bit. Between them the line rises to many times
-# the loss of its ends. The learned curve rises to some three times with all of MNIST, and some ten times with 5 000 images.
-# This answers the second part of the guess. The axis is logarithmic, so that the rise of the curve is visible: it is low
-# beside the hill, but not flat. The curve by hand has neither schedule nor weight decay, and may be higher or lower than the
-# library's. All this is one pair, n = 1. It may be luck.
+# the loss of its ends. The learned curve rises to three or four times that loss with all of MNIST, and to some ten times
+# with 5 000 images. This answers the second part of the guess. The axis is logarithmic, so that the rise of the curve is
+# visible: it is low beside the hill, but not flat. The curve by hand (not drawn) has neither schedule nor weight decay, and
+# may be higher or lower than the library's. All this is one pair, n = 1. It may be luck.
 
 # %% [markdown]
 # ## At full size, and more than once
@@ -356,10 +356,10 @@ height = ln.barrier(to_twin.coordinates, to_twin.loss)
 print(f"same function, yet a barrier of {height:.2f} nat on the line")
 
 # %% [markdown]
-# There is a barrier between a network and its renumbered twin. So a barrier is a property of two *points* and the path
-# between them. It does not show that two *functions* differ. **The cure.** Compare functions by their predictions, for
-# instance by the share of test images that two networks decide differently. The bracket below is the standard uncertainty
-# of that share, as the test images are a sample.
+# There is a barrier between a network and its renumbered twin. So a barrier belongs to two *points* and the path between
+# them. It does not show that two *functions* differ. **The cure.** Compare functions by their predictions, for instance by
+# the share of test images that two networks decide differently. The bracket below is the standard uncertainty of that share,
+# as the test images are a sample.
 
 # %%
 of_seeds = ln.scores.disagreement(runs.predict(data.test.images))

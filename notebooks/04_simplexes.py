@@ -212,9 +212,9 @@ for name, way in (("the line", line), ("the way over the last connector", over))
 # %% [markdown]
 # ## At full size: λ over seven decades
 #
-# A stored study has the MLP on all of MNIST, one base network, and a budget of 1.5 for each triangle. Every λ was used once
-# with one point a step and once with five (as the authors do [1]). The cost is equal, so five points mean a fifth of the
-# steps. n = 1: look for trends over decades, not for differences between neighbours.
+# A stored study has the MLP on all of MNIST, one base network, and a budget of 1.5 for each triangle. Every λ was used once with one
+# point a step and once with five (as the authors do [1]). The cost is equal, so five points mean a fifth of the steps. There is one
+# base network, n = 1: look for trends over decades, not for differences between neighbours.
 
 # %%
 stored = ln.load_result("mnist-mlp-volume")
@@ -254,12 +254,11 @@ for below, row in zip([None, None, *one[1:]], one, strict=False):
 course.table(rows, f"V ∝ λ would give {math.log(10):+.2f} for each decade", digits=2)
 
 # %% [markdown]
-# **What we see.** From 0 to 10⁻⁶ nothing changes: the curves are flat to the eye, and the values of ln V agree to a
-# hundredth. At the authors' 10⁻⁸ the reward has *no effect*. Stochastic gradients move a corner, and decide the heights. The
-# slope λ/h of the reward is small beside them. From about 10⁻³ on the triangle grows, and the steps per decade approach
-# those of V ∝ λ, as in our formula ($\sqrt{\lambda}$ for each of two heights). (The separate points at the left are those without reward:
-# a logarithmic axis has no place for 0.) This answers the guess. The first factor is 1. The second is $e^{2.03} \approx 7.6$, not yet
-# the 10 of the formula.
+# **What we see.** From 0 to 10⁻⁶ nothing changes: the curves are flat, and the values of ln V agree to a hundredth. At the authors'
+# 10⁻⁸ the reward has *no effect*. Stochastic gradients move a corner, and decide the heights. The slope λ/h of the reward is small
+# beside them. From about 10⁻³ on the triangle grows, and the steps per decade approach those of V ∝ λ, as in our formula
+# ($\sqrt{\lambda}$ for each of two heights). (The separate points at the left are those without reward: a logarithmic axis has no
+# place for 0.) This answers the guess. The first factor is 1. The second is $e^{2.03} \approx 7.6$, not yet the 10 of the formula.
 #
 # The larger triangle holds networks that differ more. Yet the test loss of 30 of them together does not change: the region
 # is larger, and predicts no better. Five points a step, at equal cost, give a smaller triangle, since they leave a fifth of

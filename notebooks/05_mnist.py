@@ -331,12 +331,12 @@ figure = figures.convergence(
 course.save(figure, "05_convergence")
 
 # %% [markdown]
-# **What we see.** The symbols are root mean squares over 7 000 images. Circles lie within 1 % of the line, triangles within
-# 6 %. At the right-hand end of each series only two groups are left. From two retrainings ln s has a standard deviation of
-# 1.11, a factor of three, and mostly downwards: one pair in four shows less than a third of u(x). From five retrainings it is
-# 0.40, from 64 still 0.09. The relative standard uncertainty of s falls about as $1/\sqrt{2\nu}$: ten times better takes a hundred
-# times as many retrainings. The methods of the later notebooks try to avoid this price. The same formula tells how good the
-# reference is: 128 MLPs give each u(x) with a relative standard uncertainty of 6 %, 32 CNNs with 13 %.
+# **What we see.** The symbols are root mean squares over 7 000 images. Circles lie within 1 % of the line, triangles within 6
+# %. At the right-hand end of each series only two groups are left. From two retrainings ln s has a standard deviation of 1.11,
+# a factor of three, mostly downwards: one pair of retrainings in four shows less than a third of u(x). From five retrainings
+# it is 0.40, from 64 still 0.09. The relative standard uncertainty of s falls about as $1/\sqrt{2\nu}$: ten times better takes
+# a hundred times as many retrainings. The methods of the later notebooks try to avoid this price. The same formula tells how
+# good the reference is: 128 MLPs give each u(x) with a relative standard uncertainty of 6 %, 32 CNNs with 13 %.
 #
 # ## Two gates
 #
@@ -368,8 +368,8 @@ course.table(rows, f"Two gates, {some.sum()} images")
 # - The mean *excess kurtosis* is positive for heavy tails. For samples of N normal numbers it is −6/(N + 1) on average, here
 #   −0.047 for N = 128 and −0.18 for N = 32. Its band comes from simulated normal samples with the same correlations between
 #   images. The value of the MLP lies above the band, 0.035 above the average of normal samples: the tails are very slightly
-#   heavy. The CNN passes with a larger departure, 0.065, since 32 retrainings make the band five times as wide. To pass is no
-#   proof.
+#   heavy. The CNN passes with a larger departure, 0.065, since with 32 retrainings the band is nearly six times as wide.
+#   Passing proves little.
 # - The standard deviation of ln s² exceeds theory by at most 0.8 % (MLP) and 1.6 % (CNN, standard uncertainty up to 2.2 %). The
 #   gate allows 10 %.
 #
@@ -398,9 +398,9 @@ course.table(
 # fourth row is not a further part; it is contained in the third. If rounding acts everywhere as on these four seeds, some
 # 0.19 nat² are left for the interaction alone.
 #
-# The last row is the surprise [3]. The weights, the images and their order are the same; only the last digits of some sums are
-# rounded differently. This alone makes half of the variance of a retraining. Training is chaotic: a difference in the eighth
-# digit grows to half of the variance that another seed would give. A fixed seed fixes the prediction only if machine,
+# The last row is the surprise [3]. The initial weights, the images and their order are the same; only the last digits of some
+# sums are rounded differently. This alone makes half of the variance of a retraining. Training is chaotic: a difference in the
+# eighth digit grows to half of the variance that another seed would give. A fixed seed fixes the prediction only if machine,
 # versions, number of threads and grouping stay the same.
 #
 # A third study has *branches* [5]: copies of a network in training that separate after some epochs, and continue with
@@ -416,9 +416,9 @@ for epoch, row in branches["leaves"].items():
 course.table(rows)
 
 # %% [markdown]
-# **What we see.** Much is decided early [6]. After half of the training three quarters of the variance are fixed, and no
-# exploration after that can show them. The learning rate of this schedule falls towards 0, so branches near the *end* are cheap
-# and differ little. The later notebooks accept that, or raise the rate again.
+# **What we see.** Much is decided early [6]. After half of the training, three quarters of the variance are fixed. An
+# exploration that starts later can't show them. The learning rate of this schedule falls towards 0, so branches near the *end*
+# are cheap and differ little. The later notebooks accept that, or raise the rate again.
 #
 # ## Trap: the standard deviation of probabilities
 #
@@ -471,8 +471,8 @@ some, truth = test & (flips > 0.05) & (flips < 0.95), (second < 0).mean(0)
 for name, guess in (("normal law", predicted), ("counted share", (first < 0).mean(0))):
     difference = np.sqrt(((guess - truth)[some] ** 2).mean())
     print(f"{name}: root mean square difference {difference:.3f} on {some.sum()} images")
-# Two numbers and the normal law predict better than 64 counts: a count does not contain how close
-# each decision was.
+# Two numbers and the normal law predict a little better here than 64 counts: a count does not show
+# how close each decision was.
 
 # %% [markdown]
 # ### Exercise 3

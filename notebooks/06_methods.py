@@ -185,16 +185,17 @@ course.table(rows, digits=2)
 
 # %% [markdown]
 # **What we see.** The same protocol serves all ten methods. The brackets are standard uncertainties over *these* test images, for
-# one run of each method with short trainings. They are large: most of the differences may be chance. Laplace needs a part of
-# its budget for the curvature, and trains its networks a little shorter. For a decision we need full trainings, more than one base, and the scale.
+# one run of each method with short trainings. They are large: most differences between neighbours may be chance. Laplace needs a
+# part of its budget for the curvature, and trains its networks a little shorter. For a decision we need full trainings, more than
+# one base, and the scale.
 #
 # ## At full size: thirteen ways at equal cost
 #
-# The stored study has all of MNIST, an MLP and a CNN, budgets of 1, 1.5 and 3 trainings, and two *bases* (disjoint networks).
-# For each method the settings were chosen on validation images from three candidates. Two methods come in several ways.
-# Learned subspaces are a line, a curve or a triangle. The *short ensemble* is a deep ensemble with twice as many members, each
-# trained for half as long. SWAG around several networks is called MultiSWAG [7]. If a law has no fixed members, 30 networks
-# are drawn from it.
+# The stored study has all of MNIST, an MLP and a CNN, budgets of 1, 1.5 and 3 trainings, and two *bases* (disjoint networks). For
+# each method the settings were chosen on validation images from three candidates. Two methods have several variants. Learned
+# subspaces are a line, a curve or a triangle. The *short ensemble* is a deep ensemble with twice as many members, each trained
+# for half as long. SWAG around several networks is called MultiSWAG [7]. If a law has no fixed members, 30 networks are drawn
+# from it.
 
 # %%
 settings = {name: ln.load_result(f"mnist-{name}-settings").numbers for name in ("mlp", "cnn")}
@@ -253,7 +254,7 @@ course.table(rows, "Deep-ensemble equivalent (band) for each network and budget"
 #   became NaN. On the MLP the three short subspaces of budget 3 are worse than the one longer subspace of budget 1.5.
 # - *Around trained networks* (FGE, ESPRO, SWAG): at budget 3 they hold two networks, and are worth about two. They add little
 #   to a network.
-# - *Laplace and dropout* stay near the line or pass it. Laplace comes after plain training, dropout is part of it. The high
+# - *Laplace and dropout* stay near the line or pass it. Laplace is added after plain training; dropout is a part of it. The high
 #   value of Laplace on the CNN at budget 3 has no counterpart at 1 and 1.5. Its three networks are not those of the ensemble;
 #   they may be lucky.
 #
@@ -360,11 +361,11 @@ for name, result in stored.items():
 
 # %% [markdown]
 # **What we see.** Most claims fail here or stay open. The claims of *better than one network* compare with a network of cost 1.
-# For 1.5 trainings one can also train one network for longer. Against that, these methods lose. Compare with your guess: for
-# one and a half trainings or fewer the best method is dropout, worth 1.7 members on either network. So the nearest answer is 2,
-# and gate G6, which asked for 3, has failed (`05_mnist` explains gates). On the CNN plain training for one and a half times as
-# long is as good. MNIST is easy: one network is right on more than 98 % of the images, so many networks can gain little. On
-# CIFAR, with fewer methods, the answer is the same (`09_cifar100`, `10_synthesis`).
+# For 1.5 trainings one can also train one network for longer. Compared with that, FGE, SWAG and ESPRO lose. Compare with your
+# guess: for one and a half trainings or fewer the best method is dropout, worth 1.7 members on either network. So the nearest
+# answer is 2, and gate G6, which asked for 3, has failed (`05_mnist` explains gates). On the CNN plain training for one and a
+# half times as long is as good. MNIST is easy: one network is right on more than 98 % of the images, so many networks can gain
+# little. On CIFAR, with fewer methods, one longer plain training is the best of all (`09_cifar100`, `10_synthesis`).
 #
 # ## Trap: a comparison at unequal cost, without a temperature
 #
