@@ -243,10 +243,12 @@ def test_one_training_borrows_its_scale_and_says_so(runs):
     one = ln.members(NET, [runs.module(runs[0])], DATA)
     stated = ln.state(NET, DATA, runs=one, progress=False)
     like = ln.retraining.shipped_prior()
-    assert stated.dof == stated.prior.dof == like.single_dof
+    assert stated.dof == stated.prior.dof == like.levels["fully connected"][1]
     assert "Type B" in stated.sentence(0)
     assert "borrowed from other pairs" in str(stated)
     assert not stated.diagnosis.passed
     # The level is that of the pairs, whatever the pattern: the mean of ln s₀² over inputs like those of the fit.
     q = stated.evaluation.mean
-    assert np.log(stated.evaluation.scale**2).mean() == pytest.approx(np.log(q.var()) + like.level, abs=0.3)
+    assert np.log(stated.evaluation.scale**2).mean() == pytest.approx(
+        np.log(q.var()) + like.levels["fully connected"][0], abs=0.3
+    )

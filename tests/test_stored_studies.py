@@ -206,5 +206,6 @@ def test_one_network_of_values_is_refused_because_the_scale_of_log_odds_is_wrong
     assert not numbers["G9"]["passed"]
     assert numbers["G9"]["REN"] == borrowed["ren"]["value"]
     assert borrowed["bias"].value / 2 > np.log(2)  # u more than twice too large
-    assert borrowed["level"] == ln.retraining.shipped_prior().level
+    kind = "convolutional" if name.endswith("cnn") else "fully connected"
+    assert (borrowed["level"], borrowed["dof"]) == ln.retraining.shipped_prior().levels[kind]
     assert pattern["ren"]["low"] > 10  # with the right level, the pattern serves

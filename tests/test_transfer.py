@@ -2,7 +2,10 @@
 
 import numpy as np
 import pytest
+from torch import nn
 
+import lnescape as ln
+from lnescape.covariates.geometry import kind_of
 from lnescape.results import ResultError
 from lnescape.retraining import (
     KnownPair,
@@ -107,6 +110,18 @@ def test_class_means_are_those_of_the_inputs_of_the_fit():
     np.testing.assert_array_equal(judged[:, 4], [5, 3])  # a class that the fit hasn't seen has the mean of all
 
 
+def test_a_network_borrows_the_level_of_its_kind_or_else_of_all():
+    like = learned(2, levels={"convolutional": [-2.0, -2.1], "fully connected": [-2.6, -2.5], "other": [-9.0]})
+    rng, given = np.random.default_rng(1), {"names": NAMES, "like": like}
+    q, h = rng.normal(size=400), rng.normal(size=(400, len(NAMES)))
+    borrowed = {kind: borrowed_prior(q, h, network=kind, **given) for kind in ("convolutional", "any", "other")}
+    assert borrowed["convolutional"].dof > borrowed["any"].dof == borrowed["other"].dof  # one network shows no spread
+    assert borrowed["convolutional"].coefficients[0] > borrowed["any"].coefficients[0]
+    net = ln.network("mlp", ln.load("digits"), width=8)
+    assert kind_of(net()) == "fully connected"
+    assert kind_of(nn.LSTM(3, 4)) == kind_of(nn.MultiheadAttention(4, 2)) == "any"
+
+
 def test_pairs_that_teach_nothing_are_refused():
     rng = np.random.default_rng(3)
     h, _, variance = drawn(rng, MEAN, 200, 10)
@@ -145,7 +160,9 @@ def test_a_borrowed_scale_covers_over_many_pairs():
 
 def test_a_prior_without_a_level_lends_no_scale():
     like = learned(2)
-    assert like.level is None
-    assert learned(2, levels=[-2.0, -2.4]).level == pytest.approx(-2.2, abs=0.3)  # of networks without covariates
+    assert not like.levels
+    assert learned(2, levels=[-2.0, -2.4]).levels["any"][0] == pytest.approx(
+        -2.2, abs=0.3
+    )  # networks without covariates
     with pytest.raises(ValueError, match="no level"):
         borrowed_prior(np.zeros(100), np.zeros((100, 3)), names=NAMES, like=like)

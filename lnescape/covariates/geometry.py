@@ -14,8 +14,10 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
+from torch.nn.modules.conv import _ConvNd
 
 from lnescape.laws import Law
+from lnescape.retraining.prior import ANY
 from lnescape.training.descent import generator
 from lnescape.weights import places, trainable
 
@@ -45,6 +47,25 @@ class Geometry:
     distance: Float[np.ndarray, "ridges images"]
     effective_inputs: Float[np.ndarray, " ridges"]
     trace: float
+
+
+def kind_of(module: nn.Module) -> str:
+    """Name the kind of a network: on it depends how large u usually is beside the spread of q over inputs.
+
+    Args:
+        module: Of convolutions, of fully connected layers, or another.
+
+    Returns:
+        "convolutional", "fully connected", or "any" for every other kind, such as recurrent networks and attention.
+
+    Example:
+        >>> kind_of(nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2)))
+        'fully connected'
+    """
+    owners = [part for part in module.modules() if any(p.ndim > 1 for p in part.parameters(recurse=False))]
+    if any(isinstance(part, _ConvNd) for part in owners):
+        return "convolutional" if all(isinstance(part, (_ConvNd, nn.Linear)) for part in owners) else ANY
+    return "fully connected" if all(isinstance(part, nn.Linear) for part in owners) else ANY
 
 
 def log_odds_of(logits: Float[Tensor, " classes"], chosen: Int[Tensor, ""]) -> Float[Tensor, ""]:

@@ -25,6 +25,7 @@ MEAN_DELTA = 0.1  # mean of the exponential prior on δ = 1/d₀
 DELTAS = np.geomspace(1e-3, 2.0, 48)  # where the likelihood of δ is computed
 FEWEST_INPUTS = 50
 LENT = 1.0  # how many coefficients a spread counts as that was learned on few other pairs
+ANY = "any"  # kind of network, where it isn't known or no prior was learned on its kind
 SHIPPED = Path(__file__).with_name("learned.json")
 REFITS = 8  # rounds in which the pair at hand corrects such spreads
 
@@ -90,9 +91,9 @@ class LearnedPrior:
         mean: b̄ of z and of z² − 1, [2, covariates].
         spread: {group: √T of z and of z² − 1}.
         step: √T of indicators, whose b̄ is 0.
-        level: ln of u² of a usual input over the variance of q over inputs, a mean over networks: the scale that is
-            borrowed where there is one network only; None if it wasn't learned.
-        single_dof: ν of a u that is borrowed altogether.
+        levels: {kind of network: (level, ν)}, "any" for all kinds; the level is ln of u² of a usual input over the
+            variance of q over inputs, a mean over networks: the scale that is borrowed where there is one network
+            only. ν are the degrees of freedom of a u that is borrowed altogether. Empty if nothing was learned.
         provenance: How it was made.
     """
 
@@ -101,8 +102,7 @@ class LearnedPrior:
     mean: ndarray
     spread: Mapping[str, tuple[float, float]]
     step: float
-    level: float | None = None
-    single_dof: float | None = None
+    levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def save(self, path: Path | str) -> None:
@@ -111,8 +111,8 @@ class LearnedPrior:
 
     def to_dict(self) -> dict[str, Any]:
         """Describe the prior in what JSON can hold."""
-        plain = {"mean": self.mean.tolist(), "spread": dict(self.spread), "provenance": dict(self.provenance)}
-        return {"kind": "learned prior"} | vars(self) | plain
+        plain = {name: dict(getattr(self, name)) for name in ("spread", "levels", "provenance")}
+        return {"kind": "learned prior"} | vars(self) | plain | {"mean": self.mean.tolist()}
 
     @staticmethod
     def from_dict(content: Mapping[str, Any]) -> "LearnedPrior":
@@ -126,10 +126,10 @@ class LearnedPrior:
             raise ValueError("names, groups and numbers don't belong together")
         if not np.isfinite(mean).all() or not all(0 < one < np.inf for one in (step, *sum(spread.values(), ()))):
             raise ValueError("a mean isn't finite, or a spread isn't positive")
-        level, dof = (None if content[name] is None else float(content[name]) for name in ("level", "single_dof"))
-        if level is not None and not (np.isfinite(level) and dof is not None and 0 < dof < np.inf):
-            raise ValueError("the level isn't finite, or its degrees of freedom aren't positive")
-        return LearnedPrior(names, groups, mean, spread, step, level, dof, dict(content["provenance"]))
+        levels = {str(kind): (float(level), float(dof)) for kind, (level, dof) in content["levels"].items()}
+        if not all(np.isfinite(level) and 0 < dof < np.inf for level, dof in levels.values()):
+            raise ValueError("a level isn't finite, or its degrees of freedom aren't positive")
+        return LearnedPrior(names, groups, mean, spread, step, levels, dict(content["provenance"]))
 
     @staticmethod
     def load(path: Path | str) -> "LearnedPrior":
@@ -145,7 +145,7 @@ def shipped_prior() -> LearnedPrior:
     """Return the prior that the package ships, for the covariates of `covariates.DEFAULT`.
 
     Returns:
-        What the report's pairs on MNIST and CIFAR-10 teach, which `provenance` names; its level is that of 14 networks.
+        What the report's pairs on MNIST and CIFAR-10 teach, which `provenance` names, with the levels of all networks.
 
     Example:
         >>> "gradient distance" in shipped_prior().names
@@ -247,6 +247,7 @@ def borrowed_prior(
     *,
     names: tuple[str, ...],
     like: LearnedPrior,
+    network: str = ANY,
 ) -> Prior:
     """Borrow the whole prior from other pairs, where one network shows no spread: a Type B evaluation.
 
@@ -257,6 +258,7 @@ def borrowed_prior(
         covariates: One row for each input.
         names: Of the covariates.
         like: What `learn_prior` learned, with a level.
+        network: Kind of the network, whose level is borrowed where `like` knows it, and that of all kinds elsewhere.
 
     Returns:
         The prior; d₀ is the ν of everything that is borrowed.
@@ -267,13 +269,14 @@ def borrowed_prior(
     References:
         JCGM 100:2008 (GUM), section 4.3 and equation G.3, for Type B evaluations and their degrees of freedom.
     """
-    if like.level is None or like.single_dof is None:
+    if not like.levels:
         raise ValueError("The learned prior has no level; learn it on pairs whose `spread` is given, or train twice.")
     covariates = checked_covariates(covariates, names)
     centre, width, squared = measures(covariates, names)
     mean, _, _ = _placed(like, names, squared)
-    mean[0] = np.log(np.var(q)) + like.level
-    n, dof = len(q), like.single_dof
+    level, dof = like.levels.get(network, like.levels[ANY])
+    mean[0] = np.log(np.var(q)) + level
+    n = len(q)
     return Prior(mean, centre, width, squared, dof, dof, 0.0, float(n), n, tuple(names))
 
 

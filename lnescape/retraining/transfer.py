@@ -14,6 +14,7 @@ from numpy import ndarray
 from lnescape.checks import array, instance
 from lnescape.retraining.judging import log_bias
 from lnescape.retraining.prior import (
+    ANY,
     DELTAS,
     SHRINKAGE,
     STEP,
@@ -43,6 +44,7 @@ class KnownPair:
         n_eff: Independent inputs that these are worth; see `effective_number`.
         names: Of the covariates.
         spread: Variance of q over the inputs, of a usual network; without it no level is learned for one network.
+        network: Kind of its networks, "convolutional" or "fully connected"; "any" for others.
     """
 
     covariates: Float[ndarray, "images covariates"]
@@ -51,6 +53,7 @@ class KnownPair:
     n_eff: float
     names: tuple[str, ...]
     spread: float | None = None
+    network: str = ANY
 
 
 class _Fit(NamedTuple):
@@ -66,7 +69,7 @@ def learn_prior(
     *,
     groups: Mapping[str, str] | None = None,
     strength: float = 2.0,
-    levels: Sequence[float] = (),
+    levels: Mapping[str, Sequence[float]] | Sequence[float] = (),
     provenance: Mapping[str, Any] | None = None,
 ) -> LearnedPrior:
     """Learn from some pairs of data and network what the coefficients of another pair are likely to be.
@@ -80,15 +83,16 @@ def learn_prior(
 
     At last T is multiplied by (P + 1)/(P − 1): b̄ is a mean of P pairs, and the next pair is another one.
 
-    For one network, whose scale nothing shows, the level ln σ² − ln var_x q is averaged over the pairs and over further
-    ones; its variance for another pair, that of the pattern, Σ T, and that beside the pattern, ψ′(d₀/2), add up to
-    ψ′(ν/2), the variance of ln σ² of an estimate with ν degrees of freedom.
+    For one network, whose scale nothing shows, the level ln σ² − ln var_x q is averaged over all pairs, and over those
+    of one kind of network; its variance for another pair, that of the pattern, Σ T, and that beside the pattern,
+    ψ′(d₀/2), add up to ψ′(ν/2), the variance of ln σ² of an estimate with ν degrees of freedom.
 
     Args:
         pairs: Two or more; the covariates that all of them have are learned.
         groups: {covariate: its group}; the coefficients of a group share one spread. Each alone unless given.
         strength: k ≥ 0, how many coefficients the usual spread counts as.
-        levels: ln σ² − ln var_x q of further pairs, whose covariates nobody kept; see `level_of`.
+        levels: ln σ² − ln var_x q of further pairs, whose covariates nobody kept, by the kind of their networks; see
+            `level_of`.
         provenance: How the pairs were made; kept with the prior.
 
     Returns:
@@ -113,8 +117,9 @@ def learn_prior(
         instance(pair, KnownPair, "a pair", "pass KnownPair(covariates, variance, dof, n_eff, names)")
     if len(pairs) < 2:
         raise ValueError(f"{len(pairs)} pair can't show how pairs differ; give two or more.")
-    further = array(levels, "levels", "pairs")
-    if not np.isfinite(further).all():
+    by_kind = levels if isinstance(levels, Mapping) else {ANY: levels}
+    further = {str(kind): array(some, "levels", "pairs") for kind, some in by_kind.items()}
+    if not all(np.isfinite(some).all() for some in further.values()):
         raise ValueError("levels must be finite; leave out pairs whose level isn't known.")
     names = [name for name in _continuous(pairs[0]) if all(name in _continuous(pair) for pair in pairs)]
     if not names:
@@ -124,15 +129,13 @@ def learn_prior(
     fits, kind = [_fitted(pair, names) for pair in pairs], np.array([kinds.index(group) for group in group_of])
     mean, t, step = _em(fits, kind, strength)
     spread = np.sqrt(t * (len(pairs) + 1) / (len(pairs) - 1))
-    level, dof = _level(pairs, fits, list(further), pattern=float((spread[:, kind] ** 2).sum()))
     return LearnedPrior(
         names=tuple(names),
         groups=tuple(group_of),
         mean=mean,
         spread={group: (float(one), float(two)) for group, one, two in zip(kinds, *spread, strict=True)},
         step=float(np.sqrt(step)),
-        level=level,
-        single_dof=dof,
+        levels=_levels(pairs, fits, further, pattern=float((spread[:, kind] ** 2).sum())),
         provenance=dict(provenance or {}),
     )
 
@@ -197,25 +200,26 @@ def level_of(q: Float[ndarray, "networks images"]) -> float:
     return float(np.log(variance).mean() - log_bias(len(q) - 1) - np.log(np.var(q, 1).mean()))
 
 
-def _level(
-    pairs: Sequence[KnownPair], fits: list[_Fit], further: Sequence[float], *, pattern: float
-) -> tuple[float | None, float | None]:
-    """Return the mean of ln σ² − ln var_x q, and the degrees of freedom of a u that rests on it alone."""
+def _levels(
+    pairs: Sequence[KnownPair], fits: list[_Fit], further: Mapping[str, ndarray], *, pattern: float
+) -> dict[str, tuple[float, float]]:
+    """Return, by kind of network, the mean of ln σ² − ln var_x q, and ν of a u that rests on it alone."""
     from scipy.optimize import brentq
     from scipy.special import polygamma
 
-    levels = [
-        np.log(pair.variance).mean() - log_bias(pair.dof) - np.log(pair.spread)
-        for pair in pairs
-        if pair.spread is not None
-    ]
-    levels += further
-    if len(levels) < 2:
-        return None, None
-    beside = np.mean([polygamma(1, 1 / max(fit.delta, 1e-3) / 2) for fit in fits])
-    error = np.var(levels, ddof=1) * (1 + 1 / len(levels)) + pattern + beside
-    dof = float(2 * brentq(lambda half: polygamma(1, half) - error, 1e-3, 1e6))
-    return float(np.mean(levels) + log_bias(dof)), dof
+    known = [(kind, float(level)) for kind, some in further.items() for level in some]
+    for pair in pairs:
+        if pair.spread is not None:
+            level = np.log(pair.variance).mean() - log_bias(pair.dof) - np.log(pair.spread)
+            known.append((pair.network, float(level)))
+    beside, found = np.mean([polygamma(1, 1 / max(fit.delta, 1e-3) / 2) for fit in fits]), {}
+    for kind in dict.fromkeys([ANY, *(kind for kind, _ in known)]):
+        levels = [level for one, level in known if kind in (ANY, one)]
+        if len(levels) > 1:
+            error = np.var(levels, ddof=1) * (1 + 1 / len(levels)) + pattern + beside
+            dof = float(2 * brentq(lambda half, e=error: polygamma(1, half) - e, 1e-3, 1e6))
+            found[kind] = (float(np.mean(levels) + log_bias(dof)), dof)
+    return found
 
 
 def _continuous(pair: KnownPair) -> list[str]:

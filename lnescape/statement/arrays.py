@@ -26,6 +26,7 @@ from lnescape.retraining import (
     moderated,
 )
 from lnescape.retraining.measurand import refuse_probabilities
+from lnescape.retraining.prior import ANY
 from lnescape.statement.page import DECISIONS, Statement
 from lnescape.training.descent import tensor_fingerprint
 
@@ -133,14 +134,16 @@ def state_arrays(
 
 def statement_of(
     q: ndarray, columns: tuple[ndarray, tuple[str, ...]], parts: tuple[slice, slice], *, n_eff: float | None = None,
-    like: LearnedPrior | None = None, contrasts: ndarray | None = None, scale: ndarray | float = 1.0, **about: Any,
+    like: LearnedPrior | None = None, network: str = ANY, contrasts: ndarray | None = None,
+    scale: ndarray | float = 1.0, **about: Any,
 ) -> Statement:  # fmt: skip
     """Fit the prior on the first part of the inputs and state the second; q of values in parts of a scale each."""
     (h, _), (_, stated) = columns, parts
-    evaluation, prior, notes = _evaluated(q, columns, parts, n_eff=n_eff, like=like)
+    borrowed: dict[str, Any] = {"n_eff": n_eff, "like": like, "network": network}
+    evaluation, prior, notes = _evaluated(q, columns, parts, **borrowed)
     flip = None
     if contrasts is not None:
-        of_decisions, _, more = _evaluated(contrasts, columns, parts, n_eff=n_eff, like=like)
+        of_decisions, _, more = _evaluated(contrasts, columns, parts, **borrowed)
         flip, notes = of_decisions.below(0.0), joined(notes, more)
     k = len(about["units"])
     shape = (-1, k) if about.get("outputs") else (-1,)
@@ -248,11 +251,12 @@ def _evaluated(
     *,
     n_eff: float | None,
     like: LearnedPrior | None = None,
+    network: str = ANY,
 ) -> tuple[Evaluation, Prior, tuple[str, ...]]:
     """Fit the prior on the first part of the inputs, evaluate the second; warnings become notes."""
     (h, names), (fitted, stated) = columns, parts
     if len(q) == 1 and like is not None:
-        prior = borrowed_prior(q[0, fitted], h[fitted], names=names, like=like)
+        prior = borrowed_prior(q[0, fitted], h[fitted], names=names, like=like, network=network)
         return moderated(q[:, stated], prior, h[stated]), prior, (BORROWED,)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lnescape.checks import instance, one_of, real, texts, whole
 from lnescape.covariates import explore
+from lnescape.covariates.geometry import kind_of
 from lnescape.covariates.groups import DEFAULT, FREE, Traces, columns_of, passes_of
 from lnescape.laws import Members
 from lnescape.progress import bar
@@ -126,7 +127,7 @@ def state(
         _check_runs(runs, net, template, data)
         recipe, device = recipe or runs.recipe or Recipe(batch=min(Recipe.batch, len(data.train))), runs.device
     n_trained = len(seeds) if runs is None else len(runs) + len(runs.failed)
-    lends = like == "shipped" if isinstance(like, str) else like is not None and like.level is not None
+    lends = like == "shipped" if isinstance(like, str) else like is not None and bool(like.levels)
     borrows = lends and "gradient distance" in groups and measurand is log_odds and data.values is None
     if not (neighbours is None or callable(neighbours)):
         raise TypeError(f"neighbours is {neighbours!r}; pass a function from inputs to inputs near each, or None.")
@@ -187,8 +188,9 @@ def state(
         columns = with_class_means(*columns, like=columns[0][parts[0]])
     stated = logp[:, n:]
     return statement_of(
-        seen.q, columns, parts, n_eff=n_eff, like=like, contrasts=contrast(logp.cpu().numpy(), chosen),
-        chosen=chosen[parts[1]], probability=stated.exp().mean(0).cpu().numpy(),
+        seen.q, columns, parts, n_eff=n_eff, like=like, network=kind_of(template.module),
+        contrasts=contrast(logp.cpu().numpy(), chosen), chosen=chosen[parts[1]],
+        probability=stated.exp().mean(0).cpu().numpy(),
         likelier=stated.mean(0).argmax(1).cpu().numpy(), classes=tuple(map(str, data.classes)), groups=tuple(groups),
         n_calibration=n, measured=measured, n_proxies=0 if proxies is None else n_proxies,
         transferred=like is not None, further=further, **quantity_of(measurand), **known,

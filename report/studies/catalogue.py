@@ -31,6 +31,7 @@ from report.studies.pairs import (
     CIFAR10_RESNET20,
     FURTHER,
     HELD_OUT,
+    JUDGES,
     MNIST_CNN,
     MNIST_MLP,
     PAIRS,
@@ -100,7 +101,7 @@ def _reference(
     starts = [*range(0, explored, min(group, explored)), *range(explored, n, group)]
     cells = []
     for start, stop in zip(starts, [*starts[1:], n], strict=True):
-        more = (*observed, "log_probabilities") if stop <= explored else ()
+        more = () if stop > explored else (*observed, "log_probabilities") if "covariates" in observed else observed
         base = scouts.but(method="retrainings", scouts=scouts, keep=(*keep, *more))
         cells.append(base.but(seeds=range(start, stop)))
     return tuple(cells)
@@ -285,7 +286,7 @@ STUDIES = {
             _on_test(MLP, "branches", (k, k + 1), leaves=[1, 3, 5, 7, 9], branches=3) for k in range(0, 8, 2)
         ), "branches"),
         *(_study(f"{pair.key}-geometry", f"Gradient distances of {pair.many}", _geometry(pair), "geometry")
-          for pair in (*WITH_GRADIENTS, *HELD_OUT)),
+          for pair in (*WITH_GRADIENTS, *HELD_OUT, *JUDGES)),
         *(_study(f"{pair.key}-purchases", f"What to buy beside gradient distance: {pair.many}", _purchases(pair),
                  "purchases") for pair in (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_CNN, CIFAR10_FAST_RESNET)),
         _study("mnist-mlp-literature", "Infinitesimal jackknife and batches of the data, perceptrons on MNIST",

@@ -3,7 +3,7 @@
 `python -m report.studies.geometry` learns the prior that the package ships.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     """Judge gradient distance alone and beside outputs and classes, on held-out retrainings and images."""
     own = assembled(study, store)
     seen = levels(store.folder.parent, but=study.name.removesuffix("-geometry"))
-    learned = learn(others(study.name), store.folder.parent, levels=list(seen.values()))
+    learned = learn(others(study.name), store.folder.parent, levels=by_kind(seen))
     known = MIXES | {TRANSFER: Mix(DEFAULT, like=learned)}
     if own.traces.path is None:  # the weights of the former players were not kept, and all covariates go together
         del known["all free groups"]
@@ -62,8 +62,8 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     retrained = [store.load(cell).arrays["accuracy"] for cell in study.cells if cell.method == "retrainings"]
     found["accuracy"] = Estimate.mean(100 * np.concatenate(retrained), unit="%")
     found |= _law_of_scale(own) | {"one network": one_network(own, test)}
-    one = one_borrowed(own, test, learned)
-    found["one network, borrowed scale"] = one.to_dict() | {"level": learned.level, "dof": learned.single_dof}
+    one = one_borrowed(own, test, learned, study)
+    found["one network, borrowed scale"] = one.to_dict() | lent(learned, study)
     found |= {"levels": seen, "learned": learned.to_dict()}
     found["G9"] = g9(one, n=found["n"]).to_dict()
     kept: dict[tuple[str, int, str], Fidelity] = {}
@@ -118,7 +118,7 @@ def one_network(own: Assembled, test: ndarray) -> dict:
     return fidelity(evaluations, reference).to_dict()
 
 
-def from_one(own: Assembled, judged: ndarray, learned: LearnedPrior) -> list[Evaluation]:
+def from_one(own: Assembled, judged: ndarray, learned: LearnedPrior, network: str) -> list[Evaluation]:
     """Evaluate u(x) by each network alone, with pattern and scale that were both learned on other pairs."""
     images, evaluations = own.where("calibration"), []
     for row in range(own.n_networks):
@@ -126,15 +126,15 @@ def from_one(own: Assembled, judged: ndarray, learned: LearnedPrior) -> list[Eva
         further, _ = columns_of(own.traces.of((row,), judged), DEFAULT)
         further, _ = with_class_means(further, names, like=h)
         h, names = with_class_means(h, names)
-        prior = borrowed_prior(own.q[row, images], h, names=names, like=learned)
+        prior = borrowed_prior(own.q[row, images], h, names=names, like=learned, network=network)
         evaluations.append(moderated(own.q[[row]][:, judged], prior, further))
     return evaluations
 
 
-def one_borrowed(own: Assembled, test: ndarray, learned: LearnedPrior) -> Fidelity:
+def one_borrowed(own: Assembled, test: ndarray, learned: LearnedPrior, study: Study) -> Fidelity:
     """Judge each network alone."""
     reference = Reference.of(own.q[:, test], [(row,) for row in range(own.n_networks)])
-    return fidelity(from_one(own, test, learned), reference)
+    return fidelity(from_one(own, test, learned, kind_of_network(study)), reference)
 
 
 def learned_for(study: str) -> LearnedPrior:
@@ -178,6 +178,26 @@ def levels(folder: Path, *, but: str = "") -> dict[str, float]:
     return found
 
 
+def by_kind(seen: Mapping[str, float]) -> dict[str, list[float]]:
+    """Sort levels by the kind of the networks."""
+    from report.studies.catalogue import STUDIES
+
+    found: dict[str, list[float]] = {}
+    for name, level in seen.items():
+        found.setdefault(kind_of_network(STUDIES[name]), []).append(level)
+    return found
+
+
+def kind_of_network(study: Study) -> str:
+    """Name the kind of the networks of a study, as `kind_of` would."""
+    return "fully connected" if study.cells[0].network == "mlp" else "convolutional"
+
+
+def lent(learned: LearnedPrior, study: Study) -> dict[str, float]:
+    """Give the level that a network of a study borrows, and its degrees of freedom."""
+    return dict(zip(("level", "dof"), learned.levels[kind_of_network(study)], strict=True))
+
+
 def _columns(own: Assembled, rows: Sequence[int]) -> tuple[ndarray, tuple[str, ...]]:
     """Give the covariates that travel, on the calibration images."""
     return with_class_means(*columns_of(own.traces.of(rows, own.where("calibration")), DEFAULT))
@@ -207,7 +227,7 @@ def ship() -> None:
     """Learn the prior that the package ships, from all pairs that keep gradient distances."""
     names = [f"{pair.key}-geometry" for pair in WITH_GRADIENTS]
     origin = provenance(command="python -m report.studies.geometry", seed=[0], data=None, n=len(names), studies=names)
-    known = list(levels(results_folder()).values())
+    known = by_kind(levels(results_folder()))
     learned = learn(WITH_GRADIENTS, results_folder(), levels=known, provenance=origin)
     learned.save(SHIPPED)
     print(f"{SHIPPED}: {len(learned.names)} covariates from {', '.join(names)}")

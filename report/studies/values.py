@@ -26,7 +26,7 @@ from lnescape.study.retrainings import train
 from lnescape.study.store import CellStore
 from report.studies.dispersion import dithered
 from report.studies.gates import g0, g2, g5, g9, g11
-from report.studies.geometry import one_borrowed, one_network
+from report.studies.geometry import lent, one_borrowed, one_network
 from report.studies.moderation import Assembled, Mix, Moderation, draws
 from report.studies.small import OF_VALUES, covered, single_sets
 
@@ -135,9 +135,9 @@ def of_values(study: Study, store: CellStore) -> tuple[dict[str, Any], dict[str,
     found |= _errors(own.q[:, test], label[test])
     found["effective_inputs"] = effective_number(own.q[:, fitted])
     learned = shipped_prior()
-    one = one_borrowed(own, test, learned)
+    one = one_borrowed(own, test, learned, study)
     found["one network"] = one_network(own, test)
-    found["one network, borrowed scale"] = one.to_dict() | {"level": learned.level, "dof": learned.single_dof}
+    found["one network, borrowed scale"] = one.to_dict() | lent(learned, study)
     table: dict[str, dict[str, Any]] = {name: {} for name in MIXES}
     kept: dict[tuple[str, int], Fidelity] = {}
     for members in N_MEMBERS:
