@@ -1,9 +1,10 @@
 """One reported number with its uncertainty, and whether two of them agree."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import KW_ONLY, dataclass, replace
 from decimal import ROUND_HALF_EVEN, Decimal
+from typing import Any
 
 import numpy as np
 
@@ -105,13 +106,15 @@ class Estimate:
         return replace(self, value=self.value * factor, u=self.u * abs(factor), unit=unit)
 
     def to_dict(self) -> dict:
-        """Turn the estimate into what JSON can hold: its fields and, as "text", its printed form; nan is None."""
+        """Turn the estimate into what JSON can hold: its printed form, and its fields but for usual ones; nan is None."""
         numbers = {name: float_to_json(getattr(self, name)) for name in ("value", "u", "dof")}
-        return {**numbers, "unit": self.unit, "evaluation": self.evaluation, "n": self.n, "text": str(self)}
+        fields = {**numbers, "unit": self.unit, "evaluation": self.evaluation, "n": self.n, "text": str(self)}
+        return {name: value for name, value in fields.items() if name not in USUAL or USUAL[name] != value}
 
     @classmethod
     def from_dict(cls, fields: dict) -> "Estimate":
         """Read what `to_dict` wrote; "text" is ignored."""
+        fields = USUAL | fields
         value, u, dof = (float_from_json(fields[name]) for name in ("value", "u", "dof"))
         names = ("unit", "evaluation", "n")
         return cls(value, u, dof=dof, **{name: fields[name] for name in names})
@@ -124,8 +127,12 @@ class Estimate:
         return f"{number} {self.unit}" if self.unit and number != "nan" else number
 
 
-# A stored estimate is recognised by exactly these keys.
-ESTIMATE_KEYS = frozenset({"value", "u", "dof", "unit", "evaluation", "n", "text"})
+USUAL: dict[str, Any] = {"dof": "Infinity", "unit": "", "evaluation": "A"}  # left out of JSON
+
+
+def is_estimate(fields: Mapping[str, Any]) -> bool:
+    """Tell whether an object of JSON is a stored estimate: by exactly its keys."""
+    return fields.keys() - USUAL.keys() == {"value", "u", "n", "text"}
 
 
 def _notation(value: float, u: float) -> str:

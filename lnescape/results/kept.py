@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from lnescape.results import files
-from lnescape.results.estimate import ESTIMATE_KEYS, INFINITIES, Estimate, float_to_json
+from lnescape.results.estimate import INFINITIES, Estimate, float_to_json, is_estimate
 from lnescape.results.files import ResultError
 
 ARRAYS = ".safetensors.xz"
@@ -235,7 +235,7 @@ def _plain(x: Any, where: str) -> Any:
 def _revive(x: Any) -> Any:
     """Undo `_plain`."""
     if isinstance(x, dict):
-        if x.keys() == ESTIMATE_KEYS:
+        if is_estimate(x):
             return Estimate.from_dict(x)
         return {key: _revive(value) for key, value in x.items()}
     if isinstance(x, list):

@@ -78,7 +78,7 @@ class Cell:
         options: Arguments of the network, such as {"width": 50}.
         settings: Arguments of the method.
         keep: What is kept of each network, where the method leaves a choice: "panel" (log-odds and contrast on all
-            images of the panel), "test" (on the test images only), "covariates", "gradients" (gradient distances),
+            images of the panel), "test" (log-odds on the test images), "covariates", "gradients" (gradient distances),
             "log_probabilities" (of 1 000 test images); "panel" and "log_probabilities" unless given.
         scouts: The cell whose retrainings fix the class c(x) of the measurand, where the method needs one.
 

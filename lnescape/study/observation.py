@@ -125,7 +125,8 @@ def observe(
         where, axis = (slice(None), "image") if "panel" in keep else (panel.test, "test_image")
         logp = law.predict(panel.images[where]).cpu().numpy()
         seen.add("log_odds", log_odds(logp, chosen[where]), "retraining", axis)
-        seen.add("contrast", contrast(logp, chosen[where]), "retraining", axis)
+        if "panel" in keep:
+            seen.add("contrast", contrast(logp, chosen), "retraining", axis)
     if "log_probabilities" in keep:
         logp = law.predict(panel.images[panel.predicted]).cpu().numpy()
         seen.add("log_probabilities", logp, "retraining", "predicted_image", "class", bits=COVARIATE_BITS)
