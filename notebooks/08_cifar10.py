@@ -15,7 +15,7 @@
 # **What you will learn**
 # - what lies between two *residual* networks, and which trap batch normalisation sets;
 # - what retraining changes if many decisions are close;
-# - whether three trainings know u(x) as well as on MNIST;
+# - whether three trainings give u(x) as well as on MNIST;
 # - how to tell beforehand whether exploring near a solution will help.
 #
 # **Before you start.** `03_paths` (lines, curves, barriers) and `07_retraining_uncertainty` (prior, covariates, REN).
@@ -262,8 +262,8 @@ print(f"Fast ResNet: {n['flips']['ever']} of {n['images']} images are decided ot
 #
 # ## Three trainings, before and after
 #
-# As in `07_retraining_uncertainty`, three retrainings of the fast ResNet are ours, and the other 21 judge. The covariate is the simplest
-# one, the mean log-odds of the three: is the scatter larger if the network is surer?
+# As in `07_retraining_uncertainty`, three retrainings of the fast ResNet are ours, and the other 21 judge. The covariate is the
+# simplest one, the mean log-odds of the three. Is the scatter larger where the network is surer?
 
 # %%
 part = seen["part"].values
@@ -290,7 +290,7 @@ figure = lessons.stated_against_true(
 course.save_live(figure, "08_before_after")
 
 # %% [markdown]
-# **What we see.** The constant prior makes the large step, as on MNIST. (The errors include the noise of the 21 judges, 16 %.) The
+# **What we see.** The constant prior is the large step, as on MNIST. (The errors include the noise of the 21 judges, 16 %.) The
 # mean log-odds adds a little. The next table has all groups of free covariates, from the stored studies. Here the noise of the
 # judges is removed.
 
@@ -308,7 +308,7 @@ course.table(tables.worths(pairs, "3", SHOWN), "REN of three trainings, with its
 
 # %% [markdown]
 # **What we see.** All free groups are worth about as much for CIFAR-10's CNN as for MNIST's perceptron. This answers the second
-# guess. But the strongest free group is another one. For the perceptron it was *outputs*. Here it is *differences*, how the
+# guess. But the strongest free group is another one. For the perceptron it was *outputs*. Here it is *differences*: how much the
 # networks differ in quantities other than q. `13_appendix` has all groups, with cost, coverage and shifts. The gradient distance,
 # which was kept for the fast networks, is better still (`11_local_geometry`):
 
@@ -319,8 +319,10 @@ course.table(tables.with_gradients("CIFAR-10 "), "REN, with its 95 % interval")
 # ## Does exploring near a solution pay, and how could one know?
 #
 # A *burst* restarts from a trained network at a raised learning rate, for a quarter of an epoch. The training loss that remains is
-# known before any exploring. (The column *go* is in parts of the distance between two solutions. *Partial R²* is the share of
-# ln u² that bursts explain, of the part that constant and outputs leave unexplained.)
+# known before any exploring. (*Bursts go* is in parts of the distance between two solutions. *Partial R²*: constant and outputs
+# leave a part of ln u² unexplained, and bursts explain this share of it. *REN of bursts* is that on the calibration images, on
+# which the settings of bursts were compared, so it differs from the table above, which holds for test images. The bursts of that
+# table, and of partial R², are shorter on MNIST's CNN.)
 
 # %%
 course.table(tables.beforehand(pairs), "Bursts of a quarter of an epoch, M = 3")
@@ -330,8 +332,8 @@ course.table(tables.beforehand(pairs), "Bursts of a quarter of an epoch, M = 3")
 # nearly zero, the gradients are small, and restarts hardly leave the network. Four pairs show an order, not a law: network and
 # data changed together.
 #
-# Yet *beside the free groups* one more training adds more to REN than bursts of the same price, by its value (`10_synthesis`). The
-# free groups already contain most of the information in bursts.
+# Yet *beside the free groups* the measured gain of one more training is larger than that of bursts of the same price; on some pairs
+# the difference is within its uncertainty (`10_synthesis`). The free groups already contain most of the information in bursts.
 #
 # ## A control: full width, three times as long
 #
@@ -344,7 +346,8 @@ course.table(tables.schedules(schedules), "ResNet, REN with M = 2")
 
 # %% [markdown]
 # **What we see.** u(x) is *larger* after the long schedule. Yet decisions are safer, since the mean log-odds have grown more: a
-# better network may have a larger u(x). A constant prior is worth more than on any of the pairs, and the free groups add less.
+# better network may have a larger u(x). A constant prior is worth more than on any of the four pairs above, and the free groups add
+# less.
 #
 # ## Exercises
 #

@@ -10,7 +10,7 @@
 # # 09 · CIFAR-100: what exactly is uncertain?
 #
 # **Question.** With a hundred classes [1], "the prediction" can mean many things: *this is a lion*, or *this is a large
-# carnivore*. Retraining moves both. Which of them is known better? Do the results for ten classes hold with a hundred?
+# carnivore*. Retraining moves both. Which of the two is known better? Do the results for ten classes hold with a hundred?
 #
 # **What you will learn**
 # - that the measurand is a choice, that u(x) belongs to *one* question, and how to define a question of your own;
@@ -145,10 +145,10 @@ for name, own in q.items():
 course.table(rows, f"{len(logp)} networks", digits=2)
 
 # %% [markdown]
-# **What we see.** The log-odds of the family scatter about as much in `quick`, and even more in `standard`. Yet the decision for
-# a family changes *less often*. This is no contradiction. A decision flips if u is large compared with the distance of q̄ from
-# the point where it flips. In `standard` the log-odds of the family are much higher, and higher log-odds scatter more. At full
-# size, below, the two u are alike.
+# **What we see.** The log-odds of the family scatter about as much as those of the class in `quick`, and more in `standard`. Yet
+# the decision for a family changes *less often*. This is no contradiction. A decision flips if u is large compared with the
+# distance of q̄ from the point where it flips. In `standard` the log-odds of the family are much higher, and higher log-odds
+# scatter more. At full size, below, the two u are alike.
 #
 # ### By library
 #
@@ -212,7 +212,7 @@ course.save(figure, "09_undecided")
 # %% [markdown]
 # **What we see.** With a hundred classes, many decisions are nearly a draw between a few candidates. On more than half of the
 # images at least one retraining decides otherwise. On more than a third, a quarter of the retrainings or more do. Yet u(x) is
-# *smaller* than for the fast network on CIFAR-10, by a quarter at the median. Again, an image is undecided because of its mean
+# *smaller* than for the fast ResNet on CIFAR-10, by a quarter at the median. Again, an image is undecided because of its mean
 # log-odds, not because of a large scatter. On nearly half of the images each class is less likely than all others together: the
 # mean of q is below zero even for the likeliest class (the histogram below shows it).
 #
@@ -263,7 +263,7 @@ course.save(figure, "09_questions")
 # ## Trap: the evaluated networks choose the class
 #
 # In a study, *scouts* choose the class of an image. They are networks with no other use. A user with two networks has no scouts.
-# The same two networks choose the class and are then evaluated. They choose the class of which they happen to be surest.
+# The same two networks choose the class and are then evaluated, and the class is the one of which they happen to be surest.
 # Further networks are less sure of it. By hand, for two networks out of eight:
 
 # %%
@@ -303,7 +303,8 @@ course.table(classes, "M = 2; class of the scouts, and class of the two networks
 # ## u(x) from two or three trainings
 #
 # Eight networks of each pair serve as the user's trainings, in thirty draws of two or three. All others judge. For the fast
-# networks the gradient distance was kept (`11_local_geometry`). What it and the prior of other pairs make of few trainings:
+# networks the gradient distance was kept (`11_local_geometry`). The table has REN with the gradient distance and the prior of
+# other pairs (*inf*: too few judges for an upper end):
 
 # %%
 course.table(tables.with_gradients("CIFAR"), "REN, with its 95 % interval")
@@ -350,8 +351,8 @@ course.table(tables.worths(stored, "3", SHOWN), "REN of three trainings, with it
 # - A *constant* prior makes two or three retrainings worth about ten, on every pair.
 # - *All free groups* multiply that by one and a half to more than three. The strongest group differs: outputs on MNIST,
 #   differences on CIFAR-10's CNN (`08_cifar10`). Here they are *neighbourhood* and *differences*, while outputs add little.
-# - *Bursts* alone are worth as much as all free groups on CIFAR-10's ResNet, and nearly as much on CIFAR-100. Beside the free
-#   groups they add two or three to REN, more than on any other pair.
+# - *Bursts* alone are worth about as much as all free groups on CIFAR-10's ResNet, and nearly as much on CIFAR-100. Beside the
+#   free groups they add two or three to REN, more than on any other pair.
 # - *Proxies* add next to nothing here: after three epochs they have learned little about a hundred classes. *Lines*, *curves* and
 #   *simplexes* add no more, and cost a training each. *SWAG* and *FGE*, laws around one network, add a little.
 # - An upper end far away means that the judges are few: here, twelve retrainings.
@@ -384,14 +385,15 @@ course.table(
 # **What we see.** For its cost, one more training gains most. On CIFAR-100 bursts come near. `10_synthesis` asks whether the two can
 # be distinguished.
 #
-# The table shows images that differ from those of the fit. The free groups keep their worth on rotated, faint and foreign
-# images. Noise is the hard case, as for CIFAR-10's CNN. The intervals of a constant prior hold far too few retrainings there.
-# Those of the free groups hold just enough, but two networks are worth less than the 12 of gate G5.
+# The table shows images that differ from those of the fit. The free groups keep their worth on rotated, faint and foreign images.
+# Noise is the hard case on CIFAR-100, as for CIFAR-10's CNN. The intervals of a constant prior hold far too few retrainings there
+# (`13_appendix`). Those of the free groups hold just enough. But gate G5 asks that two networks be worth 12 under every shift,
+# and under noise these are worth less.
 #
-# The third figure shows tenths of the stated u. The intervals stay within 93 to 97 %, with one exception: the least sure images
-# of CIFAR-10's ResNet with two networks are covered too often (gate G5). The plain intervals from three numbers and Student's t
-# fail on the images with a small stated u. Risks to flip above one half are too high, as on all pairs: two networks that
-# contradict each other do so partly by chance. Small risks are too low on CIFAR-100.
+# The second figure shows tenths of the stated u. The intervals stay within the 93 to 97 % of gate G5, with one exception: the
+# least sure images of CIFAR-10's ResNet are covered too often, with two networks and with three. The plain intervals, from three
+# numbers and Student's t, hold far too few retrainings on the images with a small stated u. Risks to flip above one half are too
+# high, as on all pairs: two networks that contradict each other do so partly by chance. Small risks are too low on CIFAR-100.
 #
 # ## Does exploring pay? Five pairs
 
@@ -401,9 +403,10 @@ course.table(tables.beforehand(stored), "Bursts of a quarter of an epoch, M = 3"
 # %% [markdown]
 # **What we see.** The pairs are in the order of the training loss that remains. In the same order, bursts explain more of u(x)
 # beyond constant and outputs (the first two can't be distinguished). Their REN and the distance that they go are larger on CIFAR
-# than on MNIST, but don't follow the order: CIFAR-100 is lower. With one setting of bursts, a network that has learned its images
-# by heart moves less. So look at the training loss before you pay for bursts. The ratio of the variances lies within a factor of
-# two over all pairs, and within a few per cent on CIFAR. `13_appendix` asks whether this is of use.
+# than on MNIST, but don't follow the order: CIFAR-100 is lower. (*REN of bursts* is that on calibration images, as in
+# `08_cifar10`.) With one setting of bursts, a network that has learned its images by heart moves less. So look at the training
+# loss before you pay for bursts. Could the variance of bursts also give the scale of u²? The ratio of the two varies within a
+# factor of two over all pairs, and by a few per cent on CIFAR; `13_appendix` asks whether this is of use.
 #
 # ## Scores at equal cost
 #
@@ -506,9 +509,9 @@ course.table(answer.to_dataframe()[["q", "u", "sigma", "dof", "low", "high"]], "
 # choice is disputed their mean log-odds is too high, but the intervals still hold nearly 95 %.
 #
 # The results for ten classes hold with a hundred: two or three trainings, a prior that all images share, and the free groups give
-# u(x). Without the gradient distance the value of REN is the lowest here, though the intervals overlap. With it, on the accurate
-# network, REN is the highest of all. Bursts come nearest to their price here, where most training loss remains. `10_synthesis`
-# compares all pairs.
+# u(x). Without the gradient distance the value of REN is the lowest here, though the intervals overlap. With it, on the more
+# accurate network, the value of REN is the highest of all, though its interval is wide. Here, where most training loss remains,
+# bursts come nearest to being worth their price. `10_synthesis` compares all pairs.
 #
 # ## What was recorded
 

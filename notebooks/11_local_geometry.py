@@ -206,8 +206,8 @@ print(f"difference to the library: {apart.mean():.2f} on average, {apart.max():.
 #
 # ## A perceptron, and 24 retrainings that judge
 #
-# Now we take a perceptron, for which no formula is known. We train it once and compute its h. Then we train it 24 times more
-# with other seeds. These *judges* tell the truth.
+# Now we take a perceptron, for which no formula is known. We train it once and compute its h. Then we train it 24 times more with
+# other seeds. These *judges* stand for the truth.
 
 # %%
 quick = profile == "quick"
@@ -282,8 +282,8 @@ course.save_live(figure, "11_all_layers")
 
 # %% [markdown]
 # **What we see.** Each point is a test image. One network, trained once, predicts which images scatter in independent trainings.
-# Compare the correlation with that of the exact u(x): the noise of the judges explains a part of the difference. The slope is
-# near one, as the classical guess has it.
+# Compare the correlation with your guess, and with that of the exact u(x): the noise of the judges explains why even the exact u(x)
+# would not reach 1. The slope is near one, as the classical guess has it.
 #
 # **Trap: the classical shortcut.** With the last layer alone the cloud is wider and flatter. A retraining also changes the
 # features, and the last layer treats them as fixed.
@@ -439,10 +439,10 @@ for epochs, m in ((30, 1), (2, 1), (2, 2)):
 course.table(rows, digits=2)
 
 # %% [markdown]
-# **What we see.** After 30 epochs the statement is good. After two epochs the predictions scatter more than twice as much as the
-# borrowed scale tells. A second training shows the scale and corrects most of the error, not all. This is one set of two
-# networks, judged on 200 inputs that move together (exercise 2). The u of a single set can be wrong by that much. **The cure.**
-# Borrow a scale only for a network like those of the prior. If in doubt, train twice.
+# **What we see.** After 30 epochs the statement is good. After two epochs the predictions scatter more than twice as widely as the
+# borrowed scale claims. A second training shows the scale and corrects most of the error, not all. This is one set of two networks,
+# judged on 200 inputs that move together (exercise 2). The u of a single set can be wrong by that much. **The cure.** Borrow a scale
+# only for a network like those of the prior. If in doubt, train twice.
 #
 # ## At full size, on every pair
 #
@@ -487,13 +487,13 @@ course.save(figure, "11_geometry")
 # **What we see.** Circles and triangles are two and three trainings, black diamonds a single one. Dotted lines are plain Type A
 # evaluations; the dashed line is 30.
 #
-# - *Two trainings and gradient distance alone* are worth 59 and 28 plain trainings on MNIST, and 65 and 62 on CIFAR-10. That is
-#   two to six times as many as with a constant prior.
+# - *Two trainings and gradient distance alone* are worth 59 and 28 plain trainings on MNIST, and 65 and 62 on CIFAR-10. That is from
+#   twice to more than six times as many as with a constant prior.
 # - *Outputs and classes* in addition lower the value of REN on each pair: two networks can't determine so many coefficients. The
 #   prior of the other pairs corrects that on each pair. The result is about that of gradient distance alone.
-# - *One training with a borrowed scale* is worth 8 to 33. Gate G9 asks for 20, and passes on one pair of the four. The last row
-#   shows the reason: the pattern of one network is worth far more. The borrowed level is wrong, most of all for MNIST's
-#   perceptron, whose intervals are far too long.
+# - *One training with a borrowed scale* is worth 8 to 33. Gate G9 asks for 20, with a coverage near 95 %. It passes on one pair of
+#   the four. The last row shows the reason: the pattern of one network is worth far more. The borrowed level is wrong, most of all
+#   for MNIST's perceptron, whose intervals are far too long.
 #
 # ### Two pairs that were held out
 #
@@ -540,9 +540,9 @@ for way, row in rows.items():
 course.table(rows, "Change of REN at M = 2 by each purchase")
 
 # %% [markdown]
-# **What we see.** Beside the gradient distance all purchases but one make the value of REN *smaller*: they add no information, and
-# their coefficient must be learned. The exception is narrow networks for the perceptron. One more training is the best purchase
-# on every pair.
+# **What we see.** Beside the gradient distance all purchases but one make the value of REN *smaller*: they add no information that we
+# could see, and their coefficients must be learned. The exception is the narrow networks (*proxies*) for the perceptron. By its
+# value, one more training is the best purchase on every pair; on MNIST's CNN its gain is little more than its uncertainty.
 #
 # ## Exercises
 #

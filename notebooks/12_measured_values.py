@@ -9,8 +9,8 @@
 # %% [markdown]
 # # 12 · Measured values
 #
-# **Question.** A network reads an angle from an image: 23°. After another training it would read another angle. By how many
-# degrees would it differ? How large a part of the error is that?
+# **Question.** A network reads an angle from an image: 23°. After another training it would read another angle. By how many degrees
+# would it differ? How large a part of its error does this scatter explain?
 #
 # **What you will learn**
 # - to train networks that give a value with a unit, and to score them;
@@ -123,6 +123,8 @@ figure = lessons.clouds(
 course.save_live(figure, "12_error")
 
 # %% [markdown]
+# Compare the last number with your guess. At full size, below, it is a sixth.
+#
 # **What we see.** Most images lie above the line. There the networks agree with one another better than with the truth. The images
 # are ambiguous: some people write more slanted digits than others.
 #
@@ -213,8 +215,8 @@ for name, n in stored.items():
 course.table(rows, "What two and three retrainings are worth, over many sets")
 
 # %% [markdown]
-# And one network? Of classes, one network borrows the scale of u from other pairs. Here that scale is tried on values. The second
-# row uses the same network with its right scale, taken from all the other retrainings.
+# And one network? For classes, one network can borrow the scale of u from other pairs. Here that scale is tried on values. The
+# second row uses the same network with its right scale, taken from all the other retrainings.
 
 # %%
 rows = {}
@@ -231,13 +233,13 @@ for name, n in stored.items():
 course.table(rows, "What one network is worth")
 
 # %% [markdown]
-# **What we see.** With the borrowed scale, u is more than twice too large on both data sets, and the intervals hold nearly every
-# retraining. Relative to the spread of the predictions over the inputs, values scatter less over retrainings than log-odds do. The
-# *pattern* of one network is good: with the right scale, its REN is higher than that of two networks. But that scale needs a second
-# training. So `ln.state` refuses one network of values.
+# **What we see.** With the borrowed scale, the stated u is more than twice the true one on both data sets, and the intervals hold
+# nearly every retraining. Relative to the spread of the predictions over the inputs, values scatter less over retrainings than
+# log-odds do. The *pattern* of one network is good: with the right scale, its REN is higher than that of two networks. But that
+# scale needs a second training. So `ln.state` refuses one network of values.
 #
-# A value needs no class, and so no scouts. Five of the gates make sense for it. No shifted inputs were stored, so G5 asks nothing of
-# them here.
+# A value needs no class, and so no scouts. Five of the gates (`13_appendix`) make sense for it. No shifted inputs were stored, so
+# the part of G5 on shifts is left out.
 
 # %%
 rows = {}
