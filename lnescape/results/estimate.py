@@ -106,7 +106,7 @@ class Estimate:
         return replace(self, value=self.value * factor, u=self.u * abs(factor), unit=unit)
 
     def to_dict(self) -> dict:
-        """Turn the estimate into what JSON can hold: its printed form, and its fields but for usual ones; nan is None."""
+        """Turn the estimate into what JSON can hold: its text, and its fields but for usual ones; nan is None."""
         numbers = {name: float_to_json(getattr(self, name)) for name in ("value", "u", "dof")}
         fields = {**numbers, "unit": self.unit, "evaluation": self.evaluation, "n": self.n, "text": str(self)}
         return {name: value for name, value in fields.items() if name not in USUAL or USUAL[name] != value}
