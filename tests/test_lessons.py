@@ -33,7 +33,7 @@ def drawn(words=WORDS):
     yield from (stated_against_true(**words), scale_of_ren(**words))
     facts = {"a pair": {"training_loss": 0.1, "gradient_scatter": 1.0, "distance": 30.0}}
     yield lessons.beforehand(facts, {"a pair": {"bursts": (0.2, 0.1)}}, **words)
-    yield lessons.levels({"a pair": 0.3, "another": 0.4}, **words)
+    yield lessons.levels({"a kind": {"a pair": 0.3}, "another": {"more": 0.4}}, {"one": 0.3, "two": 0.2}, **words)
     yield lessons.ring_valley(Q[:5, :2], Q[:5, 2:4], Q[0, :2], **words)
     yield lessons.even_points({"even": STREAM.dirichlet(np.ones(3), 50)}, **words)
     yield lessons.few_numbers(U, 60, **words)

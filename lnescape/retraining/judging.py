@@ -156,7 +156,6 @@ class Fidelity:
     ceiling: float  # rank correlation of an exact u(x)
     coverage: Estimate  # share of held-out retrainings inside the 95 % interval, %
     deciles: list[Estimate]  # the same by decile of the predicted scale, lowest first
-    deciles_sd: list[float]  # its standard deviation from draw to draw, %
     dof: float  # mean of the claimed ν_eff
     squared_error: Estimate  # from which `ren` follows, nat²
     left_out: ndarray  # the squared error without each part of `Reference.left_out`; not stored
@@ -221,13 +220,12 @@ def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: 
     u = np.asarray(reference.jackknifed(values))
     u[0] = np.hypot(u[0], np.sqrt(single / n_inputs))
     n = len(evaluations)
-    by_draw = np.array([np.nanmean(shares, 0)[1:] for shares in inside])
     found = [Estimate(*pair, n=n) for pair in zip(values[0], u, strict=True)]
     low, high = values[0, 0] - 1.96 * u[0], values[0, 0] + 1.96 * u[0]
     return Fidelity(
         ren=RetrainingEquivalent(*map(retraining_equivalent, (values[0, 0], high, low))),
         scale=found[1], bias=found[2], rank=found[3], ceiling=reliability(reference.q, n_halvings=4).ceiling,
-        coverage=found[4], deciles=found[5:], deciles_sd=by_draw.std(0, ddof=1).tolist() if n > 1 else [],
+        coverage=found[4], deciles=found[5:],
         dof=float(dof.mean()), squared_error=found[0], left_out=values[:, 0],
     )  # fmt: skip
 

@@ -28,7 +28,7 @@ from lnescape.results.estimate import (
 from lnescape.results.files import MOST_JSON, load, read, save, unseal, write
 from lnescape.retraining import Diagnosis, Evaluation, Prior, relative_uncertainty
 from lnescape.retraining.evaluation import DEVIATES, UNDESCRIBED
-from lnescape.retraining.prior import assumed_number
+from lnescape.retraining.prior import ANY, assumed_number
 
 if TYPE_CHECKING:
     import pandas
@@ -85,6 +85,7 @@ class Statement:
         passes: Forward passes for each input and network beside that of the prediction.
         measured: Whether n_eff was measured on proxies; else it is assumed, or estimated from noise if that is less.
         n_proxies: Number of proxies.
+        network: Kind of network whose level is borrowed after one training, "any" for all kinds.
         transferred: Whether the coefficients shrink towards those that other pairs taught.
         itself: Whether the prior was fitted on the inputs themselves.
         origin: {what: identification}: network, data, recipe, checksums, versions.
@@ -114,6 +115,7 @@ class Statement:
     passes: int = 0
     measured: bool = False
     n_proxies: int = 0
+    network: str = ANY
     transferred: bool = False
     itself: bool = False
     origin: Mapping[str, str] = field(default_factory=dict)
@@ -309,7 +311,9 @@ class Statement:
         symbol = "u" if u_known else "σ̃ (ν_eff ≤ 2: no u in the sense of JCGM 101)"
         assumed = self.prior.n_eff >= assumed_number(self.n_calibration)
         how = "measured on the proxies" if self.measured else "assumed" if assumed else "from noise on the weights"
-        fitted = "fitted on" if n > 1 else "borrowed from other pairs of data and network, its scale from q over"
+        of_kind = "networks" if self.network == ANY else f"{self.network} networks"
+        lent = f"borrowed from other pairs of data and network, its scale from other {of_kind} and from q over"
+        fitted = "fitted on" if n > 1 else lent
         inputs = (
             f"the {self.n_calibration} inputs themselves"
             if self.itself
@@ -436,6 +440,8 @@ class Statement:
         """Tell whether an error was measured for this quantity with these covariates and as many networks."""
         quantity = "value" if self.chosen is None else self.quantity
         same = row["quantity"] == quantity and row["like"] == self.transferred
+        if self.evaluation.n == 1 and self.network != ANY:  # on the kind depends how well its level is known
+            same = same and row["network"] == self.network
         return same and row["networks"] == self.evaluation.n and set(row["groups"]) == set(self.groups)
 
     def __str__(self) -> str:

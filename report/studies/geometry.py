@@ -34,7 +34,7 @@ from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
 from report.studies.gates import g9, g10
 from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws
-from report.studies.pairs import LEVELLED, SMALL, WITH_GRADIENTS, Pair
+from report.studies.pairs import JUDGES, LEVELLED, SMALL, WITH_GRADIENTS, Pair, kind_of_network
 
 ALONE = "outputs, classes, gradient distance"
 MIXES = {
@@ -64,7 +64,8 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     found |= _law_of_scale(own) | {"one network": one_network(own, test)}
     one = one_borrowed(own, test, learned, study)
     found["one network, borrowed scale"] = one.to_dict() | lent(learned, study)
-    found |= {"levels": seen, "learned": learned.to_dict()}
+    level = level_of(own.q[:, own.where("calibration")])
+    found |= {"usual u": float(np.exp(level / 2)), "levels": seen, "learned": learned.to_dict()}
     found["G9"] = g9(one, n=found["n"]).to_dict()
     kept: dict[tuple[str, int, str], Fidelity] = {}
     places = {"test": test, **{kind: _away(own, kind) for kind in (*SHIFTS, "foreign")}}
@@ -118,9 +119,10 @@ def one_network(own: Assembled, test: ndarray) -> dict:
     return fidelity(evaluations, reference).to_dict()
 
 
-def from_one(own: Assembled, judged: ndarray, learned: LearnedPrior, network: str) -> list[Evaluation]:
+def from_one(own: Assembled, judged: ndarray, learned: LearnedPrior, study: Study) -> list[Evaluation]:
     """Evaluate u(x) by each network alone, with pattern and scale that were both learned on other pairs."""
     images, evaluations = own.where("calibration"), []
+    network = kind_of_network(study.cells[0].network)
     for row in range(own.n_networks):
         h, names = columns_of(own.traces.of((row,), images), DEFAULT)
         further, _ = columns_of(own.traces.of((row,), judged), DEFAULT)
@@ -134,7 +136,7 @@ def from_one(own: Assembled, judged: ndarray, learned: LearnedPrior, network: st
 def one_borrowed(own: Assembled, test: ndarray, learned: LearnedPrior, study: Study) -> Fidelity:
     """Judge each network alone."""
     reference = Reference.of(own.q[:, test], [(row,) for row in range(own.n_networks)])
-    return fidelity(from_one(own, test, learned, kind_of_network(study)), reference)
+    return fidelity(from_one(own, test, learned, study), reference)
 
 
 def learned_for(study: str) -> LearnedPrior:
@@ -167,10 +169,10 @@ def _complete(name: str, folder: Path) -> tuple[Study, CellStore]:
 WITH_LEVELS = (*(pair.key for pair in LEVELLED), *(f"{name}-together" for name in SMALL))
 
 
-def levels(folder: Path, *, but: str = "") -> dict[str, float]:
+def levels(folder: Path, *, but: str = "", also: Sequence[str] = ()) -> dict[str, float]:
     """Give the level of every network but one on the calibration images, by the name of its study."""
     found = {}
-    for name in (name for name in WITH_LEVELS if name != but):
+    for name in (name for name in (*WITH_LEVELS, *also) if name != but):
         study, store = _complete(name, folder)
         calibration = store.load(study.cells[0]).arrays["part"] == 0
         q = [store.load(cell).arrays["log_odds"] for cell in study.cells if cell.method == "retrainings"]
@@ -184,18 +186,13 @@ def by_kind(seen: Mapping[str, float]) -> dict[str, list[float]]:
 
     found: dict[str, list[float]] = {}
     for name, level in seen.items():
-        found.setdefault(kind_of_network(STUDIES[name]), []).append(level)
+        found.setdefault(kind_of_network(STUDIES[name].cells[0].network), []).append(level)
     return found
-
-
-def kind_of_network(study: Study) -> str:
-    """Name the kind of the networks of a study, as `kind_of` would."""
-    return "fully connected" if study.cells[0].network == "mlp" else "convolutional"
 
 
 def lent(learned: LearnedPrior, study: Study) -> dict[str, float]:
     """Give the level that a network of a study borrows, and its degrees of freedom."""
-    return dict(zip(("level", "dof"), learned.levels[kind_of_network(study)], strict=True))
+    return dict(zip(("level", "dof"), learned.levels[kind_of_network(study.cells[0].network)], strict=True))
 
 
 def _columns(own: Assembled, rows: Sequence[int]) -> tuple[ndarray, tuple[str, ...]]:
@@ -227,7 +224,7 @@ def ship() -> None:
     """Learn the prior that the package ships, from all pairs that keep gradient distances."""
     names = [f"{pair.key}-geometry" for pair in WITH_GRADIENTS]
     origin = provenance(command="python -m report.studies.geometry", seed=[0], data=None, n=len(names), studies=names)
-    known = by_kind(levels(results_folder()))
+    known = by_kind(levels(results_folder(), also=[f"{pair.key}-geometry" for pair in JUDGES]))
     learned = learn(WITH_GRADIENTS, results_folder(), levels=known, provenance=origin)
     learned.save(SHIPPED)
     print(f"{SHIPPED}: {len(learned.names)} covariates from {', '.join(names)}")

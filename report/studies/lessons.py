@@ -192,20 +192,29 @@ def scale_of_ren(found: Mapping[str, tuple[float, float]], *, source: str, title
     return figure
 
 
-def levels(ratios: Mapping[str, float], *, source: str, title: str) -> Figure:
-    """Draw for each network how large a usual u is beside the standard deviation of q over images."""
-    order = sorted(ratios, key=ratios.__getitem__)
-    with canvas(1, 3.4, source, title, width=5.6) as (figure, (axis,)):
-        usual = np.exp(np.mean(np.log([*ratios.values()])))
-        axis.axvline(usual, color=BLUE, linewidth=1)
-        axis.plot([ratios[name] for name in order], range(len(order)), "o", color=DARK, markersize=5)
-        axis.set_yticks(range(len(order)), labels=order)
+def levels(ratios: Mapping[str, Mapping[str, float]], later: Mapping[str, float], *, source: str, title: str) -> Figure:
+    """Draw for each network how large a usual u is beside the standard deviation of q over images, by kind.
+
+    `ratios` is {kind: {network: ratio}}; `later` gives one network of each kind that its mean was not taken of.
+    """
+    names, row = [], 0
+    with canvas(1, 3.8, source, title, width=5.6) as (figure, (axis,)):
+        for (kind, own), (judge, ratio), colour in zip(ratios.items(), later.items(), (BLUE, RED), strict=True):
+            order = [judge, *sorted(own, key=own.__getitem__)]
+            rows, usual = range(row, row + len(order)), np.exp(np.mean(np.log([*own.values()])))
+            axis.plot([usual, usual], [row - 0.4, row + len(order) - 0.6], color=colour, linewidth=1)
+            axis.plot([own[name] for name in order[1:]], rows[1:], "o", color=colour, markersize=5, label=kind)
+            axis.plot(ratio, row, "o", color=colour, markersize=5, fillstyle="none")
+            names, row = [*names, *order], row + len(order) + 1
+            names.append("")
+        axis.plot([], [], "o", color=DARK, fillstyle="none", markersize=5, label="computed after the rule")
+        axis.set_yticks([k for k, name in enumerate(names) if name], labels=[name for name in names if name])
         axis.set(xscale="log", xlim=(0.1, 1), ylabel="network")
         axis.set_xlabel("u of a usual image / standard deviation of q over images")
         axis.set_xticks((0.1, 0.2, 0.3, 0.5, 1), labels=("0.1", "0.2", "0.3", "0.5", "1"))
         axis.minorticks_off()
         axis.grid(axis="y", color=FIELD, linewidth=0.6)
-        axis.text(0.97 * usual, len(order) - 1.3, f"mean {usual:.2f}", color=BLUE, fontsize=8, ha="right", va="bottom")
+        axis.legend(fontsize=8, loc="upper right")
     return figure
 
 

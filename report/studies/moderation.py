@@ -47,7 +47,7 @@ class Assembled:
     """All that is stored of one pair of data and network, on the images on which covariates are observed."""
 
     q: ndarray  # log-odds, [retrainings, images]
-    contrast: ndarray  # to the runner-up, [retrainings, images]
+    contrast: ndarray | None  # to the runner-up, [retrainings, images]; not kept of every pair
     traces: Traces  # of the first retrainings, those that may play the method
     part: ndarray  # part of the panel of each image
     label: ndarray  # right class, −1 for foreign images
@@ -99,11 +99,14 @@ def assembled(study: Study, store: CellStore) -> Assembled:
     watched = panel.watched
     q = dithered(joined("retrainings", "log_odds")[:, watched])
     seen = {name: explored(stored).astype(float) for name, stored in _OBSERVED.items() if stored in kept}
+    apart = None
+    if all("contrast" in store.load(cell).arrays for cell in cells["retrainings"]):
+        apart = dithered(joined("retrainings", "contrast")[:, watched], seed=1)
     n = sum(len(cell.seeds) for cell in players)  # they stand first
     traces = Traces(q=q[:n], **seen, chosen=scouts["chosen"][watched], n_classes=int(scouts["chosen"].max()) + 1)
     facts = {name: explored(name) for name in _FACTS if name in kept}
     return Assembled(
-        q, dithered(joined("retrainings", "contrast")[:, watched], seed=1), traces,
+        q, apart, traces,
         np.array(PARTS)[scouts["part"][watched]], scouts["label"][watched],
         facts, int((scouts["part"] == 0).sum()),
         _bursts(cells["bursts"], store), _proxies(cells["proxies"], store), _paths(cells["law"], store, panel),

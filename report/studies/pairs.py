@@ -196,6 +196,11 @@ SMALL = {
 }
 
 
+def kind_of_network(network: str) -> str:
+    """Name the kind of a network that the library names, as `covariates.geometry.kind_of` does for a module."""
+    return "fully connected" if network == "mlp" else "convolutional"
+
+
 def for_typesetting() -> list[dict[str, Any]]:
     """Give what the report's sources read of the table, in plain values."""
     return [{"key": p.key, "data": p.title, "net": p.net, "published": p.published} for p in PAIRS]

@@ -23,6 +23,7 @@ from report.studies.dispersion import jackknife
 from report.studies.gates import g11
 from report.studies.geometry import ALONE, TRANSFER
 from report.studies.moderation import Assembled, Mix, Moderation, assembled
+from report.studies.pairs import kind_of_network
 
 PULLOVER, COAT = 2, 4  # classes of FashionMNIST
 OF_VALUES = "outputs + gradient distance"  # what a statement takes for measured values
@@ -214,6 +215,7 @@ def write_delivered() -> None:
                 "like": mix == TRANSFER,
                 "networks": int(members),
                 "quantity": "value" if name in of_values else "log-odds",
+                "network": kind_of_network(STUDIES[name].cells[0].network),
             }
             row |= {"title": _title(stored), "error": mixes[mix][members]["squared_error"].value ** 0.5 / 2}
             errors[name.removesuffix("-uncertainty").removesuffix("-geometry"), mix, members] = row

@@ -12,11 +12,13 @@ from report.studies.pairs import (
     CHOOSING,
     CIFAR10_RESNET20,
     FURTHER,
+    JUDGES,
     LEVELLED,
     PAIRS,
     SMALL,
     WITH_GRADIENTS,
     Pair,
+    kind_of_network,
 )
 
 Rows = dict[str, dict[str, Any]]
@@ -84,16 +86,26 @@ def with_gradients(start: str = "") -> Rows:
     return rows
 
 
-def levels() -> dict[str, float]:
-    """Give u of a usual image over the standard deviation of q over images, of each network of many retrainings."""
+def levels() -> dict[str, dict[str, float]]:
+    """Give u of a usual image over the standard deviation of q over images, of each network, by kind of network."""
     known: dict[str, float] = {}
     for pair in WITH_GRADIENTS:  # each judged by the levels of all others
         known |= load_result(f"{pair.key}-geometry").numbers["levels"]
     names = {pair.key: pair.label for pair in LEVELLED} | {
         CIFAR10_RESNET20.key: f"{CIFAR10_RESNET20.label}, full width"
     }
-    names |= {f"{name}-together": f"{name.replace('-', ' ')}, perceptron" for name in SMALL}
-    return {label: float(np.exp(known[name] / 2)) for name, label in names.items()}
+    networks = {pair.key: pair.network for pair in LEVELLED}
+    for name, (network, _, _) in SMALL.items():
+        names[f"{name}-together"], networks[f"{name}-together"] = name.replace("-", " "), network
+    found: dict[str, dict[str, float]] = {"convolutional": {}, "fully connected": {}}
+    for name, label in names.items():
+        found[kind_of_network(networks[name])][label] = float(np.exp(known[name] / 2))
+    return found
+
+
+def judged_levels() -> dict[str, float]:
+    """Give the same of the pairs that were computed after the rule of the level, in the order of its kinds."""
+    return {pair.label: load_result(f"{pair.key}-geometry").numbers["usual u"] for pair in reversed(JUDGES)}
 
 
 def triple_of(row: Mapping[str, Any], sizes: Sequence[str] = ("2", "3")) -> dict[int, tuple[float, float, float]]:
