@@ -2,6 +2,7 @@
 
 import json
 import re
+from decimal import Decimal
 from io import BytesIO
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from matplotlib.figure import Figure
 
 import lnescape as ln
+from lnescape.statement.certificate import MARGIN, WIDTH, _table
 
 RNG = np.random.default_rng(0)
 CENTRE = 3 * RNG.normal(size=(200, 4))
@@ -114,6 +116,41 @@ def test_the_numbers_of_the_certificate_are_those_of_the_arrays(stated, tmp_path
         start = seen.index(float(value))
         expected = [row["q"], row["u"], row["dof"], k, row["low"], row["high"], 100 * stated.risk[i]]
         assert seen[start : start + 7] == pytest.approx(expected, rel=0.06, abs=0.06)
+
+
+@pytest.mark.parametrize(("centre", "scale"), [(5e-7, 2e-9), (1013.25, 1e-7), (6e23, 2e20), (0.0, 40.0)])
+def test_numbers_of_any_size_have_two_digits_of_their_uncertainty(centre, scale):
+    at, limit = "2", centre - 3.25 * scale
+    stated = ln.state_arrays(centre + scale * RNG.normal(size=(3, 100)), unit="m", limits=(limit, np.inf))[at]
+    row = stated.to_dataframe().iloc[0]
+    text, half = stated.sentence(), (row["high"] - row["low"]) / 2
+    for end, found in zip(("low", "high"), re.search(r"in \[(\S+), (\S+)\] m", text).groups(), strict=True):
+        assert float(found) == pytest.approx(row[end], rel=0, abs=0.051 * half)
+    assert float(re.search(r"falls below (\S+) m is", text)[1]) == pytest.approx(limit, rel=1e-14)
+    heading, cells = _table(stated)
+    value, u = (Decimal(cell.replace("−", "-")) for cell in cells[1:3])
+    assert len(u.as_tuple().digits) == 2 or u > 99
+    assert float(u) == pytest.approx(row["u"], rel=0.051)
+    assert float(value) == pytest.approx(row["q"], rel=0, abs=0.051 * row["u"])
+    if u < 10:
+        assert value.as_tuple().exponent == u.as_tuple().exponent
+
+
+def test_nothing_runs_over_the_edge_of_the_page_or_into_its_neighbour(tmp_path):
+    values = 20 + SPREAD[:60, None] * RNG.normal(size=(3, 60, 2))
+    ids = [f"laboratory/series-17/specimen-{'of-the-customer-' * 3}{k}" for k in range(60)]
+    stated = ln.state_arrays(values, unit=("m·s-1", "µm·m⁻¹·K⁻¹"), names=["u", "k"], ids=ids, title="long " * 30)
+    page = stated.certificate(tmp_path / "a.pdf", date="today", about={"a very long heading": "x" * 300})
+    page.set_dpi(300)  # letters are set to whole pixels
+    boxes = [(text.get_window_extent(), text) for text in page.texts if text.get_text()]
+    left, right = (page.dpi / 72 * x for x in (MARGIN - 1, WIDTH - MARGIN + 1))
+    assert [text for box, text in boxes if box.x0 < left or box.x1 > right] == []
+    # Letters reach into the line above, but not as far as its middle.
+    small = [box.padded(-0.2 * box.height) for box, _ in boxes]
+    assert [a for k, a in enumerate(small) if any(a.overlaps(b) for b in small[:k])] == []
+    text = numbers_of((tmp_path / "a.pdf").read_bytes())
+    row = stated[int(stated.worst(1)[0])].to_dataframe().iloc[0]
+    assert f"{row['q']:.1f} m·s-1" in text
 
 
 def test_a_page_that_has_no_room_says_so():

@@ -143,16 +143,20 @@ def _notation(value: float, u: float) -> str:
         return f"{value + 0.0:.6g}"  # no "-0"
     if not math.isfinite(u):
         return f"{value:.6g}({u})"
-    x, s = Decimal(repr(value)), _two_digits(Decimal(repr(u)))
-    place = int(s.as_tuple().exponent)
-    x = x.quantize(Decimal(1).scaleb(place), ROUND_HALF_EVEN)
+    x, s, power = _rounded(value, u)
+    digits = format(s, "f") if s >= 1 else "".join(map(str, s.as_tuple().digits))
+    return f"{x:f}({digits}){power}"
+
+
+def _rounded(value: float, u: float) -> tuple[Decimal, Decimal, str]:
+    """Round both to the second digit of u; where that takes many digits, take a power of ten out, given as text."""
+    x, s = Decimal(repr(float(value))), _two_digits(Decimal(repr(float(u))))
+    x = x.quantize(Decimal(1).scaleb(int(s.as_tuple().exponent)), ROUND_HALF_EVEN)
     x = abs(x) if x == 0 else x  # no "-0.00"
-    leading, suffix = max(x.adjusted() if x else s.adjusted(), s.adjusted()), ""
-    if leading not in PLAIN_EXPONENTS:
-        x, s, place = x.scaleb(-leading), s.scaleb(-leading), place - leading
-        suffix = f"e{leading:+03d}"
-    digits = format(s, "f") if s >= 1 else str(int(s.scaleb(-place)))
-    return f"{x:f}({digits}){suffix}"
+    leading = max(x.adjusted() if x else s.adjusted(), s.adjusted())
+    if leading in PLAIN_EXPONENTS:
+        return x, s, ""
+    return x.scaleb(-leading), s.scaleb(-leading), f"e{leading:+03d}"
 
 
 def _two_digits(u: Decimal) -> Decimal:
@@ -176,36 +180,31 @@ def probability_text(p: float) -> str:
     """Return a probability with two digits of its distance from 0 or 1, whichever is nearer."""
     if not 1e-9 < p < 1 - 1e-9:
         return "< 1e-9" if p < 0.5 else "> 0.999999999"
-    return f"{p:.{max(2, _place(min(p, 1 - p)))}f}"
+    place = int(_two_digits(Decimal(repr(float(min(p, 1 - p))))).as_tuple().exponent)
+    return f"{p:.{max(2, -place)}f}"
 
 
 def two_digits(x: float) -> str:
     """Return a number with two digits."""
-    return _at(x, _place(x))
+    return _at(x, x)
 
 
 def value_and_u(value: float, u: float) -> tuple[str, str]:
     """Return a value and its uncertainty apart, both to the place of the second digit of u."""
-    return _at(value, _place(u)), two_digits(u)
+    return _at(value, u), two_digits(u)
 
 
 def interval_text(low: float, high: float) -> str:
     """Return both ends of an interval, to the place of the second digit of half its length."""
-    place = _place((high - low) / 2)
-    return f"[{_at(low, place)}, {_at(high, place)}]"
+    return f"[{_at(low, (high - low) / 2)}, {_at(high, (high - low) / 2)}]"
 
 
-def _place(x: float) -> int:
-    """Return after how many decimals the second digit of a number stands; negative before the point."""
-    if not x or not math.isfinite(x):
-        return 2
-    place = 1 - math.floor(math.log10(abs(x)))
-    return 1 - math.floor(math.log10(abs(round(x, place))))  # 99.6 is rounded to 100
-
-
-def _at(x: float, place: int) -> str:
-    """Return a number rounded at a place; very small ones with their power of ten."""
-    return f"{x:.3g}" if place > 6 or not math.isfinite(x) else f"{round(x, place) + 0.0:.{max(place, 0)}f}"
+def _at(x: float, u: float) -> str:
+    """Return a number to the place of the second digit of another."""
+    if not math.isfinite(x) or not math.isfinite(u) or abs(u) <= 1e-15 * abs(x):
+        return f"{x + 0.0:.6g}"
+    rounded, _, power = _rounded(x, abs(u))
+    return f"{rounded:f}{power}"
 
 
 def normalised_error(a: Estimate, b: Estimate) -> float:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from io import BytesIO
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,11 +30,9 @@ class _Sheet:
     """Set text on an A4 page from the top down; `y` is how far it has come, in points from the bottom."""
 
     def __init__(self, size: float) -> None:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         self.figure = Figure(figsize=(WIDTH / 72, HEIGHT / 72), dpi=72)
-        self._renderer: Any = FigureCanvasAgg(self.figure).get_renderer()
         self.y, self.size, self.lead = HEIGHT - MARGIN, size, LEAD * size
 
     def put(self, x: float, text: str, *, y: float | None = None, size: float = 0, **style: Any) -> None:
@@ -51,25 +50,38 @@ class _Sheet:
         ends = [MARGIN / WIDTH, 1 - MARGIN / WIDTH]
         self.figure.add_artist(Line2D(ends, [height, height], color=colour, linewidth=width))
 
-    def wrapped(self, text: str, width: float) -> list[str]:
-        """Break text into lines of at most so many points."""
+    def wide(self, text: str, size: float = 0) -> float:
+        """Return the width of a line in points, as the PDF sets it."""
         from matplotlib.font_manager import FontProperties
+        from matplotlib.textpath import text_to_path
 
-        font = FontProperties(family="DejaVu Sans", size=self.size)
+        font = FontProperties(family="DejaVu Sans", size=size or self.size)
+        return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
+
+    def wrapped(self, text: str, width: float, size: float = 0) -> list[str]:
+        """Break text into lines of at most so many points, words that are longer anywhere."""
         lines = [""]
-        for word in text.split(" "):
+        for word in text.replace("\n", " ").split(" "):
             longer = f"{lines[-1]} {word}".lstrip()
-            if lines[-1] and self._renderer.get_text_width_height_descent(longer, font, False)[0] > width:
-                lines.append(word)
-            else:
+            if not lines[-1] or self.wide(longer, size) <= width:
                 lines[-1] = longer
+            else:
+                lines.append(word)
+            while len(lines[-1]) > 1 and self.wide(lines[-1], size) > width:
+                fits = next(n for n in range(len(lines[-1]) - 1, 0, -1) if self.wide(lines[-1][:n], size) <= width)
+                lines[-1:] = [lines[-1][:fits], lines[-1][fits:]]
         return lines
+
+    def beside(self, heading: str, text: str) -> tuple[list[str], list[str]]:
+        """Return the lines of a heading in the margin column, and those of the text beside it."""
+        return self.wrapped(heading, COLUMN - 6), self.wrapped(text, WIDTH - 2 * MARGIN - COLUMN)
 
     def entry(self, heading: str, text: str) -> None:
         """Write a heading in the margin column and its text beside it."""
-        self.put(MARGIN, heading[:1].upper() + heading[1:] if heading[1:2] != " " else heading, color=GREY)
-        for line in self.wrapped(text, WIDTH - 2 * MARGIN - COLUMN):
-            self.put(MARGIN + COLUMN, line)
+        heading = heading[:1].upper() + heading[1:] if heading[1:2] != " " else heading
+        for left, right in zip_longest(*self.beside(heading, text), fillvalue=""):
+            self.put(MARGIN, left, color=GREY)
+            self.put(MARGIN + COLUMN, right)
             self.y -= self.lead
         self.y -= 1.5
 
@@ -83,7 +95,7 @@ class _Sheet:
 
     def height(self, entries: Mapping[str, str]) -> float:
         """Return how much of the page a section takes, in points."""
-        lines = [len(self.wrapped(text, WIDTH - 2 * MARGIN - COLUMN)) for text in entries.values()]
+        lines = [max(map(len, self.beside(heading, text))) for heading, text in entries.items()]
         return 8 + self.lead + sum(self.lead * n + 1.5 for n in lines)
 
 
@@ -106,8 +118,10 @@ def _drawn(stated: Statement, size: float, *, date: str, about: Mapping[str, str
     sheet.put(MARGIN, "Statement of uncertainty due to retraining", size=15, weight="bold")
     sheet.y -= 17
     plural = "s" if len(stated) > 1 else ""
-    sheet.put(MARGIN, f"{stated.title} · {len(stated)} input{plural} · {stated.kind}", size=9, color=GREY)
-    sheet.y -= 9
+    for line in sheet.wrapped(f"{stated.title} · {len(stated)} input{plural} · {stated.kind}", WIDTH - 2 * MARGIN, 9):
+        sheet.put(MARGIN, line, size=9, color=GREY)
+        sheet.y -= 12
+    sheet.y += 3
     sheet.rule(colour=ACCENT, width=1.6)
     sheet.y -= 9
     known = {name: text for name, text in stated.origin.items() if name not in about}
@@ -143,14 +157,17 @@ def _results(sheet: _Sheet, stated: Statement, facts: Mapping[str, str], *, room
     sheet.section("Results", over)
     sheet.y -= 3
     table = _table(some)
-    # A column is as wide as its longest cell, and what is left is shared; text to the left, numbers to the right.
-    wide = np.array([max(len(row[c]) for row in table) for c in range(len(table[0]))]) + 2.0
-    ends = MARGIN + (WIDTH - 2 * MARGIN) * np.cumsum(wide) / wide.sum()
+    # A column is as wide as its longest cell, and what is left is shared; text to the left, numbers to the right. Where
+    # there is no room, the letters are smaller.
+    wide = np.array([max(map(sheet.wide, column)) for column in zip(*table, strict=True)]) + sheet.size
+    small = min(1.0, (WIDTH - 2 * MARGIN) / wide.sum())
+    wide = small * wide + max(0.0, WIDTH - 2 * MARGIN - wide.sum()) / len(wide)
+    ends = MARGIN + np.cumsum(wide)
     sheet.rule(y=sheet.y + sheet.lead - 2)
     for number, row in enumerate(table):
         for c, cell in enumerate(row):
-            style: dict[str, Any] = {"color": GREY} if not number else {}
-            left = table[0][c] in NAMING.values()
+            style: dict[str, Any] = {"size": small * sheet.size} | ({} if number else {"color": GREY})
+            left = table[0][c] in NAMING.values() and c < 2
             x = (ends[c - 1] if c else MARGIN) if left else ends[c]
             sheet.put(x, cell, ha="left" if left else "right", **style)
         if not number:
@@ -164,25 +181,26 @@ def _results(sheet: _Sheet, stated: Statement, facts: Mapping[str, str], *, room
 
 def _table(stated: Statement) -> list[list[str]]:
     """Return the results as text: value, u, ν_eff, k, interval, and the risk."""
-    unit = f" / {stated.units[0]}" if len(set(stated.units)) == 1 and stated.units[0] else ""
-    u = "u" if stated.dof > 2 else "σ̃"
-    table = []
-    for row in stated.to_dataframe().to_dict("records"):
+    frame, one_unit = stated.to_dataframe(), len(set(stated.units)) == 1
+    unit = f" / {stated.units[0]}" if one_unit and stated.units[0] else ""
+    naming, risks = ({name: text for name, text in some.items() if name in frame} for some in (NAMING, RISKS))
+    u, interval = "u" if stated.dof > 2 else "σ̃", f"{share_text(stated.level)} interval"
+    heading = [f"{stated.quantity}{unit}", f"{u}{unit}", "ν_eff", "k", interval]
+    table = [[*naming.values(), *heading, *risks.values()]]
+    for row in frame.to_dict("records"):
         spread = row["u"] if stated.dof > 2 else row["sigma"]
-        value, about_it = value_and_u(row["q"], spread)
-        own = "" if len(set(stated.units)) == 1 or not row["unit"] else f" {row['unit']}"
-        numbers = {
-            f"{stated.quantity}{unit}": f"{value}{own}",
-            f"{u}{unit}": f"{about_it}{own}",
-            "ν_eff": f"{stated.dof:.1f}",
-            "k": f"{(row['high'] - row['low']) / 2 / spread:.2f}" if spread else "–",
-            f"{share_text(stated.level)} interval": interval_text(row["low"], row["high"]),
-            **{heading: percent(row[name]) for name, heading in RISKS.items() if name in row},
-        }
-        cells = {heading: str(row[name]) for name, heading in NAMING.items() if name in row}
-        cells |= {heading: number.replace("-", "−") for heading, number in numbers.items()}
-        table.append(cells)
-    return [list(table[0]), *(list(cells.values()) for cells in table)]
+        value, about_it = (_minus(number) for number in value_and_u(row["q"], spread))
+        own = "" if one_unit or not row["unit"] else f" {row['unit']}"
+        k = f"{(row['high'] - row['low']) / 2 / spread:.2f}" if spread else "–"
+        ends = _minus(interval_text(row["low"], row["high"]))
+        numbers = [f"{value}{own}", f"{about_it}{own}", f"{stated.dof:.1f}", k, ends]
+        table.append([*(str(row[name]) for name in naming), *numbers, *(percent(row[name]) for name in risks)])
+    return table
+
+
+def _minus(number: str) -> str:
+    """Return a number with a sign of minus in the place of hyphens."""
+    return number.replace("-", "−")
 
 
 def as_pdf(figure: "Figure", title: str) -> bytes:

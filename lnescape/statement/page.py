@@ -356,7 +356,7 @@ class Statement:
         table = []
         for row in self._records():
             cells = {heading: str(row[name]) for name, heading in NAMING.items() if name in row}
-            cells |= {f"{self.quantity}, q̄(u){unit}": self._value(row)}
+            cells |= {f"{self.quantity}, q̄(u){unit}": self._value(row, "" if unit else row["unit"])}
             cells |= {f"{share_text(self.level)} interval": interval_text(row["low"], row["high"])}
             cells |= {heading: percent(row[name]) for name, heading in RISKS.items() if name in row}
             table.append(cells)
@@ -366,9 +366,9 @@ class Statement:
         """Return the rows of the table as dictionaries."""
         return self.to_dataframe().to_dict("records")
 
-    def _value(self, row: Mapping[str, Any]) -> str:
+    def _value(self, row: Mapping[str, Any], unit: str) -> str:
         """Write q̄(u)."""
-        return str(Estimate(row["q"], row["u"] if self.dof > 2 else row["sigma"]))
+        return str(Estimate(row["q"], row["u"] if self.dof > 2 else row["sigma"], unit=unit))
 
     def _sentence(self, name: str, k: int) -> str:
         """Write the sentences on one output of the one input that is stated."""
@@ -377,7 +377,7 @@ class Statement:
         spread = "standard uncertainty" if self.dof > 2 else "dispersion σ̃"
         output = f"{row['output']}, " if self.outputs else ""
         what = f"class {row['class']!r}, {self.quantity} " if "class" in row else f"{output}{self.quantity} "
-        value, ends = f"{self._value(row)}{unit}", interval_text(row["low"], row["high"])
+        value, ends = self._value(row, row["unit"]), interval_text(row["low"], row["high"])
         chance = further = ending = ""
         if self.quantity == "log-odds":
             chance = f", probability {probability_text(row['probability'])}"
@@ -387,9 +387,8 @@ class Statement:
             other = self.likelier[0] != self.chosen[0]
             likely = f", most likely for {self.classes[self.likelier[0]]!r}" if other else ""
             ending = f" The risk that it decides for another class is {percent(row['flip'])}{likely}."
-        elif self.limits is not None:
-            low, high = (np.broadcast_to(end, len(self.units))[k] for end in self.limits)
-            ending = f" The risk that it falls outside [{low:g}, {high:g}]{unit} is {percent(row['risk'])}."
+        elif self.limits is not None and (outside := self._tolerance(k)[1]):
+            ending = f" The risk that it falls {outside} is {percent(row['risk'])}."
         return (
             f"{name}{what}{value}{chance} (in brackets the {spread} due to retraining, {self.dof:.1f} degrees of "
             f"freedom, {self.kind}). One further retraining gives a value in {ends}{unit}{further} with a probability "
@@ -413,13 +412,20 @@ class Statement:
         often = f"in more than {share_text(DOUBTFUL)} of retrainings"
         if self.limits is None:
             return {"decisions": f"{doubtful} otherwise {often}"}
-        k = len(self.units)
-        ends = np.broadcast_to(self.limits.reshape(2, -1), (2, k)).T
         names = [f"{name}: " for name in self.outputs] or [""]
-        each = [
-            f"{name}{low:g} to {high:g} {unit}" for name, (low, high), unit in zip(names, ends, self.units, strict=True)
-        ]
-        return {"limits": f"{'; '.join(map(str.rstrip, each))}; {doubtful} outside {often}"}
+        each = "; ".join(f"{name}{self._tolerance(k)[0]}" for k, name in enumerate(names))
+        return {"limits": f"{each}; {doubtful} outside {often}"}
+
+    def _tolerance(self, k: int) -> tuple[str, str]:
+        """Write the tolerance limits of one output with all their digits, and where a value is outside them."""
+        assert self.limits is not None, "only values with limits have a tolerance"
+        low, high = np.broadcast_to(self.limits.reshape(2, -1), (2, len(self.units)))[:, k]
+        unit, least, most = f" {self.units[k]}".rstrip(), f"{low:.15g}", f"{high:.15g}"
+        if np.isfinite(low) and np.isfinite(high):
+            return f"{least} to {most}{unit}", f"outside [{least}, {most}]{unit}"
+        if np.isfinite(low):
+            return f"at least {least}{unit}", f"below {least}{unit}"
+        return (f"at most {most}{unit}", f"above {most}{unit}") if np.isfinite(high) else ("none", "")
 
     def _known(self) -> str:
         """Write how well u is known: as measured where these covariates were judged, and what the model claims."""
