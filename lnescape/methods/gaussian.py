@@ -151,7 +151,8 @@ def laplace(
     form = _checked_structure(structure, size)
     if form != "full" and request.data.values is not None:
         raise ValueError(
-            f"The curvature of measured values is a full one, up to {LARGEST} parameters; leave {form} out."
+            f"The curvature of measured values is a full one, up to {LARGEST} parameters, and the layer has {size}; "
+            "leave structure out, or take a narrower last layer."
         )
     data, recipe = request.data, request.recipe
     usual = len(data.train) * recipe.weight_decay if prior_precision is None else prior_precision
@@ -238,7 +239,6 @@ def _kronecker(request: Request, theta: Tensor, start: int, layer: _Layer, *, pr
     precision = layer.precision(curvature.flatten()) if precision is None else precision
     deviations = (curvature + precision).rsqrt().float()
     known = {"start": start, "bias": layer.bias, **request.known}
-    # In rows, as a file keeps them, so that a law that was read back draws the same bits.
     out, inside = out.float().contiguous(), inside.float().contiguous()
     return KroneckerLaw(request.net, theta, out, inside, deviations, **known)
 
@@ -300,7 +300,8 @@ def _inverse_root(curvature: Float[Tensor, "p p"]) -> Float[Tensor, "p p"]:
     if int(failed):
         raise ValueError("The curvature of the last layer is singular; raise prior_precision.")
     eye = torch.eye(len(lower), dtype=lower.dtype, device=lower.device)
-    return torch.linalg.solve_triangular(lower, eye, upper=False).float()
+    # In rows, as a file keeps them, so that a law that was read back draws the same bits.
+    return torch.linalg.solve_triangular(lower, eye, upper=False).float().contiguous()
 
 
 def softmax_curvature(
