@@ -133,6 +133,21 @@ def texts(values: Any, n: int, what: str, *, error: type[Exception] = ValueError
     return found
 
 
+def units_of(unit: Any, n: int, *, error: type[Exception] = ValueError) -> tuple[str, ...]:
+    """Return the unit of each of n outputs; raise unless one text is given for all, or one for each."""
+    units = (unit,) * n if isinstance(unit, str) else unit
+    if (
+        not isinstance(units, (tuple, list))
+        or len(units) != n
+        or not all(isinstance(one, str) and one.isprintable() for one in units)
+    ):
+        raise error(
+            f"unit is {shown(unit)}, and there {'are' if n > 1 else 'is'} {n} output{'s' * (n > 1)}; give one text in "
+            "a line, such as '°' or 'mm', or one for each output."
+        )
+    return tuple(units)
+
+
 def warn_of_copies(networks: Any) -> None:
     """Warn of networks that are equal, in weights or in all predictions."""
     for number, one in enumerate(networks):

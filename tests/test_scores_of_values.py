@@ -85,6 +85,7 @@ def test_score_gives_them_all_in_the_unit():
     [
         (lambda: scores.mixture_nll(MEANS, LABELS), "state no variances; build them by network"),
         (lambda: scores.rmse(MEANS, LABELS[:, :1]), r"shape \[30, 1\].*pass finite ones \[30, 2\]"),
+        (lambda: ln.score(MEANS[..., :1], LABELS[:, 0]), r"shape \[30\].*pass finite ones \[30, 1\]"),
         (lambda: scores.rmse(MEANS, LABELS / 0), "or are NaN"),
         (lambda: scores.rmse(MEANS[0], LABELS), r"not shape \[30, 2\]; pass what law.predict returns"),
         (lambda: scores.crps(-STATED, LABELS), "its variance, above 0"),

@@ -25,8 +25,8 @@ def table(outputs: int = 2, n: int = 400) -> ln.Dataset:
     y = np.stack([3 * np.sin(x[:, 0]) + x[:, 1], x[:, 2] + 50], 1) + 0.1 * rng.normal(size=(n, 2))
     x, y = x.astype("f4"), y[:, :outputs]
     half = (x[200:300], y[200:300])
-    return ln.dataset(train=(x[:200], y[:200]), validation=half, calibration=half, test=(x[300:], y[300:]), unit="mm",
-                      classes=["across", "along"][:outputs])  # fmt: skip
+    return ln.dataset(train=(x[:200], y[:200]), validation=half, calibration=half, test=(x[300:], y[300:]),
+                      unit=("mm", "°")[:outputs], classes=["across", "along"][:outputs])  # fmt: skip
 
 
 DATA = table()
@@ -84,12 +84,12 @@ def test_a_statement_of_values_is_in_their_unit(runs):
     stated = ln.state(NET, DATA, runs=runs, limits=([-3, 40], [3, 60]), progress=False)
     predicted = runs.predict(DATA.test.images).double().numpy()
     np.testing.assert_allclose(stated.evaluation.mean, predicted.mean(0), rtol=1e-5)
-    assert stated.units == ("mm", "mm")
+    assert DATA.unit == stated.units == ("mm", "°")
     assert stated.outputs == ("across", "along")
     assert stated.risk.shape == (100, 2)
     table = stated.to_dataframe()
     assert len(table) == 200
-    assert set(table["unit"]) == {"mm"}
+    assert list(table["unit"]) == 100 * ["mm", "°"]
     # Ten further retrainings: of 2 000 values, moving together, most must lie in their 95 % intervals.
     more = ln.fit(NET, DATA, seeds=range(10, 20), recipe=RECIPE, progress=False).predict(DATA.test.images).numpy()
     low, high = stated.evaluation.interval(0.95)
@@ -127,6 +127,9 @@ def test_stated_variances_are_a_covariate_of_one_value():
         ({"limits": ([1, 2, 3], [4, 5, 6])}, "for 3 outputs, the predictions for 2"),
         ({"measurand": ln.retraining.contrast}, "measurand= is for classes"),
         ({"proxies": NET}, "proxies= is for classes"),
+        ({"neighbours": torch.clone}, "is for the groups 'neighbourhood'"),
+        ({"neighbours": torch.clone, "covariates": ["neighbourhood"]}, r"makes torch.float32 \(2, 4\) of.*kinds"),
+        ({"neighbours": lambda x: x.nearest, "covariates": ["neighbourhood"]}, "neighbours fails with AttributeError"),
         ({"seeds": [0]}, "1 training has no spread.*is that of log-odds, and wrong for values"),
     ],
 )

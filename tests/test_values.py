@@ -66,6 +66,8 @@ def good(**change):
         (good(test=(np.ones((4, 1), "f4"), [0, 1, 0, 1])), "test labels are classes, train labels 1 values an input"),
         (good(train=(np.ones((4, 1), "f4"), [0.5] * 4)), "the same for every input"),
         (good(classes=("a", "b")), "2 names for 1 values"),
+        (good(unit=("mm", "°")), "there is 1 output; give one text"),
+        (good(unit="m\nm"), "give one text in a line"),
     ],
 )
 def test_values_that_cannot_be_used_are_refused_in_one_sentence(parts, message):

@@ -27,12 +27,12 @@ class Values:
     Attributes:
         mean: Of the training part, in the unit, [outputs].
         std: Its standard deviation, in the unit, [outputs].
-        unit: Unit of all values; empty for numbers without one.
+        unit: Unit of all values, or of each output where they differ; empty for numbers without one.
     """
 
     mean: Float[Tensor, " outputs"]
     std: Float[Tensor, " outputs"]
-    unit: str = ""
+    unit: str | tuple[str, ...] = ""
 
     def standardised(self, values: Float[Tensor, "*n outputs"]) -> Float[Tensor, "*n outputs"]:
         """Return (values − mean)/std."""
@@ -54,7 +54,9 @@ class Values:
     @classmethod
     def described(cls, said: dict) -> "Values":
         """Make them again from what `describe` returned."""
-        return cls(torch.tensor(said["mean"]), torch.tensor(said["std"]), str(said["unit"]))
+        unit = said["unit"]
+        unit = str(unit) if isinstance(unit, str) else tuple(map(str, unit))
+        return cls(torch.tensor(said["mean"]), torch.tensor(said["std"]), unit)
 
     def to(self, device: torch.device | str) -> "Values":
         """Return the same on another device."""
@@ -103,7 +105,7 @@ def check_new_pixels(pixels: object, image_shape: tuple[int, ...], dtype: torch.
     return images
 
 
-def check_labels(labels: object, part: str, n_images: int, *, unit: str | None = None) -> Tensor:
+def check_labels(labels: object, part: str, n_images: int, *, unit: Any = None) -> Tensor:
     """Return classes as int64 [n], or measured values as float32 [n, outputs]; raise unless there is one an image."""
     numbers = _as_tensor(labels, f"{part} labels")
     if numbers.is_floating_point():
@@ -126,7 +128,7 @@ def check_labels(labels: object, part: str, n_images: int, *, unit: str | None =
     return numbers
 
 
-def _check_values(values: Tensor, part: str, n_images: int, unit: str | None) -> Float[Tensor, "images outputs"]:
+def _check_values(values: Tensor, part: str, n_images: int, unit: Any) -> Float[Tensor, "images outputs"]:
     """Return measured values as float32 [n, outputs]; raise where they are not finite, or are classes."""
     rows = values.unsqueeze(1) if values.ndim == 1 else values
     if rows.ndim != 2 or len(rows) != n_images or not rows.shape[1]:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from lnescape.checks import instance, texts
+from lnescape.checks import instance, texts, units_of
 
 from . import inputs
 from .inputs import DataError, Values
@@ -135,9 +135,8 @@ class Dataset:
         """Return the title, the sizes of the parts and the shape of an image."""
         shape = "×".join(str(side) for side in self.image_shape)
         counts = [f"{part} {len(getattr(self, part)):,}".replace(",", " ") for part in PARTS]
-        what = (
-            f"{self.n_classes} classes" if self.values is None else f"{', '.join(self.classes)} in {self.unit or '1'}"
-        )
+        units = ", ".join(dict.fromkeys(unit or "1" for unit in units_of(self.unit or "", self.n_classes)))
+        what = f"{self.n_classes} classes" if self.values is None else f"{', '.join(self.classes)} in {units}"
         return (
             f"Dataset {self.name!r}: {self.title}\n"
             f"  {', '.join(counts)}\n"
@@ -155,8 +154,8 @@ class Dataset:
         return self.train.values
 
     @property
-    def unit(self) -> str | None:
-        """Unit of the measured values; None for a data set of classes."""
+    def unit(self) -> str | tuple[str, ...] | None:
+        """Unit of the measured values, of each output where they differ; None for a data set of classes."""
         return None if self.values is None else self.values.unit
 
     @property
@@ -239,7 +238,8 @@ class Dataset:
 
 def dataset(
     *, train: object, test: object, validation: object = None, calibration: object = None, foreign: object = None,
-    name: str = "user data", classes: tuple[str, ...] | list[str] | None = None, unit: str | None = None,
+    name: str = "user data", classes: tuple[str, ...] | list[str] | None = None,
+    unit: str | tuple[str, ...] | list[str] | None = None,
     normalise: bool = False, stand_in: bool = False,
 ) -> Dataset:  # fmt: skip
     """Return images and labels of one's own as a data set in four parts.
@@ -260,7 +260,7 @@ def dataset(
         name: Name and title, printed in figures.
         classes: Names of the classes; without them, the numbers from 0 to the largest label of the training part. Of
             measured values, the names of the outputs.
-        unit: Unit of the measured values, all in one; "" or left out for none.
+        unit: Unit of the measured values, one for all outputs or one for each; "" or left out for none.
         normalise: Subtract the training part's mean and divide by its standard deviation, for each channel or feature
             (axis 1). Without it float images go to the network as they are, and uint8 images divided by 255.
         stand_in: True if these images take the place of others.
@@ -281,8 +281,6 @@ def dataset(
     """
     if classes is not None:
         instance(classes, (tuple, list), "classes", "name every class in a tuple", error=DataError)
-    if unit is not None:
-        instance(unit, str, "unit", "give its symbol, such as '°' or 'mm'", error=DataError)
     given = {"train": train, "validation": validation, "calibration": calibration, "test": test}
     parts = {key: _read(part, key, unit) for key, part in given.items() if part is not None}
     for key in ("train", "test"):
@@ -324,14 +322,15 @@ def _names(labels: Tensor, classes: tuple[str, ...] | list[str] | None) -> tuple
     return texts(classes, len(classes), "classes", error=DataError)
 
 
-def _values(labels: Tensor, unit: str | None) -> Values | None:
+def _values(labels: Tensor, unit: Any) -> Values | None:
     """Return how measured values of the training part are standardised; None for classes."""
     if not labels.is_floating_point():
         return None
     mean, std = inputs.channel_moments(labels)
     if bool((labels == labels[0]).all(0).any()):
         raise DataError("a train value is the same for every input; there is nothing to learn, leave it out.")
-    return Values(mean, std, unit or "")
+    units = units_of("" if unit is None else unit, labels.shape[1], error=DataError)
+    return Values(mean, std, units if len(set(units)) > 1 else units[0])
 
 
 def _given(pixels: Tensor, title: str) -> tuple[Tensor, str]:
@@ -339,7 +338,7 @@ def _given(pixels: Tensor, title: str) -> tuple[Tensor, str]:
     return pixels, title
 
 
-def _read(part: object, key: str, unit: str | None) -> tuple[Tensor, Tensor]:
+def _read(part: object, key: str, unit: Any) -> tuple[Tensor, Tensor]:
     """Return images and labels of one part, checked."""
     if isinstance(part, Split):
         part = (part.pixels, part.labels)

@@ -399,7 +399,8 @@ def score(
         >>> print(score(torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]).log(), torch.tensor([0, 1, 1]))["nll"])
         0.41(25) nat
     """
-    if isinstance(labels, Tensor) and labels.is_floating_point() and labels.ndim == 2:
+    of_values = isinstance(logp, Tensor) and (logp.ndim == 4 or logp.shape[2:] == (1,))  # classes are two or more
+    if of_values or isinstance(labels, Tensor) and labels.is_floating_point() and labels.ndim == 2:
         from lnescape.scores.values import score_values
 
         return score_values(logp, labels, unit=unit)

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy import ndarray
 
-from lnescape.checks import array, instance, numbers, real, shown, texts, warn_of_copies
+from lnescape.checks import array, instance, numbers, real, shown, texts, units_of, warn_of_copies
 from lnescape.covariates.explore import other_classes
 from lnescape.covariates.geometry import SLOPE
 from lnescape.covariates.groups import Columns, difference, ln_of
@@ -196,14 +196,7 @@ def _of_values(
     several = values.ndim == 3
     values = values if several else values[:, :, None]
     m, n, k = values.shape
-    units = (unit,) * k if isinstance(unit, str) else unit
-    if (
-        not isinstance(units, (tuple, list))
-        or len(units) != k
-        or not all(isinstance(u, str) and u.isprintable() for u in units)
-    ):
-        raise ValueError(f"unit is {unit!r}, and there are {k} outputs; give one text for all, or one for each.")
-    units = tuple(units)
+    units = units_of(unit, k)
     if len(flat := np.flatnonzero(np.ptp(values, (0, 1)) == 0)) and k > 1:
         raise ValueError(f"Output {flat[0]} is the same for all networks and inputs; leave it out.")
     scale = np.sqrt(values[:, parts[0]].var(0, ddof=1).mean(0))
@@ -308,7 +301,10 @@ def _stacked(predictions: Any, what: str) -> ndarray:
     except (TypeError, ValueError) as error:
         raise ValueError(f"The {what} are no arrays of one shape, one for each network: {error}.") from None
     if found.ndim not in (2, 3) or not found.size:
-        raise ValueError(f"The {what} have the shape {found.shape}; give [networks, inputs] or [networks, inputs, …].")
+        raise ValueError(
+            f"The {what} have the shape {found.shape}; give [networks, inputs] or [networks, inputs, …], values without"
+            " variances."
+        )
     if len(found) < 2:
         raise ValueError("One network has no spread: nothing shows how far a second one would fall; give two or more.")
     if not np.isfinite(found).all():

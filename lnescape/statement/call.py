@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
-from lnescape.checks import instance, one_of, real, texts, whole
+from lnescape.checks import instance, one_of, real, shown, texts, units_of, whole
 from lnescape.covariates import explore
 from lnescape.covariates.geometry import kind_of
 from lnescape.covariates.groups import DEFAULT, FREE, Traces, columns_of, passes_of
@@ -86,8 +86,9 @@ def state(
         n_proxies: How many of them, ≥ 4.
         proxy_epochs: Length of their training, > 0, in parts of the plain one.
         measurand: From log-probabilities and classes to q [networks, images].
-        neighbours: From inputs [n, …] to inputs near each, [kinds, n, …]. Unless given, images are shifted by pixels;
-            other inputs of values are moved by a tenth of each feature's scatter.
+        neighbours: From inputs [n, …] to inputs near each, [kinds, n, …], kinds ≥ 2, for the groups "neighbourhood" and
+            "differences". Unless given, images are shifted by pixels; other inputs of values are moved by a tenth of
+            each feature's scatter.
         limits: Tolerance limits (low, high) of values, in their unit, or two rows with one for each output.
         level: Probability of coverage of the intervals, in (0, 1).
         recipe: How to train.
@@ -129,12 +130,12 @@ def state(
     n_trained = len(seeds) if runs is None else len(runs) + len(runs.failed)
     lends = like == "shipped" if isinstance(like, str) else like is not None and bool(like.levels)
     borrows = lends and "gradient distance" in groups and measurand is log_odds and data.values is None
-    if not (neighbours is None or callable(neighbours)):
-        raise TypeError(f"neighbours is {neighbours!r}; pass a function from inputs to inputs near each, or None.")
     _check_number(n_trained if runs is None else len(runs), borrows, values=data.values is not None)
     if data.values is None:
         check_measurand(measurand, n_trained, data.n_classes)
     images = _checked_images(images, data)
+    if neighbours is not None:
+        _check_neighbours(neighbours, groups, images[:2])
     ids = texts(ids, len(images), "ids, one for each input")
     prepared = Prepared.of(net, data, recipe, device=device, folder=folder, template=template)
     data, recipe = prepared.data, prepared.recipe
@@ -223,7 +224,7 @@ def _of_values(
     columns = columns_of(replace(every, like=every.of(range(len(runs)), parts[0])), looked["groups"])
     return statement_of(
         every.q, columns, parts, n_eff=worth if worth < assumed_number(n) else None, scale=scale, n_calibration=n,
-        quantity=data.classes[0] if k == 1 else "value", units=(data.unit,) * k,
+        quantity=data.classes[0] if k == 1 else "value", units=units_of(data.unit, k),
         outputs=data.classes if k > 1 else (), **known,
     )  # fmt: skip
 
@@ -322,6 +323,25 @@ def _checked_images(images: Any, data) -> Tensor:
         what = "hold NaN or infinite values" if len(images) else "are none; there are no images to state"
         raise ValueError(f"The images {what}; pass images as in data.test.images, or data.prepare(pixels).")
     return images
+
+
+def _check_neighbours(neighbours: Any, groups: list[str], two: Tensor) -> None:
+    """Raise unless the function makes several finite inputs near each of two, and a group of covariates needs them."""
+    wanted = "pass a function from inputs [n, …] to inputs near each, [kinds, n, …], two kinds or more, or None"
+    if not callable(neighbours):
+        raise TypeError(f"neighbours is {shown(neighbours)}; {wanted}.")
+    if not {"neighbourhood", "differences"} & set(groups):
+        raise ValueError("neighbours= is for the groups 'neighbourhood' and 'differences'; add one to covariates=.")
+    try:
+        near = neighbours(two)
+    except Exception as error:
+        raise ValueError(f"neighbours fails with {type(error).__name__}: {error}; {wanted}.") from error
+    fits = isinstance(near, Tensor) and near.shape[1:] == two.shape and near.dtype == two.dtype and len(near) > 1
+    if not fits or not near.isfinite().all():
+        kind = f"{near.dtype} {tuple(near.shape)}" if isinstance(near, Tensor) else f"a {type(near).__name__}"
+        raise ValueError(
+            f"neighbours makes {kind} of {two.dtype} {tuple(two.shape)}{', not all finite' * fits}; {wanted}."
+        )
 
 
 def _check_sizes(data, burst: Recipe | None) -> None:
