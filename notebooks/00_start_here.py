@@ -296,8 +296,8 @@ print("curve minus retrainings    ", ln.Estimate.mean(lost[0] - lost[1], unit="n
 # **What we see.** Both laws are scored on the *same* test images, and a hard image is hard for both. So the difference
 # is taken image by image, and its standard uncertainty is smaller than the two brackets suggest. Trained on all of
 # MNIST (profile `standard`), the curve is clearly behind three retrainings; trained on 5 000 images (`quick`), the two
-# can't be told apart. The brackets speak of the test images only: other seeds and another curve would give another
-# difference.
+# can't be told apart. The brackets cover the choice of the test images only: other seeds and another curve would give
+# another difference.
 
 # %% [markdown]
 # ## Trap: the spread along the road is not the spread of retraining

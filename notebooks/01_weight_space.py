@@ -15,7 +15,7 @@
 # **What you will learn**
 # - to turn a network into one vector θ and back, and what this vector holds;
 # - two ways to move θ far away without changing a single prediction;
-# - how far apart retrainings lie, and why a right angle between them tells little;
+# - how far apart retrainings lie, and why a right angle between them means little;
 # - to renumber the hidden units of one network so that it lies as near as possible to another, and what becomes of the
 #   hill between the two;
 # - what all this means for u(x), the standard uncertainty of a prediction due to retraining.
@@ -281,7 +281,7 @@ print(
 # %% [markdown]
 # **What we see.** In two dimensions a right angle between two random directions is a coincidence. In 200 000 dimensions it
 # is the rule. So "retrainings are orthogonal" is not a finding about training. It follows from the random numbering of the
-# units, and tells next to nothing about functions. (The cosines of ends scatter more widely than $1/\sqrt{P}$, though only
+# units, and shows next to nothing about functions. (The cosines of ends scatter more widely than $1/\sqrt{P}$, though only
 # by about a hundredth. A few large weights dominate the product, so fewer dimensions than P matter.)
 #
 # ## Distance in weights against distance in function

@@ -254,11 +254,11 @@ course.save_live(figure, "02_reliability")
 
 # %% [markdown]
 # **What we see.** This is a *reliability diagram* with ten bins of equal mass. A bar is ±1 standard uncertainty of the share,
-# over the images of the bin. (A bin in which all are right has no bar, which is no proof of certainty.) On the left most
-# bins are in the upper right corner: nearly always sure, nearly always right. On the right all three curves are below the
-# diagonal: the networks are too sure (the first guess). The temperature from upright digits and the average of ten networks
-# change the probabilities too little. **Calibration holds for images like those it was fitted on.** The number 0.93 does not
-# tell whether an image is one of them.
+# over the images of the bin. (A bin in which all are right has no bar, which is no proof of certainty.) On the left most bins
+# are in the upper right corner: nearly always sure, nearly always right. On the right all three curves are below the diagonal:
+# the networks are too sure (the first guess). The temperature from upright digits and the average of ten networks change the
+# probabilities too little. **Calibration holds for images like those it was fitted on.** The number 0.93 does not show whether
+# an image is one of them.
 #
 # ## Trap: more bins, more error
 #

@@ -16,7 +16,7 @@
 # - to measure the *barrier* between two networks, on a line and along any path;
 # - to learn a Bézier curve around the barrier, by hand in a dozen lines, then with the library;
 # - to read a map of the loss on a plane through weight space, and inside a triangle;
-# - why a barrier does **not** say that two networks compute different functions.
+# - why a barrier does **not** mean that two networks compute different functions.
 #
 # **Before you start.** `00_start_here`. You should know what a gradient is.
 #

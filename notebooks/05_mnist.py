@@ -335,8 +335,8 @@ course.save(figure, "05_convergence")
 # %. At the right-hand end of each series only two groups are left. From two retrainings ln s has a standard deviation of 1.11,
 # a factor of three, mostly downwards: one pair of retrainings in four shows less than a third of u(x). From five retrainings
 # it is 0.40, from 64 still 0.09. The relative standard uncertainty of s falls about as $1/\sqrt{2\nu}$: ten times better takes
-# a hundred times as many retrainings. The methods of the later notebooks try to avoid this price. The same formula tells how
-# good the reference is: 128 MLPs give each u(x) with a relative standard uncertainty of 6 %, 32 CNNs with 13 %.
+# a hundred times as many retrainings. The methods of the later notebooks try to avoid this price. The same formula gives the
+# quality of the reference: 128 MLPs give each u(x) with a relative standard uncertainty of 6 %, 32 CNNs with 13 %.
 #
 # ## Two gates
 #

@@ -246,8 +246,8 @@ course.table(rows, "Deep-ensemble equivalent (band) for each network and budget"
 
 # %% [markdown]
 # **What we see.** The dashed line is plain retraining at the same cost. A method that is worth its price stands on it or to its
-# right. Bars are the bands of the scale, ticks are the two bases. A number in the grey field at the left tells how far a way
-# is below one network, in mnat of CLL (thousandths of a nat).
+# right. Bars are the bands of the scale, ticks are the two bases. A number in the grey field at the left shows how far a way is
+# below one network, in mnat of CLL (thousandths of a nat).
 #
 # - *From scratch or between networks* (learned lines, curves and triangles, mode curves, SPRO, snapshots): they are below one
 #   network at nearly every budget. Their single networks are worse. On the CNN some of these trainings collapsed, although none
@@ -478,10 +478,10 @@ except ValueError as refusal:
 # %% [markdown]
 # ## Summary
 #
-# DEE puts every method on one scale: members of a deep ensemble, after a temperature. At equal cost on MNIST no method is
-# clearly better than plain training and retraining on both networks. Dropout comes nearest. Subspaces learned from scratch are
-# clearly worse, and exploring around a network adds little to its prediction. Can exploring tell how large the *uncertainty*
-# u(x) is? That is the other question of this course.
+# DEE puts every method on one scale: members of a deep ensemble, after a temperature. At equal cost on MNIST no method is clearly
+# better than plain training and retraining on both networks. Dropout comes nearest. Subspaces learned from scratch are clearly
+# worse, and exploring around a network adds little to its prediction. Can exploring show how large the *uncertainty* u(x) is?
+# That is the other question of this course.
 
 # %% [markdown]
 # ## What was recorded

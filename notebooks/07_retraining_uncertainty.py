@@ -9,8 +9,8 @@
 # %% [markdown]
 # # 07 · Retraining uncertainty: how three trainings become worth thirty
 #
-# **Question.** Train a network again, and its prediction for the same image moves. u(x) says by how much, for each
-# image x. You can pay for three trainings. How well do you know u(x)?
+# **Question.** Train a network again, and its prediction for the same image moves. u(x) is the size of this movement,
+# for each image x. You can pay for three trainings. How well do you know u(x)?
 #
 # "Worth thirty" means: three trainings, well used, give u(x) as small an error as thirty trainings whose scatter is
 # simply computed. The number differs from network to network: section 5 measures it for the perceptron of this
@@ -131,7 +131,7 @@ print(f"in theory: mean {mean_of_noise:.2f}, variance {variance_of_noise:.2f}")
 # %% [markdown]
 # ## 2. All images together
 #
-# Three networks tell little about one image. But they predict *thousands* of images, and the noise of s² is known. So
+# Three networks show little about one image. But they predict *thousands* of images, and the noise of s² is known. So
 # look at how s² scatters from image to image; no judge is needed for that. For every image ln s² = ln u² + noise. Two
 # things make it scatter: the noise of three numbers, and real differences of u between images. Variances of independent
 # causes add:
@@ -150,8 +150,8 @@ print(f"variance of ln u² of the judges {np.log(true_u[calibration] ** 2).var()
 
 # %% [markdown]
 # Most of the scatter is noise: **u differs much less between images than s does.** So for one image the typical u is a
-# better estimate than the s of that image. The best estimate lies between the two, and a *prior* tells where. A prior
-# has two numbers:
+# better estimate than the s of that image. The best estimate lies between the two, and a *prior* determines where. A
+# prior has two numbers:
 #
 # - s₀, the typical u;
 # - d₀, its weight: as if the typical u had been measured on *this* image, with d₀ degrees of freedom.
@@ -265,9 +265,9 @@ figure = lessons.regression(
 course.save_live(figure, "07_regression")
 
 # %% [markdown]
-# **What we see.** Left is what we have: a cloud so wide that a line is hardly visible. Thousands of points determine it
-# all the same. Right are the values of the judges. Our line, moved up by the known bias of ln s², runs through the
-# middle.
+# **What we see.** On the left is what we have: a cloud so wide that a line is hardly visible. Thousands of points
+# determine it all the same. On the right are the values of the judges. Our line, moved up by the known bias of ln s²,
+# runs through the middle.
 #
 # The estimate of the differences beside the line came out slightly below zero, though a variance can't be negative.
 # They are too small for three networks to show. If we believed that number, the line would be exact. The library is

@@ -16,7 +16,7 @@
 # - what lies between two *residual* networks, and which trap batch normalisation sets;
 # - what retraining changes if many decisions are close;
 # - whether three trainings give u(x) as well as on MNIST;
-# - how to tell beforehand whether exploring near a solution will help.
+# - how to see beforehand whether exploring near a solution will help.
 #
 # **Before you start.** `03_paths` (lines, curves, barriers) and `07_retraining_uncertainty` (prior, covariates, REN).
 #
@@ -158,9 +158,9 @@ course.save_live(figure, "08_statistics")
 # %% [markdown]
 # ## Trap: the hill that isn't there
 #
-# **What we see.** Left, both paths lead over a high hill, and the learned curve is no better than the line. Right are the *same
-# weights* with their own statistics. The line still has a hill, a narrower one, and the curve is nearly level from one network
-# to the other. Left and right agree at both ends, so a check of the ends finds nothing wrong.
+# **What we see.** On the left, both paths lead over a high hill, and the learned curve is no better than the line. On the right,
+# the *same weights* have refreshed statistics. The line still has a hill, though a narrower one, and the curve is nearly level from
+# one network to the other. The two panels agree at both ends, so a check of the ends finds nothing wrong.
 
 # %%
 rows = {}
@@ -400,7 +400,7 @@ print("refreshing 20 networks:", ln.training.refresh_cost(law, data, 20))
 #
 # Most results from MNIST also hold where the training loss is not zero. u(x) has about the same size, and a prior that all images
 # share makes three trainings worth many times their number. One thing is new: exploring near a solution shows a pattern, and the
-# training loss that remains tells how much. Between networks with batch normalisation the statistics must be refreshed at each
+# more training loss remains, the more it shows. Between networks with batch normalisation the statistics must be refreshed at each
 # point. Otherwise one finds hills that don't exist.
 
 # %% [markdown]

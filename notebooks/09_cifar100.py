@@ -258,7 +258,7 @@ course.save(figure, "09_questions")
 # **What we see.** Left: at the same mean log-odds u is nearly the same for both questions. The two curves differ by a tenth of a
 # nat at most. Right: the log-odds of families reach higher, since a family contains several of the candidates. So the answers to
 # the first two guesses are *as much*, and *less often*. u(x) is a property of a question, not of a network or an image. Without
-# the mean beside it, it does not tell how safe a decision is.
+# the mean beside it, it does not show how safe a decision is.
 #
 # ## Trap: the evaluated networks choose the class
 #

@@ -86,10 +86,10 @@ course.save(figure, "10_worth")
 
 # %% [markdown]
 # **What we see.** Dotted lines are the M retrainings, the dashed line is the 30 of gates G7 and G8. Three steps are large.
-# From plain to *constant*: thousands of images show together what a single one can't. From constant to *free, without
-# gradients*: the networks show which images scatter more. To the *gradient distance*: it shows that best. Two trainings
-# then pass 30 on every network but MNIST's CNN. Note the bars. If few retrainings judge, an interval may reach to several
-# times the value, and values within it can't be ranked.
+# The first is from plain to *constant*: thousands of images together show what a single one can't. The second is from
+# constant to *free, without gradients*: the networks show which images scatter more. The third is to the *gradient
+# distance*, which shows this best. Two trainings then pass 30 on every network but MNIST's CNN. Note the bars. If few
+# retrainings judge, an interval may reach to several times the value, and values within it can't be ranked.
 #
 # G7 asks for a REN of 30 within three trainings, G8 within two. Both were stated for the first five pairs, on three of
 # which gradients were not kept. The next table has the six networks with gradients. By their values, three trainings reach
@@ -366,4 +366,4 @@ course.record(
 # Symbols and words of the whole course, English and French: [glossary](glossary.md); those of metrology as in the VIM
 # [3].
 #
-# **Next:** `11_local_geometry`: what the gradients of one trained network tell, for no further training.
+# **Next:** `11_local_geometry`: what the gradients of one trained network show, without further training.

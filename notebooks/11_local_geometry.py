@@ -7,7 +7,7 @@
 # ---
 
 # %% [markdown]
-# # 11 · Local geometry: what the gradients of one network tell
+# # 11 · Local geometry: what the gradients of one network show
 #
 # **Question.** A network is trained *once*. Which of its predictions would change most if it were trained again? Can we tell
 # from the landscape around its weights, without a step along any path?
@@ -321,8 +321,8 @@ course.table(rows, digits=2)
 # %% [markdown]
 # **The cure.** The pattern over images comes from h. The scale comes from the retrainings at hand; two are enough.
 #
-# With one training, there is a better ruler than h: the standard deviation of q *over images*, which one network shows. How
-# large is a usual u beside it? Every network that was trained again and again can tell, since only q is needed:
+# With one training, there is a better ruler than h: the standard deviation of q *over images*, which one network shows. How large is
+# a usual u beside it? Every network with many retrainings shows it, since only q is needed:
 
 # %%
 ratios = tables.levels()
@@ -335,9 +335,9 @@ course.save(figure, "11_levels")
 
 # %% [markdown]
 # **What we see.** Eleven of fourteen networks lie between 0.3 and 0.45, whatever the data, the network and the accuracy. So one
-# network gives a fair guess of its own u(x), and the scatter of the dots tells how fair: the default of `ln.state` uses the mean
-# of these levels, and their spread goes into the degrees of freedom. The guess fails for the perceptron on MNIST and for breast
-# cancer. Nothing that one network shows foretells that.
+# network gives a fair guess of its u(x), and the scatter of the dots shows how fair: the default of `ln.state` uses the mean of these
+# levels, and their spread goes into the degrees of freedom. The guess fails for the perceptron on MNIST and for breast cancer.
+# Nothing that one network shows foretells that.
 #
 # ## The statement from two trainings, and from one
 #
@@ -514,9 +514,9 @@ frame = pd.DataFrame.from_dict(rows, orient="index")[columns]
 course.table(frame, "REN, and coverage of 95 % intervals in this order of M")
 
 # %% [markdown]
-# **What we see.** The prior also works for networks that were not used to learn it, even with a hundred classes: two trainings
-# are worth 75 and 96. Here the borrowed level is right, too, and one training is worth 42 and 29. Nothing that one network shows
-# tells this beforehand. (An upper end of "inf": the judges are too few to bound REN.)
+# **What we see.** The prior also works for networks that were not used to learn it, even with a hundred classes: two trainings are
+# worth 75 and 96. Here the borrowed level is right, too, and one training is worth 42 and 29. Nothing that one network shows reveals
+# this beforehand. (An upper end of "inf": the judges are too few to bound REN.)
 #
 # ### What else could one buy?
 #

@@ -185,8 +185,8 @@ course.table(
 )
 
 # %% [markdown]
-# **What we see.** (REN is judged on calibration images here, so it differs from the tables above.) Bursts that go farther tell more,
-# and cost more. More proxies tell more, unless they are *too* narrow or trained too briefly: some of the narrowest networks learn
+# **What we see.** (REN is judged on calibration images here, so it differs from the tables above.) Bursts that go farther show more,
+# and cost more. More proxies show more, unless they are *too* narrow or trained too briefly: some of the narrowest networks learn
 # nothing, and this dominates their scatter.
 #
 # ## Does exploring show a pattern beyond the outputs?

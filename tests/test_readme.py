@@ -97,9 +97,9 @@ def test_the_result_is_the_stored_one():
     measured = ("cifar10-fast-resnet", "cifar10-wide", "mnist-mlp", "mnist-cnn")
     alone, before = ([worth_of_two(key, mix) for key in measured] for mix in ("gradient distance", tables.ALL_FREE))
     claim = (
-        f"From *two* trainings it is worth {alone[0]} and {alone[1]} plain ones on the fast residual and wide "
-        f"networks, and everything else that is free {before[0]} and {before[1]}; on MNIST {alone[2]} and "
-        f"{alone[3]}, against {before[2]} and {before[3]}."
+        f"It makes *two* trainings worth {alone[0]} and {alone[1]} plain ones on the fast residual and wide networks; "
+        f"all else that is free, {before[0]} and {before[1]}. On MNIST it is {alone[2]}"
+        f" and {alone[3]}, against {before[2]} and {before[3]}."
     )
     held = [worth_of_two(key, tables.WITH_GRADIENT) for key in ("cifar10-fast-cnn", "cifar100-fast-resnet")]
     held_out = f"everything that is free makes two trainings worth {held[0]} and {held[1]}."
