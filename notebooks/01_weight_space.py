@@ -9,8 +9,8 @@
 # %% [markdown]
 # # 01 · Weight space: where is a trained network, and what is near it?
 #
-# **Question.** A trained network is a point in a space of some 200 000 dimensions. Another seed gives another point. How far
-# away is it, and in which direction? Does that distance show how differently the two networks decide?
+# **Question.** A trained network is a point in a space of about 200 000 dimensions. Another seed gives another point. How
+# far away is it, and in which direction? Does that distance show how differently the two networks decide?
 #
 # **What you will learn**
 # - to turn a network into one vector θ and back, and what this vector holds;
@@ -22,7 +22,7 @@
 #
 # **Before you start.** `00_start_here`. You should know the length of a vector and the angle between two.
 #
-# **Minutes.** 25 minutes to read. To compute: under half a minute in the profile `quick`, some two minutes in `standard`,
+# **Minutes.** 25 minutes to read. To compute: under half a minute in the profile `quick`, about two minutes in `standard`,
 # on one thread.
 
 # %% tags=["parameters"]
@@ -289,7 +289,7 @@ print(
 # Now we take both distances from network 0 to many others:
 #
 # - its copies;
-# - network 0 with Gaussian noise on all weights, of several lengths in parts of ‖θ‖;
+# - network 0 with Gaussian noise on all weights, whose length is given as a fraction of ‖θ‖;
 # - the earlier epochs of its training;
 # - the seven other retrainings.
 
@@ -346,7 +346,7 @@ course.save_live(figure, "01_distances")
 #
 # ### By hand, five units
 #
-# Five units have 120 orders, and we try them all. The library's algorithm needs some n³ steps instead of n! orders.
+# Five units have 120 orders, and we try them all. The library's algorithm needs about n³ steps instead of n! trials.
 
 # %%
 G = torch.randn(5, 5, generator=chance).numpy()
@@ -358,8 +358,8 @@ print(f"best order {best}, sum of scores {G[range(5), best].sum():.3f}")
 # %% [markdown]
 # ### Two hidden layers
 #
-# The score of a pair of units is the scalar product of all their weights: incoming, bias and outgoing. In the second layer
-# these depend on the order of the first, and the other way round. So we take the layers in turn until nothing changes. The
+# The score of a pair of units is the scalar product of all their weights: incoming, bias and outgoing. The score of the
+# second layer depends on the order of the first, and vice versa. So we take the layers in turn until nothing changes. The
 # function below does this by hand. It ends at a *local* optimum. A better order may exist, and the distance that we find is
 # an upper bound of the smallest one.
 

@@ -21,8 +21,8 @@
 #
 # **Before you start.** `00_start_here`. Mean, standard deviation, logarithm; the rest is explained here.
 #
-# **Minutes.** 25 minutes to read. To compute: under half a minute in the profile `quick`, some two minutes in `standard`,
-# on one thread.
+# **Minutes.** 25 minutes to read. To compute: under half a minute in the profile `quick`, about two minutes in `standard`, on
+# one thread.
 
 # %% tags=["parameters"]
 profile = ""
@@ -406,7 +406,7 @@ course.save_live(figure, "02_foreign")
 #
 # ## Terms of the GUM
 #
-# Laboratories all over the world state uncertainties by the *Guide to the expression of uncertainty in measurement* [4].
+# Laboratories all over the world follow the *Guide to the expression of uncertainty in measurement* [4].
 #
 # | term | meaning | here |
 # |---|---|---|

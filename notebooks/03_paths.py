@@ -224,7 +224,7 @@ course.save_live(figure, "03_path")
 
 # %% [markdown]
 # **What we see.** The ends of both paths are the same two networks, bit for bit. Between them the line rises to many times
-# the loss of its ends. The learned curve rises to three or four times that loss with all of MNIST, and to some ten times
+# the loss of its ends. The learned curve rises to three or four times that loss with all of MNIST, and to about ten times
 # with 5 000 images. This answers the second part of the guess. The axis is logarithmic, so that the rise of the curve is
 # visible: it is low beside the hill, but not flat. The curve by hand (not drawn) has neither schedule nor weight decay, and
 # may be higher or lower than the library's. All this is one pair, n = 1. It may be luck.

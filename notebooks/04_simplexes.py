@@ -159,9 +159,9 @@ print(
 )
 
 # %% [markdown]
-# **What we see.** The map is one triangle. Its longest edge is some tenth of ‖θ‖ with all of MNIST, and some fiftieth with
-# 5 000 images. Two retrainings are $\sqrt{2}\,\lVert\theta\rVert$ apart (`01_weight_space`). Seen from the origin the corners are close to each
-# other: the cosine is near 1. The triangle of `03_paths`, learned from scratch, had corners nearly at right angles. A simplex
+# **What we see.** The map is one triangle. Its longest edge is about a tenth of ‖θ‖ with all of MNIST, and about a fiftieth with 5
+# 000 images. Two retrainings are $\sqrt{2}\,\lVert\theta\rVert$ apart (`01_weight_space`). Seen from the origin the corners are close
+# to each other: the cosine is near 1. The triangle of `03_paths`, learned from scratch, had corners nearly at right angles. A simplex
 # *grown around* a network explores one valley. One learned *from scratch* spans several directions, and has a higher loss.
 #
 # What is the triangle worth? Its law draws networks evenly from it, and we average their predictions.
@@ -256,7 +256,7 @@ course.table(rows, f"V ∝ λ would give {math.log(10):+.2f} for each decade", d
 # %% [markdown]
 # **What we see.** From 0 to 10⁻⁶ nothing changes: the curves are flat, and the values of ln V agree to a hundredth. At the authors'
 # 10⁻⁸ the reward has *no effect*. Stochastic gradients move a corner, and decide the heights. The slope λ/h of the reward is small
-# beside them. From about 10⁻³ on the triangle grows, and the steps per decade approach those of V ∝ λ, as in our formula
+# compared with them. From about 10⁻³ on the triangle grows, and the steps per decade approach those of V ∝ λ, as in our formula
 # ($\sqrt{\lambda}$ for each of two heights). (The separate points at the left are those without reward: a logarithmic axis has no
 # place for 0.) This answers the guess. The first factor is 1. The second is $e^{2.03} \approx 7.6$, not yet the 10 of the formula.
 #
@@ -387,9 +387,9 @@ for name, law in (("triangle", grown), ("complex", joined)):
 # %% [markdown]
 # ### Exercise 5: your own network
 #
-# Take a builder and data of your own: `ln.dataset(train=(images, labels), test=(images, labels))`. Grow a triangle around
-# your network. How long is its longest edge, in parts of ‖θ‖, and does it predict better than the network alone? Here, a
-# small perceptron on small digits stands in for yours.
+# Take a builder and data of your own: `ln.dataset(train=(images, labels), test=(images, labels))`. Grow a triangle around your
+# network. How long is its longest edge, as a fraction of ‖θ‖? Does the triangle predict better than the network alone? Here, a small
+# perceptron on small digits stands in for yours.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 recipe = ln.Recipe(epochs=20, batch=64)
@@ -411,10 +411,10 @@ for name, logp in (("alone", alone), ("20 together", together)):
 # simplex explores one valley (the cosine of its corners is near 1). One learned from scratch spans several directions, and
 # has a higher loss.
 #
-# How large is the region in which networks are good? The live triangle, with edges of some tenth of ‖θ‖ or less, predicts
-# like the network alone. In the study λ changed ln V from −3.71 to 1.95. The area became 290 times as large, and the test
-# loss hardly changed. These are lower bounds, in two directions of 199 210. On the straight line to another retraining,
-# $\sqrt{2}\,\lVert\theta\rVert$ away, there is a hill.
+# How large is the region in which networks are good? The live triangle, with edges of about a tenth of ‖θ‖ or less, predicts like the
+# network alone. In the study λ changed ln V from −3.71 to 1.95. The area became 290 times as large, and the test loss hardly changed.
+# These are lower bounds, in two directions of 199 210. On the straight line to another retraining, $\sqrt{2}\,\lVert\theta\rVert$
+# away, there is a hill.
 
 # %% [markdown]
 # ## What was recorded

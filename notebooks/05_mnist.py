@@ -10,7 +10,7 @@
 # # 05 · MNIST: what a hundred retrainings look like
 #
 # **Question.** Train the same network a hundred times [1], on the same images, with another seed each time. How do the hundred
-# predictions for one image scatter? What is their distribution? How many retrainings does it take to know u(x)?
+# predictions for one image scatter, and what is their distribution? How many retrainings does it take to know u(x) well?
 #
 # **What you will learn**
 # - what exactly is measured: the *log-odds* of one fixed class, and why not the probability;
@@ -22,7 +22,7 @@
 #
 # **Before you start.** `00_start_here`. Standard deviation, normal distribution; the rest is explained here.
 #
-# **Minutes.** 20 minutes to read. To compute: under half a minute in the profile `quick`, some two minutes in `standard`, on
+# **Minutes.** 20 minutes to read. To compute: under half a minute in the profile `quick`, about two minutes in `standard`, on
 # one thread. The hundred retrainings were computed once, and are read back.
 
 # %% tags=["parameters"]
@@ -141,7 +141,7 @@ print(f"u(x) from {u.min():.2f} to {u.max():.2f} nat, median {np.median(u):.2f} 
 
 # %% [markdown]
 # **u(x)** is the standard uncertainty of the prediction due to retraining: the standard deviation of the log-odds of one
-# further retraining. From twenty networks it has a relative standard uncertainty of some 16 %. This is not good enough for a
+# further retraining. From twenty networks it has a relative standard uncertainty of about 16 %. This is not good enough for a
 # yardstick of cheaper methods.
 
 # %% [markdown]
@@ -547,8 +547,8 @@ print(f"{flipped.sum()} of {len(flipped)} inputs are decided otherwise by at lea
 #
 # Over retrainings the log-odds of a fixed class are nearly normal. Their standard deviation u(x) is about 1 nat on MNIST with
 # this perceptron, and differs from image to image. On one test image in 25 at least one of 128 retrainings decides otherwise.
-# N retrainings give u(x) with a relative standard uncertainty of about $1/\sqrt{2(N-1)}$: some 35 % from five, and 10 % takes
-# fifty-one.
+# N retrainings give u(x) with a relative standard uncertainty of about $1/\sqrt{2(N-1)}$: about 35 % from five. A relative
+# uncertainty of 10 % takes fifty-one.
 
 # %% [markdown]
 # ## What was recorded

@@ -20,7 +20,8 @@
 #
 # **Before you start.** `03_paths` (lines, curves, barriers) and `07_retraining_uncertainty` (prior, covariates, REN).
 #
-# **Minutes.** 15 minutes to read. To compute: half a minute in the profile `quick`, some three minutes in `standard`, on one thread.
+# **Minutes.** 15 minutes to read. To compute: half a minute in the profile `quick`, about three minutes in `standard`, on one
+# thread.
 
 # %% tags=["parameters"]
 profile = ""
@@ -319,10 +320,10 @@ course.table(tables.with_gradients("CIFAR-10 "), "REN, with its 95 % interval")
 # ## Does exploring near a solution pay, and how could one know?
 #
 # A *burst* restarts from a trained network at a raised learning rate, for a quarter of an epoch. The training loss that remains is
-# known before any exploring. (*Bursts go* is in parts of the distance between two solutions. *Partial R²*: constant and outputs
-# leave a part of ln u² unexplained, and bursts explain this share of it. *REN of bursts* is that on the calibration images, on
-# which the settings of bursts were compared, so it differs from the table above, which holds for test images. The bursts of that
-# table, and of partial R², are shorter on MNIST's CNN.)
+# known before any exploring. (*Bursts go* is the distance that a burst covers, as a fraction of the distance between two solutions.
+# *Partial R²*: constant and outputs leave a part of ln u² unexplained, and bursts explain this share of it. *REN of bursts* is that
+# on the calibration images, on which the settings of bursts were compared, so it differs from the table above, which holds for test
+# images. The bursts of that table, and of partial R², are shorter on MNIST's CNN.)
 
 # %%
 course.table(tables.beforehand(pairs), "Bursts of a quarter of an epoch, M = 3")
@@ -332,8 +333,9 @@ course.table(tables.beforehand(pairs), "Bursts of a quarter of an epoch, M = 3")
 # nearly zero, the gradients are small, and restarts hardly leave the network. Four pairs show an order, not a law: network and
 # data changed together.
 #
-# Yet *beside the free groups* the measured gain of one more training is larger than that of bursts of the same price; on some pairs
-# the difference is within its uncertainty (`10_synthesis`). The free groups already contain most of the information in bursts.
+# Yet *on top of the free groups* the measured gain of one more training is larger than that of bursts of the same price; on some
+# pairs the difference is within its uncertainty (`10_synthesis`). The free groups already contain most of the information in
+# bursts.
 #
 # ## A control: full width, three times as long
 #

@@ -20,7 +20,8 @@
 #
 # **Before you start.** `07_retraining_uncertainty` (moderation, REN, covariates) and `08_cifar10` (residual networks, batch normalisation).
 #
-# **Minutes.** 30 minutes to read. To compute: half a minute in the profile `quick`, some three minutes in `standard`, on one thread.
+# **Minutes.** 30 minutes to read. To compute: half a minute in the profile `quick`, about three minutes in `standard`, on one
+# thread.
 
 # %% tags=["parameters"]
 profile = ""
@@ -293,12 +294,12 @@ course.table(classes, "M = 2; class of the scouts, and class of the two networks
 
 # %% [markdown]
 # **What we see.** The answer to your third guess is: less than 1, on average. If all networks agree on the class, the choice
-# changes nothing. On MNIST this is nearly always so. The two networks choose another class than the scouts on one image in
-# twenty to one in twelve of CIFAR-10, and on one in five of CIFAR-100. On these images their mean log-odds is too high, by about
-# half a nat or more. The intervals do not include this error. Yet they hold 93 to 94 % even on those images. A further retraining
-# scatters by three quarters of a nat to one and a quarter. The interval allows for that and for few degrees of freedom, and the
-# error is small beside it. With three networks the error is smaller than with two. So `ln.state` may choose the class from the
-# evaluated networks. Its statement names the class.
+# changes nothing. On MNIST this is nearly always so. The two networks choose another class than the scouts on one image in twenty
+# to one in twelve of CIFAR-10, and on one in five of CIFAR-100. On these images their mean log-odds is too high, by about half a
+# nat or more. The intervals do not include this error. Yet they hold 93 to 94 % even on those images. A further retraining
+# scatters by three quarters of a nat to one and a quarter. The interval allows for that and for few degrees of freedom, and
+# compared with it the error is small. With three networks the error is smaller than with two. So `ln.state` may choose the class
+# from the evaluated networks. Its statement names the class.
 #
 # ## u(x) from two or three trainings
 #
@@ -351,7 +352,7 @@ course.table(tables.worths(stored, "3", SHOWN), "REN of three trainings, with it
 # - A *constant* prior makes two or three retrainings worth about ten, on every pair.
 # - *All free groups* multiply that by one and a half to more than three. The strongest group differs: outputs on MNIST,
 #   differences on CIFAR-10's CNN (`08_cifar10`). Here they are *neighbourhood* and *differences*, while outputs add little.
-# - *Bursts* alone are worth about as much as all free groups on CIFAR-10's ResNet, and nearly as much on CIFAR-100. Beside the
+# - *Bursts* alone are worth about as much as all free groups on CIFAR-10's ResNet, and nearly as much on CIFAR-100. On top of the
 #   free groups they add two or three to REN, more than on any other pair.
 # - *Proxies* add next to nothing here: after three epochs they have learned little about a hundred classes. *Lines*, *curves* and
 #   *simplexes* add no more, and cost a training each. *SWAG* and *FGE*, laws around one network, add a little.

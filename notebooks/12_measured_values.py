@@ -20,7 +20,7 @@
 #
 # **Before you start.** `02_uncertainty` (standard uncertainty) and `07_retraining_uncertainty` (prior, REN).
 #
-# **Minutes.** 15 minutes to read. To compute: half a minute in the profile `quick`, some minutes in `standard`, on one thread.
+# **Minutes.** 15 minutes to read. To compute: half a minute in the profile `quick`, a few minutes in `standard`, on one thread.
 
 # %% tags=["parameters"]
 profile = ""

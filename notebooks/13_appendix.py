@@ -147,8 +147,8 @@ figure = figures.frontier(
 course.save(figure, "13_frontier_cifar10")
 
 # %% [markdown]
-# The fair comparison is made *beside the free groups*, which cost nothing: how much does each purchase add to REN, per training
-# paid? The second table has the differences. In these, the common error of both purchases cancels.
+# The fair comparison starts from the free groups, which take no further training: how much does each purchase add to REN, per
+# training paid? The second table has the differences. In these, the common error of both purchases cancels.
 
 # %%
 course.table(
@@ -166,7 +166,7 @@ course.table(
 )
 
 # %% [markdown]
-# **What we see.** Beside the free groups, the value of one more training is higher than that of every other purchase. If the interval
+# **What we see.** On top of the free groups, one more training has a higher value than every other purchase. Where the interval
 # contains zero, the question is open. Without the free groups the order changes: bursts and proxies gain more for their price than
 # one more training.
 #
