@@ -388,7 +388,7 @@ for name in ("constant", "gradient distance"):
 course.table(rows, "Perceptron on MNIST, many sets of two and of three trainings")
 
 # %% [markdown]
-# The perceptron is one of seven networks in the next table. Where gradients were kept, the prior uses the gradient
+# The perceptron is one of nine networks in the next table. Where gradients were kept, the prior uses the gradient
 # distance, the outputs and the class, and starts from slopes that were learned on other networks. Where they were not
 # kept, it uses all other covariates that take no further training (*inf*: the judges are too few to give an upper end):
 

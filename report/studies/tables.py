@@ -46,6 +46,8 @@ HEADLINE = {
     "cifar10-wide": "fast wide network, CIFAR-10",
     "cifar10-fast-cnn": "fast convolutional network, CIFAR-10",
     "cifar100-fast-resnet": "fast residual network, CIFAR-100",
+    "fashion-mnist-mlp": "perceptron, FashionMNIST",
+    "fashion-mnist-cnn": "convolutional network, FashionMNIST",
 }
 ALL_FREE, WITH_GRADIENT = "all free groups", "prior of other pairs"  # the latter: outputs, classes, gradient distance
 
