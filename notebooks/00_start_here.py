@@ -228,8 +228,9 @@ for name, found in ways.items():
 course.table(rows, "Three trainings of the perceptron on MNIST", digits=0)
 
 # %% [markdown]
-# On six other networks, all that is free makes three trainings worth from about 30 to about 140 plain ones; the largest
-# of these values are known least well. `07_retraining_uncertainty` has the table, and shows the steps.
+# On the other networks of the studies, all that is free makes three trainings worth from about 30 to about 140 plain
+# ones; the largest of these values are known least well. `07_retraining_uncertainty` has the table, and shows the
+# steps.
 #
 # Is there also a cheaper way to get *many networks*? The rest of this notebook looks for one.
 
