@@ -35,7 +35,7 @@ from lnescape.retraining import relative_uncertainty
 from notebooks import course
 from report.studies import figures, lessons, tables
 from report.studies.dispersion import dithered, reach, satterthwaite
-from report.studies.pairs import FURTHER, PAIRS
+from report.studies.pairs import FURTHER, JUDGES, PAIRS
 
 profile = course.profile(profile)
 reference, stored = tables.stored_of_pairs(), tables.stored_of_pairs("-uncertainty")
@@ -413,7 +413,7 @@ course.table(pd.DataFrame(gates, columns=["gate", "on", "verdict", "measured"]))
 
 # %%
 later, rows = {"G9": "-geometry", "G10": "-geometry", "G11": "-together"}, {}
-for pair in (*PAIRS, *FURTHER):
+for pair in (*PAIRS, *FURTHER, *JUDGES):
     for gate, study in later.items():
         if pair.key + study in list_results():
             found = ln.load_result(pair.key + study).numbers[gate]

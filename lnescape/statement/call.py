@@ -68,14 +68,14 @@ def state(
 
     Measured values are stated in their unit; several outputs share one prior, each in parts of the root mean square of
     its s. Two trainings are the fewest: the scale that other pairs lend to one is that of log-odds, and would make u of
-    values more than twice too large (studies "angle-cnn" and "diabetes-mlp").
+    values too large by half and more (studies "angle-cnn" and "diabetes-mlp").
 
     Args:
         net: Builder of one network.
         data: The data set.
         runs: Networks trained already; with `fit(…, path=True)` their path serves as well.
         seeds: Of the M trainings, where there are no runs. One, of classes, makes a Type B evaluation: pattern and
-            scale of u are borrowed from the pairs of `like`.
+            scale of u are borrowed from the pairs of `like`, the scale from networks of the same kind.
         images: Normalised inputs, as in `data.test.images`, which are taken unless given.
         ids: Identifiers of the inputs, each once; their numbers unless given.
         covariates: Groups of `covariates.GROUPS`. Unless given, those of `covariates.DEFAULT`, with gradient distance,
