@@ -493,8 +493,9 @@ for size in (128, 8):
 # ### Exercise 4
 #
 # Run a study of your own: eight retrainings of a narrow perceptron (`options={"width": 8}`) on the embedded `"digits"`, in two
-# cells of four. You may interrupt the kernel in the middle and run this notebook cell again. Is the median u(x) larger than
-# that of the MLP on MNIST?
+# cells of four. `ln.Study(name, title, cells)` holds the cells, `ln.run_study(study, folder=…)` computes those that are
+# missing, and `ln.read_study(study, folder=…)` reads them. You may interrupt the kernel in the middle and run this notebook
+# cell again. Is the median u(x) larger than that of the MLP on MNIST?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 from pathlib import Path

@@ -396,7 +396,8 @@ course.table(rows, "FGE: rank at budget 3, and gain of CLL at budget 1.5")
 #
 # ### Exercise 1
 #
-# You have three trained networks. Put SWAG around them without training them again. What does it cost in all?
+# You have three trained networks. Put SWAG around them without training them again (`ln.swag(…, runs=…)`). What does it cost in
+# all?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 def small():
