@@ -14,7 +14,6 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
-from torch.nn.modules.conv import _ConvNd
 
 from lnescape.laws import Law
 from lnescape.retraining.prior import ANY
@@ -63,8 +62,9 @@ def kind_of(module: nn.Module) -> str:
         'fully connected'
     """
     owners = [part for part in module.modules() if any(p.ndim > 1 for p in part.parameters(recurse=False))]
-    if any(isinstance(part, _ConvNd) for part in owners):
-        return "convolutional" if all(isinstance(part, (_ConvNd, nn.Linear)) for part in owners) else ANY
+    convolutions = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+    if any(isinstance(part, convolutions) for part in owners):
+        return "convolutional" if all(isinstance(part, (*convolutions, nn.Linear)) for part in owners) else ANY
     return "fully connected" if all(isinstance(part, nn.Linear) for part in owners) else ANY
 
 
