@@ -23,6 +23,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path.append(str(ROOT))  # for what the tests try
 IN_BACKTICKS = re.compile(r"(?<!\[)`(?:notebooks/)?(\d\d)(?:_\w+)?(?:\.ipynb)?`")  # `03_paths`, `03`: not yet a link
+WHOLE = re.compile(r"(?<=\d) (?=%|\d{3}\b)")  # 5 % and 7 000 are not broken at the end of a line
 IN_PACKAGE = re.compile(r"(?<!\[)`(ln\.(\w+(?:\.\w+)*)[^`<>]*)`")  # `ln.fit`, `ln.fit(net, data)`
 # Anything that a browser fetches by itself, in a page or a style sheet, from an address with // or http://
 LIVE = "application/vnd.vegalite.v5+json"  # a chart among the outputs of a notebook
@@ -35,13 +36,15 @@ for (const place of document.querySelectorAll(".chart")) {
 }
 """
 STILL = re.compile(r"!\[[^\]]*\]\(report/figures/00_train_again\.svg\)")
+CAPTION = re.compile(r"^\*(Left: [^*]+)\*$", re.MULTILINE)
 LOADED = re.compile(
     r"<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)=[\"'](?:https?:)?//[^\"'>]+|url\([\"']?(?:https?:)?//[^)]+"
 )
 
 
 def linked(text: str, names: set[str], folder: str = "") -> str:
-    """Make links of names in backticks: of notebooks that have a page, `folder` away, and of `ln.name`."""
+    """Link names in backticks: of notebooks that have a page, `folder` away, of `ln.name`; keep numbers in one line."""
+    text = WHOLE.sub("\N{NO-BREAK SPACE}", text)
     numbered = {name[:2]: name for name in names}
     text = IN_BACKTICKS.sub(lambda m: f"[{m[0]}]({folder}{numbered[m[1]]}.ipynb)" if m[1] in numbered else m[0], text)
     return IN_PACKAGE.sub(r"{py:obj}`\1 <lnescape.\2>`", text)
@@ -68,10 +71,11 @@ def drawing() -> str:
 
 
 def standalone(chart: dict) -> str:
-    """Return a page that holds a chart and all that draws it, to be kept and opened anywhere."""
+    """Return a page that holds a chart, its caption in the README and all that draws it, to be kept anywhere."""
+    (caption,) = CAPTION.findall((ROOT / "README.md").read_text(encoding="utf-8"))
     head = '<!doctype html><meta charset="utf-8"><meta name="viewport" content="width=device-width">'
     style = f"<style>{(HERE / 'style.css').read_text(encoding='utf-8')}</style>"
-    return f"{head}<title>Train again</title>{style}{held(chart)}<script>{drawing()}</script>"
+    return f"{head}<title>Train again</title>{style}{held(chart)}<p>{caption}</p><script>{drawing()}</script>"
 
 
 def charts_of(path: Path) -> list[dict]:

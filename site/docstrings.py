@@ -18,6 +18,12 @@ DEFAULTS = (  # of arguments; a signature that is not Python is set without link
 KINDS = {"class", "exception", "function", "data"}
 # napoleon takes what stands before the first colon of Returns for a type; here types stand in the signature
 TYPED = re.compile(r"^:returns: (?:\*(.+?)\*|(.+?`.+?)) -- ")
+SUBSCRIPT = re.compile(
+    r"(?<![\w`.])((?:sup|max|var|own|RSS|[^\W\d_])[\u0300-\u036f]*²?)_(?:\{([^{}]*)\}|([a-zA-Zα-ω]{1,3}))(?![a-zA-Z0-9_`])"
+)
+WHOLE = re.compile(r"(?<=\d) (?=%|\d{3}\b)")  # 5 % and 7 000 are not broken at the end of a line
+SUPERSCRIPT = re.compile(r"\^(?:\{([^{}]*)\}|\(([^()]*)\))")
+CODE = re.compile(r"(``.*?``|`[^`]*`|^\s*:\w+ [^:]*:)")  # and the name of a field
 PLURAL = re.compile(r"`(\w+)`(?=\w)")  # `Estimate`s: the mark must end at the word's end
 
 
@@ -29,6 +35,16 @@ def _table(rows: list[str]) -> list[str]:
             first, *others = (cell.strip() for cell in row.strip("|").split("|"))
             made += [f"   * - {first}", *(f"     - {cell}" for cell in others)]
     return ["", *made, ""]
+
+
+def typeset(line: str) -> str:
+    """Set the indices and exponents of a line of prose, such as v_k, θ_{k≠c} or e^(−x), below and above the line."""
+    parts = CODE.split(line)
+    for k in range(0, len(parts), 2):
+        below = SUBSCRIPT.sub(lambda m: rf"{m[1]}\ :sub:`{m[2] or m[3]}`\ ", parts[k])
+        above = SUPERSCRIPT.sub(lambda m: rf"\ :sup:`{m[1] or m[2]}`\ ", below)
+        parts[k] = WHOLE.sub("\N{NO-BREAK SPACE}", above)
+    return "".join(parts)
 
 
 def prepare(app, what: str, name: str, thing, options, lines: list[str]) -> None:
@@ -48,7 +64,7 @@ def prepare(app, what: str, name: str, thing, options, lines: list[str]) -> None
             made, table = made + _table(table), []
         if not example:
             line = TYPED.sub(lambda m: f":returns: {m[1] or m[2]}: ", line)
-            line = STARS.sub(r"\*\*", PLURAL.sub(r"`\1`\\ ", ABSOLUTE.sub(r"\|\1\|", line)))
+            line = typeset(STARS.sub(r"\*\*", PLURAL.sub(r"`\1`\\ ", ABSOLUTE.sub(r"\|\1\|", line))))
         made.append(line)
     lines[:] = made
 

@@ -6,6 +6,7 @@ import importlib
 import inspect
 
 import click
+from docstrings import typeset
 
 import lnescape
 from lnescape.cli import main as command_line
@@ -63,7 +64,8 @@ def reference_pages() -> dict[str, str]:
         module = importlib.import_module(f"lnescape.{room}")
         title = ROOMS.get(room, room)
         owner = module.__name__ if room == "plots" else "lnescape"
-        text = f"{title}\n{'=' * len(title)}\n\n{inspect.getdoc(module)}\n\n{listing(owner, names)}"
+        about = "\n".join(map(typeset, (inspect.getdoc(module) or "").splitlines()))
+        text = f"{title}\n{'=' * len(title)}\n\n{about}\n\n{listing(owner, names)}"
         more = [name for name in getattr(module, "__all__", []) if name not in names]
         if more:
             heading = f"More in ``{module.__name__}``"

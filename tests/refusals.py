@@ -4,7 +4,6 @@ In the code, `x` and `y` are images and labels of digits, `data` the data set, `
 perceptrons, `runs` three networks of `net`, `logp` their predictions, `q` the log-odds of class 0.
 """
 
-import re
 from functools import cache
 
 import numpy as np
@@ -12,6 +11,7 @@ import torch
 from torch import nn
 
 import lnescape as ln
+from lnescape.results import project_folder
 
 NEWLINE = chr(10) * 2
 ROWS: dict[str, list[tuple[str, str]]] = {
@@ -179,7 +179,7 @@ def page() -> str:
         parts.append(f"## {title}\n\n| wrong argument | error message |\n|---|---|")
         for code, _ in rows:
             error = refusal(code)
-            said = re.sub(r"([*_<>$|`\[\]{}])", r"\\\1", str(error))
-            parts.append(f"| `{code}` | {type(error).__name__}: {said} |")
+            said = f"{type(error).__name__}: {error}".replace(f"{project_folder()}/", "").replace("|", r"\|")
+            parts.append(f"| `{code}` | `` {said} `` |")
         parts.append("")
     return "\n".join(parts)

@@ -111,7 +111,7 @@ class Law(ABC):
 
         Returns:
             Log-probabilities in nat, float32 [n, images, classes]. Measured values in their unit, [n, images, outputs]
-                or, where the networks state variances, [n, images, outputs, 2]: each value and its variance.
+            or, where the networks state variances, [n, images, outputs, 2]: each value and its variance.
 
         Example:
             >>> law = Members(lambda: nn.Linear(2, 3), torch.zeros(1, 9), seeds=(0,))

@@ -357,11 +357,7 @@ def _checked_loss(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
         takes = "standardised values [n, outputs]" if labels.is_floating_point() else "labels [n]"
         raise ValueError(f"The loss fails ({error}); it takes logits [n, classes] and {takes}.") from error
     if not isinstance(value, Tensor) or value.ndim or not value.requires_grad:
-        got = (
-            f"a tensor {list(value.shape)}"
-            if isinstance(value, Tensor) and value.ndim
-            else " ".join(repr(value).split())
-        )
+        got = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
         raise ValueError(f"The loss returns {got}; it must return the mean over the batch, one number with a gradient.")
     with torch.no_grad():
         probe = torch.linspace(-1, 2, logits.numel()).view_as(logits)

@@ -65,7 +65,7 @@ def fit(
 
     Returns:
         A law of the trained networks, in the order of the seeds; those that diverged are left out, and named in
-            `failed`.
+        `failed`.
 
     Raises:
         ValueError: Seeds, data, builder, loss, device or folder that can't be used.
