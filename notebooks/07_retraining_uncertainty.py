@@ -14,7 +14,7 @@
 #
 # "Worth thirty" means: three trainings, well used, give u(x) as small an error as thirty trainings whose scatter is
 # simply computed. The number differs from network to network: section 5 measures it for the perceptron of this
-# notebook, and lists six other networks.
+# notebook, and has a table of all networks in the studies.
 #
 # **What you will learn**
 # - why the scatter of three numbers is a poor u(x);

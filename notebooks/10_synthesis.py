@@ -300,9 +300,10 @@ course.table(rows, "Best within three trainings")
 # %% [markdown]
 # ### Exercise 3: a certificate for your own network
 #
-# Take two log-odds of your own. Here, two networks have q = 1.6 and q = 2.8 nat, and the prior has s₀ = 1.1 nat and
-# d₀ = 12. Write the statement: q̄, σ̃, $\nu_\mathrm{eff}$, u in the sense of JCGM 101 [2], the 95 % interval of a further retraining,
-# and the same as a probability. What is the interval of Student's t from the two numbers alone?
+# Take two log-odds of your own. Here, two networks have q = 1.6 and q = 2.8 nat, and the prior has s₀ = 1.1 nat and d₀ =
+# 12. Write the statement: q̄, σ̃, $\nu_\mathrm{eff}$, u in the sense of JCGM 101 [2] (the standard deviation of Student's
+# t, $\tilde\sigma\sqrt{\nu/(\nu - 2)}$ with $\nu = \nu_\mathrm{eff}$), the 95 % interval of a further retraining, and the
+# same as a probability. What is the interval of Student's t from the two numbers alone?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 q, s0, d0 = np.array([1.6, 2.8]), 1.1, 12  # put your own numbers here

@@ -270,7 +270,8 @@ course.table(rows, "Root mean squares, in degrees and in the score of the diseas
 #
 # ### Exercise 1: tolerance
 #
-# For how many test images is the risk of a reading outside ±30° between 5 % and 95 %? On those the seed decides.
+# For how many test images is the risk of a reading outside ±30° between 5 % and 95 %? On those the seed decides. (`stated.risk`
+# holds the risk of each image.)
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 risk = np.asarray(stated.risk).reshape(-1)
