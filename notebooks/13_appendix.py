@@ -427,9 +427,10 @@ course.table(rows)
 #
 # ### Exercise 1: Satterthwaite
 #
-# There are three trunks with four branches each. The mean square between the trunks is $MS_B$ = 5 nat², within them $MS_W$ = 1 nat². The
-# variance of one further retraining is $\sigma_T^2 = MS_B/4 + (1 - 1/4)\, MS_W$. A sum $\sum_i c_i MS_i$ has $(\sum_i c_i MS_i)^2 / \sum_i \bigl((c_i MS_i)^2/\nu_i\bigr)$ degrees of
-# freedom [2]. How large are $\nu_B$, $\nu_W$ and $\sigma_T^2$, and how many degrees of freedom has $\sigma_T^2$? Compute them by hand and by function.
+# There are three trunks with four branches each. The mean square between the trunks is $MS_B$ = 5 nat², within them $MS_W$ = 1 nat².
+# The variance of one further retraining is $\sigma_T^2 = MS_B/4 + (1 - 1/4)\, MS_W$. A sum $\sum_i c_i MS_i$ has
+# $(\sum_i c_i MS_i)^2 / \sum_i \bigl((c_i MS_i)^2/\nu_i\bigr)$ degrees of freedom [2]. How large are $\nu_B$, $\nu_W$ and
+# $\sigma_T^2$, and how many degrees of freedom has $\sigma_T^2$? Compute them by hand and by the function `satterthwaite`.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 total = 5 / 4 + (1 - 1 / 4) * 1
