@@ -209,41 +209,7 @@ def _check_images(images: Tensor, batch: int) -> None:
 
 
 @dataclass(frozen=True, eq=False)
-class Combinations(Law):
-    """θ = Σ_k a_k v_k with random coefficients a; the base of members and subspaces."""
-
-    stored = ("vectors",)
-
-    @property
-    @abstractmethod
-    def vectors(self) -> Float[Tensor, "vectors parameters"]:
-        """Return the stored vectors that draws are combinations of, [K, P]."""
-
-    @abstractmethod
-    def coefficients(self, n: int, seed: int) -> Float[Tensor, "n vectors"]:
-        """Draw n points as coefficients of the stored vectors, [n, K]."""
-
-    @abstractmethod
-    def coefficient_moments(self) -> Moments:
-        """Return E[a_k] and E[a_k a_l] of one draw, float64."""
-
-    def thetas_of(self, n: int, seed: int) -> Iterator[Float[Tensor, "chunk parameters"]]:
-        """Draw n networks, in chunks."""
-        a = self.coefficients(n, seed)
-        return (combine(part, self.vectors) for part in a.split(list(self.chunks(n))))
-
-    def moments(self, directions: Float[Tensor, "directions parameters"]) -> Moments:
-        """Return the mean and the covariance of one draw: X E[a] and X Cov[a] Xᵀ with X = D Vᵀ."""
-        mean, second = self.coefficient_moments()
-        # From the first vector on, so that nearly equal ones keep their digits; Σ a = 1 makes it the same.
-        first = self.vectors[0].double()
-        x = directions.double() @ (self.vectors.double() - first).T
-        mean, second = mean.to(x), second.to(x)
-        return directions.double() @ first + x @ mean, x @ (second - torch.outer(mean, mean)) @ x.T
-
-
-@dataclass(frozen=True, eq=False)
-class Members(Combinations):
+class Members(Law):
     """The empirical law of some trained networks: a deep ensemble.
 
     Attributes:
@@ -261,6 +227,7 @@ class Members(Combinations):
     seeds: tuple[int, ...] = ()
     failed: dict = field(default_factory=dict)
     path: Tensor | None = field(default=None, repr=False)
+    stored = ("vectors",)
 
     @property
     def vectors(self) -> Float[Tensor, "members parameters"]:
@@ -288,15 +255,15 @@ class Members(Combinations):
         """Draw members without replacement; all of them, in order, where n isn't given."""
         return super().sample(n, seed=seed) if n is not None else iter(self.thetas.split(list(self.chunks(len(self)))))
 
-    def coefficients(self, n: int, seed: int) -> Float[Tensor, "n members"]:
-        """Choose n members without replacement."""
+    def thetas_of(self, n: int, seed: int) -> Iterator[Float[Tensor, "chunk parameters"]]:
+        """Choose n members without replacement, in chunks."""
         order = torch.randperm(len(self), generator=torch.Generator().manual_seed(seed))
-        return torch.eye(len(self))[order[:n]]
+        return (self.thetas[rows] for rows in order[:n].to(self.device).split(list(self.chunks(n))))
 
-    def coefficient_moments(self) -> Moments:
-        """Return the moments of one member drawn: E[a] = 1/M, E[a aᵀ] = I/M."""
-        eye = torch.eye(len(self), dtype=torch.float64) / len(self)
-        return eye.sum(0), eye
+    def moments(self, directions: Float[Tensor, "directions parameters"]) -> Moments:
+        """Return the mean and the covariance of one member drawn."""
+        x = directions.double() @ self.thetas.double().T
+        return x.mean(1), x.cov(correction=0).view(len(x), len(x))
 
     def description(self) -> dict:
         """Return what, besides its tensors, makes the law, as plain values."""
@@ -312,7 +279,7 @@ class Members(Combinations):
 
 
 @dataclass(frozen=True, eq=False)
-class SubspaceLaw(Combinations):
+class SubspaceLaw(Law):
     """The uniform law over a curve or a simplex: time t, or Dirichlet(1, …, 1) coefficients.
 
     Attributes:
@@ -320,6 +287,7 @@ class SubspaceLaw(Combinations):
     """
 
     subspace: Subspace
+    stored = ("vectors",)
 
     @property
     def vectors(self) -> Float[Tensor, "vertices parameters"]:
@@ -330,13 +298,19 @@ class SubspaceLaw(Combinations):
     def __repr__(self) -> str:
         return f"Uniform law over a {self.subspace}; {self.cost}"
 
-    def coefficients(self, n: int, seed: int) -> Float[Tensor, "n vertices"]:
-        """Draw n points uniformly in the coordinate."""
-        return self.subspace.draw(n, torch.Generator().manual_seed(seed))
+    def thetas_of(self, n: int, seed: int) -> Iterator[Float[Tensor, "chunk parameters"]]:
+        """Draw n points uniformly in the coordinate, in chunks."""
+        a = self.subspace.draw(n, torch.Generator().manual_seed(seed))
+        return (combine(part, self.vectors) for part in a.split(list(self.chunks(n))))
 
-    def coefficient_moments(self) -> Moments:
-        """Return E[a_k] and E[a_k a_l] of a uniform point, float64."""
-        return self.subspace.coefficient_moments()
+    def moments(self, directions: Float[Tensor, "directions parameters"]) -> Moments:
+        """Return the mean and the covariance of one draw: X E[a] and X Cov[a] Xᵀ with X = D Vᵀ."""
+        mean, second = self.subspace.coefficient_moments()
+        # From the first vertex on, so that nearly equal ones keep their digits; Σ a = 1 makes it the same.
+        first = self.vectors[0].double()
+        x = directions.double() @ (self.vectors.double() - first).T
+        mean, second = mean.to(x), second.to(x)
+        return directions.double() @ first + x @ mean, x @ (second - torch.outer(mean, mean)) @ x.T
 
     def at(self, coordinates: Tensor | float) -> Float[Tensor, "*points parameters"]:
         """Return θ at some coordinates; see `Subspace.at`."""
