@@ -100,13 +100,12 @@ def along(law: Law, curve: Curve, split, *, n: int = 31, progress: bool = True) 
     Returns:
         The survey; `coordinates` are the times t.
 
-    Example:
-        >>> import lnescape as ln
-        >>> data = ln.load("digits")
-        >>> net = ln.network("mlp", data, depth=0)
-        >>> runs = ln.fit(net, data, seeds=[0, 1], recipe=ln.Recipe(epochs=1))
-        >>> along(runs, ln.Segment.between(runs[0], runs[1]), data.test, n=5).coordinates
-        array([0.  , 0.25, 0.5 , 0.75, 1.  ])
+    >>> import lnescape as ln
+    >>> data = ln.load("digits")
+    >>> net = ln.network("mlp", data, depth=0)
+    >>> runs = ln.fit(net, data, seeds=[0, 1], recipe=ln.Recipe(epochs=1))
+    >>> along(runs, ln.Segment.between(runs[0], runs[1]), data.test, n=5).coordinates
+    array([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
     instance(curve, Curve, "curve", "pass a Segment, a PolyChain or a Bezier, such as law.subspace")
     return _surveyed(law, torch.linspace(0, 1, whole(n, "n", least=2)), curve.at, split, progress)
@@ -141,12 +140,10 @@ def barrier(t: Float[np.ndarray, " points"], loss: Float[np.ndarray, " points"])
     Raises:
         ValueError: Not one loss for each time.
 
-    References:
-        Frankle et al. 2020, arXiv 1912.05671, section 2; Draxler et al. 2018, arXiv 1803.00885.
+    References: Frankle et al. 2020, arXiv 1912.05671, section 2; Draxler et al. 2018, arXiv 1803.00885.
 
-    Example:
-        >>> barrier(np.array([0.0, 0.5, 1.0]), np.array([0.1, 2.0, 0.3]))
-        1.8
+    >>> barrier(np.array([0.0, 0.5, 1.0]), np.array([0.1, 2.0, 0.3]))
+    1.8
     """
     t, loss = np.asarray(t), np.asarray(loss)
     if t.shape != loss.shape or not t.size:
@@ -177,8 +174,7 @@ def plane(
     Raises:
         ValueError: Not three points, or three on one line.
 
-    References:
-        Garipov et al. 2018, arXiv 1802.10026, figure 1.
+    References: Garipov et al. 2018, arXiv 1802.10026, figure 1.
     """
     n, margin = whole(n, "n", least=2), real(margin, "margin", least=0)
     if not isinstance(points, Tensor) or points.ndim != 2 or len(points) != 3:

@@ -248,16 +248,15 @@ def network(name: str, data, *, variance: bool = False, **options) -> Builder:
         TypeError: `data` isn't a data set.
         ValueError: Images without height and width for a network of convolutions, a variance of classes.
 
-    References:
-        LeCun et al. 1998, Proc. IEEE 86(11) (LeNet-5); He et al. 2016, arXiv 1603.05027; Zagoruyko and Komodakis 2016,
-        arXiv 1605.07146; Jordan 2024, arXiv 2404.00498, and Page 2019, "How to train your ResNet" (fast networks).
+    References: LeCun et al. 1998, Proc. IEEE 86(11) (LeNet-5); He et al. 2016, arXiv 1603.05027; Zagoruyko and
+    Komodakis 2016, arXiv 1605.07146; Jordan 2024, arXiv 2404.00498, and Page 2019, "How to train your ResNet" (fast
+    networks).
 
-    Example:
-        >>> from types import SimpleNamespace
-        >>> data = SimpleNamespace(image_shape=(3, 32, 32), n_classes=10)
-        >>> networks = [network(name, data)() for name in ("mlp", "cnn", "resnet", "wide_resnet")]
-        >>> [sum(p.numel() for p in module.parameters()) for module in networks]
-        [656810, 250682, 272282, 2748890]
+    >>> from types import SimpleNamespace
+    >>> data = SimpleNamespace(image_shape=(3, 32, 32), n_classes=10)
+    >>> networks = [network(name, data)() for name in ("mlp", "cnn", "resnet", "wide_resnet")]
+    >>> [sum(p.numel() for p in module.parameters()) for module in networks]
+    [656810, 250682, 272282, 2748890]
     """
     one_of(name, NETWORKS, "network")
     if not hasattr(data, "image_shape"):

@@ -185,8 +185,7 @@ def reliability(logp, labels, *, n_bins: int = 15, bins: str = "mass", source: s
     Returns:
         The figure; bars are one standard uncertainty of the share, √(p̄(1 − p̄)/n), p̄ the mean top probability of a bin.
 
-    References:
-        Guo et al. 2017, arXiv 1706.04599, figure 4.
+    References: Guo et al. 2017, arXiv 1706.04599, figure 4.
     """
     confidence, right, placed = (part.cpu().numpy() for part in confidence_bins(logp, labels, n_bins, bins))
     n = np.bincount(placed)

@@ -80,9 +80,8 @@ class Subspace(ABC):
         Raises:
             TypeError: Coordinates that aren't numbers.
 
-        Example:
-            >>> Segment.between(torch.zeros(2), torch.ones(2)).at(0.25)
-            tensor([0.2500, 0.2500])
+        >>> Segment.between(torch.zeros(2), torch.ones(2)).at(0.25)
+        tensor([0.2500, 0.2500])
         """
         vertices = self._learned()
         try:
@@ -119,9 +118,8 @@ class Subspace(ABC):
         V = √det(EᵀE) / d!, E = (v_2 − v_1, …, v_K − v_1), d = K − 1. By QR in float64: exact to about 10⁻⁹ for flat
         simplexes too, where the Cayley–Menger determinant in float32 (Benton et al. 2021, section 4.1) fails.
 
-        Example:
-            >>> round(math.exp(Simplex(torch.eye(3), 3).log_volume()), 6)  # √3/2
-            0.866025
+        >>> round(math.exp(Simplex(torch.eye(3), 3).log_volume()), 6)  # √3/2
+        0.866025
         """
         vertices = self._learned().double()
         edges = (vertices[1:] - vertices[0]).T
@@ -178,11 +176,10 @@ class Curve(Subspace):
     def between(cls, first: Float[Tensor, " p"], last: Float[Tensor, " p"], *, n_control: int = 1) -> Self:
         """Return a straight curve from one network to another, kept bit for bit, with control points to be learned.
 
-        Example:
-            >>> Bezier.between(torch.zeros(2), torch.ones(2), n_control=1).vertices
-            tensor([[0.0000, 0.0000],
-                    [0.5000, 0.5000],
-                    [1.0000, 1.0000]])
+        >>> Bezier.between(torch.zeros(2), torch.ones(2), n_control=1).vertices
+        tensor([[0.0000, 0.0000],
+                [0.5000, 0.5000],
+                [1.0000, 1.0000]])
         """
         first, last = _ends(first, last)
         whole(n_control, "n_control of a curve to be learned (a straight one is a Segment)", least=1, error=ValueError)
@@ -194,9 +191,8 @@ class Curve(Subspace):
     def length(self, *, n: int = 100) -> float:
         """Return the length ∫ ‖γ′(t)‖ dt in weight units, by a polygon of n ≥ 1 chords; its error falls as 1/n².
 
-        Example:
-            >>> Segment.between(torch.zeros(2), torch.tensor([3.0, 4.0])).length()
-            5.0
+        >>> Segment.between(torch.zeros(2), torch.tensor([3.0, 4.0])).length()
+        5.0
         """
         a = self.coefficients(torch.linspace(0, 1, n + 1)).double()
         # ‖Δa V‖² = Δa (V Vᵀ) Δaᵀ needs no point of the curve in full; differences from the first vertex
@@ -210,8 +206,7 @@ class Curve(Subspace):
 class PolyChain(Curve):
     """A chain of K − 1 straight segments that take the same time each, a_k(t) = max(0, 1 − |(K − 1) t − k|).
 
-    References:
-        Garipov et al. 2018, arXiv 1802.10026, section 3.2.
+    References: Garipov et al. 2018, arXiv 1802.10026, section 3.2.
     """
 
     def coefficients(self, t: Float[Tensor, " points"]) -> Float[Tensor, "points vertices"]:
@@ -233,8 +228,7 @@ class Bezier(Curve):
 
     With one control point: γ(t) = (1 − t)² w₁ + 2t(1 − t) φ + t² w₂.
 
-    References:
-        Garipov et al. 2018, arXiv 1802.10026, section 3.3.
+    References: Garipov et al. 2018, arXiv 1802.10026, section 3.3.
     """
 
     def coefficients(self, t: Float[Tensor, " points"]) -> Float[Tensor, "points vertices"]:
@@ -274,12 +268,10 @@ class Segment(Bezier):
 class Simplex(Subspace):
     """All convex combinations of K vertices, its coordinates; a uniform point follows Dirichlet(1, …, 1).
 
-    References:
-        Wortsman et al. 2021, arXiv 2102.10472; Benton et al. 2021, arXiv 2102.13042.
+    References: Wortsman et al. 2021, arXiv 2102.10472; Benton et al. 2021, arXiv 2102.13042.
 
-    Example:
-        >>> Simplex.from_scratch(3), Simplex.around(torch.zeros(5), n_vertices=3)
-        (Simplex of 3 vertices, to be learned from scratch, Simplex of 3 vertices in 5 dimensions)
+    >>> Simplex.from_scratch(3), Simplex.around(torch.zeros(5), n_vertices=3)
+    (Simplex of 3 vertices, to be learned from scratch, Simplex of 3 vertices in 5 dimensions)
     """
 
     coordinate_ndim = 1
@@ -326,12 +318,10 @@ class SimplicialComplex(Simplex):
     Attributes:
         n_modes: M; the first rows of the vertices.
 
-    References:
-        Benton et al. 2021, arXiv 2102.13042, section 4.2.
+    References: Benton et al. 2021, arXiv 2102.13042, section 4.2.
 
-    Example:
-        >>> SimplicialComplex.joining(torch.eye(2), n_connectors=2)
-        SimplicialComplex of 4 vertices in 2 dimensions
+    >>> SimplicialComplex.joining(torch.eye(2), n_connectors=2)
+    SimplicialComplex of 4 vertices in 2 dimensions
     """
 
     n_modes: int = 1

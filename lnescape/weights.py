@@ -366,9 +366,8 @@ def theta_of(network: nn.Module | dict, like: nn.Module | None = None) -> Float[
     Raises:
         ValueError: A state dict without `like`, with missing names, other shapes or other constants.
 
-    Example:
-        >>> theta_of(nn.Linear(3, 2)).shape
-        torch.Size([8])
+    >>> theta_of(nn.Linear(3, 2)).shape
+    torch.Size([8])
     """
     if isinstance(network, nn.Module):
         return torch.cat([p.detach().reshape(-1).float() for p in trainable(network)])

@@ -87,7 +87,7 @@ def test_no_docstring_opens_an_emphasis_that_it_does_not_close():
     for path in sorted((ROOT / "lnescape").rglob("*.py")):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.FunctionDef | ast.ClassDef | ast.Module):
-                prose = re.sub(r"`[^`]*`", "", (ast.get_docstring(node) or "").split("Example:")[0])
+                prose = re.sub(r"`[^`]*`", "", (ast.get_docstring(node) or "").split(">>>")[0])
                 stray += [f"{path.name}: {getattr(node, 'name', 'module')}"] if opened.search(prose) else []
     assert stray == []
 

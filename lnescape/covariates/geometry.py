@@ -302,8 +302,7 @@ def gradient_distance(
     Returns:
         Distances and what else the gradients tell. Three forward passes an image: one, and a backward pass.
 
-    References:
-        MacKay 1992, Neural Computation 4, 448 (gᵀH⁻¹g as the variance of a prediction).
+    References: MacKay 1992, Neural Computation 4, 448 (gᵀH⁻¹g as the variance of a prediction).
     """
     classes = torch.as_tensor(np.asarray(chosen), dtype=torch.int64, device=images.device)
     with law.lend(theta) as module:

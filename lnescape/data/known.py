@@ -130,14 +130,12 @@ def load(
     Raises:
         DataError: The name is unknown, the files are absent and cannot be downloaded, or a file is damaged.
 
-    References:
-        LeCun et al. 1998 (MNIST); Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747 (FashionMNIST); Krizhevsky 2009
-        (CIFAR); Alpaydin and Kaynak 1998 (digits).
+    References: LeCun et al. 1998 (MNIST); Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747 (FashionMNIST); Krizhevsky
+    2009 (CIFAR); Alpaydin and Kaynak 1998 (digits).
 
-    Example:
-        >>> data = load("mnist5k")
-        >>> len(data.train), data.image_shape, data.n_classes
-        (3500, (1, 28, 28), 10)
+    >>> data = load("mnist5k")
+    >>> len(data.train), data.image_shape, data.n_classes
+    (3500, (1, 28, 28), 10)
     """
     one_of(name, _TITLES, "data set", error=DataError)
     if name in _PARTNER:
@@ -288,9 +286,8 @@ def read_files(name: str, *, folder: str | Path | None, download: bool, only: Co
 def where_found() -> dict[str, str]:
     """Return where each data set was found, {name: folder and "checksums verified", or why not}.
 
-    Example:
-        >>> where_found()["digits"]
-        'comes with the installation'
+    >>> where_found()["digits"]
+    'comes with the installation'
     """
     found = dict.fromkeys(("mnist5k", "digits", "shapes", "shapes100"), "comes with the installation")
     for name, files in MD5.items():
@@ -426,9 +423,8 @@ def torchvision() -> ModuleType:
         ImportError: torchvision is not installed.
         RuntimeError: Its import fails for another reason than the missing operators.
 
-    Example:
-        >>> torchvision().datasets.CIFAR10.base_folder
-        'cifar-10-batches-py'
+    >>> torchvision().datasets.CIFAR10.base_folder
+    'cifar-10-batches-py'
     """
     try:
         return importlib.import_module("torchvision")

@@ -35,11 +35,10 @@ class Split:
         title: What a figure calls these images.
         values: How measured values are standardised; None for classes.
 
-    Example:
-        >>> grey = torch.tensor([[[[0, 255]]]], dtype=torch.uint8)
-        >>> half = torch.tensor([127.5])
-        >>> Split(grey, torch.tensor([1]), mean=half, std=half).images
-        tensor([[[[-1.,  1.]]]])
+    >>> grey = torch.tensor([[[[0, 255]]]], dtype=torch.uint8)
+    >>> half = torch.tensor([127.5])
+    >>> Split(grey, torch.tensor([1]), mean=half, std=half).images
+    tensor([[[[-1.,  1.]]]])
     """
 
     pixels: Shaped[Tensor, "images *image"]
@@ -273,11 +272,10 @@ def dataset(
         DataError: Images are empty, NaN, infinite, or of different shape in two parts; labels are missing, negative or
             too large; values are NaN or infinite; classes have a unit, or two have one name.
 
-    Example:
-        >>> images, labels = torch.rand(100, 3, 8, 8), torch.arange(100) % 4
-        >>> data = dataset(train=(images, labels), test=(images[:20], labels[:20]))
-        >>> [len(part) for part in (data.train, data.validation, data.calibration, data.test)]
-        [90, 10, 10, 10]
+    >>> images, labels = torch.rand(100, 3, 8, 8), torch.arange(100) % 4
+    >>> data = dataset(train=(images, labels), test=(images[:20], labels[:20]))
+    >>> [len(part) for part in (data.train, data.validation, data.calibration, data.test)]
+    [90, 10, 10, 10]
     """
     if classes is not None:
         instance(classes, (tuple, list), "classes", "name every class in a tuple", error=DataError)

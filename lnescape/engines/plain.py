@@ -25,8 +25,7 @@ def gaussian_nll(outputs: Tensor, targets: Tensor) -> Tensor:
     Its gradient is that of each term times exp s, as if it were constant: f − z and ½ (exp s − (z − f)²). Where a
     small variance multiplies the steps of f, training diverges at rates that suit squared error.
 
-    References:
-        Seitzer et al. 2022, arXiv 2203.09168, equation 5, β = 1.
+    References: Seitzer et al. 2022, arXiv 2203.09168, equation 5, β = 1.
     """
     value, ln_variance = outputs.chunk(2, -1)
     ln_variance = ln_variance.clamp(-LN_VARIANCE, LN_VARIANCE)

@@ -113,10 +113,9 @@ class Law(ABC):
             Log-probabilities in nat, float32 [n, images, classes]. Measured values in their unit, [n, images, outputs]
             or, where the networks state variances, [n, images, outputs, 2]: each value and its variance.
 
-        Example:
-            >>> law = Members(lambda: nn.Linear(2, 3), torch.zeros(1, 9), seeds=(0,))
-            >>> law.predict(torch.ones(1, 2)).exp()
-            tensor([[[0.3333, 0.3333, 0.3333]]])
+        >>> law = Members(lambda: nn.Linear(2, 3), torch.zeros(1, 9), seeds=(0,))
+        >>> law.predict(torch.ones(1, 2)).exp()
+        tensor([[[0.3333, 0.3333, 0.3333]]])
         """
         return predict_at(self, self.sample(n, seed=seed), images, self.count(n), batch=batch, progress=progress)
 
@@ -218,8 +217,7 @@ class Members(Law):
         failed: {seed: step} of trainings that diverged and are not among the members.
         path: θ at each epoch's end, [M, epochs, P] on the CPU, where `fit` was asked to keep it; not saved.
 
-    References:
-        Lakshminarayanan et al. 2017, arXiv 1612.01474.
+    References: Lakshminarayanan et al. 2017, arXiv 1612.01474.
     """
 
     thetas: Tensor
@@ -340,8 +338,7 @@ class Mixture(Law):
     Attributes:
         components: The laws, of one architecture.
 
-    References:
-        Wilson & Izmailov 2020, arXiv 2002.08791, section 3 (MultiSWAG).
+    References: Wilson & Izmailov 2020, arXiv 2002.08791, section 3 (MultiSWAG).
     """
 
     components: tuple[Law, ...]

@@ -102,8 +102,7 @@ class KroneckerLaw(NoiseLaw):
         start: Index in θ of the first weight of the layer.
         bias: Whether a bias follows the weights.
 
-    References:
-        Ritter et al. 2018, ICLR, "A scalable Laplace approximation for neural networks".
+    References: Ritter et al. 2018, ICLR, "A scalable Laplace approximation for neural networks".
     """
 
     mean: Tensor
@@ -185,8 +184,8 @@ class DropoutLaw(NoiseLaw):
         theta: The trained network, [P].
         gates: The weights that read what dropout may switch off.
 
-    References:
-        Gal & Ghahramani 2016, arXiv 1506.02142, section 3; units are off for the whole batch here, as one network.
+    References: Gal & Ghahramani 2016, arXiv 1506.02142, section 3; units are off for the whole batch here, as one
+    network.
     """
 
     theta: Tensor

@@ -27,15 +27,13 @@ def deep_ensemble(
     Returns:
         A law of M members.
 
-    References:
-        Lakshminarayanan et al. 2017, arXiv 1612.01474, equation 3 (without adversarial training).
+    References: Lakshminarayanan et al. 2017, arXiv 1612.01474, equation 3 (without adversarial training).
 
-    Example:
-        >>> import lnescape as ln
-        >>> data = ln.load("digits")
-        >>> law = deep_ensemble(ln.network("mlp", data, width=16), data, budget=2, recipe=ln.Recipe(epochs=2))
-        >>> len(law), law.cost.trainings
-        (2, 2.0)
+    >>> import lnescape as ln
+    >>> data = ln.load("digits")
+    >>> law = deep_ensemble(ln.network("mlp", data, width=16), data, budget=2, recipe=ln.Recipe(epochs=2))
+    >>> len(law), law.cost.trainings
+    (2, 2.0)
     """
     request = Request.checked("deep_ensemble", net, data, budget=budget, options=options)
     if members is not None:
@@ -65,15 +63,13 @@ def snapshot_ensemble(
     Raises:
         ValueError: Less than one cycle.
 
-    References:
-        Huang et al. 2017, arXiv 1704.00109, equation 2.
+    References: Huang et al. 2017, arXiv 1704.00109, equation 2.
 
-    Example:
-        >>> import lnescape as ln
-        >>> data = ln.load("digits")
-        >>> law = snapshot_ensemble(ln.network("mlp", data, width=16), data, recipe=ln.Recipe(epochs=4))
-        >>> len(law), law.cost.trainings
-        (4, 1.0)
+    >>> import lnescape as ln
+    >>> data = ln.load("digits")
+    >>> law = snapshot_ensemble(ln.network("mlp", data, width=16), data, recipe=ln.Recipe(epochs=4))
+    >>> len(law), law.cost.trainings
+    (4, 1.0)
     """
     request = Request.checked("snapshot_ensemble", net, data, budget=budget, options=options)
     cycle = real(cycle, "cycle, in trainings,", above=0)
@@ -108,15 +104,13 @@ def fast_geometric_ensemble(
     Returns:
         A law of 1 + cycles members for each network: it, and the ends of its cycles.
 
-    References:
-        Garipov et al. 2018, arXiv 1802.10026, section 4.
+    References: Garipov et al. 2018, arXiv 1802.10026, section 4.
 
-    Example:
-        >>> import lnescape as ln
-        >>> data, recipe = ln.load("digits"), ln.Recipe(epochs=4)
-        >>> law = fast_geometric_ensemble(ln.network("mlp", data, width=16), data, cycles=4, recipe=recipe)
-        >>> len(law), round(law.cost.trainings, 2)
-        (5, 1.44)
+    >>> import lnescape as ln
+    >>> data, recipe = ln.load("digits"), ln.Recipe(epochs=4)
+    >>> law = fast_geometric_ensemble(ln.network("mlp", data, width=16), data, cycles=4, recipe=recipe)
+    >>> len(law), round(law.cost.trainings, 2)
+    (5, 1.44)
     """
     request = Request.checked("fast_geometric_ensemble", net, data, budget=budget, options=options, runs=runs)
     cycles = whole(cycles, "cycles", least=1)

@@ -47,16 +47,14 @@ def swag(
     Raises:
         TrainingError: The training diverged.
 
-    References:
-        Maddox et al. 2019, arXiv 1902.02476, section 3 and algorithm 1; Wilson & Izmailov 2020, arXiv 2002.08791,
-        section 3 (MultiSWAG).
+    References: Maddox et al. 2019, arXiv 1902.02476, section 3 and algorithm 1; Wilson & Izmailov 2020, arXiv
+    2002.08791, section 3 (MultiSWAG).
 
-    Example:
-        >>> import lnescape as ln
-        >>> data = ln.load("digits")
-        >>> law = swag(ln.network("mlp", data, width=16), data, snapshots=4, recipe=ln.Recipe(epochs=4))
-        >>> law.predict(data.test.images, n=5).shape, round(law.cost.trainings, 2)
-        (torch.Size([5, 200, 10]), 1.44)
+    >>> import lnescape as ln
+    >>> data = ln.load("digits")
+    >>> law = swag(ln.network("mlp", data, width=16), data, snapshots=4, recipe=ln.Recipe(epochs=4))
+    >>> law.predict(data.test.images, n=5).shape, round(law.cost.trainings, 2)
+    (torch.Size([5, 200, 10]), 1.44)
     """
     request = Request.checked("swag", net, data, budget=budget, options=options, runs=runs)
     snapshots = whole(snapshots, "snapshots", least=2)
@@ -82,13 +80,11 @@ def gaussian_of(
     One half of the variance comes from each part, so that for independent snapshots the variance of every parameter is
     right but for a share 1/(2K) that is missing, and covariances between parameters are half of what they are.
 
-    References:
-        Maddox et al. 2019, arXiv 1902.02476, equation 1.
+    References: Maddox et al. 2019, arXiv 1902.02476, equation 1.
 
-    Example:
-        >>> mean, scale, factors = gaussian_of(torch.tensor([[0.0], [2.0]]))
-        >>> mean.item(), round((scale**2).item(), 3), round((factors**2).sum().item(), 3)
-        (1.0, 0.5, 1.0)
+    >>> mean, scale, factors = gaussian_of(torch.tensor([[0.0], [2.0]]))
+    >>> mean.item(), round((scale**2).item(), 3), round((factors**2).sum().item(), 3)
+    (1.0, 0.5, 1.0)
     """
     mean = points.mean(0)
     apart = points - mean  # differences first: the mean of squares minus the square of the mean loses digits
@@ -134,16 +130,15 @@ def laplace(
     Raises:
         ValueError: The last layer isn't linear, or too large for a full matrix, or the budget too small.
 
-    References:
-        Daxberger et al. 2021, arXiv 2106.14806, sections 2 and 3; Eschenhagen et al. 2021, arXiv 2111.03577 (mixture);
-        MacKay 1992, Neural Computation 4, 415, for the precision; Ritter et al. 2018, ICLR, for the Kronecker factors.
+    References: Daxberger et al. 2021, arXiv 2106.14806, sections 2 and 3; Eschenhagen et al. 2021, arXiv 2111.03577
+    (mixture); MacKay 1992, Neural Computation 4, 415, for the precision; Ritter et al. 2018, ICLR, for the Kronecker
+    factors.
 
-    Example:
-        >>> import lnescape as ln
-        >>> data = ln.load("digits")
-        >>> law = laplace(ln.network("mlp", data, width=16), data, recipe=ln.Recipe(epochs=2))
-        >>> law.predict(data.test.images, n=5).shape, law.factors.shape
-        (torch.Size([5, 200, 10]), torch.Size([170, 170]))
+    >>> import lnescape as ln
+    >>> data = ln.load("digits")
+    >>> law = laplace(ln.network("mlp", data, width=16), data, recipe=ln.Recipe(epochs=2))
+    >>> law.predict(data.test.images, n=5).shape, law.factors.shape
+    (torch.Size([5, 200, 10]), torch.Size([170, 170]))
     """
     asked = 1.0 if budget is None else budget
     request = Request.checked("laplace", net, data, budget=asked, options=options, runs=runs)
@@ -309,10 +304,9 @@ def softmax_curvature(
 ) -> Float[Tensor, "parameters parameters"]:
     """Return Σ_i (diag(p_i) − p_i p_iᵀ) ⊗ φ_i φ_iᵀ, float64, in the order of the layer's parameters in θ.
 
-    Example:
-        >>> softmax_curvature(torch.zeros(1, 2), torch.tensor([[2.0]]), bias=False)
-        tensor([[ 1., -1.],
-                [-1.,  1.]], dtype=torch.float64)
+    >>> softmax_curvature(torch.zeros(1, 2), torch.tensor([[2.0]]), bias=False)
+    tensor([[ 1., -1.],
+            [-1.,  1.]], dtype=torch.float64)
     """
     p, phi = logits.double().softmax(1), features.double()
     if bias:

@@ -47,15 +47,13 @@ def mode_curve(
     Raises:
         ValueError: An odd number of networks.
 
-    References:
-        Garipov et al. 2018, arXiv 1802.10026, section 3.
+    References: Garipov et al. 2018, arXiv 1802.10026, section 3.
 
-    Example:
-        >>> import lnescape as ln
-        >>> data = ln.load("digits")
-        >>> law = mode_curve(ln.network("mlp", data, width=16), data, recipe=ln.Recipe(epochs=2))
-        >>> law.predict(data.test.images, n=5).shape, law.cost.trainings
-        (torch.Size([5, 200, 10]), 3.0)
+    >>> import lnescape as ln
+    >>> data = ln.load("digits")
+    >>> law = mode_curve(ln.network("mlp", data, width=16), data, recipe=ln.Recipe(epochs=2))
+    >>> law.predict(data.test.images, n=5).shape, law.cost.trainings
+    (torch.Size([5, 200, 10]), 3.0)
     """
     request = Request.checked("mode_curve", net, data, budget=budget, options=options, runs=runs)
     if runs is not None and len(runs) % 2:
@@ -95,15 +93,13 @@ def learned_subspace(
     Returns:
         A uniform law over the subspace, or a mixture of such laws.
 
-    References:
-        Wortsman et al. 2021, arXiv 2102.10472, algorithm 1.
+    References: Wortsman et al. 2021, arXiv 2102.10472, algorithm 1.
 
-    Example:
-        >>> import lnescape as ln
-        >>> data = ln.load("digits")
-        >>> law = learned_subspace(ln.network("mlp", data, width=16), data, recipe=ln.Recipe(epochs=2))
-        >>> law.predict(data.test.images, n=5).shape, law.cost.trainings
-        (torch.Size([5, 200, 10]), 1.0)
+    >>> import lnescape as ln
+    >>> data = ln.load("digits")
+    >>> law = learned_subspace(ln.network("mlp", data, width=16), data, recipe=ln.Recipe(epochs=2))
+    >>> law.predict(data.test.images, n=5).shape, law.cost.trainings
+    (torch.Size([5, 200, 10]), 1.0)
     """
     request = Request.checked("learned_subspace", net, data, budget=budget, options=options)
     empty = SHAPES[one_of(shape, SHAPES, "shape")]()
@@ -138,15 +134,13 @@ def simplex_ensemble(
     Returns:
         A uniform law over the simplex, or a mixture of such laws.
 
-    References:
-        Benton et al. 2021, arXiv 2102.13042, section 4 and equation 4.
+    References: Benton et al. 2021, arXiv 2102.13042, section 4 and equation 4.
 
-    Example:
-        >>> import lnescape as ln
-        >>> data = ln.load("digits")
-        >>> law = simplex_ensemble(ln.network("mlp", data, width=16), data, recipe=ln.Recipe(epochs=4))
-        >>> law.subspace.n_vertices, law.predict(data.test.images, n=5).shape
-        (3, torch.Size([5, 200, 10]))
+    >>> import lnescape as ln
+    >>> data = ln.load("digits")
+    >>> law = simplex_ensemble(ln.network("mlp", data, width=16), data, recipe=ln.Recipe(epochs=4))
+    >>> law.subspace.n_vertices, law.predict(data.test.images, n=5).shape
+    (3, torch.Size([5, 200, 10]))
     """
     request = Request.checked("simplex_ensemble", net, data, budget=budget, options=options, runs=runs)
     n_new = whole(n_vertices, "n_vertices", least=2) - 1
@@ -187,15 +181,13 @@ def simplicial_complex(
     Raises:
         ValueError: One network only.
 
-    References:
-        Benton et al. 2021, arXiv 2102.13042, section 4.2.
+    References: Benton et al. 2021, arXiv 2102.13042, section 4.2.
 
-    Example:
-        >>> import lnescape as ln
-        >>> data = ln.load("digits")
-        >>> law = simplicial_complex(ln.network("mlp", data, width=16), data, recipe=ln.Recipe(epochs=4))
-        >>> law.subspace.n_vertices, law.predict(data.test.images, n=5).shape
-        (4, torch.Size([5, 200, 10]))
+    >>> import lnescape as ln
+    >>> data = ln.load("digits")
+    >>> law = simplicial_complex(ln.network("mlp", data, width=16), data, recipe=ln.Recipe(epochs=4))
+    >>> law.subspace.n_vertices, law.predict(data.test.images, n=5).shape
+    (4, torch.Size([5, 200, 10]))
     """
     request = Request.checked("simplicial_complex", net, data, budget=budget, options=options, runs=runs)
     n_connectors = whole(n_connectors, "n_connectors", least=1)

@@ -31,15 +31,13 @@ def dropout(net: Builder, data, *, budget: float = 1.0, **options: Unpack[Option
     Returns:
         A dropout law, or a mixture of such laws.
 
-    References:
-        Gal & Ghahramani 2016, arXiv 1506.02142, section 3 and equation 6.
+    References: Gal & Ghahramani 2016, arXiv 1506.02142, section 3 and equation 6.
 
-    Example:
-        >>> import lnescape as ln
-        >>> data = ln.load("digits")
-        >>> law = dropout(ln.network("mlp", data, width=16, dropout=0.1), data, recipe=ln.Recipe(epochs=2))
-        >>> law.predict(data.test.images, n=5).shape, law.cost.trainings
-        (torch.Size([5, 200, 10]), 1.0)
+    >>> import lnescape as ln
+    >>> data = ln.load("digits")
+    >>> law = dropout(ln.network("mlp", data, width=16, dropout=0.1), data, recipe=ln.Recipe(epochs=2))
+    >>> law.predict(data.test.images, n=5).shape, law.cost.trainings
+    (torch.Size([5, 200, 10]), 1.0)
     """
     request = Request.checked("dropout", net, data, budget=budget, options=options)
     gates = gates_of(request.template, request.data.train.images[:4].cpu())

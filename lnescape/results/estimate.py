@@ -32,12 +32,10 @@ class Estimate:
     Raises:
         ValueError: `u` or `dof` is negative, or `evaluation` is not one of the three.
 
-    References:
-        JCGM 100:2008 (GUM), 7.2.2 for the notation, 7.2.6 for the two digits.
+    References: JCGM 100:2008 (GUM), 7.2.2 for the notation, 7.2.6 for the two digits.
 
-    Example:
-        >>> print(Estimate(0.48412, 0.0213, unit="nat"), Estimate(0.983, 0.012).scaled(100, "%"))
-        0.484(21) nat 98.3(1.2) %
+    >>> print(Estimate(0.48412, 0.0213, unit="nat"), Estimate(0.983, 0.012).scaled(100, "%"))
+    0.484(21) nat 98.3(1.2) %
     """
 
     value: float
@@ -77,9 +75,8 @@ class Estimate:
         Raises:
             ValueError: There is no observation.
 
-        Example:
-            >>> print(Estimate.mean([0.46, 0.48, 0.50, 0.52], unit="nat"))
-            0.490(13) nat
+        >>> print(Estimate.mean([0.46, 0.48, 0.50, 0.52], unit="nat"))
+        0.490(13) nat
         """
         if hasattr(values, "detach"):  # a tensor, on whatever device
             values = values.detach().cpu().double().numpy()
@@ -222,12 +219,10 @@ def normalised_error(a: Estimate, b: Estimate) -> float:
     Raises:
         ValueError: The units differ.
 
-    References:
-        ISO 13528:2022, 9.7; ISO/IEC 17043.
+    References: ISO 13528:2022, 9.7; ISO/IEC 17043.
 
-    Example:
-        >>> round(normalised_error(Estimate(0.484, 0.021), Estimate(0.520, 0.015)), 3)
-        0.697
+    >>> round(normalised_error(Estimate(0.484, 0.021), Estimate(0.520, 0.015)), 3)
+    0.697
     """
     if a.unit != b.unit:
         raise ValueError(

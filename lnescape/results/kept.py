@@ -62,12 +62,11 @@ def save_result(
     Raises:
         ResultError: The folder cannot be written, or something in the result cannot be stored.
 
-    Example:
-        >>> import tempfile
-        >>> at = {"folder": tempfile.mkdtemp()}
-        >>> _ = save_result("barrier", numbers={"height": Estimate(0.48412, 0.0213)}, provenance={"command": ""}, **at)
-        >>> print(load_result("barrier", **at).numbers["height"])
-        0.484(21)
+    >>> import tempfile
+    >>> at = {"folder": tempfile.mkdtemp()}
+    >>> _ = save_result("barrier", numbers={"height": Estimate(0.48412, 0.0213)}, provenance={"command": ""}, **at)
+    >>> print(load_result("barrier", **at).numbers["height"])
+    0.484(21)
     """
     path = _path(name, folder)
     content = {
@@ -282,10 +281,9 @@ def provenance(
     Returns:
         A dictionary for `save_result`.
 
-    Example:
-        >>> origin = provenance(command="make report", seed=range(3), data=None, n=3)
-        >>> origin["seed"], origin["n"]
-        ([0, 1, 2], 3)
+    >>> origin = provenance(command="make report", seed=range(3), data=None, n=3)
+    >>> origin["seed"], origin["n"]
+    ([0, 1, 2], 3)
     """
     if seed is not None:
         seed = int(seed) if isinstance(seed, (int, np.integer)) else [int(s) for s in seed]

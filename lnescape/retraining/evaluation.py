@@ -56,13 +56,11 @@ class Evaluation:
         Raises:
             ValueError: The level isn't a probability, or `of` is neither of the two.
 
-        References:
-            JCGM 100:2008 (GUM), annex G.3, for Student's t.
+        References: JCGM 100:2008 (GUM), annex G.3, for Student's t.
 
-        Example:
-            >>> low, high = type_a(np.array([[1.0], [3.0]])).interval()
-            >>> float(low[0].round(1)), float(high[0].round(1))
-            (-20.0, 24.0)
+        >>> low, high = type_a(np.array([[1.0], [3.0]])).interval()
+        >>> float(low[0].round(1)), float(high[0].round(1))
+        (-20.0, 24.0)
         """
         from scipy.stats import t
 
@@ -102,12 +100,10 @@ class Evaluation:
         Returns:
             Probabilities.
 
-        References:
-            JCGM 106:2012, section 7, for the probability of conformity.
+        References: JCGM 106:2012, section 7, for the probability of conformity.
 
-        Example:
-            >>> float(type_a(np.array([[-1.0], [1.0]])).below(0.0)[0])
-            0.5
+        >>> float(type_a(np.array([[-1.0], [1.0]])).below(0.0)[0])
+        0.5
         """
         from scipy.stats import t
 
@@ -128,13 +124,11 @@ def type_a(q: Float[ndarray, "networks images"]) -> Evaluation:
     Raises:
         ValueError: One network, or numbers that aren't finite.
 
-    References:
-        JCGM 100:2008 (GUM), section 4.2.
+    References: JCGM 100:2008 (GUM), section 4.2.
 
-    Example:
-        >>> evaluation = type_a(np.array([[1.0], [2.0], [3.0]]))
-        >>> float(evaluation.scale[0]), evaluation.dof, float(evaluation.u[0])  # two degrees of freedom: no u
-        (1.0, 2.0, nan)
+    >>> evaluation = type_a(np.array([[1.0], [2.0], [3.0]]))
+    >>> float(evaluation.scale[0]), evaluation.dof, float(evaluation.u[0])  # two degrees of freedom: no u
+    (1.0, 2.0, nan)
     """
     q = _checked_observations(q)
     return Evaluation(q.mean(0), q.std(0, ddof=1), float(len(q) - 1), len(q))
@@ -163,16 +157,14 @@ def moderated(
     Raises:
         ValueError: Numbers that aren't finite, or other covariates than those of the prior.
 
-    References:
-        Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3(1), article 3, equation for the posterior variance.
+    References: Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3(1), article 3, equation for the posterior variance.
 
-    Example:
-        >>> from lnescape.retraining.prior import fit_prior
-        >>> rng = np.random.default_rng(0)
-        >>> q = rng.normal(size=(3, 1000)) / np.sqrt(rng.chisquare(8, 1000) / 8)
-        >>> prior = fit_prior(q.var(0, ddof=1), 2, np.empty((1000, 0)), n_eff=1000)
-        >>> round(moderated(q, prior, np.empty((1000, 0))).dof)  # 8 of the law drawn from and 2 of three, or nearly
-        11
+    >>> from lnescape.retraining.prior import fit_prior
+    >>> rng = np.random.default_rng(0)
+    >>> q = rng.normal(size=(3, 1000)) / np.sqrt(rng.chisquare(8, 1000) / 8)
+    >>> prior = fit_prior(q.var(0, ddof=1), 2, np.empty((1000, 0)), n_eff=1000)
+    >>> round(moderated(q, prior, np.empty((1000, 0))).dof)  # 8 of the law drawn from and 2 of three, or nearly
+    11
     """
     q, prior = _checked_observations(q, least=1), _checked_prior(prior)
     if len(covariates) != q.shape[1]:
@@ -251,15 +243,14 @@ def diagnose(
         The diagnosis; of data that follow the model, 1 in 100 fails at most: by how much networks differ, inputs differ
         together, and what they share drops out of the comparison of bins.
 
-    Example:
-        >>> from lnescape.retraining.prior import fit_prior
-        >>> rng = np.random.default_rng(0)
-        >>> q = rng.normal(size=(3, 2000)) / np.sqrt(rng.chisquare(8, 2000) / 8)
-        >>> prior = fit_prior(q.var(0, ddof=1), 2, np.empty((2000, 0)), n_eff=2000)
-        >>> print(diagnose(q, prior, np.empty((2000, 0))))
-        Nothing speaks against the prior.
-        >>> diagnose(2 * q, prior, np.empty((2000, 0))).passed
-        False
+    >>> from lnescape.retraining.prior import fit_prior
+    >>> rng = np.random.default_rng(0)
+    >>> q = rng.normal(size=(3, 2000)) / np.sqrt(rng.chisquare(8, 2000) / 8)
+    >>> prior = fit_prior(q.var(0, ddof=1), 2, np.empty((2000, 0)), n_eff=2000)
+    >>> print(diagnose(q, prior, np.empty((2000, 0))))
+    Nothing speaks against the prior.
+    >>> diagnose(2 * q, prior, np.empty((2000, 0))).passed
+    False
     """
     from scipy.stats import chi2, f, kstest, norm
 

@@ -185,8 +185,8 @@ def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: 
     Raises:
         ValueError: Another number of evaluations than draws.
 
-    References:
-        Abramowitz & Stegun 1964, section 26.4, for ln χ²; Efron & Tibshirani 1993, chapter 11, for the jackknife.
+    References: Abramowitz & Stegun 1964, section 26.4, for ln χ²; Efron & Tibshirani 1993, chapter 11, for the
+    jackknife.
     """
     from scipy.stats import rankdata
 

@@ -30,9 +30,8 @@ def log_odds(
     Raises:
         ValueError: Probabilities were passed, or classes that don't fit.
 
-    Example:
-        >>> log_odds(np.log([[[0.5, 0.3, 0.2]]]), np.array([0])).round(6)
-        array([[0.]])
+    >>> log_odds(np.log([[[0.5, 0.3, 0.2]]]), np.array([0])).round(6)
+    array([[0.]])
     """
     inside, others = _split(logp, chosen)
     return inside - np.logaddexp.reduce(others, axis=2)
@@ -52,9 +51,8 @@ def contrast(
     Returns:
         The contrast in nat, float64.
 
-    Example:
-        >>> contrast(np.log([[[0.5, 0.3, 0.2]]]), np.array([2])).round(4)
-        array([[-0.9163]])
+    >>> contrast(np.log([[[0.5, 0.3, 0.2]]]), np.array([2])).round(4)
+    array([[-0.9163]])
     """
     inside, others = _split(logp, chosen)
     return inside - others.max(2)
@@ -72,9 +70,8 @@ def probability(
     Returns:
         Probabilities, float64, over retrainings far from normal near 0 and 1.
 
-    Example:
-        >>> probability(np.log([[[0.5, 0.3, 0.2]]]), np.array([1])).round(4)
-        array([[0.3]])
+    >>> probability(np.log([[[0.5, 0.3, 0.2]]]), np.array([1])).round(4)
+    array([[0.3]])
     """
     from scipy.special import expit
 
@@ -114,12 +111,10 @@ def relative_uncertainty(n: int, *, prior_dof: float = 0.0) -> float:
     Returns:
         A ratio; ∞ without any degree of freedom.
 
-    References:
-        JCGM 100:2008 (GUM), annex E.4.3.
+    References: JCGM 100:2008 (GUM), annex E.4.3.
 
-    Example:
-        >>> round(relative_uncertainty(51), 3), round(relative_uncertainty(3, prior_dof=25), 2)
-        (0.1, 0.14)
+    >>> round(relative_uncertainty(51), 3), round(relative_uncertainty(3, prior_dof=25), 2)
+    (0.1, 0.14)
     """
     dof = whole(n, "n", least=1) - 1 + real(prior_dof, "prior_dof", least=0)
     return math.inf if dof <= 0 else 1 / math.sqrt(2 * dof)
@@ -138,12 +133,10 @@ def retrainings_needed(relative: float, *, prior_dof: float = 0.0) -> int:
     Raises:
         ValueError: r isn't positive.
 
-    References:
-        JCGM 100:2008 (GUM), annex E.4.3.
+    References: JCGM 100:2008 (GUM), annex E.4.3.
 
-    Example:
-        >>> [retrainings_needed(r) for r in (0.25, 0.10, 0.05)], retrainings_needed(0.15, prior_dof=18)
-        ([9, 51, 201], 6)
+    >>> [retrainings_needed(r) for r in (0.25, 0.10, 0.05)], retrainings_needed(0.15, prior_dof=18)
+    ([9, 51, 201], 6)
     """
     relative = real(relative, "relative, a relative standard uncertainty such as 0.1,", above=0)
     prior_dof = real(prior_dof, "prior_dof", least=0)

@@ -147,9 +147,8 @@ def shipped_prior() -> LearnedPrior:
     Returns:
         What the report's pairs on MNIST and CIFAR-10 teach, which `provenance` names, with the levels of all networks.
 
-    Example:
-        >>> "gradient distance" in shipped_prior().names
-        True
+    >>> "gradient distance" in shipped_prior().names
+    True
     """
     return LearnedPrior.load(SHIPPED)
 
@@ -199,16 +198,14 @@ def fit_prior(
     Warns:
         UserWarning: A covariate doesn't vary, n_eff < 100, or the likelihood puts no bound on d₀.
 
-    References:
-        Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3(1), article 3 (the model; moments there, likelihood here).
+    References: Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3(1), article 3 (the model; moments there, likelihood here).
 
-    Example:
-        >>> rng = np.random.default_rng(0)
-        >>> h = rng.normal(size=(4000, 1))
-        >>> sigma2 = np.exp(0.8 * h[:, 0]) * 10 / rng.chisquare(10, 4000)  # d₀ = 10
-        >>> prior = fit_prior(sigma2 * rng.chisquare(2, 4000) / 2, 2, h, n_eff=4000)
-        >>> round(prior.dof), round(float(prior.coefficients[1]), 1)
-        (10, 0.8)
+    >>> rng = np.random.default_rng(0)
+    >>> h = rng.normal(size=(4000, 1))
+    >>> sigma2 = np.exp(0.8 * h[:, 0]) * 10 / rng.chisquare(10, 4000)  # d₀ = 10
+    >>> prior = fit_prior(sigma2 * rng.chisquare(2, 4000) / 2, 2, h, n_eff=4000)
+    >>> round(prior.dof), round(float(prior.coefficients[1]), 1)
+    (10, 0.8)
     """
     variance = _checked_variance(variance)
     covariates = checked_covariates(covariates, names)
@@ -266,8 +263,7 @@ def borrowed_prior(
     Raises:
         ValueError: The prior has no level, or none of the covariates is one that it knows.
 
-    References:
-        JCGM 100:2008 (GUM), section 4.3 and equation G.3, for Type B evaluations and their degrees of freedom.
+    References: JCGM 100:2008 (GUM), section 4.3 and equation G.3, for Type B evaluations and their degrees of freedom.
     """
     if not like.levels:
         raise ValueError("The learned prior has no level; learn it on pairs whose `spread` is given, or train twice.")
@@ -405,11 +401,10 @@ def effective_number(q: Float[ndarray, "networks images"]) -> float:
     Raises:
         ValueError: Fewer than four networks or two images.
 
-    Example:
-        >>> rng = np.random.default_rng(0)
-        >>> shared = rng.normal(size=(200, 1)) * np.ones(400)  # all inputs move together, but for a little
-        >>> round(effective_number(shared + 0.1 * rng.normal(size=(200, 400))), 2)
-        1.02
+    >>> rng = np.random.default_rng(0)
+    >>> shared = rng.normal(size=(200, 1)) * np.ones(400)  # all inputs move together, but for a little
+    >>> round(effective_number(shared + 0.1 * rng.normal(size=(200, 400))), 2)
+    1.02
     """
     n_networks, n = array(q, "q", "networks images").shape
     if n_networks < 4 or n < 2:

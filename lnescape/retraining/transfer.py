@@ -101,17 +101,15 @@ def learn_prior(
     Raises:
         ValueError: Fewer than two pairs, or no covariate that all of them have.
 
-    References:
-        Dempster, Laird & Rubin 1977, J. R. Stat. Soc. B 39(1), 1, section 4.5, for EM of such components.
+    References: Dempster, Laird & Rubin 1977, J. R. Stat. Soc. B 39(1), 1, section 4.5, for EM of such components.
 
-    Example:
-        >>> rng = np.random.default_rng(0)
-        >>> def pair(slope):
-        ...     h = rng.normal(size=(2000, 1))
-        ...     return KnownPair(h, np.exp(slope * h[:, 0]) * rng.chisquare(30, 2000) / 30, 30, 2000, ("h",))
-        >>> learned = learn_prior([pair(slope) for slope in (0.6, 0.8, 0.7, 0.9)])
-        >>> learned.mean[0].round(2)
-        array([0.75])
+    >>> rng = np.random.default_rng(0)
+    >>> def pair(slope):
+    ...     h = rng.normal(size=(2000, 1))
+    ...     return KnownPair(h, np.exp(slope * h[:, 0]) * rng.chisquare(30, 2000) / 30, 30, 2000, ("h",))
+    >>> learned = learn_prior([pair(slope) for slope in (0.6, 0.8, 0.7, 0.9)])
+    >>> learned.mean[0].round(2)
+    array([0.75])
     """
     for pair in instance(pairs, Sequence, "pairs", "pass a list of KnownPair"):
         instance(pair, KnownPair, "a pair", "pass KnownPair(covariates, variance, dof, n_eff, names)")
@@ -158,10 +156,9 @@ def with_class_means(
     Returns:
         The columns with the further ones, and all names.
 
-    Example:
-        >>> h = np.array([[1.0, 1, 0], [3.0, 1, 0], [5.0, 0, 1]])
-        >>> with_class_means(h, ("h", "class 0", "class 1"))[0][:, 3]
-        array([2., 2., 5.])
+    >>> h = np.array([[1.0, 1, 0], [3.0, 1, 0], [5.0, 0, 1]])
+    >>> with_class_means(h, ("h", "class 0", "class 1"))[0][:, 3]
+    array([2., 2., 5.])
     """
     like = covariates if like is None else like
     indicator = is_indicator(like)
@@ -186,10 +183,9 @@ def level_of(q: Float[ndarray, "networks images"]) -> float:
     Raises:
         ValueError: Fewer than two networks or inputs, or an input at which the networks don't differ.
 
-    Example:
-        >>> rng = np.random.default_rng(0)
-        >>> round(level_of(3 * rng.normal(size=5000) + rng.normal(size=(50, 5000))), 1)  # ln(1²/(3² + 1²))
-        -2.3
+    >>> rng = np.random.default_rng(0)
+    >>> round(level_of(3 * rng.normal(size=5000) + rng.normal(size=(50, 5000))), 1)  # ln(1²/(3² + 1²))
+    -2.3
     """
     q = array(q, "q", "networks inputs")
     if min(q.shape) < 2:

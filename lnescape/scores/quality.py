@@ -36,12 +36,10 @@ def mean_prediction(logp: Float[Tensor, "*members images classes"]) -> Float[Ten
         TypeError: `logp` isn't a tensor of floats.
         ValueError: It has another shape, is empty, or its rows are not log-probabilities.
 
-    References:
-        Lakshminarayanan et al. 2017, arXiv:1612.01474, section 2.4.
+    References: Lakshminarayanan et al. 2017, arXiv:1612.01474, section 2.4.
 
-    Example:
-        >>> mean_prediction(torch.tensor([[[0.9, 0.1]], [[0.5, 0.5]]]).log()).exp()
-        tensor([[0.7000, 0.3000]], dtype=torch.float64)
+    >>> mean_prediction(torch.tensor([[[0.9, 0.1]], [[0.5, 0.5]]]).log()).exp()
+    tensor([[0.7000, 0.3000]], dtype=torch.float64)
     """
     return torch.cat([log_mean(chunk) for chunk in checked_chunks(logp)])
 
@@ -60,12 +58,10 @@ def logit_average(logp: Float[Tensor, "*members images classes"]) -> Float[Tenso
     Raises:
         ValueError: The members exclude, between them, every class of an image.
 
-    References:
-        Wortsman et al. 2021, arXiv:2102.10472, whose released code averages so.
+    References: Wortsman et al. 2021, arXiv:2102.10472, whose released code averages so.
 
-    Example:
-        >>> logit_average(torch.tensor([[[0.9, 0.1]], [[0.5, 0.5]]]).log()).exp()
-        tensor([[0.7500, 0.2500]], dtype=torch.float64)
+    >>> logit_average(torch.tensor([[[0.9, 0.1]], [[0.5, 0.5]]]).log()).exp()
+    tensor([[0.7500, 0.2500]], dtype=torch.float64)
     """
     average = torch.cat([chunk.mean(0) for chunk in checked_chunks(logp)])
     if (excluded := average.isneginf().all(-1)).any():
@@ -92,9 +88,8 @@ def accuracy(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor,
         TypeError: `labels` isn't a tensor of integers.
         ValueError: There is not one label for each image, or one is out of range.
 
-    Example:
-        >>> print(accuracy(torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]).log(), torch.tensor([0, 1, 1])))
-        0.67(33)
+    >>> print(accuracy(torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]).log(), torch.tensor([0, 1, 1])))
+    0.67(33)
     """
     mean, labels = mean_and_labels(logp, labels)
     return Estimate.mean((mean.argmax(-1) == labels).double())
@@ -112,12 +107,10 @@ def nll(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " im
     Returns:
         The score in nat, with the standard uncertainty of a mean over images; ∞ where a right class has probability 0.
 
-    References:
-        Gneiting & Raftery 2007, J. Am. Stat. Assoc. 102, 359, section 4.1.
+    References: Gneiting & Raftery 2007, J. Am. Stat. Assoc. 102, 359, section 4.1.
 
-    Example:
-        >>> print(nll(torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]).log(), torch.tensor([0, 1, 1])))
-        0.41(25) nat
+    >>> print(nll(torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]).log(), torch.tensor([0, 1, 1])))
+    0.41(25) nat
     """
     mean, labels = mean_and_labels(logp, labels)
     return Estimate.mean(0 - mean.gather(1, labels.unsqueeze(1)), unit="nat")
@@ -135,12 +128,10 @@ def brier(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " 
     Returns:
         The score, 0 to 2, with the standard uncertainty of a mean over images.
 
-    References:
-        Brier 1950, Mon. Weather Rev. 78, 1, equation 2.
+    References: Brier 1950, Mon. Weather Rev. 78, 1, equation 2.
 
-    Example:
-        >>> print(brier(torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]).log(), torch.tensor([0, 1, 1])))
-        0.27(22)
+    >>> print(brier(torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]).log(), torch.tensor([0, 1, 1])))
+    0.27(22)
     """
     mean, labels = mean_and_labels(logp, labels)
     labels = labels.unsqueeze(1)
@@ -180,14 +171,12 @@ def calibration_error(
     Returns:
         `value`, 0 to 1, with its uncertainty over images for fixed bins, and `bias` with that of the simulation.
 
-    References:
-        Nguyen & O'Connor 2015, arXiv:1508.05154, for bins of equal mass; Vaicenavicius et al. 2019,
-        arXiv:1902.06977, for labels simulated from the prediction; Guo et al. 2017, arXiv:1706.04599, for "width".
+    References: Nguyen & O'Connor 2015, arXiv:1508.05154, for bins of equal mass; Vaicenavicius et al. 2019,
+    arXiv:1902.06977, for labels simulated from the prediction; Guo et al. 2017, arXiv:1706.04599, for "width".
 
-    Example:
-        >>> logp = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]]).log()
-        >>> round(float(calibration_error(logp, torch.tensor([0, 1, 1, 1]), n_bins=2).value), 3)
-        0.15
+    >>> logp = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]]).log()
+    >>> round(float(calibration_error(logp, torch.tensor([0, 1, 1, 1]), n_bins=2).value), 3)
+    0.15
     """
     confidence, right, placed = confidence_bins(logp, labels, n_bins, bins)
     excess = right.double() - confidence
@@ -229,13 +218,11 @@ def entropy_split(logp: Float[Tensor, "*members images classes"]) -> EntropySpli
         `total`, `aleatoric`, `epistemic`: [images] in nat, float64, from 0 to ln(classes); the epistemic part of equal
         members, or of one, is exactly 0.
 
-    References:
-        Depeweg et al. 2018, arXiv:1710.07283, section 3.
+    References: Depeweg et al. 2018, arXiv:1710.07283, section 3.
 
-    Example:
-        >>> split = entropy_split(torch.tensor([[[0.9, 0.1]], [[0.5, 0.5]]]).log())
-        >>> [round(float(part), 4) for part in (split.total, split.aleatoric, split.epistemic)]
-        [0.6109, 0.5091, 0.1017]
+    >>> split = entropy_split(torch.tensor([[[0.9, 0.1]], [[0.5, 0.5]]]).log())
+    >>> [round(float(part), 4) for part in (split.total, split.aleatoric, split.epistemic)]
+    [0.6109, 0.5091, 0.1017]
     """
     parts = []
     for chunk in checked_chunks(logp):
@@ -261,12 +248,10 @@ def disagreement(logp: Float[Tensor, "members images classes"]) -> Estimate:
     Raises:
         ValueError: There is only one member.
 
-    References:
-        Fort et al. 2019, arXiv:1912.02757, section 4.
+    References: Fort et al. 2019, arXiv:1912.02757, section 4.
 
-    Example:
-        >>> print(disagreement(torch.tensor([[[0.9, 0.1], [0.6, 0.4]], [[0.8, 0.2], [0.3, 0.7]]]).log()))
-        0.50(50)
+    >>> print(disagreement(torch.tensor([[[0.9, 0.1], [0.6, 0.4]], [[0.8, 0.2], [0.3, 0.7]]]).log()))
+    0.50(50)
     """
     n_members = len(as_members(logp))
     if n_members < 2:
@@ -290,12 +275,10 @@ def auroc(foreign: Float[Tensor, " foreign"], own: Float[Tensor, " own"]) -> Est
     Returns:
         The probability, 1 where all are told apart, 0.5 where none is; with its uncertainty over both sets of images.
 
-    References:
-        DeLong, DeLong & Clarke-Pearson 1988, Biometrics 44, 837, for the uncertainty.
+    References: DeLong, DeLong & Clarke-Pearson 1988, Biometrics 44, 837, for the uncertainty.
 
-    Example:
-        >>> print(auroc(torch.tensor([0.9, 0.7, 0.4, 0.8]), torch.tensor([0.1, 0.5, 0.3, 0.2])))
-        0.938(88)
+    >>> print(auroc(torch.tensor([0.9, 0.7, 0.4, 0.8]), torch.tensor([0.1, 0.5, 0.3, 0.2])))
+    0.938(88)
     """
     from sklearn.metrics import roc_auc_score
 
@@ -321,12 +304,11 @@ def false_positive_rate(
     Returns:
         The share, 0 to 1, with its standard uncertainty over the images of the data set, the threshold taken as known.
 
-    References:
-        Hendrycks & Gimpel 2017, arXiv 1610.02136, section 2 (problem); Liang et al. 2018, arXiv 1706.02690, section 4.
+    References: Hendrycks & Gimpel 2017, arXiv 1610.02136, section 2 (problem); Liang et al. 2018, arXiv 1706.02690,
+    section 4.
 
-    Example:
-        >>> print(false_positive_rate(torch.tensor([0.9, 0.7, 0.4, 0.8]), torch.tensor([0.1, 0.5, 0.3, 0.2])))
-        0.25(25)
+    >>> print(false_positive_rate(torch.tensor([0.9, 0.7, 0.4, 0.8]), torch.tensor([0.1, 0.5, 0.3, 0.2])))
+    0.25(25)
     """
     foreign, own = _one_each(foreign, "foreign").cpu(), _one_each(own, "own").cpu()
     found = real(found, "found", above=0, most=1)
@@ -356,13 +338,11 @@ def aurc(
         The area Σ_i w_i e_i, 0 to 1, lower is better, w_i the weight of the image's place and e_i its error; with a
         standard uncertainty over images, their places taken as known.
 
-    References:
-        Geifman & El-Yaniv 2017, arXiv 1705.08500, section 2 (risk); Ding et al. 2020, arXiv 1903.02050 (area).
+    References: Geifman & El-Yaniv 2017, arXiv 1705.08500, section 2 (risk); Ding et al. 2020, arXiv 1903.02050 (area).
 
-    Example:
-        >>> logp = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]]).log()
-        >>> round(float(aurc(logp, torch.tensor([0, 1, 1, 1]))), 4)  # wrong at the last of four places
-        0.0625
+    >>> logp = torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7]]).log()
+    >>> round(float(aurc(logp, torch.tensor([0, 1, 1, 1]))), 4)  # wrong at the last of four places
+    0.0625
     """
     mean, labels = mean_and_labels(logp, labels)
     top, decided = mean.max(-1)
@@ -395,9 +375,8 @@ def score(
         coverage and width of 95 % intervals where the networks state variances; total_variance, aleatoric_variance and
         epistemic_variance.
 
-    Example:
-        >>> print(score(torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]).log(), torch.tensor([0, 1, 1]))["nll"])
-        0.41(25) nat
+    >>> print(score(torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]).log(), torch.tensor([0, 1, 1]))["nll"])
+    0.41(25) nat
     """
     of_values = isinstance(logp, Tensor) and (logp.ndim == 4 or logp.shape[2:] == (1,))  # classes are two or more
     if of_values or isinstance(labels, Tensor) and labels.is_floating_point() and labels.ndim == 2:

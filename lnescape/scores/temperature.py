@@ -31,13 +31,12 @@ def fit_temperature(logp: Float[Tensor, "*members images classes"], labels: Int[
         T, above 1 where the mean prediction is too sure of itself. With s the largest difference in nat between two
         log-probabilities of an image, T is between 0.05 min(1, s) and 20 max(1, s); a warning says that it is a bound.
 
-    References:
-        Guo et al. 2017, arXiv 1706.04599, section 4.2; for the mean prediction Ashukha et al. 2020, arXiv 2002.06470.
+    References: Guo et al. 2017, arXiv 1706.04599, section 4.2; for the mean prediction Ashukha et al. 2020, arXiv
+    2002.06470.
 
-    Example:
-        >>> logp = torch.tensor([[0.99, 0.01], [0.99, 0.01], [0.01, 0.99], [0.99, 0.01]]).log()
-        >>> round(fit_temperature(logp, torch.tensor([0, 0, 1, 1])), 3)  # three of four are right: p = 3/4
-        4.183
+    >>> logp = torch.tensor([[0.99, 0.01], [0.99, 0.01], [0.01, 0.99], [0.99, 0.01]]).log()
+    >>> round(fit_temperature(logp, torch.tensor([0, 0, 1, 1])), 3)  # three of four are right: p = 3/4
+    4.183
     """
     mean, labels = mean_and_labels(logp, labels)
     mean = _finite(mean)
@@ -80,14 +79,12 @@ def calibrated_log_likelihood(
     Raises:
         ValueError: `half` is not 0 or 1 for each image, or a half is empty.
 
-    References:
-        Ashukha et al. 2020, arXiv 2002.06470, section 4.
+    References: Ashukha et al. 2020, arXiv 2002.06470, section 4.
 
-    Example:
-        >>> logp = torch.tensor([[0.99, 0.01]] * 8).log()  # far too sure: of each four, three are right
-        >>> found = calibrated_log_likelihood(logp, torch.tensor([0, 0, 0, 0, 0, 0, 1, 1]), halves(8))
-        >>> round(float(found), 4)  # ¾ ln ¾ + ¼ ln ¼
-        -0.5623
+    >>> logp = torch.tensor([[0.99, 0.01]] * 8).log()  # far too sure: of each four, three are right
+    >>> found = calibrated_log_likelihood(logp, torch.tensor([0, 0, 0, 0, 0, 0, 1, 1]), halves(8))
+    >>> round(float(found), 4)  # ¾ ln ¾ + ¼ ln ¼
+    -0.5623
     """
     mean, labels = mean_and_labels(logp, labels)
     half = torch.as_tensor(half, device=mean.device)
@@ -147,12 +144,10 @@ def deep_ensemble_equivalent(
     Raises:
         ValueError: The curves are empty, of unequal length or not finite, or the likelihood is nan.
 
-    References:
-        Ashukha et al. 2020, arXiv 2002.06470, section 4 (deep ensemble equivalent).
+    References: Ashukha et al. 2020, arXiv 2002.06470, section 4 (deep ensemble equivalent).
 
-    Example:
-        >>> print(deep_ensemble_equivalent(-0.25, np.array([-0.4, -0.3, -0.2]), np.array([0.02, 0.02, 0.02])))
-        2.5 (2.3 to 2.7)
+    >>> print(deep_ensemble_equivalent(-0.25, np.array([-0.4, -0.3, -0.2]), np.array([0.02, 0.02, 0.02])))
+    2.5 (2.3 to 2.7)
     """
     mean, sd = np.asarray(mean, float), np.asarray(sd, float)
     shapes = mean.ndim == 1 and len(mean) > 0 and mean.shape == sd.shape

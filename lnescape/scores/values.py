@@ -32,9 +32,8 @@ def with_noise(values: Float[Tensor, "networks inputs outputs"], variance: Any) 
     Raises:
         ValueError: A variance that isn't above 0.
 
-    Example:
-        >>> with_noise(torch.zeros(1, 1, 1), 4.0)
-        tensor([[[[0., 4.]]]])
+    >>> with_noise(torch.zeros(1, 1, 1), 4.0)
+    tensor([[[[0., 4.]]]])
     """
     given = torch.as_tensor(variance, dtype=values.dtype, device=values.device)
     if not bool((given.isfinite() & (given > 0)).all()):
@@ -53,9 +52,8 @@ def rmse(predicted: Tensor, labels: Tensor, *, unit: str = "") -> Estimate:
     Returns:
         The error in the unit; its uncertainty is that of a mean over inputs, through the root.
 
-    Example:
-        >>> print(rmse(torch.tensor([[[1.0], [2.0], [4.0]]]), torch.tensor([[0.0], [2.0], [3.0]]), unit="mm"))
-        0.82(20) mm
+    >>> print(rmse(torch.tensor([[[1.0], [2.0], [4.0]]]), torch.tensor([[0.0], [2.0], [3.0]]), unit="mm"))
+    0.82(20) mm
     """
     values, _, labels = _checked(predicted, labels)
     square = Estimate.mean((values.mean(0) - labels).square().mean(1))
@@ -75,9 +73,8 @@ def r2(predicted: Tensor, labels: Tensor) -> Estimate:
     Raises:
         ValueError: A measured value never changes.
 
-    Example:
-        >>> round(float(r2(torch.tensor([[[1.0], [2.0], [4.0]]]), torch.tensor([[0.0], [2.0], [4.0]]))), 3)
-        0.875
+    >>> round(float(r2(torch.tensor([[[1.0], [2.0], [4.0]]]), torch.tensor([[0.0], [2.0], [4.0]]))), 3)
+    0.875
     """
     values, _, labels = _checked(predicted, labels)
     left, all_of_it = (values.mean(0) - labels).square(), (labels - labels.mean(0)).square()
@@ -101,12 +98,10 @@ def mixture_nll(predicted: Tensor, labels: Tensor) -> Estimate:
     Raises:
         ValueError: No variances.
 
-    References:
-        Lakshminarayanan et al. 2017, arXiv 1612.01474, section 2.4.
+    References: Lakshminarayanan et al. 2017, arXiv 1612.01474, section 2.4.
 
-    Example:
-        >>> round(float(mixture_nll(torch.tensor([[[[0.0, 1.0]]]]), torch.zeros(1, 1))), 4)  # ½ ln 2π
-        0.9189
+    >>> round(float(mixture_nll(torch.tensor([[[[0.0, 1.0]]]]), torch.zeros(1, 1))), 4)  # ½ ln 2π
+    0.9189
     """
     values, variances, labels = _checked(predicted, labels, stated=True)
     logs = -0.5 * ((2 * math.pi * variances).log() + (values - labels).square() / variances).sum(2)
@@ -127,12 +122,11 @@ def crps(predicted: Tensor, labels: Tensor, *, unit: str = "") -> Estimate:
     Returns:
         Mean over inputs and outputs, in the unit; of one value without variance its absolute error.
 
-    References:
-        Grimit et al. 2006, Q. J. R. Meteorol. Soc. 132, 2925; Gneiting & Raftery 2007, J. Am. Stat. Assoc. 102, 359.
+    References: Grimit et al. 2006, Q. J. R. Meteorol. Soc. 132, 2925; Gneiting & Raftery 2007, J. Am. Stat. Assoc. 102,
+    359.
 
-    Example:
-        >>> round(float(crps(torch.tensor([[[[0.0, 1.0]]]]), torch.zeros(1, 1))), 4)  # (√2 − 1)/√π
-        0.2337
+    >>> round(float(crps(torch.tensor([[[[0.0, 1.0]]]]), torch.zeros(1, 1))), 4)  # (√2 − 1)/√π
+    0.2337
     """
     values, variances, labels = _checked(predicted, labels)
     found, size = [], max(1, _CHUNK // (len(values) ** 2 * values.shape[2]))
@@ -163,10 +157,9 @@ def interval(predicted: Tensor, *, level: float = 0.95) -> tuple[Tensor, Tensor]
     Raises:
         ValueError: No variances.
 
-    Example:
-        >>> low, high = interval(torch.tensor([[[[10.0, 4.0]]]]))
-        >>> round(low.item(), 3), round(high.item(), 3)
-        (6.08, 13.92)
+    >>> low, high = interval(torch.tensor([[[[10.0, 4.0]]]]))
+    >>> round(low.item(), 3), round(high.item(), 3)
+    (6.08, 13.92)
     """
     values, variances = _as_values(predicted, stated=True)
     level, s = real(level, "level", above=0, below=1), variances.sqrt()
@@ -220,13 +213,11 @@ def variance_split(predicted: Tensor) -> VarianceSplit:
     Returns:
         `total`, `aleatoric`, `epistemic`: [inputs, outputs] in the unit squared, float64.
 
-    References:
-        Lakshminarayanan et al. 2017, arXiv 1612.01474, section 2.4; Depeweg et al. 2018, arXiv 1710.07283.
+    References: Lakshminarayanan et al. 2017, arXiv 1612.01474, section 2.4; Depeweg et al. 2018, arXiv 1710.07283.
 
-    Example:
-        >>> split = variance_split(torch.tensor([[[[1.0, 0.5]]], [[[3.0, 1.5]]]]))
-        >>> split.total.item(), split.aleatoric.item(), split.epistemic.item()
-        (2.0, 1.0, 1.0)
+    >>> split = variance_split(torch.tensor([[[[1.0, 0.5]]], [[[3.0, 1.5]]]]))
+    >>> split.total.item(), split.aleatoric.item(), split.epistemic.item()
+    (2.0, 1.0, 1.0)
     """
     values, variances = _as_values(predicted)
     stated, scatter = variances.mean(0), values.var(0, unbiased=False)

@@ -81,15 +81,14 @@ def state_arrays(
         ValueError: One network, shapes that don't fit, numbers that aren't finite, limits in the wrong order, fewer
             than 50 calibration inputs, a unit for log-probabilities.
 
-    References:
-        Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3(1), article 3, for the moderation; JCGM 106:2012 for the risk.
+    References: Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3(1), article 3, for the moderation; JCGM 106:2012 for the
+    risk.
 
-    Example:
-        >>> rng = np.random.default_rng(0)
-        >>> angle = 20 + 3 * rng.normal(size=(3, 1000)) / np.sqrt(rng.chisquare(8, 1000) / 8)
-        >>> stated = state_arrays(angle, unit="°", limits=(10, 30))
-        >>> round(float(np.median(stated.u)), 1), float(stated.risk.mean().round(3))
-        (3.3, 0.031)
+    >>> rng = np.random.default_rng(0)
+    >>> angle = 20 + 3 * rng.normal(size=(3, 1000)) / np.sqrt(rng.chisquare(8, 1000) / 8)
+    >>> stated = state_arrays(angle, unit="°", limits=(10, 30))
+    >>> round(float(np.median(stated.u)), 1), float(stated.risk.mean().round(3))
+    (3.3, 0.031)
     """
     level = real(level, "level", above=0, below=1)
     p, known = _stacked(predictions, "predictions"), None

@@ -105,15 +105,14 @@ def state(
             images that the network can't take, too few calibration images, predictions without spread, a number out
             of its range.
 
-    References:
-        Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3(1), article 3, for the moderation; JCGM 106:2012 for the risk.
+    References: Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3(1), article 3, for the moderation; JCGM 106:2012 for the
+    risk.
 
-    Example:
-        >>> import lnescape as ln
-        >>> data = ln.load("digits")
-        >>> stated = state(ln.network("mlp", data, width=16), data, seeds=range(2), recipe=ln.Recipe(epochs=5))
-        >>> len(stated.to_dataframe())
-        200
+    >>> import lnescape as ln
+    >>> data = ln.load("digits")
+    >>> stated = state(ln.network("mlp", data, width=16), data, seeds=range(2), recipe=ln.Recipe(epochs=5))
+    >>> len(stated.to_dataframe())
+    200
     """
     level = real(level, "level", above=0, below=1)
     n_proxies, proxy_epochs = whole(n_proxies, "n_proxies", least=4), real(proxy_epochs, "proxy_epochs", above=0)

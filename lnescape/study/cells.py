@@ -82,10 +82,9 @@ class Cell:
             "log_probabilities" (of 1 000 test images); "panel" and "log_probabilities" unless given.
         scouts: The cell whose retrainings fix the class c(x) of the measurand, where the method needs one.
 
-    Example:
-        >>> cell = Cell(method="scouts", data="digits", network="mlp", seeds=(0, 1), recipe=Recipe(precision="float32"))
-        >>> cell.name
-        'scouts-dd374bcc0f6c'
+    >>> cell = Cell(method="scouts", data="digits", network="mlp", seeds=(0, 1), recipe=Recipe(precision="float32"))
+    >>> cell.name
+    'scouts-dd374bcc0f6c'
     """
 
     method: str

@@ -63,16 +63,14 @@ def fit_subspace(
         ValueError: Nothing is free, ends that don't fit the builder, or what `fit` refuses.
         TrainingError: The loss became NaN.
 
-    References:
-        Garipov et al. 2018, arXiv 1802.10026, section 3; Wortsman et al. 2021, arXiv 2102.10472, algorithm 1;
-        Benton et al. 2021, arXiv 2102.13042, section 4.
+    References: Garipov et al. 2018, arXiv 1802.10026, section 3; Wortsman et al. 2021, arXiv 2102.10472, algorithm 1;
+    Benton et al. 2021, arXiv 2102.13042, section 4.
 
-    Example:
-        >>> import lnescape as ln
-        >>> data = ln.load("digits")
-        >>> net = ln.network("mlp", data, width=16)
-        >>> fit_subspace(net, data, ln.Segment.from_scratch(), recipe=Recipe(epochs=2)).cost.trainings
-        1.0
+    >>> import lnescape as ln
+    >>> data = ln.load("digits")
+    >>> net = ln.network("mlp", data, width=16)
+    >>> fit_subspace(net, data, ln.Segment.from_scratch(), recipe=Recipe(epochs=2)).cost.trainings
+    1.0
     """
     (seed,) = checked_seeds([seed])
     options: dict[str, Any] = {"points": points, "cosine_weight": cosine_weight, "volume_weight": volume_weight}

@@ -66,12 +66,11 @@ class Recipe:
         average_every: Steps after which the weights are replaced by their running average (Lookahead), 0 for never:
             a ← d a + (1 − d) θ, then θ ← a, with d = 0.774 (t/T)³ after t of T steps; the result is a.
 
-    References:
-        Jordan 2024, arXiv 2404.00498 ("slanted", "alternate", and the last three); Zhang et al. 2019, arXiv 1907.08610.
+    References: Jordan 2024, arXiv 2404.00498 ("slanted", "alternate", and the last three); Zhang et al. 2019, arXiv
+    1907.08610.
 
-    Example:
-        >>> Recipe(epochs=5).learning_rate_at(0.25)
-        0.1
+    >>> Recipe(epochs=5).learning_rate_at(0.25)
+    0.1
     """
 
     epochs: float = 10
@@ -232,9 +231,8 @@ class Cost:
         plain: Those of one plain training of the same network.
         seconds: Wall time of this call; trainings done elsewhere are not in it.
 
-    Example:
-        >>> Cost(operations=3e12, plain=1e12) + Cost(operations=1e12, plain=1e12)
-        Cost: 4 trainings
+    >>> Cost(operations=3e12, plain=1e12) + Cost(operations=1e12, plain=1e12)
+    Cost: 4 trainings
     """
 
     operations: float
@@ -330,12 +328,11 @@ def refresh_cost(law: Law, data, n: int) -> Cost:
     Returns:
         The cost, its `seconds` those of one measured refresh times n.
 
-    Example:
-        >>> import lnescape as ln
-        >>> data = ln.load("digits")
-        >>> net = ln.network("resnet", data, depth=8, width=4)
-        >>> round(refresh_cost(ln.members(net, [net()], data), data, 20).trainings, 2)
-        0.59
+    >>> import lnescape as ln
+    >>> data = ln.load("digits")
+    >>> net = ln.network("resnet", data, depth=8, width=4)
+    >>> round(refresh_cost(ln.members(net, [net()], data), data, 20).trainings, 2)
+    0.59
     """
     n, images, module = whole(n, "n", least=0), law.normalisation_images, build(law.net, 0)
     step = count_operations(module, data.train.images[0], data.n_classes)

@@ -71,15 +71,13 @@ def fit(
         ValueError: Seeds, data, builder, loss, device or folder that can't be used.
         TrainingError: Every seed diverged.
 
-    References:
-        Lakshminarayanan et al. 2017, arXiv 1612.01474.
+    References: Lakshminarayanan et al. 2017, arXiv 1612.01474.
 
-    Example:
-        >>> import lnescape as ln
-        >>> data = ln.load("digits")
-        >>> runs = fit(ln.network("mlp", data, width=16), data, seeds=[0, 1], recipe=Recipe(epochs=2))
-        >>> len(runs), runs[0].shape
-        (2, torch.Size([1482]))
+    >>> import lnescape as ln
+    >>> data = ln.load("digits")
+    >>> runs = fit(ln.network("mlp", data, width=16), data, seeds=[0, 1], recipe=Recipe(epochs=2))
+    >>> len(runs), runs[0].shape
+    (2, torch.Size([1482]))
     """
     seeds = checked_seeds(seeds)
     group = whole(group, "group", least=1)
@@ -332,12 +330,11 @@ def members(
     Warns:
         UserWarning: Networks are copies of one another.
 
-    Example:
-        >>> import lnescape as ln
-        >>> data = ln.load("digits")
-        >>> net = ln.network("mlp", data)
-        >>> len(members(net, [net(), net().state_dict()], data))
-        2
+    >>> import lnescape as ln
+    >>> data = ln.load("digits")
+    >>> net = ln.network("mlp", data)
+    >>> len(members(net, [net(), net().state_dict()], data))
+    2
     """
     kept = one_of(statistics, ["recomputed", "kept"], "treatment of statistics") == "kept"
     template = check_builder(partial(with_kept_statistics, net) if kept else net, data)
