@@ -19,21 +19,14 @@ __all__ = ["Survey", "along", "barrier", "plane", "survey", "triangle"]
 
 @dataclass(frozen=True, eq=False)
 class Survey:
-    """Loss and accuracy at surveyed points of weight space, as arrays that a figure takes.
+    """Loss and accuracy at surveyed points of weight space, as arrays that a figure takes."""
 
-    Attributes:
-        coordinates: Where: times [n], plane positions [n, 2] in weight units, or coefficients [n, K].
-        loss: Mean cross-entropy over the images, nat; of measured values `squared_error` or `gaussian_nll`, [n].
-        accuracy: Share of correct decisions, [n]; None for measured values.
-        anchors: Plane positions of the points that define a plane, [3, 2]; None elsewhere.
-        rmse: Root mean square error of measured values, in their unit, [n]; None for classes.
-    """
-
-    coordinates: np.ndarray
+    coordinates: np.ndarray  # where: times [n], plane positions [n, 2] in weight units, or coefficients [n, K]
+    # mean cross-entropy over the images, nat; of measured values `squared_error` or `gaussian_nll`, [n]
     loss: np.ndarray
-    accuracy: np.ndarray | None
-    anchors: np.ndarray | None = None
-    rmse: np.ndarray | None = None
+    accuracy: np.ndarray | None  # share of correct decisions, [n]; None for measured values
+    anchors: np.ndarray | None = None  # plane positions of the points that define a plane, [3, 2]; None elsewhere
+    rmse: np.ndarray | None = None  # root mean square error of measured values, in their unit, [n]; None for classes
 
 
 def survey(law: Law, thetas: Float[Tensor, "points parameters"], split) -> tuple[np.ndarray, np.ndarray]:

@@ -24,18 +24,12 @@ class Subspace(ABC):
     """Convex combinations of K vertices; the base of curves and simplexes.
 
     θ(a) = Σ_k a_k v_k with a_k ≥ 0 and Σ_k a_k = 1.
-
-    Attributes:
-        vertices: The v_k, float32 [K, P]; None while all of them are still to be made from scratch.
-        n_vertices: K.
-        free: The rows that training may move.
-        grown: Whether the free vertices are added one at a time around the first.
     """
 
-    vertices: Tensor | None
-    n_vertices: int
-    free: range = range(0)
-    grown: bool = False
+    vertices: Tensor | None  # the v_k, float32 [K, P]; None while all of them are still to be made from scratch
+    n_vertices: int  # K
+    free: range = range(0)  # the rows that training may move
+    grown: bool = False  # whether the free vertices are added one at a time around the first
 
     coordinate_ndim: ClassVar[int] = 0  # one number for a curve, K coefficients for a simplex
 
@@ -315,16 +309,13 @@ class SimplicialComplex(Simplex):
     Simplex m has the vertices w_m, u_1 … u_J; its coordinates are all K = M + J coefficients, those of the other modes
     being 0. A uniform point lies in each simplex with probability 1/M, whatever their volumes.
 
-    Attributes:
-        n_modes: M; the first rows of the vertices.
-
     References: Benton et al. 2021, arXiv 2102.13042, section 4.2.
 
     >>> SimplicialComplex.joining(torch.eye(2), n_connectors=2)
     SimplicialComplex of 4 vertices in 2 dimensions
     """
 
-    n_modes: int = 1
+    n_modes: int = 1  # M; the first rows of the vertices
 
     @classmethod
     def joining(cls, modes: Float[Tensor, "modes p"], n_connectors: int = 1) -> Self:

@@ -34,18 +34,13 @@ Quantity = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Geometry:
-    """Hold what the gradients of one network tell about some inputs.
+    """Hold what the gradients of one network tell about some inputs."""
 
-    Attributes:
-        distance: h = ln gᵀ(F + rI)⁻¹g, [ridges, images].
-        effective_inputs: How many independent inputs those that were named are worth, by the kernel
-            gᵢᵀ(F + rI)⁻¹gⱼ: 1/n_eff = mean over all i, j of its squared correlation, [ridges].
-        trace: tr F, in nat² per unit of weight².
-    """
-
-    distance: Float[np.ndarray, "ridges images"]
+    distance: Float[np.ndarray, "ridges images"]  # h = ln gᵀ(F + rI)⁻¹g, [ridges, images]
+    # how many independent inputs those that were named are worth, by the kernel gᵢᵀ(F + rI)⁻¹gⱼ: 1/n_eff = mean
+    # over all i, j of its squared correlation, [ridges]
     effective_inputs: Float[np.ndarray, " ridges"]
-    trace: float
+    trace: float  # tr F, in nat² per unit of weight²
 
 
 def kind_of(module: nn.Module) -> str:
@@ -57,9 +52,8 @@ def kind_of(module: nn.Module) -> str:
     Returns:
         "convolutional", "fully connected", or "any" for every other kind, such as recurrent networks and attention.
 
-    Example:
-        >>> kind_of(nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2)))
-        'fully connected'
+    >>> kind_of(nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2)))
+    'fully connected'
     """
     owners = [part for part in module.modules() if any(p.ndim > 1 for p in part.parameters(recurse=False))]
     convolutions = (nn.Conv1d, nn.Conv2d, nn.Conv3d)

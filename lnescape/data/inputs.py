@@ -22,17 +22,11 @@ class DataError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """What takes a network's outputs to measured values: networks learn standardised values, (y − mean)/std.
+    """What takes a network's outputs to measured values: networks learn standardised values, (y − mean)/std."""
 
-    Attributes:
-        mean: Of the training part, in the unit, [outputs].
-        std: Its standard deviation, in the unit, [outputs].
-        unit: Unit of all values, or of each output where they differ; empty for numbers without one.
-    """
-
-    mean: Float[Tensor, " outputs"]
-    std: Float[Tensor, " outputs"]
-    unit: str | tuple[str, ...] = ""
+    mean: Float[Tensor, " outputs"]  # of the training part, in the unit, [outputs]
+    std: Float[Tensor, " outputs"]  # its standard deviation, in the unit, [outputs]
+    unit: str | tuple[str, ...] = ""  # of all values, or of each output where they differ; empty for plain numbers
 
     def standardised(self, values: Float[Tensor, "*n outputs"]) -> Float[Tensor, "*n outputs"]:
         """Return (values − mean)/std."""

@@ -36,22 +36,15 @@ Moments = tuple[Float[Tensor, " directions"], Float[Tensor, "directions directio
 
 @dataclass(frozen=True, eq=False)
 class Law(ABC):
-    """A probability law over θ; the base of every method.
+    """A probability law over θ; the base of every method."""
 
-    Attributes:
-        net: Builder of one network.
-        recipe: How it was trained, where known.
-        cost: What it took, in trainings.
-        normalisation_images: Fixed subset of the training images, where there is batch normalisation.
-        values: How measured values are standardised; None for classes.
-    """
-
-    net: Builder
+    net: Builder  # builder of one network
     _: KW_ONLY
-    recipe: Any = None
-    cost: Any = None
+    recipe: Any = None  # how it was trained, where known
+    cost: Any = None  # what it took, in trainings
+    # fixed subset of the training images, where there is batch normalisation
     normalisation_images: Tensor | None = field(default=None, repr=False)
-    values: Values | None = field(default=None, repr=False)
+    values: Values | None = field(default=None, repr=False)  # how measured values are standardised; None for classes
     stored: ClassVar[tuple[str, ...]] = ()  # names of the tensors that make the law; the first one's last axis is P
     facts: ClassVar[tuple[str, ...]] = ()  # names of the plain values that make it besides
 
@@ -211,19 +204,14 @@ def _check_images(images: Tensor, batch: int) -> None:
 class Members(Law):
     """The empirical law of some trained networks: a deep ensemble.
 
-    Attributes:
-        thetas: The members, [M, P].
-        seeds: The seed of each.
-        failed: {seed: step} of trainings that diverged and are not among the members.
-        path: θ at each epoch's end, [M, epochs, P] on the CPU, where `fit` was asked to keep it; not saved.
-
     References: Lakshminarayanan et al. 2017, arXiv 1612.01474.
     """
 
-    thetas: Tensor
+    thetas: Tensor  # the members, [M, P]
     _: KW_ONLY
-    seeds: tuple[int, ...] = ()
-    failed: dict = field(default_factory=dict)
+    seeds: tuple[int, ...] = ()  # the seed of each
+    failed: dict = field(default_factory=dict)  # {seed: step} of trainings that diverged and are not among the members
+    # θ at each epoch's end, [M, epochs, P] on the CPU, where `fit` was asked to keep it; not saved
     path: Tensor | None = field(default=None, repr=False)
     stored = ("vectors",)
 
@@ -278,13 +266,9 @@ class Members(Law):
 
 @dataclass(frozen=True, eq=False)
 class SubspaceLaw(Law):
-    """The uniform law over a curve or a simplex: time t, or Dirichlet(1, …, 1) coefficients.
+    """The uniform law over a curve or a simplex: time t, or Dirichlet(1, …, 1) coefficients."""
 
-    Attributes:
-        subspace: The learned subspace.
-    """
-
-    subspace: Subspace
+    subspace: Subspace  # the learned subspace
     stored = ("vectors",)
 
     @property
@@ -335,13 +319,10 @@ class Mixture(Law):
     Of n draws every component gives n/M; where that isn't a whole number, the first components in a random order give
     one more. They come component by component.
 
-    Attributes:
-        components: The laws, of one architecture.
-
     References: Wilson & Izmailov 2020, arXiv 2002.08791, section 3 (MultiSWAG).
     """
 
-    components: tuple[Law, ...]
+    components: tuple[Law, ...]  # the laws, of one architecture
 
     def __post_init__(self):
         """Raise unless there are components of one size."""

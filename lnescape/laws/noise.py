@@ -33,19 +33,13 @@ class GaussianLaw(NoiseLaw):
     """A Gaussian law around a network: a diagonal covariance plus one of low rank.
 
     θ = m + s ∘ z + Fᵀ z′ with z, z′ standard normal, so Cov[θ] = diag(s²) + Fᵀ F. z′ is shared by all layers.
-
-    Attributes:
-        mean: m, [P].
-        scale: s, [P], in weight units; None where no parameter has noise of its own.
-        factors: F, [K, Q], in weight units, acting on Q neighbouring parameters.
-        start: Index in θ of the first of them; the factors of SWAG act on all, those of Laplace on one layer.
     """
 
-    mean: Tensor
+    mean: Tensor  # m, [P]
     _: KW_ONLY
-    scale: Tensor | None = None
-    factors: Tensor | None = None
-    start: int = 0
+    scale: Tensor | None = None  # s, [P], in weight units; None where no parameter has noise of its own
+    factors: Tensor | None = None  # F, [K, Q], in weight units, acting on Q neighbouring parameters
+    start: int = 0  # index in θ of the first of them; the factors of SWAG act on all, those of Laplace on one layer
     stored, facts = ("mean", "scale", "factors"), ("start",)
 
     def __post_init__(self):
@@ -94,24 +88,16 @@ class KroneckerLaw(NoiseLaw):
 
     W = Ŵ + U (S ∘ Z) Vᵀ with Z standard normal, W [outputs, inputs], the bias being its last column.
 
-    Attributes:
-        mean: The network, [P].
-        left: U, [outputs, outputs], orthogonal.
-        right: V, [inputs, inputs], orthogonal.
-        deviations: S ≥ 0, [outputs, inputs], in weight units.
-        start: Index in θ of the first weight of the layer.
-        bias: Whether a bias follows the weights.
-
     References: Ritter et al. 2018, ICLR, "A scalable Laplace approximation for neural networks".
     """
 
-    mean: Tensor
-    left: Tensor
-    right: Tensor
-    deviations: Tensor
+    mean: Tensor  # the network, [P]
+    left: Tensor  # U, [outputs, outputs], orthogonal
+    right: Tensor  # V, [inputs, inputs], orthogonal
+    deviations: Tensor  # S ≥ 0, [outputs, inputs], in weight units
     _: KW_ONLY
-    start: int = 0
-    bias: bool = True
+    start: int = 0  # index in θ of the first weight of the layer
+    bias: bool = True  # whether a bias follows the weights
     stored, facts = ("mean", "left", "right", "deviations"), ("start", "bias")
 
     def __post_init__(self):
@@ -180,16 +166,12 @@ class DropoutLaw(NoiseLaw):
     The weights that read unit j become w_j b_j/(1 − p), b_j = 0 with probability p and 1 otherwise: E θ is the
     network itself, and the variance of a weight is w² p/(1 − p).
 
-    Attributes:
-        theta: The trained network, [P].
-        gates: The weights that read what dropout may switch off.
-
     References: Gal & Ghahramani 2016, arXiv 1506.02142, section 3; units are off for the whole batch here, as one
     network.
     """
 
-    theta: Tensor
-    gates: tuple[Gate, ...]
+    theta: Tensor  # the trained network, [P]
+    gates: tuple[Gate, ...]  # the weights that read what dropout may switch off
     stored = ("theta",)
 
     def __repr__(self) -> str:

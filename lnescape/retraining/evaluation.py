@@ -20,19 +20,12 @@ FALSE_ALARM = 0.01  # at most, of all checks together, for inputs that follow th
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Hold the mean of M retrainings, the dispersion of one further retraining, and its degrees of freedom.
+    """Hold the mean of M retrainings, the dispersion of one further retraining, and its degrees of freedom."""
 
-    Attributes:
-        mean: q̄, the mean over the M retrainings, for each input.
-        scale: σ̃, the dispersion of one further retraining: of the measurand's unit.
-        dof: ν_eff, the degrees of freedom of σ̃.
-        n: M, the retrainings behind the mean.
-    """
-
-    mean: ndarray
-    scale: ndarray
-    dof: float
-    n: int
+    mean: ndarray  # q̄, the mean over the M retrainings, for each input
+    scale: ndarray  # σ̃, the dispersion of one further retraining: of the measurand's unit
+    dof: float  # ν_eff, the degrees of freedom of σ̃
+    n: int  # M, the retrainings behind the mean
 
     @property
     def u(self) -> Float[ndarray, "*images"]:
@@ -200,17 +193,12 @@ def _checked_observations(q: ndarray, *, least: int = 2) -> ndarray:
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """Hold the checks of a prior.
+    """Hold the checks of a prior."""
 
-    Attributes:
-        messages: One sentence for each check that failed, or why nothing could be checked.
-        p_values: {check: probability of a deviation as large, if the model holds}; empty where nothing was checked.
-        factor: Typical s² over what the prior expects; 1 where it fits, nan where nothing was checked.
-    """
-
-    messages: tuple[str, ...]
+    messages: tuple[str, ...]  # one sentence for each check that failed, or why nothing could be checked
+    # {check: probability of a deviation as large, if the model holds}; empty where nothing was checked
     p_values: dict[str, float]
-    factor: float
+    factor: float  # typical s² over what the prior expects; 1 where it fits, nan where nothing was checked
 
     @property
     def passed(self) -> bool:

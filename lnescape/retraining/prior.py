@@ -32,31 +32,19 @@ REFITS = 8  # rounds in which the pair at hand corrects such spreads
 
 @dataclass(frozen=True)
 class Prior:
-    """Hold a fitted prior.
+    """Hold a fitted prior."""
 
-    Attributes:
-        coefficients: Of [1, z, z² − 1], z the standardised covariates; indicators, of zeros and ones, have no square.
-        centre: Mean of each covariate where the prior was fitted.
-        width: Its standard deviation; 1 for an indicator, ∞ for one that didn't vary.
-        squared: Which of them have a square.
-        dof: d₀ as it is used: 1/(δ̄ + p/(ν n_eff)), δ̄ the posterior mean of 1/d₀.
-        dof_likeliest: d₀ of the highest likelihood, for comparison.
-        n_coefficients: p, how many coefficients the data decide rather than the shrinkage.
-        n_eff: Independent inputs that those of the fit are worth.
-        n_inputs: Inputs of the fit.
-        names: Of the covariates.
-    """
-
+    # of [1, z, z² − 1], z the standardised covariates; indicators, of zeros and ones, have no square
     coefficients: ndarray
-    centre: ndarray
-    width: ndarray
-    squared: ndarray
-    dof: float
-    dof_likeliest: float
-    n_coefficients: float
-    n_eff: float
-    n_inputs: int
-    names: tuple[str, ...] = ()
+    centre: ndarray  # mean of each covariate where the prior was fitted
+    width: ndarray  # its standard deviation; 1 for an indicator, ∞ for one that didn't vary
+    squared: ndarray  # which of them have a square
+    dof: float  # d₀ as it is used: 1/(δ̄ + p/(ν n_eff)), δ̄ the posterior mean of 1/d₀
+    dof_likeliest: float  # d₀ of the highest likelihood, for comparison
+    n_coefficients: float  # p, how many coefficients the data decide rather than the shrinkage
+    n_eff: float  # independent inputs that those of the fit are worth
+    n_inputs: int  # inputs of the fit
+    names: tuple[str, ...] = ()  # of the covariates
 
     def variance(self, covariates: Float[ndarray, "images covariates"]) -> Float[ndarray, " images"]:
         """Return s₀² of some inputs.
@@ -84,26 +72,18 @@ class LearnedPrior:
     """Hold a normal prior on the coefficients of `fit_prior` that `learn_prior` learned on other pairs.
 
     b ~ N(b̄, T), one b̄ for each coefficient, one √T for each group of covariates, their squares apart.
-
-    Attributes:
-        names: Of the covariates, without indicators.
-        groups: Group of each of them.
-        mean: b̄ of z and of z² − 1, [2, covariates].
-        spread: {group: √T of z and of z² − 1}.
-        step: √T of indicators, whose b̄ is 0.
-        levels: {kind of network: (level, ν)}, "any" for all kinds; the level is ln of u² of a usual input over the
-            variance of q over inputs, a mean over networks: the scale that is borrowed where there is one network
-            only. ν are the degrees of freedom of a u that is borrowed altogether. Empty if nothing was learned.
-        provenance: How it was made.
     """
 
-    names: tuple[str, ...]
-    groups: tuple[str, ...]
-    mean: ndarray
-    spread: Mapping[str, tuple[float, float]]
-    step: float
+    names: tuple[str, ...]  # of the covariates, without indicators
+    groups: tuple[str, ...]  # group of each of them
+    mean: ndarray  # b̄ of z and of z² − 1, [2, covariates]
+    spread: Mapping[str, tuple[float, float]]  # {group: √T of z and of z² − 1}
+    step: float  # √T of indicators, whose b̄ is 0
+    # {kind of network: (level, ν)}, "any" for all kinds; the level is ln of u² of a usual input over the variance of q
+    # over inputs, a mean over networks: the scale that is borrowed where there is one network only. ν are the degrees
+    # of freedom of a u that is borrowed altogether. Empty if nothing was learned.
     levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    provenance: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)  # how it was made
 
     def save(self, path: Path | str) -> None:
         """Write it as one sealed JSON file; raise ResultError where that is impossible."""

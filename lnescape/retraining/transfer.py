@@ -35,25 +35,17 @@ LEAST = 1e-6  # of T: where all pairs share a coefficient, T falls towards 0 for
 
 @dataclass(frozen=True)
 class KnownPair:
-    """Hold a pair of data and network with many retrainings, for `learn_prior`.
+    """Hold a pair of data and network with many retrainings, for `learn_prior`."""
 
-    Attributes:
-        covariates: One row for each input, made of as few networks as where the prior will be used.
-        variance: s² of each input over many retrainings.
-        dof: ν, the degrees of freedom of s².
-        n_eff: Independent inputs that these are worth; see `effective_number`.
-        names: Of the covariates.
-        spread: Variance of q over the inputs, of a usual network; without it no level is learned for one network.
-        network: Kind of its networks, "convolutional" or "fully connected"; "any" for others.
-    """
-
+    # one row for each input, made of as few networks as where the prior will be used
     covariates: Float[ndarray, "images covariates"]
-    variance: Float[ndarray, " images"]
-    dof: float
-    n_eff: float
-    names: tuple[str, ...]
+    variance: Float[ndarray, " images"]  # s² of each input over many retrainings
+    dof: float  # ν, the degrees of freedom of s²
+    n_eff: float  # independent inputs that these are worth; see `effective_number`
+    names: tuple[str, ...]  # of the covariates
+    # variance of q over the inputs, of a usual network; without it no level is learned for one network
     spread: float | None = None
-    network: str = ANY
+    network: str = ANY  # kind of its networks, "convolutional" or "fully connected"; "any" for others
 
 
 class _Fit(NamedTuple):

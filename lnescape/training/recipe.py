@@ -226,18 +226,13 @@ def _seconds_a_step(builder: Builder, data, device: torch.device, recipe: Recipe
 class Cost:
     """What a law cost to train, in counted floating-point operations over those of one plain training.
 
-    Attributes:
-        operations: Floating-point operations, forward and backward.
-        plain: Those of one plain training of the same network.
-        seconds: Wall time of this call; trainings done elsewhere are not in it.
-
     >>> Cost(operations=3e12, plain=1e12) + Cost(operations=1e12, plain=1e12)
     Cost: 4 trainings
     """
 
-    operations: float
-    plain: float
-    seconds: float = 0.0
+    operations: float  # floating-point operations, forward and backward
+    plain: float  # those of one plain training of the same network
+    seconds: float = 0.0  # wall time of this call; trainings done elsewhere are not in it
 
     @property
     def trainings(self) -> float:
