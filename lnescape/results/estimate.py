@@ -61,9 +61,7 @@ class Estimate:
 
     @classmethod
     def mean(cls, values: Iterable[float], *, unit: str = "") -> "Estimate":
-        """Estimate a mean from independent observations (Type A): JCGM 100:2008 (GUM), 4.2.
-
-        x̄ = Σ xᵢ / n,  u = s / √n,  s² = Σ (xᵢ − x̄)² / (n − 1),  n − 1 degrees of freedom
+        """Estimate a mean x̄ from independent observations, u = s/√n, n − 1 degrees of freedom (Type A, GUM, 4.2).
 
         Args:
             values: The observations, in `unit`, at least one; one alone leaves `u` unknown (nan).
@@ -205,9 +203,7 @@ def _at(x: float, u: float) -> str:
 
 
 def normalised_error(a: Estimate, b: Estimate) -> float:
-    """Compare two independent estimates of the same quantity; they agree where E_n ≤ 1.
-
-    E_n = |a − b| / (2 √(u_a² + u_b²)), expanded uncertainties with coverage factor 2
+    """Compare two independent estimates of a quantity; they agree where E_n = |a − b| / (2 √(u_a² + u_b²)) ≤ 1.
 
     Args:
         a: One estimate.

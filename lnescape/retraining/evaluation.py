@@ -15,6 +15,7 @@ MATERIAL = 1.5  # factor on s² in a bin below which a pattern isn't reported: 2
 FEWEST = 20  # inputs, below which nothing is checked
 DEVIATES = "The variances deviate from the prior along a pattern over "  # a covariate, or several
 UNDESCRIBED = ": the covariates don't describe their law."
+PASS_PRIOR = "pass what fit_prior or borrowed_prior returns"
 FALSE_ALARM = 0.01  # at most, of all checks together, for inputs that follow the model
 
 
@@ -65,17 +66,7 @@ class Evaluation:
     def probability_interval(
         self, level: float = 0.95, *, of: Literal["retraining", "mean"] = "retraining"
     ) -> tuple[Float[ndarray, "*images"], Float[ndarray, "*images"]]:
-        """Return the interval of log-odds mapped to probabilities of the class, p = 1/(1 + e^−q).
-
-        The map is monotone, so that the coverage is the same; the interval lies inside [0, 1] and is not symmetric.
-
-        Args:
-            level: Probability of coverage.
-            of: As in `interval`.
-
-        Returns:
-            Lower and upper ends, in [0, 1].
-        """
+        """Return the ends of `interval` of log-odds as probabilities, p = 1/(1 + e^−q), which keeps the coverage."""
         from scipy.special import expit
 
         low, high = self.interval(level, of=of)
@@ -104,9 +95,7 @@ class Evaluation:
 
 
 def type_a(q: Float[ndarray, "networks images"]) -> Evaluation:
-    """Evaluate u(x) from the retrainings of each input alone: plain Type A.
-
-    σ̃² = s² = Σ_m (q_m − q̄)²/(M − 1), ν = M − 1.
+    """Evaluate u(x) from the retrainings of each input alone, plain Type A: σ̃² = Σ_m (q_m − q̄)²/(M − 1), ν = M − 1.
 
     Args:
         q: Measurand per network and image.
@@ -159,18 +148,13 @@ def moderated(
     >>> round(moderated(q, prior, np.empty((1000, 0))).dof)  # 8 of the law drawn from and 2 of three, or nearly
     11
     """
-    q, prior = _checked_observations(q, least=1), _checked_prior(prior)
+    q, prior = _checked_observations(q, least=1), instance(prior, Prior, "prior", PASS_PRIOR)
     if len(covariates) != q.shape[1]:
         raise ValueError(f"There are {q.shape[1]} inputs and {len(covariates)} rows of covariates; give as many.")
     mean, dof = q.mean(0), len(q) - 1
     variance = (prior.dof * prior.variance(covariates) + ((q - mean) ** 2).sum(0)) / (prior.dof + dof)
     known = prior.dof + dof if dof == 0 else min(prior.dof + dof, dof * prior.n_eff)
     return Evaluation(mean, np.sqrt(variance), known, len(q))
-
-
-def _checked_prior(prior: Prior) -> Prior:
-    """Return the prior; raise where it is something else."""
-    return instance(prior, Prior, "prior", "pass what fit_prior or borrowed_prior returns")
 
 
 def _checked_observations(q: ndarray, *, least: int = 2) -> ndarray:
@@ -242,7 +226,7 @@ def diagnose(
     """
     from scipy.stats import chi2, f, kstest, norm
 
-    prior, q = _checked_prior(prior), array(q, "the observations", "networks images")
+    prior, q = instance(prior, Prior, "prior", PASS_PRIOR), array(q, "the observations", "networks images")
     if len(q) == 1:
         return Diagnosis(("One network shows no spread, so that nothing checks the borrowed scale.",), {}, np.nan)
     plain = type_a(q)

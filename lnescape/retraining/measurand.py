@@ -16,9 +16,7 @@ Measurand = Callable[[ndarray, ndarray], ndarray]
 def log_odds(
     logp: Float[ndarray, "networks images classes"], chosen: Int[ndarray, " images"]
 ) -> Float[ndarray, "networks images"]:
-    """Return the log-odds of a class that was fixed beforehand, the measurand by default.
-
-    q = ln p_c − ln(1 − p_c) = ln p_c − ln Σ_{k≠c} p_k, which loses no digit where p_c is close to 1.
+    """Return the log-odds of a class that was fixed beforehand, q = ln p_c − ln Σ_{k≠c} p_k, the measurand by default.
 
     Args:
         logp: Log-probabilities in nat (logits will do: a constant cancels).
@@ -40,13 +38,9 @@ def log_odds(
 def contrast(
     logp: Float[ndarray, "networks images classes"], chosen: Int[ndarray, " images"]
 ) -> Float[ndarray, "networks images"]:
-    """Return the contrast to the runner-up, negative where the network decides for another class.
+    """Return the contrast to the runner-up, z_c − max_{k≠c} z_k, negative where the network decides for another class.
 
-    z_c − max_{k≠c} z_k, z the logits or the log-probabilities.
-
-    Args:
-        logp: Log-probabilities or logits in nat.
-        chosen: The class c of each image.
+    The arguments are those of `log_odds`.
 
     Returns:
         The contrast in nat, float64.
@@ -63,9 +57,7 @@ def probability(
 ) -> Float[ndarray, "networks images"]:
     """Return the probability p_c of the class; intervals are better made in log-odds and mapped.
 
-    Args:
-        logp: Log-probabilities in nat (logits will do).
-        chosen: The class c of each image.
+    The arguments are those of `log_odds`.
 
     Returns:
         Probabilities, float64, over retrainings far from normal near 0 and 1.

@@ -47,17 +47,7 @@ class Prior:
     names: tuple[str, ...] = ()  # of the covariates
 
     def variance(self, covariates: Float[ndarray, "images covariates"]) -> Float[ndarray, " images"]:
-        """Return s₀² of some inputs.
-
-        Args:
-            covariates: Columns as in the fit.
-
-        Returns:
-            s₀², in the squared unit of the measurand.
-
-        Raises:
-            ValueError: Another number of columns, or numbers that aren't finite.
-        """
+        """Return s₀² of some inputs, in the squared unit of the measurand; the columns are those of the fit."""
         covariates = checked_covariates(covariates, self.names)
         if covariates.shape[1] != len(self.centre):
             raise ValueError(

@@ -22,9 +22,7 @@ N_SIMULATIONS = 200
 
 
 def mean_prediction(logp: Float[Tensor, "*members images classes"]) -> Float[Tensor, "images classes"]:
-    """Return the mean prediction: the average of the members' probabilities.
-
-    ln p̄_c(x) = ln (1/M) Σ_m p_mc(x)
+    """Return the mean prediction, the average of the members' probabilities: ln p̄_c(x) = ln (1/M) Σ_m p_mc(x).
 
     Args:
         logp: Log-probabilities in nat, of members or of one prediction; −∞ is allowed.
@@ -45,12 +43,10 @@ def mean_prediction(logp: Float[Tensor, "*members images classes"]) -> Float[Ten
 
 
 def logit_average(logp: Float[Tensor, "*members images classes"]) -> Float[Tensor, "images classes"]:
-    """Return the normalised average of the members' log-probabilities (equally, of their logits); for comparison only.
-
-    p_c(x) ∝ exp((1/M) Σ_m ln p_mc(x)), the geometric mean
+    """Return the normalised geometric mean of the members' probabilities, for comparison: p_c ∝ exp((1/M) Σ_m ln p_mc).
 
     Args:
-        logp: Log-probabilities in nat, of members or of one prediction; −∞ is allowed.
+        logp: Log-probabilities in nat, of members or of one prediction; −∞ is allowed. Logits give the same.
 
     Returns:
         Log-probabilities [images, classes] in nat, float64.
@@ -73,9 +69,7 @@ def logit_average(logp: Float[Tensor, "*members images classes"]) -> Float[Tenso
 
 
 def accuracy(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " images"]) -> Estimate:
-    """Return the share of images whose most probable class is the right one.
-
-    (1/n) Σ_i [argmax_c p̄_c(x_i) = y_i]
+    """Return the share of images whose most probable class is the right one, (1/n) Σ_i [argmax_c p̄_c(x_i) = y_i].
 
     Args:
         logp: Log-probabilities in nat, of members or of one prediction.
@@ -96,13 +90,9 @@ def accuracy(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor,
 
 
 def nll(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " images"]) -> Estimate:
-    """Return the negative log-likelihood of the mean prediction, a proper score.
+    """Return the negative log-likelihood of the mean prediction, −(1/n) Σ_i ln p̄_{y_i}(x_i), a proper score.
 
-    −(1/n) Σ_i ln p̄_{y_i}(x_i)
-
-    Args:
-        logp: Log-probabilities in nat, of members or of one prediction.
-        labels: Right classes, 0 to classes − 1.
+    The arguments are those of `accuracy`.
 
     Returns:
         The score in nat, with the standard uncertainty of a mean over images; ∞ where a right class has probability 0.
@@ -117,13 +107,9 @@ def nll(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " im
 
 
 def brier(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " images"]) -> Estimate:
-    """Return the Brier score of the mean prediction, a proper score that stays finite.
+    """Return the Brier score of the mean prediction, (1/n) Σ_i Σ_c (p̄_c(x_i) − [c = y_i])², proper and always finite.
 
-    (1/n) Σ_i Σ_c (p̄_c(x_i) − [c = y_i])²
-
-    Args:
-        logp: Log-probabilities in nat, of members or of one prediction.
-        labels: Right classes, 0 to classes − 1.
+    The arguments are those of `accuracy`.
 
     Returns:
         The score, 0 to 2, with the standard uncertainty of a mean over images.
@@ -264,9 +250,7 @@ def disagreement(logp: Float[Tensor, "members images classes"]) -> Estimate:
 
 
 def auroc(foreign: Float[Tensor, " foreign"], own: Float[Tensor, " own"]) -> Estimate:
-    """Return the probability that a foreign image has a higher score than one of the data set.
-
-    Pr(foreign > own) + Pr(foreign = own) / 2, the area under the receiver operating characteristic
+    """Return Pr(foreign > own) + Pr(foreign = own) / 2, the area under the receiver operating characteristic.
 
     Args:
         foreign: A finite score of each foreign image, higher for more suspect ones (entropy, say).
@@ -280,13 +264,9 @@ def auroc(foreign: Float[Tensor, " foreign"], own: Float[Tensor, " own"]) -> Est
     >>> print(auroc(torch.tensor([0.9, 0.7, 0.4, 0.8]), torch.tensor([0.1, 0.5, 0.3, 0.2])))
     0.938(88)
     """
-    from sklearn.metrics import roc_auc_score
-
     foreign, own = _one_each(foreign, "foreign").cpu(), _one_each(own, "own").cpu()
-    is_foreign = torch.cat([torch.ones_like(foreign), torch.zeros_like(own)])
-    value = roc_auc_score(is_foreign.numpy(), torch.cat([foreign, own]).numpy())
-    u_foreign, u_own = Estimate.mean(_share_below(foreign, own)).u, Estimate.mean(_share_below(own, foreign)).u
-    return Estimate(value, (u_foreign**2 + u_own**2) ** 0.5, n=len(is_foreign))
+    found, missed = Estimate.mean(_share_below(foreign, own)), Estimate.mean(_share_below(own, foreign))
+    return Estimate(found.value, math.hypot(found.u, missed.u), n=len(foreign) + len(own))
 
 
 def false_positive_rate(
@@ -482,9 +462,7 @@ def log_mean(logp: Float[Tensor, "members images classes"]) -> Float[Tensor, "im
 
 def _equal_mass_bins(confidence: Float[Tensor, " images"], n_bins: int) -> Int[Tensor, " images"]:
     """Return the bin of each image; the rank of a tied image is that of the first of its tie."""
-    n = len(confidence)
-    first_rank = torch.searchsorted(confidence.sort().values, confidence)
-    return first_rank * n_bins // n
+    return torch.searchsorted(confidence.sort().values, confidence) * n_bins // len(confidence)
 
 
 def _bin_sums(excess: Float[Tensor, "*rows images"], bins: Int[Tensor, " images"]) -> Float[Tensor, "*rows bins"]:
