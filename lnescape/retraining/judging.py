@@ -160,10 +160,10 @@ class Fidelity:
     squared_error: Estimate  # from which `ren` follows, nat²
     left_out: ndarray  # the squared error without each part of `Reference.left_out`; not stored
 
-    def to_dict(self) -> dict:
-        """Return the numbers that a stored result holds."""
-        rest = {name: getattr(self, name) for name in self.__dataclass_fields__ if name not in ("ren", "left_out")}
-        return rest | {"ren": {"value": self.ren.value, "low": self.ren.low, "high": self.ren.high}}
+    def to_dict(self, *names: str) -> dict:
+        """Return the numbers of these names, or all that a stored result holds."""
+        names = names or tuple(name for name in self.__dataclass_fields__ if name != "left_out")
+        return {name: dict(vars(self.ren)) if name == "ren" else getattr(self, name) for name in names}
 
 
 def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: float = 0.95) -> Fidelity:

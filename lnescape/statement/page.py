@@ -3,7 +3,7 @@
 import json
 import math
 import textwrap
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from html import escape
 from pathlib import Path
@@ -181,11 +181,7 @@ class Statement:
         write(Path(path), json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).encode())
 
     def to_xarray(self) -> "xarray.Dataset":
-        """Return the numbers as labelled arrays, [input] or [input, output], with the page as attributes.
-
-        Returns:
-            The columns of `to_dataframe` by input, and for classes `probabilities`, [input, class].
-        """
+        """Return the columns of `to_dataframe` by input, and for classes `probabilities`; the page as attributes."""
         import xarray
 
         index = ["input", "output"] if self.outputs else ["input"]
@@ -209,20 +205,11 @@ class Statement:
         save(Path(path), "statement", plain, tensors)
 
     def plot(self, *, n: int = 40, title: str = "") -> "Figure":
-        """Draw intervals of some inputs, and the distribution of u(x); see `plots.statement`.
-
-        Args:
-            n: Number of inputs whose intervals are drawn.
-            title: Claim of the figure.
-
-        Returns:
-            The figure.
-        """
+        """Draw the intervals of n inputs, and the distribution of u(x); see `plots.statement`."""
         from lnescape.plots import statement
 
-        return statement(
-            self, n=n, title=title or f"Every prediction with its interval, from {self.evaluation.n} trainings"
-        )
+        usual = f"Every prediction with its interval, from {self.evaluation.n} trainings"
+        return statement(self, n=n, title=title or usual)
 
     def certificate(
         self, path: Path | str, *, date: str, about: Mapping[str, str] | None = None, n: int = 20
@@ -269,17 +256,9 @@ class Statement:
         return np.argsort(-order, kind="stable")[:n]
 
     def sentence(self, index: int | str = 0) -> str:
-        """Return the statement on one input, as for a certificate.
-
-        Args:
-            index: Its number or its identifier.
-
-        Returns:
-            Two or three sentences, for each output.
-        """
+        """Return the statement on one input, by number or identifier: two or three sentences for each output."""
         one = self[index]
-        name = f"Input {one.ids[0]}: "
-        return " ".join(one._sentence(name, k) for k in range(len(self.units)))
+        return " ".join(one._sentence(k) for k in range(len(self.units)))
 
     def facts(self) -> dict[str, str]:
         """Return the lines of the page, {heading: text}."""
@@ -346,7 +325,7 @@ class Statement:
         """Write q̄(u)."""
         return str(Estimate(row["q"], row["u"] if self.dof > 2 else row["sigma"], unit=unit))
 
-    def _sentence(self, name: str, k: int) -> str:
+    def _sentence(self, k: int) -> str:
         """Write the sentences on one output of the one input that is stated."""
         row = self._records()[k]
         unit = f" {row['unit']}" if row["unit"] else ""
@@ -366,9 +345,9 @@ class Statement:
         elif self.limits is not None and (outside := self._tolerance(k)[1]):
             ending = f" The risk that it falls {outside} is {percent(row['risk'])}."
         return (
-            f"{name}{what}{value}{chance} (in brackets the {spread} due to retraining, {self.dof:.1f} degrees of "
-            f"freedom, {self.kind}). One further retraining gives a value in {ends}{unit}{further} with a probability "
-            f"of {share_text(self.level)}.{ending}"
+            f"Input {self.ids[0]}: {what}{value}{chance} (in brackets the {spread} due to retraining, {self.dof:.1f} "
+            f"degrees of freedom, {self.kind}). One further retraining gives a value in {ends}{unit}{further} with a "
+            f"probability of {share_text(self.level)}.{ending}"
         )
 
     def _quantiles(self, k: int) -> str:
@@ -406,7 +385,12 @@ class Statement:
     def _known(self) -> str:
         """Write how well u is known: as measured where these covariates were judged, and what the model claims."""
         claim = relative_uncertainty(self.evaluation.n, prior_dof=self.prior.dof)
-        found = [row for row in _delivered()["errors"] if self._is_like(row)]
+        quantity = "value" if self.chosen is None else self.quantity
+        wanted = {"quantity": quantity, "like": self.transferred, "networks": self.evaluation.n}
+        if self.evaluation.n == 1 and self.network != ANY:  # on the kind depends how well its level is known
+            wanted["network"] = self.network
+        alike = [row for row in _delivered()["errors"] if wanted.items() <= row.items()]
+        found = [row for row in alike if set(row["groups"]) == set(self.groups)]
         by_model = f"{100 * claim:.0f} % by the model, 1/√(2(ν + d₀))"
         if not found:
             return f"{by_model}; not judged for these covariates"
@@ -417,14 +401,6 @@ class Statement:
             f"{by_model}; with {n} training{'s' * (n > 1)} and these covariates ln u erred by {ends} % on "
             f"{len(found)} pair{'s' * (len(found) > 1)} of data and network with many retrainings{inputs}"
         )
-
-    def _is_like(self, row: Mapping[str, Any]) -> bool:
-        """Tell whether an error was measured for this quantity with these covariates and as many networks."""
-        quantity = "value" if self.chosen is None else self.quantity
-        same = row["quantity"] == quantity and row["like"] == self.transferred
-        if self.evaluation.n == 1 and self.network != ANY:  # on the kind depends how well its level is known
-            same = same and row["network"] == self.network
-        return same and row["networks"] == self.evaluation.n and set(row["groups"]) == set(self.groups)
 
     def __str__(self) -> str:
         lines = [f"Uncertainty of {len(self)} predictions due to retraining · {self.title}", ""]
@@ -443,19 +419,16 @@ class Statement:
         return "The most doubtful:" if self.risk is not None else "The largest u:", self[self.worst(N_SHOWN)].rows()
 
     def _repr_html_(self) -> str:
+        def row(cells: Iterable[str], kind: str) -> str:
+            return "<tr>" + "".join(f"<{kind}>{escape(cell)}</{kind}>" for cell in cells) + "</tr>"
+
         left = "style='text-align:left;vertical-align:top'"
-        facts = "".join(
-            f"<tr><th {left}>{escape(name)}</th><td {left}>{escape(text)}</td></tr>"
-            for name, text in self.facts().items()
-        )
-        heading, table = self._shown()
-        kinds = ["th", *["td"] * len(table)]
-        rows = "".join(
-            "<tr>" + "".join(f"<{kind}>{escape(cell)}</{kind}>" for cell in row) + "</tr>"
-            for kind, row in zip(kinds, table, strict=False)
-        )
+        pairs = [(escape(name), escape(text)) for name, text in self.facts().items()]
+        facts = "".join(f"<tr><th {left}>{name}</th><td {left}>{text}</td></tr>" for name, text in pairs)
+        heading, (first, *others) = self._shown()
+        table = row(first, "th") + "".join(row(cells, "td") for cells in others)
         title = f"Uncertainty of {len(self)} predictions due to retraining · {escape(self.title)}"
-        return f"<h4>{title}</h4><table>{facts}</table><p>{heading}</p><table>{rows}</table>"
+        return f"<h4>{title}</h4><table>{facts}</table><p>{heading}</p><table>{table}</table>"
 
 
 _ARRAYS = (*_ROWS, "limits")

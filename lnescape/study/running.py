@@ -1,23 +1,4 @@
-"""`run_study`: compute what a study lacks, on any executor, and store it cell by cell.
-
-Beyond one machine any executor does. A Slurm cluster, say, with dask-jobqueue; each job is one worker of one thread,
-and finds the data sets where `LNESCAPE_DATA` points:
-
-    from dask_jobqueue import SLURMCluster
-    from distributed import Client
-    import lnescape as ln
-
-    cluster = SLURMCluster(
-        queue="cpu", cores=1, processes=1, memory="8GB", walltime="04:00:00",
-        job_script_prologue=["export LNESCAPE_DATA=/shared/data", "export OMP_NUM_THREADS=1"],
-    )
-    cluster.scale(jobs=32)
-    ln.run_study("mnist-cnn", executor=Client(cluster).get_executor())
-
-Results come back to this process, which stores them: the workers need no folder in common. A worker that dies
-loses nothing: Dask gives its cell to another one. The same from the shell, with a scheduler that runs already:
-`lnescape study mnist-cnn --dask tcp://head:8786`.
-"""
+"""`run_study`: compute what a study lacks, on any executor, and store it cell by cell."""
 
 import math
 import multiprocessing

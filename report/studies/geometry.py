@@ -78,9 +78,8 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
             for place, judged in places.items():
                 there = [replace(one, mean=one.mean[judged], scale=one.scale[judged]) for one in evaluations]
                 kept[place, members, name] = fidelity(there, references[place])
-                row = kept[place, members, name].to_dict() | {"passes": mix.passes(own)}
-                if place != "test":  # of altered images, what tables show
-                    row = {key: row[key] for key in ("ren", "coverage", "scale", "dof")}
+                shown = () if place == "test" else ("ren", "coverage", "scale", "dof")  # of altered images, for tables
+                row = kept[place, members, name].to_dict(*shown) | ({} if shown else {"passes": mix.passes(own)})
                 found.setdefault(place, {}).setdefault(name, {})[str(members)] = row
     found["G10"] = g10(kept["test", 2, TRANSFER], kept["test", 2, ALONE], n=found["n"]).to_dict()
     return found, {}

@@ -100,8 +100,7 @@ def beside_literature(study: Study, store: CellStore) -> tuple[dict, dict[str, n
         for kind, add in (("as it is", np.zeros(len(rows))), ("level from the judges", np.array(levels))):
             scales = np.exp((rows[:, N_LEVEL:] + add[:, None]) / 2)
             evaluations = [Evaluation(own.q[row, test], s, dof, 1) for row, s in zip(cell.seeds, scales, strict=True)]
-            judged = fidelity(evaluations, reference).to_dict()
-            found.setdefault(name, {})[kind] = {what: judged[what] for what in SHOWN}
+            found.setdefault(name, {})[kind] = fidelity(evaluations, reference).to_dict(*SHOWN)
         found[name]["factor on the variance"] = float(np.exp(-np.mean(levels)))
     return found, {}
 

@@ -236,19 +236,14 @@ class Moderation:
             spreads[name] = bases[(draw if mix.base is None else mix.base) % len(bases)][images]
         return replace(seen, spreads=spreads)
 
-    def prior(self, rows: Sequence[int], images: ndarray, draw: int) -> Prior:
-        """Fit the prior of M networks on some images."""
-        seen = self.traces(rows, images, draw)
-        q = (self.all_of.q if self.q is None else self.q)[list(rows)][:, images]
-        h, names = columns_of(seen, self.mix.groups)
-        if self.mix.like is not None:
-            h, names = with_class_means(h, names)
-        n_eff = self.mix.n_eff
+    def _prior(self, q: ndarray, h: ndarray, names: tuple[str, ...], draw: int) -> Prior:
+        """Fit the prior of M networks on the images of q and of the covariates h."""
+        n, n_eff = q.shape[1], self.mix.n_eff
         if self.mix.proxies is not None and self.mix.proxies[2] >= ENOUGH_PROXIES:
             sets = self.all_of.proxies[self.mix.proxies[:2]]
             worth = sets[draw % len(sets)].effective_inputs
-            measured = effective_number_of(len(images), n_eff=worth, n_measured=self.all_of.n_calibration)
-            n_eff = max(measured, assumed_number(len(images)))  # proxies tell a lower bound
+            measured = effective_number_of(n, n_eff=worth, n_measured=self.all_of.n_calibration)
+            n_eff = max(measured, assumed_number(n))  # proxies tell a lower bound
         more: dict[str, Any] = {} if self.mix.shrunk else {"shrinkage": np.inf}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # n_eff and d₀ are reported as numbers
@@ -256,23 +251,24 @@ class Moderation:
                 more["like"] = self.mix.like
             elif "gradient distance" in names:
                 more["slopes"] = {"gradient distance": SLOPE}
-            return fit_prior(q.var(0, ddof=1), len(rows) - 1, h, n_eff=n_eff, names=names, **more)
+            return fit_prior(q.var(0, ddof=1), len(q) - 1, h, n_eff=n_eff, names=names, **more)
 
     def __call__(
         self, members: Sequence[Sequence[int]], judged: ndarray, fitted: ndarray
     ) -> tuple[list[Evaluation], list[Prior]]:
         """Evaluate u(x) for each draw of networks."""
-        q = self.all_of.q if self.q is None else self.q
+        mix, everything = self.mix, self.all_of.q if self.q is None else self.q
         evaluations, priors = [], []
         for draw, rows in enumerate(members):
-            own = q[list(rows)][:, judged]
-            if self.mix.groups is None:
-                evaluations.append(type_a(own))
+            q = everything[list(rows)]
+            if mix.groups is None:
+                evaluations.append(type_a(q[:, judged]))
                 continue
-            priors.append(self.prior(rows, fitted, draw))
             of_fit = self.traces(rows, fitted, draw)
-            h, names = columns_of(replace(self.traces(rows, judged, draw), like=of_fit), self.mix.groups)
-            if self.mix.like is not None:
-                h, _ = with_class_means(h, names, like=columns_of(of_fit, self.mix.groups)[0])
-            evaluations.append(moderated(own, priors[-1], h))
+            known, names = columns_of(of_fit, mix.groups)
+            h, _ = columns_of(replace(self.traces(rows, judged, draw), like=of_fit), mix.groups)
+            if mix.like is not None:
+                (h, _), (known, names) = with_class_means(h, names, like=known), with_class_means(known, names)
+            priors.append(self._prior(q[:, fitted], known, names, draw))
+            evaluations.append(moderated(q[:, judged], priors[-1], h))
         return evaluations, priors

@@ -35,7 +35,7 @@ def purchases(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]
     further = {(name, members): mixes[name].further(own, members) for name, members in kept}
     table: dict = {}
     for (name, members), found in kept.items():
-        row = {key: found.to_dict()[key] for key in ("ren", "coverage", "scale", "dof", "squared_error")}
+        row = found.to_dict("ren", "coverage", "scale", "dof", "squared_error")
         table.setdefault(name, {})[str(members)] = row | {"further": further[name, members]}
     numbers = {"n": len(own.q), "networks": own.n_networks, "images": len(test), "mixes": table}
     return numbers | {"gains": gains(kept, references, further, base=FREE, joined=f"{FREE} + ")}, {}

@@ -103,7 +103,7 @@ def _sensitivity(own: Assembled, drawn, reference: Reference) -> list[dict]:
     rows = []
     for n_eff in N_EFFS:
         found = _fidelity(own, Mix(FREE, n_eff=n_eff), drawn, own.where("test"), reference)
-        rows.append({"n_eff": n_eff, "ren": found.to_dict()["ren"], "coverage": found.coverage, "dof": found.dof})
+        rows.append({"n_eff": n_eff} | found.to_dict("ren", "coverage", "dof"))
     return rows
 
 
@@ -112,7 +112,7 @@ def _leave_one_out(own: Assembled, drawn, reference: Reference) -> dict:
     test = own.where("test")
     rows = {"none": Mix(FREE)} | {name: Mix(tuple(other for other in FREE if other != name)) for name in FREE}
     found = {name: _fidelity(own, mix, drawn, test, reference) for name, mix in rows.items()}
-    return {name: {"ren": one.to_dict()["ren"], "coverage": one.coverage} for name, one in found.items()}
+    return {name: one.to_dict("ren", "coverage") for name, one in found.items()}
 
 
 def _sweeps(own: Assembled) -> dict:
@@ -124,14 +124,8 @@ def _sweeps(own: Assembled) -> dict:
     def judge(mix: Mix) -> dict:
         evaluations, priors = Moderation(own, mix)(drawn, judged, fitted)
         found = fidelity(evaluations, reference)
-        dof = float(np.mean([prior.dof for prior in priors]))
-        return {
-            "ren": found.ren.value,
-            "low": found.ren.low,
-            "high": found.ren.high,
-            "dof": dof,
-            "coverage": found.coverage,
-        }
+        ren = {"ren": found.ren.value, "low": found.ren.low, "high": found.ren.high}
+        return ren | {"dof": float(np.mean([prior.dof for prior in priors])), "coverage": found.coverage}
 
     bursts, proxies = [], []
     for key, burst in own.bursts.items():
@@ -171,13 +165,8 @@ def _under_shift(own: Assembled) -> tuple[dict, dict[str, Fidelity]]:
             reference = Reference.of(own.q[:, judged], drawn)
             for name, mix in UNDER_SHIFT.items():
                 found = _fidelity(own, mix, drawn, judged, reference)
-                row = {
-                    "ren": found.to_dict()["ren"],
-                    "coverage": found.coverage,
-                    "scale": found.scale,
-                    "dof": found.dof,
-                }
-                table.setdefault(kind, {}).setdefault(name, {})[str(members)] = row | {"images": len(judged)}
+                row = found.to_dict("ren", "coverage", "scale", "dof") | {"images": len(judged)}
+                table.setdefault(kind, {}).setdefault(name, {})[str(members)] = row
                 if members == 2 and kind in SHIFTS and name == "all free groups":
                     of_gate[kind] = found
     return table, of_gate
@@ -205,16 +194,10 @@ def _patterns(own: Assembled, chosen: dict) -> dict:
     local = own.bursts[RULE].spread[:, images] ** 2
     v = own.q[own.n_networks :][:, images].var(0, ddof=1)
     ranks = {name: [float(spearmanr(s[images], v).statistic) for s in spreads] for name, spreads in own.paths.items()}
-    ratios = {
-        name: [float(v.sum() / (s[images] ** 2).sum()) for s in spreads] for name, spreads in own.paths.items()
-    }  # fmt: skip
+    ratios = {name: [float(v.sum() / (s[images] ** 2).sum()) for s in spreads] for name, spreads in own.paths.items()}
     ranks["bursts"] = [float(spearmanr(one, v).statistic) for one in local]
-    return {
-        "partial_r2": partial,
-        "ratio": variance_ratio(local, reference),
-        "path_ratios": ratios,
-        "path_ranks": ranks,
-    }
+    ratio = variance_ratio(local, reference)
+    return {"partial_r2": partial, "ratio": ratio, "path_ratios": ratios, "path_ranks": ranks}
 
 
 def _over_bases(found: list[Estimate]) -> Estimate:
