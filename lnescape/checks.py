@@ -51,13 +51,8 @@ def real(
         number = float(scalar)
     except OverflowError:  # an integer beyond the largest float
         raise (error or ValueError)(wanted) from None
-    within = (
-        (above is None or number > above)
-        and (least is None or number >= least)
-        and (below is None or number < below)
-        and (most is None or number <= most)
-    )
-    if not (math.isfinite(number) and within):
+    held = ((above, operator.gt), (least, operator.ge), (below, operator.lt), (most, operator.le))
+    if not math.isfinite(number) or any(bound is not None and not holds(number, bound) for bound, holds in held):
         raise (error or ValueError)(wanted)
     return number
 

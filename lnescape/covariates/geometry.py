@@ -65,13 +65,12 @@ def kind_of(module: nn.Module) -> str:
 def log_odds_of(logits: Float[Tensor, " classes"], chosen: Int[Tensor, ""]) -> Float[Tensor, ""]:
     """Compute the log-odds z_c − ln Σ_{k≠c} exp z_k of one input, differentiably."""
     is_chosen = torch.arange(len(logits), device=logits.device) == chosen
-    return torch.where(is_chosen, logits, 0.0).sum() - torch.where(is_chosen, -torch.inf, logits).logsumexp(0)
+    return output_of(logits, chosen) - torch.where(is_chosen, -torch.inf, logits).logsumexp(0)
 
 
 def log_probability_of(logits: Float[Tensor, " classes"], label: Int[Tensor, ""]) -> Float[Tensor, ""]:
     """Compute ln p of one label."""
-    is_label = torch.arange(len(logits), device=logits.device) == label
-    return torch.where(is_label, logits.log_softmax(0), 0.0).sum()
+    return output_of(logits.log_softmax(0), label)
 
 
 def output_of(outputs: Float[Tensor, " outputs"], chosen: Int[Tensor, ""]) -> Float[Tensor, ""]:

@@ -66,8 +66,9 @@ def check_pixels(pixels: object, part: str) -> Tensor:
         )
     if images.numel() == 0:
         raise DataError(f"{part} is empty (shape {list(images.shape)}); give at least one image.")
-    if images.dtype == torch.uint8:
-        _check_channels_first(images, f"{part} images")
+    shape = list(images.shape[1:])
+    if images.dtype == torch.uint8 and len(shape) == 3 and shape[-1] in (1, 3) and shape[0] not in (1, 3):
+        raise DataError(f"{part} images have their channels last, {shape}; put them first with .permute(0, 3, 1, 2).")
     _check_finite(images, f"{part} images")
     return images
 
@@ -189,13 +190,6 @@ def channel_moments(
         moments.append((mean, variance.sqrt() if variance > 0 else torch.ones_like(variance)))
     mean, std = (torch.stack(column).float().to(pixels.device) for column in zip(*moments, strict=True))
     return mean, std
-
-
-def _check_channels_first(images: Tensor, what: str) -> None:
-    """Raise where the last axis of images can only be the channels."""
-    shape = tuple(images.shape[1:])
-    if len(shape) == 3 and shape[-1] in (1, 3) and shape[0] not in (1, 3):
-        raise DataError(f"{what} have their channels last, {list(shape)}; put them first with .permute(0, 3, 1, 2).")
 
 
 def _check_finite(images: Tensor, what: str) -> None:

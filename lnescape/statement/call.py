@@ -120,7 +120,10 @@ def state(
     groups = _checked_groups(
         (DEFAULT if measurand is log_odds else FREE) if covariates is None else covariates, proxies
     )
-    _check_prior(like)
+    if isinstance(like, str):
+        one_of(like, ["shipped"], "learned prior")
+    elif like is not None:
+        instance(like, LearnedPrior, "like", "pass what learn_prior returns, 'shipped' or None")
     within = _checked_kind(data, limits, measurand, like, proxies)
     seeds = checked_seeds(seeds) if runs is None else []
     if runs is not None:
@@ -156,7 +159,8 @@ def state(
         "passes": passes_of(groups, epochs=0 if runs.path is None else runs.path.shape[1]),
         "origin": _origin(prepared, runs),
     }  # fmt: skip
-    further = _exploring_cost(len(runs), groups, burst, recipe, len(data.train))
+    steps = explore.N_BURSTS * burst.n_steps(len(data.train)) if "bursts" in groups else 0
+    further = len(runs) * steps / recipe.n_steps(len(data.train))
     if data.values is not None:
         known |= {"limits": within, "groups": tuple(groups), "further": further}
         return _of_values(data, runs, images, looked, progress=progress, **known)
@@ -243,13 +247,6 @@ def _origin(prepared: Prepared, runs: Members) -> dict[str, str]:
     )
 
 
-def _exploring_cost(n: int, groups: list[str], burst: Recipe, recipe: Recipe, n_images: int) -> float:
-    """Return the cost of the bursts in trainings."""
-    if "bursts" not in groups:
-        return 0.0
-    return n * explore.N_BURSTS * burst.n_steps(n_images) / recipe.n_steps(n_images)
-
-
 def _checked_groups(covariates: Any, proxies: Builder | None) -> list[str]:
     """Return the groups asked for, each once and without the proxies; raise where one can't be observed."""
     groups = [covariates] if isinstance(covariates, str) else covariates
@@ -273,14 +270,6 @@ def _checked_kind(data, limits: Any, measurand: Any, like: Any, proxies: Any) ->
         if given:
             raise ValueError(f"{name}= is for classes, and these data hold measured values; leave it out.")
     return checked_limits(limits, data.n_classes)
-
-
-def _check_prior(like: Any) -> None:
-    """Raise unless `like` is a learned prior, the name of the shipped one, or None."""
-    if isinstance(like, str):
-        one_of(like, ["shipped"], "learned prior")
-    elif like is not None:
-        instance(like, LearnedPrior, "like", "pass what learn_prior returns, 'shipped' or None")
 
 
 def _check_runs(runs: Any, net: Builder, template: Template, data) -> None:

@@ -98,13 +98,8 @@ class Prepared:
     @property
     def known(self) -> dict[str, Any]:
         """Return what every law keeps, besides the cost."""
-        images = self.normalisation_images
+        images = images_to_refresh(self.template.module, self.data)
         return {"recipe": self.recipe, "normalisation_images": images, "values": self.data.values}
-
-    @property
-    def normalisation_images(self) -> Tensor | None:
-        """Return the images that refresh the normalisation, or None where no layer keeps statistics."""
-        return images_to_refresh(self.template.module, self.data)
 
 
 def _check_small_images(operations: Operations, recipe: Recipe, images: Tensor) -> None:

@@ -145,16 +145,11 @@ def g1(constant: Fidelity, members: int, *, n: int) -> Verdict:
 def g3(found: Mapping[str, Mapping[str, Estimate]], name: str) -> Verdict:
     """Gate G3: an exploration carries pattern, partial R² > 0.02, interval without 0, on 3 of 5 pairs."""
     numbers: dict = {pair: own[name] for pair, own in found.items() if name in own}
-    holding = sum(carries_pattern(partial) for partial in numbers.values())
+    holding = sum(bool(r2.value > 0.02 and r2.value > r2.expanded(0.95)) for r2 in numbers.values())
     missing, n = ALL_PAIRS - len(numbers), len(numbers)
     numbers |= {"pairs that hold": holding}
     claim = f"{name}: partial R² > 0.02, interval without 0, on at least 3 of {ALL_PAIRS} pairs"
     return Verdict("G3", claim, holding >= 3, numbers, n, "pairs", decided=holding >= 3 or holding + missing < 3)
-
-
-def carries_pattern(partial: Estimate) -> bool:
-    """Tell whether a partial R² is above 0.02 with a 95 % interval that excludes 0."""
-    return bool(partial.value > 0.02 and partial.value - partial.expanded(0.95) > 0)
 
 
 def g4(ratios: Mapping[str, Estimate]) -> Verdict:

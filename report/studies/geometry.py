@@ -68,7 +68,7 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     found |= {"usual u": float(np.exp(level / 2)), "levels": seen, "learned": learned.to_dict()}
     found["G9"] = g9(one, n=found["n"]).to_dict()
     kept: dict[tuple[str, int, str], Fidelity] = {}
-    places = {"test": test, **{kind: _away(own, kind) for kind in (*SHIFTS, "foreign")}}
+    places = {"test": test, **{kind: own.where(kind) for kind in (*SHIFTS, "foreign")}}
     for members in SIZES:
         drawn = draws(own.n_networks, members)
         references = {place: Reference.of(own.q[:, judged], drawn) for place, judged in places.items()}
@@ -83,11 +83,6 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
                 found.setdefault(place, {}).setdefault(name, {})[str(members)] = row
     found["G10"] = g10(kept["test", 2, TRANSFER], kept["test", 2, ALONE], n=found["n"]).to_dict()
     return found, {}
-
-
-def _away(own: Assembled, kind: str) -> ndarray:
-    """Number the images of one kind of shift at all strengths, or the foreign ones."""
-    return own.where(*(part for part in np.unique(own.part) if part.split(" ")[0] == kind))
 
 
 def _law_of_scale(own: Assembled) -> dict:
@@ -111,11 +106,15 @@ def one_network(own: Assembled, test: ndarray) -> dict:
     reference = Reference.of(own.q[:, test], [(row,) for row in range(own.n_networks)])
     evaluations = []
     for row, h in enumerate(own.traces.distance):
-        rest = np.delete(own.q, row, axis=0)
-        log_variance = np.log(rest[:, images].var(0, ddof=1)) - log_bias(len(rest) - 1)
-        level = (log_variance - h[images]).mean()
+        level = level_of_others(own, row, images, h[images])
         evaluations.append(Evaluation(own.q[row, test], np.exp((level + h[test]) / 2), CERTAIN, 1))
     return fidelity(evaluations, reference).to_dict()
+
+
+def level_of_others(own: Assembled, row: int, images: ndarray, log_variance: ndarray) -> float:
+    """Return what is missing to ln s² of all retrainings but one, on average over some images."""
+    rest = np.delete(own.q, row, axis=0)[:, images]
+    return float((np.log(rest.var(0, ddof=1)) - log_bias(len(rest) - 1) - log_variance).mean())
 
 
 def from_one(own: Assembled, judged: ndarray, learned: LearnedPrior, study: Study) -> list[Evaluation]:

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from numpy import ndarray
 
 from lnescape.plots import BLUE, DARK, GREEN, PALE, RED, STYLE, canvas
+from lnescape.retraining.judging import log_bias, squared_error_of
 from report.studies.figures import legend_below
 
 WAYS = ((RED, "o"), (GREEN, "^"), (BLUE, "D"))  # of stating u(x), from the poorest to the best
@@ -87,7 +88,7 @@ def spread_of_variances(
     seen = np.log(variance)
     x = np.linspace(*np.quantile(seen, (0.002, 0.999)), 200)
     d0, location = prior
-    common = np.exp(seen.mean() - _log_mean(dof))  # the one variance that has this mean of ln s²
+    common = np.exp(seen.mean() - log_bias(dof))  # the one variance that has this mean of ln s²
     laws = {
         "if u were the same for all images": (
             dof * np.exp(x) / common * chi2.pdf(dof * np.exp(x) / common, dof),
@@ -105,13 +106,6 @@ def spread_of_variances(
         axis.set(xlabel="ln s²", ylabel="density over images", ylim=(0, 1.15 * axis.get_ylim()[1]))
         axis.legend(fontsize=8, loc="upper left")
     return figure
-
-
-def _log_mean(dof: float) -> float:
-    """Return the mean of ln(s²/σ²) with ν degrees of freedom."""
-    from scipy.special import digamma
-
-    return float(digamma(dof / 2) - np.log(dof / 2))
 
 
 def regression(
@@ -174,10 +168,8 @@ def scale_of_ren(found: Mapping[str, tuple[float, float]], *, source: str, title
 
     `found` is {way: (REN, error of ln u in percent)}.
     """
-    from scipy.special import polygamma
-
     n = np.geomspace(2, 200, 100)
-    curve = 50 * np.sqrt([polygamma(1, (m - 1) / 2) + _log_mean(m - 1) ** 2 for m in n])
+    curve = 50 * np.sqrt([squared_error_of(m - 1) for m in n])
     with canvas(1, 2.9, source, title, width=5.2) as (figure, (axis,)):
         axis.plot(n, curve, color=DARK, linewidth=1.4, label="plain retrainings")
         for (way, (ren, error)), (colour, marker) in zip(found.items(), WAYS, strict=False):
@@ -230,7 +222,7 @@ def beforehand(
     `facts` is {pair: {fact: value}} with the facts in `FACTS`; `partial` is {pair: {exploration: (partial R², expanded
     uncertainty at 95 %)}}.
     """
-    with canvas(len(FACTS), 2.7, source) as (figure, axes):
+    with canvas(len(FACTS), 2.7, source, title) as (figure, axes):
         for axis, (fact, label) in zip(axes, FACTS.items(), strict=True):
             for (name, own), (marker, colour) in zip(facts.items(), OF_PAIR, strict=False):
                 hollow = 1.02 if fact == "distance" else 1.12  # a little to the right
@@ -244,7 +236,6 @@ def beforehand(
             axis.set(xscale="linear" if fact == "distance" else "log", xlabel=label, ylim=(low, None))
         axes[0].set_ylabel("partial R²")
         legend_below(figure, *axes[0].get_legend_handles_labels(), columns=5)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure
 
 
@@ -455,22 +446,19 @@ def entropies(
     title: str,
 ) -> Figure:
     """Draw the parts of the entropy of each image, {"aleatoric", "epistemic"}, against each quantity."""
-    with canvas(len(quantities), 2.9, source) as (figure, axes):
+    with canvas(len(quantities), 2.9, source, title) as (figure, axes):
         for axis, (label, x) in zip(axes, quantities.items(), strict=True):
             for (part, values), (marker, colour) in zip(parts.items(), (("x", PALE), (".", BLUE)), strict=True):
                 axis.plot(x, values, marker, color=colour, markersize=3, alpha=0.6, label=part, rasterized=True)
             axis.set(yscale="log", xlabel=label)
         axes[0].set_ylabel("entropy (nat of information)")
         axes[0].legend(fontsize=8, markerscale=2)
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure
 
 
-def two_questions(
-    questions: Mapping[str, Float[ndarray, "retrainings images"]], *, source: str, title: str
-) -> Figure:  # fmt: skip
+def two_questions(questions: Mapping[str, Float[ndarray, "retrainings images"]], *, source: str, title: str) -> Figure:
     """Draw u in tenths of the mean log-odds, and the mean log-odds of all images, for two questions to one network."""
-    with canvas(2, 2.9, source) as (figure, (left, right)):
+    with canvas(2, 2.9, source, title) as (figure, (left, right)):
         for (name, own), line, colour in zip(questions.items(), ("o-", "s--"), (DARK, RED), strict=True):
             mean, variance = own.mean(0), own.var(0, ddof=1)
             parts = np.array_split(np.argsort(mean), 10)
@@ -481,5 +469,4 @@ def two_questions(
         left.legend(loc="lower right")
         right.axvline(0, color=PALE, linewidth=1)
         right.set(xlabel="mean log-odds (nat)", ylabel="images")
-        figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
     return figure

@@ -11,13 +11,12 @@ from numpy import ndarray
 
 from lnescape.covariates import geometry as gradients
 from lnescape.retraining import Evaluation, Reference, fidelity, log_odds
-from lnescape.retraining.judging import log_bias
 from lnescape.study.cells import Cell, Kind, Study, register
 from lnescape.study.observation import COVARIATE_BITS, Observation, Panel
 from lnescape.study.retrainings import train
 from lnescape.study.store import CellStore
-from report.studies.geometry import CERTAIN
-from report.studies.moderation import Assembled, assembled
+from report.studies.geometry import CERTAIN, level_of_others
+from report.studies.moderation import assembled
 
 N_BATCHES = 5
 N_LEVEL, N_TEST = 300, 1000  # calibration images that tell a level, and test images that judge
@@ -96,16 +95,12 @@ def beside_literature(study: Study, store: CellStore) -> tuple[dict, dict[str, n
     found: dict = {"n": len(own.q), "networks": len(cell.seeds), "n_batches": N_BATCHES, "images": len(test)}
     for name, dof in (("jackknife", CERTAIN), ("curvature", CERTAIN), ("batches", N_BATCHES - 1.0)):
         rows = stored[name].astype(float)
-        levels = [_level(own, row, level, values[:N_LEVEL]) for row, values in zip(cell.seeds, rows, strict=True)]
+        levels = [
+            level_of_others(own, row, level, values[:N_LEVEL]) for row, values in zip(cell.seeds, rows, strict=True)
+        ]
         for kind, add in (("as it is", np.zeros(len(rows))), ("level from the judges", np.array(levels))):
             scales = np.exp((rows[:, N_LEVEL:] + add[:, None]) / 2)
             evaluations = [Evaluation(own.q[row, test], s, dof, 1) for row, s in zip(cell.seeds, scales, strict=True)]
             found.setdefault(name, {})[kind] = fidelity(evaluations, reference).to_dict(*SHOWN)
         found[name]["factor on the variance"] = float(np.exp(-np.mean(levels)))
     return found, {}
-
-
-def _level(own: Assembled, row: int, images: ndarray, log_variance: ndarray) -> float:
-    """Return what is missing to ln s² of all other retrainings on average over the calibration images."""
-    rest = np.delete(own.q, row, axis=0)[:, images]
-    return float((np.log(rest.var(0, ddof=1)) - log_bias(len(rest) - 1) - log_variance).mean())

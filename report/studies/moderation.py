@@ -58,10 +58,12 @@ class Assembled:
     paths: dict[str, list[ndarray]] = field(default_factory=dict)  # spread for each base; nan on shifted and foreign
 
     def where(self, *parts: str) -> ndarray:
-        """Number the images of some parts of the panel; "shifted" stands for all nine shifted sets."""
-        known = [name for name in PARTS if name not in ("calibration", "test", "foreign")]
-        wanted = [name for part in parts for name in (known if part == "shifted" else [part])]
-        return np.flatnonzero(np.isin(self.part, wanted))
+        """Number the images of some parts of the panel, of a kind of shift at all strengths, or of all "shifted"."""
+
+        def names(part: str) -> set[str]:
+            return {part, part.split()[0], "shifted"} if " " in part else {part}
+
+        return np.flatnonzero(np.isin(self.part, [part for part in PARTS if names(part) & set(parts)]))
 
     @property
     def n_networks(self) -> int:

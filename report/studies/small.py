@@ -117,24 +117,17 @@ def _worth(n: int, movement: float) -> float:
     return float(1 / (1 / n + max(movement, 0.0)))
 
 
-def _has_candidates(study: Study) -> bool:
-    """Tell whether single networks of a study were looked at."""
-    return any(cell.method == "together" for cell in study.cells)
-
-
-def _measured(study: Study, store: CellStore) -> float:
-    """Measure ρ over all retrainings, on the calibration images."""
-    own = assembled(study, store)
-    return shared_movement(own.q[:, own.where("calibration")])
-
-
 def _left_out(study: Study, shown: dict[str, ndarray], n: int) -> dict[str, float]:
     """Predict n_eff by ln ρ = a + b ln ρ_candidate, fitted on the other data sets."""
     from report.studies.catalogue import STUDIES
 
     others = [other for other in STUDIES.values() if other.name.endswith("-together") and other.name != study.name]
-    stores = [(other, CellStore(other)) for other in others]
-    seen = [(_measured(*pair), _shown(*pair)) for pair in stores if not pair[1].missing() and _has_candidates(pair[0])]
+    seen = []
+    for other in others:
+        store = CellStore(other)
+        if not store.missing() and (found := _shown(other, store)):  # of single networks
+            own = assembled(other, store)
+            seen.append((shared_movement(own.q[:, own.where("calibration")]), found))
     predicted = {}
     for name, values in shown.items():
         rows = [(found[name].mean(), true) for true, found in seen if name in found]

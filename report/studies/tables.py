@@ -218,12 +218,16 @@ def purchases(stored: Results, m: str) -> Rows:
     """Lay out REN won per training paid, beside all free groups: rows are pairs, columns are purchases."""
     wanted = ("one more training", "bursts", "proxies", "curve", "simplex")
     tables = {pair: result.numbers["gains"].get(m, {}) for pair, result in stored.items()}
-    return {pair: {what: rate_of(own[what]) for what in wanted if what in own} for pair, own in tables.items() if own}
+    return {
+        pair: {what: _signed(own[what]["rate"]) for what in wanted if what in own}
+        for pair, own in tables.items()
+        if own
+    }
 
 
-def rate_of(own: Mapping[str, Estimate]) -> str:
-    """Write REN won per training paid, with the half-width of its 95 % interval."""
-    return f"{own['rate'].value:+.1f} ± {own['rate'].expanded(0.95):.1f}"
+def _signed(own: Estimate) -> str:
+    """Write a difference with the half-width of its 95 % interval."""
+    return f"{own.value:+.1f} ± {own.expanded(0.95):.1f}"
 
 
 def ahead(stored: Results, m: str) -> Rows:
@@ -232,8 +236,7 @@ def ahead(stored: Results, m: str) -> Rows:
     for pair, result in stored.items():
         for what, own in result.numbers["gains"].get(m, {}).items():
             if what not in ("one more training", "bursts + proxies"):
-                text = f"{own['ahead'].value:+.1f} ± {own['ahead'].expanded(0.95):.1f}"
-                rows.setdefault(pair, {})[what] = text
+                rows.setdefault(pair, {})[what] = _signed(own["ahead"])
     return rows
 
 

@@ -56,7 +56,7 @@ def uncertainty(study: Study, store: CellStore) -> Summary:
             kept[name, members] = found
             cost = {"further": mix.further(own, members), "passes": mix.passes(own), "images": len(test)}
             table[name][str(members)] = found.to_dict() | cost
-            bases = own.paths.get(_path_of(mix), [])
+            bases = next((own.paths[path] for path in mix.groups or () if path in own.paths), [])
             if len(bases) > 1:  # each base alone, beside the two in turn
                 each = [_fidelity(own, replace(mix, base=k), drawn, test, reference) for k in range(len(bases))]
                 table[name][str(members)]["by_base"] = [one.ren.value for one in each]
@@ -85,10 +85,6 @@ def uncertainty(study: Study, store: CellStore) -> Summary:
 def _plain(entry: tuple[str, float, RetrainingEquivalent]) -> dict:
     name, cost, ren = entry
     return {"name": name, "trainings": cost, "ren": ren.value, "low": ren.low, "high": ren.high}
-
-
-def _path_of(mix: Mix) -> str:
-    return next((name for name in mix.groups or () if name in PATHS), "")
 
 
 def _fidelity(
@@ -161,7 +157,7 @@ def _under_shift(own: Assembled) -> tuple[dict, dict[str, Fidelity]]:
     for members in (2, 3):
         drawn = draws(own.n_networks, members)
         for kind in (*SHIFTS, "foreign"):
-            judged = own.where(*(p for p in np.unique(own.part) if p.split(" ")[0] == kind))
+            judged = own.where(kind)
             reference = Reference.of(own.q[:, judged], drawn)
             for name, mix in UNDER_SHIFT.items():
                 found = _fidelity(own, mix, drawn, judged, reference)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from numpy import ndarray
+from scipy.stats import spearmanr
 
 from lnescape.covariates import explore
 from lnescape.covariates.groups import Traces
@@ -176,14 +177,8 @@ def _errors(q: ndarray, label: ndarray) -> dict[str, Any]:
         "rmse_of_mean": Estimate(np.sqrt(mean.mean()), Estimate.mean(mean).u / (2 * np.sqrt(mean.mean()))),
         "u": Estimate(np.sqrt(variance.mean()), Estimate.mean(variance).u / (2 * np.sqrt(variance.mean()))),
         "share_of_error": Estimate(variance.mean() / error.mean(), share.u, dof=share.dof, n=share.n),
-        "rank_correlation": _rank(np.abs(q.mean(0) - label), np.sqrt(variance)),
+        "rank_correlation": float(spearmanr(np.abs(q.mean(0) - label), variance).statistic),
     }
-
-
-def _rank(first: ndarray, second: ndarray) -> float:
-    from scipy.stats import spearmanr
-
-    return float(spearmanr(first, second).statistic)
 
 
 def cells_of_values(data: str, network: str, recipe: Any, *, n: int, group: int, **options: Any) -> tuple[Cell, ...]:
