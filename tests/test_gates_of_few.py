@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from lnescape.results import Estimate, ResultError
+from lnescape.results import Estimate
 from lnescape.retraining import Fidelity, RetrainingEquivalent
-from report.studies.gates import Verdict, best_within, g3, g4, g5, g6, g7, g8, g9, g10, g11, over_pairs
+from report.studies.gates import Verdict, best_within, g3, g4, g5, g6, g7, g8, g9, g10, g11
 
 STRONG, WEAK, LOOSE = Estimate(0.10, 0.01, dof=20), Estimate(0.01, 0.001, dof=20), Estimate(0.10, 0.08, dof=3)
 
@@ -73,9 +73,6 @@ def test_the_best_cheap_method_decides_g6_and_stored_verdicts_come_back():
     parts = Verdict("G5", "both", False, {"REN holds": True, "coverage holds": False}, 24)
     again = Verdict.from_dict("G5", parts.to_dict())
     assert (again == parts, again.failing) == (True, "coverage")
-    for wrong in (lambda: Verdict.from_dict("G5", {"claim": "none"}), lambda: over_pairs({"me": {"accuracy": 0.98}})):
-        with pytest.raises(ResultError, match="lack"):
-            wrong()
 
 
 def judged(ren, coverage=95.0, decile=95.0):

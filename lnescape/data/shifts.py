@@ -74,10 +74,6 @@ def augment(
     side = min(height, width)
     shift = whole(shift, f"shift, in pixels of a side of {side},", least=0, most=side - 1, error=DataError)
     sources = list(generator) if isinstance(generator, Sequence) else [generator]
-    if not sources or not all(isinstance(source, torch.Generator) for source in sources):
-        raise DataError(f"generator={generator!r} isn't a generator; pass torch.Generator(), or a list of them.")
-    if n % len(sources):
-        raise DataError(f"{n} images can't be dealt out evenly to {len(sources)} generators; pass a divisor of {n}.")
     if shift == 0 and not flip:
         return images
     draws = torch.cat([_draws(n // len(sources), source, shift) for source in sources], 1).to(images.device)

@@ -110,8 +110,6 @@ def nested_components(q: Float[ndarray, "trunks branches *images"]) -> dict[str,
     >>> {name: round(float(part), 3) for name, part in nested_components(np.array([[1.0, 2, 3], [3, 4, 5]])).items()}
     {'trunk': 1.667, 'branch': 1.0}
     """
-    if min(q.shape[:2]) < 2:
-        raise ValueError(f"{len(q)} trunks with {q.shape[1]} branches each can't be split; two of each are the least.")
     n, within = q.shape[1], q.var(1, ddof=1).mean(0)
     between = n * q.mean(1).var(0, ddof=1)
     return {"trunk": np.asarray((between - within) / n), "branch": np.asarray(within)}
@@ -138,8 +136,6 @@ def reach(kappa: float, n_trunks: int, n_branches: float = np.inf) -> float:
     >>> reach(0.5, 3), round(reach(0.5, 3, 4), 2), reach(1.0, 3)
     (8.0, 4.74, 2.0)
     """
-    if not 0 <= kappa <= 1 or n_trunks < 2 or n_branches < 1:
-        raise ValueError(f"κ={kappa}, M={n_trunks}, n={n_branches}: κ lies in [0, 1], M from 2 on, n from 1 on.")
     if np.isinf(n_branches):
         return float("inf") if kappa == 0 else (n_trunks - 1) / kappa**2
     between = (kappa + (1 - kappa) / n_branches, n_trunks - 1)
