@@ -277,9 +277,6 @@ def bursts(
     law: Members, data, *, n: int, recipe: Recipe, prepared: Prepared | None = None
 ) -> Iterator[Float[Tensor, "n parameters"]]:
     """Restart training n times from each member of a law, at rest, each time in another order of the images."""
-    if n < 2 or recipe.n_steps(len(data.train)) < 1:
-        steps = recipe.n_steps(len(data.train))
-        raise ValueError(f"{n} bursts of {steps} steps show no spread; give two or more, of a step at least.")
     if prepared is None:
         prepared = Prepared.of(law.net, data, recipe, measure=False)
     for theta, seed in zip(law.thetas, law.seeds, strict=True):

@@ -182,15 +182,15 @@ def confidence_bins(logp: Tensor, labels: Tensor, n_bins: int, bins: str) -> tup
 
 
 @dataclass(frozen=True)
-class EntropySplit:
-    """Hold the entropy of the mean prediction and its two parts, each [images] in nat."""
+class TwoParts:
+    """Hold an entropy, [images] in nat, or a variance, [inputs, outputs] in the unit squared, and its two parts."""
 
-    total: Float[Tensor, " images"]  # of the mean prediction, the sum of the other two
-    aleatoric: Float[Tensor, " images"]  # mean entropy of the members
-    epistemic: Float[Tensor, " images"]  # mutual information between member and class, ≥ 0: how much the members differ
+    total: Tensor  # of the mean prediction, or of the mixture: the sum of the other two
+    aleatoric: Tensor  # mean entropy of the members; mean of the variances that they state, 0 where they state none
+    epistemic: Tensor  # how much the members differ: mutual information between member and class; variance of values
 
 
-def entropy_split(logp: Float[Tensor, "*members images classes"]) -> EntropySplit:
+def entropy_split(logp: Float[Tensor, "*members images classes"]) -> TwoParts:
     """Split the entropy of the mean prediction into the members' mean entropy and the part due to their differences.
 
     H(p̄) = (1/M) Σ_m H(p_m) + (1/M) Σ_m Σ_c p_mc ln(p_mc / p̄_c)
@@ -217,7 +217,7 @@ def entropy_split(logp: Float[Tensor, "*members images classes"]) -> EntropySpli
         differences = torch.where(p > 0, p * (chunk - log_mean(chunk)), none).sum(-1).mean(0)
         parts.append(torch.stack([own, differences.clamp(min=0)]))  # rounding may leave -1e-17
     aleatoric, epistemic = torch.cat(parts, dim=1)
-    return EntropySplit(aleatoric + epistemic, aleatoric, epistemic)
+    return TwoParts(aleatoric + epistemic, aleatoric, epistemic)
 
 
 def disagreement(logp: Float[Tensor, "members images classes"]) -> Estimate:
@@ -374,9 +374,8 @@ def score(
         "aurc": aurc(mean, labels),
     }
     if len(as_members(logp)) > 1:
-        split = entropy_split(logp)
-        for part in ("total", "aleatoric", "epistemic"):
-            scores[f"{part}_entropy"] = Estimate.mean(getattr(split, part), unit="nat")
+        for part, each in vars(entropy_split(logp)).items():
+            scores[f"{part}_entropy"] = Estimate.mean(each, unit="nat")
         scores["disagreement"] = disagreement(logp)
     return scores
 

@@ -6,7 +6,6 @@ network without variances is sure of its value. The mean prediction is the mixtu
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -15,8 +14,7 @@ from torch import Tensor
 
 from lnescape.checks import real
 from lnescape.results import Estimate
-
-_CHUNK = 2**22  # numbers that are held at once
+from lnescape.scores.quality import CHUNK, TwoParts
 
 
 def with_noise(values: Float[Tensor, "networks inputs outputs"], variance: Any) -> Float[Tensor, "networks inputs o 2"]:
@@ -129,7 +127,7 @@ def crps(predicted: Tensor, labels: Tensor, *, unit: str = "") -> Estimate:
     0.2337
     """
     values, variances, labels = _checked(predicted, labels)
-    found, size = [], max(1, _CHUNK // (len(values) ** 2 * values.shape[2]))
+    found, size = [], max(1, CHUNK // (len(values) ** 2 * values.shape[2]))
     for mean, variance, right in zip(*(part.split(size, -2) for part in (values, variances, labels)), strict=True):
         pairs = _absolute(mean[:, None] - mean, variance[:, None] + variance).mean((0, 1))
         found.append(_absolute(right - mean, variance).mean(0) - 0.5 * pairs)
@@ -195,16 +193,7 @@ def coverage(predicted: Tensor, labels: Tensor, *, level: float = 0.95, unit: st
     return Estimate.mean(inside), Estimate.mean((high - low).mean(1), unit=unit)
 
 
-@dataclass(frozen=True)
-class VarianceSplit:
-    """Hold the variance of the mixture and its two parts, each [inputs, outputs] in the unit squared."""
-
-    total: Tensor  # of the mixture, the sum of the other two
-    aleatoric: Tensor  # mean of the variances that the networks state; 0 where they state none
-    epistemic: Tensor  # variance of their values, over the networks
-
-
-def variance_split(predicted: Tensor) -> VarianceSplit:
+def variance_split(predicted: Tensor) -> TwoParts:
     """Split the variance of the mixture into what the networks state and what scatters over them.
 
     (1/M) Σ σ²_m + (1/M) Σ (μ_m − μ̄)²; the second is that of the M networks at hand, and (M − 1)/M of an estimate for
@@ -221,22 +210,20 @@ def variance_split(predicted: Tensor) -> VarianceSplit:
     """
     values, variances = _as_values(predicted)
     stated, scatter = variances.mean(0), values.var(0, unbiased=False)
-    return VarianceSplit(stated + scatter, stated, scatter)
+    return TwoParts(stated + scatter, stated, scatter)
 
 
-def score_values(predicted: Tensor, labels: Tensor, *, unit: str = "", level: float = 0.95) -> dict[str, Estimate]:
+def score_values(predicted: Tensor, labels: Tensor, *, unit: str = "") -> dict[str, Estimate]:
     """Return all scores of measured values; `score` calls it."""
     measures: dict[str, Callable] = {"rmse": rmse, "mae": mae, "crps": crps}
     scores = {name: measure(predicted, labels, unit=unit) for name, measure in measures.items()}
     scores["r2"] = r2(predicted, labels)
     if predicted.ndim == 4:
         scores["nll"] = mixture_nll(predicted, labels)
-        scores["coverage"], scores["width"] = coverage(predicted, labels, level=level, unit=unit)
+        scores["coverage"], scores["width"] = coverage(predicted, labels, unit=unit)
     if predicted.ndim == 4 or len(predicted) > 1:
-        split = variance_split(predicted)
-        for part in ("total", "aleatoric", "epistemic"):
-            each = getattr(split, part).mean(1)
-            scores[f"{part}_variance"] = Estimate.mean(each, unit=f"({unit})²" if unit else "")
+        for part, each in vars(variance_split(predicted)).items():
+            scores[f"{part}_variance"] = Estimate.mean(each.mean(1), unit=f"({unit})²" if unit else "")
     return scores
 
 

@@ -452,29 +452,13 @@ def explored(study: Study, store: CellStore) -> Summary:
     return {"n": len(rows), "rows": rows}, {}
 
 
-SUMMARIES: dict[str, Callable[[Study, CellStore], Summary]] = {
-    "reference": reference,
-    "crossed": crossed,
-    "arithmetic": arithmetic,
-    "branches": branches,
-    "paths": paths,
-    "candidates": candidates,
-    "precision": precision,
-    "control": control,
-    "accuracy": accuracy,
-    "own class": own_class,
-    "settings": settings,
-    "methods": methods,
-    "weights": weights,
-    "explored": explored,
-    "uncertainty": uncertainty,
-    "single": single,
-    "geometry": geometry,
-    "purchases": purchases,
-    "together": together,
-    "literature": beside_literature,
-    "values": of_values,
-}
+_NAMED = (
+    reference, crossed, arithmetic, branches, paths, candidates, precision, control, accuracy, own_class, settings,
+    methods, weights, explored, uncertainty, single, geometry, purchases, together,
+)  # fmt: skip
+SUMMARIES: dict[str, Callable[[Study, CellStore], Summary]]
+SUMMARIES = {summary.__name__.replace("_", " "): summary for summary in _NAMED}
+SUMMARIES |= {"literature": beside_literature, "values": of_values}
 
 
 def keep_summary(study: Study) -> Path:
