@@ -12,6 +12,15 @@ from numpy import ndarray
 
 from lnescape.plots import BLUE, DARK, GREEN, PALE, RED, STYLE, canvas
 
+PerImage = Float[ndarray, " images"]
+Pictures = Float[ndarray, "images height width"]  # grey
+OfNetworks = Float[ndarray, "networks images"]
+Points = tuple[ndarray, ndarray]  # x and y
+Clouds = Mapping[str, Points]
+Named, Numbers, Two = Mapping[str, ndarray], Mapping[str, float], tuple[float, float]
+Table = Mapping[str, Mapping[str, Mapping]]  # {method: {budget in trainings: row}}
+Rens = Mapping[str, Mapping[str, Mapping[int, tuple[float, float, float]]]]  # {name: {covariates: {M: REN, low, high}}}
+
 # Colour of the family, as elsewhere in the course where it has one there; a marker of its own for each method.
 LOOKS = {
     "deep ensemble": (STYLE["deep ensemble"]["color"], "o"),
@@ -40,6 +49,7 @@ FILL_OF_METHOD = {"short ensemble": "none"}  # its colour is that of the deep en
 LEFT, RIGHT = 0.6, 1.25  # places of "below one" and "beyond the largest", the second in parts of the largest
 EDGE = 0.25  # left end of the axis: between it and LEFT stand numbers and nothing else
 BELOW = (0.6, 0.7, 0.83)  # places of "below one", in turn, so that neighbours can be told apart
+TARGET = 30.0  # REN of the gate
 FAR = 200.0  # REN at the right edge; an interval without an upper end runs into it
 
 
@@ -53,13 +63,7 @@ def legend_below(figure: Figure, marks: Sequence[Artist], labels: Sequence[str],
 
 
 def equivalents(
-    networks: Mapping[str, Mapping[str, Mapping[str, Mapping]]],
-    budgets: Sequence[str],
-    *,
-    largest: int,
-    single: Mapping[str, float],
-    source: str,
-    title: str,
+    networks: Mapping[str, Table], budgets: Sequence[str], *, largest: int, single: Numbers, source: str, title: str
 ) -> Figure:
     """Draw the deep-ensemble equivalent of every method at each budget; the line to beat is dashed.
 
@@ -112,9 +116,7 @@ def _worth(axis: Axes, height: float, way: str, row: Mapping, single: float, lar
         axis.text(LEFT * 0.86, height, _mnat(float(row["cll"]) - single), fontsize=6, va="center", ha="right")
 
 
-def diversity(
-    networks: Mapping[str, Mapping[str, tuple[float, float]]], *, least: float, source: str, title: str
-) -> Figure:
+def diversity(networks: Mapping[str, Mapping[str, Two]], *, least: float, source: str, title: str) -> Figure:
     """Draw how much the members of each method differ against the accuracy of one member.
 
     `networks` is {network: {method: (mean accuracy of a member, share of images on which two differ)}}, both in %.
@@ -138,12 +140,7 @@ def diversity(
 
 
 def weight_sweep(
-    weights: Float[ndarray, " weights"],
-    panels: Mapping[str, Mapping[str, Float[ndarray, " weights"]]],
-    *,
-    label: str,
-    source: str,
-    title: str,
+    weights: Float[ndarray, " weights"], panels: Mapping[str, Named], *, label: str, source: str, title: str
 ) -> Figure:
     """Draw quantities against the weight of a penalty; the weight 0 stands apart at the left.
 
@@ -168,9 +165,7 @@ def weight_sweep(
     return figure
 
 
-def worth_on_pairs(
-    found: Mapping[str, Mapping[str, Mapping[int, tuple[float, float, float]]]], *, source: str, title: str
-) -> Figure:
+def worth_on_pairs(found: Rens, *, source: str, title: str) -> Figure:
     """Draw the REN of a few sets of covariates on every pair of data and network, one panel for each M.
 
     `found` is {pair: {covariates: {M: (REN, low, high)}}}; a set that was not measured on a pair may be missing there.
@@ -203,9 +198,7 @@ def worth_on_pairs(
     return figure
 
 
-def equivalents_on_pairs(
-    pairs: Mapping[str, Mapping[str, Mapping[str, Mapping]]], *, largest: Mapping[str, int], source: str, title: str
-) -> Figure:
+def equivalents_on_pairs(pairs: Mapping[str, Table], *, largest: Mapping[str, int], source: str, title: str) -> Figure:
     """Draw the deep-ensemble equivalent of every method at each budget, one panel for each pair.
 
     `pairs` is {pair: {method: {budget in trainings: its "dee" with "value"}}}; a method that diverged has no "dee".
@@ -301,12 +294,7 @@ def _bars(axis: Axes, p: Float[ndarray, "networks classes"], classes: Sequence[s
     axis.set(ylim=(0, 1), xticks=range(3), xticklabels=[classes[c] for c in top])
 
 
-def log_odds_histograms(
-    groups: Mapping[str, tuple[Float[ndarray, "images height width"], Float[ndarray, "networks images"]]],
-    *,
-    source: str,
-    title: str,
-) -> Figure:
+def log_odds_histograms(groups: Mapping[str, tuple[Pictures, OfNetworks]], *, source: str, title: str) -> Figure:
     """Draw log-odds of single images over retrainings, with the normal law of the same mean and sd.
 
     `groups` is {name: (grey images, q of each network)}: one row of panels for each group, one panel for each image.
@@ -340,14 +328,7 @@ def thumbnail(axis: Axes, image: ndarray, place: tuple[float, float, float, floa
     inset.axis("off")
 
 
-def undecided_images(
-    images: Float[ndarray, "images height width"],
-    contrast: Float[ndarray, "networks images"],
-    *,
-    names: list[str],
-    source: str,
-    title: str,
-) -> Figure:
+def undecided_images(images: Pictures, contrast: OfNetworks, *, names: list[str], source: str, title: str) -> Figure:
     """Draw undecided images with their contrast z_c − max z_k over retrainings; below 0 the decision flips."""
     columns = -(-len(images) // 2)
     with canvas(columns, 3.4, source, title, rows=2) as (figure, axes):
@@ -369,12 +350,7 @@ def undecided_images(
 
 
 def u_across_images(
-    mean: Mapping[str, Float[ndarray, " images"]],
-    u: Mapping[str, Float[ndarray, " images"]],
-    *,
-    scattered: tuple[str, ...],
-    source: str,
-    title: str,
+    mean: Mapping[str, PerImage], u: Mapping[str, PerImage], *, scattered: tuple[str, ...], source: str, title: str
 ) -> Figure:
     """Draw u(x) against the mean log-odds, and its distribution for each set of images.
 
@@ -398,9 +374,7 @@ def u_across_images(
     return figure
 
 
-def convergence(
-    observed: Mapping[str, tuple[ndarray, ndarray]], theory: tuple[ndarray, ndarray], *, source: str, title: str
-) -> Figure:
+def convergence(observed: Clouds, theory: Points, *, source: str, title: str) -> Figure:
     """Draw the relative standard deviation of the estimate of u(x) against the number of retrainings.
 
     `observed` is {network: (retrainings, relative standard deviation)}, `theory` the same for normal observations.
@@ -419,9 +393,7 @@ def convergence(
     return figure
 
 
-def covariate_worth(
-    found: Mapping[str, Mapping[str, Mapping[int, tuple[float, float, float]]]], *, source: str, title: str
-) -> Figure:
+def covariate_worth(found: Rens, *, source: str, title: str) -> Figure:
     """Draw the REN of each set of covariates, one panel for each network.
 
     `found` is {network: {covariates: {M: (REN, low, high)}}}, with rows in the order of the first network.
@@ -454,12 +426,10 @@ def covariate_worth(
     return figure
 
 
-def frontier(
-    entries: Mapping[str, Sequence[tuple[int, float, float, str]]], *, source: str, title: str, target: float = 30
-) -> Figure:
+def frontier(entries: Mapping[str, Sequence[tuple[int, float, float, str]]], *, source: str, title: str) -> Figure:
     """Draw REN against the whole cost in trainings, beside that of as many plain retrainings.
 
-    `entries` is {network: (M, whole cost, REN, a remark or "")}; `target` is the REN of the gate.
+    `entries` is {network: (M, whole cost, REN, a remark or "")}.
     """
     lines = -(-len(entries) // 3)  # at most three panels side by side
     columns = -(-len(entries) // lines)
@@ -471,7 +441,7 @@ def frontier(
             top = last if many else max(cost for _, cost, _, _ in rows) + 0.5
             line = np.linspace(2, top, 50)
             axis.plot(line, line, color=DARK, linestyle="--", linewidth=1, label="more plain retrainings")
-            axis.axhline(target, color=PALE, linewidth=0.8, linestyle=":")
+            axis.axhline(TARGET, color=PALE, linewidth=0.8, linestyle=":")
             best = 0.0
             for m, cost, ren, text in sorted(rows, key=lambda row: (row[1], -row[2])):
                 marker, colour = OF_SIZE.get(m, LARGER)
@@ -504,13 +474,7 @@ def frontier(
     return figure
 
 
-def coverage(
-    deciles: Mapping[str, Mapping[str, Sequence[float]]],
-    flips: Mapping[str, tuple[ndarray, ndarray]],
-    *,
-    source: str,
-    title: str,
-) -> Figure:
+def coverage(deciles: Mapping[str, Mapping[str, Sequence[float]]], flips: Clouds, *, source: str, title: str) -> Figure:
     """Draw the coverage of intervals by decile of the predicted u, and foreseen against observed flips.
 
     `deciles` is {network: {evaluation: coverage of each decile, in %}}. `flips` is {network: (foreseen, observed share
@@ -543,7 +507,7 @@ def coverage(
     return figure
 
 
-def budget(parts: Mapping[str, tuple[float, float]], *, source: str, title: str, unit: str = "nat²") -> Figure:
+def budget(parts: Mapping[str, Two], *, source: str, title: str) -> Figure:
     """Draw a budget of uncertainty: `parts` is {source: (variance, its standard uncertainty)}."""
     hatches = ("", "///", "...", "xxx", "\\\\\\", "++")
     with canvas(1, 0.42 * len(parts) + 0.9, source, title, width=5.6) as (figure, (axis,)):
@@ -551,5 +515,5 @@ def budget(parts: Mapping[str, tuple[float, float]], *, source: str, title: str,
             axis.barh(k, value, color="white", edgecolor=BLUE, hatch=hatch, height=0.6)
             axis.errorbar(value, k, xerr=u, color=DARK, capsize=2, linewidth=1)
         axis.set_yticks(range(len(parts)), labels=list(parts))
-        axis.set(xlabel=f"variance of log-odds ({unit}), ±1 standard uncertainty", ylim=(len(parts) - 0.5, -0.5))
+        axis.set(xlabel="variance of log-odds (nat²), ±1 standard uncertainty", ylim=(len(parts) - 0.5, -0.5))
     return figure

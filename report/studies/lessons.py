@@ -10,7 +10,11 @@ from numpy import ndarray
 
 from lnescape.plots import BLUE, DARK, GREEN, PALE, RED, STYLE, canvas
 from lnescape.retraining.judging import log_bias, squared_error_of
-from report.studies.figures import legend_below
+from report.studies.figures import Clouds, Named, Numbers, PerImage, Two, legend_below
+
+Retrained = Float[ndarray, " retrainings"]
+InPlane = Float[ndarray, "times 2"]
+Predictions = Mapping[str, Float[ndarray, "images classes"]]
 
 WAYS = ((RED, "o"), (GREEN, "^"), (BLUE, "D"))  # of stating u(x), from the poorest to the best
 FIELD = "#DDDDDD"  # what is true
@@ -23,9 +27,7 @@ FACTS = {
 }
 
 
-def retrainings_of_one_image(
-    image: Float[ndarray, "height width"], q: Float[ndarray, " retrainings"], *, source: str, title: str
-) -> Figure:
+def retrainings_of_one_image(image: Float[ndarray, "height width"], q: Retrained, *, source: str, title: str) -> Figure:
     """Draw the log-odds of one grey image over retrainings as a histogram, and u as half the width of its middle."""
     u, mean = q.std(ddof=1), q.mean()
     with canvas(1, 2.4, source, title, width=5.2) as (figure, (axis,)):
@@ -43,14 +45,7 @@ def retrainings_of_one_image(
     return figure
 
 
-def three_jump(
-    q: Float[ndarray, " retrainings"],
-    s: Float[ndarray, " images"],
-    u: Float[ndarray, " images"],
-    *,
-    source: str,
-    title: str,
-) -> Figure:
+def three_jump(q: Retrained, s: PerImage, u: PerImage, *, source: str, title: str) -> Figure:
     """Draw what three retrainings state, ten times over for one image, and the ratio s/u over all images.
 
     `q` are all retrainings of one image; `s` is the standard deviation of three of them, `u` that of all others, for
@@ -76,9 +71,7 @@ def three_jump(
     return figure
 
 
-def spread_of_variances(
-    variance: Float[ndarray, " images"], dof: int, prior: tuple[float, float], *, source: str, title: str
-) -> Figure:
+def spread_of_variances(variance: PerImage, dof: int, prior: Two, *, source: str, title: str) -> Figure:
     """Draw how ln s² scatters over images, beside two laws: one u for all images, and u that differs.
 
     `prior` is (d₀, s₀²): then s²/s₀² follows Fisher's F(ν, d₀).
@@ -109,13 +102,7 @@ def spread_of_variances(
 
 
 def regression(
-    h: Float[ndarray, " images"],
-    panels: Mapping[str, tuple[Float[ndarray, " images"], float]],
-    slope: float,
-    *,
-    label: str,
-    source: str,
-    title: str,
+    h: PerImage, panels: Mapping[str, tuple[PerImage, float]], slope: float, *, label: str, source: str, title: str
 ) -> Figure:
     """Draw ln variances against one covariate, {panel: (values, intercept of its line)}; the slope is common."""
     ends = np.array([h.min(), h.max()])
@@ -131,12 +118,7 @@ def regression(
 
 
 def stated_against_true(
-    stated: Mapping[str, Float[ndarray, " images"]],
-    true: Float[ndarray, " images"],
-    errors: Mapping[str, float],
-    *,
-    source: str,
-    title: str,
+    stated: Mapping[str, PerImage], true: PerImage, errors: Numbers, *, source: str, title: str
 ) -> Figure:
     """Draw u(x) as each way states it against the true one, with the error of ln u in percent in the panel."""
     ends = np.array([0.5 * true.min(), 2 * true.max()])
@@ -163,7 +145,7 @@ def _diagonal(axis: Axes, ends: ndarray) -> None:
     axis.minorticks_off()
 
 
-def scale_of_ren(found: Mapping[str, tuple[float, float]], *, source: str, title: str) -> Figure:
+def scale_of_ren(found: Mapping[str, Two], *, source: str, title: str) -> Figure:
     """Draw the error of u against the number of plain retrainings, and read ways of stating u off that curve.
 
     `found` is {way: (REN, error of ln u in percent)}.
@@ -211,11 +193,7 @@ def levels(ratios: Mapping[str, Mapping[str, float]], later: Mapping[str, float]
 
 
 def beforehand(
-    facts: Mapping[str, Mapping[str, float]],
-    partial: Mapping[str, Mapping[str, tuple[float, float]]],
-    *,
-    source: str,
-    title: str,
+    facts: Mapping[str, Numbers], partial: Mapping[str, Mapping[str, Two]], *, source: str, title: str
 ) -> Figure:
     """Draw what bursts (filled) and proxies (hollow) tell of u(x) against facts that are known beforehand.
 
@@ -239,14 +217,7 @@ def beforehand(
     return figure
 
 
-def ring_valley(
-    line: Float[ndarray, "times 2"],
-    curve: Float[ndarray, "times 2"],
-    control: Float[ndarray, "2"],
-    *,
-    source: str,
-    title: str,
-) -> Figure:
+def ring_valley(line: InPlane, curve: InPlane, control: Float[ndarray, "2"], *, source: str, title: str) -> Figure:
     """Draw the valley L(w) = (‖w‖² − 1)² of two weights from above, with a line and a curve between two solutions."""
     grid = np.linspace(-2.1, 2.1, 121)
     x, y = np.meshgrid(grid, np.linspace(-1.9, 2.3, 121))
@@ -302,7 +273,7 @@ def read_equivalent(
     return figure
 
 
-def one_function(places: Mapping[str, tuple[float, float]], *, source: str, title: str) -> Figure:
+def one_function(places: Mapping[str, Two], *, source: str, title: str) -> Figure:
     """Draw the plane of two weights (b, a) with curves of equal a b, each one function, and some named networks."""
     b = np.linspace(0.15, 4.6, 200)
     with canvas(1, 2.9, source, title, width=4.6) as (figure, (axis,)):
@@ -316,9 +287,7 @@ def one_function(places: Mapping[str, tuple[float, float]], *, source: str, titl
     return figure
 
 
-def weights_and_function(
-    seen: Mapping[str, tuple[ndarray, ndarray, ndarray]], *, floor: float, source: str, title: str
-) -> Figure:
+def weights_and_function(seen: Mapping[str, tuple[ndarray, ...]], *, floor: float, source: str, title: str) -> Figure:
     """Draw distance in function and share of other decisions against distance in weights.
 
     `seen` is {kind of network: (distance in ‖θ‖, distance D in nat, images decided otherwise in percent)}; a D below
@@ -339,14 +308,7 @@ def weights_and_function(
 
 
 def clouds(
-    points: Mapping[str, tuple[ndarray, ndarray]],
-    lines: Mapping[str, Mapping[str, tuple[ndarray, ndarray]]],
-    *,
-    x: str,
-    y: str,
-    source: str,
-    title: str,
-    log: bool = False,
+    points: Clouds, lines: Mapping[str, Clouds], *, x: str, y: str, source: str, title: str, log: bool = False
 ) -> Figure:
     """Draw a cloud of inputs in each panel, with lines over it, on one vertical scale.
 
@@ -378,10 +340,7 @@ def clouds(
     return figure
 
 
-def proper_scores(
-    p: Float[ndarray, " reports"], scores: Mapping[str, Float[ndarray, " reports"]], truth: float, *, source: str,
-    title: str,
-) -> Figure:  # fmt: skip
+def proper_scores(p: Float[ndarray, " reports"], scores: Named, truth: float, *, source: str, title: str) -> Figure:
     """Draw the expected value of each score against the reported probability; the true one is dashed."""
     with canvas(len(scores), 2.3, source, title) as (figure, axes):
         for axis, (name, values) in zip(axes, scores.items(), strict=True):
@@ -393,12 +352,7 @@ def proper_scores(
 
 
 def reliabilities(
-    panels: Mapping[str, Mapping[str, Float[ndarray, "images classes"]]],
-    labels: Int[ndarray, " images"],
-    *,
-    n_bins: int = 10,
-    source: str,
-    title: str,
+    panels: Mapping[str, Predictions], labels: Int[ndarray, " images"], *, source: str, title: str
 ) -> Figure:
     """Draw reliability diagrams of several predictions, {panel: {way: log-probabilities}}, in bins of equal mass.
 
@@ -413,7 +367,7 @@ def reliabilities(
             axis.plot([0, 1], [0, 1], color="#BBBBBB", linewidth=0.8)
             for (way, logp), look in zip(ways.items(), looks, strict=False):
                 top, right = np.exp(logp.max(1)), (logp.argmax(1) == labels).astype(float)
-                bins = np.array_split(top.argsort(), n_bins)
+                bins = np.array_split(top.argsort(), 10)
                 shares = [Estimate.mean(right[rows]) for rows in bins]
                 bars = ([top[rows].mean() for rows in bins], [s.value for s in shares], [s.u for s in shares])
                 axis.errorbar(*bars, **look, markersize=4, capsize=2, linewidth=1, label=way)
@@ -423,9 +377,7 @@ def reliabilities(
     return figure
 
 
-def shares_below(
-    panels: Mapping[str, Mapping[str, Float[ndarray, " images"]]], *, least: float, source: str, title: str
-) -> Figure:
+def shares_below(panels: Mapping[str, Mapping[str, PerImage]], *, least: float, source: str, title: str) -> Figure:
     """Draw the share of images with less than each value, {quantity: {set of images: values}}, from `least` on."""
     with canvas(len(panels), 2.8, source, title) as (figure, axes):
         for axis, (quantity, sets) in zip(axes, panels.items(), strict=True):
@@ -438,13 +390,7 @@ def shares_below(
     return figure
 
 
-def entropies(
-    quantities: Mapping[str, Float[ndarray, " images"]],
-    parts: Mapping[str, Float[ndarray, " images"]],
-    *,
-    source: str,
-    title: str,
-) -> Figure:
+def entropies(quantities: Mapping[str, PerImage], parts: Mapping[str, PerImage], *, source: str, title: str) -> Figure:
     """Draw the parts of the entropy of each image, {"aleatoric", "epistemic"}, against each quantity."""
     with canvas(len(quantities), 2.9, source, title) as (figure, axes):
         for axis, (label, x) in zip(axes, quantities.items(), strict=True):
