@@ -188,14 +188,9 @@ def plane(
 
 
 def triangle(law: Law, simplex: Simplex, split, *, n: int = 11, progress: bool = True) -> Survey:
-    """Survey the loss inside a triangle, on a regular grid of convex coefficients.
+    """Survey the loss inside a triangle, on a regular grid of convex coefficients with n points along each edge.
 
-    Args:
-        law: Any law of the same builder.
-        simplex: A simplex of three vertices.
-        split: Images and labels.
-        n: Points along each edge, ≥ 2; n(n + 1)/2 in all.
-        progress: Show a bar with the time left (from two seconds on).
+    The arguments are those of `along`, with a simplex of three vertices in place of the curve.
 
     Returns:
         The survey; `coordinates` are the coefficients, [n(n + 1)/2, 3].

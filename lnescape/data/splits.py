@@ -26,28 +26,22 @@ N_NORMALISATION = 5000  # images; enough for the statistics of batch norm (SWAG 
 class Split:
     """Images and their labels: one part of a data set.
 
-    Args:
-        pixels: Images as they were given, uint8 (0 to 255) or float, batch first.
-        labels: Class numbers, int64 [n], -1 for an image that belongs to no class; or measured values in their unit,
-            float32 [n, outputs].
-        mean: What normalisation subtracts from each channel, in units of `pixels`; None leaves the pixels as they are.
-        std: What normalisation divides by, same form and unit.
-        title: What a figure calls these images.
-        values: How measured values are standardised; None for classes.
-
     >>> grey = torch.tensor([[[[0, 255]]]], dtype=torch.uint8)
     >>> half = torch.tensor([127.5])
     >>> Split(grey, torch.tensor([1]), mean=half, std=half).images
     tensor([[[[-1.,  1.]]]])
     """
 
-    pixels: Shaped[Tensor, "images *image"]
+    pixels: Shaped[Tensor, "images *image"]  # images as they were given, uint8 (0 to 255) or float, batch first
+    # class numbers, int64 [n], -1 for an image that belongs to no class; or measured values in their unit, float32
+    # [n, outputs]
     labels: Shaped[Tensor, "images *outputs"]
     _: KW_ONLY
+    # what normalisation subtracts from each channel, in units of `pixels`; None leaves the pixels as they are
     mean: Float[Tensor, " channels"] | None = None
-    std: Float[Tensor, " channels"] | None = None
-    title: str = ""
-    values: Values | None = None
+    std: Float[Tensor, " channels"] | None = None  # what normalisation divides by, same form and unit
+    title: str = ""  # what a figure calls these images
+    values: Values | None = None  # how measured values are standardised; None for classes
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -103,27 +97,18 @@ class Dataset:
     Printed, it tells its sizes. The parts are cut from a permutation by numpy's ``RandomState(0)``, whose stream is
     frozen: they are the same on every machine. (The permutation matters: the first half of MNIST's official test set
     was written by other people, and is easier, than the second.)
-
-    Args:
-        name: The true name, such as "mnist5k" or "shapes".
-        title: What figures print; a stand-in says there that it is one.
-        classes: Names of the classes, in the order of their numbers; of measured values, the names of the outputs.
-        train: Part for training.
-        validation: Part for early choices.
-        calibration: Part for calibration.
-        test: Part for reporting.
-        stand_in: True where drawn images take the place of real ones.
-        foreign_source: Function that returns the pixels of a foreign set and its title, called when they are asked for.
     """
 
-    name: str
-    title: str
+    name: str  # the true name, such as "mnist5k" or "shapes"
+    title: str  # what figures print; a stand-in says there that it is one
+    # names of the classes, in the order of their numbers; of measured values, the names of the outputs
     classes: tuple[str, ...]
-    train: Split
-    validation: Split
-    calibration: Split
-    test: Split
-    stand_in: bool = False
+    train: Split  # part for training
+    validation: Split  # part for early choices
+    calibration: Split  # part for calibration
+    test: Split  # part for reporting
+    stand_in: bool = False  # true where drawn images take the place of real ones
+    # function that returns the pixels of a foreign set and its title, called when they are asked for
     foreign_source: Callable[[], tuple[Tensor, str]] | None = None
 
     def __getstate__(self) -> dict[str, object]:

@@ -86,9 +86,7 @@ def r2(predicted: Tensor, labels: Tensor) -> Estimate:
 def mixture_nll(predicted: Tensor, labels: Tensor) -> Estimate:
     """Return the negative log-likelihood of the mixture, −(1/n) Σ_i ln (1/M) Σ_m Π_k N(y_ik; μ_mik, σ²_mik).
 
-    Args:
-        predicted: Values with variances.
-        labels: Measured values, [inputs, outputs].
+    The arguments are those of `rmse`, the values with variances.
 
     Returns:
         Mean over inputs, in nat; ln of a density, so that it depends on the unit of the values.
@@ -110,12 +108,7 @@ def crps(predicted: Tensor, labels: Tensor, *, unit: str = "") -> Estimate:
     """Return the continuous ranked probability score of the mixture, ∫ (F(z) − [z ≥ y])² dz, a proper score.
 
     (1/M) Σ_m A(y − μ_m, σ²_m) − (1/2M²) Σ_ml A(μ_m − μ_l, σ²_m + σ²_l), A(d, s²) = 2s φ(d/s) + d (2Φ(d/s) − 1); without
-    variances A(d, 0) = |d|.
-
-    Args:
-        predicted: Values with or without variances, in the unit.
-        labels: Measured values, [inputs, outputs].
-        unit: Their unit, printed.
+    variances A(d, 0) = |d|. The arguments are those of `rmse`.
 
     Returns:
         Mean over inputs and outputs, in the unit; of one value without variance its absolute error.

@@ -494,12 +494,8 @@ for _method, _kind in {
         observed=_branched, **_OBSERVED,
     ),
     "ensemble": Kind(experiment=ensemble),
-    "pair": Kind(
-        experiment=pair, n_seeds=2, trainings=_three, together=_one, surveyed=4 * 31 * 10_000 + 200_000
-    ),
-    "triangle": Kind(
-        experiment=triangle, optional=("cosine_weight",), n_seeds=1, together=_one, surveyed=400_000
-    ),
+    "pair": Kind(experiment=pair, n_seeds=2, trainings=_three, together=_one, surveyed=4 * 31 * 10_000 + 200_000),
+    "triangle": Kind(experiment=triangle, optional=("cosine_weight",), n_seeds=1, together=_one, surveyed=400_000),
     "law": Kind(
         experiment=law, settings=("method", "budget"), optional=("options",), n_seeds=1, scouts=True, shares=True,
         trainings=_budget, together=_one, surveyed=30 * 23_000, check=_check_law, read=_as_law,
