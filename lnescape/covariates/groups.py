@@ -62,6 +62,7 @@ class Traces:
 
 
 Columns = dict[str, ndarray]
+Observed, Kinds = Float[ndarray, "networks images"], Float[ndarray, "networks kinds images"]
 
 
 def ln_of(spread: ndarray) -> ndarray:
@@ -179,12 +180,7 @@ def passes_of(groups: Iterable[str], *, epochs: int) -> int:
     return sum((PASSES | {"path": epochs}).get(need, 0) for need in needs)
 
 
-def freed(
-    values: Float[ndarray, "networks kinds images"],
-    q: Float[ndarray, "networks images"],
-    *,
-    like: tuple[ndarray, ndarray] | None = None,
-) -> Float[ndarray, "networks kinds images"]:
+def freed(values: Kinds, q: Observed, *, like: tuple[ndarray, ndarray] | None = None) -> Kinds:
     """Free other quantities of the networks from their regression on q: r_mk = (v_mk − v̄_k) − β_k (q_m − q̄)."""
     # β_k is the least-squares slope over networks and inputs in each of ten bins of q̄. For normal retrainings whose
     # slope is β, r is independent of the differences in q given the variances: r² tells of σ² what s² doesn't.
@@ -200,12 +196,7 @@ def freed(
     return values - values.mean(0) - slope[:, bins] * (q - q.mean(0))[:, None]
 
 
-def difference(
-    values: Float[ndarray, "networks kinds images"],
-    q: Float[ndarray, "networks images"],
-    *,
-    like: tuple[ndarray, ndarray],
-) -> Float[ndarray, " images"]:
+def difference(values: Kinds, q: Observed, *, like: tuple[ndarray, ndarray]) -> Float[ndarray, " images"]:
     """Return ln of how the networks differ in other quantities, beyond what their difference in q explains."""
     return ln_of(np.sqrt(np.mean(freed(values, q, like=like) ** 2, (0, 1))))
 

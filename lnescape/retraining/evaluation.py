@@ -10,6 +10,8 @@ from numpy import ndarray
 from lnescape.checks import array, instance, one_of, real
 from lnescape.retraining.prior import Prior, checked_covariates, effective_number_of
 
+Ends = tuple[Float[ndarray, "*images"], Float[ndarray, "*images"]]  # of intervals
+
 N_BINS = 10
 MATERIAL = 1.5  # factor on s² in a bin below which a pattern isn't reported: 20 % of u
 FEWEST = 20  # inputs, below which nothing is checked
@@ -35,9 +37,7 @@ class Evaluation:
             return np.full_like(self.scale, np.nan)
         return self.scale * np.sqrt(self.dof / (self.dof - 2))
 
-    def interval(
-        self, level: float = 0.95, *, of: Literal["retraining", "mean"] = "retraining"
-    ) -> tuple[Float[ndarray, "*images"], Float[ndarray, "*images"]]:
+    def interval(self, level: float = 0.95, *, of: Literal["retraining", "mean"] = "retraining") -> Ends:
         """Return the coverage interval q̄ ± t_{ν_eff} σ̃ √(1 + 1/M) of one further retraining.
 
         Args:
@@ -63,9 +63,7 @@ class Evaluation:
         half = t.ppf((1 + level) / 2, self.dof) * self.scale * np.sqrt((of == "retraining") + 1 / self.n)
         return self.mean - half, self.mean + half
 
-    def probability_interval(
-        self, level: float = 0.95, *, of: Literal["retraining", "mean"] = "retraining"
-    ) -> tuple[Float[ndarray, "*images"], Float[ndarray, "*images"]]:
+    def probability_interval(self, level: float = 0.95, *, of: Literal["retraining", "mean"] = "retraining") -> Ends:
         """Return the ends of `interval` of log-odds as probabilities, p = 1/(1 + e^−q), which keeps the coverage."""
         from scipy.special import expit
 
