@@ -30,6 +30,7 @@ from lnescape.retraining.prior import ANY
 from lnescape.statement.page import DECISIONS, Statement
 from lnescape.training.descent import tensor_fingerprint
 
+Named = tuple[ndarray, tuple[str, ...]]  # covariates, a column each, and their names
 BORROWED = (
     "Pattern and scale of u are borrowed from other pairs of data and network, and hold as far as this one is like "
     "them; a second training would show its scale."
@@ -132,7 +133,7 @@ def state_arrays(
 
 
 def statement_of(
-    q: ndarray, columns: tuple[ndarray, tuple[str, ...]], parts: tuple[slice, slice], *, n_eff: float | None = None,
+    q: ndarray, columns: Named, parts: tuple[slice, slice], *, n_eff: float | None = None,
     like: LearnedPrior | None = None, network: str = ANY, contrasts: ndarray | None = None,
     scale: ndarray | float = 1.0, **about: Any,
 ) -> Statement:  # fmt: skip
@@ -237,13 +238,7 @@ def checked_limits(limits: Any, k: int) -> ndarray | None:
 
 
 def _evaluated(
-    q: ndarray,
-    columns: tuple[ndarray, tuple[str, ...]],
-    parts: Sequence[slice],
-    *,
-    n_eff: float | None,
-    like: LearnedPrior | None = None,
-    network: str = ANY,
+    q: ndarray, columns: Named, parts: Sequence[slice], *, n_eff: float | None, like: LearnedPrior | None, network: str
 ) -> tuple[Evaluation, Prior, tuple[str, ...]]:
     """Fit the prior on the first part of the inputs, evaluate the second; warnings become notes."""
     (h, names), (fitted, stated) = columns, parts

@@ -2,7 +2,7 @@
 
 import math
 import warnings
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,6 @@ from lnescape.scores import mean_prediction
 from lnescape.study.cells import KEPT, Cell, Kind, StudyError, checked, register
 from lnescape.study.observation import Observation, Panel, observe
 from lnescape.training import Prepared, TrainingError, fit
-from lnescape.training.descent import State
 from lnescape.training.runs import train_groups
 
 N_WATCHED_EPOCHS = 15  # up to so many, every epoch's end is watched
@@ -40,21 +39,11 @@ def refuse_failed(failed: Iterable[int]) -> None:
         raise StudyError(f"Seed {seed} diverged; lower the learning rate of the recipe.")
 
 
-def train(
-    cell: Cell,
-    data,
-    seeds: list[int],
-    *,
-    initialisations: list[int] | None = None,
-    start: State | None = None,
-    on_epoch: Callable[[State], object] = lambda state: None,
-    folder: Path | None = None,
-) -> Members:
-    """Train the networks of some seeds under a cell's recipe: together where they batch, else one by one."""
+def train(cell: Cell, data, seeds: list[int], **rest: Any) -> Members:
+    """Train the networks of some seeds under a cell's recipe, as many at once as batch; the rest as `train_group`."""
     prepared = checked(lambda: Prepared.of(cell.builder(data), data, cell.recipe, measure=False))
-    some: dict[str, Any] = {"initialisations": initialisations, "start": start, "folder": folder, "on_epoch": on_epoch}
     thetas = []
-    for trained in train_groups(prepared, seeds, most=len(seeds), **some):
+    for trained in train_groups(prepared, seeds, most=len(seeds), **rest):
         refuse_failed(trained.failed)
         thetas.append(trained.thetas)
     return Members(prepared.net, torch.cat(thetas), seeds=tuple(seeds), **prepared.known)

@@ -11,7 +11,6 @@ from io import BytesIO
 
 import numpy as np
 import torch
-from jaxtyping import Float
 from matplotlib.figure import Figure
 from numpy import ndarray
 
@@ -255,19 +254,13 @@ def _all_images(tables: dict[str, dict]) -> dict:
 
 
 def train_again(
-    image: Float[ndarray, "height width"],
-    q: Float[ndarray, " retrainings"],
-    piles: tuple[ndarray, ndarray],
-    three: Mapping[str, tuple[ndarray, ndarray]],
-    *,
-    clouds: Mapping[str, tuple[ndarray, ndarray, str]],
-    source: str,
-    title: str,
-) -> Figure:
+    image: ndarray, q: ndarray, piles: figures.Points, three: figures.Clouds, *,
+    clouds: Mapping[str, tuple[ndarray, ndarray, str]], source: str, title: str,
+) -> Figure:  # fmt: skip
     """Draw retrainings of one grey image with what three of them state, and stated against true u of many images.
 
-    `piles` are the places and heights of the dots of `q`; `three` is {way: (mean, u) of each draw}; `clouds` is
-    {way: (true u, stated u, a remark)}.
+    `image` is [height, width], `q` [retrainings]; `piles` are the places and heights of the dots of `q`; `three` is
+    {way: (mean, u) of each draw}; `clouds` is {way: (true u, stated u, a remark)}.
     """
     colours = dict(zip(clouds, (plots.RED, plots.GREEN, plots.BLUE), strict=False))
     with plots.canvas(1 + len(clouds), 2.9, source, title, width=9.0) as (figure, axes):

@@ -252,13 +252,12 @@ BASE = "all free groups"
 MORE = "one more training"
 
 
+Judged = Mapping[tuple[str, int], Fidelity]  # by mix and M
+Costs = Mapping[tuple[str, int], float]
+
+
 def gains(
-    kept: Mapping[tuple[str, int], Fidelity],
-    references: Mapping[int, Reference],
-    further: Mapping[tuple[str, int], float],
-    *,
-    base: str = BASE,
-    joined: str = "free + ",
+    kept: Judged, references: Mapping[int, Reference], further: Costs, *, base: str = BASE, joined: str = "free + "
 ) -> dict:
     """Compare purchases: every mix that adds to the free groups, and one more plain training with them."""
     # {M: {purchase: gain in REN, price in trainings, rate = gain over price, ahead = rate of one more training − its}}.
