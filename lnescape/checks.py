@@ -32,15 +32,9 @@ def whole(
 
 
 def real(
-    value: Any,
-    name: str,
-    *,
-    above: float | None = None,
-    least: float | None = None,
-    below: float | None = None,
-    most: float | None = None,
-    error: type[Exception] | None = None,
-) -> float:
+    value: Any, name: str, *, above: float | None = None, least: float | None = None, below: float | None = None,
+    most: float | None = None, error: type[Exception] | None = None,
+) -> float:  # fmt: skip
     """Return `value` as float; raise unless it is a finite number within the bounds (numpy scalars are welcome)."""
     bounds = _range(above=above, least=least, below=below, most=most)
     wanted = f"{name} must be a finite number{bounds}, not {shown(value)}."

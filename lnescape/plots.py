@@ -59,13 +59,9 @@ def canvas(columns: int, height: float, source: str, title: str = "", *, width: 
 
 
 def path_losses(
-    panels: Mapping[str, Mapping[str, tuple[ndarray, ndarray]]],
-    *,
-    source: str,
-    title: str,
-    quantity: str = "mean loss (nat)",
-    logarithmic: bool = True,
-) -> Figure:
+    panels: Mapping[str, Mapping[str, tuple[ndarray, ndarray]]], *, source: str, title: str,
+    quantity: str = "mean loss (nat)", logarithmic: bool = True,
+) -> Figure:  # fmt: skip
     """Draw a quantity along paths: each path as a thin line, their mean as a thick one.
 
     Args:
@@ -96,14 +92,9 @@ def path_losses(
 
 
 def plane_map(
-    positions: Float[ndarray, "points 2"],
-    loss: Float[ndarray, " points"],
-    *,
-    anchors: Float[ndarray, "3 2"],
-    curve: Float[ndarray, "times 2"],
-    source: str,
-    title: str,
-) -> Figure:
+    positions: Float[ndarray, "points 2"], loss: Float[ndarray, " points"], *, anchors: Float[ndarray, "3 2"],
+    curve: Float[ndarray, "times 2"], source: str, title: str,
+) -> Figure:  # fmt: skip
     """Draw the loss on the plane through two networks and the control point of the curve between them.
 
     Args:

@@ -48,18 +48,10 @@ TOGETHER = 16  # networks trained at the same time, where they batch
 
 
 def explored(
-    law: Members,
-    data,
-    images: Tensor,
-    chosen: Classes,
-    *,
-    groups: Iterable[str],
-    measurand: Measurand = log_odds,
-    burst: Recipe | None = None,
-    prepared: Prepared | None = None,
-    neighbours: Neighbours | None = None,
+    law: Members, data, images: Tensor, chosen: Classes, *, groups: Iterable[str], measurand: Measurand = log_odds,
+    burst: Recipe | None = None, prepared: Prepared | None = None, neighbours: Neighbours | None = None,
     on_network: Callable[[], object] = lambda: None,
-) -> Traces:
+) -> Traces:  # fmt: skip
     """Observe what some groups of covariates are made of."""
     groups = set(groups)
     kinds = ("outputs", "shifted", "noise", "path", "bursts", "distance")

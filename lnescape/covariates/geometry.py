@@ -267,17 +267,10 @@ def curvature_of_values(module: nn.Module, images: Tensor, n_values: int) -> Flo
 
 @torch.no_grad()
 def gradient_distance(
-    law: Law,
-    theta: Float[Tensor, " parameters"],
-    images: Tensor,
-    chosen: Int[np.ndarray, " images"],
-    *,
-    training_images: Tensor,
-    seed: int,
-    ridges: tuple[float, ...] = (FISHER_RIDGE,),
-    together: slice | Bool[np.ndarray, " images"] = slice(0, 3000),
-    quantity: Quantity | None = None,
-) -> Geometry:
+    law: Law, theta: Float[Tensor, " parameters"], images: Tensor, chosen: Int[np.ndarray, " images"], *,
+    training_images: Tensor, seed: int, ridges: tuple[float, ...] = (FISHER_RIDGE,),
+    together: slice | Bool[np.ndarray, " images"] = slice(0, 3000), quantity: Quantity | None = None,
+) -> Geometry:  # fmt: skip
     """Compute h = ln gᵀ(F + rI)⁻¹g of one network for some inputs.
 
     Args:

@@ -37,13 +37,9 @@ class Result:
 
 
 def save_result(
-    name: str,
-    *,
-    numbers: Mapping[str, Any],
-    arrays: Mapping[str, Any] | None = None,
-    provenance: Mapping[str, Any],
+    name: str, *, numbers: Mapping[str, Any], arrays: Mapping[str, Any] | None = None, provenance: Mapping[str, Any],
     folder: str | Path | None = None,
-) -> Path:
+) -> Path:  # fmt: skip
     """Store a result as NAME.json, with NAME.safetensors.xz beside it where it has arrays.
 
     JSON and arrays become valid together or not at all. Arrays that replace others are NAME.CHECKSUM.safetensors.xz
@@ -256,16 +252,9 @@ def results_folder() -> Path:
 
 
 def provenance(
-    *,
-    command: str,
-    seed: int | Iterable[int] | None,
-    data: Any,
-    n: int | None,
-    cost: Any = None,
-    seconds: float | None = None,
-    recipe: Any = None,
-    **extra: Any,
-) -> dict[str, Any]:
+    *, command: str, seed: int | Iterable[int] | None, data: Any, n: int | None, cost: Any = None,
+    seconds: float | None = None, recipe: Any = None, **extra: Any,
+) -> dict[str, Any]:  # fmt: skip
     """Describe how a result was made, for `save_result`: what is passed, and code, machine, versions, date.
 
     Args:

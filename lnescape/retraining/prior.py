@@ -124,16 +124,10 @@ def shipped_prior() -> LearnedPrior:
 
 
 def fit_prior(
-    variance: Float[ndarray, " images"],
-    dof: float,
-    covariates: Float[ndarray, "images covariates"],
-    *,
-    n_eff: float | None = None,
-    shrinkage: float = SHRINKAGE,
-    names: tuple[str, ...] = (),
-    like: LearnedPrior | None = None,
-    slopes: Mapping[str, tuple[float, float]] | None = None,
-) -> Prior:
+    variance: Float[ndarray, " images"], dof: float, covariates: Float[ndarray, "images covariates"], *,
+    n_eff: float | None = None, shrinkage: float = SHRINKAGE, names: tuple[str, ...] = (),
+    like: LearnedPrior | None = None, slopes: Mapping[str, tuple[float, float]] | None = None,
+) -> Prior:  # fmt: skip
     """Fit the prior on the sample variances of many inputs.
 
     1. Covariates are standardised, clipped at ±4, and enter as [1, z, z²]; b maximises the gamma quasi-likelihood
@@ -209,13 +203,9 @@ def fit_prior(
 
 
 def borrowed_prior(
-    q: Float[ndarray, " images"],
-    covariates: Float[ndarray, "images covariates"],
-    *,
-    names: tuple[str, ...],
-    like: LearnedPrior,
-    network: str = ANY,
-) -> Prior:
+    q: Float[ndarray, " images"], covariates: Float[ndarray, "images covariates"], *, names: tuple[str, ...],
+    like: LearnedPrior, network: str = ANY,
+) -> Prior:  # fmt: skip
     """Borrow the whole prior from other pairs, where one network shows no spread: a Type B evaluation.
 
     ln s₀²(x) = ln var_x q + level + b̄·z(x), z the covariates standardised on these inputs.

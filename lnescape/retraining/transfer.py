@@ -57,13 +57,9 @@ class _Fit(NamedTuple):
 
 
 def learn_prior(
-    pairs: Sequence[KnownPair],
-    *,
-    groups: Mapping[str, str] | None = None,
-    strength: float = 2.0,
-    levels: Mapping[str, Sequence[float]] | Sequence[float] = (),
-    provenance: Mapping[str, Any] | None = None,
-) -> LearnedPrior:
+    pairs: Sequence[KnownPair], *, groups: Mapping[str, str] | None = None, strength: float = 2.0,
+    levels: Mapping[str, Sequence[float]] | Sequence[float] = (), provenance: Mapping[str, Any] | None = None,
+) -> LearnedPrior:  # fmt: skip
     """Learn from some pairs of data and network what the coefficients of another pair are likely to be.
 
     Each pair p gives an estimate b̂_p and its information I_p by the gamma quasi-likelihood of `fit_prior`, in which s²
@@ -131,11 +127,9 @@ def learn_prior(
 
 
 def with_class_means(
-    covariates: Float[ndarray, "images covariates"],
-    names: tuple[str, ...],
-    *,
+    covariates: Float[ndarray, "images covariates"], names: tuple[str, ...], *,
     like: Float[ndarray, "some covariates"] | None = None,
-) -> tuple[Float[ndarray, "images more"], tuple[str, ...]]:
+) -> tuple[Float[ndarray, "images more"], tuple[str, ...]]:  # fmt: skip
     """Add the class means of the covariates, which foretell the effects of the classes.
 
     Column "class mean of h": the mean of h over the inputs of the same class; the classes are the indicators.

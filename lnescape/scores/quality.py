@@ -298,11 +298,9 @@ def false_positive_rate(
 
 
 def aurc(
-    logp: Float[Tensor, "*members images classes"],
-    labels: Int[Tensor, " images"],
-    *,
+    logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " images"], *,
     certainty: Float[Tensor, " images"] | None = None,
-) -> Estimate:
+) -> Estimate:  # fmt: skip
     """Return the mean error rate over all shares of images kept, the most certain first (area under risk–coverage).
 
     AURC = (1/n) Σ_k r_k,  r_k the error rate among the k most certain images

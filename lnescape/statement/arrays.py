@@ -38,20 +38,12 @@ BORROWED = (
 
 
 def state_arrays(
-    predictions: ndarray | Sequence[Any],
-    *,
-    calibration: ndarray | Sequence[Any] | None = None,
-    covariates: Mapping[str, ndarray] | None = None,
-    calibration_covariates: Mapping[str, ndarray] | None = None,
-    unit: str | Sequence[str] | None = None,
-    limits: tuple[Any, Any] | None = None,
-    ids: Sequence[Any] | None = None,
-    names: Sequence[Any] | None = None,
-    n_eff: float | None = None,
-    measurand: Measurand = log_odds,
-    level: float = 0.95,
-    title: str = "predictions as arrays",
-) -> Statement:
+    predictions: ndarray | Sequence[Any], *, calibration: ndarray | Sequence[Any] | None = None,
+    covariates: Mapping[str, ndarray] | None = None, calibration_covariates: Mapping[str, ndarray] | None = None,
+    unit: str | Sequence[str] | None = None, limits: tuple[Any, Any] | None = None, ids: Sequence[Any] | None = None,
+    names: Sequence[Any] | None = None, n_eff: float | None = None, measurand: Measurand = log_odds,
+    level: float = 0.95, title: str = "predictions as arrays",
+) -> Statement:  # fmt: skip
     """State the uncertainty due to retraining from predictions of M networks, whatever framework they come from.
 
     Log-probabilities: the class of an input is that of the highest mean probability, and its log-odds are evaluated.

@@ -39,27 +39,14 @@ PROXY_SEED = 1_000_000  # first seed of the proxies, far from those of the netwo
 
 
 def state(
-    net: Builder,
-    data,
-    *,
-    runs: Members | None = None,
-    seeds: Iterable[int] = range(3),
-    images: Shaped[Tensor, "images ..."] | None = None,
-    ids: Sequence[Any] | None = None,
-    covariates: Iterable[str] | None = None,
-    like: LearnedPrior | Literal["shipped"] | None = "shipped",
-    proxies: Builder | None = None,
-    n_proxies: int = 40,
-    proxy_epochs: float = 0.2,
-    measurand: Measurand = log_odds,
-    neighbours: explore.Neighbours | None = None,
-    limits: tuple[Any, Any] | None = None,
-    level: float = 0.95,
-    recipe: Recipe | None = None,
-    device: torch.device | str | None = None,
-    folder: Path | str | None = None,
+    net: Builder, data, *, runs: Members | None = None, seeds: Iterable[int] = range(3),
+    images: Shaped[Tensor, "images ..."] | None = None, ids: Sequence[Any] | None = None,
+    covariates: Iterable[str] | None = None, like: LearnedPrior | Literal["shipped"] | None = "shipped",
+    proxies: Builder | None = None, n_proxies: int = 40, proxy_epochs: float = 0.2, measurand: Measurand = log_odds,
+    neighbours: explore.Neighbours | None = None, limits: tuple[Any, Any] | None = None, level: float = 0.95,
+    recipe: Recipe | None = None, device: torch.device | str | None = None, folder: Path | str | None = None,
     progress: bool = True,
-) -> Statement:
+) -> Statement:  # fmt: skip
     """State, for every input, the class and its log-odds, or the value, and its uncertainty due to retraining.
 
     Trains M networks (or takes those of `runs`), fits the prior of the moderated Type A evaluation on the calibration

@@ -135,15 +135,10 @@ def usual_workers(device: torch.device | str) -> int:
 
 
 def run_study(
-    study: str | Study,
-    *,
-    limit: int | None = None,
-    device: torch.device | str = "cpu",
-    executor: Executor | None = None,
-    workers: int | None = None,
-    folder: Path | str | None = None,
+    study: str | Study, *, limit: int | None = None, device: torch.device | str = "cpu",
+    executor: Executor | None = None, workers: int | None = None, folder: Path | str | None = None,
     progress: bool = True,
-) -> dict[str, str]:
+) -> dict[str, str]:  # fmt: skip
     """Compute the cells that a study lacks; killed and called again, it goes on where it was.
 
     Each result is stored as soon as it is there. Two processes may run the same study at once: each cell is claimed

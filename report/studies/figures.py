@@ -266,13 +266,9 @@ def score_against_cost(
 
 
 def disputed_images(
-    images: Float[ndarray, "images height width"],
-    probabilities: Float[ndarray, "images networks classes"],
-    *,
-    classes: Sequence[str],
-    source: str,
-    title: str,
-) -> Figure:
+    images: Float[ndarray, "images height width"], probabilities: Float[ndarray, "images networks classes"], *,
+    classes: Sequence[str], source: str, title: str,
+) -> Figure:  # fmt: skip
     """Draw images on which retrained networks disagree, with the probabilities that each network gives."""
     with canvas(len(images), 2.5, source, title) as (figure, axes):
         for number, (axis, image, p) in enumerate(zip(axes, images, probabilities, strict=True)):
