@@ -26,12 +26,12 @@ class Subspace(ABC):
     θ(a) = Σ_k a_k v_k with a_k ≥ 0 and Σ_k a_k = 1.
     """
 
-    vertices: Tensor | None  # the v_k, float32 [K, P]; None while all of them are still to be made from scratch
-    n_vertices: int  # K
-    free: range = range(0)  # the rows that training may move
-    grown: bool = False  # whether the free vertices are added one at a time around the first
+    vertices: Tensor | None  #: the v_k, float32 [K, P]; None while all of them are still to be made from scratch
+    n_vertices: int  #: K
+    free: range = range(0)  #: the rows that training may move
+    grown: bool = False  #: whether the free vertices are added one at a time around the first
 
-    coordinate_ndim: ClassVar[int] = 0  # one number for a curve, K coefficients for a simplex
+    coordinate_ndim: ClassVar[int] = 0  #: one number for a curve, K coefficients for a simplex
 
     def __post_init__(self):
         """Raise unless the vertices are K ≥ 2 finite points."""

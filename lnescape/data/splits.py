@@ -32,16 +32,16 @@ class Split:
     tensor([[[[-1.,  1.]]]])
     """
 
-    pixels: Shaped[Tensor, "images *image"]  # images as they were given, uint8 (0 to 255) or float, batch first
-    # class numbers, int64 [n], -1 for an image that belongs to no class; or measured values in their unit, float32
-    # [n, outputs]
+    pixels: Shaped[Tensor, "images *image"]  #: images as they were given, uint8 (0 to 255) or float, batch first
+    #: class numbers, int64 [n], -1 for an image that belongs to no class; or measured values in their unit, float32
+    #: [n, outputs]
     labels: Shaped[Tensor, "images *outputs"]
     _: KW_ONLY
-    # what normalisation subtracts from each channel, in units of `pixels`; None leaves the pixels as they are
+    #: what normalisation subtracts from each channel, in units of `pixels`; None leaves the pixels as they are
     mean: Float[Tensor, " channels"] | None = None
-    std: Float[Tensor, " channels"] | None = None  # what normalisation divides by, same form and unit
-    title: str = ""  # what a figure calls these images
-    values: Values | None = None  # how measured values are standardised; None for classes
+    std: Float[Tensor, " channels"] | None = None  #: what normalisation divides by, same form and unit
+    title: str = ""  #: what a figure calls these images
+    values: Values | None = None  #: how measured values are standardised; None for classes
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -99,16 +99,16 @@ class Dataset:
     was written by other people, and is easier, than the second.)
     """
 
-    name: str  # the true name, such as "mnist5k" or "shapes"
-    title: str  # what figures print; a stand-in says there that it is one
-    # names of the classes, in the order of their numbers; of measured values, the names of the outputs
+    name: str  #: the true name, such as "mnist5k" or "shapes"
+    title: str  #: what figures print; a stand-in says there that it is one
+    #: names of the classes, in the order of their numbers; of measured values, the names of the outputs
     classes: tuple[str, ...]
-    train: Split  # part for training
-    validation: Split  # part for early choices
-    calibration: Split  # part for calibration
-    test: Split  # part for reporting
-    stand_in: bool = False  # true where drawn images take the place of real ones
-    # function that returns the pixels of a foreign set and its title, called when they are asked for
+    train: Split  #: part for training
+    validation: Split  #: part for early choices
+    calibration: Split  #: part for calibration
+    test: Split  #: part for reporting
+    stand_in: bool = False  #: true where drawn images take the place of real ones
+    #: function that returns the pixels of a foreign set and its title, called when they are asked for
     foreign_source: Callable[[], tuple[Tensor, str]] | None = None
 
     def __getstate__(self) -> dict[str, object]:

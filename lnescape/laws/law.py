@@ -38,13 +38,13 @@ Moments = tuple[Float[Tensor, " directions"], Float[Tensor, "directions directio
 class Law(ABC):
     """A probability law over θ; the base of every method."""
 
-    net: Builder  # builder of one network
+    net: Builder  #: builder of one network
     _: KW_ONLY
-    recipe: Any = None  # how it was trained, where known
-    cost: Any = None  # what it took, in trainings
-    # fixed subset of the training images, where there is batch normalisation
+    recipe: Any = None  #: how it was trained, where known
+    cost: Any = None  #: what it took, in trainings
+    #: fixed subset of the training images, where there is batch normalisation
     normalisation_images: Tensor | None = field(default=None, repr=False)
-    values: Values | None = field(default=None, repr=False)  # how measured values are standardised; None for classes
+    values: Values | None = field(default=None, repr=False)  #: how measured values are standardised; None for classes
     stored: ClassVar[tuple[str, ...]] = ()  # names of the tensors that make the law; the first one's last axis is P
     facts: ClassVar[tuple[str, ...]] = ()  # names of the plain values that make it besides
 
@@ -207,11 +207,11 @@ class Members(Law):
     References: Lakshminarayanan et al. 2017, arXiv 1612.01474.
     """
 
-    thetas: Tensor  # the members, [M, P]
+    thetas: Tensor  #: the members, [M, P]
     _: KW_ONLY
-    seeds: tuple[int, ...] = ()  # the seed of each
-    failed: dict = field(default_factory=dict)  # {seed: step} of trainings that diverged and are not among the members
-    # θ at each epoch's end, [M, epochs, P] on the CPU, where `fit` was asked to keep it; not saved
+    seeds: tuple[int, ...] = ()  #: the seed of each
+    failed: dict = field(default_factory=dict)  #: {seed: step} of trainings that diverged and are not among the members
+    #: θ at each epoch's end, [M, epochs, P] on the CPU, where `fit` was asked to keep it; not saved
     path: Tensor | None = field(default=None, repr=False)
     stored = ("vectors",)
 
@@ -268,7 +268,7 @@ class Members(Law):
 class SubspaceLaw(Law):
     """The uniform law over a curve or a simplex: time t, or Dirichlet(1, …, 1) coefficients."""
 
-    subspace: Subspace  # the learned subspace
+    subspace: Subspace  #: the learned subspace
     stored = ("vectors",)
 
     @property

@@ -60,40 +60,40 @@ class Statement:
     `stated[i]`, `stated["id of mine"]` and `stated[10:20]` are statements of one or some of the inputs.
     """
 
-    # q̄, σ̃ and ν_eff: `evaluation.u` is the standard uncertainty, `evaluation.interval()` the interval. Arrays are
-    # [inputs], or [inputs, outputs] for values of several outputs
+    #: q̄, σ̃ and ν_eff: `evaluation.u` is the standard uncertainty, `evaluation.interval()` the interval. Arrays are
+    #: [inputs], or [inputs, outputs] for values of several outputs
     evaluation: Evaluation
-    level: float  # probability of coverage of the intervals
-    prior: Prior  # the prior of the moderation
-    diagnosis: Diagnosis  # whether the variances of these inputs are those that the prior expects
-    title: str  # title of the data
-    quantity: str  # what is evaluated: "log-odds", "value" or the value's name, or the name of another measurand
-    units: tuple[str, ...]  # unit of the quantity; one for each output of values
-    groups: tuple[str, ...]  # groups of covariates in use
-    left_out: Mapping[str, str]  # {group that was asked for: why it isn't in use}
-    notes: tuple[str, ...]  # reservations about the fit
-    trainings: float  # M, and those that diverged
-    n_calibration: int  # inputs that the prior was fitted on
-    # class of each input, that of the highest mean probability over the M networks; None for values
+    level: float  #: probability of coverage of the intervals
+    prior: Prior  #: the prior of the moderation
+    diagnosis: Diagnosis  #: whether the variances of these inputs are those that the prior expects
+    title: str  #: title of the data
+    quantity: str  #: what is evaluated: "log-odds", "value" or the value's name, or the name of another measurand
+    units: tuple[str, ...]  #: unit of the quantity; one for each output of values
+    groups: tuple[str, ...]  #: groups of covariates in use
+    left_out: Mapping[str, str]  #: {group that was asked for: why it isn't in use}
+    notes: tuple[str, ...]  #: reservations about the fit
+    trainings: float  #: M, and those that diverged
+    n_calibration: int  #: inputs that the prior was fitted on
+    #: class of each input, that of the highest mean probability over the M networks; None for values
     chosen: ndarray | None = None
-    probability: ndarray | None = None  # mean probabilities, [inputs, classes]; None for values
-    flip: ndarray | None = None  # probability that one further retraining decides for another class; None for values
-    # class of the highest mean log-probability, for which a typical retraining decides; None for values
+    probability: ndarray | None = None  #: mean probabilities, [inputs, classes]; None for values
+    flip: ndarray | None = None  #: probability that one further retraining decides for another class; None for values
+    #: class of the highest mean log-probability, for which a typical retraining decides; None for values
     likelier: ndarray | None = None
-    classes: tuple[str, ...] = ()  # names of the classes
-    outputs: tuple[str, ...] = ()  # names of the outputs, where values have several
-    # tolerance limits (low, high) of values, in their unit, [2] or [2, outputs]; None without limits
+    classes: tuple[str, ...] = ()  #: names of the classes
+    outputs: tuple[str, ...] = ()  #: names of the outputs, where values have several
+    #: tolerance limits (low, high) of values, in their unit, [2] or [2, outputs]; None without limits
     limits: ndarray | None = None
-    ids: tuple[str, ...] = ()  # identifiers of the inputs
-    further: float = 0.0  # further cost, in trainings
-    passes: int = 0  # forward passes for each input and network beside that of the prediction
-    # whether n_eff was measured on proxies; else it is assumed, or estimated from noise if that is less
+    ids: tuple[str, ...] = ()  #: identifiers of the inputs
+    further: float = 0.0  #: further cost, in trainings
+    passes: int = 0  #: forward passes for each input and network beside that of the prediction
+    #: whether n_eff was measured on proxies; else it is assumed, or estimated from noise if that is less
     measured: bool = False
-    n_proxies: int = 0  # number of proxies
-    network: str = ANY  # kind of network whose level is borrowed after one training, "any" for all kinds
-    transferred: bool = False  # whether the coefficients shrink towards those that other pairs taught
-    itself: bool = False  # whether the prior was fitted on the inputs themselves
-    # {what: identification}: network, data, recipe, checksums, versions
+    n_proxies: int = 0  #: number of proxies
+    network: str = ANY  #: kind of network whose level is borrowed after one training, "any" for all kinds
+    transferred: bool = False  #: whether the coefficients shrink towards those that other pairs taught
+    itself: bool = False  #: whether the prior was fitted on the inputs themselves
+    #: {what: identification}: network, data, recipe, checksums, versions
     origin: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
