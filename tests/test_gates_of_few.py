@@ -78,7 +78,7 @@ def test_the_best_cheap_method_decides_g6_and_stored_verdicts_come_back():
 def judged(ren, coverage=95.0, decile=95.0):
     some = Estimate(1.0, 0.1)
     worth, deciles = RetrainingEquivalent(float(ren), ren - 3.0, ren + 4.0), [Estimate(decile, 1.0)]
-    return Fidelity(worth, some, some, some, 0.9, Estimate(coverage, 1.0), deciles, [1.0], 9.0, some, np.ones(1))
+    return Fidelity(worth, some, some, some, 0.9, Estimate(coverage, 1.0), deciles, 9.0, some, np.ones(1))
 
 
 @pytest.mark.parametrize(

@@ -62,7 +62,8 @@ class Traces:
 
 
 Columns = dict[str, ndarray]
-Observed, Kinds = Float[ndarray, "networks images"], Float[ndarray, "networks kinds images"]
+Observed = Float[ndarray, "networks images"]
+Kinds = Float[ndarray, "networks kinds images"]
 
 
 def ln_of(spread: ndarray) -> ndarray:
