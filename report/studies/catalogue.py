@@ -90,6 +90,7 @@ CANDIDATES = {
     "twice the rate, half the decay": {"learning_rate": 0.2, "weight_decay": 2.5e-4},
     "chosen": TRIANGLE["mlp"],
 }
+_TRIANGLE = Cell(method="triangle", data="mnist", network="mlp", seeds=(0,), recipe=PATH_RECIPES["mlp"], keep=())
 N_BASES = 5
 
 
@@ -176,11 +177,6 @@ def _paths(network: str) -> tuple[Cell, ...]:
         *(pairs.but(seeds=(2 * base, 2 * base + 1)) for base in range(N_BASES)),
         *(pairs.but(method="triangle", seeds=(base,), **TRIANGLE[network]) for base in range(N_BASES)),
     )
-
-
-def _candidates() -> tuple[Cell, ...]:
-    one = Cell(method="triangle", data="mnist", network="mlp", seeds=(0,), recipe=PATH_RECIPES["mlp"], keep=())
-    return tuple(one.but(**changes) for changes in CANDIDATES.values())
 
 
 def _precision(scouts: Cell, n: int, other: str, *, group: int) -> tuple[Cell, ...]:
@@ -296,8 +292,8 @@ STUDIES = {
                "branches"),
         *(_study(f"{pair.key}-paths", f"Lines, curves and triangles of {pair.many}", _paths(pair.network), "paths")
           for pair in (MNIST_MLP, MNIST_CNN)),
-        _study("mnist-triangle-recipe", "How the recipe of the triangle of perceptrons was chosen", _candidates(),
-               "candidates"),
+        _study("mnist-triangle-recipe", "How the recipe of the triangle of perceptrons was chosen",
+               tuple(_TRIANGLE.but(**changes) for changes in CANDIDATES.values()), "candidates"),
         *(_study(f"{pair.key}-settings", f"How the settings of the methods were chosen for the {pair.one}",
                  settings_cells(scouts_of(pair)), "settings") for pair in (MNIST_MLP, MNIST_CNN)),
         _study("mnist-mlp-volume", "What the weight of the volume does in a grown triangle", volume_cells(MLP),
