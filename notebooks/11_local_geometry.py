@@ -337,13 +337,13 @@ course.save(figure, "11_levels")
 
 # %% [markdown]
 # **What we see.** First the filled dots. All nine networks with convolutions lie between 0.3 and 0.45, whatever the data and the
-# accuracy. Perceptrons scatter more. So one network seems to give a fair guess of its own u(x): take the mean level of its kind,
-# and let the spread of the dots decide the degrees of freedom. This is the rule of `ln.state` for a single training.
+# accuracy. Perceptrons scatter more. So one network seems to give a fair guess of its u(x): take the mean level of its kind, and let
+# the spread of the dots decide the degrees of freedom. This is the rule of `ln.state` for a single training.
 #
-# **Trap: a rule that was found by looking.** We told the two kinds apart when we knew these dots. Then we fixed the rule, and
-# trained two more networks on new data, FashionMNIST (hollow). Both lie to the left of all others of their kind. The rule was
-# too certain. Nothing that one network shows tells this beforehand. The package now learns from all sixteen dots, so that a
-# statement from one training has fewer degrees of freedom than before.
+# **Trap: a rule that was found by looking.** We told the two kinds apart when we knew these dots. Then we fixed the rule, and trained
+# two more networks on new data, FashionMNIST (hollow). Both lie to the left of all others of their kind. The rule was too certain.
+# Nothing that one network shows reveals this beforehand. The package now learns from all sixteen dots, so that a statement from one
+# training has fewer degrees of freedom than before.
 #
 # ## The statement from two trainings, and from one
 #
@@ -414,9 +414,10 @@ figure = lessons.clouds(
 course.save_live(figure, "11_stated")
 
 # %% [markdown]
-# **What we see.** Both statements hold about 95 % of further retrainings. With one training $\nu_\mathrm{eff}$ is lower, and the intervals
-# are longer. Both clouds are flatter than the black line of equal u. The reason is shrinkage: if little is known, the smallest u
-# is stated too high and the largest too low. $\nu_\mathrm{eff}$ includes this.
+# **What we see.** The intervals from two trainings hold about 95 % of further retrainings, those from one training a few per cent
+# less. With one training $\nu_\mathrm{eff}$ is much lower, since the whole scale is borrowed. Both clouds are flatter than the black
+# line of equal u. The reason is shrinkage: if little is known, the smallest u is stated too high and the largest too low.
+# $\nu_\mathrm{eff}$ includes this.
 #
 # The single training has an advantage here. The pairs of the shipped prior include MNIST with a wider perceptron of the same
 # kind. The table below always leaves the judged pair out of the prior.
@@ -445,10 +446,11 @@ for epochs, m in ((30, 1), (2, 1), (2, 2)):
 course.table(rows, digits=2)
 
 # %% [markdown]
-# **What we see.** After 30 epochs the statement is good. After two epochs the predictions scatter more than twice as widely as the
-# borrowed scale claims. A second training shows the scale and corrects most of the error, not all. This is one set of two networks,
-# judged on 200 inputs that move together (exercise 2). The u of a single set can be wrong by that much. **The cure.** Borrow a scale
-# only for a network like those of the prior. If in doubt, train twice.
+# **What we see.** After 30 epochs the borrowed scale is about right, and nine in ten retrainings are inside. After two epochs the
+# predictions scatter more than twice as widely as the borrowed scale claims, and half of the retrainings are outside. A second
+# training shows the scale and corrects most of the error, not all. This is one set of two networks, judged on 200 inputs that move
+# together (exercise 2). The u of a single set can be wrong by that much. **The cure.** Borrow a scale only for a network like those
+# of the prior. If in doubt, train twice.
 #
 # ## At full size, on every pair
 #
@@ -543,9 +545,9 @@ frame = pd.DataFrame.from_dict(rows, orient="index")[columns]
 course.table(frame, "REN, and coverage of 95 % intervals in this order of M")
 
 # %% [markdown]
-# **What we see.** One training fails on both: its intervals hold nearly every retraining. The second training brings the scale.
-# With gradient distance, two trainings are worth 21 and 23; with a constant prior, 6. The prior of other pairs adds nothing here.
-# A single training shows the pattern of u(x) over inputs. **The cure.** Train twice.
+# **What we see.** One training fails on both: its intervals hold nearly every retraining. The second training gives the scale. With
+# gradient distance, two trainings are worth 21 and 23; with a constant prior, 6. The prior of other pairs adds nothing here. A single
+# training shows the pattern of u(x) over inputs. **The cure.** Train twice.
 #
 # ### What else could one buy?
 #
