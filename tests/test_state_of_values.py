@@ -87,6 +87,7 @@ def test_a_statement_of_values_is_in_their_unit(runs):
     assert DATA.unit == stated.units == ("mm", "°")
     assert stated.outputs == ("across", "along")
     assert stated.risk.shape == (100, 2)
+    assert "The highest risk:" in str(stated)
     table = stated.to_dataframe()
     assert len(table) == 200
     assert list(table["unit"]) == 100 * ["mm", "°"]

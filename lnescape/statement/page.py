@@ -416,7 +416,8 @@ class Statement:
 
     def _shown(self) -> tuple[str, list[list[str]]]:
         """Return the rows of the inputs with the highest risk, or the largest u, and what they are."""
-        return "The most doubtful:" if self.risk is not None else "The largest u:", self[self.worst(N_SHOWN)].rows()
+        of_risk = "The most doubtful:" if self.limits is None else "The highest risk:"
+        return "The largest u:" if self.risk is None else of_risk, self[self.worst(N_SHOWN)].rows()
 
     def _repr_html_(self) -> str:
         def row(cells: Iterable[str], kind: str) -> str:
