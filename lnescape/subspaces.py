@@ -62,7 +62,7 @@ class Subspace(ABC):
 
     def draw(self, n: int, generator: torch.Generator) -> Float[Tensor, "points vertices"]:
         """Draw the coefficients of n ≥ 1 points, uniformly in the coordinate, shape [n, K]."""
-        return self.coefficients(torch.rand(n, generator=generator))
+        return self.coefficients(torch.rand(n, generator=generator, dtype=torch.float32))
 
     @abstractmethod
     def coefficient_moments(self) -> Moments:
@@ -177,7 +177,7 @@ class Curve(Subspace):
         """
         first, last = _ends(first, last)
         whole(n_control, "n_control of a curve to be learned (a straight one is a Segment)", least=1, error=ValueError)
-        t = torch.linspace(0, 1, n_control + 2, device=first.device).unsqueeze(1)
+        t = torch.linspace(0, 1, n_control + 2, dtype=first.dtype, device=first.device).unsqueeze(1)
         vertices = torch.lerp(first, last, t)
         vertices[0], vertices[-1] = first, last
         return cls(vertices, n_control + 2, range(1, n_control + 1))
@@ -336,7 +336,7 @@ class SimplicialComplex(Simplex):
         """Draw n points: a simplex, then a uniform point in it."""
         mode = torch.randint(self.n_modes, (n,), generator=generator)
         inner = Simplex(None, self.n_vertices - self.n_modes + 1).draw(n, generator)
-        a = torch.zeros(n, self.n_vertices)
+        a = inner.new_zeros(n, self.n_vertices)
         a[:, self.n_modes :] = inner[:, 1:]
         return a.scatter_(1, mode.unsqueeze(1), inner[:, :1])
 

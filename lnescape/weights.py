@@ -96,8 +96,7 @@ def identity(module: nn.Module, images: Tensor) -> str:
     # Two builders may make the same parameters and differ in what they do with them, dropout for instance; trainings
     # that are kept under one name must not mix them. The numbers are rounded: sums may come in another order.
     module = module.cpu().float().train()
-    with ALONE, torch.random.fork_rng(), torch.no_grad():
-        torch.manual_seed(0)
+    with ALONE, seeded(0), torch.no_grad():
         logits = module(images.cpu())
     return f"{module} {' '.join(f'{value:.2g}' for value in logits.double().mean(0).tolist())}"
 
@@ -177,13 +176,14 @@ def check_builder(builder: Builder, data) -> Template:
         raise ValueError(f"The builder fails with {_in_a_line(error)}; call it once by itself to see where.") from error
     if not isinstance(first, nn.Module):
         raise TypeError(f"The builder returned a {type(first).__name__}, not an nn.Module; return the network.")
+    if not isinstance(first.train(), nn.Module):
+        raise TypeError("The network's train() returns nothing; end it with `return self`, as torch's does.")
     _check_parameters(first)
     shapes = [[(n, p.shape, p.requires_grad) for n, p in m.named_parameters()] for m in (first, second)]
     if shapes[0] != shapes[1]:
         raise ValueError("The builder makes another network at its second call; every call must give the same shapes.")
     if {id(p) for p in trainable(first)} & {id(p) for p in trainable(second)}:
         raise ValueError("The builder returns the same network at every call; build a new one inside it.")
-    constants = _differing_constant(first, second)
     some = data.train.images[:8].cpu().clone()
     template = Template(first, builder)
     hook = _only_logits if data.values is None else _only_values
@@ -193,20 +193,24 @@ def check_builder(builder: Builder, data) -> Template:
             n, what = data.n_classes, "classes" if data.values is None else "values an input"
             more = "" if data.values is None else f", or (2, {2 * n}) with a ln variance for each"
             raise ValueError(
-                f"For 2 images the network returns {got}, but {data.name} has {n} {what}; its last layer must give "
-                f"shape (2, {n}){more}."
+                f"For 2 images the network returns {got}, but {data.name} has {n} {what}; it must return a tensor of "
+                f"shape (2, {n}){more}, alone, first in a tuple or as 'logits'."
             )
+    if late := {n for n, _ in first.named_parameters()} - {n for n, *_ in shapes[0]}:
+        raise ValueError(f"The parameter {min(late)!r} is made by the first prediction; make it in __init__.")
     _check_alone(template, data.train.images[:64].cpu())
 
     def predict(images: Tensor) -> Tensor:
         return hook(second, (images,), second(images.clone()))
 
+    differing = _differing(template, second, predict, some[:2])
     _check_buffers(second, predict, some[:2])
+    if torch.is_grad_enabled():
+        _check_gradients(second, predict, some[:2])
     if data.values is None:
         _check_no_probabilities(second, predict, some[:2])
-    if constants is not None:
-        cure = "fix its seed, or make it a trainable parameter"
-        raise ValueError(f"The constant {constants!r} differs between two calls of the builder; {cure}.")
+    if differing is not None:
+        raise ValueError(f"{differing} differs between two calls of the builder; fix its seed, or let it be trained.")
     return template
 
 
@@ -234,21 +238,34 @@ def _check_parameters(module: nn.Module) -> None:
     """Raise unless there is something to train, and every parameter has a size."""
     if not any(p.requires_grad for p in module.parameters()):
         raise ValueError("The network has no trainable parameters; nothing can be trained.")
+    begins: dict[int, str] = {}
     for name, p in module.named_parameters():
-        if is_lazy(p):
-            raise ValueError(f"The shape of {name!r} isn't known yet; give lazy layers their sizes in the builder.")
+        if is_lazy(p) or p.is_meta:
+            raise ValueError(
+                f"{name!r} holds no numbers yet; give lazy layers their sizes, and no layer device='meta'."
+            )
         if p.is_complex():
             raise ValueError(f"The parameter {name!r} is complex; give its real and imaginary part as two parameters.")
         if p.numel() == 0:
             raise ValueError(f"The parameter {name!r} is empty; give every layer at least one unit.")
+        if (other := begins.setdefault(p.data_ptr(), name)) != name:
+            raise ValueError(
+                f"The parameters {other!r} and {name!r} share memory, but are two; use one in both places."
+            )
 
 
-def _differing_constant(first: nn.Module, second: nn.Module) -> str | None:
-    """Return the name of a frozen parameter or buffer, no part of θ, that differs between two networks."""
+def _differing(template: Template, second: nn.Module, predict: Callable[[Tensor], Tensor], some: Tensor) -> str | None:
+    """Return what, no part of θ, differs between two networks of a builder, whose θ are made the same."""
+    first, others = template.fresh().float().eval(), second.float().eval().state_dict()
     constants = {n for n, p in first.named_parameters() if not p.requires_grad} | set(dict(first.named_buffers()))
-    others = second.state_dict()
-    differing = (n for n, own in first.state_dict().items() if n in constants and not torch.equal(own, others[n]))
-    return next(differing, None)
+    for name, own in first.state_dict().items():
+        if name in constants and not torch.equal(own, others[name]):
+            return f"The constant {name!r}"
+    with ALONE, seeded(0), torch.no_grad():
+        for p, own in zip(trainable(second), trainable(first), strict=True):
+            p.copy_(own)
+        same = torch.allclose(predict(some), first(some.clone()), 1e-3, 1e-3)
+    return None if same else "Something beside parameters and buffers, such as an attribute,"
 
 
 def _check_alone(template: Template, some: Tensor) -> None:
@@ -287,26 +304,51 @@ def _check_no_probabilities(module: nn.Module, predict: Callable[[Tensor], Tenso
 def _check_buffers(module: nn.Module, predict: Callable[[Tensor], Tensor], some: Tensor) -> None:
     """Raise where training changes what neither θ nor the refreshed statistics hold: buffers, attributes, constants."""
     kept = _statistics_names(module.float()) | {n for n, p in module.named_parameters() if p.requires_grad}
-    before = {n: t.detach().clone() for n, t in (*module.named_buffers(), *module.named_parameters())}
-    with ALONE, torch.random.fork_rng(), torch.no_grad():
-        module.eval()
-        first = predict(some)
-        module.train()
+
+    def both() -> Tensor:
+        with seeded(0):  # in evaluation and in training mode, always with the same chance
+            return torch.cat([predict(some) for mode in (False, True) if module.train(mode)])
+
+    with ALONE, seeded(0), torch.no_grad():
+        predict(some)  # which may make buffers
+        before = {n: t.detach().clone() for n, t in (*module.named_buffers(), *module.named_parameters())}
+        first = both()
         for _ in range(3):
             predict(some)
         after = dict((*module.named_buffers(), *module.named_parameters()))
-        changed = [n for n, t in after.items() if n not in kept and not torch.equal(t, before[n])]
+        changed = [n for n, t in after.items() if n not in kept and not torch.equal(t, before.get(n, t))]
         for name in kept & after.keys():
             after[name].copy_(before[name])
-        module.eval()
-        apart = float((predict(some) - first).abs().max())
+        apart = float((both() - first).abs().max())
     what = f"The tensor {changed[0]!r}" if changed else "Something beside parameters and buffers, such as an attribute,"
-    if changed or apart > 1e-3 * (1 + float(first.abs().max())):
+    if changed or apart > 1e-4 * (1 + float(first.abs().max())):
         raise ValueError(
             f"{what} changes while the network trains, and would be lost: only trainable parameters and the statistics "
-            "of torch's own normalisation layers are kept. Use such a layer, such as nn.BatchNorm1d, or leave out what "
-            "changes it."
+            "of torch's own normalisation layers are kept. Use such a layer, such as nn.BatchNorm1d, draw from torch's "
+            "global generator, or leave out what changes it."
         )
+
+
+def _check_gradients(module: nn.Module, predict: Callable[[Tensor], Tensor], some: Tensor) -> None:
+    """Raise where training predictions depend on a trainable parameter that gets no gradient."""
+
+    def predicted() -> Tensor:
+        with ALONE, seeded(0), torch.enable_grad():
+            return predict(some)
+
+    module.train()
+    first = predicted()
+    if first.requires_grad:
+        first.square().sum().backward()
+    for name, p in module.named_parameters():
+        frozen = isinstance(module.get_submodule(name.rpartition(".")[0]), _Frozen)
+        if p.requires_grad and p.grad is None and not frozen:
+            p.data.add_(1.0)
+            if not torch.allclose(predicted(), first, 1e-4, 1e-4, equal_nan=True):
+                raise ValueError(
+                    f"The parameter {name!r} gets no gradient, though predictions depend on it; freeze it by "
+                    "requires_grad_(False), or compute with it outside torch.no_grad and without detach."
+                )
 
 
 def _wrong_output(module: nn.Module, data, some: Tensor) -> str | None:
@@ -325,15 +367,15 @@ def _wrong_output(module: nn.Module, data, some: Tensor) -> str | None:
                 raise ValueError(
                     f"The network can't take {kind} images of shape {tuple(data.image_shape)} ({_in_a_line(error)}); "
                     "fit its first layer to them, or put nn.Flatten() before it (grey images: give unsqueeze(1); "
-                    "tokens: whole numbers)."
+                    "whole numbers are tokens: give features as floats)."
                 ) from error
         if not torch.equal(given, some[:n]):
             raise ValueError(
                 "The network changes its inputs in place, and so the data; leave inplace=True out of its first layers, "
                 "or begin with x = x.clone()."
             )
-        if not isinstance(logits, Tensor):
-            return type(logits).__name__
+        if not isinstance(logits, Tensor) or not logits.is_floating_point():
+            return type(logits).__name__ if not isinstance(logits, Tensor) else f"numbers of {logits.dtype}"
         if logits.ndim != 2 or len(logits) != n or logits.shape[1] not in widths:
             return f"{tuple(logits.shape)}{'' if n == 2 else ' for one'}"
     return None

@@ -64,8 +64,22 @@ def hooked_layer():
     return chain
 
 
+def masked_gradient():
+    chain = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+    chain[0].weight.register_hook(lambda gradient: gradient.tril())
+    return chain
+
+
+def changed_forward():
+    chain = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
+    chain[0].forward = lambda x: x + x.new_ones(4)
+    return chain
+
+
 @pytest.mark.parametrize(
-    "builder", [weight_shared_between_layers, layer_used_twice, frozen_layer, hooked_layer, lambda: nn.Sequential()]
+    "builder",
+    [weight_shared_between_layers, layer_used_twice, frozen_layer, hooked_layer, masked_gradient, changed_forward]
+    + [lambda: nn.Sequential()],
 )
 def test_only_plain_chains_are_batched(builder):
     assert engine_for(lambda: nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))).many

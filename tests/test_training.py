@@ -86,7 +86,13 @@ def test_batched_chains_train_as_one_at_a_time_also_under_a_users_loss(data):
     def alone():
         return Hidden(*ln.networks.mlp((1, 8, 8), 10, width=16))
 
-    for loss in (nn.functional.cross_entropy, smoothed):
+    def in_place(logits, labels):
+        return nn.functional.cross_entropy(logits.mul_(0.9), labels, weight=torch.arange(1.0, 11))
+
+    def noisy(logits, labels):
+        return nn.functional.cross_entropy(logits + 0.1 * torch.randn_like(logits), labels)
+
+    for loss in (nn.functional.cross_entropy, smoothed, in_place, noisy):
         recipe = replace(QUICK, loss=loss)
         batched = ln.fit(lambda: ln.networks.mlp((1, 8, 8), 10, width=16), data, seeds=range(3), recipe=recipe)
         single = ln.fit(alone, data, seeds=range(3), recipe=recipe)
@@ -104,6 +110,13 @@ def test_processes_give_the_bits_of_one_process(data):
     here = ln.fit(Mixed, data, seeds=[0, 1], recipe=QUICK, workers=1)
     there = ln.fit(lambda: Mixed(), data, seeds=[0, 1], recipe=QUICK, workers=2)
     assert torch.equal(here.thetas, there.thetas)
+
+
+def test_losses_of_a_user_are_kept_apart_by_their_values(data, tmp_path):
+    net, weights = ln.network("mlp", data, width=4), (torch.ones(10), torch.arange(1.0, 11))
+    recipes = [replace(QUICK, loss=nn.CrossEntropyLoss(weight)) for weight in weights]
+    plain, weighted = (ln.fit(net, data, seeds=[0], recipe=recipe, folder=tmp_path) for recipe in recipes)
+    assert not torch.allclose(plain.thetas, weighted.thetas)
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
@@ -228,29 +241,6 @@ def test_a_builder_is_called_for_each_training_and_twice_to_be_checked(data, net
     net = Counted(ln.network(network, data, **({"depth": 8, "width": 4} if network == "resnet" else {})))
     ln.fit(net, data, seeds=range(3), recipe=replace(QUICK, precision="auto"), path=True)
     assert net.calls == 5
-
-
-class Moving(nn.Module):
-    """A module whose passes in training count, and keep a mean outside its buffers; predictions need neither."""
-
-    def __init__(self):
-        super().__init__()
-        self.passes, self.mean, self.layer = 0, torch.zeros(64), nn.Linear(64, 10)
-
-    def forward(self, x):
-        x = x.flatten(1)
-        if self.training:
-            x = x - 0.1 * self.mean / (1 + self.passes)
-            self.passes += 1
-            self.mean.mul_(0.9).add_(0.1 * x.detach().mean(0))
-        return self.layer(x)
-
-
-def test_a_training_begins_with_the_network_as_it_was_built_whatever_was_trained_before(data):
-    together = ln.fit(Moving, data, seeds=[0, 1], recipe=QUICK)
-    alone = [ln.fit(Moving, data, seeds=[seed], recipe=QUICK)[0] for seed in (0, 1)]
-    assert torch.equal(together.thetas, torch.stack(alone))
-    torch.testing.assert_close(alone[1], plain_pytorch(Moving, data, 1, QUICK), rtol=1e-3, atol=1e-4)
 
 
 def test_a_statement_calls_its_builders_eight_times_beside_the_trainings(data):

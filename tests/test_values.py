@@ -107,14 +107,14 @@ def test_the_loss_follows_from_the_outputs_and_a_wrong_one_is_refused():
         ln.fit(one, data, seeds=[0], recipe=ln.Recipe(loss=gaussian_nll))
     with pytest.raises(ValueError, match="Squared error takes 1 outputs, not 2"):
         ln.fit(two, data, seeds=[0], recipe=ln.Recipe(loss=squared_error))
-    with pytest.raises(ValueError, match=r"must give shape \(2, 1\), or \(2, 2\) with a ln variance"):
+    with pytest.raises(ValueError, match=r"shape \(2, 1\), or \(2, 2\) with a ln variance"):
         ln.fit(lambda: nn.Linear(1, 3), data, seeds=[0])
     with pytest.raises(ValueError, match="these are classes"):
         ln.network("mlp", ln.load("digits"), variance=True)
     flat = ln.fit(lambda: nn.Sequential(nn.Linear(1, 1), nn.Flatten(0)), data, seeds=[0], recipe=RECIPE)  # gives [n]
     assert flat.predict(data.test.images).shape == (1, 100, 1)
     own = ln.fit(one, data, seeds=[0], recipe=ln.Recipe(epochs=1, loss=nn.functional.huber_loss))
-    assert own.recipe.identity()["loss"] == "huber_loss"
+    assert own.recipe.identity(data)["loss"] == "huber_loss"
 
 
 def test_laws_predict_in_the_unit_and_remember_it_in_a_file(trained, tmp_path):

@@ -1,7 +1,7 @@
 """Engines of one network of any kind, and of many chains of linear layers in batched products."""
 
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 
 import torch
 import torch.nn.functional as F
@@ -12,6 +12,7 @@ from lnescape.data.inputs import LN_VARIANCE
 from lnescape.weights import FlatNetwork, normalisation_biases, normalisation_layers
 
 Loss = Callable[[Tensor, Tensor], Tensor]
+_HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")  # of a module
 
 
 def squared_error(outputs: Tensor, targets: Tensor) -> Tensor:
@@ -52,8 +53,8 @@ class AnyNetwork:
         return normalisation_biases(self.flat.module).to(self.device)
 
     def _arithmetic(self) -> AbstractContextManager:
-        half = self.precision == "bfloat16"
-        return torch.autocast(self.device.type, torch.bfloat16) if half else nullcontext()
+        # Switched off explicitly, too: the user's program may be within one of its own.
+        return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def _laid_out(self, images: Tensor) -> Tensor:
         last = self.has_convolution and images.ndim == 4
@@ -167,7 +168,8 @@ class LinearChain:
             # Each layer has a weight and a bias of its own, and there are no others: a shared one is listed once.
             and [id(p) for m in linear for p in (m.weight, m.bias)] == [id(p) for p in module.parameters()]
             and all(p.requires_grad for p in module.parameters())
-            and not any(m._forward_hooks or m._forward_pre_hooks for m in module.modules())
+            and not any("forward" in vars(m) or any(getattr(m, hooks) for hooks in _HOOKS) for m in module.modules())
+            and not any(p._backward_hooks or p._post_accumulate_grad_hooks for p in module.parameters())
         )
 
     def _views(self, flat: Float[Tensor, "networks parameters"]) -> list[tuple[Tensor, Tensor]]:
@@ -259,6 +261,6 @@ def _loss_and_slope(logits: Float[Tensor, "s batch classes"], labels: Tensor, lo
         return 0.5 * off.square().mean((1, 2)), off / off[0].numel()
     with torch.enable_grad():
         leaf = logits.detach().requires_grad_()
-        values = torch.stack([loss(own, target) for own, target in zip(leaf, labels, strict=True)])
+        values = torch.stack([loss(own.clone(), target) for own, target in zip(leaf, labels, strict=True)])
         (slope,) = torch.autograd.grad(values.sum(), leaf)
     return values.detach(), slope

@@ -151,7 +151,7 @@ def _file(folder: Path | str | None, descent: Descent, prepared: Prepared, conte
         return None
     rows = (descent.free.start, descent.free.stop)
     place = (tensor_fingerprint(descent.vertices), str(descent.vertices.device), descent.seeds, rows)
-    name = fingerprint(prepared.recipe.identity(), prepared.data.checksum, content, *place)
+    name = fingerprint(prepared.recipe.identity(prepared.data), prepared.data.checksum, content, *place)
     return Path(folder) / f"subspace-{name}.safetensors"
 
 
@@ -166,7 +166,7 @@ def _penalty(prepared: Prepared, subspace: Subspace, *, cosine_weight: float, vo
         growing = GrowingVolume([subspace.vertices[[mode, *frozen]] for mode in range(modes)], volume_weight)
         return lambda vertices, stream: growing.slope(vertices[-1]).unsqueeze(0)
     if subspace.free == range(subspace.n_vertices) and cosine_weight:
-        parts = [torch.full((p.numel(),), float(p.ndim >= 2)) for p in trainable(prepared.template.module)]
+        parts = [p.new_full((p.numel(),), float(p.ndim >= 2)) for p in trainable(prepared.template.module)]
         mask = torch.cat(parts).to(subspace.vertices.device)
         return lambda vertices, stream: cosine_slope(vertices, cosine_weight, mask, stream)
     return None
@@ -185,7 +185,7 @@ def cosine_slope(
     inverse_norms = squares.prod().rsqrt()
     cosine = gram[0, 1] * inverse_norms
     # Row i: v_j / (‖v_i‖‖v_j‖) off the diagonal, −c v_i / ‖v_i‖² on it.
-    matrix = inverse_norms * (1 - torch.eye(2, device=gram.device)) - cosine * torch.diag(1 / squares)
+    matrix = inverse_norms * (1 - torch.eye(2, dtype=gram.dtype, device=gram.device)) - cosine * torch.diag(1 / squares)
     return torch.zeros_like(vertices).index_copy_(0, pair, (2 * weight * cosine * matrix) @ masked)
 
 

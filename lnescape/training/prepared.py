@@ -36,6 +36,11 @@ class Prepared:
     ) -> "Prepared":  # fmt: skip
         """Check builder, data, recipe, device and folder, and make ready what a training needs."""
         # Precision "auto" is replaced by what is fastest here; without a measurement it means float32.
+        if not torch.is_grad_enabled() or any(map(torch.is_autocast_enabled, ("cpu", "cuda"))):
+            raise ValueError(
+                "Gradients are switched off here, or autocast is on; train outside torch.no_grad, torch.inference_mode "
+                "and torch.autocast (bfloat16: Recipe.precision)."
+            )
         template = template or check_builder(net, data)
         recipe = Recipe() if recipe is None else recipe
         instance(recipe, Recipe, "The recipe", "pass lnescape.Recipe(epochs=10, batch=128)")
@@ -103,8 +108,11 @@ class Prepared:
 
 
 def _check_small_images(operations: Operations, recipe: Recipe, images: Tensor) -> None:
-    """Raise where the smaller images of the first steps don't fit the data or the network."""
+    """Raise where pictures are asked for and there are none, or smaller ones don't fit the data or the network."""
     side = recipe.first_pixels
+    if (recipe.shift or recipe.flip) and images.ndim != 4:
+        need = f"shift and flip need images [n, channels, height, width], and these are {['n', *images.shape[1:]]}"
+        raise ValueError(f"{need}; leave them out of the recipe.")
     if not side:
         return
     if images.ndim != 4 or side >= min(images.shape[2:]):

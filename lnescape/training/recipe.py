@@ -19,7 +19,7 @@ from lnescape.checks import real, whole
 from lnescape.engines import LinearChain, engine_for
 from lnescape.engines.plain import Loss, gaussian_nll, squared_error
 from lnescape.laws import Law
-from lnescape.weights import Builder, build, refresh_normalisation
+from lnescape.weights import Builder, build, refresh_normalisation, seeded
 
 _CHOICES = {
     "schedule": ("onecycle", "cosine", "cycle", "constant", "slanted"),
@@ -28,7 +28,7 @@ _CHOICES = {
     "flip": (False, True, "alternate"),
 }
 _REALS: dict[str, dict[str, Any]] = {
-    "epochs": {"above": 0},
+    "epochs": {"above": 0, "most": 1e6},
     "learning_rate": {"above": 0},
     "momentum": {"least": 0, "below": 1},
     "weight_decay": {"least": 0},
@@ -137,18 +137,18 @@ class Recipe:
         """Return the recipe without what only a training from scratch needs: small images, averaged weights."""
         return replace(self, first_pixels=0, average_every=0)
 
-    def identity(self) -> dict:
-        """Return what tells two recipes apart: plain values, and what a loss of one's own says of fixed logits."""
+    def identity(self, data) -> dict:
+        """Return what tells two recipes apart: plain values, and the value of a user's loss at fixed outputs."""
         if self.loss in (F.cross_entropy, squared_error, gaussian_nll):
             return self.describe()
-        logits, labels = torch.linspace(-2, 2, 12).view(4, 3), torch.tensor([0, 1, 2, 0])
-        try:
-            at = self.loss(logits, labels)
-        except Exception:  # of values, one output each or two
+        n = data.n_classes
+        outputs = torch.linspace(-2, 2, 2 * n * (n + 1)).view(n + 1, 2 * n)
+        targets = torch.arange(n + 1) % n if data.values is None else outputs[:, :n].flip(0)
+        with seeded(0), torch.no_grad():
             try:
-                at = self.loss(logits, logits.flip(0))
-            except Exception:
-                at = self.loss(logits[:, :2], logits[:, :1])
+                at = self.loss(outputs[:, :n], targets)
+            except Exception:  # of values and their variances
+                at = self.loss(outputs, targets)
         return self.describe() | {"loss_at": f"{float(at):.6g}"}
 
     def describe(self) -> dict:
@@ -292,7 +292,7 @@ def count_operations(
 
     with torch.random.fork_rng():
         before = torch.get_rng_state()
-        module(images)
+        _checked_loss(loss, module(images), labels)
         draws = not torch.equal(before, torch.get_rng_state())
     # A network without any product, such as a bag of embeddings, adds up its weights.
     sums = 2.0 * sum(p.numel() for p in module.parameters())
@@ -341,13 +341,17 @@ def refresh_cost(law: Law, data, n: int) -> Cost:
 
 def _checked_loss(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
     """Return the loss; raise unless it is one number with a gradient."""
+    if isinstance(loss, nn.Module) and any(p.requires_grad for p in loss.parameters()):
+        raise ValueError("The loss has parameters, which nothing trains; freeze them, or move them to the network.")
     try:
         with warnings.catch_warnings():
             warnings.filterwarnings("error", message="Using a target size")  # and what it is stretched to is wrong
             value = loss(logits, labels)
     except Exception as error:
         takes = "standardised values [n, outputs]" if labels.is_floating_point() else "labels [n]"
-        raise ValueError(f"The loss fails ({error}); it takes logits [n, classes] and {takes}.") from error
+        raise ValueError(
+            f"The loss fails ({error}); it takes logits [n, classes], two for a single logit, and {takes}."
+        ) from error
     if not isinstance(value, Tensor) or value.ndim or not value.requires_grad:
         got = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
         raise ValueError(f"The loss returns {got}; it must return the mean over the batch, one number with a gradient.")
@@ -361,6 +365,6 @@ def _checked_loss(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
                 "F.cross_entropy, or end the network in nn.LogSoftmax(1)."
             )
         twice = float(loss(torch.cat([logits, logits]), torch.cat([labels, labels])))
-    if twice > 1.9 * float(value) > 0:
+    if twice > 1.9 * float(value.detach()) > 0:
         raise ValueError("The loss returns a sum over the batch; it must return the mean, as with reduction='mean'.")
     return value

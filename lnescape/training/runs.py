@@ -214,7 +214,7 @@ def _name(prepared: Prepared, seeds: Sequence[int], beginnings: Tensor, start: S
     """Name a training by everything that its result depends on."""
     begun = () if start is None else (start.epoch, tensor_fingerprint(start.vertices))
     place = (prepared.data.checksum, tensor_fingerprint(beginnings), str(beginnings.device), prepared.identity, *begun)
-    return fingerprint(prepared.recipe.identity(), list(seeds), *place)
+    return fingerprint(prepared.recipe.identity(prepared.data), list(seeds), *place)
 
 
 _CURE = "the path is not used, and its training is done again."
@@ -288,7 +288,7 @@ def walk(
     engine = prepared.engine()
     file, state = None, State(0, theta.new_empty(1, 0, length), torch.full((1,), -1, device=theta.device), {})
     if folder is not None:
-        place = (recipe.identity(), seed, data.checksum, str(theta.device), prepared.identity)
+        place = (recipe.identity(data), seed, data.checksum, str(theta.device), prepared.identity)
         file = Path(folder) / f"walk-{fingerprint(tensor_fingerprint(theta), *place)}.safetensors"
         state = (State.load(file, state.vertices) if file.exists() else None) or state
     ends = list(state.vertices[0].to(theta.device))
