@@ -241,17 +241,13 @@ def _check_parameters(module: nn.Module) -> None:
     begins: dict[int, str] = {}
     for name, p in module.named_parameters():
         if is_lazy(p) or p.is_meta:
-            raise ValueError(
-                f"{name!r} holds no numbers yet; give lazy layers their sizes, and no layer device='meta'."
-            )
+            raise ValueError(f"{name!r} holds no numbers yet; give lazy layers sizes, and no layer device='meta'.")
         if p.is_complex():
             raise ValueError(f"The parameter {name!r} is complex; give its real and imaginary part as two parameters.")
         if p.numel() == 0:
             raise ValueError(f"The parameter {name!r} is empty; give every layer at least one unit.")
         if (other := begins.setdefault(p.data_ptr(), name)) != name:
-            raise ValueError(
-                f"The parameters {other!r} and {name!r} share memory, but are two; use one in both places."
-            )
+            raise ValueError(f"{other!r} and {name!r} share memory, but are two parameters; use one in both places.")
 
 
 def _differing(template: Template, second: nn.Module, predict: Callable[[Tensor], Tensor], some: Tensor) -> str | None:

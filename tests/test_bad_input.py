@@ -99,7 +99,7 @@ def failing():
         (lambda: Returning(lambda x, y: y * 1j), "returns numbers of torch.complex.*, alone, first in a tuple"),
         (lambda: Returning(lambda x, y: y.detach()), "'layer.weight' gets no gradient, though .* requires_grad_"),
         (untrained, r"train\(\) returns nothing; end it with `return self`"),
-        (shared, "'0.weight' and '1.weight' share memory, but are two; use one in both"),
+        (shared, "'0.weight' and '1.weight' share memory, but are two parameters; use one in both"),
         (shuffled, "such as an attribute, differs between two calls of the builder; fix its seed"),
         (Late, "'layer.weight' is made by the first prediction; make it in __init__"),
         (lambda: Returning(lambda x, y: {}["a"]), "KeyError: 'a'"),
