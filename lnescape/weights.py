@@ -167,7 +167,7 @@ class _Frozen(_NormBase):
 
 def check_builder(builder: Builder, data) -> Template:
     """Return one network of the builder, to be used again; raise unless it can be trained on the data."""
-    _check_callable(builder)
+    check_callable(builder)
     if not hasattr(data, "train") or not hasattr(data, "n_classes"):
         raise TypeError(f"The data are a {type(data).__name__}; pass what lnescape.load or lnescape.dataset returns.")
     try:
@@ -219,7 +219,7 @@ def _in_a_line(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
 
 
-def _check_callable(builder: Builder) -> None:
+def check_callable(builder: Builder) -> None:
     """Raise unless the builder can be called without arguments."""
     kind = type(builder).__name__
     if isinstance(builder, nn.Module):

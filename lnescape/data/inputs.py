@@ -221,12 +221,13 @@ def _check_resolved(numbers: Tensor, what: str) -> None:
     if numbers.ndim and len(numbers):
         low, high = numbers.reshape(len(numbers), -1).double().aminmax(dim=0)
         most, span = torch.maximum(low.abs(), high.abs()), high - low
-        lost = (span > 1e-12 * most) & (2**-24 * most > 1e-3 * span)  # a smaller span is rounding in float64 already
+        step = (2**-24 * most).clamp_min(2**-149)  # of float32; a smaller span is rounding in float64 already
+        lost = (span > 1e-12 * most) & (step > 1e-3 * span)
         if lost.any():
             k = int(lost.nonzero()[0])
             raise DataError(
                 f"{what} run from {float(low[k])!r} to {float(high[k])!r} in column {k}, too near to one another for "
-                "float32, in which networks compute; subtract an offset first."
+                "float32, in which networks compute; subtract an offset first, or change the unit."
             )
 
 

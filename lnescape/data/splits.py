@@ -1,7 +1,7 @@
 """Images and labels in four parts, train, validation, calibration and test: `Split`, `Dataset`, and `dataset`."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, fields, replace
 from functools import cached_property, partial
 from typing import Any
@@ -222,7 +222,7 @@ class Dataset:
 
 def dataset(
     *, train: object, test: object, validation: object = None, calibration: object = None, foreign: object = None,
-    name: str = "user data", classes: tuple[str, ...] | list[str] | None = None,
+    name: str = "user data", classes: Sequence[str] | np.ndarray | None = None,
     unit: str | tuple[str, ...] | list[str] | None = None,
     normalise: bool = False, stand_in: bool = False,
 ) -> Dataset:  # fmt: skip
@@ -263,7 +263,8 @@ def dataset(
     [90, 10, 10, 10]
     """
     if classes is not None:
-        instance(classes, (tuple, list), "classes", "name every class in a tuple", error=DataError)
+        instance(classes, (tuple, list, np.ndarray), "classes", "name every class in a tuple", error=DataError)
+    instance(name, str, "name", "give it as text", error=DataError)
     given = {"train": train, "validation": validation, "calibration": calibration, "test": test}
     parts = {key: _read(part, key, unit) for key, part in given.items() if part is not None}
     for key in ("train", "test"):
@@ -293,7 +294,7 @@ def dataset(
     return Dataset(name=name, title=name, classes=names, stand_in=stand_in, foreign_source=source, **splits)
 
 
-def _names(labels: Tensor, classes: tuple[str, ...] | list[str] | None) -> tuple[str, ...]:
+def _names(labels: Tensor, classes: Sequence[str] | np.ndarray | None) -> tuple[str, ...]:
     """Return the names of the classes, or of the outputs of measured values."""
     if classes is None:
         if not labels.is_floating_point():

@@ -23,7 +23,7 @@ from lnescape.engines import engine_for
 from lnescape.progress import bar
 from lnescape.results import ResultError, files
 from lnescape.subspaces import KINDS, Subspace, combine
-from lnescape.weights import Builder, FlatNetwork, build, theta_of
+from lnescape.weights import Builder, FlatNetwork, build, check_callable, theta_of
 
 # θ are drawn so many numbers at a time (256 MB), whatever the number of networks asked for.
 CHUNK = 2**26
@@ -392,9 +392,11 @@ def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | N
         A law of the kind that was written.
 
     Raises:
+        TypeError: `net` isn't a builder.
         ResultError: The file is missing or damaged, or belongs to another architecture.
     """
     import_module("lnescape.laws.noise")  # it makes its laws known
+    check_callable(net)
     length = theta_of(build(net, 0)).numel()
 
     def made(said: dict, tensors: dict[str, Tensor]) -> Law:

@@ -209,7 +209,7 @@ class Statement:
         from lnescape.plots import statement
 
         usual = f"Every prediction with its interval, from {self.evaluation.n} trainings"
-        return statement(self, n=n, title=title or usual)
+        return statement(self, n=whole(n, "n", least=0), title=title or usual)
 
     def certificate(
         self, path: Path | str, *, date: str, about: Mapping[str, str] | None = None, n: int = 20
@@ -233,6 +233,7 @@ class Statement:
         """
         from lnescape.statement.certificate import as_pdf, certificate_of
 
+        instance(about or {}, Mapping, "about", "give {heading: text}")
         for what, text in {"date": date, **(about or {})}.items():
             instance(text, str, what, "give it as text")
         page = certificate_of(self, date=date, about=about or {}, n=whole(n, "n", least=1))
@@ -253,7 +254,7 @@ class Statement:
     def worst(self, n: int) -> ndarray:
         """Return the numbers of the n inputs with the highest risk, or the largest u where there is no risk."""
         order = (self.spread if self.risk is None else self.risk).reshape(len(self), -1).max(1)
-        return np.argsort(-order, kind="stable")[:n]
+        return np.argsort(-order, kind="stable")[: whole(n, "n", least=0)]
 
     def sentence(self, index: int | str = 0) -> str:
         """Return the statement on one input, by number or identifier: two or three sentences for each output."""
