@@ -39,6 +39,8 @@ ROWS: dict[str, list[tuple[str, str]]] = {
         ("ln.dataset(train=(np.full((9, 2), 2**63), np.arange(9)), test=(x, y))", "give smaller ones"),
         ("ln.dataset(train=(x.double() + 1e10, y), test=(x, y), normalise=True)", "subtract an offset"),
         ("ln.dataset(train=(x, y.double() + 9.2e9), test=(x, y / 2), unit='Hz')", "subtract an offset"),
+        ("ln.dataset(train=(x.double() * 1e-60, y), test=(x, y))", "change the unit"),
+        ("ln.dataset(train=(x, y), test=(x, y), name=5)", "give it as text"),
         ("ln.dataset(train=(x, y * 9.1e-31), test=(x, y / 2), unit='kg')", "unit nearer to their size"),
         ("ln.dataset(train=(x, y), test=(x[:, :, 1:], y))", "resize them"),
         ("ln.dataset(train=(x, y), test=((255 * x).byte(), y))", "convert them"),
@@ -65,6 +67,7 @@ ROWS: dict[str, list[tuple[str, str]]] = {
     "Training": [
         ('ln.Recipe(epochs="3")', "finite number"),
         ("ln.Recipe(batch=True)", "whole number"),
+        ("ln.Recipe(epochs=1e300)", "of at most 1000000"),
         ('ln.Recipe(schedule="linear")', "use one of"),
         ("ln.fit(net, data, seeds=[])", "such as seeds=range(3)"),
         ("ln.fit(net, data, seeds=[0, 0])", "no second retraining"),
@@ -141,6 +144,7 @@ ROWS: dict[str, list[tuple[str, str]]] = {
         ("ln.run_study(ln.Study('mine', '', (cell(network='torch.nn:ReLU6'),)), folder=folder)", "(image_shape, n_"),
         ("ln.run_study(ln.Study('mine', '', (cell(),)), workers=0)", "at least 1"),
         ("ln.load_result('nothing')", "list_results()"),
+        ("ln.load_law('law', net())", "pass a function that makes a new one"),
         ("ln.load_law('/nowhere', net)", "law.save"),
     ],
 }  # fmt: skip

@@ -260,7 +260,7 @@ def test_labels_of_any_integer_type_and_classes_without_images_are_taken():
         assert dataset(train=(images, labels), test=(images, labels)).n_classes == 2
     gap = [0, 99] * 4
     assert dataset(train=(images, gap), test=(images, gap)).n_classes == 100
-    assert dataset(train=(images, [0, 999] * 4), test=(images, gap), classes=[*map(str, range(1000))]).n_classes == 1000
+    assert dataset(train=(images, [0, 999] * 4), test=(images, gap), classes=np.arange(1000)).n_classes == 1000
 
 
 def test_foreign_images_have_no_class_and_must_be_given(mnist5k):

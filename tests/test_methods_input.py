@@ -82,6 +82,22 @@ class Shared(nn.Module):
         return self.b(self.drop(self.a(self.drop(x.flatten(1)))))
 
 
+class Tied(nn.Module):
+    """A last layer with the weights of the first."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.middle, self.last = (
+            nn.Linear(64, 10, bias=False),
+            nn.Linear(10, 64),
+            nn.Linear(64, 10, bias=False),
+        )
+        self.last.weight = self.first.weight
+
+    def forward(self, x):
+        return self.last(self.middle(self.first(x.flatten(1))))
+
+
 def squashed():
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.Hardtanh())
 
@@ -98,6 +114,7 @@ def wide():
         ("dropout", Functional, {}, "switches units off outside its dropout layers"),
         ("dropout", Shared, {}, "'drop' is used 2 times; give each place its own"),
         ("dropout", Pixels, {}, "No weights can stand for the dropout layer '0'"),
+        ("laplace", Tied, {}, "shared with another layer; laplace needs its own"),
         ("laplace", squashed, {}, "doesn't end in a linear layer; laplace needs nn.Linear"),
         ("laplace", wide, {"structure": "full"}, "A full curvature of 20010 parameters is too large, 12000 at most"),
         ("laplace", None, {"structure": "block"}, "no structure of the curvature 'block'"),
