@@ -55,7 +55,8 @@ class Prepared:
         with ALONE:
             recipe = for_values(recipe, data, template.fresh())
             targets = data.train.targets[:2]
-            operations = count_operations(template.fresh(), images[0], data.n_classes, recipe.loss, targets=targets)
+            one = images[0].to(device)
+            operations = count_operations(template.fresh(), one, data.n_classes, recipe.loss, targets=targets)
             _check_small_images(operations, recipe, images)
             if recipe.batch == 1:
                 try:

@@ -141,9 +141,9 @@ class Recipe:
         """Return what tells two recipes apart: plain values, and the value of a user's loss at fixed outputs."""
         if self.loss in (F.cross_entropy, squared_error, gaussian_nll):
             return self.describe()
-        n = data.n_classes
-        outputs = torch.linspace(-2, 2, 2 * n * (n + 1)).view(n + 1, 2 * n)
-        targets = torch.arange(n + 1) % n if data.values is None else outputs[:, :n].flip(0)
+        n, device = data.n_classes, data.train.images.device
+        outputs = torch.linspace(-2, 2, 2 * n * (n + 1)).view(n + 1, 2 * n).to(device)
+        targets = torch.arange(n + 1).to(device) % n if data.values is None else outputs[:, :n].flip(0)
         with seeded(0), torch.no_grad():
             try:
                 at = self.loss(outputs[:, :n], targets)
@@ -281,19 +281,23 @@ def count_operations(
     module = network if isinstance(network, nn.Module) else build(network, 0)
     module = module.cpu().float().train()
     images = image.cpu().expand(2, *image.shape)  # batch normalisation refuses a single image
-    labels = torch.arange(2) % n_classes if targets is None else targets.cpu()  # two of them
+    labels = (torch.arange(2) % n_classes if targets is None else targets).to(image.device)  # two of them
+    chance = [torch.get_rng_state, *([torch.cuda.get_rng_state] if image.is_cuda else [])]
+
+    def value(module: nn.Module, images: Tensor) -> Tensor:
+        return _checked_loss(loss, module(images).to(image.device), labels)  # where its class weights are, too
 
     def step(module: nn.Module, images: Tensor) -> float:
-        return _counted(lambda: _checked_loss(loss, module(images), labels).backward())
+        return _counted(lambda: value(module, images).backward())
 
     @cache
     def step_at(pixels: int) -> float:
         return step(deepcopy(module).cpu(), F.interpolate(images, (pixels, pixels)))  # it may be in training by then
 
     with torch.random.fork_rng():
-        before = torch.get_rng_state()
-        _checked_loss(loss, module(images), labels)
-        draws = not torch.equal(before, torch.get_rng_state())
+        before = [state() for state in chance]
+        value(module, images)
+        draws = not all(map(torch.equal, before, [state() for state in chance]))
     # A network without any product, such as a bag of embeddings, adds up its weights.
     sums = 2.0 * sum(p.numel() for p in module.parameters())
     forward = _counted(lambda: module(images)) or sums
