@@ -1,9 +1,7 @@
 """Networks of many kinds: what they return, what they keep, where their weights come from, and who else trains."""
 
-import itertools
 import random
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -132,17 +130,6 @@ KEPT = {
 }
 
 
-class Chance(nn.Module):
-    """A network with noise of a generator of its own while it trains, or with a schedule that its passes count."""
-
-    def __init__(self, chance):
-        super().__init__()
-        self.chance, self.layer = chance, nn.Linear(64, 10)
-
-    def forward(self, x):
-        return self.layer(x.flatten(1) + (self.chance() if self.training else 0))
-
-
 def spectral():
     return nn.Sequential(nn.Flatten(), nn.utils.parametrizations.spectral_norm(nn.Linear(64, 10)))
 
@@ -153,11 +140,7 @@ def spectral():
         (lambda keep=keep: Own(keep), "such as an attribute" if kind in ("attribute", "list") else "'mean'")
         for kind, keep in KEPT.items()
     ]
-    + [
-        (spectral, "'1.parametrizations.weight.0._u'"),
-        (lambda: Chance(partial(torch.rand, 1, generator=torch.Generator().manual_seed(0))), "such as an attribute"),
-        (lambda: Chance(partial(next, itertools.count())), "such as an attribute"),
-    ],
+    + [(spectral, "'1.parametrizations.weight.0._u'")],
 )
 def test_what_would_be_lost_is_refused_by_name(data, net, name, as_users_do):
     with pytest.raises(ValueError, match=f"{name}.* changes while the network trains, and would be lost"):

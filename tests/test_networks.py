@@ -1,5 +1,8 @@
 """Builders and networks: what is made, and what is refused before any work is done."""
 
+import itertools
+from functools import partial
+
 import pytest
 import torch
 from torch import nn
@@ -109,6 +112,58 @@ class WithRandomConstant(nn.Module):
         return self.linear(x.flatten(1) * self.mask)
 
 
+class Changed(nn.Module):
+    """A network that returns what a function makes of inputs and logits."""
+
+    def __init__(self, make):
+        super().__init__()
+        self.make, self.layer = make, nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.make(x, self.layer(x.flatten(1)))
+
+
+class Late(nn.Module):
+    """A network that makes a layer when it is first used."""
+
+    def __init__(self):
+        super().__init__()
+        self.gain = nn.Parameter(torch.ones(1))
+
+    def forward(self, x):
+        if not hasattr(self, "layer"):
+            self.layer = nn.Linear(64, 10)
+        return self.gain * self.layer(x.flatten(1))
+
+
+def untrained():
+    module = Changed(lambda x, y: y)
+    module.train = lambda mode=True: None
+    return module
+
+
+def shared():
+    module = nn.Sequential(nn.Linear(8, 8), nn.Linear(8, 8))
+    module[1].weight.data = module[0].weight.data.T
+    return module
+
+
+def shuffled():
+    order = torch.randperm(64).tolist()
+    return Changed(lambda x, y, order=order: x.flatten(1)[:, order[:10]] + y)
+
+
+class Chance(nn.Module):
+    """A network with noise of a generator of its own while it trains, or with a schedule that its passes count."""
+
+    def __init__(self, chance):
+        super().__init__()
+        self.chance, self.layer = chance, nn.Linear(64, 10)
+
+    def forward(self, x):
+        return self.layer(x.flatten(1) + (self.chance() if self.training else 0))
+
+
 @pytest.mark.parametrize(
     ("builder", "message"),
     [
@@ -120,9 +175,37 @@ class WithRandomConstant(nn.Module):
         (OtherAtSecondCall(), "every call must give the same shapes"),
         (WithRandomConstant, "'mask' differs between two calls"),
         (lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), "has 10 classes"),
+        (lambda: Changed(lambda x, y: y * 1j), "returns numbers of torch.complex.*, alone, first in a tuple"),
+        (lambda: Changed(lambda x, y: y.detach()), "'layer.weight' gets no gradient, though .* requires_grad_"),
+        (untrained, r"train\(\) returns nothing; end it with `return self`"),
+        (shared, "'0.weight' and '1.weight' share memory, but are two parameters; use one in both"),
+        (shuffled, "such as an attribute, differs between two calls of the builder; fix its seed"),
+        (Late, "'layer.bias' is made by the first prediction; make it in __init__"),
+        (lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10, device="meta")), "no layer device='meta'"),
+        (
+            lambda: Chance(partial(torch.rand, 1, generator=torch.Generator().manual_seed(0))),
+            "such as an attribute, changes while the network trains, and would be lost",
+        ),
+        (
+            lambda: Chance(partial(next, itertools.count())),
+            "such as an attribute, changes while the network trains, and would be lost",
+        ),
         (lambda: nn.Linear(5, 10), r"can't take float32 images of shape \(1, 8, 8\)"),
     ],
 )
 def test_builders_that_cannot_be_trained_are_refused(as_users_do, data, builder, message):
     with pytest.raises((TypeError, ValueError), match=message):
         check_builder(builder, data)
+
+
+class Scaled(nn.CrossEntropyLoss):
+    """A loss with a parameter."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(1))
+
+
+def test_losses_with_parameters_are_refused(data):
+    with pytest.raises(ValueError, match="loss has parameters, which nothing trains; freeze them"):
+        ln.fit(ln.network("mlp", data), data, seeds=[0], recipe=ln.Recipe(loss=Scaled()))

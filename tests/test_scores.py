@@ -288,7 +288,7 @@ def test_other_refusals():
         scores.nll(UNIFORM, ["a", "b", "c"])
     with pytest.raises(ValueError, match="nobody to disagree with"):
         scores.disagreement(UNIFORM[:1])
-    with pytest.raises(ValueError, match="n_bins must be a whole number of at least 1"):
+    with pytest.raises(ValueError, match="n_bins must be a whole number from 1"):
         scores.calibration_error(UNIFORM, torch.tensor([0, 1, 2]), n_bins=0)
     with pytest.raises(ValueError, match="foreign: image 1 has nan"):
         scores.auroc(torch.tensor([0.1, math.nan]), torch.tensor([0.2]))

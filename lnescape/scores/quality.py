@@ -150,7 +150,7 @@ def calibration_error(
     Args:
         logp: Log-probabilities in nat, of members or of one prediction.
         labels: Right classes, 0 to classes − 1.
-        n_bins: Number of bins, ≥ 1; with fewer images, each image is a bin.
+        n_bins: Number of bins, 1 to 10⁶; with fewer images, each image is a bin.
         bins: "mass", as many images in each, or "width", (0, 1/B], (1/B, 2/B], …, for comparison with papers.
         seed: Seed of the simulated labels.
 
@@ -172,7 +172,7 @@ def calibration_error(
 
 def confidence_bins(logp: Tensor, labels: Tensor, n_bins: int, bins: str) -> tuple[Tensor, Tensor, Tensor]:
     """Return the top probability of the mean prediction, whether it is right, and its bin, for each image."""
-    n_bins, bins = whole(n_bins, "n_bins", least=1), one_of(bins, ("mass", "width"), "kind of bins")
+    n_bins, bins = whole(n_bins, "n_bins", least=1, most=10**6), one_of(bins, ("mass", "width"), "kind of bins")
     mean, labels = mean_and_labels(logp, labels)
     top, decided = mean.max(-1)
     confidence = top.exp().clamp(max=1)  # a float32 row may exceed 1 by its rounding; bernoulli refuses that
