@@ -107,6 +107,7 @@ ROWS: dict[str, list[tuple[str, str]]] = {
         ("ln.score(logp, y[:5])", "one label for each image"),
         ("ln.scores.calibration_error(logp, y, bins='equal')", "There are: mass, width"),
         ("ln.scores.aurc(logp, y, certainty=np.full(len(y), np.nan))", "one finite number for each image"),
+        ("ln.scores.aurc(logp, y, certainty='top')", "must be real numbers [images]"),
         ("ln.barrier([0, 0.5, 1], [1, np.nan, 1])", "take another path"),
     ],
     "Statements": [

@@ -88,13 +88,13 @@ def test_a_temperature_at_its_bound_says_so(labels, cause):
 @pytest.mark.parametrize("bad", [[0.9, math.nan, 0.8, 0.7], [0.9, math.inf, 0.8, 0.7], [0.9, 0.8], [[0.9]], 0.5])
 def test_side_inputs_are_checked_as_the_main_ones_are(bad):
     logp, labels = torch.tensor([[0.6, 0.4]] * 4).log(), torch.tensor([0, 0, 1, 1])
-    with pytest.raises(ValueError, match="certainty: "):
+    with pytest.raises(ValueError, match="certainty"):
         ln.scores.aurc(logp, labels, certainty=bad)
     with pytest.raises(ValueError, match="half must be 0 or 1 for each of 4 images"):
         ln.scores.calibrated_log_likelihood(logp, labels, bad)
     if len(np.shape(bad)) != 1 or not np.isfinite(bad).all():
         for foreign, other in ((bad, [0.5]), ([0.5], bad)):
-            with pytest.raises(ValueError, match="foreign: |own: "):
+            with pytest.raises(ValueError, match="foreign|own"):
                 ln.scores.auroc(foreign, other)
 
 

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from lnescape.checks import one_of, real, whole
+from lnescape.checks import array, one_of, real, whole
 from lnescape.results import Estimate
 
 # Float64 copies are made for this many numbers at a time, 32 MiB, however many members there are.
@@ -488,11 +488,11 @@ def _share_below(scores: Tensor, others: Tensor) -> Tensor:
 
 def _one_each(values: Any, name: str, n: int | None = None) -> Float[Tensor, " images"]:
     """Return one number for each image, of `n` where given, in float64; raise where one is missing or not finite."""
-    numbers = torch.as_tensor(values, dtype=torch.float64)
-    if numbers.ndim != 1 or len(numbers) == 0 or n not in (None, len(numbers)):
+    numbers = torch.from_numpy(array(values, name, "images"))
+    if len(numbers) == 0 or n not in (None, len(numbers)):
         images = "image" if n is None else f"of {n} images"
         raise ValueError(f"{name}: the shape is {list(numbers.shape)}; give one number for each {images}.")
     if (bad := ~numbers.isfinite()).any():
         first = int(bad.nonzero()[0])
         raise ValueError(f"{name}: image {first} has {float(numbers[first])}; give one finite number for each image.")
-    return numbers.detach()
+    return numbers
