@@ -140,7 +140,7 @@ def each(logits, labels):
     [
         ({"recipe": {"epochs": 1}}, "recipe is a dict"),
         ({"recipe": replace(QUICK, loss=each)}, r"returns a tensor \[2\]; it must return the mean"),
-        ({"recipe": replace(QUICK, loss=lambda x, y: 1.0)}, "returns 1.0; it must"),
+        ({"recipe": replace(QUICK, loss=lambda x, y: 1.0)}, "returns a float; it must"),
         ({"recipe": replace(QUICK, loss=lambda x, y: x.detach().sum())}, "with a gradient"),
         ({"recipe": replace(QUICK, loss=lambda x, y: x @ y)}, "it takes logits"),
         ({"recipe": ln.Recipe(batch=10**6)}, "larger than the 1197 training images"),
