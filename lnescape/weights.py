@@ -270,9 +270,7 @@ def _check_alone(template: Template, some: Tensor) -> None:
     with ALONE, torch.random.fork_rng(), torch.no_grad():
         first, again, among = (module(part.clone())[:2].double() for part in (some[:2], some[:2], some))
     if not first.isfinite().all():
-        raise ValueError(
-            "The network gives NaN or infinite numbers before any training; give every output a finite one."
-        )
+        raise ValueError("The network gives NaN or infinite numbers before any training; make every output finite.")
     for other, cause, cure in (
         (again, "differs at a second call", "let no chance act in evaluation mode, as F.dropout(…, self.training)"),
         (among, "changes with the other inputs of its batch", "keep statistics (track_running_stats=True), or give "

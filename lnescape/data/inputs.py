@@ -61,9 +61,7 @@ def check_pixels(pixels: object, part: str) -> Tensor:
     """Return inputs as uint8, int64 or float32, their shape as it is; raise where they can't be inputs."""
     images = _as_inputs(pixels, f"{part} images")
     if images.dim() < 2:
-        raise DataError(
-            f"{part} images have shape {list(images.shape)}; give a batch, [n, channels, height, width] or [n, …]."
-        )
+        raise DataError(f"{part} images have shape {list(images.shape)}; give [n, channels, height, width] or [n, …].")
     if images.numel() == 0:
         raise DataError(f"{part} is empty (shape {list(images.shape)}); give at least one image.")
     shape = list(images.shape[1:])
@@ -206,9 +204,7 @@ def _as_inputs(values: object, what: str) -> Tensor:
     """Return `values` as one tensor of uint8, of int64 for all other whole numbers, or of float32; raise for others."""
     inputs = _as_tensor(values, what)
     if inputs.is_complex() or inputs.dtype == torch.bool:
-        raise DataError(
-            f"{what} have dtype {_name(inputs.dtype)}; give uint8 (0 to 255), other whole numbers (tokens) or float."
-        )
+        raise DataError(f"{what} have dtype {_name(inputs.dtype)}; give uint8, other whole numbers (tokens) or float.")
     if inputs.dtype == torch.float64:  # in float32 a constant may tremble, and nothing is lost any more
         _check_resolved(inputs, what)
     if inputs.is_floating_point():

@@ -95,17 +95,11 @@ class Reference:
     def of(q: Float[ndarray, "networks inputs"], members: Sequence[Sequence[int]], *, seed: int = 0) -> "Reference":
         """Halve at random, for each draw, the retrainings that it doesn't use; `members` are the rows of each draw."""
         q = array(q, "q", "networks inputs")
-        draws = tuple(
-            tuple(whole(row, "a row of a draw", least=0, most=len(q) - 1) for row in rows) for rows in members
-        )
+        draws = tuple(tuple(whole(row, "a row of q", least=0, most=len(q) - 1) for row in rows) for rows in members)
         if not draws or not np.isfinite(q).all():
-            raise ValueError(
-                "There is no draw, or q isn't finite; give the rows of q that each draw uses, such as [(0, 1)]."
-            )
+            raise ValueError("There is no draw, or q isn't finite; give the rows of q of each draw, such as [(0, 1)].")
         if min(len(q) - len(rows) for rows in draws) < 8:
-            raise ValueError(
-                f"{len(q)} retrainings leave fewer than eight to judge an evaluation of {len(draws[0])}; train more."
-            )
+            raise ValueError(f"{len(q)} retrainings leave fewer than eight to judge each evaluation; train more.")
         if set.intersection(*map(set, draws)):
             raise ValueError("A network is in every draw, so that none is left without it; give several draws, apart.")
         bases = sorted({row for rows in draws for row in rows})
@@ -194,9 +188,7 @@ def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: 
     for one in instance(evaluations, Sequence, "evaluations", "pass a list, one for each draw of the reference"):
         instance(one, Evaluation, "an evaluation", "pass what type_a or moderated returns")
     if len(evaluations) != len(reference.members):
-        raise ValueError(
-            f"There are {len(evaluations)} evaluations for {len(reference.members)} draws; give one for each."
-        )
+        raise ValueError(f"{len(evaluations)} evaluations for {len(reference.members)} draws; give one for each.")
     log_v = np.log(np.stack([one.scale**2 for one in evaluations]))
     dof = np.array([one.dof for one in evaluations])
     n_inputs, ranks = log_v.shape[1], [rankdata(v) for v in log_v]

@@ -384,9 +384,7 @@ def mean_and_labels(logp: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     n_images, n_classes = mean.shape
     labels, found = _as_tensor(labels)
     if labels is None or labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise TypeError(
-            f"labels are whole numbers [images], and this is {found}; use torch.tensor(labels) of whole numbers."
-        )
+        raise TypeError(f"labels are whole numbers [images], and this is {found}; use torch.tensor(labels).")
     labels = labels.to(mean.device, torch.int64)
     if labels.shape != (n_images,):
         raise ValueError(

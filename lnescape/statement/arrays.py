@@ -295,9 +295,7 @@ def _stacked(predictions: Any, what: str) -> ndarray:
         raise ValueError("One network has no spread: nothing shows how far a second one would fall; give two or more.")
     if not np.isfinite(found).all():
         bad = int((~np.isfinite(found)).sum())
-        raise ValueError(
-            f"{bad} numbers of the {what} aren't finite; take log-probabilities from logits, not from 0 or 1."
-        )
+        raise ValueError(f"{bad} numbers of the {what} aren't finite; take log-probabilities of logits, not of 0 or 1.")
     return found
 
 
