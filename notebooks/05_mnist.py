@@ -388,9 +388,8 @@ arithmetic = ln.load_result("mnist-mlp-arithmetic").numbers
 parts = ("initialisation", "order", "interaction")
 rows = {part: {"variance": str(crossed[part])} for part in parts}
 rows["arithmetic"] = {"variance": str(arithmetic["variance"])}
-course.table(
-    rows, f"Arithmetic: {arithmetic['different_bits']} different results of 8 runs, four seeds"
-)
+counts = ", ".join(map(str, arithmetic["different_bits"]))
+course.table(rows, f"Arithmetic: {counts} different results of 8 runs, for four seeds")
 
 # %% [markdown]
 # **What we see.** The first three rows add up to the variance of a retraining, 1.02 nat². Initial weights alone make a fifth of

@@ -359,7 +359,7 @@ course.save(figure, "13_budget")
 rows = {}
 for epoch, row in ln.load_result("mnist-mlp-branches").numbers["leaves"].items():
     kappa = row["kappa"].value
-    name = f"leaving after {epoch} epochs"
+    name = f"leaving after epoch {epoch}"
     rows[name] = {
         "κ": str(row["kappa"]),
         "ν_T, 3 × 4 branches": reach(kappa, 3, 4),
@@ -378,10 +378,10 @@ course.table(rows)
 # %%
 rows = {}
 for r in (0.25, 0.15, 0.10):
-    rows[f"u to {r:.0%}"] = {"plain": ln.retrainings_needed(r)}
+    rows[f"u to {100 * r:.0f} %"] = {"plain": ln.retrainings_needed(r)}
     for name, own in stored.items():
         d0 = own.numbers["mixes"]["all free groups"]["3"]["dof"] - 2
-        rows[f"u to {r:.0%}"][name] = ln.retrainings_needed(r, prior_dof=d0)
+        rows[f"u to {100 * r:.0f} %"][name] = ln.retrainings_needed(r, prior_dof=d0)
 course.table(rows, "Trainings needed, with the prior of all free groups")
 
 # %% [markdown]
@@ -391,7 +391,8 @@ course.table(rows, "Trainings needed, with the prior of all free groups")
 
 # %%
 gates = tables.verdicts(reference, stored, tables.stored_of_pairs("-methods"))
-course.table(pd.DataFrame(gates, columns=["gate", "on", "verdict", "measured"]))
+columns = ["gate", "on", "verdict", "measured"]
+course.table(pd.DataFrame(gates, columns=columns).set_index("gate"))
 
 # %% [markdown]
 # | gate | asks |

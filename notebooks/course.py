@@ -48,6 +48,7 @@ __all__ = [
 _STARTED = time.time()  # this is imported in a kernel's first cell: the time since then is the kernel's
 PROFILES = ("quick", "standard")
 MOST_COLUMNS = 6  # of a table, beside the names of its rows
+LONG_TEXT = 40  # characters of a cell of a table; longer ones are wrapped, and read from the left
 _HEADER = ("quantity", "here", "stored reference", "E_n", "agrees")
 
 
@@ -139,11 +140,16 @@ def table(rows: pd.DataFrame | Mapping[str, Mapping[str, Any]], caption: str = "
     frame = rows if isinstance(rows, pd.DataFrame) else pd.DataFrame.from_dict(dict(rows), orient="index")
     if frame.shape[1] > MOST_COLUMNS:
         raise ValueError(f"This table has {frame.shape[1]} columns; show at most {MOST_COLUMNS}, or split it.")
+    long = [k for k, name in enumerate(frame) if frame[name].astype(str).str.len().max() > LONG_TEXT]
+    kind, align = ("texts", "left") if long else ("table", "right")  # the styles of a page go by these names
     styler = Styler(
-        frame, precision=digits, na_rep="–", escape="html", uuid="table", cell_ids=False, caption=caption or None
+        frame, precision=digits, na_rep="–", escape="html", uuid=kind, cell_ids=False, caption=caption or None
     )
     left = {"selector": "th, caption", "props": "text-align: left; caption-side: top; font-weight: bold"}
-    return styler.set_table_styles([left, {"selector": "td", "props": "text-align: right; padding-left: 1.5em"}])
+    cells = {"selector": "td", "props": f"text-align: {align}; padding-left: 1.5em"}
+    return styler.set_table_styles(
+        [left, cells, *({"selector": f"td.col{k}", "props": "min-width: 16em"} for k in long)]
+    )
 
 
 @dataclass(frozen=True)

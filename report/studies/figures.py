@@ -99,7 +99,8 @@ def equivalents(
 
 def _mnat(difference: float) -> str:
     """Write a difference in nat as mnat with its sign."""
-    return f"{1000 * difference:+.1f}" if abs(difference) < 0.1 else f"{1000 * difference:+.0f}"
+    written = f"{1000 * difference:+.1f}" if abs(difference) < 0.1 else f"{1000 * difference:+.0f}"
+    return written.replace("-", "−")
 
 
 def _worth(axis: Axes, height: float, way: str, row: Mapping, single: float, largest: int, look: Mapping) -> None:
@@ -125,9 +126,9 @@ def diversity(networks: Mapping[str, Mapping[str, Two]], *, least: float, source
     with canvas(len(networks), 3.4, source, title) as (figure, axes):
         for axis, (network, table) in zip(axes, networks.items(), strict=True):
             for way, (accuracy, differ) in table.items():
-                color, marker = LOOKS[way]
+                look = dict(zip(("color", "marker"), LOOKS[way], strict=True)) | {"fillstyle": FILL_OF_METHOD.get(way)}
                 shown = ([accuracy], [differ]) if accuracy >= least else ([], [])
-                axis.plot(*shown, color=color, marker=marker, linestyle="", markersize=6, label=way)
+                axis.plot(*shown, linestyle="", markersize=6, label=way, **look)
             below = [f"{way}: {accuracy:.0f} %" for way, (accuracy, _) in table.items() if accuracy < least]
             if below:
                 words = "\n".join([f"below {least:g} %:", *below])
@@ -173,7 +174,7 @@ def worth_on_pairs(found: Rens, *, source: str, title: str) -> Figure:
     sets = list(dict.fromkeys(name for table in found.values() for name in table))
     sizes = sorted({m for table in found.values() for row in table.values() for m in row})
     step = len(sets) + 1
-    with canvas(len(sizes), 0.13 * step * len(found) + 1.1, source, title) as (figure, axes):
+    with canvas(len(sizes), 0.08 * step * len(found) + 1.1, source, title) as (figure, axes):
         for axis, m in zip(axes, sizes, strict=True):
             for k, (name, (marker, colour)) in enumerate(zip(sets, OF_SET, strict=False)):
                 rows = [(n * step + k, *t[name][m]) for n, t in enumerate(found.values()) if m in t.get(name, {})]
@@ -375,12 +376,12 @@ def convergence(observed: Clouds, theory: Points, *, source: str, title: str) ->
 
     `observed` is {network: (retrainings, relative standard deviation)}, `theory` the same for normal observations.
     """
-    with canvas(1, 3.0, source, width=4.6) as (figure, (axis,)):
+    with canvas(1, 3.0, source, title, width=4.6) as (figure, (axis,)):
         axis.plot(theory[0], 100 * theory[1], color=DARK, label="normal law, √ψ₁(ν/2) / 2")
         axis.plot(theory[0], 100 / np.sqrt(2 * (theory[0] - 1)), color=PALE, linestyle="--", label="GUM, 1/√(2ν)")
         for (name, (n, values)), (marker, colour) in zip(observed.items(), (("o", BLUE), ("^", RED)), strict=False):
             axis.plot(n, 100 * values, marker, color=colour, fillstyle="none", markersize=6, label=f"observed, {name}")
-        axis.set(xscale="log", yscale="log", xlabel="retrainings N", title=title)
+        axis.set(xscale="log", yscale="log", xlabel="retrainings N")
         axis.set_xticks([2, 3, 5, 10, 20, 50], labels=["2", "3", "5", "10", "20", "50"])
         axis.set_yticks([10, 20, 50, 100], labels=["10", "20", "50", "100"])
         axis.minorticks_off()
@@ -451,7 +452,7 @@ def frontier(entries: Mapping[str, Sequence[tuple[int, float, float, str]]], *, 
                 marker, colour = OF_SIZE.get(m, LARGER)
                 axis.plot([], [], marker, color=colour, label=f"M = {m}", markersize=5)
             axis.set(yscale="log", title=name, xlabel="cost, trainings in all", ylabel="REN, retrainings")
-            axis.set(xlim=(0 if many else 1, top), xticks=range(1, int(top) + 1))
+            axis.set(xlim=(0 if many else 0.5, top), xticks=range(1, int(top) + 1))
             axis.set_yticks([2, 3, 5, 10, 20, 30, 50], labels=["2", "3", "5", "10", "20", "30", "50"])
             axis.minorticks_off()
         for axis in axes[len(entries) :]:

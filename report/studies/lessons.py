@@ -253,8 +253,8 @@ def few_numbers(s: Float[ndarray, " samples"], n: int, *, source: str, title: st
         axis.axvline(1, color=DARK, linewidth=1.4, label="true standard deviation")
         low, high = np.quantile(s, (0.025, 0.975))
         axis.axvspan(low, high, color=BLUE, alpha=0.15, linewidth=0, label=f"19 of 20: {low:.2f} to {high:.2f}")
-        axis.set(xlabel=f"standard deviation of {n} numbers", ylabel="samples")
-        axis.legend(fontsize=8)
+        axis.set(xlabel=f"standard deviation of {n} numbers", ylabel="samples", xlim=(0, 3.4))  # room for the legend
+        axis.legend(fontsize=8, loc="upper right")
     return figure
 
 

@@ -33,8 +33,8 @@ def stored_of_pairs(suffix: str = "", pairs: Iterable[Pair] = PAIRS) -> dict[str
 
 
 def ren_of(row: Mapping[str, Any]) -> str:
-    """Write the REN of a stored row with its 95 % interval."""
-    return str(RetrainingEquivalent(**row["ren"]))
+    """Write the REN of a stored row with its 95 % interval; without an upper end it is ∞."""
+    return str(RetrainingEquivalent(**row["ren"])).replace("inf", "∞")
 
 
 # The networks of the README and how each is called there; the order is that of its table.
@@ -158,7 +158,7 @@ def proxies(result: Result, numbers: Sequence[int]) -> Rows:
 def bursts(stored: Results) -> Rows:
     """Lay out the sweep over bursts of each pair: cost, how far they go, ratio of variances, REN of M = 3."""
     return {
-        f"{pair}, {own['epochs']:g} epochs, rate × {own['rate']:g}": {
+        f"{pair}, epochs: {own['epochs']:g}, rate × {own['rate']:g}": {
             "cost a network": f"{own['trainings']:.2f}",
             "goes": str(own["distance"]),
             "u² / its variance": str(own["ratio"]),
@@ -209,8 +209,8 @@ def local_ratios(stored: Results) -> Rows:
     rows: Rows = {}
     for pair, result in stored.items():
         for path, values in result.numbers["path_ratios"].items():
-            ends = f"{min(values):.2g} to {max(values):.2g}" if len(values) > 1 else f"{values[0]:.2g}"
-            rows.setdefault(path, {})[pair] = ends
+            ends = [f"{float(f'{end:.2g}'):g}" for end in (min(values), max(values))]
+            rows.setdefault(path, {})[pair] = " to ".join(ends[: len(values)])
     return rows
 
 
@@ -276,7 +276,7 @@ def verdicts(reference: Results, stored: Results, methods: Results) -> list[tupl
     for what, verdict in zip(EXPLORATIONS_OF_G3, explored, strict=True):
         rows.append(("G3", what, verdict.word, f"holds on {verdict.numbers['pairs that hold']} of {verdict.n} pairs"))
     varies = factor.numbers["coefficient of variation"]
-    rows.append(("G4", "all pairs", factor.word, f"the ratios vary by {varies:.0%}"))
+    rows.append(("G4", "all pairs", factor.word, f"the ratios vary by {100 * varies:.0f} %"))
     for verdict, cost in ((reach, "3"), (moonshot, "2")):
         pair, least = min(
             ((pair, result.numbers["best"][cost]) for pair, result in stored.items()), key=lambda item: item[1]["ren"]
@@ -303,7 +303,7 @@ def own_class() -> Rows:
     for pair, result in stored_of_pairs("-class", CHOOSING).items():
         own = {key: part["mean"] for key, part in result.numbers["2"].items()}
         rows[pair] = {
-            "another class": f"{own['other']:.1%}",
+            "another class": f"{100 * own['other']:.1f} %",
             "inside, scouts' class": f"{own['scouts_coverage']:.1f} %",
             "inside, own class": f"{own['own_coverage']:.1f} %",
             "where they differ": f"{own['own_coverage_disputed']:.1f} %",
@@ -319,7 +319,7 @@ def references(reference: Results) -> Rows:
             "epochs": result.provenance["recipe"]["epochs"],
             "right": str(result.numbers["accuracy"]),
             "median u (nat)": f"{result.numbers['u']['test']['median']:.2f}",
-            "decides otherwise": f"{result.numbers['u']['test']['flips']:.1%}",
+            "decides otherwise": f"{100 * result.numbers['u']['test']['flips']:.1f} %",
             "ceiling": str(result.numbers["G0"]["ceiling of a rank correlation"]),
         }
         for pair, result in reference.items()
@@ -378,7 +378,7 @@ def schedules(studies: Mapping[str, str]) -> Rows:
         rows[f"{name}, n = {n['n']}"] = {
             "right": str(n["accuracy"]),
             "median u (nat)": f"{n['u']['test']['median']:.2f}",
-            "decides otherwise": f"{n['u']['test']['flips']:.1%}",
+            "decides otherwise": f"{100 * n['u']['test']['flips']:.1f} %",
             "REN, constant": ren_of(own["mixes"]["constant"]["2"]),
             "REN, all free": ren_of(own["mixes"]["all free groups"]["2"]),
             "REN, bursts": ren_of(own["mixes"]["bursts"]["2"]),
@@ -395,7 +395,7 @@ def best_members(methods: Results) -> Rows:
             found = {way: own[budget]["dee"]["value"] for way, own in ways.items() if "dee" in own.get(budget, {})}
             best = max(found, key=lambda way: found[way])
             text = f"{best}, {found[best]:.1f}" if found[best] >= 1 else "none reaches one network"
-            rows.setdefault(pair, {})[f"{budget} trainings"] = text
+            rows.setdefault(pair, {})[f"{budget} training{'' if budget == '1' else 's'}"] = text
         rows[pair]["bases"] = result.numbers["bases"]
     return rows
 
