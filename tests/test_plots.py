@@ -215,7 +215,7 @@ def test_what_is_worth_less_than_one_network_has_its_number_where_nothing_else_i
     row = {"dee": {"low": 0.0, "value": 0.0, "high": high, "bases": [0.0, 1.2]}, "cll": -0.4123}
     table, single = {"MLP": {"SPRO": {"1": row}}}, {"MLP": -0.4}
     axis = figures.equivalents(table, ["1"], largest=10, single=single, source="s", title="t").axes[0]
-    (number,) = [text for text in axis.texts if text.get_text() == "-12.3"]
+    (number,) = [text for text in axis.texts if text.get_text() == "−12.3"]
     assert number.get_ha() == "right"
     assert number.get_position()[0] < min(x for line in axis.lines for x in line.get_xdata() if x > 0)
 
