@@ -331,8 +331,7 @@ def _check_gradients(module: nn.Module, predict: Callable[[Tensor], Tensor], som
             return predict(some)
 
     module.train()
-    first = predicted()
-    if first.requires_grad:
+    if (first := predicted()).requires_grad:
         first.square().sum().backward()
     for name, p in module.named_parameters():
         frozen = isinstance(module.get_submodule(name.rpartition(".")[0]), _Frozen)
@@ -447,11 +446,15 @@ def _unwrapped(network: Mapping, like: nn.Module) -> Mapping:
         wrapper = next(name for name in network if name not in known)
         warnings.warn(f"What a wrapper puts before the names, as in {wrapper!r}, is left out.", stacklevel=4)
     found = network if stripped is None else stripped
-    try:
-        tensors = {str(name): torch.as_tensor(value).detach() for name, value in found.items()}
-        return {name: value.to_dense() if value.is_sparse else value.cpu() for name, value in tensors.items()}
-    except (TypeError, ValueError, RuntimeError) as error:  # NotImplementedError, of tensors without numbers, too
-        raise ValueError(f"The state dict holds something else than tensors ({_in_a_line(error)}).") from error
+    tensors = {}
+    for name, value in found.items():
+        try:
+            tensor = torch.as_tensor(value).detach()
+            tensors[str(name)] = tensor.to_dense() if tensor.is_sparse else tensor.cpu()
+        except (TypeError, ValueError, RuntimeError) as error:  # NotImplementedError, of tensors without numbers, too
+            what = f"The state dict holds something else than tensors: {name!r} ({type(value).__name__})"
+            raise ValueError(f"{what}; pass the network's alone, with names such as {min(known)!r}.") from error
+    return tensors
 
 
 def _stripped(network: Mapping, known: Names[str]) -> dict | None:

@@ -261,6 +261,8 @@ def test_weights_of_another_network_are_refused(data, as_users_do):
     ):  # fmt: skip
         with pytest.raises(ValueError, match=says):
             ln.members(shallow, [{name: convert(value) for name, value in shallow().state_dict().items()}], data)
+    with pytest.raises(ValueError, match=r"tensors: 'state_dict' \(dict\); pass the network's alone, .* '1.bias'"):
+        ln.members(shallow, [{"state_dict": {"model.1.weight": torch.ones(1), "loss.weight": torch.ones(1)}}], data)
     both = {"model": shallow().state_dict(), "ema": shallow().state_dict()}
     with pytest.raises(ValueError, match="'model' and 'ema' both hold weights"):
         ln.members(shallow, [both], data)
