@@ -131,7 +131,7 @@ def barrier(t: Float[np.ndarray, " points"], loss: Float[np.ndarray, " points"])
         The barrier, nat.
 
     Raises:
-        ValueError: Not one loss for each time.
+        ValueError: Not one loss for each time, or times that don't run from 0 to 1.
 
     References: Frankle et al. 2020, arXiv 1912.05671, section 2; Draxler et al. 2018, arXiv 1803.00885.
 
@@ -141,6 +141,8 @@ def barrier(t: Float[np.ndarray, " points"], loss: Float[np.ndarray, " points"])
     t, loss = np.asarray(t), np.asarray(loss)
     if t.shape != loss.shape or not t.size:
         raise ValueError(f"There are {t.size} times and {loss.size} losses; give one loss for each time.")
+    if t[0] != 0 or t[-1] != 1 or not ((t >= 0) & (t <= 1)).all():
+        raise ValueError(f"Times run from 0 to 1, here from {t[0]} to {t[-1]}; give the whole path, from end to end.")
     if not np.isfinite(loss).all():
         raise ValueError("A loss along the path is NaN or infinite; its network diverged, take another path.")
     return float(np.max(loss - ((1 - t) * loss[0] + t * loss[-1])))

@@ -108,6 +108,7 @@ ROWS: dict[str, list[tuple[str, str]]] = {
         ("ln.scores.calibration_error(logp, y, bins='equal')", "There are: mass, width"),
         ("ln.scores.aurc(logp, y, certainty=np.full(len(y), np.nan))", "one finite number for each image"),
         ("ln.scores.aurc(logp, y, certainty='top')", "must be real numbers [images]"),
+        ("ln.barrier([1, 0.5, 0], [1, 2, 3])", "from end to end"),
         ("ln.barrier([0, 0.5, 1], [1, np.nan, 1])", "take another path"),
     ],
     "Statements": [
