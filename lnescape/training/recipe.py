@@ -28,7 +28,7 @@ _CHOICES = {
     "flip": (False, True, "alternate"),
 }
 _REALS: dict[str, dict[str, Any]] = {
-    "epochs": {"above": 0, "most": 1e6},
+    "epochs": {"above": 0, "most": 10**6},
     "learning_rate": {"above": 0},
     "momentum": {"least": 0, "below": 1},
     "weight_decay": {"least": 0},
