@@ -305,7 +305,7 @@ course.table(classes, "M = 2; class of the scouts, and class of the two networks
 #
 # Eight networks of each pair serve as the user's trainings, in thirty draws of two or three. All others judge. For the fast
 # networks the gradient distance was kept (`11_local_geometry`). The table has REN with the gradient distance and the prior of
-# other pairs (*inf*: too few judges for an upper end):
+# other pairs (∞: too few judges for an upper end):
 
 # %%
 course.table(tables.with_gradients("CIFAR"), "REN, with its 95 % interval")
