@@ -328,10 +328,14 @@ def _block(module: nn.Module, images: Tensor) -> tuple[int, int]:
         raise ValueError("The network doesn't end in a linear layer; laplace needs nn.Linear to give the logits.")
     if [name for name, _ in layer.named_parameters()] not in (["weight"], ["weight", "bias"]):
         raise ValueError("The last layer's weights are made of others (weight_norm?); laplace needs a plain nn.Linear.")
-    before = with_features(module, images)[1]
-    for p in layer.parameters():
-        p.data.mul_(2.0)
-    apart = not torch.equal(with_features(module, images)[1], before)  # type: ignore[arg-type]  # it has features
+    inputs: list[Tensor] = []  # of the layer, before and after its weights were doubled
+    hook = layer.register_forward_pre_hook(lambda layer, given: inputs.append(given[0].detach()))
+    for _ in range(2):
+        module(images)
+        for p in layer.parameters():
+            p.data.mul_(2.0)
+    hook.remove()
+    apart = not torch.equal(inputs[-1], inputs[len(inputs) // 2 - 1])
     starts = places(module)
     where = [starts.get(id(p), -1) for p in layer.parameters()]
     # Frozen ones have no place; the bias must follow the weight.
