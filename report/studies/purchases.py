@@ -43,10 +43,14 @@ def purchases(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]
 
 def _bought(own: Assembled, base: Mix, study: str) -> Iterator[tuple[str, Mix]]:
     """Add each exploration that is stored to the free covariates."""
+    # As many, as long and at the rate that was chosen on calibration images, where there was a choice.
+    whole = study.replace("-purchases", "-uncertainty")
+    chosen = load_result(whole).numbers["chosen"] if own.proxies else {}
     if own.bursts:  # from the very networks whose covariates are used
-        yield "bursts", replace(base, groups=(*DEFAULT, "bursts"), bursts=max(own.bursts))
-    if own.proxies:  # as many and as long as was chosen on calibration images
-        width, epochs, n = load_result(study.replace("-purchases", "-uncertainty")).numbers["chosen"]["proxies"]
-        yield "proxies", replace(base, groups=(*DEFAULT, "proxies"), proxies=(width, epochs, n))
+        cheap = tuple(chosen.get("bursts", ()))
+        key = cheap if cheap in own.bursts else max(own.bursts)
+        yield "bursts", replace(base, groups=(*DEFAULT, "bursts"), bursts=key)
+    if own.proxies:
+        yield "proxies", replace(base, groups=(*DEFAULT, "proxies"), proxies=tuple(chosen["proxies"]))
     for name in own.paths:
         yield name, replace(base, groups=(*DEFAULT, name))

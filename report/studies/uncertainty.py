@@ -143,6 +143,7 @@ def _sweeps(own: Assembled) -> dict:
             proxies.append(row)
 
     def best(rows: list[dict], limit: float) -> dict:
+        limit = max(limit, min(row["trainings"] for row in rows))  # where a training is short, all bursts are dear
         return max((row for row in rows if row["trainings"] <= limit), key=lambda row: row["alone"]["ren"])
 
     burst, proxy = best(bursts, 1.005 * CHEAP_BURSTS), best(proxies, CHEAP_PROXIES)
