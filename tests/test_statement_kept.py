@@ -155,4 +155,4 @@ def test_nothing_runs_over_the_edge_of_the_page_or_into_its_neighbour(tmp_path):
 
 def test_a_page_that_has_no_room_says_so():
     with pytest.raises(ValueError, match="no room for a result"):
-        VALUES.certificate("unused.pdf", date="today", about={"remarks": "many words " * 1000})
+        VALUES.certificate("unused.pdf", date="today", about={"remarks": "many words " * 500})

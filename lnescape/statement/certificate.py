@@ -1,6 +1,7 @@
 """The certificate of a statement: one page, A4, as a vector PDF with the same bytes for the same content."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from io import BytesIO
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,16 @@ ASSUMPTIONS = (
     "σ̃² = (d₀ s₀² + ν s²)/(d₀ + ν), u = σ̃ √(ν_eff/(ν_eff − 2)), interval q̄ ± k u with k = t(ν_eff) √(1 + 1/M) σ̃/u, "
     "for one further retraining (JCGM 100, 101 and, for risks, 106)."
 )
+
+
+@lru_cache(4096)
+def _width(text: str) -> float:
+    """Return the width of a line in letters of one point: several sizes are tried, and measuring takes long."""
+    from matplotlib.font_manager import FontProperties
+    from matplotlib.textpath import text_to_path
+
+    font = FontProperties(family="DejaVu Sans", size=1)
+    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
 
 
 class _Sheet:
@@ -52,11 +63,7 @@ class _Sheet:
 
     def wide(self, text: str, size: float = 0) -> float:
         """Return the width of a line in points, as the PDF sets it."""
-        from matplotlib.font_manager import FontProperties
-        from matplotlib.textpath import text_to_path
-
-        font = FontProperties(family="DejaVu Sans", size=size or self.size)
-        return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
+        return (size or self.size) * _width(text)
 
     def wrapped(self, text: str, width: float, size: float = 0) -> list[str]:
         """Break text into lines of at most so many points, words that are longer anywhere."""
