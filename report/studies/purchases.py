@@ -6,13 +6,13 @@ from dataclasses import replace
 from numpy import ndarray
 
 from lnescape.covariates.groups import DEFAULT
-from lnescape.results import load_result
+from lnescape.results import list_results, load_result
 from lnescape.retraining import Fidelity, Reference, fidelity
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
 from report.studies.geometry import learned_for
 from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws
-from report.studies.uncertainty import gains
+from report.studies.uncertainty import gains, sweeps
 
 FREE = "outputs, classes, gradient distance, with the prior of other pairs"
 SIZES = (2, 3, 4)  # M
@@ -45,7 +45,9 @@ def _bought(own: Assembled, base: Mix, study: str) -> Iterator[tuple[str, Mix]]:
     """Add each exploration that is stored to the free covariates."""
     # As many, as long and at the rate that was chosen on calibration images, where there was a choice.
     whole = study.replace("-purchases", "-uncertainty")
-    chosen = load_result(whole).numbers["chosen"] if own.proxies else {}
+    chosen: dict = {}
+    if own.proxies:
+        chosen = (load_result(whole).numbers if whole in list_results() else sweeps(own))["chosen"]
     if own.bursts:  # from the very networks whose covariates are used
         cheap = tuple(chosen.get("bursts", ()))
         key = cheap if cheap in own.bursts else max(own.bursts)

@@ -40,7 +40,7 @@ def uncertainty(study: Study, store: CellStore) -> Summary:
     """Judge every mix of covariates, on held-out retrainings and images."""
     own = assembled(study, store)
     numbers: dict = {"n": len(own.q), "networks": own.n_networks}
-    numbers |= _sweeps(own)
+    numbers |= sweeps(own)
     chosen = numbers["chosen"]
     mixes = usual_mixes(tuple(chosen["bursts"]), tuple(chosen["proxies"]))
     mixes = {name: mix for name, mix in mixes.items() if set(mix.groups or ()) & set(PATHS) <= set(own.paths)}
@@ -111,7 +111,7 @@ def _leave_one_out(own: Assembled, drawn, reference: Reference) -> dict:
     return {name: one.to_dict("ren", "coverage") for name, one in found.items()}
 
 
-def _sweeps(own: Assembled) -> dict:
+def sweeps(own: Assembled) -> dict:
     """Vary bursts and proxies, judged on the calibration images by other networks, and choose the best cheap ones."""
     judged = fitted = own.where("calibration")
     drawn = draws(own.n_networks, 3)
