@@ -188,7 +188,7 @@ def levels(ratios: Mapping[str, Mapping[str, float]], later: Mapping[str, float]
         axis.set_xticks((0.1, 0.2, 0.3, 0.5, 1), labels=("0.1", "0.2", "0.3", "0.5", "1"))
         axis.minorticks_off()
         axis.grid(axis="y", color=FIELD, linewidth=0.6)
-        axis.legend(fontsize=8, loc="center right")
+        axis.legend(fontsize=8, loc="center left")
     return figure
 
 
