@@ -510,13 +510,7 @@ course.save(figure, "11_geometry")
 # %%
 rows = {}
 for pair in HELD_OUT:
-    held = ln.load_result(f"{pair.key}-geometry").numbers
-    by_way = {row: dict(held["test"][key]) for row, key in ROWS.items()}
-    by_way["all, prior of other pairs"]["1"] = held["one network, borrowed scale"]
-    for row, own in by_way.items():
-        name = f"{pair.label} ({held['accuracy'].value:.0f} % right): {row}"
-        rows[name] = {f"M = {m}": tables.ren_of(own[m]) for m in sorted(own)}
-        rows[name]["inside (%)"] = ", ".join(f"{own[m]['coverage'].value:.1f}" for m in sorted(own))
+    rows |= tables.by_trainings(pair, ROWS)
 frame = pd.DataFrame.from_dict(rows, orient="index")[columns]
 course.table(frame, "REN, and coverage of 95 % intervals in this order of M")
 
@@ -531,16 +525,10 @@ course.table(frame, "REN, and coverage of 95 % intervals in this order of M")
 # %%
 rows = {}
 for pair in JUDGES:
-    judged = ln.load_result(f"{pair.key}-geometry").numbers
-    one = judged["one network, borrowed scale"]
-    by_way = {row: dict(judged["test"][key]) for row, key in ROWS.items()}
-    by_way["all, prior of other pairs"]["1"] = one
+    rows |= tables.by_trainings(pair, ROWS)
+    one = ln.load_result(f"{pair.key}-geometry").numbers["one network, borrowed scale"]
     factor = np.exp(one["bias"].value / 2)
     print(f"{pair.label}: u from one training is {factor:.1f} times as large as it should be")
-    for row, own in by_way.items():
-        name = f"{pair.label} ({judged['accuracy'].value:.0f} % right): {row}"
-        rows[name] = {f"M = {m}": tables.ren_of(own[m]) for m in sorted(own)}
-        rows[name]["inside (%)"] = ", ".join(f"{own[m]['coverage'].value:.1f}" for m in sorted(own))
 frame = pd.DataFrame.from_dict(rows, orient="index")[columns]
 course.table(frame, "REN, and coverage of 95 % intervals in this order of M")
 

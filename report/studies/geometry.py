@@ -120,7 +120,7 @@ def level_of_others(own: Assembled, row: int, images: ndarray, log_variance: nda
 def from_one(own: Assembled, judged: ndarray, learned: LearnedPrior, study: Study) -> list[Evaluation]:
     """Evaluate u(x) by each network alone, with pattern and scale that were both learned on other pairs."""
     images, evaluations = own.where("calibration"), []
-    network = kind_of_network(study.cells[0].network)
+    network = _kind(study)
     for row in range(own.n_networks):
         h, names = columns_of(own.traces.of((row,), images), DEFAULT)
         further, _ = columns_of(own.traces.of((row,), judged), DEFAULT)
@@ -184,13 +184,18 @@ def by_kind(seen: Mapping[str, float]) -> dict[str, list[float]]:
 
     found: dict[str, list[float]] = {}
     for name, level in seen.items():
-        found.setdefault(kind_of_network(STUDIES[name].cells[0].network), []).append(level)
+        found.setdefault(_kind(STUDIES[name]), []).append(level)
     return found
+
+
+def _kind(study: Study) -> str:
+    """Name the kind of a study's networks."""
+    return kind_of_network(study.cells[0].network)
 
 
 def lent(learned: LearnedPrior, study: Study) -> dict[str, float]:
     """Give the level that a network of a study borrows, and its degrees of freedom."""
-    return dict(zip(("level", "dof"), learned.levels[kind_of_network(study.cells[0].network)], strict=True))
+    return dict(zip(("level", "dof"), learned.levels[_kind(study)], strict=True))
 
 
 def _columns(own: Assembled, rows: Sequence[int]) -> tuple[ndarray, tuple[str, ...]]:

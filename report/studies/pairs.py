@@ -156,26 +156,11 @@ CIFAR100_WIDE = replace(
     recipe={**CIFAR10_WIDE.recipe, "bias_rate": 32},
 )  # fmt: skip
 # Judges of the level of one training, computed after its rule was fixed: retrainings and gradient distances, no more.
-FASHION_MLP = replace(
-    MNIST_MLP,
-    data="fashion_mnist",
-    n=24,
-    group=8,
-    explored=8,
-    observed=("gradients",),
-    keep=("panel",),
-    published={},
-)
-FASHION_CNN = replace(
-    MNIST_CNN,
-    data="fashion_mnist",
-    n=24,
-    group=8,
-    explored=8,
-    observed=("gradients",),
-    keep=("panel",),
-    published={},
-)
+_JUDGING: dict[str, Any] = {
+    "data": "fashion_mnist", "n": 24, "group": 8, "explored": 8, "observed": ("gradients",), "keep": ("panel",),
+    "published": {},
+}  # fmt: skip
+FASHION_MLP, FASHION_CNN = (replace(pair, **_JUDGING) for pair in (MNIST_MLP, MNIST_CNN))
 # Computed in part: no tables show them yet.
 FURTHER = (CIFAR10_FAST_CNN, CIFAR10_FAST_RESNET, CIFAR100_FAST_RESNET, CIFAR10_WIDE, CIFAR100_WIDE)
 CHOOSING = tuple(pair for pair in (*PAIRS, *FURTHER) if pair.chooses)

@@ -88,6 +88,19 @@ def with_gradients(start: str = "") -> Rows:
     return rows
 
 
+def by_trainings(pair: Pair, ways: Mapping[str, str]) -> Rows:
+    """Lay out REN by the number of trainings, and coverage, of some ways {words: mix}; one borrows its scale."""
+    numbers, rows = load_result(f"{pair.key}-geometry").numbers, {}
+    for words, mix in ways.items():
+        own = dict(numbers["test"][mix])
+        if mix == WITH_GRADIENT:
+            own["1"] = numbers["one network, borrowed scale"]
+        row = {f"M = {m}": ren_of(own[m]) for m in sorted(own)}
+        row["inside (%)"] = ", ".join(f"{own[m]['coverage'].value:.1f}" for m in sorted(own))
+        rows[f"{pair.label} ({numbers['accuracy'].value:.0f} % right): {words}"] = row
+    return rows
+
+
 def levels() -> dict[str, dict[str, float]]:
     """Give u of a usual image over the standard deviation of q over images, of each network, by kind of network."""
     known: dict[str, float] = {}
