@@ -111,12 +111,15 @@ def test_class_means_are_those_of_the_inputs_of_the_fit():
 
 
 def test_a_network_borrows_the_level_of_its_kind_or_else_of_all():
-    like = learned(2, levels={"convolutional": [-2.0, -2.1], "fully connected": [-2.6, -2.5], "other": [-9.0]})
+    like = learned(2, levels={"convolutional": [-2.0, -2.1], "fully connected": [-2.6]})
     rng, given = np.random.default_rng(1), {"names": NAMES, "like": like}
     q, h = rng.normal(size=400), rng.normal(size=(400, len(NAMES)))
-    borrowed = {kind: borrowed_prior(q, h, network=kind, **given) for kind in ("convolutional", "any", "other")}
-    assert borrowed["convolutional"].dof > borrowed["any"].dof == borrowed["other"].dof  # one network shows no spread
-    assert borrowed["convolutional"].coefficients[0] > borrowed["any"].coefficients[0]
+    kinds = ("convolutional", "any", "fully connected")
+    many, of_all, too_few = (borrowed_prior(q, h, network=kind, **given) for kind in kinds)
+    assert many.dof > of_all.dof == too_few.dof  # one level shows no spread
+    assert many.coefficients[0] > of_all.coefficients[0]
+    with pytest.raises(ValueError, match="There is no kind of network 'convolution'"):
+        borrowed_prior(q, h, network="convolution", **given)
     net = ln.network("mlp", ln.load("digits"), width=8)
     assert kind_of(net()) == "fully connected"
     assert kind_of(nn.LSTM(3, 4)) == kind_of(nn.MultiheadAttention(4, 2)) == "any"

@@ -15,6 +15,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 
+from lnescape.checks import instance
 from lnescape.laws import Law
 from lnescape.retraining.prior import ANY
 from lnescape.training.descent import generator
@@ -55,11 +56,12 @@ def kind_of(module: nn.Module) -> str:
     >>> kind_of(nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2)))
     'fully connected'
     """
+    instance(module, nn.Module, "module", "pass a network")
     owners = [part for part in module.modules() if any(p.ndim > 1 for p in part.parameters(recurse=False))]
     convolutions = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
     if any(isinstance(part, convolutions) for part in owners):
         return "convolutional" if all(isinstance(part, (*convolutions, nn.Linear)) for part in owners) else ANY
-    return "fully connected" if all(isinstance(part, nn.Linear) for part in owners) else ANY
+    return "fully connected" if owners and all(isinstance(part, nn.Linear) for part in owners) else ANY
 
 
 def log_odds_of(logits: Float[Tensor, " classes"], chosen: Int[Tensor, ""]) -> Float[Tensor, ""]:

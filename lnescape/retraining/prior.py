@@ -15,7 +15,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from lnescape.checks import array, instance, real
+from lnescape.checks import array, instance, one_of, real
 from lnescape.results.files import MOST_JSON, read, reading, seal, unseal, write
 
 CLIP = 4.0  # standardised covariates beyond are taken as this far: the law is not extrapolated
@@ -26,6 +26,7 @@ DELTAS = np.geomspace(1e-3, 2.0, 48)  # where the likelihood of δ is computed
 FEWEST_INPUTS = 50
 LENT = 1.0  # how many coefficients a spread counts as that was learned on few other pairs
 ANY = "any"  # kind of network, where it isn't known or no prior was learned on its kind
+KINDS = (ANY, "convolutional", "fully connected")
 SHIPPED = Path(__file__).with_name("learned.json")
 REFITS = 8  # rounds in which the pair at hand corrects such spreads
 
@@ -221,7 +222,7 @@ def borrowed_prior(
         The prior; d₀ is the ν of everything that is borrowed.
 
     Raises:
-        ValueError: The prior has no level, or none of the covariates is one that it knows.
+        ValueError: The prior has no level, knows none of the covariates, or there is no such kind of network.
 
     References: JCGM 100:2008 (GUM), section 4.3 and equation G.3, for Type B evaluations and their degrees of freedom.
     """
@@ -230,6 +231,7 @@ def borrowed_prior(
     covariates = checked_covariates(covariates, names)
     centre, width, squared = measures(covariates, names)
     mean, _, _ = _placed(like, names, squared)
+    one_of(network, dict.fromkeys([*KINDS, *like.levels]), "kind of network")
     level, dof = like.levels.get(network, like.levels[ANY])
     mean[0] = np.log(np.var(q)) + level
     n = len(q)
