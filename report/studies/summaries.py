@@ -4,9 +4,11 @@ import math
 import warnings
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from time import perf_counter
+from typing import Any
 
 import numpy as np
 import torch
@@ -461,6 +463,9 @@ SUMMARIES = {summary.__name__.replace("_", " "): summary for summary in _NAMED}
 SUMMARIES |= {"literature": beside_literature, "values": of_values}
 
 
+DIGITS = 8  # significant ones of a number in a summary
+
+
 def keep_summary(study: Study) -> Path:
     """Store the summary of a complete study as report/results/STUDY.json."""
     store = CellStore(study)
@@ -481,4 +486,15 @@ def keep_summary(study: Study) -> Path:
         throughput=_throughput(study, store),
         cells={cell.name: own["code"]["commit"] for cell, own in zip(study.cells, stored, strict=True)},
     )
-    return save_result(study.name, numbers=numbers, arrays=arrays, provenance=origin)
+    return save_result(study.name, numbers=rounded(numbers), arrays=arrays, provenance=origin)
+
+
+def rounded(x: Any) -> Any:
+    """Round nested numbers to `DIGITS`: further ones are noise, differ between machines, and fill the repository."""
+    if isinstance(x, dict):
+        return {key: rounded(value) for key, value in x.items()}
+    if isinstance(x, (list, tuple)):
+        return [rounded(value) for value in x]
+    if isinstance(x, Estimate):
+        return replace(x, value=rounded(x.value), u=rounded(x.u), dof=rounded(x.dof))
+    return float(f"{x:.{DIGITS}g}") if isinstance(x, (float, np.floating)) else x
