@@ -55,7 +55,7 @@ def one_of(value: Any, known: Iterable[str], what: str, *, error: type[Exception
     """Return `value`; raise, with the nearest known name, unless it is one of those of a `what`, such as "data set"."""
     known = list(known)
     if not isinstance(value, str) or value not in known:
-        raise error(f"There is no {what} {shown(value)}; {nearest(value, known)}")
+        raise error(f"There is no {what} {shown(value)}{nearest(value, known)}")
     return value
 
 
@@ -148,13 +148,13 @@ def warn_of_copies(networks: Any) -> None:
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
-    """Return a clause that ends a message: which known name was probably meant, and which there are."""
+    """Return what ends a message: which known name was probably meant, and which there are."""
     known = list(known)
     by_small_letters = {other.lower(): other for other in known}
     close = difflib.get_close_matches(str(name).lower(), by_small_letters, n=1, cutoff=0.5)
-    guess = f"did you mean {by_small_letters[close[0]]!r}? " if close else ""
+    guess = f"; did you mean {by_small_letters[close[0]]!r}?" if close else "."
     listed = known if len(known) <= MOST_NAMES else [*known[:5], "…", known[-1]]
-    return f"{guess}There are: {', '.join(listed)}."
+    return f"{guess} There are: {', '.join(listed)}."
 
 
 def _range(

@@ -90,8 +90,8 @@ def test_a_known_name_comes_back():
 
 @pytest.mark.parametrize(("name", "meant"), [("cifar_10", "cifar10"), ("Mnist", "mnist"), ("swag", "SWAG")])
 def test_the_nearest_name_is_suggested_whatever_its_capitals(name, meant):
-    assert nearest(name, ["mnist", "cifar10", "SWAG"]).startswith(f"did you mean {meant!r}? ")
+    assert nearest(name, ["mnist", "cifar10", "SWAG"]).startswith(f"; did you mean {meant!r}? There are: ")
 
 
 def test_no_name_is_suggested_where_none_is_near():
-    assert nearest("zzz", ["mnist"]) == "There are: mnist."
+    assert nearest("zzz", ["mnist"]) == ". There are: mnist."

@@ -206,7 +206,7 @@ def _check_names(method: str, options: Mapping[str, Any]) -> None:
     known = [name for name in taken if name not in ("net", "data", "options")] + list(Options.__annotations__)
     for name in options:
         if name not in Options.__annotations__:
-            raise TypeError(f"{method} takes no argument {name!r}; {nearest(name, known)}")
+            raise TypeError(f"{method} takes no argument {name!r}{nearest(name, known)}")
 
 
 def _checked_runs(runs: Any, length: int) -> Members:
