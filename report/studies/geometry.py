@@ -32,7 +32,7 @@ from lnescape.retraining.judging import log_bias
 from lnescape.retraining.prior import SHIPPED
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
-from report.studies.gates import g9, g10
+from report.studies.gates import g1, g5, g9, g10
 from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws
 from report.studies.pairs import JUDGES, LEVELLED, SMALL, WITH_GRADIENTS, Pair, kind_of_network
 
@@ -81,6 +81,9 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
                 shown = () if place == "test" else ("ren", "coverage", "scale", "dof")  # of altered images, for tables
                 row = kept[place, members, name].to_dict(*shown) | ({} if shown else {"passes": mix.passes(own)})
                 found.setdefault(place, {}).setdefault(name, {})[str(members)] = row
+    shifted = {kind: kept[kind, 2, TRANSFER] for kind in SHIFTS}
+    found["G1"] = g1(kept["test", 2, "constant"], 2, n=found["n"]).to_dict()
+    found["G5"] = g5(kept["test", 2, TRANSFER], shifted, n=found["n"]).to_dict()
     found["G10"] = g10(kept["test", 2, TRANSFER], kept["test", 2, ALONE], n=found["n"]).to_dict()
     return found, {}
 
