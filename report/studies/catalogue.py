@@ -124,14 +124,14 @@ def _purchases(pair: Pair) -> tuple[Cell, ...]:
     """What may be bought beside gradient distance: bursts from the same networks, and what other networks show."""
     if not pair.laws:
         explored = (*_bursts(pair), *_proxies(pair))
-        if pair is not CIFAR10_FAST_CNN:  # of the others, all is waiting that takes hours
-            explored = tuple(cell for cell in explored if cell.settings.get("rate") == 0.5)
+        if pair is not CIFAR10_FAST_CNN:  # of the others, what takes hours is waiting
+            explored = tuple(cell for cell in explored if cell.settings.get("rate") != 1.0)
         return (*_geometry(pair), *explored)
-    cells = [*_geometry(pair), *(cell for cell in _studies(pair)[3].cells if cell.method in ("proxies", "law"))]
-    if pair is MNIST_MLP:  # a training takes seconds; other bursts are of networks whose gradients were not kept
-        settings, scouts = {"n": 10, "epochs": 0.25, "rate": 1.0}, scouts_of(pair)
-        cells.append(scouts.but(method="bursts", scouts=scouts, seeds=range(pair.explored), settings=settings))
-    return tuple(cells)
+    cells = (*_geometry(pair), *(cell for cell in _studies(pair)[3].cells if cell.method in ("proxies", "law")))
+    # The other bursts are of networks whose gradients were not kept.
+    settings, scouts = {"n": 10, "epochs": 0.25, "rate": 1.0}, scouts_of(pair)
+    bursts = scouts.but(method="bursts", scouts=scouts, seeds=range(pair.explored), settings=settings)
+    return (*cells, bursts)
 
 
 def _together(scouts: Cell, n: int, epochs: float) -> Cell:
