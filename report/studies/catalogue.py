@@ -35,6 +35,7 @@ from report.studies.pairs import (
     MNIST_CNN,
     MNIST_MLP,
     PAIRS,
+    SHORTENED,
     SMALL,
     WITH_GRADIENTS,
     Pair,
@@ -138,6 +139,16 @@ def _together(scouts: Cell, n: int, epochs: float) -> Cell:
     """Look at the first n retrainings, one by one, for how inputs move together."""
     settings = {"n": 8, "epochs": epochs, "rate": 1.0}
     return scouts.but(method="together", scouts=scouts, seeds=range(n), settings=settings)
+
+
+SHORT_EPOCHS = 0.15  # in parts of the plain training's
+SHORT_SEEDS = range(3000, 3004)
+
+
+def _short(scouts: Cell) -> tuple[Cell, ...]:
+    """Trainings of the same network by a fraction of the epochs, looked at on the test images alone."""
+    some = scouts.but(method="retrainings", scouts=scouts, keep=("test",), seeds=SHORT_SEEDS)
+    return (some.but(epochs=round(SHORT_EPOCHS * scouts.recipe.epochs, 3)),)
 
 
 N_SMALL = 48  # retrainings of each
@@ -274,6 +285,10 @@ STUDIES = {
                _reference(DIGITS, 16, group=4, explored=4)),
         *(study for pair in (*PAIRS, CIFAR10_RESNET20, *FURTHER) for study in _studies(pair)),
         *(_study(f"{name}-together", f"How inputs move together: {name.replace('-', ' ')}", _small(name), "together")
+          for name in SMALL),
+        *(_study(f"{pair.key}-short", f"Short trainings of {pair.many}", _short(scouts_of(pair)), "short")
+          for pair in SHORTENED),
+        *(_study(f"{name}-short", f"Short trainings: {name.replace('-', ' ')}", _short(_small(name)[0].scouts), "short")
           for name in SMALL),
         _study("angle-cnn", "The angle of a digit, 36 retrainings of a convolutional network", ANGLE, "values"),
         _study("diabetes-mlp", "Progression of 442 patients, 48 retrainings of a perceptron", DIABETES, "values"),

@@ -31,6 +31,7 @@ from lnescape.retraining import (
 from lnescape.retraining.judging import log_bias
 from lnescape.retraining.prior import SHIPPED
 from lnescape.study.cells import Study
+from lnescape.study.observation import PARTS
 from lnescape.study.store import CellStore
 from report.studies.gates import g1, g5, g9, g10
 from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws
@@ -123,7 +124,7 @@ def level_of_others(own: Assembled, row: int, images: ndarray, log_variance: nda
 def from_one(own: Assembled, judged: ndarray, learned: LearnedPrior, study: Study) -> list[Evaluation]:
     """Evaluate u(x) by each network alone, with pattern and scale that were both learned on other pairs."""
     images, evaluations = own.where("calibration"), []
-    network = _kind(study)
+    network = kind_of_study(study)
     for row in range(own.n_networks):
         h, names = columns_of(own.traces.of((row,), images), DEFAULT)
         further, _ = columns_of(own.traces.of((row,), judged), DEFAULT)
@@ -153,16 +154,16 @@ def others(study: str) -> list[Pair]:
 
 def learn(pairs: Sequence[Pair], folder: Path, **more: Any) -> LearnedPrior:
     """Learn a prior from what is stored of some pairs."""
-    known = [assembled(study, store) for study, store in (_complete(f"{pair.key}-geometry", folder) for pair in pairs)]
+    known = [assembled(study, store) for study, store in (complete(f"{pair.key}-geometry", folder) for pair in pairs)]
     return learn_prior([_known(own) for own in known], groups=_groups(known[0]), **more)
 
 
-def _complete(name: str, folder: Path) -> tuple[Study, CellStore]:
+def complete(name: str, folder: Path) -> tuple[Study, CellStore]:
     """Find a study all of whose cells are stored."""
     from report.studies.catalogue import STUDIES
 
     store = CellStore(STUDIES[name], folder / STUDIES[name].folder)
-    store.check_complete()
+    store.checkcomplete()
     return STUDIES[name], store
 
 
@@ -172,13 +173,16 @@ WITH_LEVELS = (*(pair.key for pair in LEVELLED), *(f"{name}-together" for name i
 
 def levels(folder: Path, *, but: str = "", also: Sequence[str] = ()) -> dict[str, float]:
     """Give the level of every network but one on the calibration images, by the name of its study."""
-    found = {}
-    for name in (name for name in (*WITH_LEVELS, *also) if name != but):
-        study, store = _complete(name, folder)
-        calibration = store.load(study.cells[0]).arrays["part"] == 0
-        q = [store.load(cell).arrays["log_odds"] for cell in study.cells if cell.method == "retrainings"]
-        found[name] = level_of(np.concatenate(q)[:, calibration].astype(float))
-    return found
+    names = (name for name in (*WITH_LEVELS, *also) if name != but)
+    return {name: level_on(name, folder, "calibration") for name in names}
+
+
+def level_on(name: str, folder: Path, part: str) -> float:
+    """Give the level of all retrainings of a study on some images of the panel."""
+    study, store = complete(name, folder)
+    images = store.load(study.cells[0]).arrays["part"] == PARTS.index(part)
+    q = [store.load(cell).arrays["log_odds"] for cell in study.cells if cell.method == "retrainings"]
+    return level_of(np.concatenate(q)[:, images].astype(float))
 
 
 def by_kind(seen: Mapping[str, float]) -> dict[str, list[float]]:
@@ -187,18 +191,18 @@ def by_kind(seen: Mapping[str, float]) -> dict[str, list[float]]:
 
     found: dict[str, list[float]] = {}
     for name, level in seen.items():
-        found.setdefault(_kind(STUDIES[name]), []).append(level)
+        found.setdefault(kind_of_study(STUDIES[name]), []).append(level)
     return found
 
 
-def _kind(study: Study) -> str:
+def kind_of_study(study: Study) -> str:
     """Name the kind of a study's networks."""
     return kind_of_network(study.cells[0].network)
 
 
 def lent(learned: LearnedPrior, study: Study) -> dict[str, float]:
     """Give the level that a network of a study borrows, and its degrees of freedom."""
-    return dict(zip(("level", "dof"), learned.levels[_kind(study)], strict=True))
+    return dict(zip(("level", "dof"), learned.levels[kind_of_study(study)], strict=True))
 
 
 def _columns(own: Assembled, rows: Sequence[int]) -> tuple[ndarray, tuple[str, ...]]:
