@@ -163,7 +163,7 @@ def complete(name: str, folder: Path) -> tuple[Study, CellStore]:
     from report.studies.catalogue import STUDIES
 
     store = CellStore(STUDIES[name], folder / STUDIES[name].folder)
-    store.checkcomplete()
+    store.check_complete()
     return STUDIES[name], store
 
 
