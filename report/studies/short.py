@@ -25,8 +25,9 @@ def short(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
 
     The level of full trainings is a straight line in that of the short ones, fitted to the other networks.
     """
+    # Small data sets teach nothing: there a short training has some forty steps, and may not have begun to learn.
     folder, name = store.folder.parent, study.name.removesuffix("-short")
-    seen, known = levels_of_short(name, folder), [key for key in WHOLE if key != name]
+    seen, known = levels_of_short(name, folder), [pair.key for pair in SHORTENED if pair.key != name]
     x = np.array([np.mean(levels_of_short(key, folder)) for key in known])
     y = np.array([level_on(WHOLE[key], folder, "test") for key in known])
     slope, intercept = np.polyfit(x, y, 1)
