@@ -15,6 +15,8 @@ def bar(total: float, title: str, unit: str, *, show: bool = True, stay: bool = 
     """Lend a tqdm bar that appears after two seconds and goes at the end, or one that is there at once to stay."""
     from tqdm import tqdm
 
+    if show not in (True, False):
+        raise ValueError(f"progress is {show!r}; pass True or False.")
     outer = getattr(_OPEN, "n", 0)
     with tqdm(
         total=total, desc=title, unit=unit, bar_format=_FORM, smoothing=0.1,

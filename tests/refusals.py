@@ -72,6 +72,7 @@ ROWS: dict[str, list[tuple[str, str]]] = {
         ("ln.fit(net, data, seeds=[])", "such as seeds=range(3)"),
         ("ln.fit(net, data, seeds=[0, 0])", "no second retraining"),
         ("ln.fit(net, data, seeds=[True])", "such as range(3)"),
+        ("ln.fit(net, data, seeds=[0], progress='no')", "pass True or False"),
         ("ln.fit(net, data, seeds=[0], recipe='fast')", "pass lnescape.Recipe"),
         ("ln.fit(net, data, seeds=[0], recipe=ln.Recipe(batch=5000))", "lower Recipe.batch"),
         ("ln.fit(net, data, seeds=[0], recipe=ln.Recipe(loss=lambda z, y: (z, y)))", "mean over the batch"),
