@@ -22,7 +22,7 @@ from lnescape.study.observation import Panel
 from lnescape.study.store import CellStore
 from report.studies import figures
 from report.studies.catalogue import STUDIES
-from report.studies.geometry import from_one, learned_for
+from report.studies.geometry import from_one, kind_of_study, learned_for
 from report.studies.moderation import Mix, Moderation, assembled, draws
 from report.studies.svg import path_of, save
 
@@ -64,7 +64,7 @@ def gathered() -> dict:
         shown_scale = np.array([one.scale[len(test) :] for one in stated[:REDRAWS]])
         ways[way] = _judged(of_test, reference) | {"shown": shown_scale}
     alone = Reference.of(own.q[:, test], [(row,) for row in range(own.n_networks)])
-    ways[ONE] = _judged(from_one(own, test, learned, study), alone)
+    ways[ONE] = _judged(from_one(own, test, [learned] * own.n_networks, kind_of_study(study)), alone)
     return {
         "kinds": [kind for kind, *_ in shown],
         "pixels": np.array([pixels for *_, pixels in shown]),

@@ -35,9 +35,9 @@ from report.studies.pairs import (
     MNIST_CNN,
     MNIST_MLP,
     PAIRS,
-    SHORTENED,
     SMALL,
     WITH_GRADIENTS,
+    WITH_LEVEL,
     Pair,
 )
 from report.studies.values import cells_of_values
@@ -121,6 +121,15 @@ def _geometry(pair: Pair) -> tuple[Cell, ...]:
     return (players, *(cell for cell in reference if min(cell.seeds) >= pair.explored))
 
 
+def _level(pair: Pair) -> tuple[Cell, ...]:
+    """Retrainings with gradient distances, and bursts from the same networks at the full rate."""
+    if not pair.laws:
+        return (*_geometry(pair), *(cell for cell in _bursts(pair) if cell.settings["rate"] == 1.0))
+    scouts, settings = scouts_of(pair), {"n": 4 if pair in JUDGES else 10, "epochs": 0.25, "rate": 1.0}
+    bursts = scouts.but(method="bursts", scouts=scouts, seeds=range(pair.explored), settings=settings)
+    return (*_geometry(pair), bursts)
+
+
 def _purchases(pair: Pair) -> tuple[Cell, ...]:
     """What may be bought beside gradient distance: bursts from the same networks, and what other networks show."""
     if not pair.laws:
@@ -128,27 +137,14 @@ def _purchases(pair: Pair) -> tuple[Cell, ...]:
         if pair is not CIFAR10_FAST_CNN:  # of the others, what takes hours is waiting
             explored = tuple(cell for cell in explored if cell.settings.get("rate") != 1.0)
         return (*_geometry(pair), *explored)
-    cells = (*_geometry(pair), *(cell for cell in _studies(pair)[3].cells if cell.method in ("proxies", "law")))
-    # The other bursts are of networks whose gradients were not kept.
-    settings, scouts = {"n": 10, "epochs": 0.25, "rate": 1.0}, scouts_of(pair)
-    bursts = scouts.but(method="bursts", scouts=scouts, seeds=range(pair.explored), settings=settings)
-    return (*cells, bursts)
+    *cells, bursts = _level(pair)
+    return (*cells, *(cell for cell in _studies(pair)[3].cells if cell.method in ("proxies", "law")), bursts)
 
 
 def _together(scouts: Cell, n: int, epochs: float) -> Cell:
     """Look at the first n retrainings, one by one, for how inputs move together."""
     settings = {"n": 8, "epochs": epochs, "rate": 1.0}
     return scouts.but(method="together", scouts=scouts, seeds=range(n), settings=settings)
-
-
-SHORT_EPOCHS = 0.15  # in parts of the plain training's
-SHORT_SEEDS = range(3000, 3004)
-
-
-def _short(scouts: Cell) -> tuple[Cell, ...]:
-    """Trainings of the same network by a fraction of the epochs, looked at on the test images alone."""
-    some = scouts.but(method="retrainings", scouts=scouts, keep=("test",), seeds=SHORT_SEEDS)
-    return (some.but(epochs=round(SHORT_EPOCHS * scouts.recipe.epochs, 3)),)
 
 
 N_SMALL = 48  # retrainings of each
@@ -286,10 +282,6 @@ STUDIES = {
         *(study for pair in (*PAIRS, CIFAR10_RESNET20, *FURTHER) for study in _studies(pair)),
         *(_study(f"{name}-together", f"How inputs move together: {name.replace('-', ' ')}", _small(name), "together")
           for name in SMALL),
-        *(_study(f"{pair.key}-short", f"Short trainings of {pair.many}", _short(scouts_of(pair)), "short")
-          for pair in SHORTENED),
-        *(_study(f"{name}-short", f"Short trainings: {name.replace('-', ' ')}", _short(_small(name)[0].scouts), "short")
-          for name in SMALL),
         _study("angle-cnn", "The angle of a digit, 36 retrainings of a convolutional network", ANGLE, "values"),
         _study("diabetes-mlp", "Progression of 442 patients, 48 retrainings of a perceptron", DIABETES, "values"),
         _study("mnist-mlp-crossed", "8 initialisations × 8 orders of the images", _crossed(MLP, 8), "crossed"),
@@ -301,6 +293,8 @@ STUDIES = {
         ), "branches"),
         *(_study(f"{pair.key}-geometry", f"Gradient distances of {pair.many}", _geometry(pair), "geometry")
           for pair in (*WITH_GRADIENTS, *HELD_OUT, *JUDGES)),
+        *(_study(f"{pair.key}-level", f"u(x) of {pair.many} from one training and its bursts, with gradient distance",
+                 _level(pair), "level") for pair in WITH_LEVEL),
         *(_study(f"{pair.key}-purchases", f"What to buy beside gradient distance: {pair.many}", _purchases(pair),
                  "purchases") for pair in (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_CNN, CIFAR10_FAST_RESNET)),
         _study("mnist-mlp-literature", "Infinitesimal jackknife and batches of the data, perceptrons on MNIST",

@@ -121,11 +121,10 @@ def level_of_others(own: Assembled, row: int, images: ndarray, log_variance: nda
     return float((np.log(rest.var(0, ddof=1)) - log_bias(len(rest) - 1) - log_variance).mean())
 
 
-def from_one(own: Assembled, judged: ndarray, learned: LearnedPrior, study: Study) -> list[Evaluation]:
-    """Evaluate u(x) by each network alone, with pattern and scale that were both learned on other pairs."""
+def from_one(own: Assembled, judged: ndarray, priors: Sequence[LearnedPrior], network: str) -> list[Evaluation]:
+    """Evaluate u(x) by each network alone, with pattern and scale of a prior, one for each network."""
     images, evaluations = own.where("calibration"), []
-    network = kind_of_study(study)
-    for row in range(own.n_networks):
+    for row, learned in enumerate(priors):
         h, names = columns_of(own.traces.of((row,), images), DEFAULT)
         further, _ = columns_of(own.traces.of((row,), judged), DEFAULT)
         further, _ = with_class_means(further, names, like=h)
@@ -136,9 +135,13 @@ def from_one(own: Assembled, judged: ndarray, learned: LearnedPrior, study: Stud
 
 
 def one_borrowed(own: Assembled, test: ndarray, learned: LearnedPrior, study: Study) -> Fidelity:
-    """Judge each network alone."""
-    reference = Reference.of(own.q[:, test], [(row,) for row in range(own.n_networks)])
-    return fidelity(from_one(own, test, learned, study), reference)
+    """Judge each network alone, with pattern and scale that were both learned on other pairs."""
+    return judged_alone(own, test, from_one(own, test, [learned] * own.n_networks, kind_of_study(study)))
+
+
+def judged_alone(own: Assembled, test: ndarray, evaluations: Sequence[Evaluation]) -> Fidelity:
+    """Judge evaluations by one network each by all other networks."""
+    return fidelity(evaluations, Reference.of(own.q[:, test], [(row,) for row in range(own.n_networks)]))
 
 
 def learned_for(study: str) -> LearnedPrior:

@@ -169,8 +169,8 @@ CHOOSING = tuple(pair for pair in (*PAIRS, *FURTHER) if pair.chooses)
 WITH_GRADIENTS = (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_RESNET, CIFAR10_WIDE)
 HELD_OUT = (CIFAR10_FAST_CNN, CIFAR100_FAST_RESNET)  # judged by it: no part in the choice of slope and groups
 JUDGES = (FASHION_MLP, FASHION_CNN)  # judged by it, and by a rule that was fixed before they were computed
-# Those of which short trainings were computed, to show the level of u after one training.
-SHORTENED = (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_RESNET, CIFAR10_FAST_CNN, CIFAR100_FAST_RESNET, *JUDGES)
+# Those on which bursts of the networks whose gradients were kept show the level of u after one training.
+WITH_LEVEL = (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_CNN, *JUDGES)
 # Those that teach the level of u after one training, which needs log-odds alone.
 LEVELLED = (*PAIRS, CIFAR10_RESNET20, CIFAR10_FAST_CNN, CIFAR10_FAST_RESNET, CIFAR10_WIDE, CIFAR100_FAST_RESNET)
 

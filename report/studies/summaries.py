@@ -40,10 +40,10 @@ from report.studies.dispersion import (
 from report.studies.experiments import N_DRAWS, N_TRAINING_IMAGES
 from report.studies.gates import g0, g2, g6
 from report.studies.geometry import geometry
+from report.studies.level import level
 from report.studies.literature import beside_literature
 from report.studies.moderation import draws
 from report.studies.purchases import purchases
-from report.studies.short import short
 from report.studies.small import together
 from report.studies.uncertainty import single, uncertainty
 from report.studies.values import of_values
@@ -457,7 +457,7 @@ def explored(study: Study, store: CellStore) -> Summary:
 
 _NAMED = (
     reference, crossed, arithmetic, branches, paths, candidates, precision, control, accuracy, own_class, settings,
-    methods, weights, explored, uncertainty, single, geometry, purchases, together, short,
+    methods, weights, explored, uncertainty, single, geometry, level, purchases, together,
 )  # fmt: skip
 SUMMARIES: dict[str, Callable[[Study, CellStore], Summary]]
 SUMMARIES = {summary.__name__.replace("_", " "): summary for summary in _NAMED}

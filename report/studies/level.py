@@ -1,0 +1,55 @@
+"""The level of u from the bursts of one network; its pattern over inputs is that of the gradient distance."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy import ndarray
+
+from lnescape.retraining.judging import log_bias
+from lnescape.retraining.prior import ANY
+from lnescape.study.cells import Study
+from lnescape.study.store import CellStore
+from report.studies.gates import g9
+from report.studies.geometry import complete, from_one, judged_alone, kind_of_study, learn, lent, others
+from report.studies.moderation import Assembled, assembled
+from report.studies.pairs import CIFAR10_RESNET20, JUDGES, PAIRS, WITH_LEVEL
+from report.studies.uncertainty import RULE
+
+# The study that holds retrainings and bursts of each network that teaches the ratio; the judges don't.
+TEACHING = {pair.key: f"{pair.key}-uncertainty" for pair in (*PAIRS, CIFAR10_RESNET20)}
+TEACHING |= {pair.key: f"{pair.key}-level" for pair in WITH_LEVEL if pair not in (*PAIRS, *JUDGES)}
+
+
+def level(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
+    """Judge each network alone, with the level that its bursts show.
+
+    ln σ² over retrainings is, on average over inputs, that of the bursts plus a constant: the mean over other networks.
+    """
+    folder, key = store.folder.parent, study.name.removesuffix("-level")
+    ratios = {name: _ratio(*complete(TEACHING[name], folder)) for name in TEACHING if name != key}
+    learned = learn(others(study.name), folder, levels={kind_of_study(study): list(ratios.values())})
+    own = assembled(study, store)
+    test, calibration = own.where("test"), own.where("calibration")
+    ratio, dof = lent(learned, study).values()
+    # A level is relative to the variance of q over inputs, as `borrowed_prior` has it.
+    relative = ratio + local_levels(own) - np.log(own.q[: own.n_networks, calibration].var(1))
+    priors = [replace(learned, levels={ANY: (float(one), dof)}) for one in relative]
+    one, n = judged_alone(own, test, from_one(own, test, priors, ANY)), len(own.q)
+    burst = own.bursts[RULE]
+    numbers: dict = {"n": n, "networks": own.n_networks, "images": len(test), "trainings": 1 + burst.trainings}
+    numbers |= {"bursts": burst.n, "ratio": _ratio(study, store), "ratios": ratios, "lent": [ratio, dof]}
+    return numbers | {"one network, level of bursts": one.to_dict(), "G9": g9(one, n=n).to_dict()}, {}
+
+
+def local_levels(own: Assembled) -> ndarray:
+    """Give, for each network, the mean over the calibration images of ln s² of its bursts."""
+    burst = own.bursts[RULE]
+    spread = burst.spread[:, own.where("calibration")].astype(float)
+    return 2 * np.log(np.maximum(spread, np.finfo(np.float16).tiny)).mean(1) - log_bias(burst.n - 1)
+
+
+def _ratio(study: Study, store: CellStore) -> float:
+    """Give ln σ² over retrainings less that of the bursts, on average over the calibration images and the networks."""
+    own = assembled(study, store)
+    whole = np.log(own.q[:, own.where("calibration")].var(0, ddof=1)).mean() - log_bias(len(own.q) - 1)
+    return float(whole - local_levels(own).mean())
