@@ -11,6 +11,7 @@ import pytest
 import lnescape as ln
 from lnescape.covariates.explore import MOVEMENT
 from lnescape.results.files import unseal
+from lnescape.retraining.judging import log_bias
 from lnescape.statement.page import DELIVERED
 from lnescape.study import trainings
 from lnescape.study.store import CellStore
@@ -18,7 +19,7 @@ from report.studies.catalogue import STUDIES
 from report.studies.comparison import BASES, BUDGETS, CHOSEN, FEWER_WAYS, WAYS
 from report.studies.dispersion import dithered
 from report.studies.gates import g0
-from report.studies.pairs import PAIRS
+from report.studies.pairs import JUDGES, PAIRS, WITH_LEVEL
 
 RESULTS = Path(__file__).resolve().parent.parent / "report" / "results"
 COMMITTED = [study for study in STUDIES.values() if (RESULTS / f"{study.name}.json").is_file()]
@@ -209,3 +210,15 @@ def test_one_network_of_values_is_refused_because_the_scale_of_log_odds_is_wrong
     kind = "convolutional" if name.endswith("cnn") else "fully connected"
     assert (borrowed["level"], borrowed["dof"]) == pytest.approx(ln.retraining.shipped_prior().levels[kind])
     assert pattern["ren"]["low"] > 10  # with the right level, the pattern serves
+
+
+@pytest.mark.parametrize("pair", WITH_LEVEL, ids=lambda pair: pair.key)
+def test_the_level_of_bursts_is_learned_on_other_networks_and_fails(pair):
+    numbers = ln.load_result(f"{pair.key}-level").numbers
+    assert not {pair.key, *(judge.key for judge in JUDGES)} & numbers["ratios"].keys()
+    ratio, dof = numbers["lent"]
+    assert ratio == pytest.approx(np.mean(list(numbers["ratios"].values())) + log_bias(dof))
+    one = numbers["one network, level of bursts"]
+    assert not numbers["G9"]["passed"] and numbers["G9"]["REN"] == one["ren"]["value"]
+    # u is wrong by half the difference between the ratio that was lent and the pair's own.
+    assert one["bias"].value == pytest.approx(ratio - log_bias(dof) - numbers["ratio"], abs=0.1)
