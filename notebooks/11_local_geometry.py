@@ -538,7 +538,7 @@ course.table(frame, "REN, and coverage of 95 % intervals in this order of M")
 # gradient distance, two trainings are worth 21 and 23; with a constant prior, 6. The prior of other pairs adds nothing here. We tried
 # a second rule, which takes the level from *bursts* (short restarts of the same network) and their ratio to u on other networks. It was
 # fixed before bursts on FashionMNIST were computed. The level is then right for the CNN, and still far too high for the perceptron.
-# One network shows beforehand neither success nor failure. A single training shows the pattern of u(x) over inputs, and not its
+# Nothing that one network shows tells the two cases apart. A single training shows the pattern of u(x) over inputs, and not its
 # level. **The cure.** Train twice.
 #
 # ### What else could one buy?

@@ -26,7 +26,7 @@ def level(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     ln σ² over retrainings is, on average over inputs, that of the bursts plus a constant: the mean over other networks.
     """
     folder, key = store.folder.parent, study.name.removesuffix("-level")
-    ratios = {name: _ratio(*complete(TEACHING[name], folder)) for name in TEACHING if name != key}
+    ratios = {name: _ratio(assembled(*complete(TEACHING[name], folder))) for name in TEACHING if name != key}
     learned = learn(others(study.name), folder, levels={kind_of_study(study): list(ratios.values())})
     own = assembled(study, store)
     test, calibration = own.where("test"), own.where("calibration")
@@ -37,7 +37,7 @@ def level(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     one, n = judged_alone(own, test, from_one(own, test, priors, ANY)), len(own.q)
     burst = own.bursts[RULE]
     numbers: dict = {"n": n, "networks": own.n_networks, "images": len(test), "trainings": 1 + burst.trainings}
-    numbers |= {"bursts": burst.n, "ratio": _ratio(study, store), "ratios": ratios, "lent": [ratio, dof]}
+    numbers |= {"bursts": burst.n, "ratio": _ratio(own), "ratios": ratios, "lent": [ratio, dof]}
     return numbers | {"one network, level of bursts": one.to_dict(), "G9": g9(one, n=n).to_dict()}, {}
 
 
@@ -48,8 +48,7 @@ def local_levels(own: Assembled) -> ndarray:
     return 2 * np.log(np.maximum(spread, np.finfo(np.float16).tiny)).mean(1) - log_bias(burst.n - 1)
 
 
-def _ratio(study: Study, store: CellStore) -> float:
+def _ratio(own: Assembled) -> float:
     """Give ln σ² over retrainings less that of the bursts, on average over the calibration images and the networks."""
-    own = assembled(study, store)
     whole = np.log(own.q[:, own.where("calibration")].var(0, ddof=1)).mean() - log_bias(len(own.q) - 1)
     return float(whole - local_levels(own).mean())
