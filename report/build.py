@@ -44,7 +44,7 @@ def compile_pdf(source: Path) -> bytes:
     try:
         compiler = typst.Compiler(
             str(source), root=str(source.parent.parent), ignore_system_fonts=True,
-            sys_inputs={"pairs": json.dumps(for_typesetting())},
+            sys_inputs={name: json.dumps(pairs) for name, pairs in for_typesetting().items()},
         )  # fmt: skip
         pdf, warnings = compiler.compile_with_warnings(format="pdf")
     except typst.TypstError as error:

@@ -35,11 +35,13 @@ from report.studies.pairs import (
     MNIST_CNN,
     MNIST_MLP,
     PAIRS,
+    SHORT,
     SMALL,
     WITH_GRADIENTS,
     WITH_LEVEL,
     Pair,
 )
+from report.studies.uncertainty import RULE
 from report.studies.values import cells_of_values
 
 
@@ -123,7 +125,7 @@ def _geometry(pair: Pair) -> tuple[Cell, ...]:
 
 def _level(pair: Pair) -> tuple[Cell, ...]:
     """Retrainings with gradient distances, and bursts from the same networks at the full rate."""
-    if not pair.laws:
+    if "gradients" in pair.observed and pair not in JUDGES:
         return (*_geometry(pair), *(cell for cell in _bursts(pair) if cell.settings["rate"] == 1.0))
     scouts, settings = scouts_of(pair), {"n": 4 if pair in JUDGES else 10, "epochs": 0.25, "rate": 1.0}
     bursts = scouts.but(method="bursts", scouts=scouts, seeds=range(pair.explored), settings=settings)
@@ -132,11 +134,8 @@ def _level(pair: Pair) -> tuple[Cell, ...]:
 
 def _purchases(pair: Pair) -> tuple[Cell, ...]:
     """What may be bought beside gradient distance: bursts from the same networks, and what other networks show."""
-    if not pair.laws:
-        explored = (*_bursts(pair), *_proxies(pair))
-        if pair is not CIFAR10_FAST_CNN:  # of the others, what takes hours is waiting
-            explored = tuple(cell for cell in explored if cell.settings.get("rate") != 1.0)
-        return (*_geometry(pair), *explored)
+    if "gradients" in pair.observed:
+        return (*_geometry(pair), *_bursts(pair), *_proxies(pair))
     *cells, bursts = _level(pair)
     return (*cells, *(cell for cell in _studies(pair)[3].cells if cell.method in ("proxies", "law")), bursts)
 
@@ -238,7 +237,7 @@ def _studies(pair: Pair) -> tuple[Study, ...]:
     bursts, proxies, ways = _bursts(pair), _proxies(pair), set(PATHS.values())
     laws = [cell for way, budget, _, cell in compared(scouts, **some) if (way, budget) in ways and pair.laws]
     name, many = pair.key, pair.many
-    first = {"first": 0} if pair.long and not pair.control else {}
+    first = {"first": 0} if pair.long and pair is not CIFAR10_RESNET20 else {}
     found = [
         _study(name, f"{pair.n} retrainings of {many}: the reference", reference),
         _study(f"{name}-bursts", f"Short restarts from {pair.explored} {many}", bursts, "explored"),
@@ -252,9 +251,12 @@ def _studies(pair: Pair) -> tuple[Study, ...]:
         seen = (_together(scouts, 2, 0.25),) if pair is MNIST_MLP else ()  # where a training takes seconds
         found += [
             _study(f"{name}-together", f"How inputs of {many} move together", (*reference, *seen), "together"),
-            _study(f"{name}-single", f"u(x) of {many} from one training and its bursts, by a rule of the other pairs",
-                   (*reference, *bursts), "single"),
         ]  # fmt: skip
+    if not pair.control and RULE in pair.bursts:
+        found.append(
+            _study(f"{name}-single", f"u(x) of {many} from one training and its bursts, by a rule of the other pairs",
+                   (*reference, *bursts), "single")
+        )  # fmt: skip
     if pair.chooses:
         found.append(
             _study(
@@ -279,7 +281,7 @@ STUDIES = {
     for study in (
         _study("digits-mlp", "A study of seconds, on embedded digits, to try the commands",
                _reference(DIGITS, 16, group=4, explored=4)),
-        *(study for pair in (*PAIRS, CIFAR10_RESNET20, *FURTHER) for study in _studies(pair)),
+        *(study for pair in (*PAIRS, *SHORT, CIFAR10_RESNET20, *FURTHER) for study in _studies(pair)),
         *(_study(f"{name}-together", f"How inputs move together: {name.replace('-', ' ')}", _small(name), "together")
           for name in SMALL),
         _study("angle-cnn", "The angle of a digit, 36 retrainings of a convolutional network", ANGLE, "values"),

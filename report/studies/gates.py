@@ -226,7 +226,7 @@ def over_pairs(found: Mapping[str, Mapping[str, Any]]) -> list[Verdict]:
         pair: [(e["name"], e["trainings"], RetrainingEquivalent(e["ren"], e["low"], e["high"])) for e in own["entries"]]
         for pair, own in found.items()
     }
-    ratios = {pair: own["ratio"] for pair, own in found.items()}
+    ratios = {pair: own["ratio"] for pair, own in found.items() if "ratio" in own}
     return [*(g3(partial, what) for what in EXPLORATIONS_OF_G3), g4(ratios), g7(reached), g8(reached)]
 
 

@@ -31,7 +31,7 @@ UNDER_SHIFT = {
     "all but outputs and classes": Mix(tuple(name for name in FREE if name not in ("outputs", "classes"))),
 }
 N_EFFS = (100.0, 200.0, 300.0, 600.0, 1200.0)
-RULE = (0.25, 1.0)  # epochs and rate of the bursts of G4, the same for every pair
+RULE = (0.25, 1.0)  # epochs and rate of the bursts of G4, the same for every pair that has them
 CHEAP_BURSTS, CHEAP_PROXIES = 0.3, 1.0  # trainings: from each network, and in all; dearer ones can't be chosen
 EXPLORATIONS = ("training path", "bursts", "line", "curve", "mode curve", "simplex", "proxies")
 
@@ -188,13 +188,15 @@ def _patterns(own: Assembled, chosen: dict) -> dict:
             seen = [columns_of(one.traces(rows, images, draw), mix.groups)[0] for draw, rows in enumerate(drawn)]
             found.append(partial_r_squared(base, seen, reference))
         partial[name] = _over_bases(found)
-    local = own.bursts[RULE].spread[:, images] ** 2
     v = own.q[own.n_networks :][:, images].var(0, ddof=1)
     ranks = {name: [float(spearmanr(s[images], v).statistic) for s in spreads] for name, spreads in own.paths.items()}
     ratios = {name: [float(v.sum() / (s[images] ** 2).sum()) for s in spreads] for name, spreads in own.paths.items()}
-    ranks["bursts"] = [float(spearmanr(one, v).statistic) for one in local]
-    ratio = variance_ratio(local, reference)
-    return {"partial_r2": partial, "ratio": ratio, "path_ratios": ratios, "path_ranks": ranks}
+    found = {"partial_r2": partial, "path_ratios": ratios, "path_ranks": ranks}
+    if RULE in own.bursts:
+        local = own.bursts[RULE].spread[:, images] ** 2
+        ranks["bursts"] = [float(spearmanr(one, v).statistic) for one in local]
+        found["ratio"] = variance_ratio(local, reference)
+    return found
 
 
 def _over_bases(found: list[Estimate]) -> Estimate:
@@ -334,11 +336,12 @@ def _predicted(level: float, slope: float | None, log_w: ndarray) -> ndarray:
 
 
 def single(study: Study, store: CellStore) -> Summary:
-    """Judge rules for one training that were learned on all pairs but this one."""
+    """Judge rules for one training that were learned on all other pairs with such bursts."""
     from report.studies.catalogue import STUDIES
 
     own = assembled(study, store)
-    others = [STUDIES[f"{pair.key}-single"] for pair in PAIRS if not study.name.startswith(f"{pair.key}-")]
+    names = [f"{pair.key}-single" for pair in PAIRS]
+    others = [STUDIES[name] for name in names if name != study.name and name in STUDIES]
     stores = [CellStore(other, store.folder.parent / other.folder) for other in others]
     for one in stores:
         one.check_complete()
