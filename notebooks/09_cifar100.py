@@ -34,7 +34,7 @@ from scipy.special import logsumexp
 import lnescape as ln
 from notebooks import course
 from report.studies import figures, lessons, tables
-from report.studies.pairs import FURTHER, PAIRS
+from report.studies.pairs import COMPARED, FURTHER, PAIRS, SHORT
 
 profile = course.profile(profile)
 
@@ -184,17 +184,16 @@ course.table(rows, "Three images: q̄, u and interval in nat", digits=2)
 # ## At full size: twenty retrainings on CIFAR-100
 #
 # Two residual networks were studied on all training images. The *fast* one learns in few operations [5]: 65 % of its decisions
-# are right after nine epochs. The other has twenty layers, half as wide as usual, on a **short** schedule (44 %). It came first,
-# and more was computed for it.
+# are right after nine epochs. The other has twenty layers, half as wide as usual, on a **short** schedule (44 %).
 #
 # ```text
-# lnescape study cifar100-fast-resnet --dry-run  # lists what is missing, and how long it will take
+# lnescape study cifar100-fast-resnet --dry-run    # lists what is missing, and how long it will take
 # lnescape study cifar100-fast-resnet
-# lnescape study cifar100-resnet-uncertainty     # with bursts and proxies, and their evaluation
+# lnescape study cifar100-fast-resnet-uncertainty  # with bursts and proxies, and their evaluation
 # ```
 
 # %%
-course.table(tables.references(tables.stored_of_pairs(pairs=(*PAIRS, *FURTHER))))
+course.table(tables.references(tables.stored_of_pairs(pairs=(*PAIRS, *FURTHER, *SHORT))))
 
 # %%
 seen = ln.read_study("cifar100-fast-resnet")
@@ -303,22 +302,21 @@ course.table(classes, "M = 2; class of the scouts, and class of the two networks
 #
 # ## u(x) from two or three trainings
 #
-# Eight networks of each pair serve as the user's trainings, in thirty draws of two or three. All others judge. For the fast
-# networks the gradient distance was kept (`11_local_geometry`). The table has REN with the gradient distance and the prior of
-# other pairs (∞: too few judges for an upper end):
+# Eight to twelve networks of each pair serve as the user's trainings, in thirty draws of two or three. All others judge. The
+# table has REN with the gradient distance and the prior of other pairs (`11_local_geometry`; ∞: too few judges for an upper end):
 
 # %%
 course.table(tables.with_gradients("CIFAR"), "REN, with its 95 % interval")
 
 # %% [markdown]
-# For the networks on short schedules everything else that is free was computed, and every purchase:
+# Here is everything else that is free, and every purchase:
 
 # %%
 stored = tables.stored_of_pairs("-uncertainty")
 mixes = {name: result.numbers["mixes"] for name, result in stored.items()}
 beside = {name: result for name, result in stored.items() if name.startswith("CIFAR")}
-order = tables.order_of_mixes(stored["CIFAR-100 ResNet"])
-of_images = "CIFAR-10 and CIFAR-100 (short schedules), test images"
+order = tables.order_of_mixes(stored["CIFAR-100 fast ResNet"])
+of_images = "CIFAR-10 and CIFAR-100, test images"
 source = of_images + ", held-out retrainings; bars: 95 % intervals"
 figure = figures.covariate_worth(
     {
@@ -363,7 +361,7 @@ course.table(tables.worths(stored, "3", SHOWN), "REN of three trainings, with it
 # %%
 figure = figures.frontier(
     {name: tables.frontier_of(own) for name, own in beside.items()},
-    source="CIFAR-10 and CIFAR-100 (short schedules), test images",
+    source=of_images,
     title="REN against cost: what is free comes first",
 )
 course.save(figure, "09_frontier")
@@ -415,7 +413,7 @@ course.table(tables.beforehand(stored), "Bursts of a quarter of an epoch, M = 3"
 # there are fewer methods, since each costs trainings.
 
 # %%
-methods = tables.stored_of_pairs("-methods")
+methods = tables.stored_of_pairs("-methods", COMPARED)
 course.table(tables.best_members(methods), "The best way at each budget of trainings, and its DEE")
 
 # %% [markdown]

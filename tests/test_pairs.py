@@ -12,16 +12,18 @@ from lnescape.study.observation import rounded
 from lnescape.study.store import studies_named, study_named
 from report.studies.catalogue import QUEUES, STUDIES, scouts_of
 from report.studies.geometry import others
-from report.studies.pairs import CIFAR10_RESNET20, FURTHER, PAIRS, WITH_GRADIENTS
+from report.studies.pairs import CIFAR10_RESNET20, FURTHER, PAIRS, RULE, SHORT, WITH_GRADIENTS
+
+EVERY = [*PAIRS, *SHORT, CIFAR10_RESNET20, *FURTHER]
 
 
-@pytest.mark.parametrize("pair", [*PAIRS, CIFAR10_RESNET20, *FURTHER], ids=lambda pair: pair.key)
+@pytest.mark.parametrize("pair", EVERY, ids=lambda pair: pair.key)
 def test_a_pair_has_its_studies_from_one_entry(pair):
     scouts = scouts_of(pair)
     reference = STUDIES[pair.key].cells
     assert reference[0] == scouts
     assert sorted(seed for cell in reference[1:] for seed in cell.seeds) == list(range(pair.n))
-    more = [*(["class"] if pair.chooses else []), *([] if pair.control else ["single"])]
+    more = [*(["class"] if pair.chooses else []), *(["single"] if pair in PAIRS and RULE in pair.bursts else [])]
     for what in ("bursts", "proxies", "uncertainty", "methods", *more):
         assert STUDIES[f"{pair.key}-{what}"].command == f"lnescape study {pair.key}-{what}"
     explored = {seed for cell in reference[1:] if "covariates" in cell.keep for seed in cell.seeds}
@@ -29,11 +31,10 @@ def test_a_pair_has_its_studies_from_one_entry(pair):
 
 
 def test_no_two_pairs_share_their_names():
-    every = [*PAIRS, CIFAR10_RESNET20, *FURTHER]
-    assert len({pair.key for pair in every}) == len(every)
+    assert len({pair.key for pair in EVERY}) == len(EVERY)
     assert len({pair.label for pair in PAIRS}) == len(PAIRS)
     assert PAIRS[0].many == "perceptrons on MNIST"
-    assert PAIRS[3].one == "residual network of half width on CIFAR-10, short schedule"
+    assert SHORT[1].one == "residual network of half width on CIFAR-10, short schedule"
 
 
 def test_cells_cost_what_their_method_trains():

@@ -70,24 +70,18 @@ loaded = functools.cache(ln.load_result)
 judged = functools.cache(tables.headline)
 
 
-def accuracy(key: str) -> str:
-    numbers = loaded(key if key in {pair.key for pair in PAIRS} else f"{key}-geometry").numbers
-    return f"{numbers['accuracy'].value:.0f} %"
-
-
 def row(key: str) -> str:
-    best, mixes = judged(key)
-    errors = [f"{50 * mixes[mix]['3']['squared_error'].value ** 0.5:.0f} %" for mix in ("constant", best)]
-    ren = mixes[best]["3"]["ren"]
+    shown = [judged(key)[mix]["3"] for mix in ("constant", tables.WITH_GRADIENT)]
+    errors = [f"{50 * one['squared_error'].value ** 0.5:.0f} %" for one in shown]
+    ren = shown[-1]["ren"]
     high = f"{ren['high']:.0f}".replace("inf", "∞")
-    name = f"{tables.HEADLINE[key]} ({accuracy(key)}){'' if best == tables.WITH_GRADIENT else chr(92) + '*'}"
+    name = f"{tables.HEADLINE[key]} ({loaded(f'{key}-geometry').numbers['accuracy'].value:.0f} %)"
     return f"| {name} | {' | '.join(errors)} | {ren['value']:.0f}\u00a0[{ren['low']:.0f},\u00a0{high}] |"
 
 
 def worth_of_two(key: str, mix: str) -> str:
     """REN of two trainings, in whole trainings; on MNIST the free groups were judged in another study."""
-    _, mixes = judged(key)
-    mixes = mixes if mix in mixes else loaded(f"{key}-uncertainty").numbers["mixes"]
+    mixes = judged(key) if mix in judged(key) else loaded(f"{key}-uncertainty").numbers["mixes"]
     return f"{mixes[mix]['2']['ren']['value']:.0f}"
 
 

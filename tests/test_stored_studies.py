@@ -19,7 +19,7 @@ from report.studies.catalogue import STUDIES
 from report.studies.comparison import BASES, BUDGETS, CHOSEN, FEWER_WAYS, WAYS
 from report.studies.dispersion import dithered
 from report.studies.gates import g0
-from report.studies.pairs import JUDGES, PAIRS, WITH_LEVEL
+from report.studies.pairs import COMPARED, JUDGES, WITH_LEVEL
 
 RESULTS = Path(__file__).resolve().parent.parent / "report" / "results"
 COMMITTED = [study for study in STUDIES.values() if (RESULTS / f"{study.name}.json").is_file()]
@@ -113,7 +113,7 @@ def test_128_retrainings_ran_near_the_rate_of_matrix_products():
     assert sum(map(trainings, cells)) == 128
 
 
-@pytest.mark.parametrize("pair", [pair for pair in PAIRS if pair.long], ids=lambda pair: pair.key)
+@pytest.mark.parametrize("pair", [pair for pair in COMPARED if pair.long], ids=lambda pair: pair.key)
 def test_the_smaller_comparison_is_part_of_the_whole_one(pair):
     few, whole = (
         {cell.name for cell in STUDIES[f"{pair.key}-methods{end}"].cells if cell.method == "law"}

@@ -35,19 +35,19 @@ from report.studies.pairs import (
     MNIST_CNN,
     MNIST_MLP,
     PAIRS,
+    RULE,
     SHORT,
     SMALL,
     WITH_GRADIENTS,
     WITH_LEVEL,
     Pair,
 )
-from report.studies.uncertainty import RULE
 from report.studies.values import cells_of_values
 
 
 @dataclass(frozen=True)
 class ReportStudy(Study):
-    """A study of the report: `summary`, a key of `summaries.SUMMARIES`, is what is made of its cells."""
+    """A study of the report: `summary`, a key of `summaries.SUMMARIES`, is what is made of its cells; "" is nothing."""
 
     summary: str = "reference"
 
@@ -57,8 +57,10 @@ class ReportStudy(Study):
 
         keep_throughput(self, folder, operations, seconds, device=device)
 
-    def keep_summary(self) -> Path:
+    def keep_summary(self) -> Path | None:
         """Store the summary as report/results/STUDY.json."""
+        if not self.summary:
+            return None
         from report.studies.summaries import keep_summary
 
         return keep_summary(self)
@@ -201,13 +203,13 @@ def _grouped(scouts: Cell, n: int) -> tuple[Cell, ...]:
     return tuple(_on_test(scouts, "retrainings", (k, k + 1)).but(options=other) for k in range(0, n, 2))
 
 
-def _bursts(pair: Pair) -> tuple[Cell, ...]:
-    scouts = scouts_of(pair)
+def _bursts(pair: Pair, *, waiting: bool = False) -> tuple[Cell, ...]:
+    scouts, group = scouts_of(pair), 2 if waiting else pair.burst_group
     return tuple(
-        scouts.but(method="bursts", scouts=scouts, seeds=range(k, k + pair.burst_group),
+        scouts.but(method="bursts", scouts=scouts, seeds=range(k, k + group),
                    settings={"n": N_BURSTS, "epochs": epochs, "rate": rate})
-        for epochs, rate in pair.bursts
-        for k in range(0, pair.explored, pair.burst_group)
+        for epochs, rate in (pair.waiting if waiting else pair.bursts)
+        for k in range(0, pair.explored, group)
     )  # fmt: skip
 
 
@@ -237,11 +239,12 @@ def _studies(pair: Pair) -> tuple[Study, ...]:
     bursts, proxies, ways = _bursts(pair), _proxies(pair), set(PATHS.values())
     laws = [cell for way, budget, _, cell in compared(scouts, **some) if (way, budget) in ways and pair.laws]
     name, many = pair.key, pair.many
-    first = {"first": 0} if pair.long and pair is not CIFAR10_RESNET20 else {}
+    first = {"first": 0} if pair.long and not pair.control else {}
     found = [
         _study(name, f"{pair.n} retrainings of {many}: the reference", reference),
-        _study(f"{name}-bursts", f"Short restarts from {pair.explored} {many}", bursts, "explored"),
-        _study(f"{name}-proxies", f"Cheap retrainings of narrower {many}", proxies, "explored"),
+        _study(f"{name}-bursts", f"Short restarts from {pair.explored} {many}",
+               (*bursts, *_bursts(pair, waiting=True)), ""),
+        _study(f"{name}-proxies", f"Cheap retrainings of narrower {many}", proxies, ""),
         _study(f"{name}-uncertainty", f"u(x) of {many} from few retrainings, judged by all others",
                (*reference, *bursts, *proxies, *laws), "uncertainty"),
         _study(f"{name}-methods", f"Methods at equal cost, {pair.one}",
@@ -252,7 +255,7 @@ def _studies(pair: Pair) -> tuple[Study, ...]:
         found += [
             _study(f"{name}-together", f"How inputs of {many} move together", (*reference, *seen), "together"),
         ]  # fmt: skip
-    if not pair.control and RULE in pair.bursts:
+    if pair in PAIRS and RULE in pair.bursts:
         found.append(
             _study(f"{name}-single", f"u(x) of {many} from one training and its bursts, by a rule of the other pairs",
                    (*reference, *bursts), "single")

@@ -12,8 +12,7 @@ from lnescape.study.store import CellStore
 from report.studies.gates import g9
 from report.studies.geometry import complete, from_one, judged_alone, kind_of_study, learn, lent, others
 from report.studies.moderation import Assembled, assembled
-from report.studies.pairs import CIFAR10_FAST_CNN, CIFAR10_RESNET20, MNIST_CNN, MNIST_MLP, SHORT
-from report.studies.uncertainty import RULE
+from report.studies.pairs import CIFAR10_FAST_CNN, CIFAR10_RESNET20, MNIST_CNN, MNIST_MLP, RULE, SHORT
 
 # The study that holds retrainings and bursts of each network that teaches the ratio; those on FashionMNIST judge it.
 TEACHING = {pair.key: f"{pair.key}-uncertainty" for pair in (MNIST_MLP, MNIST_CNN, *SHORT, CIFAR10_RESNET20)}

@@ -441,23 +441,9 @@ def _gallery(study: Study, q: np.ndarray, flips: np.ndarray, part: np.ndarray) -
     return chosen | {f"{name}_pixels": own.numpy() for name, own in zip(names, pixels, strict=True)}
 
 
-def explored(study: Study, store: CellStore) -> Summary:
-    """List, for each cell that explores, its settings and the mean of what it keeps one number of for each network."""
-    rows = []
-    for cell in study.cells:
-        if cell.method == "scouts":
-            continue
-        arrays = store.load(cell).arrays
-        row: dict = {"settings": dict(cell.settings), "options": dict(cell.options), "epochs": cell.recipe.epochs}
-        row["first_seed"] = min(cell.seeds)
-        row |= {name: Estimate.mean(own) for name, own in arrays.items() if own.dtype == np.float64 and own.ndim == 1}
-        rows.append(row)
-    return {"n": len(rows), "rows": rows}, {}
-
-
 _NAMED = (
     reference, crossed, arithmetic, branches, paths, candidates, precision, control, accuracy, own_class, settings,
-    methods, weights, explored, uncertainty, single, geometry, level, purchases, together,
+    methods, weights, uncertainty, single, geometry, level, purchases, together,
 )  # fmt: skip
 SUMMARIES: dict[str, Callable[[Study, CellStore], Summary]]
 SUMMARIES = {summary.__name__.replace("_", " "): summary for summary in _NAMED}

@@ -15,6 +15,7 @@ from report.studies.pairs import (
     JUDGES,
     LEVELLED,
     PAIRS,
+    RULE,
     SMALL,
     WITH_GRADIENTS,
     Pair,
@@ -41,7 +42,6 @@ def ren_of(row: Mapping[str, Any]) -> str:
 HEADLINE = {
     "mnist-mlp": "perceptron, MNIST",
     "mnist-cnn": "convolutional network, MNIST",
-    "cifar10-cnn": "convolutional network, CIFAR-10",
     "cifar10-fast-resnet": "fast residual network, CIFAR-10",
     "cifar10-wide": "fast wide network, CIFAR-10",
     "cifar10-fast-cnn": "fast convolutional network, CIFAR-10",
@@ -52,11 +52,9 @@ HEADLINE = {
 ALL_FREE, WITH_GRADIENT = "all free groups", "prior of other pairs"  # the latter: outputs, classes, gradient distance
 
 
-def headline(key: str) -> tuple[str, Any]:
-    """Find how a network of the README was judged: its best free prior, and all mixes {name: {M: row}}."""
-    if f"{key}-geometry" in list_results():
-        return WITH_GRADIENT, load_result(f"{key}-geometry").numbers["test"]
-    return ALL_FREE, load_result(f"{key}-uncertainty").numbers["mixes"]
+def headline(key: str) -> dict[str, Any]:
+    """Give how all mixes with gradient distance were judged on a network of the README, {name: {M: row}}."""
+    return load_result(f"{key}-geometry").numbers["test"]
 
 
 WAYS = {
@@ -71,9 +69,9 @@ def ways_on_networks() -> dict[str, dict[str, Any]]:
     """Gather what two and three trainings are worth on each network, {network: {way: {M: row}}}."""
     found, known = {}, set(list_results())
     for pair in (*PAIRS, *(pair for pair in FURTHER if f"{pair.key}-geometry" in known)):
-        best, mixes = headline(pair.key)
-        if pair in PAIRS:  # the free groups without gradients were judged in a study of their own
-            mixes = {best: mixes[best]} | load_result(f"{pair.key}-uncertainty").numbers["mixes"]
+        mixes = headline(pair.key)
+        if f"{pair.key}-uncertainty" in known:  # the free groups without gradients were judged in a study of their own
+            mixes = {WITH_GRADIENT: mixes[WITH_GRADIENT]} | load_result(f"{pair.key}-uncertainty").numbers["mixes"]
         found[pair.label] = {way: mixes[mix] for way, mix in WAYS.items() if mix in mixes}
     return found
 
@@ -368,11 +366,13 @@ def flips_of(result: Result) -> tuple[Any, Any]:
 
 
 def beforehand(stored: Results) -> Rows:
-    """Lay out the training loss that remains, how far bursts of a quarter of an epoch go, and what they tell, M = 3."""
+    """Lay out the training loss that remains, how far bursts by the common rule go, and what they tell, M = 3."""
     rows: Rows = {}
     for pair, result in stored.items():
         n = result.numbers
-        burst = next(own for own in n["bursts"] if (own["epochs"], own["rate"]) == (0.25, 1.0))
+        burst = next((own for own in n["bursts"] if (own["epochs"], own["rate"]) == RULE), None)
+        if burst is None:
+            continue
         rows[pair] = {
             "training loss": str(n["facts"]["training_loss"]),
             "bursts go": str(burst["distance"]),

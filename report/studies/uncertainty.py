@@ -18,7 +18,7 @@ from report.studies.comparison import PATHS
 from report.studies.dispersion import partial_r_squared, variance_ratio
 from report.studies.gates import best_within, g1, g5
 from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws, usual_mixes
-from report.studies.pairs import PAIRS
+from report.studies.pairs import PAIRS, RULE
 
 Summary = tuple[dict, dict[str, ndarray]]
 SIZES = (2, 3, 4)  # M
@@ -30,8 +30,8 @@ UNDER_SHIFT = {
     "all free groups": Mix(FREE),
     "all but outputs and classes": Mix(tuple(name for name in FREE if name not in ("outputs", "classes"))),
 }
+WITH_DECILES = ("none (plain Type A)", "constant", "all free groups")  # those of other mixes would fill a third
 N_EFFS = (100.0, 200.0, 300.0, 600.0, 1200.0)
-RULE = (0.25, 1.0)  # epochs and rate of the bursts of G4, the same for every pair that has them
 CHEAP_BURSTS, CHEAP_PROXIES = 0.3, 1.0  # trainings: from each network, and in all; dearer ones can't be chosen
 EXPLORATIONS = ("training path", "bursts", "line", "curve", "mode curve", "simplex", "proxies")
 
@@ -55,7 +55,9 @@ def uncertainty(study: Study, store: CellStore) -> Summary:
             found = _fidelity(own, mix, drawn, test, reference)
             kept[name, members] = found
             cost = {"further": mix.further(own, members), "passes": mix.passes(own), "images": len(test)}
-            table[name][str(members)] = found.to_dict() | cost
+            table[name][str(members)] = row = found.to_dict() | cost
+            if name not in WITH_DECILES:
+                del row["deciles"]
             bases = next((own.paths[path] for path in mix.groups or () if path in own.paths), [])
             if len(bases) > 1:  # each base alone, beside the two in turn
                 each = [_fidelity(own, replace(mix, base=k), drawn, test, reference) for k in range(len(bases))]
