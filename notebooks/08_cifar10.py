@@ -327,7 +327,7 @@ course.table(tables.with_gradients("CIFAR-10 "), "REN, with its 95 % interval")
 # images. The bursts of that table, and of partial R², are shorter on MNIST's CNN.)
 
 # %%
-course.table(tables.beforehand(pairs), "Bursts of a quarter of an epoch, M = 3")
+course.table(tables.beforehand(), "Bursts of a quarter of an epoch, M = 3")
 
 # %% [markdown]
 # **What we see.** From top to bottom the training loss grows, and bursts explain more. (The first two can't be distinguished. On the

@@ -397,7 +397,7 @@ course.table(
 # ## Does exploring pay? Five pairs
 
 # %%
-course.table(tables.beforehand(stored), "Bursts of a quarter of an epoch, M = 3")
+course.table(tables.beforehand(), "Bursts of a quarter of an epoch, M = 3")
 
 # %% [markdown]
 # **What we see.** The pairs are in the order of the training loss that remains. In the same order, bursts explain more of u(x)

@@ -12,7 +12,7 @@ from lnescape.study.observation import rounded
 from lnescape.study.store import studies_named, study_named
 from report.studies.catalogue import QUEUES, STUDIES, scouts_of
 from report.studies.geometry import others
-from report.studies.pairs import CIFAR10_RESNET20, FURTHER, PAIRS, RULE, SHORT, WITH_GRADIENTS
+from report.studies.pairs import CIFAR10_RESNET20, FURTHER, PAIRS, RESTARTED, SHORT, WITH_GRADIENTS
 
 EVERY = [*PAIRS, *SHORT, CIFAR10_RESNET20, *FURTHER]
 
@@ -23,7 +23,7 @@ def test_a_pair_has_its_studies_from_one_entry(pair):
     reference = STUDIES[pair.key].cells
     assert reference[0] == scouts
     assert sorted(seed for cell in reference[1:] for seed in cell.seeds) == list(range(pair.n))
-    more = [*(["class"] if pair.chooses else []), *(["single"] if pair in PAIRS and RULE in pair.bursts else [])]
+    more = [*(["class"] if pair.chooses else []), *(["single"] if pair in RESTARTED else [])]
     for what in ("bursts", "proxies", "uncertainty", "methods", *more):
         assert STUDIES[f"{pair.key}-{what}"].command == f"lnescape study {pair.key}-{what}"
     explored = {seed for cell in reference[1:] if "covariates" in cell.keep for seed in cell.seeds}

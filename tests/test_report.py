@@ -124,9 +124,10 @@ def test_every_reference_has_title_author_and_year():
 def test_the_words_on_the_gates_over_pairs_are_those_of_the_gates():
     from lnescape.results import load_result
     from report.studies.gates import over_pairs
+    from report.studies.tables import ratios_of_bursts
 
     numbers = {pair: load_result(f"{pair}-uncertainty").numbers for pair in PAIRS}
-    *patterns, g4, g7, g8 = over_pairs(numbers)
+    *patterns, g4, g7, g8 = over_pairs(numbers, ratios_of_bursts())
     told = {verdict.claim.split(":")[0]: verdict for verdict in patterns}
     holding = {what: verdict.numbers["pairs that hold"] for what, verdict in told.items()}
     assert holding == {"training path": 4, "bursts": 4, "proxies": 4, "line": 1, "curve": 1, "simplex": 2}

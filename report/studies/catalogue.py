@@ -35,7 +35,7 @@ from report.studies.pairs import (
     MNIST_CNN,
     MNIST_MLP,
     PAIRS,
-    RULE,
+    RESTARTED,
     SHORT,
     SMALL,
     WITH_GRADIENTS,
@@ -255,7 +255,7 @@ def _studies(pair: Pair) -> tuple[Study, ...]:
         found += [
             _study(f"{name}-together", f"How inputs of {many} move together", (*reference, *seen), "together"),
         ]  # fmt: skip
-    if pair in PAIRS and RULE in pair.bursts:
+    if pair in RESTARTED:
         found.append(
             _study(f"{name}-single", f"u(x) of {many} from one training and its bursts, by a rule of the other pairs",
                    (*reference, *bursts), "single")

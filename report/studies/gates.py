@@ -219,14 +219,13 @@ def _reached(gate: str, claim: str, best: Mapping[str, Entry], passed: bool, *, 
     return Verdict(gate, claim, passed, numbers, n, "pairs", decided=failed or n >= ALL_PAIRS)
 
 
-def over_pairs(found: Mapping[str, Mapping[str, Any]]) -> list[Verdict]:
-    """Give the verdicts over several pairs: G3 of each exploration, then G4, G7 and G8."""
+def over_pairs(found: Mapping[str, Mapping[str, Any]], ratios: Mapping[str, Estimate]) -> list[Verdict]:
+    """Give the verdicts over several pairs: G3 of each exploration, then G4, for which ratios are given, G7 and G8."""
     partial = {pair: own["partial_r2"] for pair, own in found.items()}
     reached = {
         pair: [(e["name"], e["trainings"], RetrainingEquivalent(e["ren"], e["low"], e["high"])) for e in own["entries"]]
         for pair, own in found.items()
     }
-    ratios = {pair: own["ratio"] for pair, own in found.items() if "ratio" in own}
     return [*(g3(partial, what) for what in EXPLORATIONS_OF_G3), g4(ratios), g7(reached), g8(reached)]
 
 

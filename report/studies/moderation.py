@@ -187,8 +187,8 @@ class Mix:
         return float(passes_of(self.groups or (), epochs=0 if path is None else path.shape[1] - 1))
 
 
-def usual_mixes(burst: tuple[float, float], proxy: tuple[int, float, int]) -> dict[str, Mix]:
-    """Name the mixes of the table."""
+def usual_mixes(burst: tuple[float, float] | None, proxy: tuple[int, float, int]) -> dict[str, Mix]:
+    """Name the mixes of the table; those of bursts where there are some."""
     b, p = {"bursts": burst}, {"proxies": proxy}
     mixes = {"none (plain Type A)": Mix(None), "constant": Mix(())}
     mixes |= {name: Mix((name,)) for name in FREE}
@@ -202,7 +202,7 @@ def usual_mixes(burst: tuple[float, float], proxy: tuple[int, float, int]) -> di
     mixes["free + bursts + proxies"] = Mix((*FREE, "bursts", "proxies"), **b, **p)
     mixes["free + curve"] = Mix((*FREE, "curve"))
     mixes["free + simplex"] = Mix((*FREE, "simplex"))
-    return mixes
+    return {name: mix for name, mix in mixes.items() if burst or "bursts" not in (mix.groups or ())}
 
 
 def draws(n_networks: int, members: int, *, n: int = N_DRAWS, seed: int = 0) -> list[tuple[int, ...]]:

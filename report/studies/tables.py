@@ -15,6 +15,7 @@ from report.studies.pairs import (
     JUDGES,
     LEVELLED,
     PAIRS,
+    RESTARTED,
     RULE,
     SMALL,
     WITH_GRADIENTS,
@@ -266,6 +267,11 @@ def without_free(stored: Results) -> Rows:
     return rows
 
 
+def ratios_of_bursts() -> dict[str, Estimate]:
+    """Load retraining variance over that of bursts by the common rule, of each network whose bursts are complete."""
+    return {name: one.numbers["ratio"] for name, one in stored_of_pairs("-uncertainty", RESTARTED).items()}
+
+
 def verdicts(reference: Results, stored: Results, methods: Results) -> list[tuple[str, str, str, str]]:
     """List all gates: which, on what, the verdict, and what was measured."""
     rows: list[tuple[str, str, str, str]] = []
@@ -283,11 +289,12 @@ def verdicts(reference: Results, stored: Results, methods: Results) -> list[tupl
     for pair, result in methods.items():
         g6 = result.numbers["G6"]
         rows.append(("G6", pair, WORDS[g6["passed"]], f"best: {g6['best']}, DEE {g6['its equivalent']:.1f}"))
-    *explored, factor, reach, moonshot = over_pairs({pair: result.numbers for pair, result in stored.items()})
+    found = {pair: result.numbers for pair, result in stored.items()}
+    *explored, factor, reach, moonshot = over_pairs(found, ratios_of_bursts())
     for what, verdict in zip(EXPLORATIONS_OF_G3, explored, strict=True):
         rows.append(("G3", what, verdict.word, f"holds on {verdict.numbers['pairs that hold']} of {verdict.n} pairs"))
     varies = factor.numbers["coefficient of variation"]
-    rows.append(("G4", "all pairs", factor.word, f"the ratios vary by {100 * varies:.0f} %"))
+    rows.append(("G4", f"{factor.n} networks", factor.word, f"the ratios vary by {100 * varies:.0f} %"))
     for verdict, cost in ((reach, "3"), (moonshot, "2")):
         pair, least = min(
             ((pair, result.numbers["best"][cost]) for pair, result in stored.items()), key=lambda item: item[1]["ren"]
@@ -297,10 +304,11 @@ def verdicts(reference: Results, stored: Results, methods: Results) -> list[tupl
     return sorted(rows, key=lambda row: row[0])
 
 
-def from_one(single: Results, stored: Results) -> Rows:
+def from_one() -> Rows:
     """Lay out REN and coverage of one training with its bursts, by three rules, beside two with a constant prior."""
     rows: Rows = {}
-    for pair, result in single.items():
+    stored = stored_of_pairs("-uncertainty", RESTARTED)
+    for pair, result in stored_of_pairs("-single", RESTARTED).items():
         rules = {kind: result.numbers["rules"][kind] for kind in ("one variance", "one factor", "factor and slope")}
         judged = rules | {"two trainings, constant": stored[pair].numbers["mixes"]["constant"]["2"]}
         rows[pair] = {kind: f"{own['ren']['value']:.1f}; {own['coverage'].value:.0f} %" for kind, own in judged.items()}
@@ -365,14 +373,13 @@ def flips_of(result: Result) -> tuple[Any, Any]:
     return said, seen
 
 
-def beforehand(stored: Results) -> Rows:
+def beforehand() -> Rows:
     """Lay out the training loss that remains, how far bursts by the common rule go, and what they tell, M = 3."""
     rows: Rows = {}
-    for pair, result in stored.items():
+    stored = stored_of_pairs("-uncertainty", RESTARTED)
+    for pair, result in sorted(stored.items(), key=lambda item: item[1].numbers["facts"]["training_loss"].value):
         n = result.numbers
-        burst = next((own for own in n["bursts"] if (own["epochs"], own["rate"]) == RULE), None)
-        if burst is None:
-            continue
+        burst = next(own for own in n["bursts"] if (own["epochs"], own["rate"]) == RULE)
         rows[pair] = {
             "training loss": str(n["facts"]["training_loss"]),
             "bursts go": str(burst["distance"]),

@@ -18,7 +18,7 @@ from report.studies.comparison import PATHS
 from report.studies.dispersion import partial_r_squared, variance_ratio
 from report.studies.gates import best_within, g1, g5
 from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws, usual_mixes
-from report.studies.pairs import PAIRS, RULE
+from report.studies.pairs import RESTARTED, RULE
 
 Summary = tuple[dict, dict[str, ndarray]]
 SIZES = (2, 3, 4)  # M
@@ -42,7 +42,7 @@ def uncertainty(study: Study, store: CellStore) -> Summary:
     numbers: dict = {"n": len(own.q), "networks": own.n_networks}
     numbers |= sweeps(own)
     chosen = numbers["chosen"]
-    mixes = usual_mixes(tuple(chosen["bursts"]), tuple(chosen["proxies"]))
+    mixes = usual_mixes(tuple(chosen["bursts"]) if own.bursts else None, tuple(chosen["proxies"]))
     mixes = {name: mix for name, mix in mixes.items() if set(mix.groups or ()) & set(PATHS) <= set(own.paths)}
     test = own.where("test")
     table: dict = {name: {} for name in mixes}
@@ -148,8 +148,11 @@ def sweeps(own: Assembled) -> dict:
         limit = max(limit, min(row["trainings"] for row in rows))  # where a training is short, all bursts are dear
         return max((row for row in rows if row["trainings"] <= limit), key=lambda row: row["alone"]["ren"])
 
-    burst, proxy = best(bursts, 1.005 * CHEAP_BURSTS), best(proxies, CHEAP_PROXIES)
-    chosen = {"bursts": [burst["epochs"], burst["rate"]], "proxies": [proxy["width"], proxy["epochs"], proxy["n"]]}
+    proxy = best(proxies, CHEAP_PROXIES)
+    chosen = {"proxies": [proxy["width"], proxy["epochs"], proxy["n"]]}
+    if bursts:
+        burst = best(bursts, 1.005 * CHEAP_BURSTS)
+        chosen["bursts"] = [burst["epochs"], burst["rate"]]
     return {"bursts": bursts, "proxies": proxies, "chosen": chosen, "free": judge(Mix(FREE))}
 
 
@@ -178,8 +181,10 @@ def _patterns(own: Assembled, chosen: dict) -> dict:
     images = own.where("test")
     drawn = draws(own.n_networks, 3)
     reference = Reference.of(own.q[:, images], drawn)
-    mixes = {name: Mix((name,)) for name in EXPLORATIONS if name not in PATHS or name in own.paths}
-    mixes["bursts"] = Mix(("bursts",), bursts=tuple(chosen["bursts"]))
+    absent = set(PATHS) - set(own.paths) | (set() if own.bursts else {"bursts"})
+    mixes = {name: Mix((name,)) for name in EXPLORATIONS if name not in absent}
+    if own.bursts:
+        mixes["bursts"] = Mix(("bursts",), bursts=tuple(chosen["bursts"]))
     mixes["proxies"] = Mix(("proxies",), proxies=tuple(chosen["proxies"]))
     base = [columns_of(own.traces.of(rows, images), ("outputs",))[0] for rows in drawn]
     partial = {}
@@ -342,8 +347,8 @@ def single(study: Study, store: CellStore) -> Summary:
     from report.studies.catalogue import STUDIES
 
     own = assembled(study, store)
-    names = [f"{pair.key}-single" for pair in PAIRS]
-    others = [STUDIES[name] for name in names if name != study.name and name in STUDIES]
+    names = [f"{pair.key}-single" for pair in RESTARTED]
+    others = [STUDIES[name] for name in names if name != study.name]
     stores = [CellStore(other, store.folder.parent / other.folder) for other in others]
     for one in stores:
         one.check_complete()
