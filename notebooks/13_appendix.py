@@ -246,7 +246,7 @@ course.save(figure, "13_coverage_cifar10")
 # %% [markdown]
 # **What we see.** On images like those of the fit, the coverage stays within three percentage points of 95 % in each tenth. It leaves
 # the 93 to 97 % of gate G5 by a little, on the surest and the least sure images of MNIST's CNN and on the least sure ones of
-# CIFAR-10's ResNet. Stated risks are about right up to a fifth, except on MNIST's CNN, where they are about twice too high. Above one
+# CIFAR-10's fast CNN. Stated risks are about right up to a fifth, except on MNIST's CNN, where they are up to twice too high. Above one
 # half all are too high: two networks that suggest a flip often do so by chance.
 #
 # The next tables have images unlike those of the fit: REN, and the share of further retrainings inside.

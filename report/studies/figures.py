@@ -390,6 +390,11 @@ def convergence(observed: Clouds, theory: Points, *, source: str, title: str) ->
     return figure
 
 
+def _in_two_lines(name: str) -> str:
+    """Put the data set above the network, over a narrow panel."""
+    return name.replace(" ", "\n", 1)
+
+
 def covariate_worth(found: Rens, *, source: str, title: str) -> Figure:
     """Draw the REN of each set of covariates, one panel for each network.
 
@@ -410,7 +415,8 @@ def covariate_worth(found: Rens, *, source: str, title: str) -> Figure:
             for m in (2, 3):
                 axis.axvline(m, color=OF_SIZE[m][1], linewidth=0.7, linestyle=":")
             axis.axvline(30, color=PALE, linewidth=0.8, linestyle="--")
-            axis.set(xscale="log", title=name, xlabel="REN, retrainings", ylim=(len(rows) - 0.4, -0.6))
+            heading = _in_two_lines(name) if len(found) > 2 else name
+            axis.set(xscale="log", title=heading, xlabel="REN, retrainings", ylim=(len(rows) - 0.4, -0.6))
             shown = [tick for tick in ticks if tick < axis.get_xlim()[1]]
             axis.set_xticks(shown, labels=map(str, shown))
             axis.minorticks_off()
@@ -485,7 +491,8 @@ def coverage(deciles: Mapping[str, Mapping[str, Sequence[float]]], flips: Clouds
             axis.axhline(95, color=DARK, linewidth=0.6)
             for (label, values), (marker, colour, line) in zip(rows.items(), looks, strict=False):
                 axis.plot(range(1, 11), values, line, marker=marker, color=colour, markersize=4, label=label)
-            axis.set(title=name, xlabel="decile of u" if many else "decile of the stated u", ylim=(50, 101))
+            label = "decile of u" if many else "decile of the stated u"
+            axis.set(title=_in_two_lines(name) if many else name, xlabel=label, ylim=(50, 101))
             if many and axis is not axes[0]:
                 axis.tick_params(labelleft=False)
         axes[0].set_ylabel("retrainings inside (%)")

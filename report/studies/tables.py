@@ -294,7 +294,7 @@ def verdicts(reference: Results, stored: Results, methods: Results) -> list[tupl
     for what, verdict in zip(EXPLORATIONS_OF_G3, explored, strict=True):
         rows.append(("G3", what, verdict.word, f"holds on {verdict.numbers['pairs that hold']} of {verdict.n} pairs"))
     varies = factor.numbers["coefficient of variation"]
-    rows.append(("G4", f"{factor.n} networks", factor.word, f"the ratios vary by {100 * varies:.0f} %"))
+    rows.append(("G4", f"{factor.n} networks", factor.word, f"the ratios vary by {100 * varies:.1f} %"))
     for verdict, cost in ((reach, "3"), (moonshot, "2")):
         pair, least = min(
             ((pair, result.numbers["best"][cost]) for pair, result in stored.items()), key=lambda item: item[1]["ren"]
