@@ -184,7 +184,7 @@ def check_builder(builder: Builder, data) -> Template:
         raise ValueError("The builder makes another network at its second call; every call must give the same shapes.")
     if {id(p) for p in trainable(first)} & {id(p) for p in trainable(second)}:
         raise ValueError("The builder returns the same network at every call; build a new one inside it.")
-    some = data.train.images[:8].cpu().clone()
+    some = data.train.images[:8].cpu().clone(memory_format=torch.contiguous_format)
     template = Template(first, builder)
     hook = _only_logits if data.values is None else _only_values
     if _wrong_output(first, data, some):  # (logits, features) for instance, or one number an input

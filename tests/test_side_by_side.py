@@ -98,9 +98,10 @@ def test_a_training_side_by_side_is_each_alone(data, monkeypatch):
     def engine(builder, *, chains, **where):
         return SideBySide(build(builder, 0), **where)
 
-    alone = ln.fit(normalised, data, seeds=range(3), recipe=QUICK)
+    few = replace(QUICK, batch=512)  # steps: a difference in the last digit can grow a million-fold in fifty
+    alone = ln.fit(normalised, data, seeds=range(3), recipe=few)
     monkeypatch.setattr(sys.modules["lnescape.training.prepared"], "engine_for", engine)
-    together = ln.fit(normalised, data, seeds=range(3), recipe=QUICK)
+    together = ln.fit(normalised, data, seeds=range(3), recipe=few)
     torch.testing.assert_close(together.thetas, alone.thetas, rtol=1e-3, atol=1e-4)
 
 

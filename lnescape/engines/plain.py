@@ -35,6 +35,14 @@ def gaussian_nll(outputs: Tensor, targets: Tensor) -> Tensor:
     return weighted + (terms.mean() - weighted).detach()
 
 
+def _overruns(layer: nn.Conv2d, device: torch.device) -> bool:
+    """Tell whether a layer's backward pass would write past its memory where images lie with their channels last."""
+    # oneDNN 3.12, of torch 2.13, on processors without AVX-512: the process ends with "corrupted size vs. prev_size".
+    if device.type != "cpu" or torch.backends.cpu.get_cpu_capability() == "AVX512":
+        return False
+    return layer.kernel_size == (1, 1) and layer.stride != (1, 1) and layer.in_channels < 8
+
+
 class AnyNetwork:
     """Forward and backward passes of any module, one network at a time."""
 
@@ -44,7 +52,9 @@ class AnyNetwork:
         self.flat = FlatNetwork(module, device=device)
         self.precision = precision
         self.device = torch.device(device)
-        self.has_convolution = any(isinstance(m, nn.Conv2d) for m in module.modules())
+        convolutions = [m for m in module.modules() if isinstance(m, nn.Conv2d)]
+        self.has_convolution = bool(convolutions)
+        self.channels_last = self.has_convolution and not any(_overruns(layer, self.device) for layer in convolutions)
         self.has_normalisation = bool(normalisation_layers(module))
         self.checked = False  # that a prediction depends on its input alone
 
@@ -57,8 +67,11 @@ class AnyNetwork:
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def _laid_out(self, images: Tensor) -> Tensor:
-        last = self.has_convolution and images.ndim == 4
-        return images.contiguous(memory_format=torch.channels_last) if last else images
+        if not self.has_convolution or images.ndim != 4:
+            return images
+        if self.channels_last:
+            return images.contiguous(memory_format=torch.channels_last)
+        return images.clone(memory_format=torch.contiguous_format)  # grey ones may lie either way
 
     def together(self, most: int, operations: float) -> int:
         """Tell how many networks to train at once, `most` or fewer, where a step takes so many operations."""
