@@ -483,7 +483,7 @@ course.table(frame, "REN, and coverage of 95 % intervals in this order of M")
 # %%
 figure = figures.covariate_worth(
     {
-        name.replace(" ", "\n", 1): {row: tables.triple_of(m, sorted(m)) for row, m in own.items()}
+        name: {row: tables.triple_of(m, sorted(m)) for row, m in own.items()}
         for name, own in table.items()
     },
     source="MNIST and CIFAR-10, test images, held-out retrainings; bars: 95 % intervals",
