@@ -98,7 +98,7 @@ def test_a_training_side_by_side_is_each_alone(data, monkeypatch):
     def engine(builder, *, chains, **where):
         return SideBySide(build(builder, 0), **where)
 
-    few = replace(QUICK, batch=512)  # steps: a difference in the last digit can grow a million-fold in fifty
+    few = replace(QUICK, batch=512)  # few steps: in fifty, a difference in the last digit can grow a million-fold
     alone = ln.fit(normalised, data, seeds=range(3), recipe=few)
     monkeypatch.setattr(sys.modules["lnescape.training.prepared"], "engine_for", engine)
     together = ln.fit(normalised, data, seeds=range(3), recipe=few)

@@ -47,7 +47,7 @@ from report.studies.values import cells_of_values
 
 @dataclass(frozen=True)
 class ReportStudy(Study):
-    """A study of the report: `summary`, a key of `summaries.SUMMARIES`, is what is made of its cells; "" is nothing."""
+    """A study of the report: `summary`, a key of `summaries.SUMMARIES`, is made of its cells; none if empty."""
 
     summary: str = "reference"
 

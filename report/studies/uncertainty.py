@@ -181,10 +181,11 @@ def _patterns(own: Assembled, chosen: dict) -> dict:
     images = own.where("test")
     drawn = draws(own.n_networks, 3)
     reference = Reference.of(own.q[:, images], drawn)
-    absent = set(PATHS) - set(own.paths) | (set() if own.bursts else {"bursts"})
-    mixes = {name: Mix((name,)) for name in EXPLORATIONS if name not in absent}
+    mixes = {name: Mix((name,)) for name in EXPLORATIONS if name not in PATHS or name in own.paths}
     if own.bursts:
         mixes["bursts"] = Mix(("bursts",), bursts=tuple(chosen["bursts"]))
+    else:
+        del mixes["bursts"]
     mixes["proxies"] = Mix(("proxies",), proxies=tuple(chosen["proxies"]))
     base = [columns_of(own.traces.of(rows, images), ("outputs",))[0] for rows in drawn]
     partial = {}
