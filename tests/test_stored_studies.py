@@ -16,10 +16,10 @@ from lnescape.statement.page import DELIVERED
 from lnescape.study import trainings
 from lnescape.study.store import CellStore
 from report.studies.catalogue import STUDIES
-from report.studies.comparison import BASES, BUDGETS, CHOSEN, FEWER_WAYS, WAYS
+from report.studies.comparison import BASES, BUDGETS, CHOSEN, WAYS
 from report.studies.dispersion import dithered
 from report.studies.gates import g0
-from report.studies.pairs import COMPARED, JUDGES, WITH_LEVEL
+from report.studies.pairs import JUDGES, WITH_LEVEL
 
 RESULTS = Path(__file__).resolve().parent.parent / "report" / "results"
 COMMITTED = [study for study in STUDIES.values() if (RESULTS / f"{study.name}.json").is_file()]
@@ -111,17 +111,6 @@ def test_128_retrainings_ran_near_the_rate_of_matrix_products():
     operations = sum(CellStore(STUDIES["mnist-mlp"]).load(cell).provenance["operations"] for cell in cells)
     assert throughput["operations"] == pytest.approx(operations)
     assert sum(map(trainings, cells)) == 128
-
-
-@pytest.mark.parametrize("pair", [pair for pair in COMPARED if pair.long], ids=lambda pair: pair.key)
-def test_the_smaller_comparison_is_part_of_the_whole_one(pair):
-    few, whole = (
-        {cell.name for cell in STUDIES[f"{pair.key}-methods{end}"].cells if cell.method == "law"}
-        for end in ("", "-full")
-    )
-    assert few < whole
-    assert len(few) == 2 * len(FEWER_WAYS)
-    assert len(whole) == (len(WAYS) - len(pair.without)) * len(BUDGETS) * len(BASES)
 
 
 @pytest.mark.parametrize("network", ["mlp", "cnn"])

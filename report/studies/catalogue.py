@@ -16,7 +16,6 @@ from report.studies.comparison import (
     BUDGETS,
     FEWER_WAYS,
     PATHS,
-    WAYS,
     compared,
     comparison_cells,
     cosine_cells,
@@ -226,7 +225,7 @@ def _proxies(pair: Pair) -> tuple[Cell, ...]:
 
 
 # Where a training takes long: fewer methods, budgets and bases, and the yardstick is made of the first networks of the
-# reference, which are no method's own. The whole comparisons are "…-methods-full".
+# reference, which are no method's own.
 FEWEST: dict[str, Any] = {"ways": FEWER_WAYS, "budgets": BUDGETS[:2], "bases": BASES[:1]}
 
 
@@ -269,10 +268,6 @@ def _studies(pair: Pair) -> tuple[Study, ...]:
                 "own class",
             )
         )
-    if pair.long and pair.laws:
-        whole = {"ways": tuple(way for way in WAYS if way not in pair.without)}
-        found.append(_study(f"{name}-methods-full", f"All methods at equal cost, {pair.one}",
-                            comparison_cells(scouts, 12, **whole), "methods"))  # fmt: skip
     return tuple(found)
 
 

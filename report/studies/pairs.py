@@ -41,7 +41,6 @@ class Pair:
     control: bool = False  # stands beside a pair, and is none: no rule is learned on it
     laws: bool = True  # learned paths are judged as covariates
     chooses: bool = True  # what it changes that one's own networks choose the class is judged, too
-    without: tuple[str, ...] = ()  # ways of the comparison that there are none of for this network
     published: dict[str, str] = field(default_factory=dict)  # accuracy in % as its source prints it, decided beforehand
 
     @property
@@ -104,8 +103,7 @@ CIFAR10_CNN = Pair(
 CIFAR10_RESNET = Pair(
     data="cifar10", network="resnet", net="ResNet", words="residual network of half width", remark="short schedule",
     recipe={"epochs": 10, "shift": 4, "flip": True, "precision": "bfloat16"}, options={"width": 8},
-    n=12, bursts=((0.25, 1.0),), proxies=((4, 3),), n_proxies=20, of_proxies={"depth": 8},
-    without=("dropout",), chooses=False,
+    n=12, bursts=((0.25, 1.0),), proxies=((4, 3),), n_proxies=20, of_proxies={"depth": 8}, chooses=False,
     published={"network": "ResNet-20, full width", "accuracy": "91.25", "training": "182 epochs", "source": "he2015"},
 )  # fmt: skip
 CIFAR100_RESNET = replace(
