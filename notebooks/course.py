@@ -5,6 +5,7 @@ from __future__ import annotations
 import html
 import math
 import os
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -142,14 +143,22 @@ def table(rows: pd.DataFrame | Mapping[str, Mapping[str, Any]], caption: str = "
         raise ValueError(f"This table has {frame.shape[1]} columns; show at most {MOST_COLUMNS}, or split it.")
     long = [k for k, name in enumerate(frame) if frame[name].astype(str).str.len().max() > LONG_TEXT]
     kind, align = ("texts", "left") if long else ("table", "right")  # the styles of a page go by these names
-    styler = Styler(
-        frame, precision=digits, na_rep="–", escape="html", uuid=kind, cell_ids=False, caption=caption or None
-    )
+    styler = Styler(frame, uuid=kind, cell_ids=False, caption=caption or None)
+
+    def shown(value: object) -> str:
+        return _typeset(f"{value:.{digits}f}" if pd.api.types.is_float(value) else str(value))
+
+    styler.format(shown, na_rep="–", escape="html")
     left = {"selector": "th, caption", "props": "text-align: left; caption-side: top; font-weight: bold"}
     cells = {"selector": "td", "props": f"text-align: {align}; padding-left: 1.5em"}
     return styler.set_table_styles(
         [left, cells, *({"selector": f"td.col{k}", "props": "min-width: 16em"} for k in long)]
     )
+
+
+def _typeset(text: str) -> str:
+    """Write the sign of negative numbers as a minus, as the report does."""
+    return re.sub(r"(?<![\w.])-(?=[\d.])|(?<=\de)-(?=\d)", "−", text)
 
 
 @dataclass(frozen=True)
@@ -172,7 +181,7 @@ class Record:
 
     def _repr_html_(self) -> str:
         """Show the table in a notebook."""
-        rows = (("th", _HEADER), *(("td", _cells(row)) for row in self.rows))
+        rows = (("th", _HEADER), *(("td", map(_typeset, _cells(row))) for row in self.rows))
         head, *body = ("".join(f"<{tag}>{html.escape(cell)}</{tag}>" for cell in cells) for tag, cells in rows)
         lines = "".join(f"<tr>{line}</tr>" for line in body)
         note = f"<p>{html.escape(self.note)}</p>" if self.note else ""
