@@ -78,7 +78,6 @@ def scouts_of(pair: Pair) -> Cell:
 
 
 MLP, CNN, CIFAR_CNN, CIFAR_RESNET = map(scouts_of, (MNIST_MLP, MNIST_CNN, CIFAR10_CNN, CIFAR10_RESNET))
-CIFAR100_WIDE = CIFAR_RESNET.but(data="cifar100", network="wide_resnet", options={}, epochs=30)  # on an accelerator
 DIGITS = MLP.but(data="digits", epochs=5, batch=64, options={"width": 32})
 
 # The first part's networks: float32 throughout, so that no number depends on which products a machine does fast.
@@ -312,8 +311,6 @@ STUDIES = {
                "weights"),
         _study("mnist-mlp-cosine", "What the weight of the cosine penalty does in a learned line", cosine_cells(MLP),
                "weights"),
-        _study("cifar100-wide-resnet", "Accuracy of wide residual networks on CIFAR-100, full schedule",
-               (CIFAR100_WIDE,), "accuracy"),
         _study("mnist-cnn-precision", "Whether products in bfloat16 move the results",
                _precision(CNN, 12, "bfloat16", group=4), "precision"),
         _study("cifar10-cnn-precision", "Whether products in bfloat16 move the results on CIFAR-10",

@@ -21,7 +21,7 @@ from lnescape.results.kept import cores
 from lnescape.retraining import fit_prior, log_odds, moderated
 from lnescape.scores import deep_ensemble_equivalent
 from lnescape.scores.temperature import Equivalent
-from lnescape.study.cells import Study, StudyError, trainings
+from lnescape.study.cells import Study, trainings
 from lnescape.study.observation import PARTS, data_and_panel
 from lnescape.study.reading import read_study
 from lnescape.study.retrainings import threads_of
@@ -167,17 +167,6 @@ def _scores(part: xr.Dataset) -> dict[str, Estimate]:
         "nll": Estimate.mean(part["nll"].values, unit="nat"),
         "variance": jackknife(_mean_variance, part["log_odds"].values, unit="nat²")[0],
     }
-
-
-def accuracy(study: Study, store: CellStore) -> Summary:
-    """Say how good the networks of one cell are, and what a training took on the machine that computed them."""
-    if len(study.cells) != 1:
-        raise StudyError(f"An accuracy is summed up of one cell, not {len(study.cells)}; make a study of each.")
-    (cell,) = study.cells
-    stored = store.load(cell)
-    numbers: dict = {"n": len(cell.seeds), "seconds_a_training": stored.provenance["seconds"] / len(cell.seeds)}
-    numbers["accuracy"] = Estimate.mean(100 * stored.arrays["accuracy"], unit="%")
-    return numbers | {"nll": Estimate.mean(stored.arrays["nll"], unit="nat")}, {}
 
 
 def precision(study: Study, store: CellStore) -> Summary:
@@ -442,7 +431,7 @@ def _gallery(study: Study, q: np.ndarray, flips: np.ndarray, part: np.ndarray) -
 
 
 _NAMED = (
-    reference, crossed, arithmetic, branches, paths, candidates, precision, control, accuracy, own_class, settings,
+    reference, crossed, arithmetic, branches, paths, candidates, precision, control, own_class, settings,
     methods, weights, uncertainty, single, geometry, level, purchases, together,
 )  # fmt: skip
 SUMMARIES: dict[str, Callable[[Study, CellStore], Summary]]
