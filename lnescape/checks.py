@@ -12,6 +12,8 @@ from collections.abc import Iterable
 from numbers import Real
 from typing import Any
 
+import numpy as np
+
 MOST_NAMES = 40  # that a message lists; METHODS, groups and data sets have fewer
 
 
@@ -83,9 +85,7 @@ def array(values: Any, name: str, axes: str) -> Any:
 
 def numbers(values: Any) -> Any:
     """Return what holds real numbers as a numpy array; raise, with the bare cause, for other things."""
-    import numpy as np
-
-    parts = [_of_torch(one) for one in (values if isinstance(values, (list, tuple)) else [values])]
+    parts = [of_torch(one) for one in (values if isinstance(values, (list, tuple)) else [values])]
     if n := sum(np.ma.count_masked(one) for one in parts if isinstance(one, np.ma.MaskedArray)):
         raise ValueError(f"{n} numbers are masked; leave them out or fill them")
     found = np.asarray(parts if isinstance(values, (list, tuple)) else parts[0])
@@ -96,7 +96,7 @@ def numbers(values: Any) -> Any:
     return found
 
 
-def _of_torch(value: Any) -> Any:
+def of_torch(value: Any) -> Any:
     """Return a tensor as a numpy array, which knows no bfloat16 and no gradients; other things as they are."""
     if not hasattr(value, "detach"):
         return value
@@ -142,7 +142,7 @@ def warn_of_copies(networks: Any) -> None:
     for number, one in enumerate(networks):
         if (first := next(k for k, other in enumerate(networks) if bool((other == one).all()))) < number:
             warnings.warn(
-                f"Networks {first} and {number} are copies of one another, and no two retrainings; leave one out.",
+                f"Networks {first} and {number} are identical, so they are not two retrainings; leave one out.",
                 stacklevel=3,
             )
 

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import click
 
-from lnescape.data import DataError
-from lnescape.results import ResultError
+from lnescape.data import DataError, where_found
+from lnescape.results import ResultError, project_folder
 from lnescape.study import Study, StudyError, run_study, trainings
 from lnescape.study.cells import checked
+from lnescape.study.running import dask_executor, expected_seconds, usual_workers
 from lnescape.study.store import CellStore, report_studies, studies_named
 from lnescape.training.prepared import checked_device
 
@@ -35,6 +36,7 @@ class _Commands(click.Group):
     cls=_Commands,
     epilog="\b\nExample:\n  lnescape study digits-mlp    a study of seconds, to see how it goes",
 )
+@click.version_option(package_name="lnescape")
 def main() -> None:
     """Run studies of retrained networks, see how far they are, and build the report.
 
@@ -66,8 +68,6 @@ def study(
     folder: Path | None,
 ) -> None:  # fmt: skip
     """Compute what a study lacks: one of the report's (`lnescape status` lists them), or module:NAME, your own."""
-    from lnescape.study.running import dask_executor
-
     executor = dask_executor(dask) if dask and not dry_run else None
     failed = [_compute(one, dry_run, limit, device, workers=workers, executor=executor, folder=folder)
               for one in studies_named(name)]  # fmt: skip
@@ -107,15 +107,16 @@ def _list_cells(store: CellStore, *, limit: int | None, device: str, workers: in
 
 def _announce(store: CellStore, *, limit: int | None, device: str, workers: int | None) -> None:
     """Say what is to be computed and how long it will take, from a few measured steps."""
-    from lnescape.study.running import expected_seconds, usual_workers
-
     checked(lambda: checked_device(device))
     todo = store.missing()[:limit]
     click.echo(f"{len(todo)} cells to compute, {sum(map(trainings, todo)):.1f} trainings.")
     if todo:
         n = workers or usual_workers(device)
-        seconds = expected_seconds(todo, workers=n, device=device)
-        click.echo(f"Expected on this machine with {n} worker{'s' if n > 1 else ''}: about {_clock(seconds)}.")
+        try:
+            expected = f"about {_clock(expected_seconds(todo, workers=n, device=device))}"
+        except Exception as error:  # of a builder or data of the user's, which the run will record with its cell
+            expected = f"unknown ({type(error).__name__}: {error})"
+        click.echo(f"Expected on this machine with {n} worker{'s' if n > 1 else ''}: {expected}.")
 
 
 def _seeds(seeds: Sequence[int]) -> str:
@@ -151,8 +152,6 @@ def status(name: str | None, folder: Path | None) -> None:
 @main.command(epilog="\b\nExample:\n  lnescape data")
 def data() -> None:
     """Say where each data set was found, and check its files against their checksums."""
-    from lnescape.data import where_found
-
     for name, place in where_found().items():
         click.echo(f"{name:14} {place}")
 
@@ -161,8 +160,6 @@ def data() -> None:
 @click.option("--profile", type=click.Choice(["quick", "standard"]), default="quick", show_default=True)
 def report(profile: str) -> None:
     """Run every notebook and build the report, as `make report` does; needs a copy of the whole project."""
-    from lnescape.results import project_folder
-
     home = project_folder()
     if not (home / "report" / "build.py").is_file():
         raise click.ClickException(f"There is no report in {home}; go to a clone of the project, where report/ lies.")

@@ -53,7 +53,7 @@ def survey(law: Law, thetas: Float[Tensor, "points parameters"], split) -> tuple
     if not hasattr(split, "images"):
         raise ValueError(f"A {type(split).__name__} has no images and labels; pass a part of the data, as data.test.")
     if not (split.labels >= 0 if law.values is None else split.labels.isfinite()).all():
-        raise ValueError("These images belong to no class, so that there is no loss; take data.test.")
+        raise ValueError("These images have no labels, so their loss is undefined; pass data.test.")
     losses, qualities = [], []
     for chunk in thetas.split(16):
         predicted = predict_at(law, iter([chunk]), split.images, len(chunk))

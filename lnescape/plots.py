@@ -222,7 +222,7 @@ def statement(said, *, n: int = 40, title: str) -> Figure:
                     left.axhline(line, color=DARK, linewidth=0.6)
                 left.legend(fontsize=8)
             unit = f" ({said.units[j]})" if said.units[j] else ""
-            name = said.outputs[j] if said.outputs else "q" if said.quantity != "value" else "value"
+            name = said.outputs[j] if said.outputs else said.quantity if said.chosen is None else "q"
             left.set(xlabel="some inputs, by q̄", ylabel=f"{name}{unit}", xticks=[])
             left.set_title(f"q̄ and {100 * said.level:.4g} % interval")
             right.hist(spread[:, j], bins=40, color=PALE)

@@ -15,7 +15,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as Names
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import deepcopy
 from functools import partial
 from typing import Any
@@ -34,12 +34,12 @@ Builder = Callable[[], nn.Module]
 
 
 # All threads share the global random generator: whoever seeds it, to build or to train, has it alone.
-ALONE = threading.RLock()
+RNG_LOCK = threading.RLock()
 
 
 def build(builder: Builder, seed: int) -> nn.Module:
     """Call a builder under a seed, leaving the global random generator as it was."""
-    with ALONE, seeded(seed):
+    with RNG_LOCK, seeded(seed):
         return builder()
 
 
@@ -96,7 +96,7 @@ def identity(module: nn.Module, images: Tensor) -> str:
     # Two builders may make the same parameters and differ in what they do with them, dropout for instance; trainings
     # that are kept under one name must not mix them. The numbers are rounded: sums may come in another order.
     module = module.cpu().float().train()
-    with ALONE, seeded(0), torch.no_grad():
+    with RNG_LOCK, seeded(0), torch.no_grad():
         logits = module(images.cpu())
     return f"{module} {' '.join(f'{value:.2g}' for value in logits.double().mean(0).tolist())}"
 
@@ -198,7 +198,7 @@ def check_builder(builder: Builder, data) -> Template:
             )
     if late := {n for n, _ in first.named_parameters()} - {n for n, *_ in shapes[0]}:
         raise ValueError(f"The parameter {min(late)!r} is made by the first prediction; make it in __init__.")
-    _check_alone(template, data.train.images[:64].cpu())
+    _check_batch_independence(template, data.train.images[:64].cpu())
 
     def predict(images: Tensor) -> Tensor:
         return hook(second, (images,), second(images.clone()))
@@ -208,7 +208,7 @@ def check_builder(builder: Builder, data) -> Template:
     if torch.is_grad_enabled():
         _check_gradients(second, predict, some[:2])
     if data.values is None:
-        _check_no_probabilities(second, predict, some[:2])
+        _check_no_probabilities(second, predict, data.train.images[:64].cpu())
     if differing is not None:
         raise ValueError(f"{differing} differs between two calls of the builder; fix its seed, or let it be trained.")
     return template
@@ -251,23 +251,23 @@ def _check_parameters(module: nn.Module) -> None:
 
 
 def _differing(template: Template, second: nn.Module, predict: Callable[[Tensor], Tensor], some: Tensor) -> str | None:
-    """Return what, no part of θ, differs between two networks of a builder, whose θ are made the same."""
+    """Give two networks of a builder the same θ; return what still differs, or None."""
     first, others = template.fresh().float().eval(), second.float().eval().state_dict()
     constants = {n for n, p in first.named_parameters() if not p.requires_grad} | set(dict(first.named_buffers()))
     for name, own in first.state_dict().items():
         if name in constants and not torch.equal(own, others[name]):
             return f"The constant {name!r}"
-    with ALONE, seeded(0), torch.no_grad():
+    with RNG_LOCK, seeded(0), torch.no_grad():
         for p, own in zip(trainable(second), trainable(first), strict=True):
             p.copy_(own)
         same = torch.allclose(predict(some), first(some.clone()), 1e-3, 1e-3)
     return None if same else "Something beside parameters and buffers, such as an attribute,"
 
 
-def _check_alone(template: Template, some: Tensor) -> None:
+def _check_batch_independence(template: Template, some: Tensor) -> None:
     """Raise where a prediction isn't finite, or differs from call to call, or with the other inputs of its batch."""
     module = template.fresh().float().eval()
-    with ALONE, torch.random.fork_rng(), torch.no_grad():
+    with RNG_LOCK, torch.random.fork_rng(), torch.no_grad():
         first, again, among = (module(part.clone())[:2].double() for part in (some[:2], some[:2], some))
     if not first.isfinite().all():
         raise ValueError("The network gives NaN or infinite numbers before any training; make every output finite.")
@@ -303,7 +303,7 @@ def _check_buffers(module: nn.Module, predict: Callable[[Tensor], Tensor], some:
         with seeded(0):  # in evaluation and in training mode, always with the same chance
             return torch.cat([predict(some) for mode in (False, True) if module.train(mode)])
 
-    with ALONE, seeded(0), torch.no_grad():
+    with RNG_LOCK, seeded(0), torch.no_grad():
         predict(some)  # which may make buffers
         before = {n: t.detach().clone() for n, t in (*module.named_buffers(), *module.named_parameters())}
         first = both()
@@ -327,7 +327,7 @@ def _check_gradients(module: nn.Module, predict: Callable[[Tensor], Tensor], som
     """Raise where training predictions depend on a trainable parameter that gets no gradient."""
 
     def predicted() -> Tensor:
-        with ALONE, seeded(0), torch.enable_grad():
+        with RNG_LOCK, seeded(0), torch.enable_grad():
             return predict(some)
 
     module.train()
@@ -345,13 +345,13 @@ def _check_gradients(module: nn.Module, predict: Callable[[Tensor], Tensor], som
 
 
 def _wrong_output(module: nn.Module, data, some: Tensor) -> str | None:
-    """Return what the network makes of images, in words; None for one output a class, one or two a value."""
+    """Describe an output of the wrong form; None if it has a column for each class, or one or two for each value."""
     module.float()  # training is in float32, whatever the builder's
     kind = str(some.dtype).removeprefix("torch.")
     widths = (data.n_classes,) if data.values is None else (data.n_classes, 2 * data.n_classes)
     for n, training in ((2, False), (1, False), (2, True)):  # some squeeze a batch of one, some return more in training
         given = some[:n].clone()
-        with ALONE, torch.random.fork_rng(), torch.no_grad():
+        with RNG_LOCK, torch.random.fork_rng(), torch.no_grad():
             try:
                 logits = module.train(training)(given)
             except Exception as error:
@@ -407,13 +407,13 @@ def theta_of(network: nn.Module | dict, like: nn.Module | None = None) -> Float[
     if isinstance(network, nn.Module):
         return torch.cat([p.detach().reshape(-1).float() for p in trainable(network)])
     if like is None:
-        raise ValueError("A state dict alone doesn't tell the order of its parameters; pass like=builder() too.")
+        raise ValueError("A state dict does not record the order of the parameters; pass like=builder() too.")
     names = [name for name, p in like.named_parameters() if p.requires_grad]
     every_name = {name for name, p in like.named_parameters(remove_duplicate=False) if p.requires_grad}
     statistics, found = _statistics_names(like), _unwrapped(network, like)
     known = {*like.state_dict(), *(name for name in found if name.endswith("num_batches_tracked"))}
     if extra := [name for name in found if name not in known]:
-        raise ValueError(f"The state dict holds {extra[0]!r}, which the network that is built lacks; pass its builder.")
+        raise ValueError(f"The state dict holds {extra[0]!r}, which the builder's network lacks; pass its own builder.")
     for name, own in like.state_dict().items():
         if name not in found:
             if name in statistics:
@@ -586,13 +586,11 @@ def last_layer(module: nn.Module, images: Tensor) -> nn.Linear | None:
 def _watched(module: nn.Module) -> Iterator[list[tuple[nn.Linear, Tensor, Tensor]]]:
     """List layer, input and output of every linear layer that is called."""
     seen: list[tuple[nn.Linear, Tensor, Tensor]] = []
-    layers = [layer for layer in module.modules() if isinstance(layer, nn.Linear)]
-    hooks = [
-        layer.register_forward_hook(lambda layer, inputs, output: seen.append((layer, inputs[0], output)))
-        for layer in layers
-    ]
-    try:
+
+    def note(layer: nn.Linear, inputs: tuple, output: Tensor) -> None:
+        seen.append((layer, inputs[0], output))
+
+    with ExitStack() as hooks:
+        for layer in (m for m in module.modules() if isinstance(m, nn.Linear)):
+            hooks.enter_context(layer.register_forward_hook(note))
         yield seen
-    finally:
-        for hook in hooks:
-            hook.remove()

@@ -256,7 +256,7 @@ def test_landscapes(data, runs):
     for request, message in (
         (lambda: ln.along(runs, line, part, n=1), "n must be a whole number of at least 2"),
         (lambda: ln.along(runs, line, part.images), "pass a part of the data"),
-        (lambda: ln.along(runs, line, data.foreign), "belong to no class"),
+        (lambda: ln.along(runs, line, data.foreign), "have no labels"),
         (lambda: ln.survey(runs, runs[0], part), "Points have shape"),
         (lambda: ln.survey(runs, torch.zeros(2, 5), part), "Points have shape"),
         (lambda: ln.plane(runs, runs[:2], part), "goes through three points"),

@@ -66,8 +66,8 @@ def test_images_are_normalised_by_the_training_part(mnist5k):
     part = (colour, torch.arange(50) % 2)
     images = dataset(train=part, validation=part, test=part, normalise=True).train.images
     torch.testing.assert_close(images.mean((0, 2, 3)), torch.zeros(3), atol=1e-6, rtol=0)
-    spread = images.std((0, 2, 3), correction=0)
-    torch.testing.assert_close(spread, torch.tensor([1.0, 1.0, 0.0]))  # a constant channel: 0, not NaN
+    spread = images.std((0, 2, 3), correction=0)  # of a constant channel 0, not NaN
+    torch.testing.assert_close(spread, torch.tensor([1.0, 1.0, 0.0]))
 
 
 def test_prepare_does_to_new_images_what_was_done_to_the_training_images(mnist5k):
@@ -83,7 +83,7 @@ def test_prepare_does_to_new_images_what_was_done_to_the_training_images(mnist5k
         (lambda p: p[:, :, 1:], r"shape \[5, 1, 27, 28\].*\[n, 1, 28, 28\]"),
         (lambda p: p.float() / 255, r"multiply images in 0 to 1 by 255"),
         (lambda p: p.float() - 128, r"from -128 to 127"),
-        (lambda p: p.float() / 0, r"5 of 5 hold NaN or infinite"),
+        (lambda p: p.float() / 0, r"5 of 5 are NaN or infinite"),
         (lambda p: p > 9, r"dtype bool"),
         (lambda p: p[:0], r"no image in the batch"),
     ],
@@ -102,8 +102,7 @@ def test_evaluation_is_calibration_and_test_together(mnist5k):
 def test_cached_images_stay_at_home_when_data_travel(mnist5k):
     split = mnist5k.test.subset(range(100))
     before = len(pickle.dumps(split))
-    images = split.images
-    assert split.images is images  # computed once
+    assert split.images is split.images  # computed once
     assert len(pickle.dumps(split)) == before
     again = pickle.loads(pickle.dumps(mnist5k))
     assert again.checksum == mnist5k.checksum
@@ -181,6 +180,9 @@ def test_missing_parts_are_cut_off_and_nothing_is_lost():
         assert torch.equal(torch.cat([part.labels for part in parts]), pixels.long() % 3)
     # numpy's RandomState(0), the same for ever
     assert data.validation.pixels[:3, 0].tolist() == np.random.RandomState(0).permutation(60_000)[:3].tolist()
+    # what remains of the test set keeps the order in which it was given, and knows its rows
+    assert data.test.pixels[:, 0].tolist() == data.test.rows.tolist() == sorted(data.test.rows.tolist())
+    assert data.test.subset([2, 0]).rows.tolist() == data.test.rows[[2, 0]].tolist()
     given = dataset(train=(images, labels), validation=data.test, test=data.test, calibration=data.test)
     assert torch.equal(given.train.pixels, images)
 
@@ -220,8 +222,8 @@ def good(**change):
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
-        (good(train=(torch.rand(8, 3, 4, 4) / 0, torch.arange(8))), "8 of 8 hold NaN or infinite.*image 0"),
-        (good(test=(torch.tensor([[1.0], [torch.nan]]), torch.arange(2))), "1 of 2 hold NaN.*image 1"),
+        (good(train=(torch.rand(8, 3, 4, 4) / 0, torch.arange(8))), "8 of 8 are NaN or infinite.*number 0"),
+        (good(test=(torch.tensor([[1.0], [torch.nan]]), torch.arange(2))), "1 of 2 are NaN.*number 1"),
         (good(train=(torch.rand(8, 3, 4, 4), torch.arange(8) - 1)), "go down to -1"),
         (good(test=(torch.rand(8, 3, 4, 4), torch.arange(8))), "labels go up to 7 .image 7. but there are 4 classes"),
         (good(train=(torch.rand(8, 3, 4, 4), [0, 10**7] * 4)), "train labels go up to 10000000 .image 1. but only 2"),
@@ -272,20 +274,13 @@ def test_foreign_images_have_no_class_and_must_be_given(mnist5k):
     assert torch.equal(dataset(**good(foreign=images)).foreign.images, images)
 
 
-def test_unknown_shift_names_the_nearest(mnist5k):
-    with pytest.raises(DataError, match="did you mean 'rotation'"):
-        mnist5k.shifted("rotate", 1)
-    with pytest.raises(DataError, match="strength must be a whole number from 1 to 3, not 4"):
-        mnist5k.shifted("noise", 4)
-    with pytest.raises(DataError, match="channels, height, width"):
-        dataset(train=(torch.rand(8, 2), [0, 1] * 4), test=(torch.rand(8, 2), [0, 1] * 4)).shifted("noise", 1)
-
-
 def test_subset_keeps_order_and_normalisation(mnist5k):
     part = mnist5k.test.subset(np.array([7, 3]))
     assert isinstance(part, Split)
     assert torch.equal(part.images, mnist5k.test.images[[7, 3]])
     assert torch.equal(part.labels, mnist5k.test.labels[[7, 3]])
+    threes = mnist5k.test.labels == 3
+    assert torch.equal(mnist5k.test.subset(threes.numpy()).labels, mnist5k.test.labels[threes])
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")

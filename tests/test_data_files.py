@@ -12,8 +12,9 @@ from functools import partial
 
 import numpy as np
 import pytest
+import torch
 
-from lnescape.data import DataError, known, load, torchvision
+from lnescape.data import DataError, dataset, known, load, torchvision
 
 N_TRAIN = 5030  # official training images of the small copies; the official test set keeps its 10 000
 
@@ -246,3 +247,13 @@ def test_a_mistyped_name_is_answered_with_the_nearest():
         load("cifar_10")
     with pytest.raises(DataError, match="did you mean 'fashion_mnist'"):
         load("FashionMNIST")
+
+
+def test_unknown_shift_names_the_nearest():
+    mnist5k = load("mnist5k")
+    with pytest.raises(DataError, match="did you mean 'rotation'"):
+        mnist5k.shifted("rotate", 1)
+    with pytest.raises(DataError, match="strength must be a whole number from 1 to 3, not 4"):
+        mnist5k.shifted("noise", 4)
+    with pytest.raises(DataError, match="channels, height, width"):
+        dataset(train=(torch.rand(8, 2), [0, 1] * 4), test=(torch.rand(8, 2), [0, 1] * 4)).shifted("noise", 1)

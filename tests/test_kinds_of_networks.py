@@ -240,14 +240,14 @@ def test_what_is_around_a_state_dict_is_left_out_with_a_note(data, wrap, note):
 
 def test_networks_that_are_copies_are_named(data):
     one, other = (build(mlp, seed) for seed in range(2))
-    with pytest.warns(UserWarning, match="Networks 0 and 2 are copies"):
+    with pytest.warns(UserWarning, match="Networks 0 and 2 are identical"):
         ln.members(mlp, [one, other, one.state_dict()], data)
 
 
 def test_weights_of_another_network_are_refused(data, as_users_do):
     deeper = nn.Sequential(nn.Flatten(), nn.Linear(64, 10), nn.ReLU(), nn.Linear(10, 10))
     shallow = lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10))  # noqa: E731
-    with pytest.raises(ValueError, match=r"holds '3\.weight', which the network that is built lacks"):
+    with pytest.raises(ValueError, match=r"holds '3\.weight', which the builder's network lacks"):
         ln.members(shallow, [deeper], data)
     odd = {name: value.to(torch.complex64) for name, value in shallow().state_dict().items()}
     with pytest.raises(ValueError, match=r"'1\.weight' is complex"):

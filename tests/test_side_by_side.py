@@ -10,7 +10,7 @@ from torch import nn
 
 import lnescape as ln
 from lnescape.data.shifts import augment
-from lnescape.engines import AnyNetwork, engine_for
+from lnescape.engines import AnyNetwork
 from lnescape.engines.side_by_side import SideBySide
 from lnescape.networks import resnet
 from lnescape.training import count_operations
@@ -115,7 +115,6 @@ def test_several_generators_each_move_their_own_part():
 def test_small_steps_are_put_together_and_large_ones_are_not(data):
     engine = SideBySide(nn.Linear(4, 2))
     assert [engine.together(16, operations) for operations in (0.0, 1e6, 1e11, 1e15)] == [16, 16, 8, 1]
-    assert not engine_for(normalised).many
     for builder, draws in ((normalised, False), (Mixed, True)):  # dropout would share one stream of chance
         operations = count_operations(builder, data.train.images[0], 10)
         assert (operations.draws, operations.together(engine, QUICK, 16)) == (draws, 1 if draws else 16)

@@ -210,7 +210,7 @@ def test_a_cluster_that_does_not_answer():
 
 
 def test_a_study_that_was_never_run(tmp_path):
-    with pytest.raises(StudyError, match="Nothing of the study 'digits-mlp' is stored.*run `lnescape study"):
+    with pytest.raises(StudyError, match="Nothing of the study 'digits-mlp' is stored.*run lnescape study"):
         read_study("digits-mlp", folder=tmp_path)
 
 

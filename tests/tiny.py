@@ -22,6 +22,11 @@ CELLS = tuple(SCOUTS.but(method="retrainings", scouts=SCOUTS, seeds=(seed,)) for
 TINY = ln.Study("tiny", "Ten retrainings of a small perceptron", CELLS, "lnescape study tests.tiny:TINY")
 
 
+def narrow(image_shape, n_classes):
+    """Make a network of one's own."""
+    return ln.networks.mlp(image_shape, n_classes, width=8)
+
+
 def network(image_shape, n_classes):
     """Take the process down, as a lack of memory does."""
     os._exit(9)

@@ -6,6 +6,7 @@ Fisher matrix is the classical guess for Σ up to a factor, so that ln gᵀ(F + 
 
 import warnings
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
@@ -45,7 +46,7 @@ class Geometry:
 
 
 def kind_of(module: nn.Module) -> str:
-    """Name the kind of a network: on it depends how large u usually is beside the spread of q over inputs.
+    """Return the kind of a network, which sets the usual ratio of u to the spread of q over inputs.
 
     Args:
         module: Of convolutions, of fully connected layers, or another.
@@ -190,15 +191,12 @@ def _by_layers(
         output.register_hook(collect)
 
     owners = [m for m in module.modules() if type(m) in _RULES]
-    hooks = [layer.register_forward_hook(note) for layer in owners]
-    try:
-        with torch.enable_grad():
-            leaf = images.detach().clone().requires_grad_()
-            values = vmap(quantity)(module(leaf), classes)
-            torch.autograd.grad(values.sum(), leaf)  # the hooks see every slope on its way
-    finally:
-        for hook in hooks:
-            hook.remove()
+    with ExitStack() as hooks, torch.enable_grad():
+        for layer in owners:
+            hooks.enter_context(layer.register_forward_hook(note))
+        leaf = images.detach().clone().requires_grad_()
+        values = vmap(quantity)(module(leaf), classes)
+        torch.autograd.grad(values.sum(), leaf)  # the hooks see every slope on its way
     return rows
 
 

@@ -11,6 +11,8 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from lnescape.checks import one_of
+
 FLOOR = 1e-6  # nat: added to standard deviations, so that none has an infinite logarithm
 N_BINS = 10  # bins of q̄ in which the slope of another quantity on q is fitted
 _OBSERVED = ("q", "outputs", "shifted", "path", "noise", "others", "bursts", "distance")  # arrays [networks, …, images]
@@ -206,8 +208,7 @@ def columns_of(seen: Traces, groups: Iterable[str]) -> tuple[Float[ndarray, "ima
     """Put the columns of some groups side by side."""
     columns: Columns = {}
     for name in groups:
-        if name not in GROUPS:
-            raise ValueError(f"There is no group of covariates {name!r}; known are {', '.join(GROUPS)}.")
+        one_of(name, GROUPS, "group of covariates")
         for need in GROUPS[name].needs:
             kind, _, own = need.partition(":")
             if (own not in seen.spreads) if own else (getattr(seen, kind) is None):

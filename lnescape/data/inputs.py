@@ -126,12 +126,7 @@ def _check_values(values: Tensor, part: str, n_images: int, unit: Any) -> Float[
     rows = values.unsqueeze(1) if values.ndim == 1 else values
     if rows.ndim != 2 or len(rows) != n_images or not rows.shape[1]:
         raise DataError(f"{part} values have shape {list(values.shape)}; give [{n_images}] or [{n_images}, outputs].")
-    if not rows.isfinite().all():
-        bad = (~rows.isfinite().all(1)).nonzero()
-        raise DataError(
-            f"{part} values: {len(bad)} of {len(rows)} are NaN or infinite, the first is number {int(bad[0])}; leave "
-            "these inputs out, or measure them again."
-        )
+    _check_finite(rows, f"{part} values", "leave these inputs out, or measure them again")
     if unit is None and bool((rows == rows.round()).all()):
         raise DataError(
             f"{part} labels are whole numbers of dtype {_name(values.dtype)}; for classes give labels.long() (one-hot: "
@@ -190,14 +185,14 @@ def channel_moments(
     return mean, std
 
 
-def _check_finite(images: Tensor, what: str) -> None:
-    """Raise where a pixel is NaN or infinite."""
-    if not images.is_floating_point() or torch.isfinite(images.sum()):  # a finite sum has only finite terms
+def _check_finite(values: Tensor, what: str, cure: str = "remove or repair them") -> None:
+    """Raise where a number is NaN or infinite."""
+    if not values.is_floating_point() or torch.isfinite(values.sum()):  # a finite sum has only finite terms
         return
-    bad = ~torch.isfinite(images).flatten(1).all(1)
+    bad = ~torch.isfinite(values).flatten(1).all(1)
     if bad.any():
-        found = f"{int(bad.sum())} of {len(images)} hold NaN or infinite pixels"
-        raise DataError(f"{what}: {found}, the first is image {int(bad.nonzero()[0])}; remove or repair them.")
+        found = f"{int(bad.sum())} of {len(values)} are NaN or infinite, the first is number {int(bad.nonzero()[0])}"
+        raise DataError(f"{what}: {found}; {cure}.")
 
 
 def _as_inputs(values: object, what: str) -> Tensor:

@@ -156,7 +156,7 @@ def _colours(random: np.random.RandomState, n: int) -> tuple[np.ndarray, np.ndar
 
 
 def _ground(colour: np.ndarray, right: np.ndarray, down: np.ndarray, random: np.random.RandomState) -> np.ndarray:
-    """Return the background: a colour graded across the image, with a bar that tells nothing."""
+    """Return the background: a colour graded across the image, with a bar unrelated to the class."""
     n = len(colour)
     slope = random.uniform(-1.0, 1.0, size=(2, n, 3, 1, 1))  # grey levels per pixel
     canvas = colour + slope[0] * right + slope[1] * down

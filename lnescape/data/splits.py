@@ -15,6 +15,7 @@ from lnescape.checks import instance, texts, units_of
 
 from . import inputs
 from .inputs import DataError, Values
+from .shifts import describe_shift, shift_pixels
 
 PARTS = ("train", "validation", "calibration", "test")
 SPLIT_SEED = 0  # of numpy's RandomState, whose stream is frozen
@@ -42,6 +43,7 @@ class Split:
     std: Float[Tensor, " channels"] | None = None  #: what normalisation divides by, same form and unit
     title: str = ""  #: what a figure calls these images
     values: Values | None = None  #: how measured values are standardised; None for classes
+    rows: Tensor | None = None  #: rows of these images in the part that was given, where it was cut in two
 
     def __len__(self) -> int:
         """Return the number of images."""
@@ -69,10 +71,12 @@ class Split:
     def subset(self, indices: Tensor | np.ndarray | slice | list[int] | range) -> "Split":
         """Return the images at `indices`, positions or a slice, in that order, with the same normalisation."""
         if not isinstance(indices, (slice, Tensor)):
-            indices = torch.as_tensor(np.asarray(indices), dtype=torch.int64)
+            given = np.asarray(indices)
+            indices = torch.as_tensor(given, dtype=torch.bool if given.dtype == bool else torch.int64)
         if isinstance(indices, Tensor):
             indices = indices.to(self.pixels.device)
-        return replace(self, pixels=self.pixels[indices], labels=self.labels[indices])
+        rows = None if self.rows is None else self.rows[indices]
+        return replace(self, pixels=self.pixels[indices], labels=self.labels[indices], rows=rows)
 
     def to(self, device: torch.device | str) -> "Split":
         """Return the same split on another device; the float images are computed there."""
@@ -94,9 +98,9 @@ class Dataset:
     | `shifted(kind, strength)` | behaviour away from the training data | `test`, altered |
     | `foreign` | images of no known class, label -1 | another data set |
 
-    Printed, it tells its sizes. The parts are cut from a permutation by numpy's ``RandomState(0)``, whose stream is
-    frozen: they are the same on every machine. (The permutation matters: the first half of MNIST's official test set
-    was written by other people, and is easier, than the second.)
+    The parts are cut from a permutation by numpy's ``RandomState(0)``, whose stream is frozen: they are the same on
+    every machine. (The permutation matters: the first half of MNIST's official test set was written by other people,
+    and is easier, than the second.)
     """
 
     name: str  #: the true name, such as "mnist5k" or "shapes"
@@ -152,7 +156,7 @@ class Dataset:
         """Calibration and test part together: the official test set."""
         both = (self.calibration, self.test)
         pixels, labels = torch.cat([part.pixels for part in both]), torch.cat([part.labels for part in both])
-        return replace(self.test, pixels=pixels, labels=labels, title=f"{self.title}: evaluation")
+        return replace(self.test, pixels=pixels, labels=labels, title=f"{self.title}: evaluation", rows=None)
 
     @cached_property
     def normalisation_images(self) -> Shaped[Tensor, "images *image"]:
@@ -185,8 +189,6 @@ class Dataset:
         (Hendrycks and Dietterich 2019, arXiv:1903.12261). Clipped to the range of the pixels; the same call gives the
         same images.
         """
-        from .shifts import describe_shift, shift_pixels
-
         pixels = shift_pixels(self.test.pixels, kind, strength, pixel_range=self.pixel_range)
         title = f"{self.title}: test, {describe_shift(kind, strength)}"
         return replace(self.test, pixels=pixels, title=title)
@@ -226,7 +228,7 @@ def dataset(
     unit: str | tuple[str, ...] | list[str] | None = None,
     normalise: bool = False, stand_in: bool = False,
 ) -> Dataset:  # fmt: skip
-    """Return images and labels of one's own as a data set in four parts.
+    """Build a data set in four parts from your images and labels.
 
     Labels are classes (whole numbers) or measured values (floats, [n] or [n, outputs]). Networks learn values
     standardised by mean and standard deviation of the training part; all that is reported is in their unit.
@@ -239,7 +241,8 @@ def dataset(
         train: Part for training, at least 2 images, 1 if `validation` is given.
         test: Part for reporting, at least 2 images, 1 if `calibration` is given.
         validation: Part for early choices; a tenth of the training set, at most 5 000 images, unless given.
-        calibration: Part for calibration; half of the test set unless given.
+        calibration: Part for calibration; half of the test set unless given. The other half is `test`, in the order in
+            which it was given; `test.rows` are its rows there, and the identifiers in a statement.
         foreign: Images that belong to no class.
         name: Name and title, printed in figures.
         classes: Names of the classes; without them, the numbers from 0 to the largest label of the training part. Of
@@ -274,9 +277,10 @@ def dataset(
     outside = None if foreign is None else inputs.check_pixels(foreign, "foreign")
     _check_together(parts, len(names), outside)
     if validation is None:
-        parts["validation"], parts["train"] = _cut(parts["train"], "train", share=10)
+        parts["validation"], parts["train"], _ = _cut(parts["train"], "train", share=10)
+    rows: Tensor | None = None
     if calibration is None:
-        parts["calibration"], parts["test"] = _cut(parts["test"], "test", share=2)
+        parts["calibration"], parts["test"], rows = _cut(parts["test"], "test", share=2, in_order=True)
 
     images = parts["train"][0]
     if normalise and images.dtype == torch.int64:
@@ -290,6 +294,7 @@ def dataset(
         std = torch.full_like(mean, 255.0)
     values = _values(parts["train"][1], unit)
     splits = {key: Split(*parts[key], mean=mean, std=std, title=f"{name}: {key}", values=values) for key in PARTS}
+    splits["test"] = replace(splits["test"], rows=rows)
     source = None if outside is None else partial(_given, outside, f"foreign to {name}")
     return Dataset(name=name, title=name, classes=names, stand_in=stand_in, foreign_source=source, **splits)
 
@@ -328,9 +333,10 @@ def _read(part: object, key: str, unit: Any) -> tuple[Tensor, Tensor]:
         part = (part.pixels, part.labels)
     if isinstance(part, (Tensor, np.ndarray)):
         raise DataError(f"{key} holds images only; give (images, labels).")
-    if isinstance(part, (tuple, list)):
+    pairs = isinstance(part, list) and len(part) > 0 and all(isinstance(one, tuple) and len(one) == 2 for one in part)
+    if isinstance(part, (tuple, list)) and not pairs:
         if len(part) != 2:
-            raise DataError(f"{key} has {len(part)} entries; give two, (images, labels).")
+            raise DataError(f"{key} has {len(part)} entries; give two, (images, labels), or a list of pairs.")
         images, labels = part
     else:
         images, labels = _read_items(part, key)
@@ -360,14 +366,17 @@ def _read_items(part: object, key: str) -> tuple[Tensor, list]:
     return torch.stack(images), labels
 
 
-def _cut(part: tuple[Tensor, Tensor], key: str, *, share: int) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor]]:
-    """Cut one share-th off a part; return it, then the rest."""
+def _cut(
+    part: tuple[Tensor, Tensor], key: str, *, share: int, in_order: bool = False
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor], Tensor]:
+    """Cut one share-th off a part; return it, then the rest, and the rows of the rest."""
     images, labels = part
     if len(images) < 2:
         raise DataError(f"{key} has one image and two parts must be cut from it; give at least two.")
     n = max(1, min(len(images) // share, MAX_VALIDATION if key == "train" else len(images)))
     order = torch.from_numpy(np.random.RandomState(SPLIT_SEED).permutation(len(images))).to(images.device)
-    return (images[order[:n]], labels[order[:n]]), (images[order[n:]], labels[order[n:]])
+    cut, rest = order[:n], order[n:].sort().values if in_order else order[n:]
+    return (images[cut], labels[cut]), (images[rest], labels[rest]), rest
 
 
 def _check_together(parts: dict[str, tuple[Tensor, Tensor]], n_classes: int, foreign: Tensor | None) -> None:

@@ -46,8 +46,6 @@ def _overruns(layer: nn.Conv2d, device: torch.device) -> bool:
 class AnyNetwork:
     """Forward and backward passes of any module, one network at a time."""
 
-    many = False
-
     def __init__(self, module: nn.Module, *, device: torch.device | str = "cpu", precision: str = "float32"):
         self.flat = FlatNetwork(module, device=device)
         self.precision = precision
@@ -63,7 +61,7 @@ class AnyNetwork:
         return normalisation_biases(self.flat.module).to(self.device)
 
     def _arithmetic(self) -> AbstractContextManager:
-        # Switched off explicitly, too: the user's program may be within one of its own.
+        # Pass enabled=False as well: the caller may be inside torch.autocast.
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def _laid_out(self, images: Tensor) -> Tensor:
@@ -116,7 +114,7 @@ class AnyNetwork:
                 with self._arithmetic():
                     logits = self.flat.module(self._laid_out(images[start : start + batch]))
                     if not self.checked:
-                        self._check_alone(logits, self.flat.module(self._laid_out(images[:2])))
+                        self._check_batch_independence(logits, self.flat.module(self._laid_out(images[:2])))
                 if out is None:
                     out = logits.new_empty(len(thetas), len(images), logits.shape[1], dtype=torch.float32)
                 place = out[row, start : start + batch]
@@ -125,7 +123,7 @@ class AnyNetwork:
         assert out is not None, "no network, or no image"
         return out
 
-    def _check_alone(self, among: Tensor, alone: Tensor) -> None:
+    def _check_batch_independence(self, among: Tensor, alone: Tensor) -> None:
         """Raise where the first predictions change with the other inputs of a whole batch; once is enough."""
         self.checked = True
         exact = self.device.type == "cpu" and self.precision != "bfloat16"
@@ -144,12 +142,8 @@ class LinearChain:
     # backward pass is written out because its results then go straight into the flat gradient: a third faster than
     # through the tape.
 
-    many = True
-    has_normalisation = False
-
     def __init__(self, module: nn.Sequential, *, device: torch.device | str = "cpu", precision: str = "float32"):
         self.shapes = [(m.out_features, m.in_features) for m in module if isinstance(m, nn.Linear)]
-        self.n_parameters = sum(n_out * (n_in + 1) for n_out, n_in in self.shapes)
         self.device = torch.device(device)
         self.dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
         self._memory: dict[tuple, Tensor] = {}

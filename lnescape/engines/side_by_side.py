@@ -29,8 +29,6 @@ class SideBySide(AnyNetwork):
     # chance on the processor, or put new tensors in place of buffers. What else a module does in Python, such as
     # counting its calls, is done once, when the step is captured. On a CPU the networks are computed one after another.
 
-    many = True
-
     def __init__(
         self, module: nn.Module, *, device: torch.device | str = "cpu", precision: str = "float32",
         again: Callable[[], nn.Module] | None = None,
@@ -110,10 +108,10 @@ class SideBySide(AnyNetwork):
         # A capture must not follow work of the default stream. What is drawn on the way isn't part of the training. The
         # context of the stream also restores it where a capture breaks off.
         with torch.random.fork_rng(devices=[side.device.index]), torch.cuda.stream(side):
-            before = _host_chance()
+            before = _cpu_rng_states()
             for _ in range(_WARM_UP):
                 self._step(self._images, self._labels, loss)
-            if _host_chance() == before and self._never_waits(loss):
+            if _cpu_rng_states() == before and self._never_waits(loss):
                 self._graph = self._graph_on(side, loss)
         here.wait_stream(side)
         self._captured = _kind(images, labels, loss)
@@ -155,7 +153,7 @@ def _kind(images: Tensor, labels: Tensor, loss: Loss) -> tuple:
     return images.shape, images.dtype, labels.shape, labels.dtype, loss
 
 
-def _host_chance() -> tuple:
+def _cpu_rng_states() -> tuple:
     """Give the states of the generators that live on the processor."""
     _, drawn, position, *_ = tuple(np.random.get_state())  # noqa: NPY002 - a user's module may draw from it
     return torch.get_rng_state().numpy().tobytes(), random.getstate(), np.asarray(drawn).tobytes(), position

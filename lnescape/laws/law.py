@@ -8,7 +8,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field, replace
-from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -213,7 +212,7 @@ class Members(Law):
     failed: dict = field(default_factory=dict)  #: {seed: step} of trainings that diverged and are not among the members
     #: θ at each epoch's end, [M, epochs, P] on the CPU, where `fit` was asked to keep it; not saved
     path: Tensor | None = field(default=None, repr=False)
-    stored = ("vectors",)
+    stored, facts = ("vectors",), ("seeds",)
 
     @property
     def vectors(self) -> Float[Tensor, "members parameters"]:
@@ -250,10 +249,6 @@ class Members(Law):
         """Return the mean and the covariance of one member drawn."""
         x = directions.double() @ self.thetas.double().T
         return x.mean(1), x.cov(correction=0).view(len(x), len(x))
-
-    def description(self) -> dict:
-        """Return what, besides its tensors, makes the law, as plain values."""
-        return super().description() | {"seeds": list(self.seeds)}
 
     @classmethod
     def described(cls, net: Builder, said: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
@@ -346,7 +341,7 @@ class Mixture(Law):
         counts[np.random.RandomState(seed % 2**32).permutation(len(counts))[: n % len(counts)]] += 1
         for number, (law, count) in enumerate(zip(self.components, counts.tolist(), strict=True)):
             if count:
-                own = np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0]
+                own = np.random.SeedSequence([seed % 2**64, number]).generate_state(1, np.uint64)[0]
                 yield from law.thetas_of(law.count(count), int(own >> 1))
 
     def moments(self, directions: Float[Tensor, "directions parameters"]) -> Moments:
@@ -395,7 +390,6 @@ def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | N
         TypeError: `net` isn't a builder.
         ResultError: The file is missing or damaged, or belongs to another architecture.
     """
-    import_module("lnescape.laws.noise")  # it makes its laws known
     check_callable(net)
     length = theta_of(build(net, 0)).numel()
 

@@ -69,7 +69,7 @@ class Request(Prepared):
         cls, method: str, net: Builder, data: Any, *, budget: float, options: Mapping[str, Any],
         runs: Members | None = None,
     ) -> "Request":  # fmt: skip
-        """Check what was asked of a method, and make ready what its trainings need."""
+        """Check the arguments of a method and prepare its trainings."""
         _check_names(method, options)
         budget = real(budget, "budget, in trainings,", above=0)
         (seed,) = checked_seeds([options.get("seed", 0)])

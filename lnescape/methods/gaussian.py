@@ -186,7 +186,7 @@ def laplace(
 
 @dataclass(frozen=True)
 class _Layer:
-    """Hold what a last layer gave for some images."""
+    """Hold logits, inputs and weights of a last layer."""
 
     logits: Tensor
     features: Tensor
@@ -329,12 +329,11 @@ def _block(module: nn.Module, images: Tensor) -> tuple[int, int]:
     if [name for name, _ in layer.named_parameters()] not in (["weight"], ["weight", "bias"]):
         raise ValueError("The last layer's weights are made of others (weight_norm?); laplace needs a plain nn.Linear.")
     inputs: list[Tensor] = []  # of the layer, before and after its weights were doubled
-    hook = layer.register_forward_pre_hook(lambda layer, given: inputs.append(given[0].detach()))
-    for _ in range(2):
-        module(images)
-        for p in layer.parameters():
-            p.data.mul_(2.0)
-    hook.remove()
+    with layer.register_forward_pre_hook(lambda layer, given: inputs.append(given[0].detach())):
+        for _ in range(2):
+            module(images)
+            for p in layer.parameters():
+                p.data.mul_(2.0)
     apart = not torch.equal(inputs[-1], inputs[len(inputs) // 2 - 1])
     starts = places(module)
     where = [starts.get(id(p), -1) for p in layer.parameters()]

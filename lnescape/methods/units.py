@@ -1,7 +1,7 @@
 """The method whose law switches units off: dropout."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, Unpack
 
 import torch
@@ -82,17 +82,15 @@ def _reading(module: nn.Module, layers: dict[str, Any]) -> Iterator[tuple[dict, 
         written.setdefault(name, []).append((output.shape, kept[-1].data_ptr()))
         return kept[-1]
 
-    hooks = [
-        m.register_forward_hook(lambda m, inputs, output, name=name: write(name, output)) for name, m in layers.items()
-    ]
-    for m in module.modules():
-        if isinstance(m, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
-            hooks.append(m.register_forward_pre_hook(lambda m, inputs: read.append((m, inputs[0].data_ptr()))))
-    try:
+    with ExitStack() as hooks:
+        for name, m in layers.items():
+            hook = m.register_forward_hook(lambda m, inputs, output, name=name: write(name, output))
+            hooks.enter_context(hook)
+        for m in module.modules():
+            if isinstance(m, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
+                hook = m.register_forward_pre_hook(lambda m, inputs: read.append((m, inputs[0].data_ptr())))
+                hooks.enter_context(hook)
         yield written, read
-    finally:
-        for hook in hooks:
-            hook.remove()
 
 
 def _gate(layer: Any, shape: Any, readers: list[Any], starts: dict[int, int]) -> Gate | None:
@@ -132,18 +130,17 @@ def _check_that_weights_stand_for_units(
     own = dict(flat.module.named_modules())
     law = DropoutLaw(template.fresh, flat.theta.clone(), tuple(gates))
     drawn = next(law.sample(1, seed=0))[0]
-    generator, hooks = torch.Generator().manual_seed(0), []
-    for name, gate in zip(layers, gates, strict=True):
-        on = (torch.rand(gate.units, generator=generator) >= gate.rate) / (1 - gate.rate)
+    generator = torch.Generator().manual_seed(0)
+    with ExitStack() as hooks:
+        for name, gate in zip(layers, gates, strict=True):
+            on = (torch.rand(gate.units, generator=generator) >= gate.rate) / (1 - gate.rate)
 
-        def switched(m: nn.Module, inputs: tuple, output: Tensor, on: Tensor = on) -> Tensor:
-            shape = output.shape[1:]
-            return output * (on.view(shape) if shape.numel() == len(on) else on.view(-1, *[1] * (len(shape) - 1)))
+            def switched(m: nn.Module, inputs: tuple, output: Tensor, on: Tensor = on) -> Tensor:
+                shape = output.shape[1:]
+                return output * (on.view(shape) if shape.numel() == len(on) else on.view(-1, *[1] * (len(shape) - 1)))
 
-        hooks.append(own[name].register_forward_hook(switched))
-    expected = flat.module(images)
-    for hook in hooks:
-        hook.remove()
+            hooks.enter_context(own[name].register_forward_hook(switched))
+        expected = flat.module(images)
     flat.theta.copy_(drawn)
     if not torch.allclose(flat.module(images), expected, rtol=1e-3, atol=1e-4):
         raise ValueError(f"The units that dropout switches off are read elsewhere, too; {_CURE}.")

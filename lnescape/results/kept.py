@@ -17,7 +17,9 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
+from lnescape.checks import of_torch
 from lnescape.results import files
 from lnescape.results.estimate import INFINITIES, Estimate, float_to_json, is_estimate
 from lnescape.results.files import ResultError
@@ -196,8 +198,7 @@ def _cure(text: bytes) -> str:
 
 def _array(name: str, key: str, array: Any) -> np.ndarray:
     """Turn one array or tensor into what can be packed."""
-    array = array.detach().cpu().numpy() if hasattr(array, "detach") else array
-    array = np.array(array, order="C")  # a copy, because some layouts are saved wrongly
+    array = np.array(of_torch(array), order="C")  # a copy, because some layouts are saved wrongly
     if array.dtype.kind not in "biuf":
         raise ResultError(f"{name}: the array {key!r} holds {array.dtype}; convert it to numbers or booleans.")
     return array
@@ -328,8 +329,6 @@ def cores() -> int:
 
 def machine() -> dict[str, Any]:
     """Describe this machine: processor, cores this process may use, torch's threads, accelerator in use, system."""
-    import torch
-
     used = torch.cuda.is_available() and torch.cuda.is_initialized()
     return {
         "cpu": _cpu_model(),
@@ -342,8 +341,6 @@ def machine() -> dict[str, Any]:
 
 def versions() -> dict[str, str]:
     """List the versions that decide the numbers."""
-    import torch
-
     return {"python": platform.python_version(), "torch": str(torch.__version__), "numpy": np.__version__}
 
 

@@ -10,7 +10,7 @@ from numpy import ndarray
 from lnescape.checks import array, instance, one_of, real
 from lnescape.retraining.prior import Prior, checked_covariates, effective_number_of
 
-Ends = tuple[Float[ndarray, "*images"], Float[ndarray, "*images"]]  # of intervals
+Ends = tuple[Float[ndarray, "*images"], Float[ndarray, "*images"]]  # lower and upper ends of intervals
 
 N_BINS = 10
 MATERIAL = 1.5  # factor on s² in a bin below which a pattern isn't reported: 20 % of u
@@ -244,7 +244,8 @@ def diagnose(
     scale = z.mean() * np.sqrt(n_eff)
     p_values = {"scale": float(2 * norm.sf(abs(scale)))}
     variance, factor, material = z.var(), float(np.median(ratio) / law.median()), set()
-    pattern = {"s₀²": expected} | dict(zip(_names(prior, covariates), covariates.T, strict=True))
+    names = prior.names or [f"covariate {k}" for k in range(covariates.shape[1])]
+    pattern = {"s₀²": expected} | dict(zip(names, covariates.T, strict=True))
     for name, values in pattern.items():
         bins = _bins(values)
         means = np.array([z[one].mean() - z.mean() for one in bins])
@@ -275,12 +276,6 @@ def _tails(q: ndarray, n_eff: float) -> float:
 
     normal = farthest(np.random.default_rng(0).normal(size=(len(q), 200_000)))
     return float(2 * norm.sf(abs(farthest(q).mean() - normal.mean()) / normal.std() * np.sqrt(n_eff)))
-
-
-def _names(prior: Prior, covariates: ndarray) -> list[str]:
-    """Return the names of the covariates, numbers where the prior has none."""
-    names = list(prior.names) if len(prior.names) == covariates.shape[1] else []
-    return names or [f"covariate {k}" for k in range(covariates.shape[1])]
 
 
 def _bins(values: ndarray) -> list[ndarray]:

@@ -346,7 +346,7 @@ def profile(ratio: ndarray, dof: float, d: ndarray) -> tuple[ndarray, ndarray]:
 
 
 def effective_number(q: Float[ndarray, "networks images"]) -> float:
-    """Return how many independent inputs n inputs are worth that share their networks.
+    """Return the number of independent inputs that n inputs of the same networks are worth.
 
     1/n_eff = 1/n + mean over i ≠ j of r²_ij, r the correlation of two inputs over the networks; its noise, 1/(N − 1),
     is taken off. The variance of a mean over inputs of s², or of a smooth function of it, is that of n_eff independent
@@ -361,7 +361,7 @@ def effective_number(q: Float[ndarray, "networks images"]) -> float:
         n_eff, between 1 and n.
 
     Raises:
-        ValueError: Fewer than four networks or two images.
+        ValueError: Fewer than four networks or two images, or networks that don't differ.
 
     >>> rng = np.random.default_rng(0)
     >>> shared = rng.normal(size=(200, 1)) * np.ones(400)  # all inputs move together, but for a little
@@ -372,6 +372,8 @@ def effective_number(q: Float[ndarray, "networks images"]) -> float:
     if n_networks < 4 or n < 2:
         raise ValueError(f"{n_networks} networks and {n} images show no correlations; four and two are the least.")
     mean, n = _squared_correlation(q)
+    if not n:
+        raise ValueError("The networks give the same q for every input; give predictions of different networks.")
     return float(1 / (1 / n + max(mean - 1 / (n_networks - 1), 0.0)))
 
 

@@ -21,10 +21,9 @@ from lnescape.retraining.prior import (
     LearnedPrior,
     checked_covariates,
     is_indicator,
-    measures,
     profile,
     quasi_likelihood,
-    terms,
+    terms_of,
 )
 
 WIDE = 3.0  # standard deviation under which a pair is fitted alone: wide enough to decide nothing
@@ -215,7 +214,7 @@ def _fitted(pair: KnownPair, names: list[str]) -> _Fit:
     covariates = np.asarray(pair.covariates, float)
     columns = [pair.names.index(name) for name in names]
     covariates = np.concatenate([covariates[:, columns], covariates[:, is_indicator(covariates)]], 1)
-    x = terms(covariates, *measures(covariates, ()))
+    x = terms_of(covariates)
     tau, weight = np.array([np.inf, *[WIDE] * (x.shape[1] - 1)]), pair.n_eff / len(x)
     b, _, _ = quasi_likelihood(pair.variance, pair.dof, x, weight=weight, tau=tau, mean=np.zeros_like(tau))
     _, likelihood = profile(pair.variance / np.exp(x @ b), pair.dof, 1 / DELTAS)

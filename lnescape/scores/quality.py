@@ -264,7 +264,7 @@ def auroc(foreign: Float[Tensor, " foreign"], own: Float[Tensor, " own"]) -> Est
     >>> print(auroc(torch.tensor([0.9, 0.7, 0.4, 0.8]), torch.tensor([0.1, 0.5, 0.3, 0.2])))
     0.938(88)
     """
-    foreign, own = _one_each(foreign, "foreign").cpu(), _one_each(own, "own").cpu()
+    foreign, own = _one_each(foreign, "foreign"), _one_each(own, "own")
     found, missed = Estimate.mean(_share_below(foreign, own)), Estimate.mean(_share_below(own, foreign))
     return Estimate(found.value, math.hypot(found.u, missed.u), n=len(foreign) + len(own))
 
@@ -290,7 +290,7 @@ def false_positive_rate(
     >>> print(false_positive_rate(torch.tensor([0.9, 0.7, 0.4, 0.8]), torch.tensor([0.1, 0.5, 0.3, 0.2])))
     0.25(25)
     """
-    foreign, own = _one_each(foreign, "foreign").cpu(), _one_each(own, "own").cpu()
+    foreign, own = _one_each(foreign, "foreign"), _one_each(own, "own")
     found = real(found, "found", above=0, most=1)
     least = math.ceil(found * len(foreign) - 1e-9)
     threshold = foreign.sort(descending=True).values[least - 1]

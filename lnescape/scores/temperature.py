@@ -168,17 +168,15 @@ def _minimum(loss, low: float, high: float) -> float:
 
 def _nearest_to_one(loss, best: float) -> float:
     """Return the ln T nearest to 0 at which the loss is as low as at `best`: `best`, unless the loss is flat there."""
+    from scipy.optimize import bisect
+
     least = loss(best) + _FLAT
     if loss(0.0) <= least:
         return 0.0
     step = math.copysign(_NEAR, -best)
     if abs(best) <= _NEAR or loss(best + step) > least:
         return best
-    flat, above = best + step, 0.0
-    while abs(above - flat) > 1e-8:
-        middle = (flat + above) / 2
-        flat, above = (middle, above) if loss(middle) <= least else (flat, middle)
-    return flat
+    return float(bisect(lambda ln_t: loss(ln_t) - least, best + step, 0.0, xtol=1e-8))
 
 
 def _finite(mean: Tensor) -> Tensor:

@@ -111,7 +111,7 @@ def state_arrays(
         raise ValueError(f"The covariate {min(taken)!r} is there already; give yours another name.")
     k = len(about["units"])
     columns |= {name: np.repeat(values, k) for name, values in own.items()}
-    h = np.stack(list(columns.values()), 1) if columns else np.empty((q.shape[1], 0)), tuple(columns)
+    h = np.stack(list(columns.values()), 1), tuple(columns)
     rows = slice(0, n * k or None), slice(n * k, None)
     about["groups"] = (*about["groups"], *own)
     return statement_of(
@@ -239,7 +239,7 @@ def _evaluated(
         return moderated(q[:, stated], prior, h[stated]), prior, (BORROWED,)
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        slopes = {name: SLOPE for name in names if name == "gradient distance" and like is None}
+        slopes = {"gradient distance": SLOPE} if like is None and "gradient distance" in names else {}
         variance = q[:, fitted].var(0, ddof=1)
         prior = fit_prior(variance, len(q) - 1, h[fitted], n_eff=n_eff, names=names, like=like, slopes=slopes)
     return moderated(q[:, stated], prior, h[stated]), prior, tuple(str(one.message) for one in caught)

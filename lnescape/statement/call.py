@@ -32,7 +32,7 @@ from lnescape.training import Prepared, Recipe
 from lnescape.training.descent import tensor_fingerprint
 from lnescape.training.prepared import checked_seeds
 from lnescape.training.runs import retrain
-from lnescape.weights import Builder, Template, build, check_builder, identity
+from lnescape.weights import Builder, Template, build, check_builder, identity, with_kept_statistics
 
 MOST_CALIBRATION = 3000  # held-out images that the prior is fitted on
 PROXY_SEED = 1_000_000  # first seed of the proxies, far from those of the networks
@@ -64,7 +64,8 @@ def state(
         seeds: Of the M trainings, where there are no runs. One, of classes, makes a Type B evaluation: pattern and
             scale of u are borrowed from the pairs of `like`, the scale from networks of the same kind.
         images: Normalised inputs, as in `data.test.images`, which are taken unless given.
-        ids: Identifiers of the inputs, each once; their numbers unless given.
+        ids: Identifiers of the inputs, each once. Unless given, their numbers, or their rows in the test set that
+            `dataset` cut in two.
         covariates: Groups of `covariates.GROUPS`. Unless given, those of `covariates.DEFAULT`, with gradient distance,
             for log-odds and values, and those of `covariates.FREE` for another measurand. "bursts" may be added.
         like: Prior of `learn_prior`, towards which the coefficients shrink. The package's own unless given, where
@@ -103,6 +104,8 @@ def state(
     """
     level = real(level, "level", above=0, below=1)
     n_proxies, proxy_epochs = whole(n_proxies, "n_proxies", least=4), real(proxy_epochs, "proxy_epochs", above=0)
+    if isinstance(runs, Members) and getattr(runs.net, "func", None) is with_kept_statistics:
+        net = runs.net if getattr(runs.net, "args", ()) == (net,) else net  # members(…, statistics="kept")
     template = check_builder(net, data)
     groups = _checked_groups(
         (DEFAULT if measurand is log_odds else FREE) if covariates is None else covariates, proxies
@@ -117,7 +120,7 @@ def state(
         _check_runs(runs, net, template, data)
         recipe, device = recipe or runs.recipe or Recipe(batch=min(Recipe.batch, len(data.train))), runs.device
     n_trained = len(seeds) if runs is None else len(runs) + len(runs.failed)
-    lends = like == "shipped" if isinstance(like, str) else like is not None and bool(like.levels)
+    lends = isinstance(like, str) or like is not None and bool(like.levels)
     borrows = lends and "gradient distance" in groups and measurand is log_odds and data.values is None
     _check_number(n_trained if runs is None else len(runs), borrows, values=data.values is not None)
     if data.values is None:
@@ -125,6 +128,8 @@ def state(
     images = _checked_images(images, data)
     if neighbours is not None:
         _check_neighbours(neighbours, groups, images[:2])
+    if ids is None and images is data.test.images and data.test.rows is not None:
+        ids = data.test.rows.tolist()
     ids = texts(ids, len(images), "ids, one for each input")
     prepared = Prepared.of(net, data, recipe, device=device, folder=folder, template=template)
     data, recipe = prepared.data, prepared.recipe

@@ -56,12 +56,13 @@ def read_study(study: str | Study, *, folder: Path | str | None = None) -> xarra
     """
     import xarray
 
-    study = study_named(study) if isinstance(study, str) else study
+    study = study_named(study)
     store = CellStore(study, folder)
     store.check(writing=False)
     stored = [cell for cell in study.cells if store.has(cell)]
     if all(cell.method == "scouts" for cell in stored):
-        raise StudyError(f"Nothing of the study {study.name!r} is stored in {store.folder}; run `{study.command}`.")
+        what = "but scouts " if stored else ""
+        raise StudyError(f"Nothing {what}of the study {study.name!r} is stored in {store.folder}; run {study.command}.")
     if sum(cell.method == "scouts" for cell in stored) > 1:
         raise StudyError(f"The study {study.name!r} follows several scouts; make a Study for each, and read those.")
     variables, panel, on_test = _gathered(stored, store)

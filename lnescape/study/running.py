@@ -17,7 +17,7 @@ from concurrent.futures import (
     wait,
 )
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from inspect import signature
 from pathlib import Path
 from pkgutil import resolve_name
@@ -30,7 +30,7 @@ import torch
 from lnescape.checks import instance, whole
 from lnescape.networks import NETWORKS
 from lnescape.progress import bar
-from lnescape.results import provenance
+from lnescape.results import Result, provenance
 from lnescape.results.kept import cores
 from lnescape.study.cells import KINDS, Cell, Kind, Study, StudyError, checked, plain_copy, register, trainings
 from lnescape.study.observation import data_and_panel
@@ -44,18 +44,9 @@ from lnescape.training.runs import train_group
 _ALONE = threading.Lock()
 
 
-@dataclass
-class Outcome:
-    """What a worker sends back."""
-
-    numbers: dict[str, Any]
-    arrays: dict[str, np.ndarray]
-    provenance: dict[str, Any]
-
-
 def compute(
     cell: Cell, chosen: np.ndarray | None, *, kind: Kind, command: str, device: str = "cpu", scratch: str | None = None
-) -> Outcome:
+) -> Result:
     """Compute one cell and say where its numbers come from."""
     register(cell.method, kind)  # it comes with the cell, so that a worker imports what it needs
     # One thread on a CPU, whatever the machine has: small networks are fastest so, other cells use the other cores, and
@@ -74,7 +65,7 @@ def compute(
             recipe=cell.recipe.describe(), cell=cell.content(),
             operations=n * step.training(cell.recipe, len(data.train)),
         )  # fmt: skip
-    return Outcome({"axes": {name: list(axes) for name, axes in seen.axes.items()}}, seen.arrays, origin)
+    return Result(cell.name, {"axes": {name: list(axes) for name, axes in seen.axes.items()}}, seen.arrays, origin)
 
 
 def leave_with(parent: int) -> None:
@@ -91,10 +82,8 @@ def leave_with(parent: int) -> None:
 @contextmanager
 def _unreached() -> Iterator[None]:
     """Start processes that Ctrl-C does not reach: this one stops them, and their tracebacks would tell nothing."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
+    windows = not hasattr(signal, "pthread_sigmask")
+    if windows or threading.current_thread() is not threading.main_thread():
         yield
         return
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # which they inherit; here it waits
@@ -104,7 +93,7 @@ def _unreached() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-class Here(Executor):
+class InlineExecutor(Executor):
     """An executor that works in this process: for an accelerator, one core, or a debugger."""
 
     def submit(self, fn: Callable, /, *args, **kwargs) -> Future:
@@ -122,7 +111,7 @@ def pool(workers: int) -> Executor:
     # Networks that batch do so inside a cell, so that many processes pay: two of one thread each beat one of two,
     # since their products stay in the caches of their own cores.
     if workers == 1:
-        return Here()
+        return InlineExecutor()
     context = multiprocessing.get_context("spawn")
     # Huge pages, read by torch when a process starts: images are gathered at random from hundreds of megabytes.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
@@ -159,8 +148,7 @@ def run_study(
     Raises:
         StudyError: The store, the device or the executor can't be used, or a script lacks `if __name__ == "__main__"`.
     """
-    study = study_named(study) if isinstance(study, str) else study
-    instance(study, Study, "study", "pass a Study, or the name of one", error=StudyError)
+    study = study_named(study)
     if getattr(multiprocessing.current_process(), "_inheriting", False):  # a worker that runs the script again
         raise StudyError("Each process runs the script that starts it: put run_study under if __name__ == '__main__'.")
     limit, workers = (
@@ -288,7 +276,7 @@ class _Session:
         try:
             error = ""
             try:
-                outcome: Outcome = future.result()
+                outcome: Result = future.result()
                 if outcome.provenance["cell"] != plain_copy(cell.content()):
                     error = "The worker runs other code than this process; give both the same version."
             except (BrokenExecutor, CancelledError):
@@ -306,7 +294,7 @@ class _Session:
                 self.lost.add(cell)
                 self.store.fail(cell, error)
             else:
-                self.store.save(cell, outcome.numbers, outcome.arrays, outcome.provenance)
+                self.store.save(cell, outcome)
                 # Others wait for the scouts: they don't count for the speed of a run.
                 self.operations += 0.0 if cell.method == "scouts" else outcome.provenance["operations"]
         finally:

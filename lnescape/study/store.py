@@ -1,7 +1,8 @@
 """The store of a study's cells: one sealed result each, written once; claims, failures, and what is refused."""
 
+import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from importlib import import_module
@@ -10,6 +11,7 @@ from pkgutil import resolve_name
 from tempfile import TemporaryFile
 from typing import Any
 
+from lnescape.checks import instance
 from lnescape.results import (
     Result,
     ResultError,
@@ -29,14 +31,16 @@ class CellStore:
     def __init__(self, study: Study, folder: Path | str | None = None):
         self.study = study
         self.folder = Path(folder) if folder is not None else results_folder() / study.folder
+        # What a name of data or of a network stands for, and the cell that showed it.
+        self._known: dict[tuple, tuple[str, Any]] = {}
 
     def has(self, cell: Cell) -> bool:
         """Tell whether a cell's result is there."""
         return files.is_file(self.folder / f"{cell.name}.json")
 
-    def missing(self, cells: Iterable[Cell] | None = None) -> list[Cell]:
+    def missing(self) -> list[Cell]:
         """List the cells that have no result."""
-        return [cell for cell in (self.study.cells if cells is None else cells) if not self.has(cell)]
+        return [cell for cell in self.study.cells if not self.has(cell)]
 
     def check_complete(self) -> None:
         """Refuse to sum up a study that isn't complete."""
@@ -58,11 +62,29 @@ class CellStore:
         if not fits or result.provenance.get("cell") != plain_copy(cell.content()):
             path = self.folder / f"{cell.name}.json"
             raise StudyError(f"{path} holds another cell; delete it and run `{self.study.command}` again.")
+        self._check_same(cell, result.provenance)
         return result
 
-    def save(self, cell: Cell, numbers: dict[str, Any], arrays: dict[str, Any], provenance: dict[str, Any]) -> None:
+    def _check_same(self, cell: Cell, origin: Mapping[str, Any]) -> None:
+        """Raise where a name of data or of a network stands for something else than in a cell read before."""
+        # Cells are named by what they say, such as "module:function", and not by what the function returns.
+        content = {name: value for name, value in plain_copy(cell.content()).items() if name not in ("seeds", "keep")}
+        found: dict[tuple, Any] = {("data", cell.data): origin.get("data", {}).get("checksum")}
+        if "operations" in origin:
+            found["network", json.dumps(content, sort_keys=True)] = round(origin["operations"] / origin["cost"])
+        for (what, name), value in found.items():
+            other, before = self._known.setdefault((what, name), (cell.name, value))
+            if before != value:
+                named = repr(cell.data if what == "data" else cell.network)
+                raise StudyError(
+                    f"{self.folder / other}.json and {cell.name}.json are of different {what} under the name {named}, "
+                    "which was changed in between; give the changed one another name, or delete the older cells."
+                )
+
+    def save(self, cell: Cell, result: Result) -> None:
         """Write a cell's result and forget an earlier failure."""
-        self._write(cell, numbers, provenance, arrays, folder=self.folder)
+        self._check_same(cell, result.provenance)
+        self._write(cell, result.numbers, result.provenance, result.arrays, folder=self.folder)
         with suppress(OSError):
             (self._failures / f"{cell.name}.json").unlink(missing_ok=True)
 
@@ -160,11 +182,13 @@ class CellStore:
 CATALOGUE = "report.studies.catalogue"  # of the report, in a clone of the project; imported where it is asked for
 
 
-def study_named(name: str) -> Study:
-    """Find a study of the report by its name, or a study of your own as "module:NAME"."""
-    found = studies_named(name)
+def study_named(study: str | Study) -> Study:
+    """Return a study, or find one of the report by its name or one of your own as "module:NAME"."""
+    if not isinstance(study, str):
+        return instance(study, Study, "study", "pass a Study, or the name of one", error=StudyError)
+    found = studies_named(study)
     if len(found) > 1:
-        raise StudyError(f"{name!r} holds {len(found)} studies; give one of them.")
+        raise StudyError(f"{study!r} holds {len(found)} studies; give one of them.")
     return found[0]
 
 

@@ -20,6 +20,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lnescape.data.shifts import augment
 from lnescape.results import files
 from lnescape.training.recipe import Recipe
 from lnescape.weights import seeded
@@ -122,7 +123,7 @@ def descend(
             state.save(descent.file)
         if bool((running.failed >= 0).all()):
             break
-    # The very last step has no later loss that would tell.
+    # No later loss reveals divergence in the last step, so check the weights.
     lost = (running.failed < 0) & ~running.vertices.flatten(1).isfinite().all(1)
     running.failed = torch.where(lost, running.total - 1, running.failed)
     descent.vertices.copy_(running.vertices)
@@ -159,7 +160,7 @@ class _Running:
         self.failed = torch.full((len(descent.seeds),), -1, device=self.images.device)
 
     def epoch(self, epoch: int) -> None:
-        """Pass once over the training images, in an order and augmentation of each seed's own."""
+        """Pass once over the training images, in the order and with the augmentation of each seed."""
         seeds, size = self.descent.seeds, self.recipe.batch
         streams = {p: [generator(s, epoch, p) for s in seeds] for p in ("order", "augmentation", "point")}
         order = torch.stack([torch.randperm(len(self.images), generator=g) for g in streams["order"]])
@@ -178,18 +179,18 @@ class _Running:
                 if self.recipe.first_pixels and 2 * done < self.total:
                     images = smaller(images, self.recipe.first_pixels)
                 loss = self.step(images, self.labels[rows], streams["point"][0])
-                if self.average is not None and (done + 1) % self.recipe.average_every == 0 or done + 1 == self.total:
-                    self.join_average(done + 1)
+                self.join_average(done + 1)
                 bad = (self.failed < 0) & ~loss.isfinite()
                 self.failed = torch.where(bad, done, self.failed)
 
     @torch.no_grad()
     def join_average(self, done: int) -> None:
         """Move the running average towards the weights, and the weights onto it; see `Recipe.average_every`."""
-        if self.average is not None:
-            decay = 0.95**5 * (done / self.total) ** 3 if done < self.total else 1.0
-            self.average.lerp_(self.moving, 1 - decay)
-            self.moving.copy_(self.average)
+        if self.average is None or (done % self.recipe.average_every and done < self.total):
+            return
+        decay = 0.95**5 * (done / self.total) ** 3 if done < self.total else 1.0
+        self.average.lerp_(self.moving, 1 - decay)
+        self.moving.copy_(self.average)
 
     def scaled(self, gradient: Tensor) -> Tensor:
         """Scale the gradient of normalisation biases in place: for SGD the same as a learning rate of their own."""
@@ -251,8 +252,6 @@ def _augmented(images: Tensor, streams: list[torch.Generator], recipe: Recipe) -
     flip = recipe.flip is True  # "alternate" mirrors elsewhere
     if not recipe.shift and not flip:
         return images
-    from lnescape.data.shifts import augment
-
     return augment(images.flatten(0, 1), generator=streams, shift=recipe.shift, flip=flip).view(images.shape)
 
 

@@ -19,7 +19,7 @@ from lnescape.training.descent import Descent, descend, fingerprint, generator, 
 from lnescape.training.prepared import Prepared, checked_seeds
 from lnescape.training.recipe import Cost, Recipe
 from lnescape.training.runs import TrainingError
-from lnescape.weights import ALONE, Builder, build, theta_of, trainable
+from lnescape.weights import RNG_LOCK, Builder, build, theta_of, trainable
 
 
 def fit_subspace(
@@ -101,7 +101,7 @@ def learn(
             descent = Descent(part.unsqueeze(0), stage, [stream], draw=partial(now.draw, points), penalty=penalty)
             descent.file = _file(folder, descent, prepared, content)
             engine = prepared.engine(chains=False)
-            with ALONE:
+            with RNG_LOCK:
                 failed = descend(descent, engine, prepared.data, recipe, on_epoch=lambda state: shown.update())
             if failed:
                 when = f"{type(subspace).__name__} under seed {seed} became NaN or infinite at step {failed[stream]}"

@@ -1,18 +1,18 @@
-"""What is checked and made ready once, before any training, so that no work is lost and none is done twice."""
+"""Checks and preparations that are made once, before any training."""
 
 import tempfile
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from lnescape.checks import instance, shown, whole
 from lnescape.engines import engine_for
 from lnescape.training.recipe import Operations, Recipe, count_operations, for_values, resolve
-from lnescape.weights import ALONE, Builder, Template, check_builder, identity, images_to_refresh
+from lnescape.weights import RNG_LOCK, Builder, Template, check_builder, identity, images_to_refresh
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class Prepared:
             raise ValueError(f"{recipe.epochs:.2g} epochs are no step; at least {least:.2g} are needed for one.")
         _check_folder(folder)
         device = checked_device(images.device if device is None else device)
-        with ALONE:
+        with RNG_LOCK:
             recipe = for_values(recipe, data, template.fresh())
             targets = data.train.targets[:2]
             one = images[0].to(device)
@@ -130,10 +130,13 @@ def _check_small_images(operations: Operations, recipe: Recipe, images: Tensor) 
 
 
 def checked_seeds(seeds: Any) -> list[int]:
-    """Return distinct seeds as a list of int; one number alone stands for itself."""
+    """Return distinct seeds as a list of int."""
+    if isinstance(seeds, (int, np.integer)):
+        raise TypeError(
+            f"seeds={seeds} is one number; give range({seeds}) for as many trainings, or [{seeds}] for one."
+        )
     try:
-        several = isinstance(seeds, Iterable) and getattr(seeds, "ndim", None) != 0
-        numbers = [whole(s, "a seed") for s in (seeds if several else [seeds])]
+        numbers = [whole(s, "a seed") for s in seeds]
     except TypeError as error:
         raise TypeError(f"Seeds are whole numbers from 0 on, such as range(3), not {shown(seeds)}.") from error
     if not numbers:

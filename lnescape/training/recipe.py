@@ -352,7 +352,7 @@ def _checked_loss(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
             warnings.filterwarnings("error", message="Using a target size")  # and what it is stretched to is wrong
             value = loss(logits, labels)
     except Exception as error:
-        takes = "standardised values [n, outputs]" if labels.is_floating_point() else "labels [n]"
+        takes = "standardised values [n, outputs]" if labels.is_floating_point() else "labels [n], whole numbers"
         raise ValueError(
             f"The loss fails ({error}); it takes logits [n, classes], two for a single logit, and {takes}."
         ) from error

@@ -3,6 +3,7 @@
 import math
 import pickle
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -23,7 +24,7 @@ from lnescape.training.descent import Descent, State, descend, fingerprint, stre
 from lnescape.training.prepared import Prepared, checked_seeds
 from lnescape.training.recipe import Cost, Recipe, count_operations
 from lnescape.weights import (
-    ALONE,
+    RNG_LOCK,
     Builder,
     Template,
     build,
@@ -38,7 +39,7 @@ _WORTH_A_PROCESS = 2e12
 
 
 class TrainingError(RuntimeError):
-    """No training ended with finite weights."""
+    """A training diverged, so its result is missing."""
 
 
 def fit(
@@ -205,7 +206,7 @@ def train_group(
         on_epoch(state)
 
     descent = Descent(beginnings, slice(0, 1), list(seeds), file=file, start=start)
-    with ALONE:
+    with RNG_LOCK:
         failed = descend(descent, prepared.engine(), prepared.data, prepared.recipe, on_epoch=watched)
     return Trained(descent.vertices[:, 0], failed, name)
 
@@ -295,11 +296,11 @@ def walk(
     for piece in range(len(ends), pieces):
         begin = State(0, (ends[-1] if ends else theta).view(1, 1, -1), state.failed, state.optimiser)
         descent = Descent(begin.vertices.clone(), slice(0, 1), [stream_seed(seed, piece, "walk")], start=begin)
-        seen: list[State] = []
-        with ALONE:
-            descend(descent, engine, data, recipe, on_epoch=lambda s, seen=seen: seen.append(s.branched(1)))  # type: ignore[misc]
+        last: deque[State] = deque(maxlen=1)
+        with RNG_LOCK:
+            descend(descent, engine, data, recipe, on_epoch=last.append)
         ends.append(descent.vertices[0, 0].clone())
-        state = State(piece + 1, torch.stack(ends).unsqueeze(0), seen[-1].failed, seen[-1].optimiser)
+        state = State(piece + 1, torch.stack(ends).unsqueeze(0), last[0].failed, last[0].optimiser)
         if file is not None:
             state.save(file)
         on_piece(piece)

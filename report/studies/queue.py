@@ -13,7 +13,7 @@ import torch
 
 from lnescape.results import results_folder
 from lnescape.study.cells import Cell, Study, StudyError, trainings
-from lnescape.study.running import Here, run_study
+from lnescape.study.running import InlineExecutor, run_study
 from lnescape.study.store import CellStore
 from report.studies.catalogue import QUEUES, STUDIES
 
@@ -57,7 +57,7 @@ def run_queue(
                 step = Step(study.name, cell.name, n, "waiting")
             else:
                 before = perf_counter()
-                failed = run_study(alone, device=device, executor=Here(), folder=place, progress=False)
+                failed = run_study(alone, device=device, executor=InlineExecutor(), folder=place, progress=False)
                 seconds = perf_counter() - before
                 step = Step(study.name, cell.name, n, failed.get(cell.name, "stored"), round(seconds, 1))
                 pace[_kind(cell)] = max(pace.get(_kind(cell), 0.0), seconds / n)
