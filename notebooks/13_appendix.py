@@ -122,7 +122,7 @@ course.save(figure, "13_covariates_cifar10")
 # Which group could be left out?
 
 # %%
-course.table(tables.left_out(stored, "2"), "REN of all free groups, M = 2, without …")
+course.table(tables.left_out(stored), "REN of all free groups, M = 2, without …")
 
 # %% [markdown]
 # ## What does each purchase gain for its price?

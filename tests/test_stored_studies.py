@@ -13,7 +13,6 @@ from lnescape.covariates.explore import MOVEMENT
 from lnescape.results.files import unseal
 from lnescape.retraining.judging import log_bias
 from lnescape.statement.page import DELIVERED
-from lnescape.study import trainings
 from lnescape.study.store import CellStore
 from report.studies.catalogue import STUDIES
 from report.studies.comparison import BASES, BUDGETS, CHOSEN, WAYS
@@ -24,7 +23,7 @@ from report.studies.pairs import JUDGES, WITH_LEVEL
 RESULTS = Path(__file__).resolve().parent.parent / "report" / "results"
 COMMITTED = [study for study in STUDIES.values() if (RESULTS / f"{study.name}.json").is_file()]
 WITH_LAWS = [study for study in COMMITTED if study.name.endswith("-methods")] + [STUDIES["mnist-cnn-uncertainty"]]
-MEGABYTE = 2**20
+MEGABYTE = 10**6
 
 
 @pytest.mark.parametrize("folder", sorted({study.folder for study in COMMITTED}))
@@ -81,7 +80,7 @@ def test_all_results_together_are_small_and_each_names_its_command():
 def test_no_stored_cell_is_left_over():
     wanted = {cell.name for study in STUDIES.values() for cell in study.cells}
     for path in RESULTS.glob("*/*.json"):
-        assert path.stem in wanted or path.stem.startswith("run-"), f"{path} belongs to no study"
+        assert path.stem in wanted, f"{path} belongs to no study"
 
 
 @pytest.mark.parametrize(("name", "n", "accuracy"), [("mnist-mlp", 128, 98.0), ("mnist-cnn", 32, 99.0)])
@@ -102,15 +101,6 @@ def test_references_are_credible_and_their_gates_are_those_of_the_cells(name, n,
 def test_rounding_to_float16_is_far_below_the_noise():
     for name in ("mnist-mlp", "mnist-cnn"):
         assert ln.load_result(name).numbers["rounding"]["highest"] < 1e-3
-
-
-def test_128_retrainings_ran_near_the_rate_of_matrix_products():
-    throughput = ln.load_result("mnist-mlp").provenance["throughput"]
-    assert throughput["share_of_matrix_rate"] >= 0.75
-    cells = [cell for cell in STUDIES["mnist-mlp"].cells if cell.method == "retrainings"]
-    operations = sum(CellStore(STUDIES["mnist-mlp"]).load(cell).provenance["operations"] for cell in cells)
-    assert throughput["operations"] == pytest.approx(operations)
-    assert sum(map(trainings, cells)) == 128
 
 
 @pytest.mark.parametrize("network", ["mlp", "cnn"])

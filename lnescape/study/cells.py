@@ -10,7 +10,6 @@ from pathlib import Path
 from pkgutil import resolve_name
 from typing import Any
 
-import torch
 import torch.nn.functional as F
 
 from lnescape.checks import instance, one_of
@@ -207,9 +206,6 @@ class Study:
     def folder(self) -> str:
         """Name of the folder that holds its results."""
         return self.cells[0].folder
-
-    def keep_run(self, folder: Path, operations: float, seconds: float, *, device: torch.device | str) -> None:
-        """Store how fast a run was; nothing, unless a class of studies says what."""
 
     def keep_summary(self) -> Path | None:
         """Store what is made of the cells once all are there; nothing, unless a class of studies says what."""

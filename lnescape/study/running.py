@@ -165,11 +165,8 @@ def run_study(
     for cell in {(cell.network, str(cell.options)): cell for cell in todo if executor is None}.values():
         _check_network(cell)
     session = _Session(store, list(todo), str(device), executor, max(1, min(workers, len(todo))))
-    start = perf_counter()
     with bar(math.fsum(map(trainings, todo)), "study", "trainings", show=progress, stay=True) as shown:
         session.work(shown)
-    if executor is None and session.operations:
-        study.keep_run(store.folder, session.operations, perf_counter() - start, device=device)
     failed = store.failures()
     if failed and progress:
         name, error = next(iter(failed.items()))
@@ -202,7 +199,6 @@ class _Session:
         self.suspects: list[Cell] = []  # on their way when a process died: tried again, each alone
         self.alone: Cell | None = None
         self.lost: set[Cell] = set()  # failed in this run: not tried again
-        self.operations = 0.0
 
     def work(self, shown) -> None:
         try:
@@ -296,7 +292,6 @@ class _Session:
             else:
                 self.store.save(cell, outcome)
                 # Others wait for the scouts: they don't count for the speed of a run.
-                self.operations += 0.0 if cell.method == "scouts" else outcome.provenance["operations"]
         finally:
             lock.release()
         shown.update(trainings(cell))

@@ -4,8 +4,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import report.studies.experiments  # noqa: F401 – it adds the methods of its cells
 import report.studies.literature  # noqa: F401 – the same
 from lnescape.covariates.explore import N_BURSTS
@@ -49,12 +47,6 @@ class ReportStudy(Study):
     """A study of the report: `summary`, a key of `summaries.SUMMARIES`, is made of its cells; none if empty."""
 
     summary: str = "reference"
-
-    def keep_run(self, folder: Path, operations: float, seconds: float, *, device: torch.device | str) -> None:
-        """Store how fast a run was, end to end, beside the machine's rate of matrix products."""
-        from report.studies.summaries import keep_throughput
-
-        keep_throughput(self, folder, operations, seconds, device=device)
 
     def keep_summary(self) -> Path | None:
         """Store the summary as report/results/STUDY.json."""

@@ -39,7 +39,7 @@ from lnescape.study.retrainings import refuse_failed, threads_of, train, watched
 from lnescape.subspaces import Bezier, Segment, Simplex
 from lnescape.training import TrainingError, count_operations, fit, fit_subspace, refresh_cost
 from lnescape.training.descent import State, stream_seed
-from report.studies.comparison import path_of
+from report.studies.comparison import BASES, path_of
 
 
 def crossed(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observation:
@@ -240,7 +240,7 @@ def law(cell: Cell, data, panel: Panel, chosen: np.ndarray, *, scratch: Path | N
     for name, value in numbers.items():
         seen.add(name, np.array([value], np.float64), "law")
     # Kept where u(x) is evaluated with it. The explored images of the panel are the first of the official test images.
-    if n > 1 and path_of(settings):
+    if n > 1 and path_of(settings) and cell.seeds[0] in BASES:
         q = log_odds(parts[0][:, panel.explored].numpy(), chosen[panel.explored])
         seen.add("spread", q.std(0, ddof=1)[None], "law", "explored_image")
     return seen

@@ -40,6 +40,7 @@ class Pair:
     long: bool = True  # a training takes long: fewer methods, budgets and bases are compared
     control: bool = False  # stands beside a pair, and is none: no rule is learned on it
     laws: bool = True  # learned paths are judged as covariates
+    shows: tuple[str, ...] = ()  # kinds of images that notebooks show: "easy", "undecided", "foreign"
     chooses: bool = True  # what it changes that one's own networks choose the class is judged, too
     published: dict[str, str] = field(default_factory=dict)  # accuracy in % as its source prints it, decided beforehand
 
@@ -75,6 +76,7 @@ MNIST_MLP = Pair(
     data="mnist", network="mlp", net="MLP", words="perceptron",
     recipe={"epochs": 10, "batch": 256, "learning_rate": 0.2, "precision": "float32"},
     scouts=5, n=128, group=16, explored=12, burst_group=12, yardstick=40, long=False,
+    shows=("easy", "undecided", "foreign"),
     bursts=((0.05, 1.0), (0.25, 0.5), (0.25, 1.0), (1.0, 0.5), (1.0, 1.0)),
     proxies=((8, 5), (16, 5), (32, 2), (32, 5), (32, 10), (64, 5)),
     published={"network": "MLP, 800 hidden units", "accuracy": "98.4", "training": "to convergence",
@@ -138,7 +140,7 @@ CIFAR10_FAST_CNN = Pair(
 CIFAR10_FAST_RESNET = replace(
     CIFAR10_FAST_CNN, network="fast_resnet", net="fast ResNet", words="fast residual network",
     recipe={**FAST_RECIPE, "epochs": 13}, bursts=((0.25, 0.5),), waiting=(RULE,), proxies=((3, 4),), laws=False,
-    chooses=True,
+    chooses=True, shows=("undecided",),
     published=CIFAR10_RESNET.published,
 )  # fmt: skip
 # Small groups: a training takes twenty minutes on a core, and a cell that is killed begins anew.
@@ -171,7 +173,7 @@ CIFAR100_WIDE = replace(
 # Judges of the level of one training, computed after its rule was fixed: retrainings and gradient distances, no more.
 _JUDGING: dict[str, Any] = {
     "data": "fashion_mnist", "n": 24, "group": 8, "explored": 8, "observed": ("gradients",), "keep": ("panel",),
-    "published": {},
+    "shows": (), "published": {},
 }  # fmt: skip
 FASHION_MLP, FASHION_CNN = (replace(pair, **_JUDGING) for pair in (MNIST_MLP, MNIST_CNN))
 FURTHER = (CIFAR10_WIDE, CIFAR100_WIDE)  # computed in part: an accelerator is needed

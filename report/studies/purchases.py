@@ -15,7 +15,7 @@ from report.studies.moderation import Assembled, Mix, Moderation, assembled, dra
 from report.studies.uncertainty import gains, sweeps
 
 FREE = "outputs, classes, gradient distance, with the prior of other pairs"
-SIZES = (2, 3, 4)  # M
+SIZES = (2, 3)  # M
 
 
 def purchases(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
@@ -48,7 +48,7 @@ def _bought(own: Assembled, base: Mix, study: str) -> Iterator[tuple[str, Mix]]:
     chosen: dict = {}
     if own.proxies:
         chosen = (load_result(whole).numbers if whole in list_results() else sweeps(own))["chosen"]
-    if own.bursts:  # from the very networks whose covariates are used
+    if own.bursts:
         cheap = tuple(chosen.get("bursts", ()))
         key = cheap if cheap in own.bursts else max(own.bursts)
         yield "bursts", replace(base, groups=(*DEFAULT, "bursts"), bursts=key)

@@ -3,28 +3,22 @@
 import math
 import warnings
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from statistics import median
-from time import perf_counter
 from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
 from scipy.stats import spearmanr
 
 from lnescape.landscape import barrier
-from lnescape.results import Estimate, ResultError, load_result, provenance, save_result
-from lnescape.results.kept import cores
+from lnescape.results import Estimate, provenance, save_result
 from lnescape.retraining import fit_prior, log_odds, moderated
 from lnescape.scores import deep_ensemble_equivalent
 from lnescape.scores.temperature import Equivalent
 from lnescape.study.cells import Study, trainings
 from lnescape.study.observation import PARTS, data_and_panel
 from lnescape.study.reading import read_study
-from lnescape.study.retrainings import threads_of
 from lnescape.study.store import CellStore
 from report.studies.catalogue import CANDIDATES
 from report.studies.comparison import WAYS, compared
@@ -43,6 +37,7 @@ from report.studies.geometry import geometry
 from report.studies.level import level
 from report.studies.literature import beside_literature
 from report.studies.moderation import draws
+from report.studies.pairs import PAIRS
 from report.studies.purchases import purchases
 from report.studies.small import together
 from report.studies.uncertainty import single, uncertainty
@@ -211,9 +206,8 @@ def _mean_variance(q: np.ndarray) -> float:
 
 UNITS = {"nll": "nat", "cll": "nat", "logit_nll": "nat", "member_nll": "nat", "epistemic_entropy": "nat"}
 PLAIN = (
-    "accuracy", "nll", "brier", "cll", "logit_nll", "calibration_error", "calibration_bias", "aurc", "auroc", "fpr95",
-    "disagreement", "epistemic_entropy", "member_accuracy", "member_nll", "trainings", "prediction_seconds",
-    "refresh_trainings", "refresh_seconds", "members",
+    "accuracy", "nll", "brier", "cll", "logit_nll", "calibration_error", "calibration_bias", "auroc",
+    "disagreement", "member_accuracy", "trainings",
 )  # fmt: skip
 
 
@@ -371,7 +365,8 @@ def reference(study: Study, store: CellStore) -> Summary:
     theory = [relative_spread(size - 1) / 2 for size in sizes]
     rows = zip(sizes, spread, theory, strict=True)
     numbers["convergence"] = [{"n": n, "observed": float(seen), "theory": known} for n, seen, known in rows]
-    return numbers, _gallery(study, q, flips, ds["part"].values)
+    shown = next((pair.shows for pair in PAIRS if pair.key == study.name), ())
+    return numbers, _gallery(study, q, flips, ds["part"].values, shown)
 
 
 def _rounding(q: np.ndarray, u: np.ndarray) -> dict[str, float]:
@@ -380,54 +375,22 @@ def _rounding(q: np.ndarray, u: np.ndarray) -> dict[str, float]:
     return {"median": float(np.median(share)), "highest": float(share.max())}
 
 
-def matrix_rate(device: torch.device | str) -> float:
-    """Measure the rate of large float32 products on all cores."""
-    a, b = torch.full((2, 2048, 2048), 0.5, device=device)
-    seconds = []
-    with threads_of(cores()):
-        for _ in range(8):
-            start = perf_counter()
-            (a @ b)[0, 0].item()  # wait for an accelerator
-            seconds.append(perf_counter() - start)
-    return 2 * 2048**3 / median(seconds[1:])
-
-
-def keep_throughput(
-    study: Study, folder: Path, operations: float, seconds: float, *, device: torch.device | str
-) -> None:
-    """Store how fast a run was, end to end; of several runs the one that computed most is kept."""
-    name = f"run-{study.name}"
-    with suppress(ResultError):  # absent, or damaged
-        if load_result(name, folder=folder).numbers["operations"] >= operations:
-            return
-    rate = matrix_rate(device)
-    numbers = {"operations": operations, "seconds": seconds, "matrix_rate": rate}
-    numbers["share_of_matrix_rate"] = operations / seconds / rate
-    origin = provenance(command=study.command, seed=None, data=None, n=None, seconds=round(seconds, 1))
-    save_result(name, numbers=numbers, provenance=origin, folder=folder)
-
-
-def _throughput(study: Study, store: CellStore) -> dict | None:
-    """Read how fast the largest run was, end to end, beside the machine's rate of matrix products."""
-    if any(cell.method == "law" for cell in study.cells):
-        return None  # such cells share trainings: what was computed is less than what they cost
-    try:
-        return load_result(f"run-{study.name}", folder=store.folder).numbers
-    except ResultError:
-        return None  # the cells were computed elsewhere
-
-
-def _gallery(study: Study, q: np.ndarray, flips: np.ndarray, part: np.ndarray) -> dict[str, np.ndarray]:
-    """Choose images to look at: typical ones, the most undecided, and the first of the foreign ones."""
+def _gallery(
+    study: Study, q: np.ndarray, flips: np.ndarray, part: np.ndarray, shown: tuple[str, ...]
+) -> dict[str, np.ndarray]:
+    """Choose images to look at, of the kinds to be shown: typical, the most undecided, and the first foreign ones."""
     data, _ = data_and_panel(study.cells[0].data, "cpu")
     test, foreign = np.flatnonzero(part == "test"), np.flatnonzero(part == "foreign")
     mean = q[:, test].mean(0)
     easy = test[np.argsort(np.abs(mean - np.median(mean)), kind="stable")[:N_SHOWN]]
     undecided = test[np.argsort(np.abs(flips[test] - 0.5), kind="stable")[:N_SHOWN]]
-    pixels = [data.test.pixels[easy - test[0]], data.test.pixels[undecided - test[0]], data.foreign.pixels[:N_SHOWN]]
-    names = ("easy", "undecided", "foreign")
-    chosen = dict(zip(names, (easy, undecided, foreign[:N_SHOWN]), strict=True))
-    return chosen | {f"{name}_pixels": own.numpy() for name, own in zip(names, pixels, strict=True)}
+    every = {
+        "easy": (easy, data.test.pixels[easy - test[0]]),
+        "undecided": (undecided, data.test.pixels[undecided - test[0]]),
+        "foreign": (foreign[:N_SHOWN], data.foreign.pixels[:N_SHOWN]),
+    }
+    chosen = {name: every[name][0] for name in shown}
+    return chosen | {f"{name}_pixels": every[name][1].numpy() for name in shown}
 
 
 _NAMED = (
@@ -459,7 +422,6 @@ def keep_summary(study: Study) -> Path:
         computed_on=sorted({own["machine"]["device"] for own in stored}),  # "machine" is where it was summed up
         recipe=study.cells[0].recipe.describe(),
         network={"name": study.cells[0].network, "options": study.cells[0].options},
-        throughput=_throughput(study, store),
         cells={cell.name: own["code"]["commit"] for cell, own in zip(study.cells, stored, strict=True)},
     )
     return save_result(study.name, numbers=rounded(numbers), arrays=arrays, provenance=origin)

@@ -146,9 +146,9 @@ def costs(result: Result) -> Rows:
     return {name: {"further trainings": own["further"], "passes": own["passes"]} for name, own in rows.items()}
 
 
-def left_out(stored: Results, m: str) -> Rows:
-    """Lay out REN of all free groups without each of them: rows are groups, columns are pairs."""
-    tables = {pair: result.numbers["leave_one_out"][m] for pair, result in stored.items()}
+def left_out(stored: Results) -> Rows:
+    """Lay out REN of two retrainings with all free groups but one: rows are groups, columns are pairs."""
+    tables = {pair: result.numbers["leave_one_out"] for pair, result in stored.items()}
     groups = next(iter(tables.values()))
     return {group: {pair: table[group]["ren"]["value"] for pair, table in tables.items()} for group in groups}
 

@@ -22,14 +22,7 @@ from report.studies.pairs import RESTARTED, RULE
 
 Summary = tuple[dict, dict[str, ndarray]]
 SIZES = (2, 3, 4)  # M
-UNDER_SHIFT = {
-    "constant": Mix(()),
-    "outputs": Mix(("outputs",)),
-    "neighbourhood": Mix(("neighbourhood",)),
-    "differences": Mix(("differences",)),
-    "all free groups": Mix(FREE),
-    "all but outputs and classes": Mix(tuple(name for name in FREE if name not in ("outputs", "classes"))),
-}
+UNDER_SHIFT = {"constant": Mix(()), "all free groups": Mix(FREE)}
 WITH_DECILES = ("none (plain Type A)", "constant", "all free groups")  # those of other mixes would fill a third
 N_EFFS = (100.0, 200.0, 300.0, 600.0, 1200.0)
 CHEAP_BURSTS, CHEAP_PROXIES = 0.3, 1.0  # trainings: from each network, and in all; dearer ones can't be chosen
@@ -54,23 +47,17 @@ def uncertainty(study: Study, store: CellStore) -> Summary:
         for name, mix in mixes.items():
             found = _fidelity(own, mix, drawn, test, reference)
             kept[name, members] = found
-            cost = {"further": mix.further(own, members), "passes": mix.passes(own), "images": len(test)}
-            table[name][str(members)] = row = found.to_dict() | cost
-            if name not in WITH_DECILES:
-                del row["deciles"]
-            bases = next((own.paths[path] for path in mix.groups or () if path in own.paths), [])
-            if len(bases) > 1:  # each base alone, beside the two in turn
-                each = [_fidelity(own, replace(mix, base=k), drawn, test, reference) for k in range(len(bases))]
-                table[name][str(members)]["by_base"] = [one.ren.value for one in each]
+            shown = ("ren", "squared_error", "coverage", "dof", *(("deciles",) if name in WITH_DECILES else ()))
+            cost = {"further": mix.further(own, members), "passes": mix.passes(own)}
+            table[name][str(members)] = found.to_dict(*shown) | cost
         numbers["draws"] = len(drawn)
-        if members in (2, 3):
-            numbers.setdefault("leave_one_out", {})[str(members)] = _leave_one_out(own, drawn, reference)
         if members == 2:
+            numbers["leave_one_out"] = _leave_one_out(own, drawn, reference)
             numbers["sensitivity"] = _sensitivity(own, drawn, reference)
     numbers["mixes"] = table
     numbers["gains"] = gains(kept, references, {key: mixes[key[0]].further(own, key[1]) for key in kept})
     numbers["shift"], shifted = _under_shift(own)
-    numbers |= _patterns(own, chosen) | _decisions(own) | _other_measurands(own)
+    numbers |= _patterns(own, chosen) | _decisions(own)
     numbers["facts"] = {name: Estimate.mean(values) for name, values in own.facts.items()}
     numbers["effective_inputs"] = effective_number(own.q[:, own.where("calibration")])
     entries = [
@@ -119,8 +106,8 @@ def sweeps(own: Assembled) -> dict:
     drawn = draws(own.n_networks, 3)
     reference = Reference.of(own.q[:, judged], drawn)
 
-    def judge(mix: Mix) -> dict:
-        evaluations, priors = Moderation(own, mix)(drawn, judged, fitted)
+    def judge(mix: Mix, seen: Assembled = own) -> dict:
+        evaluations, priors = Moderation(seen, mix)(drawn, judged, fitted)
         found = fidelity(evaluations, reference)
         ren = {"ren": found.ren.value, "low": found.ren.low, "high": found.ren.high}
         return ren | {"dof": float(np.mean([prior.dof for prior in priors])), "coverage": found.coverage}
@@ -129,11 +116,13 @@ def sweeps(own: Assembled) -> dict:
     for key, burst in own.bursts.items():
         row = {"epochs": key[0], "rate": key[1], "trainings": burst.trainings, "n": burst.n}
         row |= {"alone": judge(Mix(("bursts",), bursts=key)), "with_free": judge(Mix((*FREE, "bursts"), bursts=key))}
+        # Bursts of another player each: how much of what they show is about the network that they started from.
+        swapped = replace(own, bursts={key: replace(burst, spread=np.roll(burst.spread, 1, axis=0))})
+        row["of_others"] = judge(Mix(("bursts",), bursts=key), swapped)
         row["distance"] = Estimate.mean(burst.distance / own.facts["distance"])
         row["training_loss"] = Estimate.mean(burst.training_loss, unit="nat")
         local = burst.spread[:, judged] ** 2
         row["ratio"] = variance_ratio(local, reference)
-        row["ratio_by_network"] = float(local.mean(1).std(ddof=1) / local.mean())
         bursts.append(row)
     for key, sets in own.proxies.items():
         for n in sets[0].spread:
@@ -167,7 +156,7 @@ def _under_shift(own: Assembled) -> tuple[dict, dict[str, Fidelity]]:
             reference = Reference.of(own.q[:, judged], drawn)
             for name, mix in UNDER_SHIFT.items():
                 found = _fidelity(own, mix, drawn, judged, reference)
-                row = found.to_dict("ren", "coverage", "scale", "dof") | {"images": len(judged)}
+                row = found.to_dict("ren", "coverage")
                 table.setdefault(kind, {}).setdefault(name, {})[str(members)] = row
                 if members == 2 and kind in SHIFTS and name == "all free groups":
                     of_gate[kind] = found
@@ -176,8 +165,6 @@ def _under_shift(own: Assembled) -> tuple[dict, dict[str, Fidelity]]:
 
 def _patterns(own: Assembled, chosen: dict) -> dict:
     """Give G3's partial R² of each exploration beyond constant and outputs, and G4's ratio by one rule."""
-    from scipy.stats import spearmanr
-
     images = own.where("test")
     drawn = draws(own.n_networks, 3)
     reference = Reference.of(own.q[:, images], drawn)
@@ -197,12 +184,10 @@ def _patterns(own: Assembled, chosen: dict) -> dict:
             found.append(partial_r_squared(base, seen, reference))
         partial[name] = _over_bases(found)
     v = own.q[own.n_networks :][:, images].var(0, ddof=1)
-    ranks = {name: [float(spearmanr(s[images], v).statistic) for s in spreads] for name, spreads in own.paths.items()}
     ratios = {name: [float(v.sum() / (s[images] ** 2).sum()) for s in spreads] for name, spreads in own.paths.items()}
-    found = {"partial_r2": partial, "path_ratios": ratios, "path_ranks": ranks}
+    found = {"partial_r2": partial, "path_ratios": ratios}
     if RULE in own.bursts:
         local = own.bursts[RULE].spread[:, images] ** 2
-        ranks["bursts"] = [float(spearmanr(one, v).statistic) for one in local]
         found["ratio"] = variance_ratio(local, reference)
     return found
 
@@ -246,17 +231,6 @@ def _jackknifed(values: list[float], users: list[tuple[int, ...]]) -> Estimate:
     left = np.array([values[own].mean() for own in kept if any(own)])
     n = len(left)
     return Estimate(values.mean(), np.sqrt((n - 1) / n * ((left - left.mean()) ** 2).sum()), dof=n - 1, n=n)
-
-
-def _other_measurands(own: Assembled) -> dict:
-    """Judge other measurands than the log-odds."""
-    test, drawn = own.where("test"), draws(own.n_networks, 2)
-    found = {}
-    for name, q in (("contrast", own.contrast), ("probability", 1 / (1 + np.exp(-own.q)))):
-        reference = Reference.of(q[:, test], drawn)
-        for label, mix in (("constant", Mix(())), ("all free groups", Mix(FREE))):
-            found[f"{name}, {label}"] = _fidelity(own, mix, drawn, test, reference, q).to_dict()
-    return {"measurands": found}
 
 
 BASE = "all free groups"
