@@ -41,7 +41,7 @@ profile = course.profile(profile)
 # %% [markdown]
 # ## A guess to write down
 #
-# 1. A network was trained on upright digits and now gets digits turned by 30°. What is its probability for its answers on
+# 1. A network was trained on upright digits and now gets digits turned by 30°. How probable does it call its answers, on
 #    average, and how often is it right?
 # 2. Average the probabilities of ten retrainings. What gains more, the share of right answers or the log-loss?
 # 3. Will an image on which retrainings scatter widely also be one of high *entropy*?

@@ -395,14 +395,14 @@ chain = ln.fit_subspace(
 seen = ln.along(runs, chain.subspace, some)
 print(f"chain {seen.loss.max():.3f} nat, line {line.loss.max():.3f} nat")
 assert seen.loss.max() < line.loss.max()
-# Lower: one bend suffices to go around the hill. The kind of curve hardly matters.
+# Lower than the line: one bend suffices to go around the hill. One pair can't rank chain and Bézier curve.
 
 # %% [markdown]
 # ### Exercise 3
 #
 # Two networks may share the first part of their training and separate only then. They are *linearly connected* if the line
-# between them has no barrier [3]. Make two such networks: train one network, then train two short `Simplex.around` it with
-# different seeds, and look at the line between their new corners. (`Simplex.around(θ, 2)` is a segment that begins at θ; its
+# between them has no barrier [3]. Make two such networks: train one network, then train two short segments from it with
+# `Simplex.around` and different seeds, and look at the line between their new corners. (`Simplex.around(θ, 2)` is a segment that begins at θ; its
 # other corner is trained.)
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
@@ -463,8 +463,8 @@ for name, way in (("line", ln.Segment.between(two[0], two[1])), ("curve", learne
 # %% [markdown]
 # ## What was recorded
 #
-# The live numbers beside the stored reference, as explained in `00_start_here`. With another arithmetic the same seeds give
-# other networks. So the bracket of the first two numbers also covers the choice of the pair, as the five stored pairs show
+# The live numbers beside the stored reference, as explained in `00_start_here`. Where sums are rounded differently, the same seeds give
+# different networks. So the bracket of the first two numbers also covers the choice of the pair, as the five stored pairs show
 # it. The others cover the choice of the test images only.
 
 # %%

@@ -13,7 +13,7 @@
 # that region? Does a *reward* for volume make it larger? What is it worth for predictions?
 #
 # **What you will learn**
-# - the volume of a simplex in 199 210 dimensions, by hand and without losing its digits;
+# - the volume of a simplex in 199 210 dimensions, by hand and without loss of precision;
 # - to draw points evenly from it (the obvious way is wrong);
 # - to grow a simplex around a network, vertex by vertex, and to join networks by one;
 # - what the weight λ of the volume does, from nothing to too much.
@@ -98,7 +98,7 @@ course.save_live(figure, "04_even")
 # %% [markdown]
 # ## What a reward for volume does, in one dimension
 #
-# Let the loss rise as k h²/2 with the height h of the new corner (k: curvature), and add −λ ln V. Of ln V only ln h moves:
+# Let the loss rise as k h²/2 with the height h of the new corner (k: curvature), and add −λ ln V. Only the term ln h of ln V depends on h:
 #
 # $$ \frac{d}{dh}\Big(\tfrac{k}{2} h^2 - \lambda \ln h\Big) = k h - \frac{\lambda}{h} = 0 \quad\Rightarrow\quad h^\ast = \sqrt{\lambda / k} . $$
 #

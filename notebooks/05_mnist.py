@@ -74,7 +74,7 @@ figure = lessons.few_numbers(
     s,
     5,
     source="simulated, 10 000 samples",
-    title="Five numbers know their standard deviation badly",
+    title="Five numbers give a poor estimate of their standard deviation",
 )
 course.save_live(figure, "05_five")
 
@@ -175,7 +175,7 @@ assert retrained.name in mlp["cell"].values
 
 # %% [markdown]
 # There are 9 500 images: 5 000 calibration and 2 000 test images, both of the official test set; 250 each of nine altered sets
-# (rotated, noisy, of faint contrast, three strengths each); and 250 foreign images. "7 000 images" below means calibration and
+# (rotated, noisy, of low contrast, three strengths each); and 250 foreign images. "7 000 images" below means calibration and
 # test images.
 #
 # **Brackets from here on** are standard uncertainties over *n retrainings*; the images are fixed. (In `00_start_here` the
@@ -245,7 +245,7 @@ flips = (apart < 0).mean(0)
 rows = {}
 for least, words in ((0, "at least one"), (0.05, "more than 5 %"), (0.25, "more than a quarter")):
     rows[f"{words} of {len(apart)} retrainings"] = {"test images": (flips[test] > least).sum()}
-course.table(rows, f"Images that are decided otherwise, of {test.sum()}")
+course.table(rows, f"Images on which retrainings decide otherwise than the scouts, of {test.sum()}")
 
 # %%
 figure = figures.undecided_images(
@@ -294,7 +294,7 @@ figure = figures.u_across_images(
     {name: u[rows] for name, rows in where.items()},
     scattered=("test", "foreign"),
     source=stored["MLP"].provenance["data"]["title"] + " and FashionMNIST, MLP, 128 retrainings",
-    title="u(x) differs from image to image, and the mean prediction hardly tells how",
+    title="u(x) differs from image to image, and hardly depends on the mean prediction",
 )
 course.save(figure, "05_u_across_images")
 
@@ -392,13 +392,13 @@ counts = ", ".join(map(str, arithmetic["different_bits"]))
 course.table(rows, f"Arithmetic: {counts} different results of 8 runs, for four seeds")
 
 # %% [markdown]
-# **What we see.** The first three rows add up to the variance of a retraining, 1.02 nat². Initial weights alone make a fifth of
+# **What we see.** The first three rows add up to the variance of a retraining, 1.02 nat². Initial weights alone account for a fifth of
 # it, the order alone 6 %. Each combination was trained once, so the interaction also includes the effect of arithmetic. The
 # fourth row is not a further part; it is contained in the third. If rounding acts everywhere as on these four seeds, some
 # 0.19 nat² are left for the interaction alone.
 #
 # The last row is the surprise [3]. The initial weights, the images and their order are the same; only the last digits of some
-# sums are rounded differently. This alone makes half of the variance of a retraining. Training is chaotic: a difference in the
+# sums are rounded differently. This alone accounts for half of the variance of a retraining. Training is chaotic: a difference in the
 # eighth digit grows to half of the variance that another seed would give. A fixed seed fixes the prediction only if machine,
 # versions, number of threads and grouping stay the same.
 #

@@ -51,7 +51,7 @@ profile = course.profile(profile)
 # ## A guess to write down
 #
 # You have **three** trained networks. You may look at everything that they show, and train no more. How many trainings
-# would it take to get u(x) as well from their scatter alone: **3, 6, 12, 30, or more?**
+# would it take to know u(x) equally well from their scatter alone: **3, 6, 12, 30, or more?**
 
 # %% [markdown]
 # ## 1. Three numbers jump
@@ -269,8 +269,8 @@ course.save_live(figure, "07_regression")
 # determine it all the same. On the right are the values of the judges. Our line, moved up by the known bias of ln s²,
 # runs through the middle.
 #
-# The estimate of the differences beside the line came out slightly below zero, though a variance can't be negative.
-# They are too small for three networks to show. If we believed that number, the line would be exact. The library is
+# The estimate of the variance left around the line came out slightly below zero, though a variance can't be negative.
+# It is too small for three networks to show. If we believed that number, the line would be exact. The library is
 # more careful. All images share the same three networks, so the library counts thousands of images as a few hundred (at
 # most 300, or a tenth of their number if that is less). Therefore the slope shrinks towards zero, the more so the fewer
 # images there are. The library also assumes that 1/d₀ is 0.1 on average, so that d₀ stays finite. From here on we take
@@ -367,7 +367,8 @@ course.save_live(figure, "07_scale_of_ren")
 
 # %% [markdown]
 # **What we see.** The last error is smaller than in the figure of section 4, since the noise of the judges is removed.
-# Section 3 claimed d₀ + ν degrees of freedom. The measured number, REN − 1, is larger: the method is cautious. The
+# Sections 2 and 3 claimed d₀ + ν degrees of freedom. With gradient distance the measured number, REN − 1, is larger: the
+# method is cautious. With the constant prior it is a little smaller than claimed. The
 # black curve falls slowly: from about ten trainings on, half the error takes three to four times as many trainings.
 # This is why a prior is worth so much.
 #
@@ -478,8 +479,8 @@ print(textwrap.fill(said.sentence(doubtful), 100))
 # - *one set*: 95 % holds on average over sets of three networks. One set can be wrong for all images at once, since its
 #   scale is common to all.
 # - *reservations*: no error messages. They list what was assumed.
-# - u is the standard deviation of Student's t, a little larger than σ̃ [6]. In the table, -0.5(1.1) is the mean and its
-#   u; a bracket without a point, as in -0.75(75), counts in units of the last digits: u = 0.75.
+# - u is the standard deviation of Student's t, a little larger than σ̃ [6]. In the table, 0.0(1.2) is the mean and its
+#   u; a bracket without a point, as in -0.97(90), counts in units of the last digits: u = 0.90.
 # - *decides otherwise* compares with the runner-up class, not with all others together. So it isn't the probability
 #   that q falls below 0.
 #

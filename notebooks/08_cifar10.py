@@ -216,8 +216,8 @@ course.save_live(figure, "08_plane")
 # ## At full size: what retraining changes
 #
 # The rest of this notebook reads stored studies, with all training images of CIFAR-10. The *fast* networks learn in few operations
-# [7]: a training takes minutes on one core, and 85 to 93 % of the decisions are right. Two networks with usual recipes stand beside
-# them: a CNN without normalisation, and a ResNet of twenty layers and half the usual width. Their schedules are **short**, so that
+# [7]: a training takes minutes on one core, and 85 to 93 % of the decisions are right. Two networks with standard recipes are included
+# for comparison: a CNN without normalisation, and a ResNet of twenty layers and half the usual width. Their schedules are **short**, so that
 # their accuracy is lower than it could be.
 
 # %%
@@ -287,7 +287,7 @@ figure = lessons.stated_against_true(
     true_u,
     {name: 100 * np.mean(np.log(u / true_u) ** 2) ** 0.5 for name, u in stated.items()},
     source=f"CIFAR-10, fast ResNet, {test.sum()} test images, three retrainings judged by {len(judges)}",
-    title="On CIFAR-10, too, three trainings and a prior know u(x) far better than three alone",
+    title="On CIFAR-10, too, a prior makes u(x) from three trainings far more accurate",
 )
 course.save_live(figure, "08_before_after")
 
@@ -408,8 +408,8 @@ print("refreshing 20 networks:", ln.training.refresh_cost(law, data, 20))
 # ## Summary
 #
 # Most results from MNIST also hold where the training loss is not zero. u(x) has about the same size, and a prior that all images
-# share makes three trainings worth many times their number. One thing is new: exploring near a solution shows a pattern, and the
-# more training loss remains, the more it shows. Between networks with batch normalisation the statistics must be refreshed at each
+# share makes three trainings worth many times their number. One thing is new: exploring near a solution shows more of a
+# pattern on CIFAR, where training loss remains, than on MNIST. Between networks with batch normalisation the statistics must be refreshed at each
 # point. Otherwise one finds hills that don't exist.
 
 # %% [markdown]

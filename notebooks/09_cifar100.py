@@ -284,7 +284,7 @@ print(f"   class of the scouts {of_scouts:+.2f} nat, class of the two {of_two:+.
 print(f"   {disputed:+.2f} nat on the {share:.0%} of the images where the two classes differ")
 
 # %% [markdown]
-# How does that change the statement? The stored studies test it on all pairs. Two or three networks choose the class. A prior is
+# How does that change the statement? The stored studies test it on four pairs. Two networks choose the class. A prior is
 # fitted on half of the images, and all other networks judge the other half.
 
 # %%
@@ -294,10 +294,10 @@ course.table(classes, "M = 2; class of the scouts, and class of the two networks
 # %% [markdown]
 # **What we see.** The answer to your third guess is: less than 1, on average. If all networks agree on the class, the choice
 # changes nothing. On MNIST this is nearly always so. The two networks choose another class than the scouts on one image in twenty
-# to one in twelve of CIFAR-10, and on one in five of CIFAR-100. On these images their mean log-odds is too high, by about half a
+# of CIFAR-10, and on one in five of CIFAR-100. On these images their mean log-odds is too high, by about half a
 # nat or more. The intervals do not include this error. Yet they hold 93 to 94 % even on those images. A further retraining
 # scatters by three quarters of a nat to one and a quarter. The interval allows for that and for few degrees of freedom, and
-# compared with it the error is small. With three networks the error is smaller than with two. So `ln.state` may choose the class
+# compared with it the error is small. So `ln.state` may choose the class
 # from the evaluated networks. Its statement names the class.
 #
 # ## u(x) from two or three trainings
@@ -328,7 +328,7 @@ figure = figures.covariate_worth(
         for name, own in beside.items()
     },
     source=source,
-    title="What covariates make of two and of three retrainings",
+    title="What two and three retrainings are worth with each covariate",
 )
 course.save(figure, "09_covariates")
 
@@ -348,7 +348,7 @@ course.table(tables.worths(stored, "3", SHOWN), "REN of three trainings, with it
 # **What we see.** (`13_appendix` has all covariates and their costs.)
 #
 # - A *constant* prior makes three retrainings worth ten to fifteen, on every pair.
-# - *All free groups* multiply that by nearly two to more than three. The strongest group differs: *outputs* on MNIST,
+# - *All free groups* raise that by a factor of about two to three and a half. The strongest group differs: *outputs* on MNIST's perceptron and *classes* on its CNN,
 #   *differences* on CIFAR-100 and for CIFAR-10's residual network, *noise* for its CNN.
 # - *Bursts* alone are worth about as much as all free groups on CIFAR-10. Those on CIFAR-100 are not complete.
 # - *Proxies* add little here. Of their decisions 42 % are right, against 65 % of the real networks. *Lines*, *curves* and
@@ -385,7 +385,7 @@ course.table(
 #
 # The table shows images that differ from those of the fit. The free groups keep most of their worth on rotated and foreign images,
 # and less on faint ones. Noise is the hard case on CIFAR: two networks are worth four to eight there, and the intervals hold too few
-# retrainings, on CIFAR-100 far too few. So gate G5 fails, which asks that two networks be worth 12 under every shift.
+# retrainings, on CIFAR-100 far too few. So gate G5, which asks that two networks be worth 12 under every shift, fails.
 #
 # The second figure shows tenths of the stated u. The intervals stay within the 93 to 97 % of gate G5, with one exception: the
 # least sure images of CIFAR-10's CNN are covered a little too often, with two networks. The plain intervals, from three
@@ -475,7 +475,7 @@ assert np.median(wrong[torn]) < np.median(u[torn])
 #
 # Take log-probabilities and classes of your own, and write the measurand of a question that concerns you. Check it against a sum
 # of probabilities, and state u. Here, the networks of the live part stand in for yours. The question is "is it an animal?" in
-# `standard`, and "has it corners?" in `quick`.
+# `standard`, and "does it have corners?" in `quick`.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 yes = np.isin(group, [0, 3] if real else [1, 2, 3])  # the classes for which the answer is yes

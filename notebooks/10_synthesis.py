@@ -121,7 +121,7 @@ course.table(rows, "REN with gradient distance, measured values")
 figure = figures.frontier(
     {name: tables.frontier_of(result) for name, result in stored.items()},
     source=data_sets + ", test images",
-    title="At every price, a prior beats more retrainings without one",
+    title="At every price, few retrainings with a prior beat many without",
 )
 course.save(figure, "10_frontier")
 
@@ -233,9 +233,9 @@ course.table(rows, "If all mixes were equally good and their errors independent 
 # | | a student | a metrologist, who must defend a number | an engineer with a budget of three trainings |
 # |---|---|---|---|
 # | wants | to see how far a prediction can be trusted | u(x) with its degrees of freedom, and proof that it holds | the most for the money, by tomorrow |
-# | trains | twice, on a small problem | as often as the planner says, and some more as judges | three times; nothing else first |
+# | trains | twice, on a small problem | as often as the planner recommends, plus a few as judges | three times; nothing else first |
 # | adds | a constant prior: one line of code | outputs, classes, gradient distance, by the prior of other pairs | the same, the default: `ln.state(builder, data, runs=…)` |
-# | explores | to learn: curves, triangles, maps | only if retraining is impossible, and reports that the scale is borrowed | nothing: beside gradient distance no exploration is worth its price (`11_local_geometry`) |
+# | explores | to learn: curves, triangles, maps | only if retraining is impossible, and reports that the scale is borrowed | nothing: once gradient distance is used, no exploration is worth its price (`11_local_geometry`) |
 # | states | q̄ and an interval | q̄, σ̃ or u (with its name), $\nu_\mathrm{eff}$, the interval, what it doesn't cover | the interval, and the risk that a retraining decides otherwise |
 # | checks | coverage on a few retrainings | coverage by decile of the stated u, on held-out retrainings, under the shifts that are expected | that the images are like those that the prior was fitted on |
 #
@@ -296,8 +296,8 @@ rows = {
     for name, own in best.items()
 }
 course.table(rows, "Best within three trainings")
-# A gate is decided by the value, as was agreed beforehand. The interval tells how likely another
-# study would decide otherwise.
+# A gate is decided by the value, as was agreed beforehand. The interval shows how easily another
+# study could have decided otherwise.
 
 # %% [markdown]
 # ### Exercise 3: a certificate for your own network

@@ -322,7 +322,7 @@ course.table(rows, digits=2)
 # **The cure.** The pattern over images comes from h. The scale comes from the retrainings at hand; two are enough.
 #
 # With one training, there is a better ruler than h: the standard deviation of q *over images*, which one network shows. How large is
-# a usual u beside it? Every network with many retrainings shows it, since only q is needed:
+# a typical u compared with it? Every network with many retrainings shows it, since only q is needed:
 
 # %%
 ratios, later = tables.levels(), tables.judged_levels()
@@ -340,7 +340,7 @@ course.save(figure, "11_levels")
 # accuracy. Perceptrons scatter more. So one network seems to give a fair guess of its u(x): take the mean level of its kind, and let
 # the spread of the dots decide the degrees of freedom. This is the rule of `ln.state` for a single training.
 #
-# **Trap: a rule that was found by looking.** We told the two kinds apart when we knew these dots. Then we fixed the rule, and trained
+# **Trap: a rule that was found by looking.** We distinguished the two kinds only after we had seen these dots. Then we fixed the rule, and trained
 # two more networks on new data, FashionMNIST (hollow). Both lie to the left of all others of their kind. The rule was too certain.
 # Nothing that one network shows reveals this beforehand. The package now learns from all sixteen dots, so that a statement from one
 # training has fewer degrees of freedom than before.
@@ -487,7 +487,7 @@ figure = figures.covariate_worth(
         for name, own in table.items()
     },
     source="MNIST and CIFAR-10, test images, held-out retrainings; bars: 95 % intervals",
-    title="What gradient distance, and the prior of other pairs, make of few trainings",
+    title="What few trainings are worth with gradient distance and the prior of other pairs",
 )
 course.save(figure, "11_geometry")
 

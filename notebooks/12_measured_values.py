@@ -45,8 +45,8 @@ small = profile == "quick"
 # %% [markdown]
 # ## A guess to write down
 #
-# A digit is turned by an angle between −45° and 45°. A small network reads the angle, with an error of some degrees. **Which part
-# of the mean squared error is due to the seed of the training: a twentieth, a fifth, or a half?**
+# A digit is turned by an angle between −45° and 45°. A small network reads the angle, with an error of some degrees. **What fraction
+# of the mean squared error is due to the seed: a twentieth, a fifth, or a half?**
 #
 # ## By hand: five readings
 #
@@ -261,8 +261,8 @@ for name, n in stored.items():
 course.table(rows, "Root mean squares, in degrees and in the score of the disease")
 
 # %% [markdown]
-# **What we see.** Retraining makes a sixth of the mean squared error of the angle, and a thirtieth of that of the disease. The rest
-# comes from the data. Two retrainings with gradient distance are worth ten plain ones and more here, too. The gates ask for more:
+# **What we see.** Retraining accounts for a sixth of the mean squared error of the angle, and for 3 % of that of the disease score. The
+# rest comes from the data and the model. Two retrainings with gradient distance are worth ten plain ones and more here, too. The gates ask for more:
 # G5 for a REN of 15, which neither reaches. G2 fails on the angle, whose readings have heavier tails than normal ones. G11 fails on
 # the disease: 100 patients are assumed to be worth only ten independent ones, so that the intervals of two networks are too wide.
 #

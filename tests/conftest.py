@@ -46,6 +46,13 @@ import_module("report.studies.catalogue")
 config.update("jaxtyping_disable", False)
 torch.set_num_threads(1)
 
+
+@pytest.fixture(scope="session")
+def data():
+    """The embedded digits."""
+    return import_module("lnescape").load("digits")
+
+
 MOST = 25.0  # seconds of processor time of one test and the processes that it starts
 
 

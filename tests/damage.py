@@ -5,6 +5,7 @@ import json
 import lzma
 import os
 import random
+from functools import cache
 
 import torch
 
@@ -64,18 +65,17 @@ def bomb(kept, others: list, chance: random.Random):
         "header": lambda: (2**40).to_bytes(8, "little") + kept.bytes[8:],
         "brackets": lambda: (15 * 2**20).to_bytes(8, "little") + b"[]," * (5 * 2**20),
         "zeros": lambda: bytes(10**7),
-        "packed": lambda: PACKED,
+        "packed": _gigabyte,
     }
     kept.file.write_bytes(shapes[chance.choice(list(shapes))]())
 
 
-def _gigabytes() -> bytes:
+@cache
+def _gigabyte() -> bytes:
     """A gigabyte of zeros, packed."""
     packer = lzma.LZMACompressor(preset=1)
     return b"".join(packer.compress(bytes(2**24)) for _ in range(64)) + packer.flush()
 
-
-PACKED = _gigabytes()
 
 # Damage under a new checksum, as by somebody who knows the format: what is read fits, or nothing is read.
 

@@ -17,11 +17,6 @@ pytestmark = pytest.mark.usefixtures("as_users_do")
 
 
 @pytest.fixture(scope="module")
-def data():
-    return ln.load("digits")
-
-
-@pytest.fixture(scope="module")
 def net(data):
     return ln.network("mlp", data, width=8)
 

@@ -21,11 +21,6 @@ from tests.test_training import QUICK, Mixed
 
 
 @pytest.fixture(scope="module")
-def data():
-    return ln.load("digits")
-
-
-@pytest.fixture(scope="module")
 def net(data):
     return ln.network("mlp", data, width=8)
 

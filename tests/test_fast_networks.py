@@ -18,11 +18,6 @@ SLANTED = ln.Recipe(
 )  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def data():
-    return ln.load("digits")
-
-
 def normed():
     """A small network with batch normalisation, which takes images of any size."""
     layers = [nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4), nn.SiLU(), nn.AdaptiveMaxPool2d(1), nn.Flatten()]

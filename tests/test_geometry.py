@@ -11,11 +11,6 @@ from lnescape.covariates.geometry import SKETCH, log_odds_of, sketched_gradients
 from lnescape.retraining import log_odds
 
 
-@pytest.fixture(scope="module")
-def data():
-    return ln.load("digits")
-
-
 def mixed():
     """Every kind of layer whose rule is written out; parameters of both kinds, frozen and trained."""
     first = nn.Conv2d(1, 4, 3, stride=2, padding=1)

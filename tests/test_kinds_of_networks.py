@@ -15,11 +15,6 @@ from lnescape.weights import build, check_builder, theta_of
 RECIPE = ln.Recipe(epochs=1, batch=64, precision="float32")
 
 
-@pytest.fixture(scope="module")
-def data():
-    return ln.load("digits")
-
-
 def mlp():
     return nn.Sequential(nn.Flatten(), nn.Linear(64, 8), nn.ReLU(), nn.Linear(8, 10))
 
@@ -94,12 +89,11 @@ def test_a_builder_of_the_same_network_is_refused(data, as_users_do):
     one = mlp()
     with pytest.raises(ValueError, match="returns the same network at every call; build a new one inside it"):
         ln.fit(lambda: one, data, seeds=range(3), recipe=RECIPE)
-    body, head = nn.Linear(64, 8), nn.Linear(8, 10)
+    body = nn.Linear(64, 8)
     with pytest.raises(ValueError, match="the same network"):
         check_builder(lambda: nn.Sequential(nn.Flatten(), body, nn.ReLU(), nn.Linear(8, 10)), data)
     body.requires_grad_(False)  # a part that isn't trained may be shared
     check_builder(lambda: nn.Sequential(nn.Flatten(), body, nn.ReLU(), nn.Linear(8, 10)), data)
-    assert head is not None
 
 
 class Own(nn.Module):

@@ -14,11 +14,6 @@ from lnescape.weights import build, refresh_normalisation, theta_of
 from .test_training import QUICK, Mixed
 
 
-@pytest.fixture(scope="module")
-def data():
-    return ln.load("digits")
-
-
 @pytest.fixture(scope="module", params=["mlp", "mixed"])
 def net(request, data):
     return ln.network("mlp", data, width=16) if request.param == "mlp" else Mixed

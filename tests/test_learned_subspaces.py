@@ -15,11 +15,6 @@ RECIPE = replace(QUICK, epochs=8)
 
 
 @pytest.fixture(scope="module")
-def data():
-    return ln.load("digits")
-
-
-@pytest.fixture(scope="module")
 def net(data):
     return ln.network("mlp", data, width=16)
 

@@ -15,11 +15,6 @@ RECIPE = ln.Recipe(epochs=4, batch=100, precision="float32")
 CHANGES = {"swag": {"snapshots": 4}, "fast_geometric_ensemble": {"cycles": 3}}
 
 
-@pytest.fixture(scope="module")
-def data():
-    return ln.load("digits")
-
-
 def net_of(kind, data):
     if kind == "chain":  # without dropout: linear layers only, which many networks train through at once
         return ln.network("mlp", data, width=16)

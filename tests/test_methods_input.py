@@ -15,11 +15,6 @@ from tests.test_methods import RECIPE
 from tests.test_training import Mixed
 
 
-@pytest.fixture(scope="module")
-def data():
-    return ln.load("digits")
-
-
 class Channels(nn.Module):
     """Channels are switched off before a convolution, and once more before the last layer."""
 

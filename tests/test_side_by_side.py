@@ -52,11 +52,6 @@ def normalised():
     return resnet((1, 8, 8), 10, depth=8, width=4)
 
 
-@pytest.fixture(scope="module")
-def data():
-    return ln.load("digits")
-
-
 def batches(data, n, device):
     images = torch.stack([data.train.images[64 * k : 64 * (k + 1)] for k in range(n)])
     return images.to(device), torch.stack([data.train.labels[64 * k : 64 * (k + 1)] for k in range(n)]).to(device)

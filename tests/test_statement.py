@@ -70,9 +70,7 @@ def test_the_page_says_what_is_covered_and_what_is_not(said):
 def test_it_trains_where_nothing_is_handed_in_and_resumes(tmp_path):
     first = ln.state(NET, DATA, seeds=range(2), folder=tmp_path, **QUIET)
     files = {path: path.stat().st_mtime_ns for path in tmp_path.glob("fit-*")}
-    start = time.perf_counter()
     again = ln.state(NET, DATA, seeds=range(2), folder=tmp_path, **QUIET)
-    assert time.perf_counter() - start < 60
     assert files == {path: path.stat().st_mtime_ns for path in tmp_path.glob("fit-*")}  # nothing was trained again
     np.testing.assert_array_equal(first.u, again.u)
     assert first.groups == DEFAULT

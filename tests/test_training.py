@@ -15,11 +15,6 @@ from lnescape.weights import build, theta_of
 QUICK = ln.Recipe(epochs=2, batch=64, precision="float32")
 
 
-@pytest.fixture(scope="module")
-def data():
-    return ln.load("digits")
-
-
 class Mixed(nn.Module):
     """A user's module with a constant, a shared parameter, batch normalisation and dropout."""
 

@@ -458,7 +458,7 @@ def frontier(entries: Mapping[str, Sequence[tuple[int, float, float, str]]], *, 
                 marker, colour = OF_SIZE.get(m, LARGER)
                 axis.plot([], [], marker, color=colour, label=f"M = {m}", markersize=5)
             axis.set(yscale="log", title=name, xlabel="cost, trainings in all", ylabel="REN, retrainings")
-            axis.set(xlim=(0 if many else 0.5, top), xticks=range(1, int(top) + 1))
+            axis.set(xlim=(-0.7 if many else 0.5, top), xticks=range(1, int(top) + 1))  # room for the words
             axis.set_yticks([2, 3, 5, 10, 20, 30, 50], labels=["2", "3", "5", "10", "20", "30", "50"])
             axis.minorticks_off()
         for axis in axes[len(entries) :]:
@@ -478,9 +478,9 @@ def frontier(entries: Mapping[str, Sequence[tuple[int, float, float, str]]], *, 
 
 
 def coverage(deciles: Mapping[str, Mapping[str, Sequence[float]]], flips: Clouds, *, source: str, title: str) -> Figure:
-    """Draw the coverage of intervals by decile of the predicted u, and foreseen against observed flips.
+    """Draw the coverage of intervals by decile of the predicted u, and predicted against observed flips.
 
-    `deciles` is {network: {evaluation: coverage of each decile, in %}}. `flips` is {network: (foreseen, observed share
+    `deciles` is {network: {evaluation: coverage of each decile, in %}}. `flips` is {network: (predicted, observed share
     of retrainings that decide otherwise)}, of two networks, on test images and altered ones.
     """
     looks = (("x", PALE, ":"), ("o", BLUE, "-"), ("^", RED, "--"))
@@ -498,9 +498,10 @@ def coverage(deciles: Mapping[str, Mapping[str, Sequence[float]]], flips: Clouds
         axes[0].set_ylabel("retrainings inside (%)")
         last = axes[-1]
         last.plot([0, 1], [0, 1], color=DARK, linewidth=0.6)
-        for (name, (said, seen)), (marker, colour) in zip(flips.items(), OF_NETWORK, strict=False):
-            last.plot(said, seen, marker, color=colour, markersize=5, label=name)
-        last.set(title="decisions, M = 2", xlabel="foreseen risk to flip", ylabel="observed", xlim=(0, 1), ylim=(0, 1))
+        others = (("s", GREEN), ("D", DARK), ("P", "#CC79A7"))  # blue and red mean M
+        for (name, (predicted, seen)), (marker, colour) in zip(flips.items(), others, strict=False):
+            last.plot(predicted, seen, marker, color=colour, markersize=5, label=name)
+        last.set(title="decisions, M = 2", xlabel="predicted risk to flip", ylabel="observed", xlim=(0, 1), ylim=(0, 1))
         close = (
             {"fontsize": 6.5, "handlelength": 1.2, "handletextpad": 0.4, "borderpad": 0} if many else {"fontsize": 7.5}
         )

@@ -35,8 +35,8 @@ def retrainings_of_one_image(image: Float[ndarray, "height width"], q: Retrained
         axis.axvline(0, color=RED, linestyle="--", linewidth=1)
         height = 1.12 * counts.max()
         axis.annotate("", (mean - u, height), (mean + u, height), arrowprops={"arrowstyle": "<->", "color": BLUE})
-        label = {"color": BLUE, "ha": "center", "va": "bottom", "fontsize": 8, "backgroundcolor": "white"}
-        axis.text(mean, 1.05 * height, f"mean ± u(x), u = {u:.2f} nat", **label)
+        label = {"color": BLUE, "ha": "center", "va": "bottom", "fontsize": 8}
+        axis.text(mean, 1.04 * height, f"mean ± u(x), u = {u:.2f} nat", **label)
         axis.set(xlabel="log-odds q of the class (nat); left of 0 its probability is below ½", ylabel="retrainings")
         axis.set(ylim=(0, 1.3 * height), xlim=(min(q.min(), 0) - 0.6, q.max() + 1.6))
         inset = axis.inset_axes((0.84, 0.55, 0.16, 0.42))
