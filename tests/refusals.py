@@ -17,6 +17,7 @@ NEWLINE = chr(10) * 2
 ROWS: dict[str, list[tuple[str, str]]] = {
     "Data": [
         ('ln.load("mnits")', "did you mean 'mnist'"),
+        ('ln.load("FashionMNIST")', "did you mean 'fashion_mnist'"),
         ("ln.dataset(train=x, test=(x, y))", "give (images, labels)"),
         ("ln.dataset(train={'images': x, 'labels': y}, test=(x, y))", "give (images, labels)"),
         ("ln.dataset(train=(x, y[:-1]), test=(x, y))", "one label per image"),
@@ -69,9 +70,12 @@ ROWS: dict[str, list[tuple[str, str]]] = {
         ("ln.Recipe(batch=True)", "whole number"),
         ("ln.Recipe(epochs=1e300)", "of at most 1000000"),
         ('ln.Recipe(schedule="linear")', "use one of"),
+        ('ln.Recipe(optimiser="lion")', "use one of"),
         ("ln.fit(net, data, seeds=[])", "such as seeds=range(3)"),
         ("ln.fit(net, data, seeds=[0, 0])", "no second retraining"),
         ("ln.fit(net, data, seeds=[True])", "such as range(3)"),
+        ("ln.fit(net, data, seeds=[-1])", "from 0 on"),
+        ("ln.fit(net, data, seeds=3)", "give range(3)"),
         ("ln.fit(net, data, seeds=[0], progress='no')", "pass True or False"),
         ("ln.fit(net, data, seeds=[0], recipe='fast')", "pass lnescape.Recipe"),
         ("ln.fit(net, data, seeds=[0], recipe=ln.Recipe(batch=5000))", "lower Recipe.batch"),

@@ -60,12 +60,6 @@ def test_torch_and_torchvision_are_capped_together():
     assert any(bound.startswith("<") for bound in core["torchvision"])
 
 
-def test_the_citation_names_the_version_of_the_package():
-    stated = re.search(r'^__version__ = "(.+)"$', (ROOT / "lnescape" / "__init__.py").read_text(), re.MULTILINE)[1]
-    assert yaml.safe_load((ROOT / "CITATION.cff").read_text())["version"] == stated
-    assert f"## {stated} " in (ROOT / "CHANGELOG.md").read_text()
-
-
 @pytest.mark.parametrize("group", ["core", *EXTRAS])
 def test_every_dependency_is_pinned_within_its_bounds(group):
     lines = (ROOT / "constraints.txt").read_text().splitlines()

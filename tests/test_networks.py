@@ -84,11 +84,6 @@ def test_only_plain_chains_are_batched(builder):
     assert not LinearChain.accepts(builder())
 
 
-def test_unknown_network_names_the_nearest(data):
-    with pytest.raises(ValueError, match="did you mean 'resnet'"):
-        ln.network("resnt", data)
-
-
 class OtherAtSecondCall:
     width = 3
 

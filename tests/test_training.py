@@ -180,28 +180,6 @@ def test_cost_is_counted(data):
     assert runs.cost.trainings == 3
 
 
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        ({"seeds": []}, "No seeds"),
-        ({"seeds": [1, 2, 1]}, "Seed 1 is given twice"),
-        ({"seeds": [-1]}, "whole numbers from 0"),
-        ({"seeds": [0], "recipe": ln.Recipe(batch=10**6)}, "larger than the"),
-    ],
-)
-def test_bad_requests_are_refused(as_users_do, data, arguments, message):
-    with pytest.raises(ValueError, match=message):
-        ln.fit(ln.network("mlp", data, width=4), data, **arguments)
-
-
-@pytest.mark.parametrize(
-    "setting", [{"epochs": 0}, {"schedule": "linear"}, {"learning_rate": float("nan")}, {"optimiser": "lion"}]
-)
-def test_bad_recipes_are_refused(setting):
-    with pytest.raises(ValueError, match="not|must"):
-        ln.Recipe(**setting)
-
-
 def test_networks_trained_elsewhere_come_in_as_modules_states_and_points(data):
     modules = [build(Mixed, seed) for seed in (0, 1, 2)]
     law = ln.members(Mixed, [modules[0], modules[1].state_dict(), theta_of(modules[2])], data)
