@@ -98,3 +98,8 @@ def test_what_cannot_be_scored_is_refused_in_one_sentence(call, message):
     with pytest.raises(ValueError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value)
+
+
+def test_arrays_are_scored_as_tensors(as_users_do):
+    for predicted, right in ((MEANS.numpy(), LABELS.numpy()), (MEANS, LABELS.numpy())):
+        assert str(ln.score(predicted, right, unit="m")) == str(ln.score(MEANS, LABELS, unit="m"))

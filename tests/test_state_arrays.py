@@ -160,5 +160,5 @@ def test_tensors_are_taken_and_copies_are_named():
     stated = ln.state_arrays(given, ids=torch.arange(100))
     assert np.array_equal(stated.u, ln.state_arrays(LOGP).u)
     assert stated.ids[3] == "3"
-    with pytest.warns(UserWarning, match="Networks 0 and 2 are copies"):
+    with pytest.warns(UserWarning, match="Networks 0 and 2 are identical"):
         ln.state_arrays(torch.tensor(LOGP[[0, 1, 0]]).bfloat16())

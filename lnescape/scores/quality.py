@@ -356,11 +356,12 @@ def score(
     >>> print(score(torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]).log(), torch.tensor([0, 1, 1]))["nll"])
     0.41(25) nat
     """
-    of_values = isinstance(logp, Tensor) and (logp.ndim == 4 or logp.shape[2:] == (1,))  # classes are two or more
-    if of_values or isinstance(labels, Tensor) and labels.is_floating_point() and labels.ndim == 2:
+    predicted, right = (_as_tensor(given)[0] for given in (logp, labels))
+    of_values = predicted is not None and (predicted.ndim == 4 or predicted.shape[2:] == (1,))  # of classes two or more
+    if of_values or right is not None and right.is_floating_point() and right.ndim == 2:
         from lnescape.scores.values import score_values
 
-        return score_values(logp, labels, unit=unit)
+        return score_values(*(a if b is None else b for a, b in ((logp, predicted), (labels, right))), unit=unit)
     mean, labels = mean_and_labels(logp, labels)
     calibration = calibration_error(mean, labels)
     scores = {

@@ -276,6 +276,7 @@ class Statement:
             else f"{self.n_calibration} held-out inputs without labels"
         )
         worth = f", worth {self.prior.n_eff:.0f} independent ones ({how})" if n > 1 else ""
+        groups = ["output" if self.outputs and name == "classes" else name for name in self.groups]
         missing = "".join(f"; without {name}: {reason}" for name, reason in self.left_out.items())
         elsewhere = "; coefficients shrink towards those of other pairs of data and network"
         lost = round(self.trainings) - n
@@ -289,7 +290,7 @@ class Statement:
             "measurand": f"{self.quantity}{of}{unit}",
             "evaluation": f"{self.kind}, ν = {n - 1}, and a prior worth d₀ = {self.prior.dof:.1f}: ν_eff = "
             f"{self.dof:.1f}; {'u' if u_known else 'σ̃'} is known to about {self._known()}",
-            "prior": f"{fitted} {inputs}{worth}; covariates: {', '.join(self.groups) or 'none'}{missing}"
+            "prior": f"{fitted} {inputs}{worth}; covariates: {', '.join(groups) or 'none'}{missing}"
             f"{elsewhere if self.transferred and n > 1 else ''}",
             **({"one set": _single_set(n - 1, self.prior.n_eff, self.level)} if n > 1 else {}),
             "cost": f"{self.trainings:g} training{'s' * (self.trainings != 1)}{diverged}{further}{passes}",
@@ -364,7 +365,8 @@ class Statement:
         """Write how many decisions, or conformities with limits, are doubtful."""
         if self.risk is None:
             return {}
-        doubtful = f"{int((self.risk > DOUBTFUL).sum())} of {self.risk.size} would fall"
+        each = " values" if self.outputs else ""
+        doubtful = f"{int((self.risk > DOUBTFUL).sum())} of {self.risk.size}{each} would fall"
         often = f"in more than {share_text(DOUBTFUL)} of retrainings"
         if self.limits is None:
             return {"decisions": f"{doubtful} otherwise {often}"}
