@@ -2,4 +2,5 @@
 
 from lnescape.cli import main
 
-main(prog_name="lnescape")
+if __name__ == "__main__":
+    main(prog_name="lnescape")

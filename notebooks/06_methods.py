@@ -277,7 +277,7 @@ figure = figures.diversity(
     },
     least=97,
     source=source + ", budget 3",
-    title="Members that disagree more are individually worse, or were trained independently",
+    title="Members that disagree more are worse, or independent",
 )
 course.save(figure, "06_diversity")
 

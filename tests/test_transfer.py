@@ -169,3 +169,15 @@ def test_a_prior_without_a_level_lends_no_scale():
     )  # networks without covariates
     with pytest.raises(ValueError, match="no level"):
         borrowed_prior(np.zeros(100), np.zeros((100, 3)), names=NAMES, like=like)
+
+
+def test_a_prior_is_learned_from_retrainings_of_ones_own(data):
+    recipe, pairs = ln.Recipe(epochs=3, precision="float32"), []
+    for width in (8, 16):
+        runs = ln.fit(ln.network("mlp", data, width=width), data, seeds=range(12), recipe=recipe, progress=False)
+        pairs.append(ln.covariates.known_pair(runs, data))
+    assert [(pair.dof, pair.network, len(pair.variance)) for pair in pairs] == [(9, "fully connected", 200)] * 2
+    with pytest.raises(ValueError, match="from 12 retrainings or more, not 3"):
+        ln.covariates.known_pair(ln.members(runs.net, list(runs.thetas[:3]), data), data)
+    stated = ln.state(runs.net, data, runs=ln.members(runs.net, list(runs.thetas[:2]), data), like=learn_prior(pairs))
+    assert stated.transferred

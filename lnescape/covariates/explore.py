@@ -13,17 +13,17 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lnescape.covariates.geometry import N_TRAINING, gradient_distance
-from lnescape.covariates.groups import Traces
+from lnescape.covariates.geometry import N_TRAINING, gradient_distance, kind_of
+from lnescape.covariates.groups import DEFAULT, Traces, columns_of
 from lnescape.engines import engine_for
 from lnescape.laws import Law, Members, predict_at
 from lnescape.laws.law import CHUNK
-from lnescape.retraining import Measurand, log_odds
+from lnescape.retraining import KnownPair, Measurand, effective_number, log_odds, with_class_means
 from lnescape.retraining.prior import shared_movement
 from lnescape.training import Prepared, Recipe, TrainingError
 from lnescape.training.descent import State, generator, stream_seed
 from lnescape.training.runs import train_groups
-from lnescape.weights import trainable, with_features
+from lnescape.weights import build, trainable, with_features
 
 Theta = Float[Tensor, " parameters"]
 Classes = Int[np.ndarray, " images"]  # the class of each image that the measurand is of, or the output of values
@@ -92,6 +92,44 @@ def explored(
     others = other_classes(logp, chosen) if measurand is log_odds and "differences" in groups else None
     what: dict[str, Any] = {"n_classes": data.n_classes, "values": law.values is not None}
     return Traces(q, chosen=chosen, others=others, **what, **found)
+
+
+def known_pair(runs: Members, data, *, players: int = 2) -> KnownPair:
+    """Observe a pair of data and network with many retrainings, so that `learn_prior` can learn from it.
+
+    The covariates are those of a statement, seen on the first networks; s² is over all others, on the calibration
+    images and for the class of their highest mean probability.
+
+    Args:
+        runs: Retrainings, ten more than `players` or more.
+        data: The data set, of classes.
+        players: Networks that show the covariates, as many as there are where the prior will be used.
+
+    Returns:
+        The pair.
+
+    Raises:
+        ValueError: Too few retrainings, or data of measured values.
+
+    >>> import lnescape as ln
+    >>> data = ln.load("digits")
+    >>> runs = ln.fit(ln.network("mlp", data, width=8), data, seeds=range(12), recipe=Recipe(epochs=2))
+    >>> known_pair(runs, data).names[-1]
+    'class mean of gradient distance'
+    """
+    if data.values is not None or len(runs) < players + 10:
+        raise ValueError(f"A prior is learned on classes, from {players + 10} retrainings or more, not {len(runs)}.")
+    images = data.calibration.images
+    logp = runs.predict(images).cpu().numpy()
+    chosen = np.exp(logp[players:]).mean(0).argmax(1)
+    some = replace(runs, thetas=runs.thetas[:players], seeds=runs.seeds[:players], failed={}, path=None)
+    seen = explored(some, data, images, chosen, groups=DEFAULT)
+    columns, names = with_class_means(*columns_of(seen, DEFAULT))
+    q = log_odds(logp, chosen)
+    return KnownPair(
+        columns, q[players:].var(0, ddof=1), len(q) - players - 1, effective_number(q), names,
+        spread=float(q[0].var()), network=kind_of(build(runs.net, 0)),
+    )  # fmt: skip
 
 
 def value(predicted: Float[np.ndarray, "..."], chosen: Classes) -> Float[np.ndarray, "networks images"]:
