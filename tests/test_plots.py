@@ -97,7 +97,7 @@ def budget(**words):
 def statement(source, title):
     evaluation = ln.type_a(STREAM.randn(4, 30) + np.linspace(-1, 4, 30))
     words = {"title": source, "limits": None, "units": ("nat",), "outputs": (), "quantity": "log-odds"}
-    said = SimpleNamespace(evaluation=evaluation, level=0.95, spread=evaluation.u, dof=3.0, **words)
+    said = SimpleNamespace(evaluation=evaluation, level=0.95, spread=evaluation.u, dof=3.0, chosen=None, **words)
     said.risk = evaluation.below(0.0)
     return plots.statement(said, title=title)
 
