@@ -190,24 +190,25 @@ def reliability(logp, labels, *, n_bins: int = 15, bins: str = "mass", source: s
     return figure
 
 
-def statement(said, *, n: int = 40, title: str) -> Figure:
+def statement(stated, *, n: int = 40, title: str) -> Figure:
     """Draw a statement: intervals of some inputs, in the order of q̄, and the distribution of u(x) over all inputs.
 
     Args:
-        said: A `Statement`; one row of panels for each output.
+        stated: A `Statement`; one row of panels for each output.
         n: Number of inputs whose intervals are drawn, spaced evenly in the order of q̄.
         title: Claim of the figure.
 
     Returns:
         The figure.
     """
-    k, limits, risk = len(said.units), said.limits, said.risk
+    k, limits, risk = len(stated.units), stated.limits, stated.risk
     mean, spread, low, high = (
-        values.reshape(-1, k) for values in (said.evaluation.mean, said.spread, *said.evaluation.interval(said.level))
+        values.reshape(-1, k)
+        for values in (stated.evaluation.mean, stated.spread, *stated.evaluation.interval(stated.level))
     )
     doubted = np.zeros(mean.shape, bool) if risk is None else risk.reshape(-1, k) > 0.05
     labels = ("sure", "decision may flip") if limits is None else ("within limits", "may fall outside")
-    with canvas(2, 2.8 * k, said.title, title, rows=k) as (figure, axes):
+    with canvas(2, 2.8 * k, stated.title, title, rows=k) as (figure, axes):
         for j, (left, right) in enumerate([axes] if k == 1 else axes):
             order = np.argsort(mean[:, j])
             rows = order[np.linspace(0, len(order) - 1, min(n, len(order))).round().astype(int)]
@@ -221,11 +222,11 @@ def statement(said, *, n: int = 40, title: str) -> Figure:
                 for line in lines[:, j]:
                     left.axhline(line, color=DARK, linewidth=0.6)
                 left.legend(fontsize=8)
-            unit = f" ({said.units[j]})" if said.units[j] else ""
-            name = said.outputs[j] if said.outputs else said.quantity if said.chosen is None else "q"
+            unit = f" ({stated.units[j]})" if stated.units[j] else ""
+            name = stated.outputs[j] if stated.outputs else stated.quantity if stated.chosen is None else "q"
             left.set(xlabel="some inputs, by q̄", ylabel=f"{name}{unit}", xticks=[])
-            left.set_title(f"q̄ and {100 * said.level:.4g} % interval")
+            left.set_title(f"q̄ and {100 * stated.level:.4g} % interval")
             right.hist(spread[:, j], bins=40, color=PALE)
-            right.set(xlabel=f"{'u' if said.dof > 2 else 'σ̃'}(x){unit}, ν = {said.dof:.1f}", ylabel="inputs")
+            right.set(xlabel=f"{'u' if stated.dof > 2 else 'σ̃'}(x){unit}, ν = {stated.dof:.1f}", ylabel="inputs")
             right.set_title("all inputs")
     return figure

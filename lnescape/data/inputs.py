@@ -46,11 +46,11 @@ class Values:
         return {"mean": self.mean.tolist(), "std": self.std.tolist(), "unit": self.unit}
 
     @classmethod
-    def described(cls, said: dict) -> "Values":
+    def described(cls, description: dict) -> "Values":
         """Make them again from what `describe` returned."""
-        unit = said["unit"]
+        unit = description["unit"]
         unit = str(unit) if isinstance(unit, str) else tuple(map(str, unit))
-        return cls(torch.tensor(said["mean"]), torch.tensor(said["std"]), unit)
+        return cls(torch.tensor(description["mean"]), torch.tensor(description["std"]), unit)
 
     def to(self, device: torch.device | str) -> "Values":
         """Return the same on another device."""

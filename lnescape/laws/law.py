@@ -147,9 +147,9 @@ class Law(ABC):
         return {"kind": type(self).__name__} | {name: getattr(self, name) for name in self.facts} | values
 
     @classmethod
-    def described(cls, net: Builder, said: dict, tensors: dict[str, Any], **known: Any) -> "Law":
+    def described(cls, net: Builder, description: dict, tensors: dict[str, Any], **known: Any) -> "Law":
         """Make a law again from its description and its tensors."""
-        return cls(net, **tensors, **{name: said[name] for name in cls.facts}, **known)
+        return cls(net, **tensors, **{name: description[name] for name in cls.facts}, **known)
 
     def __init_subclass__(cls):
         """Let `load_law` know this kind of law."""
@@ -251,9 +251,9 @@ class Members(Law):
         return x.mean(1), x.cov(correction=0).view(len(x), len(x))
 
     @classmethod
-    def described(cls, net: Builder, said: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
+    def described(cls, net: Builder, description: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
         """Make an ensemble again from its members and their seeds."""
-        seeds = said["seeds"]
+        seeds = description["seeds"]
         if seeds and (len(seeds) != len(tensors["vectors"]) or not all(type(seed) is int for seed in seeds)):
             raise ValueError("the seeds are not those of the members")
         return cls(net, tensors["vectors"], seeds=tuple(seeds), **known)
@@ -302,9 +302,9 @@ class SubspaceLaw(Law):
         return super().description() | self.subspace.description()
 
     @classmethod
-    def described(cls, net: Builder, said: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
+    def described(cls, net: Builder, description: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
         """Make a law again over a subspace of its vertices."""
-        return cls(net, KINDS[said["subspace"]].described(tensors["vectors"], said), **known)
+        return cls(net, KINDS[description["subspace"]].described(tensors["vectors"], description), **known)
 
 
 @dataclass(frozen=True, eq=False)
@@ -357,10 +357,10 @@ class Mixture(Law):
         return super().description() | {"components": [law.description() for law in self.components]}
 
     @classmethod
-    def described(cls, net: Builder, said: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
+    def described(cls, net: Builder, description: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
         """Make a mixture again from its laws."""
         laws = []
-        for number, own in enumerate(said["components"]):
+        for number, own in enumerate(description["components"]):
             part = {name.split(".", 1)[1]: value for name, value in tensors.items() if name.startswith(f"{number}.")}
             laws.append(_KINDS[own["kind"]].described(net, own, part, **known))
         return cls(net, tuple(laws), **known)
@@ -393,16 +393,16 @@ def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | N
     check_callable(net)
     length = theta_of(build(net, 0)).numel()
 
-    def made(said: dict, tensors: dict[str, Tensor]) -> Law:
-        if said["kind"] not in _KINDS:
-            raise ValueError(f"there is no law {said['kind']}")
+    def made(description: dict, tensors: dict[str, Tensor]) -> Law:
+        if description["kind"] not in _KINDS:
+            raise ValueError(f"there is no law {description['kind']}")
         for name, tensor in tensors.items():
             if tensor.ndim != _DIMENSIONS[name.split(".")[-1]] or not tensor.is_floating_point():
                 raise ValueError(f"{name} has another shape or type")
         known: dict[str, Any] = {"normalisation_images": normalisation_images}
-        if "values" in said:
-            known["values"] = Values.described(said["values"])
-        law = _KINDS[said["kind"]].described(net, said, tensors, **known)
+        if "values" in description:
+            known["values"] = Values.described(description["values"])
+        law = _KINDS[description["kind"]].described(net, description, tensors, **known)
         if law.n_parameters != length:
             raise ResultError(f"{path} holds networks of {law.n_parameters} parameters, the builder's have {length}.")
         next(law.thetas_of(1, 0))  # a law that cannot be drawn from is refused here

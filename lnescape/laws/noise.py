@@ -199,9 +199,9 @@ class DropoutLaw(NoiseLaw):
         return super().description() | {"gates": [astuple(gate) for gate in self.gates]}
 
     @classmethod
-    def described(cls, net: Builder, said: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
+    def described(cls, net: Builder, description: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
         """Make a dropout law again from its network and gates."""
-        gates = tuple(Gate(*gate) for gate in said["gates"])
+        gates = tuple(Gate(*gate) for gate in description["gates"])
         if any(gate.start < 0 or gate.readers * gate.units * gate.width < 1 for gate in gates):
             raise ValueError("a gate lies outside of the network")
         return cls(net, tensors["theta"], gates, **known)

@@ -213,9 +213,9 @@ def save(path: Path, kind: str, description: Mapping[str, Any], tensors: Mapping
     """Keep tensors, and what describes them, in one sealed file."""
     from safetensors.torch import save
 
-    said = {"description": description, "kind": kind, "sha256": _BLANK.decode()}
+    header = {"description": description, "kind": kind, "sha256": _BLANK.decode()}
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    data = save(plain, {"lnescape": json.dumps(said, sort_keys=True, default=str)})
+    data = save(plain, {"lnescape": json.dumps(header, sort_keys=True, default=str)})
     start, view = data.rindex(_BLANK, 0, 8 + _length(data[:8], len(data))), memoryview(data)
     write(path, view[:start], hashlib.sha256(data).hexdigest().encode(), view[start + len(_BLANK) :])
 
@@ -227,8 +227,8 @@ def load(path: Path, kind: str, make: Callable[[dict, dict[str, Tensor]], T], *,
     with reading(path, cure) as file:
         start = file.read(8)
         start += file.read(_length(start, os.fstat(file.fileno()).st_size))
-        said = parse(parse(start[8:])["__metadata__"]["lnescape"].encode())
-        found = said["sha256"].encode()
+        header = parse(parse(start[8:])["__metadata__"]["lnescape"].encode())
+        found = header["sha256"].encode()
         if len(found) != len(_BLANK) or start.count(found) != 1:
             raise ValueError("it holds no checksum")
         digest = hashlib.sha256(start.replace(found, _BLANK))
@@ -236,10 +236,10 @@ def load(path: Path, kind: str, make: Callable[[dict, dict[str, Tensor]], T], *,
             digest.update(part)
         if digest.hexdigest().encode() != found:
             raise ValueError("its checksum is another")
-        if said["kind"] != kind:
-            raise ValueError(f"it holds a {said['kind']}, no {kind}")
+        if header["kind"] != kind:
+            raise ValueError(f"it holds a {header['kind']}, no {kind}")
         file.seek(0)
-        return make(said["description"], load(file.read()))
+        return make(header["description"], load(file.read()))
 
 
 def _length(start: bytes, size: int) -> int:

@@ -191,8 +191,8 @@ def _cure(text: bytes) -> str:
     command = "the command that made it"
     if found := re.search(rb'"command": ("(?:[^"\\\n]|\\.){,200}")', text):
         with suppress(ValueError):
-            said = json.loads(found[1])
-            command = f"`{said}`" if said.isprintable() else command
+            stated = json.loads(found[1])
+            command = f"`{stated}`" if stated.isprintable() else command
     return f"delete it and run {command} again."
 
 

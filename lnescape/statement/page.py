@@ -447,19 +447,19 @@ def load_statement(path: Path | str) -> Statement:
     return load(Path(path), "statement", _made, cure="write it again with stated.save(path).")
 
 
-def _made(said: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Statement:
+def _made(facts: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Statement:
     """Make a statement of what a file holds; raise where it isn't one."""
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-    plain: dict[str, Any] = {name: tuple(map(str, said[name])) if name in _TEXTS else said[name] for name in _PLAIN}
-    messages, p_values, factor = said["diagnosis"]
-    of_prior: dict[str, Any] = said["prior"] | {"names": tuple(map(str, said["prior"]["names"]))}
+    plain: dict[str, Any] = {name: tuple(map(str, facts[name])) if name in _TEXTS else facts[name] for name in _PLAIN}
+    messages, p_values, factor = facts["diagnosis"]
+    of_prior: dict[str, Any] = facts["prior"] | {"names": tuple(map(str, facts["prior"]["names"]))}
     of_prior |= {name: arrays[f"prior.{name}"] for name in _OF_PRIOR}
     plain |= {name: arrays.get(name) for name in _ARRAYS}
-    dof, n = said["evaluation"]
+    dof, n = facts["evaluation"]
     stated = Statement(
         **plain,
-        left_out={str(name): str(why) for name, why in said["left_out"].items()},
-        origin={str(name): str(what) for name, what in said["origin"].items()},
+        left_out={str(name): str(why) for name, why in facts["left_out"].items()},
+        origin={str(name): str(what) for name, what in facts["origin"].items()},
         evaluation=Evaluation(arrays["mean"], arrays["scale"], float(dof), int(n)),
         diagnosis=Diagnosis(tuple(map(str, messages)), dict(p_values), float_from_json(factor)),
         prior=Prior(**of_prior),

@@ -69,11 +69,11 @@ def watched(
     # Of a long training some ten epochs' ends, evenly apart up to the last one.
     n_epochs = law.path.shape[1]
     every = 1 if n_epochs <= N_WATCHED_EPOCHS else math.ceil(n_epochs / 10)
-    said = []
+    ends = []
     for theta in law.path[:, (n_epochs - 1) % every :: every].unbind(1):
         before = Members(law.net, theta.to(images.device), normalisation_images=data.normalisation_images)
-        said.append(log_odds(before.predict(images).cpu().numpy(), chosen).astype(np.float16))
-    return law, said
+        ends.append(log_odds(before.predict(images).cpu().numpy(), chosen).astype(np.float16))
+    return law, ends
 
 
 def scouts(cell: Cell, data, panel: Panel, chosen: None) -> Observation:

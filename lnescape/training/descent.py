@@ -67,13 +67,13 @@ class State:
         """Read a state of descents like `like` [S, K, P]; warn and return `otherwise` where it is damaged."""
         # K is free where `like` has none; `moving` of the rows have tensors of the optimiser.
 
-        def made(said: dict, tensors: dict[str, Tensor]) -> "State":
+        def made(description: dict, tensors: dict[str, Tensor]) -> "State":
             vertices, failed = tensors.pop("vertices"), tensors.pop("failed")
             optimiser = {name.removeprefix("optimiser."): value for name, value in tensors.items()}
             (s, k, p), rows = like.shape, [value for name, value in optimiser.items() if name != "step"]
             fits = (
-                said["name"] == file.stem,
-                type(said["epoch"]) is int and said["epoch"] > 0,
+                description["name"] == file.stem,
+                type(description["epoch"]) is int and description["epoch"] > 0,
                 vertices.dtype == like.dtype and vertices.shape == (s, k or vertices.shape[1], p),
                 failed.dtype == torch.int64 and failed.shape == (s,),
                 set(optimiser) - {"average"} in (set(), {"momentum_buffer"}, {"step", "exp_avg", "exp_avg_sq"}),
@@ -82,7 +82,7 @@ class State:
             )
             if not all(fits):
                 raise ValueError("it was renamed, or belongs to another training")
-            return State(said["epoch"], vertices, failed, optimiser)
+            return State(description["epoch"], vertices, failed, optimiser)
 
         try:
             return files.load(file, "state", made, cure="it is not used, and what it kept is trained again.")

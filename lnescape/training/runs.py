@@ -260,9 +260,9 @@ def _paths(
 def _theta_in(file: Path) -> Float[Tensor, "networks parameters"]:
     """Read θ of every network at one epoch's end."""
 
-    def made(said: dict, tensors: dict[str, Tensor]) -> Tensor:
+    def made(description: dict, tensors: dict[str, Tensor]) -> Tensor:
         (theta,) = tensors.values()
-        if said["name"] != file.stem or theta.ndim != 2 or not theta.is_floating_point():
+        if description["name"] != file.stem or theta.ndim != 2 or not theta.is_floating_point():
             raise ValueError("it was renamed, or belongs to another training")
         return theta
 
