@@ -193,12 +193,13 @@ def _grouped(scouts: Cell, n: int) -> tuple[Cell, ...]:
     return tuple(_on_test(scouts, "retrainings", (k, k + 1)).but(options=other) for k in range(0, n, 2))
 
 
-def _bursts(pair: Pair, *, waiting: bool = False) -> tuple[Cell, ...]:
-    scouts, group = scouts_of(pair), 2 if waiting else pair.burst_group
+def _bursts(pair: Pair) -> tuple[Cell, ...]:
+    scouts, groups = scouts_of(pair), pair.burst_group
+    groups = groups if isinstance(groups, tuple) else (groups,) * len(pair.bursts)
     return tuple(
         scouts.but(method="bursts", scouts=scouts, seeds=range(k, k + group),
                    settings={"n": N_BURSTS, "epochs": epochs, "rate": rate})
-        for epochs, rate in (pair.waiting if waiting else pair.bursts)
+        for (epochs, rate), group in zip(pair.bursts, groups, strict=True)
         for k in range(0, pair.explored, group)
     )  # fmt: skip
 
@@ -232,8 +233,7 @@ def _studies(pair: Pair) -> tuple[Study, ...]:
     first = {"first": 0} if pair.long and not pair.control else {}
     found = [
         _study(name, f"{pair.n} retrainings of {many}: the reference", reference),
-        _study(f"{name}-bursts", f"Short restarts from {pair.explored} {many}",
-               (*bursts, *_bursts(pair, waiting=True)), ""),
+        _study(f"{name}-bursts", f"Short restarts from {pair.explored} {many}", bursts, ""),
         _study(f"{name}-proxies", f"Cheap retrainings of narrower {many}", proxies, ""),
         _study(f"{name}-uncertainty", f"u(x) of {many} from few retrainings, judged by all others",
                (*reference, *bursts, *proxies, *laws), "uncertainty"),

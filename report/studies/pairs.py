@@ -30,8 +30,7 @@ class Pair:
     observed: tuple[str, ...] = ("covariates",)  # of those
     keep: tuple[str, ...] = ("panel", "log_probabilities")  # of all
     bursts: tuple[tuple[float, float], ...]  # (epochs, first learning rate in parts of the plain training's highest)
-    burst_group: int = 2
-    waiting: tuple[tuple[float, float], ...] = ()  # such bursts that are computed in part, two networks in a cell
+    burst_group: int | tuple[int, ...] = 2  # networks in a cell; one number for each of `bursts`, or for all
     proxies: tuple[tuple[int, float], ...]  # (size, epochs)
     size: str = "width"  # option of the network that makes it small
     n_proxies: int = 40  # in each of two sets
@@ -139,7 +138,8 @@ CIFAR10_FAST_CNN = Pair(
 )  # fmt: skip
 CIFAR10_FAST_RESNET = replace(
     CIFAR10_FAST_CNN, network="fast_resnet", net="fast ResNet", words="fast residual network",
-    recipe={**FAST_RECIPE, "epochs": 13}, bursts=((0.25, 0.5),), waiting=(RULE,), proxies=((3, 4),), laws=False,
+    recipe={**FAST_RECIPE, "epochs": 13}, bursts=((0.25, 0.5), RULE), burst_group=(12, 2), proxies=((3, 4),),
+    laws=False,
     chooses=True, shows=("undecided",),
     published=CIFAR10_RESNET.published,
 )  # fmt: skip
@@ -147,7 +147,7 @@ CIFAR10_FAST_RESNET = replace(
 CIFAR100_FAST_RESNET = replace(
     CIFAR10_FAST_RESNET, data="cifar100", options={"widths": [24, 96, 256], "scale": 0.25}, proxies=((3, 3),),
     recipe={**FAST_RECIPE, "epochs": 9, "bias_rate": 32}, scouts=2, n=20, group=2, explored=8, burst_group=2,
-    bursts=(RULE,), waiting=(),
+    bursts=(RULE,),
     published=CIFAR100_RESNET.published,
 )  # fmt: skip
 PAIRS = (
