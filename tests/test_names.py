@@ -62,4 +62,4 @@ path = ln.fit_subspace(net, data, ln.Bezier.between(runs[0], runs[1]), **quick)
 ln.score(path.predict(data.test.images, n=5, seed=0), data.test.labels)
 str(ln.state(net, data, runs=runs, progress=False))
 """
-    assert len(modules_of(story)) <= 45
+    assert len(modules_of(story)) <= 40

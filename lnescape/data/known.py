@@ -33,7 +33,6 @@ from torch import Tensor
 from lnescape.checks import one_of
 
 from .inputs import DataError, channel_moments
-from .shapes import FILLINGS, OUTLINES, draw
 from .splits import PARTS, SPLIT_SEED, Dataset, Split
 
 N_VALIDATION = 5000  # images of an official training set
@@ -244,6 +243,8 @@ def _digits() -> Dataset:
 
 def _shapes(name: str) -> Dataset:
     """Return drawn shapes of ten or a hundred classes."""
+    from .shapes import FILLINGS, OUTLINES, draw
+
     many = name == "shapes100"
     pixels, labels = draw(19_000 if many else 11_000, seed=0)
     classes = tuple(f"{filling} {outline}" for outline in OUTLINES for filling in FILLINGS) if many else OUTLINES
@@ -255,6 +256,8 @@ def _shapes(name: str) -> Dataset:
 
 def _foreign_shapes(n_images: int, side: int) -> tuple[Tensor, str]:
     """Return grey shapes and their title."""
+    from .shapes import draw
+
     images, _ = draw(n_images, seed=1, side=side)
     # one channel, not the mean of three: shapes may be lighter in one and darker in another
     return torch.from_numpy(images[:, :1].copy()), f"drawn grey shapes, {side}×{side}"

@@ -15,7 +15,6 @@ from lnescape.checks import instance, texts, units_of
 
 from . import inputs
 from .inputs import DataError, Values
-from .shifts import describe_shift, shift_pixels
 
 PARTS = ("train", "validation", "calibration", "test")
 SPLIT_SEED = 0  # of numpy's RandomState, whose stream is frozen
@@ -189,6 +188,8 @@ class Dataset:
         (Hendrycks and Dietterich 2019, arXiv:1903.12261). Clipped to the range of the pixels; the same call gives the
         same images.
         """
+        from .shifts import describe_shift, shift_pixels
+
         pixels = shift_pixels(self.test.pixels, kind, strength, pixel_range=self.pixel_range)
         title = f"{self.title}: test, {describe_shift(kind, strength)}"
         return replace(self.test, pixels=pixels, title=title)

@@ -8,6 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, dataclass, field, replace
+from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -390,6 +391,7 @@ def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | N
         TypeError: `net` isn't a builder.
         ResultError: The file is missing or damaged, or belongs to another architecture.
     """
+    import_module("lnescape.laws.noise")  # it makes its laws known
     check_callable(net)
     length = theta_of(build(net, 0)).numel()
 

@@ -5,6 +5,9 @@ without clipping: a probability may be exactly 0 or 1. For measured values see `
 uncertainty is that of the mean over images, for the networks at hand.
 """
 
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from lnescape.scores.quality import (
     accuracy,
     aurc,
@@ -19,8 +22,12 @@ from lnescape.scores.quality import (
     nll,
     score,
 )
-from lnescape.scores.temperature import calibrated_log_likelihood, deep_ensemble_equivalent, fit_temperature, halves
-from lnescape.scores.values import coverage, crps, interval, mae, mixture_nll, r2, rmse, variance_split, with_noise
+
+if TYPE_CHECKING:
+    from lnescape.scores.temperature import calibrated_log_likelihood, deep_ensemble_equivalent, fit_temperature, halves
+    from lnescape.scores.values import coverage, crps, interval, mae, mixture_nll, r2, rmse, variance_split, with_noise
+
+_OF_VALUES = ("coverage", "crps", "interval", "mae", "mixture_nll", "r2", "rmse", "variance_split", "with_noise")
 
 __all__ = [
     "accuracy", "auroc", "aurc", "brier", "calibrated_log_likelihood", "calibration_error", "coverage", "crps",
@@ -28,3 +35,11 @@ __all__ = [
     "interval", "logit_average", "mae", "mean_prediction", "mixture_nll", "nll", "r2", "rmse", "score",
     "variance_split", "with_noise",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    """Import what needs a temperature, and what scores values, when it is first used."""
+    if name in __all__:
+        room = "values" if name in _OF_VALUES else "temperature"
+        return getattr(import_module(f"lnescape.scores.{room}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

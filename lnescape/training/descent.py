@@ -20,7 +20,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lnescape.data.shifts import augment
 from lnescape.results import files
 from lnescape.training.recipe import Recipe
 from lnescape.weights import seeded
@@ -252,6 +251,8 @@ def _augmented(images: Tensor, streams: list[torch.Generator], recipe: Recipe) -
     flip = recipe.flip is True  # "alternate" mirrors elsewhere
     if not recipe.shift and not flip:
         return images
+    from lnescape.data.shifts import augment
+
     return augment(images.flatten(0, 1), generator=streams, shift=recipe.shift, flip=flip).view(images.shape)
 
 
