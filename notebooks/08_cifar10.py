@@ -332,7 +332,7 @@ course.table(tables.beforehand(), "Bursts of a quarter of an epoch, M = 3")
 # %% [markdown]
 # **What we see.** From top to bottom the training loss grows. On CIFAR, where more of it remains, bursts explain about ten times as
 # much as on MNIST; among the networks on CIFAR there is no such order. (The CNN without normalisation and the ResNets have short
-# schedules. On the fast ResNet, bursts were started at half this rate, and explain a fifth of the rest.) If the training loss is nearly
+# schedules. On CIFAR-10's fast ResNet, partial R² is that of bursts at half the rate of the table.) If the training loss is nearly
 # zero, the gradients are small, and restarts hardly leave the network. So few networks show no law: network and data changed together.
 #
 # Yet *on top of the free groups* one more training gains more than bursts of the same price (`10_synthesis`). The free groups already
