@@ -208,6 +208,7 @@ def test_networks_brought_in_keep_their_statistics_where_that_is_asked_for(data,
     assert torch.equal(law.predict(images), alone)
     assert not torch.allclose(ln.members(net, networks, data).predict(images), alone, atol=0.01)
     from_file = ln.members(net, [network.state_dict() for network in networks], data, statistics="kept")
+    assert ln.state(net, data, runs=from_file, covariates="outputs").evaluation.n == len(networks)  # by its own builder
     assert torch.equal(from_file.thetas, law.thetas)
 
 
