@@ -108,6 +108,14 @@ def test_proxies_and_bursts_are_paid_for(runs):
     assert "6 of the narrower network" in said.facts()["cost"]
 
 
+def test_proxies_that_show_fewer_inputs_than_assumed_are_quoted_as_a_lower_bound(runs):
+    narrow = ln.network("mlp", DATA, width=2)
+    page = ln.state(NET, DATA, runs=runs, covariates="outputs", proxies=narrow, n_proxies=20, **QUIET)
+    assert not page.measured
+    assert "The 20 proxies show that the inputs are worth" in page.reservations()["fit"]
+    assert "measure n_eff on proxies" not in page.reservations()["fit"]
+
+
 def test_few_networks_are_built_beside_those_that_are_trained():
     """Builder and proxies are checked once; exploring goes through one network and one engine."""
     calls = []

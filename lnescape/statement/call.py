@@ -183,7 +183,7 @@ def state(
     if like is not None:
         columns = with_class_means(*columns, like=columns[0][parts[0]])
     stated = logp[:, n:]
-    return statement_of(
+    statement = statement_of(
         seen.q, columns, parts, n_eff=n_eff, like=like, network=kind_of(template.module),
         contrasts=contrast(logp.cpu().numpy(), chosen), chosen=chosen[parts[1]],
         probability=stated.exp().mean(0).cpu().numpy(),
@@ -191,6 +191,11 @@ def state(
         n_calibration=n, measured=measured, n_proxies=0 if proxies is None else n_proxies,
         transferred=like is not None, further=further, **quantity_of(measurand), **known,
     )  # fmt: skip
+    if proxies is None or measured or n_proxies < explore.ENOUGH_PROXIES:
+        return statement
+    advice = ", or measure n_eff on proxies (effective_number)"
+    lower = f"The {n_proxies} proxies show that the inputs are worth {at_least:.0f} independent ones or more."
+    return replace(statement, notes=(*(note.replace(advice, "") for note in statement.notes), lower))
 
 
 def _of_values(
