@@ -352,7 +352,7 @@ course.table(tables.worths(stored, "3", SHOWN), "REN of three trainings, with it
 #   *differences* on CIFAR-100 and for CIFAR-10's residual network, *noise* for its CNN.
 # - *Bursts* alone are worth about as much as all free groups on CIFAR-10, and about two thirds of them on CIFAR-100.
 # - *Proxies* add little here. Of their decisions 42 % are right, against 65 % of the real networks. *Lines*, *curves* and
-#   *simplexes*, measured for CIFAR-10's CNN, add little more than nothing, and cost a training each. *SWAG* and *FGE*, laws around
+#   *simplexes*, measured on CIFAR-10, add little more than nothing, and cost a training each. *SWAG* and *FGE*, laws around
 #   one network, add more.
 # - A long interval means that the judges are few: here, eighteen retrainings.
 #

@@ -227,8 +227,9 @@ def _studies(pair: Pair) -> tuple[Study, ...]:
     reference = _reference(
         scouts, pair.n, group=pair.group, explored=pair.explored, keep=pair.keep, observed=pair.observed
     )
-    bursts, proxies, ways = _bursts(pair), _proxies(pair), set(PATHS.values())
-    laws = [cell for way, budget, _, cell in compared(scouts, **some) if (way, budget) in ways and pair.laws]
+    bursts, proxies = _bursts(pair), _proxies(pair)
+    ways = {PATHS[name] for name in pair.paths}
+    laws = [cell for way, budget, _, cell in compared(scouts, **some) if (way, budget) in ways]
     name, many = pair.key, pair.many
     first = {"first": 0} if pair.long and not pair.control else {}
     found = [

@@ -79,8 +79,8 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
             for place, judged in places.items():
                 there = [replace(one, mean=one.mean[judged], scale=one.scale[judged]) for one in evaluations]
                 kept[place, members, name] = fidelity(there, references[place])
-                shown = () if place == "test" else ("ren", "coverage", "scale", "dof")  # of altered images, for tables
-                row = kept[place, members, name].to_dict(*shown) | ({} if shown else {"passes": mix.passes(own)})
+                shown = ("ren", "coverage") if place != "test" else ("ren", "coverage", "squared_error")
+                row = kept[place, members, name].to_dict(*(() if (place, name) == ("test", TRANSFER) else shown))
                 found.setdefault(place, {}).setdefault(name, {})[str(members)] = row
     shifted = {kind: kept[kind, 2, TRANSFER] for kind in SHIFTS}
     found["G1"] = g1(kept["test", 2, "constant"], 2, n=found["n"]).to_dict()

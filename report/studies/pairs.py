@@ -9,6 +9,8 @@ from typing import Any
 
 RULE = (0.25, 1.0)  # epochs and rate of the bursts of gate G4 and of one training, the same for every pair
 TITLES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
+# Covariates along learned paths, the keys of `comparison.PATHS`.
+LEARNED = ("line", "curve", "simplex", "grown simplex", "mode curve", "SWAG", "FGE")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,7 +40,7 @@ class Pair:
     yardstick: int = 8  # networks that ensembles of all sizes are made of
     long: bool = True  # a training takes long: fewer methods, budgets and bases are compared
     control: bool = False  # stands beside a pair, and is none: no rule is learned on it
-    laws: bool = True  # learned paths are judged as covariates
+    paths: tuple[str, ...] = LEARNED  # learned paths that are judged as covariates
     shows: tuple[str, ...] = ()  # kinds of images that notebooks show: "easy", "undecided", "foreign"
     chooses: bool = True  # what it changes that one's own networks choose the class is judged, too
     published: dict[str, str] = field(default_factory=dict)  # accuracy in % as its source prints it, decided beforehand
@@ -117,7 +119,7 @@ SHORT = (CIFAR10_CNN, CIFAR10_RESNET, CIFAR100_RESNET)
 
 # What a short schedule and half the width decide is seen beside this one: on an accelerator; hours on a core or two.
 CIFAR10_RESNET20 = replace(
-    CIFAR10_RESNET, control=True, laws=False, name="cifar10-resnet20", words="residual network", remark="full schedule",
+    CIFAR10_RESNET, control=True, paths=(), name="cifar10-resnet20", words="residual network", remark="full schedule",
     options={},
     recipe={**CIFAR10_RESNET.recipe, "epochs": 30}, n=16, group=11, explored=5, burst_group=5, keep=("panel",),
 )  # fmt: skip
@@ -139,15 +141,14 @@ CIFAR10_FAST_CNN = Pair(
 CIFAR10_FAST_RESNET = replace(
     CIFAR10_FAST_CNN, network="fast_resnet", net="fast ResNet", words="fast residual network",
     recipe={**FAST_RECIPE, "epochs": 13}, bursts=((0.25, 0.5), RULE), burst_group=(12, 2), proxies=((3, 4),),
-    laws=False,
-    chooses=True, shows=("undecided",),
+    paths=("curve", "simplex"), chooses=True, shows=("undecided",),
     published=CIFAR10_RESNET.published,
 )  # fmt: skip
 # Small groups: a training takes twenty minutes on a core, and a cell that is killed begins anew.
 CIFAR100_FAST_RESNET = replace(
     CIFAR10_FAST_RESNET, data="cifar100", options={"widths": [24, 96, 256], "scale": 0.25}, proxies=((3, 3),),
     recipe={**FAST_RECIPE, "epochs": 9, "bias_rate": 32}, scouts=2, n=20, group=2, explored=8, burst_group=2,
-    bursts=(RULE,),
+    bursts=(RULE,), paths=(),
     published=CIFAR100_RESNET.published,
 )  # fmt: skip
 PAIRS = (
@@ -160,7 +161,7 @@ PAIRS = (
 
 # As wide as those of the reference, for an accelerator.
 CIFAR10_WIDE = replace(
-    CIFAR10_FAST_CNN, laws=False, name="cifar10-wide", net="wide CNN", words="wide convolutional network",
+    CIFAR10_FAST_CNN, paths=(), name="cifar10-wide", net="wide CNN", words="wide convolutional network",
     options={"widths": [64, 256, 256], "convolutions": [2, 2, 2]},
     recipe={**FAST_RECIPE, "epochs": 20, "precision": "bfloat16"},
 )  # fmt: skip

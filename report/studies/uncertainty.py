@@ -335,9 +335,8 @@ def single(study: Study, store: CellStore) -> Summary:
     for kind in RULES:
         rule = learned(pairs, kind)
         cost = 1.0 + (0.0 if rule.slope is None else own.bursts[RULE].trainings)
-        judged = fidelity(rule(bursts, own.q[: own.n_networks, images]), reference).to_dict()
-        if rule.slope is None:
-            del judged["rank"]  # one variance of all images has none
+        stated = fidelity(rule(bursts, own.q[: own.n_networks, images]), reference)
+        judged = stated.to_dict("ren", "squared_error", "coverage", "scale")
         found[kind] = judged | {"trainings": cost, "level": rule.level, "slope": rule.slope}
     return {"n": len(own.q), "networks": own.n_networks, "learned on": [o.folder for o in others], "rules": found}, {}
 
