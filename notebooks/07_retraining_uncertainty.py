@@ -596,6 +596,9 @@ course.table(rows)
 
 # %% [markdown]
 # ## What was recorded
+#
+# The brackets are over images or judges. On another machine the same seeds give other networks, whose scatter is not in them:
+# *no* stands where the two sets of networks differ by more than the brackets allow.
 
 # %%
 course.record(

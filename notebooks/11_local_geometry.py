@@ -667,6 +667,9 @@ print(f"correlation of h with ln s² of 12 retrainings: {r:.2f}")
 # training, or is borrowed from other pairs and stated as Type B.
 #
 # ## What was recorded
+#
+# The brackets are over images or judges. On another machine the same seeds give other networks, whose scatter is not in them:
+# *no* stands where the two sets of networks differ by more than the brackets allow.
 
 # %%
 n = len(judges)
