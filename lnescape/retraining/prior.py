@@ -24,6 +24,7 @@ STEP = 0.2  # the same for the step of an indicator, a column of zeros and ones;
 MEAN_DELTA = 0.1  # mean of the exponential prior on δ = 1/d₀
 DELTAS = np.geomspace(1e-3, 2.0, 48)  # where the likelihood of δ is computed
 FEWEST_INPUTS = 50
+ON_PROXIES = ", or measure n_eff on proxies (effective_number)"  # advice where it is assumed
 LENT = 1.0  # how many coefficients a spread counts as that was learned on few other pairs
 ANY = "any"  # kind of network, where it isn't known or no prior was learned on its kind
 KINDS = (ANY, "convolutional", "fully connected")
@@ -477,7 +478,7 @@ def _warn(n_eff: float, assumed: bool, likeliest: float) -> None:
         source = "assumed from the number of inputs" if assumed else "measured or estimated"
         warnings.warn(
             f"The inputs are worth about {n_eff:.0f} independent ones ({source}): d₀ is little more than its prior; "
-            "fit on more inputs, or measure n_eff on proxies (effective_number).",
+            f"fit on more inputs{ON_PROXIES}.",
             stacklevel=3,
         )
     if likeliest > 100:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,7 +26,7 @@ from lnescape.retraining import (
     shipped_prior,
     with_class_means,
 )
-from lnescape.retraining.prior import FEWEST_INPUTS, assumed_number
+from lnescape.retraining.prior import FEWEST_INPUTS, ON_PROXIES, assumed_number
 from lnescape.statement.arrays import check_measurand, checked_limits, origin_of, quantity_of, statement_of
 from lnescape.statement.page import Statement
 from lnescape.training import Prepared, Recipe
@@ -104,8 +105,9 @@ def state(
     """
     level = real(level, "level", above=0, below=1)
     n_proxies, proxy_epochs = whole(n_proxies, "n_proxies", least=4), real(proxy_epochs, "proxy_epochs", above=0)
-    if isinstance(runs, Members) and getattr(runs.net, "func", None) is with_kept_statistics:
-        net = runs.net if getattr(runs.net, "args", ()) == (net,) else net  # members(…, statistics="kept")
+    built = getattr(runs, "net", None)
+    if isinstance(built, partial) and built.func is with_kept_statistics and built.args == (net,):
+        net = built  # members(net, …, statistics="kept")
     template = check_builder(net, data)
     groups = _checked_groups(
         (DEFAULT if measurand is log_odds else FREE) if covariates is None else covariates, proxies
@@ -193,9 +195,8 @@ def state(
     )  # fmt: skip
     if proxies is None or measured or n_proxies < explore.ENOUGH_PROXIES:
         return statement
-    advice = ", or measure n_eff on proxies (effective_number)"
     lower = f"The {n_proxies} proxies show that the inputs are worth {at_least:.0f} independent ones or more."
-    return replace(statement, notes=(*(note.replace(advice, "") for note in statement.notes), lower))
+    return replace(statement, notes=(*(note.replace(ON_PROXIES, "") for note in statement.notes), lower))
 
 
 def _of_values(
