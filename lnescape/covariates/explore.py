@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from lnescape.checks import instance, whole
 from lnescape.covariates.geometry import N_TRAINING, gradient_distance, kind_of
 from lnescape.covariates.groups import DEFAULT, Traces, columns_of
 from lnescape.engines import engine_for
@@ -117,8 +118,14 @@ def known_pair(runs: Members, data, *, players: int = 2) -> KnownPair:
     >>> known_pair(runs, data).names[-1]
     'class mean of gradient distance'
     """
-    if data.values is not None or len(runs) < players + 10:
-        raise ValueError(f"A prior is learned on classes, from {players + 10} retrainings or more, not {len(runs)}.")
+    instance(runs, Members, "runs", "pass what fit returns, or members(net, networks, data)")
+    players = whole(players, "players", least=1)
+    if data.values is not None:
+        raise ValueError("A prior is learned on classes, and these data hold measured values; pass data of classes.")
+    if len(runs) < players + 10:
+        raise ValueError(
+            f"A prior is learned from {players + 10} retrainings or more, not {len(runs)}; train more seeds."
+        )
     images = data.calibration.images
     logp = runs.predict(images).cpu().numpy()
     chosen = np.exp(logp[players:]).mean(0).argmax(1)
