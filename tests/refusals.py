@@ -48,6 +48,7 @@ ROWS: dict[str, list[tuple[str, str]]] = {
         ("ln.dataset(train=(x, y), test=(x, y), classes=10)", "name every class"),
         ("ln.dataset(train=(x, y), test=(x, y), classes=list('abcdebghij'))", "'b' stands at 1 and at 5"),
         ("data.prepare(x[:, 0])", "resize them"),
+        ("data.test.subset([0.7])", "a mask of booleans"),
     ],
     "Networks": [
         ('ln.network("mlpp", data)', "did you mean 'mlp'"),

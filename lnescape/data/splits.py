@@ -68,9 +68,11 @@ class Split:
         return self.labels if self.values is None else self.values.standardised(self.labels)
 
     def subset(self, indices: Tensor | np.ndarray | slice | list[int] | range) -> "Split":
-        """Return the images at `indices`, positions or a slice, in that order, with the same normalisation."""
+        """Return the images at `indices` (positions, mask or slice), in that order; raise DataError for others."""
         if not isinstance(indices, (slice, Tensor)):
             given = np.asarray(indices)
+            if given.size and given.dtype.kind not in "biu":
+                raise DataError(f"indices hold {given.dtype}; give whole numbers, a mask of booleans, or a slice.")
             indices = torch.as_tensor(given, dtype=torch.bool if given.dtype == bool else torch.int64)
         if isinstance(indices, Tensor):
             indices = indices.to(self.pixels.device)
