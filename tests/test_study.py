@@ -272,9 +272,11 @@ def test_what_a_name_stands_for_must_not_change(tmp_path, monkeypatch, what, nam
     assert run_study(one, folder=tmp_path, executor=running.InlineExecutor(), progress=False) == {}
     monkeypatch.setattr(name.replace(":", "."), other)
     data_and_panel.cache_clear()
-    with pytest.raises(
-        StudyError, match=f"different {what} under the name '{name}'.*give the changed one another name"
-    ):
+    refused = f"different {what} under the name '{name}'.*give the changed one another name"
+    with pytest.raises(StudyError, match=refused):  # by the store
         run_study(both, folder=tmp_path, executor=running.InlineExecutor(), progress=False)
+    monkeypatch.setattr(running, "compute", None)
+    with pytest.raises(StudyError, match=refused):  # before anything is computed
+        run_study(both, folder=tmp_path, workers=1, progress=False)
     data_and_panel.cache_clear()
     assert len(CellStore(both, tmp_path).missing()) == 1

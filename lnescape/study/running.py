@@ -28,6 +28,7 @@ import numpy as np
 import torch
 
 from lnescape.checks import instance, whole
+from lnescape.data import Dataset
 from lnescape.networks import NETWORKS
 from lnescape.progress import bar
 from lnescape.results import Result, provenance
@@ -58,14 +59,18 @@ def compute(
         seen = kind.experiment(cell, data, panel, chosen, **more)
         seconds = perf_counter() - start
         n = float(kind.trainings(cell))
-        known: dict[str, Any] = {"loss": cell.recipe.loss, "targets": data.train.targets[:2]}
-        step = count_operations(cell.builder(data), data.train.images[0], data.n_classes, **known)
         origin = provenance(
             command=command, seed=cell.seeds, data=data, n=len(cell.seeds), cost=n, seconds=round(seconds, 2),
-            recipe=cell.recipe.describe(), cell=cell.content(),
-            operations=n * step.training(cell.recipe, len(data.train)),
+            recipe=cell.recipe.describe(), cell=cell.content(), operations=n * _operations(cell, data),
         )  # fmt: skip
     return Result(cell.name, {"axes": {name: list(axes) for name, axes in seen.axes.items()}}, seen.arrays, origin)
+
+
+def _operations(cell: Cell, data: Dataset) -> float:
+    """Count the operations of one training."""
+    known: dict[str, Any] = {"loss": cell.recipe.loss, "targets": data.train.targets[:2]}
+    step = count_operations(cell.builder(data), data.train.images[0], data.n_classes, **known)
+    return step.training(cell.recipe, len(data.train))
 
 
 def leave_with(parent: int) -> None:
@@ -162,8 +167,9 @@ def run_study(
     store.check(writing=True)
     workers = workers or usual_workers(device)
     todo = store.missing()[:limit]
-    for cell in {(cell.network, str(cell.options)): cell for cell in todo if executor is None}.values():
+    for cell in {(cell.data, cell.network, str(cell.options)): cell for cell in todo if executor is None}.values():
         _check_network(cell)
+        _check_unchanged(cell, store)
     session = _Session(store, list(todo), str(device), executor, max(1, min(workers, len(todo))))
     with bar(math.fsum(map(trainings, todo)), "study", "trainings", show=progress, stay=True) as shown:
         session.work(shown)
@@ -184,6 +190,19 @@ def _check_network(cell: Cell) -> None:
             f"The network {cell.network!r} of a cell can't be built ({type(error).__name__}: {error}); it is a "
             "function (image_shape, n_classes, **options) of a module that can be imported."
         ) from error
+
+
+def _check_unchanged(cell: Cell, store: CellStore) -> None:
+    """Raise, before any work, where one's own data or network were changed after a cell was stored."""
+    # Data and networks of the library don't change, and may be large.
+    if ":" not in cell.data + cell.network or not store.has_read(cell.data):
+        return
+    try:
+        data, _ = data_and_panel(cell.data, "cpu")
+        origin = {"data": {"checksum": data.checksum}, "operations": _operations(cell, data), "cost": 1}
+    except Exception:  # the cell's own computation reports it
+        return
+    store.check_same(cell, origin)
 
 
 class _Session:

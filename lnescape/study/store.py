@@ -62,10 +62,10 @@ class CellStore:
         if not fits or result.provenance.get("cell") != plain_copy(cell.content()):
             path = self.folder / f"{cell.name}.json"
             raise StudyError(f"{path} holds another cell; delete it and run `{self.study.command}` again.")
-        self._check_same(cell, result.provenance)
+        self.check_same(cell, result.provenance)
         return result
 
-    def _check_same(self, cell: Cell, origin: Mapping[str, Any]) -> None:
+    def check_same(self, cell: Cell, origin: Mapping[str, Any]) -> None:
         """Raise where a name of data or of a network stands for something else than in a cell read before."""
         # Cells are named by what they say, such as "module:function", and not by what the function returns.
         content = {name: value for name, value in plain_copy(cell.content()).items() if name not in ("seeds", "keep")}
@@ -81,9 +81,13 @@ class CellStore:
                     "which was changed in between; give the changed one another name, or delete the older cells."
                 )
 
+    def has_read(self, data: str) -> bool:
+        """Tell whether a cell read before was of this name of data."""
+        return ("data", data) in self._known
+
     def save(self, cell: Cell, result: Result) -> None:
         """Write a cell's result and forget an earlier failure."""
-        self._check_same(cell, result.provenance)
+        self.check_same(cell, result.provenance)
         self._write(cell, result.numbers, result.provenance, result.arrays, folder=self.folder)
         with suppress(OSError):
             (self._failures / f"{cell.name}.json").unlink(missing_ok=True)
