@@ -49,6 +49,8 @@ ROWS: dict[str, list[tuple[str, str]]] = {
         ("ln.dataset(train=(x, y), test=(x, y), classes=list('abcdebghij'))", "'b' stands at 1 and at 5"),
         ("data.prepare(x[:, 0])", "resize them"),
         ("data.test.subset([0.7])", "a mask of booleans"),
+        ("data.test.subset([True, False])", "one boolean for each"),
+        ("data.test.subset([10**6])", "give positions below"),
     ],
     "Networks": [
         ('ln.network("mlpp", data)', "did you mean 'mlp'"),
@@ -111,6 +113,8 @@ ROWS: dict[str, list[tuple[str, str]]] = {
         ("runs.predict(x, n=2, seed=0.5)", "seed must be a whole number"),
         ("ln.score(logp.exp(), y)", "probabilities.log()"),
         ("ln.score(logp, y[:5])", "one label for each image"),
+        ("ln.score(logp, ['nine'] * len(y))", "numbers"),
+        ("ln.score(torch.zeros(2, 3, 1), [['1'], ['2'], ['3']])", "pass numbers"),
         ("ln.scores.calibration_error(logp, y, bins='equal')", "There are: mass, width"),
         ("ln.scores.aurc(logp, y, certainty=np.full(len(y), np.nan))", "one finite number for each image"),
         ("ln.scores.aurc(logp, y, certainty='top')", "must be real numbers [images]"),

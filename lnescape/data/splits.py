@@ -69,13 +69,16 @@ class Split:
 
     def subset(self, indices: Tensor | np.ndarray | slice | list[int] | range) -> "Split":
         """Return the images at `indices` (positions, mask or slice), in that order; raise DataError for others."""
-        if not isinstance(indices, (slice, Tensor)):
-            given = np.asarray(indices)
+        if not isinstance(indices, slice):
+            given = indices.cpu().numpy() if isinstance(indices, Tensor) else np.asarray(indices)
             if given.size and given.dtype.kind not in "biu":
                 raise DataError(f"indices hold {given.dtype}; give whole numbers, a mask of booleans, or a slice.")
-            indices = torch.as_tensor(given, dtype=torch.bool if given.dtype == bool else torch.int64)
-        if isinstance(indices, Tensor):
-            indices = indices.to(self.pixels.device)
+            n, mask = len(self), given.dtype == bool
+            if mask and given.shape != (n,):
+                raise DataError(f"The mask has shape {list(given.shape)}; give it one boolean for each of {n} images.")
+            if not mask and given.size and not -n <= given.min() <= given.max() < n:
+                raise DataError(f"indices go from {given.min()} to {given.max()}; give positions below {n}.")
+            indices = torch.as_tensor(given.astype(bool if mask else np.int64), device=self.pixels.device)
         rows = None if self.rows is None else self.rows[indices]
         return replace(self, pixels=self.pixels[indices], labels=self.labels[indices], rows=rows)
 

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -244,6 +245,8 @@ def _as_values(predicted: Any, *, stated: bool = False) -> tuple[Tensor, Tensor]
 def _checked(predicted: Any, labels: Any, *, stated: bool = False) -> tuple[Tensor, Tensor, Tensor]:
     """Return values, variances and labels, float64; raise unless there is one label for each value of an input."""
     values, variances = _as_values(predicted, stated=stated)
+    if not isinstance(labels, Tensor) and np.asarray(labels).dtype.kind not in "biuf":
+        raise ValueError(f"Measured values are {np.asarray(labels).dtype}; pass numbers.")
     right = torch.as_tensor(labels, dtype=torch.float64, device=values.device)
     if right.shape != values.shape[1:] or not bool(right.isfinite().all()):
         need = list(values.shape[1:])
