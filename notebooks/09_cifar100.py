@@ -13,7 +13,7 @@
 # carnivore*. Retraining moves both. Which of the two is known better? Do the results for ten classes hold with a hundred?
 #
 # **What you will learn**
-# - that the measurand is a choice, that u(x) belongs to *one* question, and how to define a question of your own;
+# - that the measurand [4] is a choice, that u(x) belongs to *one* question, and how to define a question of your own;
 # - why a coarser question may have no smaller u(x), and still has the safer decision;
 # - how wrong the statement becomes when the evaluated networks also choose the class;
 # - how well two or three trainings know u(x) on the hardest of our five pairs of data and network, and on all five.
@@ -102,7 +102,7 @@ data = course.some_classes(full, kept, halved=not real)
 data
 
 # %% [markdown]
-# We train three small residual networks (eight layers) with three seeds. The schedule is **short**: such networks can reach a
+# We train three small residual networks [2] (eight layers) with three seeds. The schedule is **short**: such networks can reach a
 # much higher accuracy.
 
 # %%
@@ -139,7 +139,7 @@ otherwise = {"class": logp.argmax(2) != fine, "family": of_family.argmax(2) != c
 rows = {}
 for name, own in q.items():
     rows[name] = {
-        "median s (nat)": np.median(own.std(0, ddof=1)),
+        "median s of the three (nat)": np.median(own.std(0, ddof=1)),
         "median q̄ (nat)": np.median(own.mean(0)),
         "images with other decisions (%)": 100 * otherwise[name].any(0).mean(),
     }
@@ -175,7 +175,11 @@ for name, measurand in (("class", ln.log_odds), ("family", family_log_odds)):
     print(f"{name}: median of u(x) {table['u'].median():.2f} nat")
     for k in range(3):
         rows[f"image {k}, {name}"] = dict(table.loc[k, ["q", "u", "sigma", "dof", "low", "high"]])
-course.table(rows, "Three images: q̄, u and interval in nat", digits=2)
+course.table(
+    rows,
+    "Three images, in nat: q̄ (q), u, σ̃ (sigma), ν_eff (dof), and a further retraining's interval (low, high)",
+    digits=2,
+)
 
 # %% [markdown]
 # **What we see.** The same networks give two statements about each image, each with its own uncertainty. Neither is *the*
@@ -209,9 +213,19 @@ figure = figures.undecided_images(
 )
 course.save(figure, "09_undecided")
 
+# %%
+test = seen["part"].values == "test"
+flips = (seen["contrast"].values[:, test] < 0).mean(0)
+print(f"of {test.sum()} test images, by {n} retrainings:")
+print(f"   {(flips > 0).mean():.0%}: at least one decides otherwise than the scouts")
+print(f"   {(flips >= 1 / 4).mean():.0%}: a quarter or more do")
+below = (seen["log_odds"].values[:, test].mean(0) < 0).mean()
+print(f"   {below:.0%}: the mean of q is below zero")
+
 # %% [markdown]
-# **What we see.** With a hundred classes, many decisions are nearly a draw between a few candidates. On more than half of the
-# images at least one retraining decides otherwise. On more than a third, a quarter of the retrainings or more do. Yet u(x) is
+# **What we see.** Left of zero another class is likelier (hatched bars). With a hundred classes, many decisions are nearly a draw
+# between a few candidates. On more than half of the images at least one of the twenty retrainings decides otherwise. On more than a
+# third, a quarter of the retrainings or more do. Yet u(x) is
 # *smaller* than for the fast ResNet on CIFAR-10, by a quarter at the median. Again, an image is undecided because of its mean
 # log-odds, not because of a large scatter. On nearly half of the images each class is less likely than all others together: the
 # mean of q is below zero even for the likeliest class (the histogram below shows it).
@@ -296,19 +310,21 @@ course.table(classes, "M = 2; class of the scouts, and class of the two networks
 # changes nothing. On MNIST this is nearly always so. The two networks choose another class than the scouts on one image in twenty
 # of CIFAR-10, and on one in five of CIFAR-100. On these images their mean log-odds is too high, by about half a
 # nat or more. The intervals do not include this error. Yet they hold 93 to 94 % even on those images. A further retraining
-# scatters by three quarters of a nat to one and a quarter. The interval allows for that and for few degrees of freedom, and
+# scatters by about 0.75 nat on CIFAR-100 and one nat on CIFAR-10 (median). The interval allows for that and for few degrees of freedom, and
 # compared with it the error is small. So `ln.state` may choose the class
 # from the evaluated networks. Its statement names the class.
 #
 # ## u(x) from two or three trainings
 #
 # Eight to twelve networks of each pair serve as the user's trainings, in thirty draws of two or three. All others judge. The
-# table has REN with the gradient distance and the prior of other pairs (`11_local_geometry`; ∞: too few judges for an upper end):
+# table has REN with the gradient distance and the prior of other pairs (`11_local_geometry`; > 300: too few judges to bound REN):
 
 # %%
 course.table(tables.with_gradients("CIFAR"), "REN, with its 95 % interval")
 
 # %% [markdown]
+# **What we see.** Two trainings are worth far more than three with a constant prior, on each network.
+#
 # Here is everything else that is free, and every purchase:
 
 # %%
@@ -336,7 +352,8 @@ course.save(figure, "09_covariates")
 SHOWN = (
     "constant",
     "outputs",
-    "neighbourhood",
+    "classes",
+    "noise",
     "differences",
     "bursts",
     "proxies",
@@ -347,7 +364,7 @@ course.table(tables.worths(stored, "3", SHOWN), "REN of three trainings, with it
 # %% [markdown]
 # **What we see.** (`13_appendix` has all covariates and their costs.)
 #
-# - A *constant* prior makes three retrainings worth ten to fifteen, on every pair.
+# - A *constant* prior makes three retrainings worth ten to fifteen, on each of the five pairs.
 # - *All free groups* raise that by a factor of about two to three and a half. The strongest group differs: *outputs* on MNIST's perceptron and *classes* on its CNN,
 #   *differences* on CIFAR-100 and for CIFAR-10's residual network, *noise* for its CNN.
 # - *Bursts* alone are worth about as much as all free groups on CIFAR-10, and about two thirds of them on CIFAR-100.
@@ -381,7 +398,9 @@ course.table(
 )
 
 # %% [markdown]
-# **What we see.** For its cost, one more training gains most. `10_synthesis` asks where this is more than chance.
+# **What we see.** In the first figure, filled symbols are better than everything cheaper, and the dashed line is plain training without a
+# prior. The upper edge rises most with each further plain training. `10_synthesis` compares gains for each training paid, and asks
+# where the lead is more than chance.
 #
 # The table shows images that differ from those of the fit. The free groups keep most of their worth on rotated and foreign images,
 # and less on faint ones. Noise is the hard case on CIFAR: two networks are worth four to eight there, and the intervals hold too few
@@ -400,7 +419,8 @@ course.table(
 course.table(tables.beforehand(), "Bursts of a quarter of an epoch, M = 3")
 
 # %% [markdown]
-# **What we see.** The networks are in the order of the training loss that remains. On CIFAR, where more of it remains, bursts explain
+# **What we see.** (*Bursts go*: distance covered, as a fraction of that between two solutions. *Partial R²*: the share of ln u²(x) beyond
+# constant and outputs that they explain.) The networks are in the order of the training loss that remains. On CIFAR, where more of it remains, bursts explain
 # about ten times as much of u(x) beyond constant and outputs as on MNIST, and they go farther. Among the networks on CIFAR there is
 # no such order. (*REN of bursts* is that on calibration images, as in `08_cifar10`.) With one setting of bursts, a network that has
 # learned its images by heart moves less. So look at the training loss before you pay for bursts. Could the variance of bursts also
@@ -414,12 +434,13 @@ course.table(tables.beforehand(), "Bursts of a quarter of an epoch, M = 3")
 
 # %%
 methods = tables.stored_of_pairs("-methods", COMPARED)
-course.table(tables.best_members(methods), "The best way at each budget of trainings, and its DEE")
+course.table(tables.best_members(methods), "The best way at exactly this cost, and its DEE")
 
 # %% [markdown]
 # **What we see.** At one and a half trainings the "deep ensemble" is *one* network, trained for one and a half times as long. On
-# CIFAR nothing is better: much is left to learn, so longer training helps most. There is one base for each network on CIFAR, with
-# settings from MNIST. Small differences mean nothing. (For the fast residual networks, too long to train so often, the comparison is
+# CIFAR nothing is better: much is left to learn, so longer training helps most. *Bases* are repetitions of the whole comparison:
+# one on CIFAR, with settings from MNIST. Small differences mean nothing, and one base can be worse than a mean single network; then
+# even plain training reaches less than one. (For the fast residual networks, too long to train so often, the comparison is
 # still missing.)
 #
 # ## Exercises
@@ -500,6 +521,7 @@ answer = ln.state(
     progress=False,
 )
 course.table(answer.to_dataframe()[["q", "u", "sigma", "dof", "low", "high"]], "In nat", digits=2)
+# The same networks give a third statement: u belongs to the question.
 
 # %% [markdown]
 # ## Summary
@@ -508,9 +530,9 @@ course.table(answer.to_dataframe()[["q", "u", "sigma", "dof", "low", "high"]], "
 # in nat, but a mean further from zero, and therefore a safer decision. The evaluated networks may choose the class. Where the
 # choice is disputed their mean log-odds is too high, but the intervals still hold nearly 95 %.
 #
-# The results for ten classes hold with a hundred: two or three trainings, a prior that all images share, and the free groups give
-# u(x). Their REN is about as large as on CIFAR-10. With the gradient distance its value is the highest of all, though its interval is
-# wide. On noisy images the statement fails. `10_synthesis` compares all pairs.
+# The results for ten classes hold with a hundred: two or three trainings, a prior that all images share [3], and the free groups give
+# u(x). Their REN is about as large as on CIFAR-10. With the gradient distance, the REN of CIFAR-100 is the highest of all, though its
+# interval is wide. On noisy images the statement fails. `10_synthesis` compares all pairs.
 #
 # ## What was recorded
 

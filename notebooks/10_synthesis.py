@@ -22,7 +22,7 @@
 # **Before you start.** `06_methods` (DEE) and `07_retraining_uncertainty` (REN, covariates). Every further table is in
 # `13_appendix`.
 #
-# **Minutes.** 15 minutes to read. To compute: seconds in either profile. Nothing is trained here, all results are
+# **Minutes.** 15 minutes to read. To compute: seconds in either profile. Nothing is trained here; all results are
 # stored.
 
 # %% tags=["parameters"]
@@ -61,7 +61,7 @@ course.table(tables.references(reference))
 # %% [markdown]
 # **What we see.** From MNIST to CIFAR fewer decisions are right, and far more images are decided otherwise by a random
 # retraining. But *the log-odds scatter by about one nat everywhere*. This is a plain result, and a useful one: images of
-# CIFAR don't scatter more, they lie nearer to the point where the decision changes. *Ceiling* is the highest correlation
+# CIFAR don't scatter more, they lie nearer to the point where the decision changes. *Ceiling* is the highest rank correlation
 # that an estimate of u(x) can have with a reference of n retrainings.
 #
 # ## One page: what two and three trainings are worth
@@ -93,8 +93,9 @@ course.save(figure, "10_worth")
 # retrainings judge, an interval may reach to several times the value, and values within it can't be ranked.
 #
 # G7 asks for a REN of 30 within three trainings, G8 within two. Both were stated before the gradient distance was known.
-# With it, by their values, three trainings reach 30 on all six networks, and two on all but MNIST's CNN, whose intervals
-# both contain 30:
+# With it, in the point estimates, three trainings reach 30 on all six networks, and two on all but MNIST's CNN, whose intervals
+# both contain 30. (Here it stands beside outputs and classes, with the prior of other pairs. Alone it does as well, see
+# `11_local_geometry`.)
 
 # %%
 course.table(tables.with_gradients(), "REN, with its 95 % interval")
@@ -112,9 +113,11 @@ for name in ("angle-cnn", "diabetes-mlp"):
     row = {"M = 1, borrowed scale": tables.ren_of(one)}
     row |= {f"M = {m}": tables.ren_of(own[m]) for m in ("2", "3")}
     rows[result.provenance["data"]["title"]] = row
-course.table(rows, "REN with gradient distance, measured values")
+course.table(rows, "REN with gradient distance alone, measured values")
 
 # %% [markdown]
+# **What we see.** Two trainings are worth eleven and fourteen here, fewer than for classes.
+#
 # ## REN against cost
 
 # %%
@@ -129,7 +132,7 @@ course.save(figure, "10_frontier")
 # **What we see.** Filled symbols are better than everything cheaper. The dashed line is plain retrainings without a prior.
 # All symbols of the priors lie far above it. Their upper edge *rises in steps*, at 2, 3 and 4 trainings, with each
 # further plain training. Between the steps, exploration costs a part of a training, and the edge rises by less. The
-# symbols far to the right and low are learned paths.
+# symbols low and far to the right are learned paths.
 #
 # ## The comparison that decides
 #
@@ -159,18 +162,18 @@ course.table(
 
 # %% [markdown]
 # **What we see.** A positive value means that one more training is ahead. All values are positive, for every purchase and
-# every pair. If the interval contains zero, the question is open on that pair. It is decided for the perceptron and for
-# CIFAR-10's fast CNN, and for the proxies of its fast ResNet. It is open for the bursts of that network, on MNIST's CNN, which
-# few retrainings judge, and on CIFAR-100. Without the free groups the order changes (`13_appendix`), but the free groups take no further
+# every pair. If the interval contains zero, the question is open on that pair. It is decided for the perceptron, for CIFAR-10's
+# fast CNN, and for all but the bursts of its fast ResNet. It is open for those bursts, on MNIST's CNN, which few retrainings judge,
+# and on CIFAR-100. Without the free groups the order changes (`13_appendix`), but the free groups take no further
 # training. This is the result of the course in two sentences: **exploring near a solution can show where u(x) is large.
 # The networks that one has anyway show it at least as well, at no cost.**
 #
 # The gradient distance (`11_local_geometry`) came later and is free as well. Beside it, the lead of one more training is
-# larger still, by its value.
+# larger still, in the point estimates.
 #
 # ## The other axis: the score
 #
-# How good is the *averaged* prediction? DEE is the number of members of a deep ensemble that would be as good
+# How good is the *averaged* prediction? DEE [4] is the number of members of a deep ensemble [5] that would be as good
 # (`06_methods`). The dashed strokes are plain retraining at the same cost.
 
 # %%
@@ -192,7 +195,7 @@ course.save(figure, "10_scores")
 # **What we see.** Most ways lie at or below the strokes: for its cost, plain training is hard to beat. Exceptions differ
 # from pair to pair. On CIFAR, several ways lie above the stroke at 1.5 trainings, and one longer plain training (the deep
 # ensemble at 1.5) lies above them all. The symbols are means of two bases, on CIFAR of *one*, so neighbours can't be
-# distinguished. Paths that are learned from scratch lie in the grey field, below one network, on every pair.
+# distinguished. Paths that are learned from scratch [6] lie in the grey field, below one network, on every pair.
 #
 # The two axes answer two questions. A way can be poor as an ensemble and show much of u(x): a proxy is a *bad* network,
 # and its scatter has the right pattern.
@@ -276,7 +279,8 @@ for name in (name for name in stored if name.startswith("CIFAR-10 ")):
         "noisy images (%)": noise["coverage"].value,
     }
 course.table(rows)
-# "On images like those of CIFAR-10, in about 95 of 100 cases on average. On noisy images in fewer.
+# "On images like those of CIFAR-10, in about 95 of 100 cases on average, in the tenth farthest from that in 97.
+# On noisy images in fewer.
 # A training inside the interval may still be wrong."
 
 # %% [markdown]
@@ -319,6 +323,7 @@ print(f"a further retraining lies in [{low:.2f}, {high:.2f}] nat with 95 %,")
 print(f"its probability of the class in [{expit(low):.2f}, {expit(high):.2f}]")
 low, high = (end.item() for end in ln.type_a(q[:, None]).interval())
 print(f"plain: [{low:.1f}, {high:.1f}] nat, too wide to use")
+# The prior shortens the interval from 26 nat to under 6.
 
 # %% [markdown]
 # ## Summary of the course, in ten lines

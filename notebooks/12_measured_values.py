@@ -62,13 +62,15 @@ print(
 )
 
 # %% [markdown]
+# (The scatter of the sum has the divisor n = 5, s has n − 1: 3.6 = ⅘ s².)
+#
 # The mean squared error is a sum. One part is the scatter over retrainings. All networks share the other part, and no retraining
 # shows it. Here the measurand q is the reading, in degrees. u is the standard deviation of one further reading, and has the same
 # unit.
 #
 # ## By library
 #
-# A data set of values is made like any other, with `unit=` and with floats as targets. Here, fours and sevens of MNIST are turned
+# A data set of values is made like any other, with `unit=` and with floats as targets. Here, fours and sevens of MNIST [3] are turned
 # by known angles:
 
 # %%
@@ -94,6 +96,9 @@ course.table(
 )
 
 # %% [markdown]
+# *rmse* and *mae* are the root mean square and the mean absolute error, *crps* is a proper score, in degrees, and *r2* the explained
+# part of the variance. The aleatoric variance, which the networks state themselves, is 0 here, because these state none (exercise 2).
+#
 # The library standardises targets for the training, and converts predictions back to degrees. Networks with one output for each
 # value learn by squared error. With `ln.network(…, variance=True)` they state a variance as well.
 #
@@ -128,7 +133,7 @@ course.save_live(figure, "12_error")
 # **What we see.** Most images lie above the line. There the networks agree with one another better than with the truth. The images
 # are ambiguous: some people write more slanted digits than others.
 #
-# **Trap.** u(x) is one component of uncertainty. The error of the reading has others, and a budget must list them.
+# **Trap: u(x) taken for the whole uncertainty.** u(x) is one component. The error of the reading has others, and a budget must list them.
 #
 # ## The statement
 #
@@ -146,7 +151,7 @@ print(textwrap.fill(stated.sentence(0), 100))
 #
 # ## Judged by 20 further retrainings, on three kinds of data
 #
-# We read an angle from an image, the progression of a disease from a table of ten numbers, and the frequency of a noisy signal. For
+# We read an angle from an image, the progression of a disease from a table of ten numbers [4], and the frequency of a noisy signal. For
 # each, three networks make a statement, and twenty other networks judge it.
 
 # %%
@@ -276,6 +281,7 @@ course.table(rows, "Root mean squares, in degrees and in the score of the diseas
 # %% tags=["solution"] jupyter={"source_hidden": true}
 risk = np.asarray(stated.risk).reshape(-1)
 print(f"{((risk > 0.05) & (risk < 0.95)).sum()} of {len(risk)} images")
+# On these the seed decides whether the reading is tolerated.
 
 # %% [markdown]
 # ### Exercise 2: what the network states itself
@@ -289,6 +295,7 @@ three = ln.fit(unsure, table, seeds=range(3), recipe=brief, progress=False)
 split = ln.scores.variance_split(three.predict(table.test.images))
 print(f"mean variance that the networks state: {split.aleatoric.mean():.0f}")
 print(f"mean variance over retrainings:        {split.epistemic.mean():.0f}")
+# Retraining is a small part of what the networks state.
 
 # %% [markdown]
 # ### Exercise 3: your own values
@@ -306,11 +313,12 @@ for seed in range(3):
     values.append(own.predict(table.test.images.numpy()))
 yours = ln.state_arrays(values, unit="points")
 print(textwrap.fill(yours.sentence(0), 100))
+# Any framework will do: only the values are needed.
 
 # %% [markdown]
 # ## Summary
 #
-# A value with a unit is a measurand like any other. Retraining explains a part of its error, often a small one. Two or three
+# A value with a unit is a measurand like any other [1]. Retraining explains a part of its error, often a small one. Two or three
 # trainings can state that part, with its degrees of freedom and the risk against a tolerance.
 #
 # ## What was recorded

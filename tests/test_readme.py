@@ -74,7 +74,7 @@ def row(key: str) -> str:
     shown = [judged(key)[mix]["3"] for mix in ("constant", tables.WITH_GRADIENT)]
     errors = [f"{50 * one['squared_error'].value ** 0.5:.0f} %" for one in shown]
     ren = shown[-1]["ren"]
-    high = f"{ren['high']:.0f}".replace("inf", "∞")
+    high = f"{ren['high']:.0f}" if ren["high"] <= tables.HIGHEST_REN else f">\u00a0{tables.HIGHEST_REN}"
     name = f"{tables.HEADLINE[key]} ({loaded(f'{key}-geometry').numbers['accuracy'].value:.0f} %)"
     return f"| {name} | {' | '.join(errors)} | {ren['value']:.0f}\u00a0[{ren['low']:.0f},\u00a0{high}] |"
 

@@ -189,6 +189,15 @@ def g10(with_others: Fidelity, alone: Fidelity, *, n: int) -> Verdict:
 Entry = tuple[str, float, RetrainingEquivalent]
 
 
+def entries_of(mixes: Mapping[str, Mapping[str, Any]]) -> list[Entry]:
+    """List each mix of a summary, {name: {M: row}}, with each number of networks: its name, whole cost and REN."""
+    return [
+        (f"{name}, M = {m}", int(m) + row["further"], RetrainingEquivalent(**row["ren"]))
+        for name, rows in mixes.items()
+        for m, row in rows.items()
+    ]
+
+
 def best_within(entries: Sequence[Entry], cost: float) -> Entry:
     """Give the entry of the highest REN among those that cost no more; half a per cent is forgiven."""
     none = ("none", 0.0, RetrainingEquivalent(0.0, 0.0, 0.0))
@@ -222,10 +231,7 @@ def _reached(gate: str, claim: str, best: Mapping[str, Entry], passed: bool, *, 
 def over_pairs(found: Mapping[str, Mapping[str, Any]], ratios: Mapping[str, Estimate]) -> list[Verdict]:
     """Give the verdicts over several pairs: G3 of each exploration, then G4, for which ratios are given, G7 and G8."""
     partial = {pair: own["partial_r2"] for pair, own in found.items()}
-    reached = {
-        pair: [(e["name"], e["trainings"], RetrainingEquivalent(e["ren"], e["low"], e["high"])) for e in own["entries"]]
-        for pair, own in found.items()
-    }
+    reached = {pair: entries_of(own["mixes"]) for pair, own in found.items()}
     return [*(g3(partial, what) for what in EXPLORATIONS_OF_G3), g4(ratios), g7(reached), g8(reached)]
 
 

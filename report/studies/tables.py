@@ -8,6 +8,7 @@ import numpy as np
 from lnescape.results import Estimate, Result, list_results, load_result
 from lnescape.retraining import RetrainingEquivalent
 from report.studies.gates import EXPLORATIONS_OF_G3, Verdict, over_pairs
+from report.studies.lessons import FACTS
 from report.studies.pairs import (
     CHOOSING,
     CIFAR10_RESNET20,
@@ -34,9 +35,13 @@ def stored_of_pairs(suffix: str = "", pairs: Iterable[Pair] = PAIRS) -> dict[str
     return {pair.label: load_result(pair.key + suffix) for pair in pairs if pair.key + suffix in known}
 
 
+HIGHEST_REN = 300  # an upper end above it says that the judges are too few, and no more
+
+
 def ren_of(row: Mapping[str, Any]) -> str:
-    """Write the REN of a stored row with its 95 % interval; without an upper end it is ∞."""
-    return str(RetrainingEquivalent(**row["ren"])).replace("inf", "∞")
+    """Write the REN of a stored row with its 95 % interval."""
+    ren = RetrainingEquivalent(**row["ren"])
+    return str(ren) if ren.high <= HIGHEST_REN else f"{ren.value:.1f} [{ren.low:.1f}, > {HIGHEST_REN}]"
 
 
 # The networks of the README and how each is called there; the order is that of its table.
@@ -83,7 +88,7 @@ def with_gradients(start: str = "") -> Rows:
     for name, ways in ways_on_networks().items():
         if name.startswith(start) and (best := ways.get("free, with gradient distance")):
             rows[name] = {"constant prior, M = 3": ren_of(ways["constant prior"]["3"])}
-            rows[name] |= {f"gradient distance, M = {m}": ren_of(best[m]) for m in ("2", "3")}
+            rows[name] |= {f"with gradient distance, M = {m}": ren_of(best[m]) for m in ("2", "3")}
     return rows
 
 
@@ -211,7 +216,7 @@ def patterns(stored: Results) -> Rows:
         for what in EXPLORATIONS_OF_G3:
             if what in n["partial_r2"]:
                 rows.setdefault(f"R² of {what}", {})[pair] = str(n["partial_r2"][what])
-        for fact, words in (("training_loss", "training loss"), ("gradient_scatter", "scatter of gradients")):
+        for fact, words in FACTS.items():
             rows.setdefault(words, {})[pair] = str(n["facts"][fact])
     return rows
 
@@ -331,6 +336,11 @@ def own_class() -> Rows:
     return rows
 
 
+def _percent(share: float) -> str:
+    """Write a share in per cent; halves are rounded up, as in the report's tables."""
+    return f"{100 * share + 1e-9:.1f} %"
+
+
 def references(reference: Results) -> Rows:
     """Lay out the reference of each pair: accuracy, u(x), flips, and the ceiling of a rank correlation."""
     return {
@@ -338,7 +348,7 @@ def references(reference: Results) -> Rows:
             "epochs": result.provenance["recipe"]["epochs"],
             "right": str(result.numbers["accuracy"]),
             "median u (nat)": f"{result.numbers['u']['test']['median']:.2f}",
-            "decides otherwise": f"{100 * result.numbers['u']['test']['flips']:.1f} %",
+            "decides otherwise": _percent(result.numbers["u"]["test"]["flips"]),
             "ceiling": str(result.numbers["G0"]["ceiling of a rank correlation"]),
         }
         for pair, result in reference.items()
@@ -347,11 +357,12 @@ def references(reference: Results) -> Rows:
 
 def frontier_of(result: Result) -> list[tuple[int, float, float, str]]:
     """Return (M, whole cost, REN, remark) of all mixes of a pair, as the figure takes them."""
-    rows, remarks = [], {"constant": "constant", "all free groups": "all free"}
-    for entry in result.numbers["entries"]:
-        name, m = entry["name"].rsplit(", M = ", 1)
-        rows.append((int(m), entry["trainings"], entry["ren"], remarks.get(name, "") if m == "2" else ""))
-    return rows
+    remarks = {("constant", "2"): "constant", ("all free groups", "2"): "all free"}
+    return [
+        (int(m), int(m) + row["further"], row["ren"]["value"], remarks.get((name, m), ""))
+        for name, rows in result.numbers["mixes"].items()
+        for m, row in rows.items()
+    ]
 
 
 COVERED = {  # in the figures of coverage: mix and M
@@ -398,7 +409,7 @@ def schedules(studies: Mapping[str, str]) -> Rows:
         rows[f"{name}, n = {n['n']}"] = {
             "right": str(n["accuracy"]),
             "median u (nat)": f"{n['u']['test']['median']:.2f}",
-            "decides otherwise": f"{100 * n['u']['test']['flips']:.1f} %",
+            "decides otherwise": _percent(n["u"]["test"]["flips"]),
             "REN, constant": ren_of(own["mixes"]["constant"]["2"]),
             "REN, all free": ren_of(own["mixes"]["all free groups"]["2"]),
             "REN, bursts": ren_of(own["mixes"]["bursts"]["2"]),

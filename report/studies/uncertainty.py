@@ -16,7 +16,7 @@ from lnescape.study.cells import Study, check_known
 from lnescape.study.store import CellStore
 from report.studies.comparison import PATHS
 from report.studies.dispersion import partial_r_squared, variance_ratio
-from report.studies.gates import best_within, g1, g5
+from report.studies.gates import best_within, entries_of, g1, g5
 from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws, usual_mixes
 from report.studies.pairs import RESTARTED, RULE
 
@@ -60,12 +60,7 @@ def uncertainty(study: Study, store: CellStore) -> Summary:
     numbers |= _patterns(own, chosen) | _decisions(own)
     numbers["facts"] = {name: Estimate.mean(values) for name, values in own.facts.items()}
     numbers["effective_inputs"] = effective_number(own.q[:, own.where("calibration")])
-    entries = [
-        (f"{name}, M = {members}", members + mixes[name].further(own, members), found.ren)
-        for (name, members), found in kept.items()
-    ]
-    numbers["entries"] = [_plain(entry) for entry in entries]
-    numbers["best"] = {f"{cost:g}": _plain(best_within(entries, cost)) for cost in (2, 3)}
+    numbers["best"] = {f"{cost:g}": _plain(best_within(entries_of(table), cost)) for cost in (2, 3)}
     numbers["G1"] = g1(kept["constant", 2], 2, n=len(own.q)).to_dict()
     numbers["G5"] = g5(kept["all free groups", 2], shifted, n=len(own.q)).to_dict()
     return numbers, {}
