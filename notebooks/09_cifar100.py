@@ -368,8 +368,8 @@ course.table(tables.worths(stored, "3", SHOWN), "REN of three trainings, with it
 # - *All free groups* raise that by a factor of about two to three and a half. The strongest group differs: *outputs* on MNIST's perceptron and *classes* on its CNN,
 #   *differences* on CIFAR-100 and for CIFAR-10's residual network, *noise* for its CNN.
 # - *Bursts* alone are worth about as much as all free groups on CIFAR-10, and about two thirds of them on CIFAR-100.
-# - *Proxies* add little here. Of their decisions 42 % are right, against 65 % of the real networks. *Lines*, *curves* and
-#   *simplexes*, measured on CIFAR-10, add little more than nothing, and cost a training each. *SWAG* and *FGE*, laws around
+# - *Proxies* add little here. Of their decisions 42 % are right, against 65 % of the real networks. *Lines* (not learned on the ResNets),
+#   *curves* and *simplexes* add little more than nothing, and cost a training each. *SWAG* and *FGE*, laws around
 #   one network, add more.
 # - A long interval means that the judges are few: here, eighteen retrainings.
 #
@@ -387,7 +387,7 @@ course.save(figure, "09_frontier")
 figure = figures.coverage(
     {name: tables.deciles_of(own) for name, own in beside.items()},
     {name: tables.flips_of(own) for name, own in beside.items()},
-    source=source.split(";")[0] + "; grey: 93 to 97 %",
+    source=of_images + " (decisions: altered ones as well), held-out retrainings; grey: 93 to 97 %",
     title="Moderated intervals on CIFAR: coverage by decile of u",
 )
 course.save(figure, "09_coverage")

@@ -163,8 +163,8 @@ course.table(
 # %% [markdown]
 # **What we see.** A positive value means that one more training is ahead. All values are positive, for every purchase and
 # every pair. If the interval contains zero, the question is open on that pair. It is decided for the perceptron, for CIFAR-10's
-# fast CNN, and for all but the bursts of its fast ResNet. It is open for those bursts, on MNIST's CNN, which few retrainings judge,
-# and on CIFAR-100. Without the free groups the order changes (`13_appendix`), but the free groups take no further
+# fast CNN, and for all but the bursts of its fast ResNet. On CIFAR-100 it is decided for the
+# learned paths only. It is open on MNIST's CNN, which few retrainings judge, and for the bursts of both ResNets. Without the free groups the order changes (`13_appendix`), but the free groups take no further
 # training. This is the result of the course in two sentences: **exploring near a solution can show where u(x) is large.
 # The networks that one has anyway show it at least as well, at no cost.**
 #
@@ -247,8 +247,7 @@ course.table(rows, "If all mixes were equally good and their errors independent 
 # ## What remains open
 #
 # - **Larger networks, other recipes.** `08_cifar10` compares five networks on CIFAR-10. u(x) belongs to the recipe, and so do
-#   all findings about it. Of the fast residual networks, only a curve and a triangle on
-#   CIFAR-10 were learned.
+#   all findings about it.
 # - **Values with a unit.** The same steps work, as `12_measured_values` shows on two small data sets. For one training
 #   they don't: its scale would have to be learned on other values.
 # - **Foreign inputs.** The prior is fitted on images of the same kind. Under shift its worth falls, and intervals may

@@ -39,7 +39,7 @@ from report.studies.pairs import COMPARED, FURTHER, JUDGES, PAIRS
 
 profile = course.profile(profile)
 reference, stored = tables.stored_of_pairs(), tables.stored_of_pairs("-uncertainty")
-mnist = {name[6:]: own for name, own in stored.items() if name.startswith("MNIST ")}
+mnist = {name: own for name, own in stored.items() if name.startswith("MNIST ")}
 beside = {name: own for name, own in stored.items() if name != "MNIST CNN"}
 three = {name: own for name, own in beside.items() if "100" not in name}
 course.table(tables.references(reference), "The pairs, with their n reference retrainings")
@@ -87,8 +87,8 @@ course.table(
 # *Passes* are forward passes for each input and network, in addition to that of the prediction.
 
 # %%
-order = tables.order_of_mixes(mnist["MLP"])
-of_mnist = mnist["MLP"].provenance["data"]["title"] + ", test images"
+order = tables.order_of_mixes(mnist["MNIST MLP"])
+of_mnist = mnist["MNIST MLP"].provenance["data"]["title"] + ", test images"
 figure = figures.covariate_worth(
     {
         name: {row: tables.triple_of(own.numbers["mixes"][row]) for row in order}
@@ -240,7 +240,7 @@ course.save(figure, "13_beforehand")
 figure = figures.coverage(
     {name: tables.deciles_of(own) for name, own in mnist.items()},
     {name: tables.flips_of(own) for name, own in mnist.items()},
-    source=of_mnist + ", held-out retrainings; grey: 93 to 97 %",
+    source=of_mnist + " (decisions: altered ones as well), held-out retrainings; grey: 93 to 97 %",
     title="Moderated intervals hold nearly 95 %, for sure and for unsure images",
 )
 course.save(figure, "13_coverage_mnist")
@@ -249,7 +249,7 @@ course.save(figure, "13_coverage_mnist")
 figure = figures.coverage(
     {name: tables.deciles_of(own) for name, own in three.items()},
     {name: tables.flips_of(own) for name, own in three.items()},
-    source=both + ", held-out retrainings; grey: 93 to 97 %",
+    source=both + " (decisions: altered ones as well), held-out retrainings; grey: 93 to 97 %",
     title="On CIFAR-10, too, moderated intervals hold nearly 95 % in each tenth",
 )
 course.save(figure, "13_coverage_cifar10")

@@ -1,6 +1,6 @@
 """Figures over studies: what methods and covariates are worth, how log-odds scatter, coverage, budgets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -477,6 +477,21 @@ def frontier(entries: Mapping[str, Sequence[tuple[int, float, float, str]]], *, 
     return figure
 
 
+# The same marker and colour for a network in every figure that tells networks apart; blue and red mean M elsewhere.
+OF_NETWORK = {
+    "MNIST MLP": ("o", DARK),
+    "MNIST CNN": ("s", "#E69F00"),
+    "CIFAR-10 fast CNN": ("^", GREEN),
+    "CIFAR-10 fast ResNet": ("D", "#CC79A7"),
+    "CIFAR-100 fast ResNet": ("v", "#56B4E9"),
+}
+
+
+def looks_of(names: Iterable[str]) -> list[tuple[str, str]]:
+    """Return marker and colour of each network, at most five; those of other names in the order of `OF_NETWORK`."""
+    return [OF_NETWORK.get(name, look) for name, look in zip(names, OF_NETWORK.values(), strict=False)]
+
+
 def coverage(deciles: Mapping[str, Mapping[str, Sequence[float]]], flips: Clouds, *, source: str, title: str) -> Figure:
     """Draw the coverage of intervals by decile of the predicted u, and predicted against observed flips.
 
@@ -498,8 +513,7 @@ def coverage(deciles: Mapping[str, Mapping[str, Sequence[float]]], flips: Clouds
         axes[0].set_ylabel("retrainings inside (%)")
         last = axes[-1]
         last.plot([0, 1], [0, 1], color=DARK, linewidth=0.6)
-        others = (("s", GREEN), ("D", DARK), ("P", "#CC79A7"))  # blue and red mean M
-        for (name, (predicted, seen)), (marker, colour) in zip(flips.items(), others, strict=False):
+        for (name, (predicted, seen)), (marker, colour) in zip(flips.items(), looks_of(flips), strict=True):
             last.plot(predicted, seen, marker, color=colour, markersize=5, label=name)
         last.set(title="decisions, M = 2", xlabel="predicted risk to flip", ylabel="observed", xlim=(0, 1), ylim=(0, 1))
         close = (

@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from lnescape.plots import BLUE, DARK, GREEN, PALE, RED, STYLE, canvas
 from lnescape.retraining.judging import log_bias, squared_error_of
-from report.studies.figures import Clouds, Named, Numbers, PerImage, Two, legend_below
+from report.studies.figures import Clouds, Named, Numbers, PerImage, Two, legend_below, looks_of
 
 Retrained = Float[ndarray, " retrainings"]
 InPlane = Float[ndarray, "times 2"]
@@ -19,7 +19,6 @@ Predictions = Mapping[str, Float[ndarray, "images classes"]]
 WAYS = ((RED, "o"), (GREEN, "^"), (BLUE, "D"))  # of stating u(x), from the poorest to the best
 FIELD = "#DDDDDD"  # what is true
 RATIOS = (0.1, 0.3, 1, 3)
-OF_PAIR = (("o", DARK), ("s", BLUE), ("^", RED), ("D", GREEN), ("v", "#CC79A7"))
 FACTS = {
     "training_loss": "training loss (nat)",
     "gradient_scatter": "scatter of the gradients",
@@ -202,7 +201,7 @@ def beforehand(
     """
     with canvas(len(FACTS), 2.7, source, title) as (figure, axes):
         for axis, (fact, label) in zip(axes, FACTS.items(), strict=True):
-            for (name, own), (marker, colour) in zip(facts.items(), OF_PAIR, strict=False):
+            for (name, own), (marker, colour) in zip(facts.items(), looks_of(facts), strict=True):
                 hollow = 1.02 if fact == "distance" else 1.12  # a little to the right
                 for what, fill, shift in (("bursts", "full", 1.0), ("proxies", "none", hollow)):
                     value, bar = partial[name].get(what, (np.nan, np.nan))
