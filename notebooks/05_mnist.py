@@ -541,6 +541,7 @@ u = ln.log_odds(rest, chosen).std(0, ddof=1)
 flipped = (rest.argmax(2) != chosen).any(0)
 print(f"median u(x) {np.median(u):.2f} nat from n = {len(rest)} networks")
 print(f"{flipped.sum()} of {len(flipped)} inputs are decided otherwise by at least one")
+# A u of a nat flips few decisions, since most means are far from zero.
 
 # %% [markdown]
 # ## Summary

@@ -416,6 +416,7 @@ fast = ln.Recipe(epochs=8, batch=50, precision="float32")
 three = ln.fit(small, digits, seeds=range(3), recipe=fast, progress=False)
 around = ln.swag(small, digits, runs=three, budget=4.5, recipe=fast, progress=False)
 print(around.cost, "of which 3 are the networks that were there")
+# Only the further steps of SWAG are paid.
 
 # %% [markdown]
 # ### Exercise 2

@@ -199,6 +199,10 @@ course.table(
 # %%
 course.table(tables.references(tables.stored_of_pairs(pairs=(*PAIRS, *FURTHER, *SHORT))))
 
+# %% [markdown]
+# *Decides otherwise* is the share of test images on which a random retraining decides for another class than the scouts. *Ceiling* is
+# the highest rank correlation that an estimate of u(x) can have with a reference of so many retrainings.
+
 # %%
 seen = ln.read_study("cifar100-fast-resnet")
 result = ln.load_result("cifar100-fast-resnet")

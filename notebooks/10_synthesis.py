@@ -85,7 +85,7 @@ figure = figures.worth_on_pairs(
 course.save(figure, "10_worth")
 
 # %% [markdown]
-# **What we see.** Dotted lines are the M retrainings, the dashed line is the 30 of gates G7 and G8. Three steps are large.
+# **What we see.** Dotted lines are the M retrainings, the dashed line is the 30 of gates G7 and G8. Arrows: the interval goes on. Three steps are large.
 # The first is from plain to *constant*: thousands of images together show what a single one can't. The second is from
 # constant to *free, without gradients*: the networks show which images scatter more. The third is to the *gradient
 # distance*, which shows this best. Two trainings then pass 30 on every network of the figure but MNIST's CNN. (The two

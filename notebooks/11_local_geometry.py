@@ -488,7 +488,7 @@ figure = figures.covariate_worth(
         for name, own in table.items()
     },
     source="MNIST and CIFAR-10, test images, held-out retrainings; bars: 95 % intervals",
-    title="What few trainings are worth with gradient distance and the prior of other pairs",
+    title="What few trainings are worth with the gradient distance",
 )
 course.save(figure, "11_geometry")
 

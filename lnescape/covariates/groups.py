@@ -148,7 +148,7 @@ _SPREADS = {
     "curve": "spread of q along a learned curve",
     "mode curve": "spread of q along the curve between two networks",
     "simplex": "spread of q in a learned triangle",
-    "grown simplex": "spread of q in a triangle grown around a network (ESPRO)",
+    "ESPRO": "spread of q in a triangle grown around a network",
     "SWAG": "spread of q under SWAG",
     "FGE": "spread of q over the cycles of FGE",
     "proxies": "spread of q over cheap retrainings of a narrower network",

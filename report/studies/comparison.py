@@ -34,7 +34,7 @@ PATHS = {
     "line": ("learned line", 1),
     "curve": ("learned curve", 1),
     "simplex": ("learned triangle", 1),
-    "grown simplex": ("ESPRO", 1.5),
+    "ESPRO": ("ESPRO", 1.5),
     "mode curve": ("mode curve", 3),
     "SWAG": ("SWAG", 1.5),
     "FGE": ("FGE", 1.5),

@@ -181,6 +181,8 @@ def worth_on_pairs(found: Rens, *, source: str, title: str) -> Figure:
                 for y, value, low, high in rows:
                     axis.plot(np.minimum([low, high], FAR), [y, y], color=colour, linewidth=1)
                     axis.plot(min(value, FAR), y, marker, color=colour, markersize=4.5)
+                    if high > FAR:
+                        axis.plot(FAR, y, ">", color=colour, markersize=4, clip_on=False)
                 axis.plot([], [], marker, color=colour, markersize=4.5, label=name)
             axis.axvline(m, color=PALE, linewidth=0.8, linestyle=":")
             axis.axvline(30, color=PALE, linewidth=0.8, linestyle="--")
@@ -403,13 +405,14 @@ def covariate_worth(found: Rens, *, source: str, title: str) -> Figure:
     rows = list(next(iter(found.values())))
     ticks = [2, 5, 10, 30, 100] if len(found) > 2 else [2, 3, 5, 10, 20, 30, 50]  # narrow panels have room for few
     sizes = sorted({m for table in found.values() for row in table.values() for m in row})
-    height = 0.21 * len(rows) + (0.9 if len(sizes) < 3 else 1.3)  # room for the legend
+    step = 0.14 if len(sizes) < 3 else 0.25
+    height = (0.21 if len(sizes) < 3 else 0.36) * len(rows) + (0.9 if len(sizes) < 3 else 1.2)  # room for the legend
     with canvas(len(found), height, source, title) as (figure, axes):
         for axis, (name, table) in zip(axes, found.items(), strict=True):
             for k, row in enumerate(rows):
                 for m, (value, low, high) in table.get(row, {}).items():
                     marker, colour = OF_SIZE.get(m, LARGER)
-                    y = k + 0.14 * (m - 2.5)
+                    y = k + step * (m - np.mean(sizes))
                     axis.plot([low, high], [y, y], color=colour, linewidth=1)
                     axis.plot(value, y, marker, color=colour, markersize=4)
             for m in (2, 3):

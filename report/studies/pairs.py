@@ -10,7 +10,7 @@ from typing import Any
 RULE = (0.25, 1.0)  # epochs and rate of the bursts of gate G4 and of one training, the same for every pair
 TITLES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 # Covariates along learned paths, the keys of `comparison.PATHS`.
-LEARNED = ("line", "curve", "simplex", "grown simplex", "mode curve", "SWAG", "FGE")
+LEARNED = ("line", "curve", "simplex", "ESPRO", "mode curve", "SWAG", "FGE")
 
 
 @dataclass(frozen=True, kw_only=True)
