@@ -80,61 +80,57 @@ _OBSERVED = {
     "others": "other_log_odds",
     "distance": "gradient_distance",
 }  # name in `Traces`: in the cells
+Stored = tuple[Cell, dict[str, ndarray]]  # a cell and its arrays
 _FACTS = ("training_loss", "gradient_scatter", "distance", "fisher_trace", "gradient_inputs")
 
 
 def assembled(study: Study, store: CellStore) -> Assembled:
     """Put together the cells of a study of uncertainty."""
-    cells = {method: [cell for cell in study.cells if cell.method == method] for method in _METHODS}
+    stored = [(cell, store.load(cell).arrays) for cell in study.cells if cell.method in _METHODS]
+    of_method = {method: [one for one in stored if one[0].method == method] for method in _METHODS}
+    retrained = [arrays for _, arrays in of_method["retrainings"]]
+    players = [arrays for cell, arrays in of_method["retrainings"] if {"covariates", "gradients"} & set(cell.keep)]
+    kept = set.intersection(*map(set, players))
 
-    players = [cell for cell in cells["retrainings"] if {"covariates", "gradients"} & set(cell.keep)]
-    kept = set.intersection(*(set(store.load(cell).arrays) for cell in players))
+    def joined(parts: list[dict[str, ndarray]], name: str) -> ndarray:
+        return np.concatenate([arrays[name] for arrays in parts])
 
-    def joined(method: str, name: str) -> ndarray:
-        return np.concatenate([store.load(cell).arrays[name] for cell in cells[method]])
-
-    def explored(name: str) -> ndarray:
-        return np.concatenate([store.load(cell).arrays[name] for cell in players])
-
-    scouts = store.load(cells["scouts"][0]).arrays
+    scouts = of_method["scouts"][0][1]
     panel = Panel(torch.empty(0), torch.empty(0), scouts["part"])
     watched = panel.watched
-    q = dithered(joined("retrainings", "log_odds")[:, watched])
-    seen = {name: explored(stored).astype(float) for name, stored in _OBSERVED.items() if stored in kept}
+    q = dithered(joined(retrained, "log_odds")[:, watched])
+    seen = {name: joined(players, own).astype(float) for name, own in _OBSERVED.items() if own in kept}
     apart = None
-    if all("contrast" in store.load(cell).arrays for cell in cells["retrainings"]):
-        apart = dithered(joined("retrainings", "contrast")[:, watched], seed=1)
-    n = sum(len(cell.seeds) for cell in players)  # they stand first
+    if all("contrast" in arrays for arrays in retrained):
+        apart = dithered(joined(retrained, "contrast")[:, watched], seed=1)
+    n = sum(len(arrays["log_odds"]) for arrays in players)  # they stand first
     traces = Traces(q=q[:n], **seen, chosen=scouts["chosen"][watched], n_classes=int(scouts["chosen"].max()) + 1)
-    facts = {name: explored(name) for name in _FACTS if name in kept}
     return Assembled(
-        q, apart, traces,
-        np.array(PARTS)[scouts["part"][watched]], scouts["label"][watched],
-        facts, int((scouts["part"] == 0).sum()),
-        _bursts(cells["bursts"], store), _proxies(cells["proxies"], store), _paths(cells["law"], store, panel),
+        q, apart, traces, np.array(PARTS)[scouts["part"][watched]], scouts["label"][watched],
+        {name: joined(players, name) for name in _FACTS if name in kept}, int((scouts["part"] == 0).sum()),
+        _bursts(of_method["bursts"]), _proxies(of_method["proxies"]), _paths(of_method["law"], panel),
     )  # fmt: skip
 
 
-def _bursts(cells: Iterable[Cell], store: CellStore) -> dict[tuple[float, float], Burst]:
-    found: dict[tuple[float, float], list[Cell]] = {}
-    for cell in cells:
-        found.setdefault((cell.settings["epochs"], cell.settings["rate"]), []).append(cell)
+def _bursts(stored: Iterable[Stored]) -> dict[tuple[float, float], Burst]:
+    found: dict[tuple[float, float], list[Stored]] = {}
+    for cell, arrays in stored:
+        found.setdefault((cell.settings["epochs"], cell.settings["rate"]), []).append((cell, arrays))
     out = {}
     for key, own in found.items():
-        parts = [store.load(cell).arrays for cell in own]
         spread, distance, loss = (
-            np.concatenate([part[name] for part in parts]).astype(float)
+            np.concatenate([arrays[name] for _, arrays in own]).astype(float)
             for name in ("burst_spread", "burst_distance", "burst_training_loss")
         )
-        n = own[0].settings["n"]
-        out[key] = Burst(spread, n * key[0] / own[0].recipe.epochs, n, distance, loss)
+        first = own[0][0]
+        n = first.settings["n"]
+        out[key] = Burst(spread, n * key[0] / first.recipe.epochs, n, distance, loss)
     return out
 
 
-def _proxies(cells: Iterable[Cell], store: CellStore) -> dict[tuple[int, float], list[ProxySet]]:
+def _proxies(stored: Iterable[Stored]) -> dict[tuple[int, float], list[ProxySet]]:
     found: dict[tuple[int, float], list[ProxySet]] = {}
-    for cell in cells:
-        own = store.load(cell).arrays
+    for cell, own in stored:
         spread = dict(zip(own["proxy_count"].tolist(), own["proxy_spread"][0].astype(float), strict=True))
         numbers = [float(own[name][0]) for name in ("proxy_trainings", "effective_inputs", "proxy_accuracy")]
         size = cell.options.get("width", cell.options.get("narrow"))
@@ -142,18 +138,16 @@ def _proxies(cells: Iterable[Cell], store: CellStore) -> dict[tuple[int, float],
     return found
 
 
-def _paths(cells: Iterable[Cell], store: CellStore, panel: Panel) -> dict[str, list[ndarray]]:
+def _paths(stored: Iterable[Stored], panel: Panel) -> dict[str, list[ndarray]]:
     """Give the spread along each learned path, one for each base; cells say what they are by method and shape."""
-    out: dict[str, list[ndarray]] = {}
+    out: dict[str, list[ndarray]] = {group: [] for group in PATHS}
     seen = panel.watched < panel.explored.stop
-    for group in PATHS:
-        own = [cell for cell in cells if path_of(cell.settings) == group]
-        stored = [store.load(cell).arrays for cell in own]
-        for spread in (arrays["spread"][0] for arrays in stored if "spread" in arrays):
+    for cell, arrays in stored:
+        if "spread" in arrays and (group := path_of(cell.settings)):
             everywhere = np.full(len(seen), np.nan)
-            everywhere[seen] = spread[panel.watched[seen]]
-            out.setdefault(group, []).append(everywhere)
-    return out
+            everywhere[seen] = arrays["spread"][0][panel.watched[seen]]
+            out[group].append(everywhere)
+    return {group: spreads for group, spreads in out.items() if spreads}
 
 
 N_DRAWS = 30
