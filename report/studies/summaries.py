@@ -53,12 +53,11 @@ def crossed(study: Study, store: CellStore) -> Summary:
     q = np.empty((*(i.max() + 1 for i in index), ds.sizes["image"]))
     q[tuple(index)] = ds["log_odds"].values
     numbers: dict = {"n": q.shape[0] * q.shape[1], "initialisations": q.shape[0], "orders": q.shape[1]}
-    for name in ("initialisation", "order", "interaction"):
 
-        def mean(q, name=name):
-            return crossed_components(q)[name].mean()
+    def means(q: np.ndarray) -> list[float]:
+        return [part.mean() for part in crossed_components(q).values()]
 
-        numbers[name] = jackknife(mean, q, axes=(0, 1), unit="nat²")[0]
+    numbers |= dict(zip(crossed_components(q), jackknife(means, q, axes=(0, 1), unit="nat²"), strict=True))
     return numbers | {"images": q.shape[2]}, {}
 
 
@@ -83,21 +82,16 @@ def branches(study: Study, store: CellStore) -> Summary:
         part = ds["log_odds"].values[(ds["leaves"] == epoch).values]
         trunks = ds["trunk"].values[(ds["leaves"] == epoch).values]
         q = np.stack([part[trunks == trunk] for trunk in np.unique(trunks)])
-
-        def component(q, name):
-            return float(nested_components(q)[name].mean())
-
-        def share(q):
-            fixed, free = component(q, "trunk"), component(q, "branch")
-            return fixed / (fixed + free)
-
-        rows[str(int(epoch))] = {
-            "trunk": jackknife(lambda q: component(q, "trunk"), q, unit="nat²")[0],
-            "branch": jackknife(lambda q: component(q, "branch"), q, unit="nat²")[0],
-            "kappa": jackknife(share, q)[0],
-        }
+        trunk, branch, kappa = jackknife(_split, q, unit="nat²")
+        rows[str(int(epoch))] = {"trunk": trunk, "branch": branch, "kappa": replace(kappa, unit="")}
     numbers = {"leaves": rows, "trunks": q.shape[0], "branches": q.shape[1], "images": q.shape[2]}
     return numbers | {"epochs": study.cells[0].recipe.epochs, "n": q.shape[0]}, {}
+
+
+def _split(q: np.ndarray) -> tuple[float, float, float]:
+    """Give the variance that the trunk has fixed, that of the branches, and the share of the former."""
+    fixed, free = (float(part.mean()) for part in nested_components(q).values())
+    return fixed, free, fixed / (fixed + free)
 
 
 CLASS_SIZES = (2, 3)  # M
