@@ -74,7 +74,7 @@ WAYS = {
 def ways_on_networks() -> dict[str, dict[str, Any]]:
     """Gather what two and three trainings are worth on each network, {network: {way: {M: row}}}."""
     found, known = {}, set(list_results())
-    for pair in (*PAIRS, *(pair for pair in FURTHER if f"{pair.key}-geometry" in known)):
+    for pair in (pair for pair in (*PAIRS, *FURTHER) if f"{pair.key}-geometry" in known):
         mixes = headline(pair.key)
         if f"{pair.key}-uncertainty" in known:  # the free groups without gradients were judged in a study of their own
             mixes = {WITH_GRADIENT: mixes[WITH_GRADIENT]} | load_result(f"{pair.key}-uncertainty").numbers["mixes"]
@@ -110,9 +110,8 @@ def levels() -> dict[str, dict[str, float]]:
     known: dict[str, float] = {}
     for pair in WITH_GRADIENTS:  # each judged by the levels of all others
         known |= load_result(f"{pair.key}-geometry").numbers["levels"]
-    names = {pair.key: pair.label for pair in LEVELLED} | {
-        CIFAR10_RESNET20.key: f"{CIFAR10_RESNET20.label}, full width"
-    }
+    names = {pair.key: pair.label for pair in LEVELLED}
+    names[CIFAR10_RESNET20.key] = f"{CIFAR10_RESNET20.label}, full width"
     networks = {pair.key: pair.network for pair in LEVELLED}
     for name, (network, _, _) in SMALL.items():
         names[f"{name}-together"], networks[f"{name}-together"] = name.replace("-", " "), network
@@ -189,12 +188,13 @@ def bursts(stored: Results) -> Rows:
 
 def shifted(stored: Results, name: str, m: str) -> Rows:
     """Lay out REN and coverage of a mix on each pair, under each shift."""
-    parts = next(iter(stored.values())).numbers["shift"]
-    rows: Rows = {}
-    for pair, result in stored.items():
-        found = {part: result.numbers["shift"][part][name][m] for part in parts}
-        rows[pair] = {part: f"{own['ren']['value']:.1f}; {own['coverage'].value:.0f} %" for part, own in found.items()}
-    return rows
+    tables = {pair: result.numbers["shift"] for pair, result in stored.items()}
+    return {pair: {part: _judged(own[name][m]) for part, own in table.items()} for pair, table in tables.items()}
+
+
+def _judged(row: Mapping[str, Any]) -> str:
+    """Write the REN of a stored row without its interval, and its coverage."""
+    return f"{row['ren']['value']:.1f}; {row['coverage'].value:.0f} %"
 
 
 def sensitivity(stored: Results) -> Rows:
@@ -202,8 +202,7 @@ def sensitivity(stored: Results) -> Rows:
     rows: Rows = {}
     for pair, result in stored.items():
         for own in result.numbers["sensitivity"]:
-            text = f"{own['ren']['value']:.1f}; {own['coverage'].value:.0f} %"
-            rows.setdefault(f"{own['n_eff']:.0f} assumed", {})[pair] = text
+            rows.setdefault(f"{own['n_eff']:.0f} assumed", {})[pair] = _judged(own)
     rows["measured"] = {pair: f"{result.numbers['effective_inputs']:.0f}" for pair, result in stored.items()}
     return rows
 
@@ -234,12 +233,8 @@ def local_ratios(stored: Results) -> Rows:
 def purchases(stored: Results, m: str) -> Rows:
     """Lay out REN won per training paid, beside all free groups: rows are pairs, columns are purchases."""
     wanted = ("one more training", "bursts", "proxies", "curve", "simplex")
-    tables = {pair: result.numbers["gains"].get(m, {}) for pair, result in stored.items()}
-    return {
-        pair: {what: _signed(own[what]["rate"]) for what in wanted if what in own}
-        for pair, own in tables.items()
-        if own
-    }
+    tables = {pair: result.numbers["gains"][m] for pair, result in stored.items() if m in result.numbers["gains"]}
+    return {pair: {what: _signed(own[what]["rate"]) for what in wanted if what in own} for pair, own in tables.items()}
 
 
 def _signed(own: Estimate) -> str:
@@ -301,9 +296,8 @@ def verdicts(reference: Results, stored: Results, methods: Results) -> list[tupl
     varies = factor.numbers["coefficient of variation"]
     rows.append(("G4", f"{factor.n} networks", factor.word, f"the ratios vary by {100 * varies:.1f} %"))
     for verdict, cost in ((reach, "3"), (moonshot, "2")):
-        pair, least = min(
-            ((pair, result.numbers["best"][cost]) for pair, result in stored.items()), key=lambda item: item[1]["ren"]
-        )
+        best = {pair: own["best"][cost] for pair, own in found.items()}
+        pair, least = min(best.items(), key=lambda item: item[1]["ren"])
         words = f"lowest best: {pair}, REN {least['ren']:.1f} [{least['low']:.1f}, {least['high']:.1f}]"
         rows.append((verdict.gate, "all pairs", verdict.word, words))
     return sorted(rows, key=lambda row: row[0])
@@ -314,9 +308,9 @@ def from_one() -> Rows:
     rows: Rows = {}
     stored = stored_of_pairs("-uncertainty", RESTARTED)
     for pair, result in stored_of_pairs("-single", RESTARTED).items():
-        rules = {kind: result.numbers["rules"][kind] for kind in ("one variance", "one factor", "factor and slope")}
-        judged = rules | {"two trainings, constant": stored[pair].numbers["mixes"]["constant"]["2"]}
-        rows[pair] = {kind: f"{own['ren']['value']:.1f}; {own['coverage'].value:.0f} %" for kind, own in judged.items()}
+        rules = result.numbers["rules"]
+        rows[pair] = {kind: _judged(rules[kind]) for kind in ("one variance", "one factor", "factor and slope")}
+        rows[pair]["two trainings, constant"] = _judged(stored[pair].numbers["mixes"]["constant"]["2"])
         rows[pair]["trainings"] = rules["factor and slope"]["trainings"]
     return rows
 
@@ -442,10 +436,8 @@ def claims(methods: Results, wanted: Mapping[str, tuple[tuple[str, str], tuple[s
         known = {"one network": {"1": {"cll": Estimate(float(result.arrays["yardstick_cll_mean"][0]), 0.0)}}}
         ways = result.numbers["ways"] | known
         for words, (ours, theirs) in wanted.items():
-            first, second = (
-                ways[way][budget]["cll"].value if "cll" in ways[way][budget] else -np.inf
-                for way, budget in (ours, theirs)
-            )
+            rows_of = (ways[way][budget] for way, budget in (ours, theirs))
+            first, second = (row["cll"].value if "cll" in row else -np.inf for row in rows_of)
             difference = first - second
             word = "open" if abs(difference) < luck else "holds" if difference > 0 else "fails"
             rows.setdefault(words, {})[name] = f"{word} ({1000 * difference:+.1f} mnat)"
