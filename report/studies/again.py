@@ -289,9 +289,7 @@ def train_again(
             axis.plot(true, np.clip(stated, 0.1, 5), ".", color=colours[way], markersize=2, alpha=0.5)
             axis.set(xscale="log", yscale="log", xlim=(0.1, 5), ylim=(0.1, 5), title=f"{way}: {remark}")
             axis.set(xlabel="true u(x), nat")
-            for ticks in (axis.set_xticks, axis.set_yticks):
-                ticks([0.1, 0.3, 1, 3], labels=["0.1", "0.3", "1", "3"])
-            axis.minorticks_off()
+            figures.ticks_at(axis, x=(0.1, 0.3, 1, 3), y=(0.1, 0.3, 1, 3))
             axis.set_box_aspect(1)
         others[0].set_ylabel("stated from three, nat")
     return figure

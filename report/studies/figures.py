@@ -37,10 +37,9 @@ LOOKS = {
     "Laplace": ("#555555", "*"),
     "dropout": ("#555555", "h"),
 }
-# Other marks, each with the colour: M retrainings, networks, sets of covariates.
+# Other marks, each with the colour: M retrainings, sets of covariates.
 OF_SIZE = {2: ("o", BLUE), 3: ("^", RED), 4: ("s", GREEN)}
 LARGER = ("D", DARK)
-OF_NETWORK = (("o", BLUE), ("^", RED), ("s", GREEN), ("D", DARK), ("v", PALE))
 OF_SET = (("x", PALE), ("s", BLUE), ("o", DARK), ("^", RED), ("D", GREEN), ("v", "#CC79A7"))
 # Two networks in one panel are told apart by the filling of the marker, so that a copy in grey reads as well.
 FILL_OF_NETWORK = ("full", "none")
@@ -60,6 +59,20 @@ def legend_below(figure: Figure, marks: Sequence[Artist], labels: Sequence[str],
     figure.set_layout_engine("constrained", rect=(0, room, 1, 1 - room))
     close = {"fontsize": 7.5, "handlelength": 1.2, "handletextpad": 0.4, "columnspacing": 1.2, "borderaxespad": 0}
     figure.legend(marks, labels, loc="lower right", bbox_to_anchor=(0.995, 1.2 * line), ncols=columns, **close)
+
+
+def ticks_at(axis: Axes, *, x: Sequence[float] = (), y: Sequence[float] = ()) -> None:
+    """Write plain numbers at some places of logarithmic axes, and mark nothing between them."""
+    for place, numbers in ((axis.set_xticks, x), (axis.set_yticks, y)):
+        if len(numbers):
+            place(numbers, labels=[f"{number:g}" for number in numbers])
+    axis.minorticks_off()
+
+
+def _look_of(way: str) -> dict:
+    """Return colour, marker and filling of a method."""
+    colour, marker = LOOKS[way]
+    return {"color": colour, "marker": marker, "fillstyle": FILL_OF_METHOD.get(way), "linestyle": ""}
 
 
 def equivalents(
@@ -126,9 +139,8 @@ def diversity(networks: Mapping[str, Mapping[str, Two]], *, least: float, source
     with canvas(len(networks), 3.4, source, title) as (figure, axes):
         for axis, (network, table) in zip(axes, networks.items(), strict=True):
             for way, (accuracy, differ) in table.items():
-                look = dict(zip(("color", "marker"), LOOKS[way], strict=True)) | {"fillstyle": FILL_OF_METHOD.get(way)}
                 shown = ([accuracy], [differ]) if accuracy >= least else ([], [])
-                axis.plot(*shown, linestyle="", markersize=6, label=way, **look)
+                axis.plot(*shown, markersize=6, label=way, **_look_of(way))
             below = [f"{way}: {accuracy:.0f} %" for way, (accuracy, _) in table.items() if accuracy < least]
             if below:
                 words = "\n".join([f"below {least:g} %:", *below])
@@ -190,9 +202,7 @@ def worth_on_pairs(found: Rens, *, source: str, title: str) -> Figure:
                 axis.axhline(n * step - 1, color=PALE, linewidth=0.3)
             axis.set(xscale="log", title=f"M = {m}", xlabel="REN, retrainings", ylim=(len(found) * step - 1, -1))
             axis.set(xlim=(1.7, FAR))
-            ticks = (2, 3, 5, 10, 20, 30, 50, 100)
-            axis.set_xticks(ticks, labels=map(str, ticks))
-            axis.minorticks_off()
+            ticks_at(axis, x=(2, 3, 5, 10, 20, 30, 50, 100))
             labels = list(found) if axis is axes[0] else [""] * len(found)
             axis.set_yticks([n * step + (len(sets) - 1) / 2 for n in range(len(found))], labels=labels)
             axis.tick_params(axis="y", length=0)
@@ -212,8 +222,6 @@ def equivalents_on_pairs(pairs: Mapping[str, Table], *, largest: Mapping[str, in
     lines = -(-len(pairs) // columns)
     ways = list(dict.fromkeys(way for table in pairs.values() for way in table))
     shift = dict(zip(ways, np.linspace(-0.36, 0.36, len(ways)), strict=True))
-    looks = {way: dict(zip(("color", "marker"), LOOKS[way], strict=True)) for way in ways}
-    looks = {way: look | {"fillstyle": FILL_OF_METHOD.get(way), "linestyle": ""} for way, look in looks.items()}
     with canvas(columns, 0.4 + 2.3 * lines, source, title, rows=lines) as (figure, axes):
         flat: Sequence = list(np.ravel(axes))
         for axis, (name, table) in zip(flat, pairs.items(), strict=False):
@@ -225,14 +233,14 @@ def equivalents_on_pairs(pairs: Mapping[str, Table], *, largest: Mapping[str, in
                 for way in (way for way in table if "dee" in table[way].get(budget, {})):
                     dee = table[way][budget]["dee"]["value"]
                     height = min(dee, top) if dee >= 1 else BELOW[ways.index(way) % len(BELOW)]
-                    axis.plot(x + shift[way], height, markersize=4.5, **looks[way])
+                    axis.plot(x + shift[way], height, markersize=4.5, **_look_of(way))
             ticks = [t for t in (1, 2, 3, 5, 10, 20) if t < largest[name]]
             axis.set(yscale="log", ylim=(0.5, 1.1 * top), title=name, xlim=(-0.5, len(budgets) - 0.5))
             axis.set_yticks([BELOW[1], *ticks, top], labels=["< 1", *map(str, ticks), f"≥ {largest[name]}"])
             axis.minorticks_off()
             axis.set_xticks(range(len(budgets)), labels=budgets)
             axis.set(xlabel="cost (trainings)", ylabel="DEE (members)" if axis in flat[::columns] else "")
-        marks = [flat[0].plot([], [], markersize=4.5, **looks[way])[0] for way in ways]
+        marks = [flat[0].plot([], [], markersize=4.5, **_look_of(way))[0] for way in ways]
         for axis in flat[len(pairs) :]:
             axis.axis("off")
         if len(flat) > len(pairs):
@@ -384,9 +392,7 @@ def convergence(observed: Clouds, theory: Points, *, source: str, title: str) ->
         for (name, (n, values)), (marker, colour) in zip(observed.items(), (("o", BLUE), ("^", RED)), strict=False):
             axis.plot(n, 100 * values, marker, color=colour, fillstyle="none", markersize=6, label=f"observed, {name}")
         axis.set(xscale="log", yscale="log", xlabel="retrainings N")
-        axis.set_xticks([2, 3, 5, 10, 20, 50], labels=["2", "3", "5", "10", "20", "50"])
-        axis.set_yticks([10, 20, 50, 100], labels=["10", "20", "50", "100"])
-        axis.minorticks_off()
+        ticks_at(axis, x=(2, 3, 5, 10, 20, 50), y=(10, 20, 50, 100))
         axis.set_ylabel("standard deviation\nof ln u(x) (%)")
         axis.legend(fontsize=8)
     return figure
@@ -420,13 +426,11 @@ def covariate_worth(found: Rens, *, source: str, title: str) -> Figure:
             axis.axvline(30, color=PALE, linewidth=0.8, linestyle="--")
             heading = _in_two_lines(name) if len(found) > 2 else name
             axis.set(xscale="log", title=heading, xlabel="REN, retrainings", ylim=(len(rows) - 0.4, -0.6))
-            shown = [tick for tick in ticks if tick < axis.get_xlim()[1]]
-            axis.set_xticks(shown, labels=map(str, shown))
-            axis.minorticks_off()
+            ticks_at(axis, x=[tick for tick in ticks if tick < axis.get_xlim()[1]])
             axis.set_yticks(range(len(rows)), labels=rows if axis is axes[0] else [""] * len(rows), fontsize=7.5)
             axis.grid(axis="y", linewidth=0.3, color=PALE)
-        looks = [dict(zip(("marker", "color"), OF_SIZE.get(m, LARGER), strict=True)) for m in sizes]
-        marks = [Line2D([], [], markersize=4, linestyle="", **look) for look in looks]
+        looks = [OF_SIZE.get(m, LARGER) for m in sizes]
+        marks = [Line2D([], [], markersize=4, linestyle="", marker=marker, color=colour) for marker, colour in looks]
         place = (-0.03, 0)  # below the names
         axes[0].legend(marks, [f"M = {m}" for m in sizes], fontsize=8, loc="upper right", bbox_to_anchor=place)
     return figure
@@ -462,8 +466,7 @@ def frontier(entries: Mapping[str, Sequence[tuple[int, float, float, str]]], *, 
                 axis.plot([], [], marker, color=colour, label=f"M = {m}", markersize=5)
             axis.set(yscale="log", title=name, xlabel="cost, trainings in all", ylabel="REN, retrainings")
             axis.set(xlim=(-0.7 if many else 0.5, top), xticks=range(1, int(top) + 1))  # room for the words
-            axis.set_yticks([2, 3, 5, 10, 20, 30, 50], labels=["2", "3", "5", "10", "20", "30", "50"])
-            axis.minorticks_off()
+            ticks_at(axis, y=(2, 3, 5, 10, 20, 30, 50))
         for axis in axes[len(entries) :]:
             axis.axis("off")
         if not many:
@@ -519,10 +522,8 @@ def coverage(deciles: Mapping[str, Mapping[str, Sequence[float]]], flips: Clouds
         for (name, (predicted, seen)), (marker, colour) in zip(flips.items(), looks_of(flips), strict=True):
             last.plot(predicted, seen, marker, color=colour, markersize=5, label=name)
         last.set(title="decisions, M = 2", xlabel="predicted risk to flip", ylabel="observed", xlim=(0, 1), ylim=(0, 1))
-        close = (
-            {"fontsize": 6.5, "handlelength": 1.2, "handletextpad": 0.4, "borderpad": 0} if many else {"fontsize": 7.5}
-        )
-        axes[0].legend(loc="lower right", **close)
+        close = {"fontsize": 6.5, "handlelength": 1.2, "handletextpad": 0.4, "borderpad": 0}
+        axes[0].legend(loc="lower right", **(close if many else {"fontsize": 7.5}))
         marks, names = last.get_legend_handles_labels()
         nothing = last.plot([], [], linestyle="")
         legend_below(figure, [*nothing, *marks], ["decisions (test and altered images):", *names], columns=4)

@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from lnescape.plots import BLUE, DARK, GREEN, PALE, RED, STYLE, canvas
 from lnescape.retraining.judging import log_bias, squared_error_of
-from report.studies.figures import Clouds, Named, Numbers, PerImage, Two, legend_below, looks_of
+from report.studies.figures import Clouds, Named, Numbers, PerImage, Two, legend_below, looks_of, thumbnail, ticks_at
 
 Retrained = Float[ndarray, " retrainings"]
 InPlane = Float[ndarray, "times 2"]
@@ -18,7 +18,6 @@ Predictions = Mapping[str, Float[ndarray, "images classes"]]
 
 WAYS = ((RED, "o"), (GREEN, "^"), (BLUE, "D"))  # of stating u(x), from the poorest to the best
 FIELD = "#DDDDDD"  # what is true
-RATIOS = (0.1, 0.3, 1, 3)
 FACTS = {
     "training_loss": "training loss (nat)",
     "gradient_scatter": "scatter of the gradients",
@@ -38,9 +37,7 @@ def retrainings_of_one_image(image: Float[ndarray, "height width"], q: Retrained
         axis.text(mean, 1.04 * height, f"mean ± u(x), u = {u:.2f} nat", **label)
         axis.set(xlabel="log-odds q of the class (nat); left of 0 its probability is below ½", ylabel="retrainings")
         axis.set(ylim=(0, 1.3 * height), xlim=(min(q.min(), 0) - 0.6, q.max() + 1.6))
-        inset = axis.inset_axes((0.84, 0.55, 0.16, 0.42))
-        inset.imshow(image, cmap="gray_r")
-        inset.axis("off")
+        thumbnail(axis, image, (0.84, 0.55, 0.16, 0.42))
     return figure
 
 
@@ -64,8 +61,7 @@ def three_jump(q: Retrained, s: PerImage, u: PerImage, *, source: str, title: st
         right.hist(np.clip(s / u, bins[0], bins[-1]), bins=bins, color=RED, alpha=0.6)
         right.axvline(1, color=DARK, linewidth=1)
         right.set(xscale="log", xlabel="s from three / true u", ylabel="images")
-        right.set_xticks(RATIOS, labels=[f"{tick:g}" for tick in RATIOS])
-        right.minorticks_off()
+        ticks_at(right, x=(0.1, 0.3, 1, 3))
         right.set_title(f"{len(s)} images", fontsize=9)
     return figure
 
@@ -139,9 +135,7 @@ def _diagonal(axis: Axes, ends: ndarray) -> None:
     axis.plot(ends, ends, color=PALE, linewidth=1)
     axis.set(xscale="log", yscale="log")
     ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5) if ends[0] < tick < ends[1]]
-    for place in (axis.set_xticks, axis.set_yticks):
-        place(ticks, labels=[f"{tick:g}" for tick in ticks])
-    axis.minorticks_off()
+    ticks_at(axis, x=ticks, y=ticks)
 
 
 def scale_of_ren(found: Mapping[str, Two], *, source: str, title: str) -> Figure:
@@ -158,9 +152,7 @@ def scale_of_ren(found: Mapping[str, Two], *, source: str, title: str) -> Figure
             axis.plot(ren, error, marker, color=colour, markersize=6, label=f"{way}: REN {ren:.0f}")
         axis.set(xscale="log", yscale="log", xlim=(2, 200), ylim=(4, 130), xlabel="number of plain retrainings")
         axis.set_ylabel("error of u (%)")
-        axis.set_xticks([2, 3, 5, 10, 30, 100], labels=["2", "3", "5", "10", "30", "100"])
-        axis.set_yticks([5, 10, 20, 50, 100], labels=["5", "10", "20", "50", "100"])
-        axis.minorticks_off()
+        ticks_at(axis, x=(2, 3, 5, 10, 30, 100), y=(5, 10, 20, 50, 100))
         axis.legend(fontsize=8, loc="upper right")
     return figure
 
@@ -184,8 +176,7 @@ def levels(ratios: Mapping[str, Mapping[str, float]], later: Mapping[str, float]
         axis.set_yticks([k for k, name in enumerate(names) if name], labels=[name for name in names if name])
         axis.set(xscale="log", xlim=(0.1, 1), ylabel="network")
         axis.set_xlabel("u of a usual image / standard deviation of q over images")
-        axis.set_xticks((0.1, 0.2, 0.3, 0.5, 1), labels=("0.1", "0.2", "0.3", "0.5", "1"))
-        axis.minorticks_off()
+        ticks_at(axis, x=(0.1, 0.2, 0.3, 0.5, 1))
         axis.grid(axis="y", color=FIELD, linewidth=0.6)
         axis.legend(fontsize=8, loc="center left")
     return figure
