@@ -4,7 +4,7 @@
 # mypy: disable-error-code="arg-type, index, operator, union-attr"
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -40,27 +40,19 @@ class Traces:
 
     def of(self, networks: Iterable[int], images: slice | ndarray = slice(None)) -> "Traces":
         """Take some of the networks and some of the images."""
-        rows = list(networks)
-        own: dict[str, Any] = {}
-        for name in _OBSERVED:
-            own[name] = None if getattr(self, name) is None else getattr(self, name)[rows][..., images]
-        own["chosen"] = None if self.chosen is None else self.chosen[images]
-        spreads = {name: values[images] for name, values in self.spreads.items()}
-        return Traces(**own, n_classes=self.n_classes, values=self.values, spreads=spreads)
+        rows, every = list(networks), [name for name in _OBSERVED if getattr(self, name) is not None]
+        some: dict[str, Any] = {name: getattr(self, name)[rows][..., images] for name in every}
+        some["spreads"] = {name: values[images] for name, values in self.spreads.items()}
+        return replace(self, **some, chosen=None if self.chosen is None else self.chosen[images], like=None)
 
     @staticmethod
     def interleaved(outputs: "list[Traces]") -> "Traces":
         """Put the outputs of values beside each other, input by input."""
-        first = outputs[0]
-
-        def beside(*parts: ndarray) -> ndarray:
-            return np.stack(parts, -1).reshape(*parts[0].shape[:-1], -1)
-
-        own: dict[str, Any] = {}
+        some: dict[str, Any] = {}
         for name in (*_OBSERVED, "chosen"):
-            own[name] = None if getattr(first, name) is None else beside(*(getattr(one, name) for one in outputs))
-        spreads = {name: beside(*(one.spreads[name] for one in outputs)) for name in first.spreads}
-        return Traces(**own, n_classes=first.n_classes, values=True, spreads=spreads)
+            parts = [getattr(one, name) for one in outputs]
+            some[name] = None if parts[0] is None else np.stack(parts, -1).reshape(*parts[0].shape[:-1], -1)
+        return Traces(**some, n_classes=outputs[0].n_classes, values=True)
 
 
 Columns = dict[str, ndarray]
