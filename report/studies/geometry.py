@@ -106,13 +106,11 @@ def _law_of_scale(own: Assembled) -> dict:
 
 def one_network(own: Assembled, test: ndarray) -> dict:
     """Judge the pattern of one network at slope one; its level, one number, is taken from the retrainings."""
-    images = own.where("calibration")
-    reference = Reference.of(own.q[:, test], [(row,) for row in range(own.n_networks)])
-    evaluations = []
+    images, evaluations = own.where("calibration"), []
     for row, h in enumerate(own.traces.distance):
         level = level_of_others(own, row, images, h[images])
         evaluations.append(Evaluation(own.q[row, test], np.exp((level + h[test]) / 2), CERTAIN, 1))
-    return fidelity(evaluations, reference).to_dict()
+    return judged_alone(own, test, evaluations).to_dict()
 
 
 def level_of_others(own: Assembled, row: int, images: ndarray, log_variance: ndarray) -> float:

@@ -12,8 +12,9 @@ from numpy import ndarray
 from lnescape.covariates.explore import ENOUGH_PROXIES
 from lnescape.covariates.geometry import SLOPE
 from lnescape.covariates.groups import FREE, Traces, columns_of, passes_of
-from lnescape.retraining import Evaluation, LearnedPrior, Prior, fit_prior, moderated, type_a, with_class_means
-from lnescape.retraining.prior import assumed_number, effective_number_of
+from lnescape.retraining import Evaluation, Fidelity, LearnedPrior, Prior, Reference, fidelity, moderated, type_a
+from lnescape.retraining.prior import assumed_number, effective_number_of, fit_prior
+from lnescape.retraining.transfer import with_class_means
 from lnescape.study.cells import Cell, Study
 from lnescape.study.observation import PARTS, Panel
 from lnescape.study.store import CellStore
@@ -268,3 +269,8 @@ class Moderation:
             priors.append(self._prior(q[:, fitted], known, names, draw))
             evaluations.append(moderated(q[:, judged], priors[-1], h))
         return evaluations, priors
+
+    def fidelity(self, members: Sequence[Sequence[int]], judged: ndarray, reference: Reference) -> Fidelity:
+        """Judge the mix by the retrainings that each draw of networks leaves over."""
+        evaluations, _ = self(members, judged, self.all_of.where("calibration"))
+        return fidelity(evaluations, reference)

@@ -7,7 +7,7 @@ from numpy import ndarray
 
 from lnescape.covariates.groups import DEFAULT
 from lnescape.results import list_results, load_result
-from lnescape.retraining import Fidelity, Reference, fidelity
+from lnescape.retraining import Fidelity, Reference
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
 from report.studies.geometry import learned_for
@@ -23,15 +23,14 @@ def purchases(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]
     own = assembled(study, store)
     base = Mix(DEFAULT, like=learned_for(study.name.replace("-purchases", "-geometry")))
     mixes = {FREE: base} | {f"{FREE} + {name}": mix for name, mix in _bought(own, base, study.name)}
-    test, fitted = own.where("test"), own.where("calibration")
+    test = own.where("test")
     kept: dict[tuple[str, int], Fidelity] = {}
     references: dict[int, Reference] = {}
     for members in SIZES:
         drawn = draws(own.n_networks, members)
         references[members] = Reference.of(own.q[:, test], drawn)
         for name, mix in mixes.items():
-            evaluations, _ = Moderation(own, mix)(drawn, test, fitted)
-            kept[name, members] = fidelity(evaluations, references[members])
+            kept[name, members] = Moderation(own, mix).fidelity(drawn, test, references[members])
     further = {(name, members): mixes[name].further(own, members) for name, members in kept}
     table: dict = {}
     for (name, members), found in kept.items():

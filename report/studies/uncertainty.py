@@ -45,7 +45,7 @@ def uncertainty(study: Study, store: CellStore) -> Summary:
         drawn = draws(own.n_networks, members)
         reference = references[members] = Reference.of(own.q[:, test], drawn)
         for name, mix in mixes.items():
-            found = _fidelity(own, mix, drawn, test, reference)
+            found = Moderation(own, mix).fidelity(drawn, test, reference)
             kept[name, members] = found
             shown = ("ren", "squared_error", "coverage", "dof", *(("deciles",) if name in WITH_DECILES else ()))
             cost = {"further": mix.further(own, members), "passes": mix.passes(own)}
@@ -57,7 +57,7 @@ def uncertainty(study: Study, store: CellStore) -> Summary:
     numbers["mixes"] = table
     numbers["gains"] = gains(kept, references, {key: mixes[key[0]].further(own, key[1]) for key in kept})
     numbers["shift"], shifted = _under_shift(own)
-    numbers |= _patterns(own, chosen) | _decisions(own)
+    numbers |= _patterns(own, mixes) | _decisions(own)
     numbers["facts"] = {name: Estimate.mean(values) for name, values in own.facts.items()}
     numbers["effective_inputs"] = effective_number(own.q[:, own.where("calibration")])
     numbers["best"] = {f"{cost:g}": _plain(best_within(entries_of(table), cost)) for cost in (2, 3)}
@@ -71,18 +71,11 @@ def _plain(entry: tuple[str, float, RetrainingEquivalent]) -> dict:
     return {"name": name, "trainings": cost, "ren": ren.value, "low": ren.low, "high": ren.high}
 
 
-def _fidelity(
-    own: Assembled, mix: Mix, drawn, judged: ndarray, reference: Reference, q: ndarray | None = None
-) -> Fidelity:
-    evaluations, _ = Moderation(own, mix, q)(drawn, judged, own.where("calibration"))
-    return fidelity(evaluations, reference)
-
-
 def _sensitivity(own: Assembled, drawn, reference: Reference) -> list[dict]:
     """Vary how many independent inputs those of the fit are taken to be worth."""
     rows = []
     for n_eff in N_EFFS:
-        found = _fidelity(own, Mix(FREE, n_eff=n_eff), drawn, own.where("test"), reference)
+        found = Moderation(own, Mix(FREE, n_eff=n_eff)).fidelity(drawn, own.where("test"), reference)
         rows.append({"n_eff": n_eff} | found.to_dict("ren", "coverage", "dof"))
     return rows
 
@@ -91,7 +84,7 @@ def _leave_one_out(own: Assembled, drawn, reference: Reference) -> dict:
     """Leave out each free group in turn, and keep all."""
     test = own.where("test")
     rows = {"none": Mix(FREE)} | {name: Mix(tuple(other for other in FREE if other != name)) for name in FREE}
-    found = {name: _fidelity(own, mix, drawn, test, reference) for name, mix in rows.items()}
+    found = {name: Moderation(own, mix).fidelity(drawn, test, reference) for name, mix in rows.items()}
     return {name: one.to_dict("ren", "coverage") for name, one in found.items()}
 
 
@@ -150,7 +143,7 @@ def _under_shift(own: Assembled) -> tuple[dict, dict[str, Fidelity]]:
             judged = own.where(kind)
             reference = Reference.of(own.q[:, judged], drawn)
             for name, mix in UNDER_SHIFT.items():
-                found = _fidelity(own, mix, drawn, judged, reference)
+                found = Moderation(own, mix).fidelity(drawn, judged, reference)
                 row = found.to_dict("ren", "coverage")
                 table.setdefault(kind, {}).setdefault(name, {})[str(members)] = row
                 if members == 2 and kind in SHIFTS and name == "all free groups":
@@ -158,24 +151,18 @@ def _under_shift(own: Assembled) -> tuple[dict, dict[str, Fidelity]]:
     return table, of_gate
 
 
-def _patterns(own: Assembled, chosen: dict) -> dict:
+def _patterns(own: Assembled, mixes: dict[str, Mix]) -> dict:
     """Give G3's partial R² of each exploration beyond constant and outputs, and G4's ratio by one rule."""
     images = own.where("test")
     drawn = draws(own.n_networks, 3)
     reference = Reference.of(own.q[:, images], drawn)
-    mixes = {name: Mix((name,)) for name in EXPLORATIONS if name not in PATHS or name in own.paths}
-    if own.bursts:
-        mixes["bursts"] = Mix(("bursts",), bursts=tuple(chosen["bursts"]))
-    else:
-        del mixes["bursts"]
-    mixes["proxies"] = Mix(("proxies",), proxies=tuple(chosen["proxies"]))
     base = [columns_of(own.traces.of(rows, images), ("outputs",))[0] for rows in drawn]
     partial = {}
-    for name, mix in mixes.items():
+    for name in (name for name in EXPLORATIONS if name in mixes):
         found = []
         for number in range(len(own.paths.get(name, [0]))):
-            one = Moderation(own, replace(mix, base=number))
-            seen = [columns_of(one.traces(rows, images, draw), mix.groups)[0] for draw, rows in enumerate(drawn)]
+            one = Moderation(own, replace(mixes[name], base=number))
+            seen = [columns_of(one.traces(rows, images, draw), (name,))[0] for draw, rows in enumerate(drawn)]
             found.append(partial_r_squared(base, seen, reference))
         partial[name] = _over_bases(found)
     v = own.q[own.n_networks :][:, images].var(0, ddof=1)

@@ -17,7 +17,7 @@ from lnescape.data.shifts import _rotate
 from lnescape.data.splits import PARTS, SPLIT_SEED
 from lnescape.laws import Law
 from lnescape.results import Estimate
-from lnescape.retraining import Fidelity, Reference, effective_number, fidelity, shipped_prior
+from lnescape.retraining import Fidelity, Reference, effective_number, shipped_prior
 from lnescape.retraining.prior import assumed_number
 from lnescape.statement import Statement
 from lnescape.study.cells import Cell, Kind, Study, register
@@ -145,8 +145,7 @@ def of_values(study: Study, store: CellStore) -> tuple[dict[str, Any], dict[str,
         drawn = draws(own.n_networks, members)
         reference = Reference.of(own.q[:, test], drawn)
         for name, mix in MIXES.items():
-            evaluations, _ = Moderation(own, mix)(drawn, test, fitted)
-            kept[name, members] = fidelity(evaluations, reference)
+            kept[name, members] = Moderation(own, mix).fidelity(drawn, test, reference)
             table[name][str(members)] = kept[name, members].to_dict()
     found["single"] = _single_sets(own, test, fitted)
     shares = {f"M = {m}": row["share"] for m, row in found["single"].items()}
