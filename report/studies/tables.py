@@ -12,7 +12,9 @@ from report.studies.lessons import FACTS
 from report.studies.pairs import (
     CHOOSING,
     CIFAR10_RESNET20,
+    CIFAR10_WIDE,
     FURTHER,
+    HELD_OUT,
     JUDGES,
     LEVELLED,
     PAIRS,
@@ -45,16 +47,8 @@ def ren_of(row: Mapping[str, Any]) -> str:
 
 
 # The networks of the README and how each is called there; the order is that of its table.
-HEADLINE = {
-    "mnist-mlp": "perceptron, MNIST",
-    "mnist-cnn": "convolutional network, MNIST",
-    "cifar10-fast-resnet": "fast residual network, CIFAR-10",
-    "cifar10-wide": "fast wide network, CIFAR-10",
-    "cifar10-fast-cnn": "fast convolutional network, CIFAR-10",
-    "cifar100-fast-resnet": "fast residual network, CIFAR-100",
-    "fashion-mnist-mlp": "perceptron, FashionMNIST",
-    "fashion-mnist-cnn": "convolutional network, FashionMNIST",
-}
+HEADLINE = {pair.key: f"{pair.words}, {pair.title}" for pair in (*WITH_GRADIENTS, *HELD_OUT, *JUDGES)}
+HEADLINE[CIFAR10_WIDE.key] = f"fast wide network, {CIFAR10_WIDE.title}"
 ALL_FREE, WITH_GRADIENT = "all free groups", "prior of other pairs"  # the latter: outputs, classes, gradient distance
 
 
