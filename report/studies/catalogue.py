@@ -9,17 +9,7 @@ import report.studies.literature  # noqa: F401 – the same
 from lnescape.covariates.explore import N_BURSTS
 from lnescape.study.cells import Cell, Study
 from lnescape.training import Recipe, squared_error
-from report.studies.comparison import (
-    BASES,
-    BUDGETS,
-    FEWER_WAYS,
-    PATHS,
-    compared,
-    comparison_cells,
-    cosine_cells,
-    settings_cells,
-    volume_cells,
-)
+from report.studies import comparison
 from report.studies.pairs import (
     CIFAR10_CNN,
     CIFAR10_FAST_CNN,
@@ -216,22 +206,17 @@ def _proxies(pair: Pair) -> tuple[Cell, ...]:
     )
 
 
-# Where a training takes long: fewer methods, budgets and bases, and the yardstick is made of the first networks of the
-# reference, which are no method's own.
-FEWEST: dict[str, Any] = {"ways": FEWER_WAYS, "budgets": BUDGETS[:2], "bases": BASES[:1]}
-
-
 def _studies(pair: Pair) -> tuple[Study, ...]:
     """Reference, bursts, proxies and laws of one pair, what is judged on all of them together, and methods."""
-    scouts, some = scouts_of(pair), FEWEST if pair.long else {}
+    scouts, some = scouts_of(pair), comparison.FEWEST if pair.long else {}
     reference = _reference(
         scouts, pair.n, group=pair.group, explored=pair.explored, keep=pair.keep, observed=pair.observed
     )
     bursts, proxies = _bursts(pair), _proxies(pair)
-    ways = {PATHS[name] for name in pair.paths}
-    laws = [cell for way, budget, _, cell in compared(scouts, **some) if (way, budget) in ways]
+    ways = {comparison.PATHS[name] for name in pair.paths}
+    laws = [cell for way, budget, _, cell in comparison.compared(scouts, **some) if (way, budget) in ways]
     name, many = pair.key, pair.many
-    first = {"first": 0} if pair.long and not pair.control else {}
+    first = {"first": 0} if pair.long and not pair.control else {}  # the reference's, which are no method's own
     found = [
         _study(name, f"{pair.n} retrainings of {many}: the reference", reference),
         _study(f"{name}-bursts", f"Short restarts from {pair.explored} {many}", bursts, ""),
@@ -239,7 +224,7 @@ def _studies(pair: Pair) -> tuple[Study, ...]:
         _study(f"{name}-uncertainty", f"u(x) of {many} from few retrainings, judged by all others",
                (*reference, *bursts, *proxies, *laws), "uncertainty"),
         _study(f"{name}-methods", f"Methods at equal cost, {pair.one}",
-               comparison_cells(scouts, pair.yardstick, **first, **some), "methods"),
+               comparison.comparison_cells(scouts, pair.yardstick, **first, **some), "methods"),
     ]  # fmt: skip
     if not pair.control:
         seen = (_together(scouts, 2, 0.25),) if pair is MNIST_MLP else ()  # where a training takes seconds
@@ -299,11 +284,11 @@ STUDIES = {
         _study("mnist-triangle-recipe", "How the recipe of the triangle of perceptrons was chosen",
                tuple(_TRIANGLE.but(**changes) for changes in CANDIDATES.values()), "candidates"),
         *(_study(f"{pair.key}-settings", f"How the settings of the methods were chosen for the {pair.one}",
-                 settings_cells(scouts_of(pair)), "settings") for pair in (MNIST_MLP, MNIST_CNN)),
-        _study("mnist-mlp-volume", "What the weight of the volume does in a grown triangle", volume_cells(MLP),
-               "weights"),
-        _study("mnist-mlp-cosine", "What the weight of the cosine penalty does in a learned line", cosine_cells(MLP),
-               "weights"),
+                 comparison.settings_cells(scouts_of(pair)), "settings") for pair in (MNIST_MLP, MNIST_CNN)),
+        _study("mnist-mlp-volume", "What the weight of the volume does in a grown triangle",
+               comparison.volume_cells(MLP), "weights"),
+        _study("mnist-mlp-cosine", "What the weight of the cosine penalty does in a learned line",
+               comparison.cosine_cells(MLP), "weights"),
         _study("mnist-cnn-precision", "Whether products in bfloat16 move the results",
                _precision(CNN, 12, "bfloat16", group=4), "precision"),
         _study("cifar10-cnn-precision", "Whether products in bfloat16 move the results on CIFAR-10",

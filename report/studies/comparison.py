@@ -40,9 +40,11 @@ PATHS = {
     "FGE": ("FGE", 1.5),
 }
 # What is run where a training takes long.
-FEWER_WAYS = (
-    "deep ensemble", "snapshots", "FGE", "learned line", "learned curve", "learned triangle", "ESPRO", "SWAG",
-)  # fmt: skip
+FEWEST: dict[str, Any] = {
+    "ways": ("deep ensemble", "snapshots", "FGE", "learned line", "learned curve", "learned triangle", "ESPRO", "SWAG"),
+    "budgets": BUDGETS[:2],
+    "bases": BASES[:1],
+}
 # Of three candidates each, the best on validation images (studies "mnist-mlp-settings", "mnist-cnn-settings").
 CHOSEN: dict[str, dict[str, int]] = {
     "mlp": {
