@@ -7,15 +7,8 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import (
-    FIRST_COMPLETED,
-    BrokenExecutor,
-    CancelledError,
-    Executor,
-    Future,
-    ProcessPoolExecutor,
-    wait,
-)
+from concurrent import futures
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from inspect import signature
@@ -120,7 +113,7 @@ def pool(workers: int) -> Executor:
     context = multiprocessing.get_context("spawn")
     # Huge pages, read by torch when a process starts: images are gathered at random from hundreds of megabytes.
     os.environ.setdefault("THP_MEM_ALLOC_ENABLE", "1")
-    return ProcessPoolExecutor(workers, mp_context=context, initializer=leave_with, initargs=(os.getpid(),))
+    return futures.ProcessPoolExecutor(workers, mp_context=context, initializer=leave_with, initargs=(os.getpid(),))
 
 
 def usual_workers(device: torch.device | str) -> int:
@@ -224,7 +217,7 @@ class _Session:
             while self.todo or self.flying or self.suspects:
                 self._submit()
                 if self.flying:
-                    done, _ = wait(self.flying, timeout=1.0, return_when=FIRST_COMPLETED)
+                    done, _ = futures.wait(self.flying, timeout=1.0, return_when=futures.FIRST_COMPLETED)
                     for future in done:
                         self._land(future, shown)
                 else:
@@ -265,11 +258,11 @@ class _Session:
             chosen = None if cell.scouts is None else self.store.load(cell.scouts).arrays["chosen"]
             job: dict[str, Any] = {"kind": KINDS[cell.method], "command": self.store.study.command}
             job |= {"device": self.device, "scratch": str(self.store.folder / ".trainings")}
-            with _unreached() if isinstance(self.executor, ProcessPoolExecutor) else nullcontext():
+            with _unreached() if isinstance(self.executor, futures.ProcessPoolExecutor) else nullcontext():
                 future = self.executor.submit(compute, cell, chosen, **job)
         except BaseException as error:
             lock.release()
-            gone = BrokenExecutor if self.given is None else RuntimeError  # shut down: no more than a RuntimeError
+            gone = futures.BrokenExecutor if self.given is None else RuntimeError  # shut down: a mere RuntimeError
             if not isinstance(error, gone):
                 raise
             self._replace_executor()
@@ -294,7 +287,7 @@ class _Session:
                 outcome: Result = future.result()
                 if outcome.provenance["cell"] != plain_copy(cell.content()):
                     error = "The worker runs other code than this process; give both the same version."
-            except (BrokenExecutor, CancelledError):
+            except (futures.BrokenExecutor, futures.CancelledError):
                 self._replace_executor()
                 if cell != self.alone:
                     self.suspects.append(cell)
@@ -310,7 +303,6 @@ class _Session:
                 self.store.fail(cell, error)
             else:
                 self.store.save(cell, outcome)
-                # Others wait for the scouts: they don't count for the speed of a run.
         finally:
             lock.release()
         shown.update(trainings(cell))
@@ -328,7 +320,7 @@ class _Session:
         """Stop what is on its way before its claims are let go, so that no cell is computed twice."""
         for future in self.flying:
             future.cancel()
-        if self.given is None and isinstance(self.executor, ProcessPoolExecutor):
+        if self.given is None and isinstance(self.executor, futures.ProcessPoolExecutor):
             for process in list((self.executor._processes or {}).values()):
                 process.terminate()
             self.executor.shutdown(cancel_futures=True)
