@@ -1,6 +1,7 @@
 """The methods of cells that the report adds to scouts and retrainings: what is trained, and what is kept."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from inspect import signature
 from numbers import Real
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lnescape import scores
 from lnescape.covariates import explore, geometry
 from lnescape.landscape import along, plane, survey
 from lnescape.landscape import triangle as surveyed_triangle
@@ -18,21 +20,7 @@ from lnescape.laws import Law, Members, SubspaceLaw
 from lnescape.methods import METHODS
 from lnescape.retraining import effective_number, log_odds
 from lnescape.retraining.prior import shared_movement
-from lnescape.scores import (
-    accuracy,
-    aurc,
-    auroc,
-    brier,
-    calibrated_log_likelihood,
-    calibration_error,
-    disagreement,
-    entropy_split,
-    false_positive_rate,
-    halves,
-    logit_average,
-    mean_prediction,
-    nll,
-)
+from lnescape.scores import accuracy, calibrated_log_likelihood, entropy_split, halves, mean_prediction, nll
 from lnescape.study.cells import Cell, Kind, StudyError, check_known, register
 from lnescape.study.observation import COVARIATE_BITS, Observation, Panel, observe
 from lnescape.study.retrainings import refuse_failed, threads_of, train, watched
@@ -62,7 +50,7 @@ def arithmetic(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observatio
         with threads_of(threads):
             law = train(cell, data, [seed, *range(seed + 1, seed + together)])
         parts.append(law.thetas[:1])
-    law = Members(law.net, torch.cat(parts), seeds=(seed,) * len(runs), normalisation_images=law.normalisation_images)
+    law = replace(law, thetas=torch.cat(parts), seeds=(seed,) * len(runs))
     seen = observe(law, data, panel, chosen, keep=cell.keep)
     for name, values in zip(("threads", "together"), zip(*runs, strict=True), strict=True):
         seen.add(name, np.array(values), "retraining")
@@ -90,10 +78,7 @@ def branches(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observation:
         orders = [stream_seed(seed, epoch, f"branch {branch}") for seed, _, branch in rows]
         parts.append(train(cell, data, orders, initialisations=[row[0] for row in rows], start=trunk.branched(n)))
         labels += rows
-    law = Members(
-        parts[0].net, torch.cat([part.thetas for part in parts]), seeds=tuple(range(len(labels))),
-        normalisation_images=parts[0].normalisation_images,
-    )  # fmt: skip
+    law = replace(parts[0], thetas=torch.cat([part.thetas for part in parts]), seeds=tuple(range(len(labels))))
     seen = observe(law, data, panel, chosen, keep=cell.keep)
     for name, values in zip(("trunk", "leaves", "branch"), zip(*labels, strict=True), strict=True):
         seen.add(name, np.array(values), "retraining")
@@ -197,7 +182,7 @@ def proxies(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observation:
     return seen
 
 
-def _log_odds(law: Members, thetas: torch.Tensor, images: torch.Tensor, chosen: np.ndarray) -> np.ndarray:
+def _log_odds(law: Members, thetas: Tensor, images: Tensor, chosen: np.ndarray) -> np.ndarray:
     some = Members(law.net, thetas, normalisation_images=law.normalisation_images)
     return log_odds(some.predict(images).cpu().numpy(), chosen)
 
@@ -249,23 +234,23 @@ def law(cell: Cell, data, panel: Panel, chosen: np.ndarray, *, scratch: Path | N
 def law_scores(logp: Tensor, labels: Tensor, foreign: Tensor) -> dict[str, float]:
     """Score a law's predictions: those of its mean, of its members, and of the logits' average."""
     mean = mean_prediction(logp)
-    calibration = calibration_error(mean, labels)
+    calibration = scores.calibration_error(mean, labels)
     entropy, away = (entropy_split(p).total for p in (mean, mean_prediction(foreign)))
-    single = [(float(accuracy(own, labels)), float(nll(own, labels))) for own in logp]
+    single = [accuracy_and_nll(own, labels) for own in logp]
     several = len(logp) > 1
     split = entropy_split(logp)
     found = {
         "accuracy": accuracy(mean, labels),
         "nll": nll(mean, labels),
-        "brier": brier(mean, labels),
+        "brier": scores.brier(mean, labels),
         "cll": calibrated_log_likelihood(mean, labels, halves(len(labels))),
-        "logit_nll": nll(logit_average(logp), labels),
+        "logit_nll": nll(scores.logit_average(logp), labels),
         "calibration_error": calibration.value,
         "calibration_bias": calibration.bias,
-        "aurc": aurc(mean, labels),
-        "auroc": auroc(away, entropy),
-        "fpr95": false_positive_rate(away, entropy),
-        "disagreement": disagreement(logp) if several else np.nan,
+        "aurc": scores.aurc(mean, labels),
+        "auroc": scores.auroc(away, entropy),
+        "fpr95": scores.false_positive_rate(away, entropy),
+        "disagreement": scores.disagreement(logp) if several else np.nan,
         "epistemic_entropy": split.epistemic.mean(),
         "member_accuracy": np.mean(single, 0)[0],
         "member_nll": np.mean(single, 0)[1],
@@ -303,7 +288,7 @@ def yardstick(cell: Cell, data, panel: Panel, chosen: np.ndarray | None, *, scra
             order = rng.permutation(len(logp))
             rows = order[: len(order) // members * members].reshape(-1, members)
             means = [mean_prediction(logp[torch.from_numpy(row)]) for row in rows]
-            found.append([[float(f(own, labels)) for f in (accuracy, nll, brier)]
+            found.append([[float(f(own, labels)) for f in (accuracy, nll, scores.brier)]
                           + [float(calibrated_log_likelihood(own, labels, half))] for own in means])  # fmt: skip
         values = np.array(found)  # [partitions, ensembles, scores]
         mean[members - 1] = values.mean((0, 1))
@@ -341,7 +326,7 @@ AXES = _ALONG | {
 }
 
 
-def scores(logp: torch.Tensor, labels: torch.Tensor) -> tuple[float, float]:
+def accuracy_and_nll(logp: Tensor, labels: Tensor) -> tuple[float, float]:
     """Give accuracy and NLL of the mean prediction."""
     return float(accuracy(logp, labels)), float(nll(logp, labels))
 
@@ -353,10 +338,10 @@ def ensemble(cell, data, panel, chosen) -> Observation:
     rng, size, means = np.random.RandomState(0), len(logp), []
     for members in range(1, size + 1):
         subsets = sorted({tuple(sorted(rng.permutation(size)[:members])) for _ in range(N_SUBSETS)})
-        means.append(np.mean([scores(logp[list(rows)], labels) for rows in subsets], 0))
+        means.append(np.mean([accuracy_and_nll(logp[list(rows)], labels) for rows in subsets], 0))
     return _observed(
         {
-            "single": np.array([scores(own, labels) for own in logp]),
+            "single": np.array([accuracy_and_nll(own, labels) for own in logp]),
             "ensemble_accuracy": np.array(means)[:, 0],
             "ensemble_nll": np.array(means)[:, 1],
         }
@@ -412,7 +397,7 @@ def _fit(cell, data):
 
 
 def _drawn(law: Law, split, seed: int) -> tuple[float, float]:
-    return scores(law.predict(split.images, n=N_DRAWS, seed=seed), split.labels)
+    return accuracy_and_nll(law.predict(split.images, n=N_DRAWS, seed=seed), split.labels)
 
 
 def _observed(arrays: dict[str, np.ndarray]) -> Observation:
@@ -486,19 +471,17 @@ def _as_yardstick(cell: Cell, found: dict) -> dict:
 _OBSERVED: dict[str, Any] = {"scouts": True, "keep": ("panel", "test", "log_probabilities")}
 for _method, _kind in {
     "crossed": Kind(experiment=crossed, settings=("orders",), trainings=_crossed, together=_crossed, **_OBSERVED),
-    "arithmetic": Kind(
-        experiment=arithmetic, settings=("runs",), n_seeds=1, trainings=_rerun, together=_one, **_OBSERVED
-    ),
+    "arithmetic": Kind(experiment=arithmetic, settings=("runs",), n_seeds=1, trainings=_rerun, **_OBSERVED),
     "branches": Kind(
         experiment=branches, settings=("leaves", "branches"), trainings=_branched, together=_at_once,
         observed=_branched, **_OBSERVED,
     ),
     "ensemble": Kind(experiment=ensemble),
     "pair": Kind(experiment=pair, n_seeds=2, trainings=_three, together=_one, surveyed=4 * 31 * 10_000 + 200_000),
-    "triangle": Kind(experiment=triangle, optional=("cosine_weight",), n_seeds=1, together=_one, surveyed=400_000),
+    "triangle": Kind(experiment=triangle, optional=("cosine_weight",), n_seeds=1, surveyed=400_000),
     "law": Kind(
         experiment=law, settings=("method", "budget"), optional=("options",), n_seeds=1, scouts=True, shares=True,
-        trainings=_budget, together=_one, surveyed=30 * 23_000, check=_check_law, read=_as_law,
+        trainings=_budget, surveyed=30 * 23_000, check=_check_law, read=_as_law,
     ),
     "yardstick": Kind(experiment=yardstick, shares=True, read=_as_yardstick),
     "bursts": Kind(
