@@ -11,17 +11,9 @@ from pkgutil import resolve_name
 from tempfile import TemporaryFile
 from typing import Any
 
+from lnescape import results
 from lnescape.checks import instance
-from lnescape.results import (
-    Result,
-    ResultError,
-    files,
-    list_results,
-    load_result,
-    project_folder,
-    results_folder,
-    save_result,
-)
+from lnescape.results import Result, ResultError, files, list_results, load_result
 from lnescape.study.cells import RECIPE_VERSION, Cell, Study, StudyError, check_known, plain_copy
 
 
@@ -30,7 +22,8 @@ class CellStore:
 
     def __init__(self, study: Study, folder: Path | str | None = None):
         self.study = study
-        self.folder = Path(folder) if folder is not None else results_folder() / study.folder
+        self.folder = Path(folder) if folder is not None else results.results_folder() / study.folder
+        self._claims, self._failures = self.folder / ".claims", self.folder / ".failed"
         # What a name of data or of a network stands for, and the cell that showed it.
         self._known: dict[tuple, tuple[str, Any]] = {}
 
@@ -95,7 +88,7 @@ class CellStore:
     def _write(self, cell: Cell, numbers: dict, provenance: dict, arrays: dict | None = None, *, folder: Path) -> None:
         """Write a cell's result or failure; say how to go on where that is impossible."""
         try:
-            save_result(cell.name, numbers=numbers, arrays=arrays, provenance=provenance, folder=folder)
+            results.save_result(cell.name, numbers=numbers, arrays=arrays, provenance=provenance, folder=folder)
         except ResultError as error:
             raise StudyError(
                 f"{error} All cells stored so far are intact; when that is cured, run `{self.study.command}` again."
@@ -129,14 +122,6 @@ class CellStore:
         names = {cell.name for cell in self.study.cells}
         own = (path for path in self.folder.glob("*.*") if path.name.split(".")[0] in names)
         return sum(path.stat().st_size for path in own if files.is_file(path))
-
-    @property
-    def _claims(self) -> Path:
-        return self.folder / ".claims"
-
-    @property
-    def _failures(self) -> Path:
-        return self.folder / ".failed"
 
     def fail(self, cell: Cell, error: str) -> None:
         """Record why a cell failed."""
@@ -207,7 +192,7 @@ def studies_named(name: str) -> list[Study]:
 
 def report_studies() -> dict[str, Study]:
     """Import the report's catalogue from the clone of the project; it builds the cells of all its studies."""
-    home = project_folder()
+    home = results.project_folder()
     if (home / "report" / "studies").is_dir() and str(home) not in sys.path:
         sys.path.append(str(home))  # processes that are started get this path, too
     try:
