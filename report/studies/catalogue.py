@@ -228,23 +228,16 @@ def _studies(pair: Pair) -> tuple[Study, ...]:
     ]  # fmt: skip
     if not pair.control:
         seen = (_together(scouts, 2, 0.25),) if pair is MNIST_MLP else ()  # where a training takes seconds
-        found += [
-            _study(f"{name}-together", f"How inputs of {many} move together", (*reference, *seen), "together"),
-        ]  # fmt: skip
+        found.append(_study(f"{name}-together", f"How inputs of {many} move together", (*reference, *seen), "together"))
     if pair in RESTARTED:
         found.append(
             _study(f"{name}-single", f"u(x) of {many} from one training and its bursts, by a rule of the other pairs",
                    (*reference, *bursts), "single")
         )  # fmt: skip
     if pair.chooses:
-        found.append(
-            _study(
-                f"{name}-class",
-                f"What it changes that the class is chosen by one's own {many}",
-                tuple(cell for cell in reference if "log_probabilities" in cell.keep),
-                "own class",
-            )
-        )
+        kept = tuple(cell for cell in reference if "log_probabilities" in cell.keep)
+        title = f"What it changes that the class is chosen by one's own {many}"
+        found.append(_study(f"{name}-class", title, kept, "own class"))
     return tuple(found)
 
 

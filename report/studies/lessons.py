@@ -75,15 +75,11 @@ def spread_of_variances(variance: PerImage, dof: int, prior: Two, *, source: str
 
     seen = np.log(variance)
     x = np.linspace(*np.quantile(seen, (0.002, 0.999)), 200)
-    d0, location = prior
+    s2, (d0, location) = np.exp(x), prior
     common = np.exp(seen.mean() - log_bias(dof))  # the one variance that has this mean of ln s²
-    laws = {
-        "if u were the same for all images": (
-            dof * np.exp(x) / common * chi2.pdf(dof * np.exp(x) / common, dof),
-            "--",
-            RED,
-        ),
-        f"if u differs, d₀ = {d0:.1f}": (np.exp(x) / location * f.pdf(np.exp(x) / location, dof, d0), "-", BLUE),
+    laws = {  # densities of ln s²
+        "if u were the same for all images": (s2 * chi2.pdf(s2, dof, scale=common / dof), "--", RED),
+        f"if u differs, d₀ = {d0:.1f}": (s2 * f.pdf(s2, dof, d0, scale=location), "-", BLUE),
     }
     with canvas(1, 2.7, source, title, width=5.2) as (figure, (axis,)):
         axis.hist(

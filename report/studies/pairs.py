@@ -210,12 +210,8 @@ def kind_of_network(network: str) -> str:
 
 def for_typesetting() -> dict[str, list[dict[str, Any]]]:
     """Give what the report's sources read of the table, in plain values: all pairs, and some of them by purpose."""
+    wanted = {"pairs": PAIRS, "compared": COMPARED, "restarted": RESTARTED, "choosing": CHOOSING}
     return {
         name: [{"key": p.key, "data": p.title, "net": p.net, "published": p.published} for p in some]
-        for name, some in (
-            ("pairs", PAIRS),
-            ("compared", COMPARED),
-            ("restarted", RESTARTED),
-            ("choosing", CHOOSING),
-        )
+        for name, some in wanted.items()
     }

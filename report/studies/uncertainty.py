@@ -109,8 +109,7 @@ def sweeps(own: Assembled) -> dict:
         row["of_others"] = judge(Mix(("bursts",), bursts=key), swapped)
         row["distance"] = Estimate.mean(burst.distance / own.facts["distance"])
         row["training_loss"] = Estimate.mean(burst.training_loss, unit="nat")
-        local = burst.spread[:, judged] ** 2
-        row["ratio"] = variance_ratio(local, reference)
+        row["ratio"] = variance_ratio(burst.spread[:, judged] ** 2, reference)
         bursts.append(row)
     for key, sets in own.proxies.items():
         for n in sets[0].spread:
@@ -169,8 +168,7 @@ def _patterns(own: Assembled, mixes: dict[str, Mix]) -> dict:
     ratios = {name: [float(v.sum() / (s[images] ** 2).sum()) for s in spreads] for name, spreads in own.paths.items()}
     found = {"partial_r2": partial, "path_ratios": ratios}
     if RULE in own.bursts:
-        local = own.bursts[RULE].spread[:, images] ** 2
-        found["ratio"] = variance_ratio(local, reference)
+        found["ratio"] = variance_ratio(own.bursts[RULE].spread[:, images] ** 2, reference)
     return found
 
 
