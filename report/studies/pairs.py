@@ -141,7 +141,7 @@ CIFAR10_FAST_CNN = Pair(
 CIFAR10_FAST_RESNET = replace(
     CIFAR10_FAST_CNN, network="fast_resnet", net="fast ResNet", words="fast residual network",
     recipe={**FAST_RECIPE, "epochs": 13}, bursts=((0.25, 0.5), RULE), burst_group=(12, 2), proxies=((3, 4),),
-    yardstick=12, paths=("curve", "simplex"), chooses=True, shows=("undecided",),
+    yardstick=8, paths=("curve", "simplex"), chooses=True, shows=("undecided",),
     published=CIFAR10_RESNET.published,
 )  # fmt: skip
 # Small groups: a training takes twenty minutes on a core, and a cell that is killed begins anew.
