@@ -71,6 +71,18 @@ def instance(
     return value
 
 
+def checked_device(device: Any) -> Any:
+    """Return the torch.device; raise unless something can be computed there."""
+    import torch
+
+    try:
+        torch.zeros(1, device=device).item()
+    except (RuntimeError, AssertionError, TypeError) as error:
+        cause = str(error).splitlines()[0]
+        raise ValueError(f"Nothing can be computed on device {str(device)!r} ({cause}); use 'cpu'.") from error
+    return torch.device(device)
+
+
 def array(values: Any, name: str, axes: str) -> Any:
     """Return `values` as a float64 array; raise unless they are real numbers with axes as "networks images" names."""
     wanted = f"{name} must be real numbers [{axes.replace(' ', ', ')}], "

@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
+from lnescape.checks import checked_device
 from lnescape.data import DataError, where_found
 from lnescape.results import ResultError, project_folder
 from lnescape.study import Study, StudyError, run_study, trainings
 from lnescape.study.cells import checked
 from lnescape.study.running import dask_executor, expected_seconds, usual_workers
 from lnescape.study.store import CellStore, report_studies, studies_named
-from lnescape.training.prepared import checked_device
 
 
 class _Commands(click.Group):

@@ -64,8 +64,9 @@ class Template:
     # Counting, timing, naming and training all pass images through a network, which may change its buffers. To build it
     # for each of them takes as long as many steps of training.
 
-    def __init__(self, module: nn.Module, builder: Builder | None = None):
+    def __init__(self, module: nn.Module, builder: Builder | None = None, *, varies: bool = True):
         self.module = module
+        self.varies = varies  # the initial weights differ from seed to seed
         self.builder = builder or self.fresh
         parts = [part for part in module.modules() if not isinstance(part, torch.jit.ScriptModule)]
         self._built = [(part, _copied({**vars(part), "_buffers": part._buffers})) for part in parts]
@@ -94,11 +95,25 @@ def _copied(attributes: dict) -> dict:
 def identity(module: nn.Module, images: Tensor) -> str:
     """Name an architecture by what its network prints and by its outputs for some images in training mode."""
     # Two builders may make the same parameters and differ in what they do with them, dropout for instance; trainings
-    # that are kept under one name must not mix them. The numbers are rounded: sums may come in another order.
-    module = module.cpu().float().train()
-    with RNG_LOCK, seeded(0), torch.no_grad():
-        logits = module(images.cpu())
-    return f"{module} {' '.join(f'{value:.2g}' for value in logits.double().mean(0).tolist())}"
+    # that are kept under one name must not mix them. The weights are moved for it: a last layer that begins at zero
+    # would hide the others. The numbers are rounded: sums may come in another order.
+    module, images, digits = module.cpu().float().train(), images.cpu(), 6
+    parameters = list(trainable(module))
+    before = [p.detach().clone() for p in parameters]
+    with RNG_LOCK, torch.no_grad():
+        with seeded(0):
+            for p in parameters:
+                p.add_(torch.randn(p.shape) / max(1, p[0].numel() if p.ndim > 1 else 10) ** 0.5)
+        try:
+            with seeded(0):
+                logits = module.double()(images.double() if images.is_floating_point() else images)
+        except Exception:  # of a network that computes in float32 whatever its weights
+            digits = 2
+            with seeded(0):
+                logits = module.float()(images)
+        for p, own in zip(trainable(module.float()), before, strict=True):
+            p.copy_(own)
+    return f"{module} {' '.join(f'{value:.{digits}g}' for value in logits.double().mean(0).tolist())}"
 
 
 def _hooked(builder: Builder, hook: Callable) -> nn.Module:
@@ -121,6 +136,28 @@ def _only_values(module: nn.Module, inputs: tuple, output: Any) -> Any:
     parts = output if isinstance(output, Sequence) and len(output) > 1 else [output]
     alike = len({getattr(part, "shape", number) for number, part in enumerate(parts)}) < len(parts)
     return output if alike else _rows(inputs, _named(output))
+
+
+HOOKS = {"logits": _only_logits, "values": _only_values}
+
+
+def wrappers_of(builder: Builder) -> list[str]:
+    """Name what `check_builder` or kept statistics put around a builder, the outermost first."""
+    names = []
+    while isinstance(builder, partial) and builder.func in (_hooked, with_kept_statistics):
+        names += [name for name, hook in HOOKS.items() if hook in builder.args] or ["kept statistics"]
+        builder = builder.args[0]
+    return names
+
+
+def wrapped(builder: Builder, names: Sequence[str]) -> Builder:
+    """Put around a builder what `wrappers_of` named, unless it has it already."""
+    if wrappers_of(builder):
+        return builder
+    for name in reversed(names):
+        hook = HOOKS.get(name)
+        builder = partial(with_kept_statistics, builder) if hook is None else partial(_hooked, builder, hook)
+    return builder
 
 
 def _named(output: Any) -> Any:
@@ -185,10 +222,11 @@ def check_builder(builder: Builder, data) -> Template:
     if {id(p) for p in trainable(first)} & {id(p) for p in trainable(second)}:
         raise ValueError("The builder returns the same network at every call; build a new one inside it.")
     some = data.train.images[:8].cpu().clone(memory_format=torch.contiguous_format)
-    template = Template(first, builder)
+    varies = not all(torch.equal(a, b) for a, b in zip(trainable(first), trainable(second), strict=True))
+    template = Template(first, builder, varies=varies)
     hook = _only_logits if data.values is None else _only_values
     if _wrong_output(first, data, some):  # (logits, features) for instance, or one number an input
-        template = Template(_hooked(template.fresh, hook), partial(_hooked, builder, hook))
+        template = Template(_hooked(template.fresh, hook), partial(_hooked, builder, hook), varies=varies)
         if got := _wrong_output(template.module, data, some):
             n, what = data.n_classes, "classes" if data.values is None else "values an input"
             more = "" if data.values is None else f", or (2, {2 * n}) with a ln variance for each"
@@ -198,6 +236,9 @@ def check_builder(builder: Builder, data) -> Template:
             )
     if late := {n for n, _ in first.named_parameters()} - {n for n, *_ in shapes[0]}:
         raise ValueError(f"The parameter {min(late)!r} is made by the first prediction; make it in __init__.")
+    if data.train.images.dtype == torch.int64:  # an embedding may have too few rows
+        tokens = data.train.images.flatten(1)
+        check_inputs(template, data.train.images, [int(tokens.amax(1).argmax()), int(tokens.amin(1).argmin())], "train")
     _check_batch_independence(template, data.train.images[:64].cpu())
 
     def predict(images: Tensor) -> Tensor:
@@ -281,12 +322,38 @@ def _check_batch_independence(template: Template, some: Tensor) -> None:
             raise ValueError(f"A prediction {cause}, by {apart:.2g} nat: it isn't a function of the input; {cure}.")
 
 
+def check_inputs(template: Template, images: Tensor, rows: Sequence[int], part: str) -> None:
+    """Raise, before any training, where the network that was built has no finite prediction for one of the rows."""
+    module = template.fresh().cpu().float().eval()
+
+    def problem(some: Sequence[int]) -> str:
+        with RNG_LOCK, torch.random.fork_rng(), torch.no_grad():
+            try:
+                return "" if module(images[some].cpu()).isfinite().all() else "it gives NaN or infinite numbers"
+            except (RuntimeError, IndexError) as error:
+                return str(error).splitlines()[0]
+
+    for start in range(0, len(rows), 500):
+        if problem(some := list(rows[start : start + 500])):
+            row, cause = next(((row, why) for row in some if (why := problem([row]))), (some[0], problem(some)))
+            raise ValueError(
+                f"The network can't predict {part} input {row} ({cause}); leave that input out, or change the network, "
+                "such as the number of tokens that it knows."
+            )
+
+
 def _check_no_probabilities(module: nn.Module, predict: Callable[[Tensor], Tensor], some: Tensor) -> None:
     """Raise where a network, whose weights are spoilt here, ends in a softmax or a sigmoid."""
+    module.eval().float()
     with torch.no_grad():
-        for p in trainable(module.eval().float()):
-            p.mul_(1e3)  # what is between 0 and 1 even so isn't a logit
         given = predict(some)
+        for _ in range(3):  # what is between 0 and 1 at weights a thousand times as large isn't a logit
+            for p in trainable(module):
+                p.mul_(10)
+            larger = predict(some)
+            if not larger.isfinite().all():  # of a deep network
+                break
+            given = larger
     held = given[:, 1:] if given.shape[1] == 2 and not given[:, 0].any() else given  # of a single one, beside its 0
     if bool(((held >= 0) & (held <= 1 + 1e-6)).all()) and bool(held.any()):
         raise ValueError(
@@ -360,7 +427,7 @@ def _wrong_output(module: nn.Module, data, some: Tensor) -> str | None:
                 raise ValueError(
                     f"The network can't take {kind} images of shape {tuple(data.image_shape)} ({_in_a_line(error)}); "
                     "fit its first layer to them, or put nn.Flatten() before it (grey images: give unsqueeze(1); "
-                    "whole numbers are tokens: give features as floats)."
+                    "whole numbers are tokens, give features as floats; uint8 are pixels, give tokens as int64)."
                 ) from error
         if not torch.equal(given, some[:n]):
             raise ValueError(
@@ -410,7 +477,7 @@ def theta_of(network: nn.Module | dict, like: nn.Module | None = None) -> Float[
         raise ValueError("A state dict does not record the order of the parameters; pass like=builder() too.")
     names = [name for name, p in like.named_parameters() if p.requires_grad]
     every_name = {name for name, p in like.named_parameters(remove_duplicate=False) if p.requires_grad}
-    statistics, found = _statistics_names(like), _unwrapped(network, like)
+    statistics, found = _statistics_names(like), unwrapped(network, like)
     known = {*like.state_dict(), *(name for name in found if name.endswith("num_batches_tracked"))}
     if extra := [name for name in found if name not in known]:
         raise ValueError(f"The state dict holds {extra[0]!r}, which the builder's network lacks; pass its own builder.")
@@ -427,10 +494,16 @@ def theta_of(network: nn.Module | dict, like: nn.Module | None = None) -> Float[
             raise ValueError(f"{name!r} has shape {there} in the state dict, {here} in the network that is built.")
         if name not in every_name | statistics and not torch.equal(found[name].to(own), own):
             raise ValueError(f"The constant {name!r} differs between the state dict and the network that is built.")
+    of_parameter = {id(p): name for name, p in like.named_parameters()}  # the first of its names
+    for name, p in like.named_parameters(remove_duplicate=False):
+        if name in found and not torch.equal(found[name], found[first := of_parameter[id(p)]]):
+            raise ValueError(
+                f"{name!r} and {first!r} differ in the state dict, and are one in the network that is built."
+            )
     return torch.cat([found[name].detach().reshape(-1).to(torch.float32) for name in names])
 
 
-def _unwrapped(network: Mapping, like: nn.Module) -> Mapping:
+def unwrapped(network: Mapping, like: nn.Module) -> Mapping:
     """Return a state dict of tensors without what checkpoints and wrappers put around it; say what was left out."""
     known = like.state_dict().keys()
     if not known & network.keys():

@@ -1,7 +1,7 @@
 """Wrong arguments, and a word of the cure that each meets; `site/build.py` prints them as a page.
 
 In the code, `x` and `y` are images and labels of digits, `data` the data set, `net` and `wide` builders of two
-perceptrons, `runs` three networks of `net`, `logp` their predictions, `q` the log-odds of class 0.
+perceptrons, `deep` of a residual network, `runs` three networks of `net`, `logp` their predictions, `q` the log-odds of class 0.
 """
 
 from functools import cache
@@ -63,6 +63,7 @@ ROWS: dict[str, list[tuple[str, str]]] = {
         ("ln.fit(lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), data, seeds=[0])", "shape (2, 10)"),
         ("ln.fit(lambda: nn.Sequential(net(), nn.Softmax(1)), data, seeds=[0])", "leave out the softmax"),
         ("ln.fit(lambda: nn.Sequential(net(), nn.Sigmoid()), data, seeds=[0])", "leave out the softmax or sigmoid"),
+        ("ln.fit(lambda: nn.Sequential(deep(), nn.Softmax(1)), data, seeds=[0])", "leave out the softmax"),
         (
             "ln.fit(lambda: nn.Sequential(net(), nn.BatchNorm1d(10, track_running_stats=False)), data, seeds=[0])",
             "track_running_stats=True",
@@ -90,6 +91,7 @@ ROWS: dict[str, list[tuple[str, str]]] = {
         ("ln.fit(net, data, seeds=[0], folder='~/trainings')", "expanduser()"),
         ("ln.members(net, net(), data)", "pass a list of networks"),
         ("ln.members(net, [wide()], data)", "in the network that is built"),
+        ("data.to('nowhere')", "use 'cpu'"),
         ("ln.members(net, [runs[0] * np.nan], data)", "leave it out"),
     ],
     "Paths and methods": [
@@ -167,6 +169,7 @@ def names() -> dict:
     """Return what the code above is written with."""
     data = ln.load("digits")
     net, wide = (ln.network("mlp", data, width=width) for width in (4, 8))
+    deep = ln.network("resnet", data, depth=8, width=4)
     runs = ln.members(net, [net(), net(), net()], data)
     x, y = data.test.images, data.test.labels
     logp = runs.predict(x)

@@ -34,6 +34,52 @@ def test_gradients_by_layers_by_vmap_and_one_by_one_agree(data):
     torch.testing.assert_close(by_layers, geometry._count_sketch(found[0], signs), rtol=1e-4, atol=1e-6)
 
 
+class Probe(nn.Module):
+    """A trained head on a fixed body, which is computed without gradient."""
+
+    def __init__(self):
+        super().__init__()
+        self.body, self.head = nn.Linear(8, 16).requires_grad_(False), nn.Linear(16, 3)
+
+    def forward(self, x):
+        with torch.no_grad():
+            x = self.body(x).relu()
+        return self.head(x)
+
+
+class Frames(nn.Module):
+    """A layer that sees parts of an input as inputs."""
+
+    def __init__(self):
+        super().__init__()
+        self.each, self.all = nn.Linear(2, 8), nn.Linear(32, 3)
+
+    def forward(self, x):
+        return self.all(self.each(x.reshape(-1, 2)).relu().reshape(len(x), -1))
+
+
+class Cosine(nn.Module):
+    """A layer whose weights are used without calling it."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(8, 3, bias=False)
+
+    def forward(self, x):
+        return 5 * nn.functional.linear(x, nn.functional.normalize(self.layer.weight, dim=1))
+
+
+@pytest.mark.parametrize("make", [Probe, Frames, Cosine])
+def test_where_the_rules_of_layers_do_not_hold_gradients_are_those_of_autograd(make):
+    torch.manual_seed(0)
+    module, images, classes = make().eval(), torch.randn(5, 8), torch.arange(5) % 3
+    assert geometry._has_rules(module)
+    exact = geometry._one_by_one(module, images, classes, log_odds_of)
+    signs = torch.randint(0, 2, (exact.shape[1],), generator=torch.Generator().manual_seed(0)).mul(2).sub(1)
+    found = sketched_gradients(module, images, classes, log_odds_of)
+    torch.testing.assert_close(found, geometry._count_sketch(exact, signs), rtol=1e-4, atol=1e-6)
+
+
 def test_the_measurand_is_the_log_odds():
     logits = torch.randn(5, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
     logp = logits.log_softmax(0)[None, None].numpy()

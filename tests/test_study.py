@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 import lnescape as ln
 from lnescape.study import Cell, Study, StudyError, read_study, run_study, running
@@ -17,7 +18,7 @@ from lnescape.study.observation import data_and_panel
 from lnescape.study.store import CellStore, study_named
 from lnescape.training import Recipe
 from tests import tiny
-from tests.tiny import TINY, table
+from tests.tiny import TINY, narrow, table
 
 ROOT = Path(__file__).resolve().parent.parent
 DIGITS = study_named("digits-mlp")
@@ -258,9 +259,25 @@ def changed_network(image_shape, n_classes):
     return ln.networks.mlp(image_shape, n_classes, width=16)
 
 
+def normalised_table():
+    """Give the table of the tiny study, its features normalised."""
+    data = table()
+    mean, std = data.train.pixels.mean(0), data.train.pixels.std(0)
+    return replace(data, **{part: replace(getattr(data, part), mean=mean, std=std) for part in ("train", "test")})
+
+
+def changed_activation(image_shape, n_classes):
+    """Make a network of as many operations."""
+    return torch.nn.Sequential(
+        *(torch.nn.Tanh() if type(m) is torch.nn.ReLU else m for m in narrow(image_shape, n_classes))
+    )
+
+
 @pytest.mark.parametrize(("what", "name", "other"), [
     ("data", "tests.tiny:table", changed_table),
+    ("data", "tests.tiny:table", normalised_table),
     ("network", "tests.tiny:narrow", changed_network),
+    ("network", "tests.tiny:narrow", changed_activation),
 ])  # fmt: skip
 def test_what_a_name_stands_for_must_not_change(tmp_path, monkeypatch, what, name, other):
     data_and_panel.cache_clear()

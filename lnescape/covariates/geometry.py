@@ -8,6 +8,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -90,12 +91,13 @@ def sketched_gradients(
     # product, go to the buckets of a tensor sketch (Pham, Pagh 2013, KDD).
     n = sum(p.numel() for p in trainable(module))
     signs = torch.randint(0, 2, (n,), generator=torch.Generator().manual_seed(0)).mul(2).sub(1).to(images.device)
-    by_layers = _has_rules(module) and images.is_floating_point()
+    by_layers = _rules_hold(module, images[:2], classes[:2], quantity)
     gradients = _by_vmap
     rows, size = [], max(1, min(128, _NUMBERS // n))
     for part, own in zip(images.split(size), classes.split(size), strict=True):
         if by_layers:
-            rows.append(_by_layers(module, part, own, quantity, signs=signs))
+            rows.append(sketch := part.new_zeros(len(part), SKETCH))
+            _by_layers(module, part, own, quantity, take=partial(_add_sketch, sketch, signs))
             continue
         try:
             flat = gradients(module, part, own, quantity)
@@ -115,6 +117,14 @@ def _count_sketch(values: Tensor, signs: Tensor, first: int = 0) -> Float[Tensor
     before = first % SKETCH
     padded = nn.functional.pad(values * signs, (before, -(before + len(signs)) % SKETCH))
     return padded.view(len(values), -1, SKETCH).sum(1)
+
+
+def _add_sketch(sketch: Tensor, signs: Tensor, first: int, own: Tensor | tuple[Tensor, Tensor]) -> None:
+    """Add the sketched gradients of one parameter, or of the two factors of a large one."""
+    if isinstance(own, tuple):
+        sketch.add_(_tensor_sketch(*own, seed=first))
+    else:
+        sketch.add_(_count_sketch(own, signs[first : first + own.shape[1]], first))
 
 
 def _tensor_sketch(slope: Tensor, x: Tensor, seed: int) -> Float[Tensor, "images sketch"]:
@@ -169,35 +179,45 @@ def _has_rules(module: nn.Module) -> bool:
     return plain and frozen and all(type(m) in _RULES for m in owners)
 
 
+def _rules_hold(module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity) -> bool:
+    """Tell whether the rules of the layers give the gradients of autograd, on a few inputs."""
+    # They don't where a layer is not called, is called on parts of an input, or gets its input without gradient.
+    if not _has_rules(module) or not images.is_floating_point():
+        return False
+    exact = _one_by_one(module, images, classes, quantity)
+    found = torch.zeros_like(exact)
+
+    def take(first: int, own: Tensor | tuple[Tensor, Tensor]) -> None:
+        whole = (own[0].transpose(1, 2) @ own[1]).flatten(1) if isinstance(own, tuple) else own
+        found[:, first : first + whole.shape[1]] += whole
+
+    try:
+        _by_layers(module, images, classes, quantity, take=take)
+    except (RuntimeError, IndexError):
+        return False
+    return torch.allclose(found, exact, 1e-2, 1e-3 * float(exact.abs().max()))
+
+
 def _by_layers(
-    module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity, *, signs: Tensor
-) -> Float[Tensor, "images sketch"]:
-    """Sketch gradients from what each layer reads and the slope of what it gives: one batched product a layer."""
+    module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity, *, take: Callable[..., None]
+) -> None:
+    """Give gradients, of what each layer reads and the slope of what it gives, to `take`: one product a layer."""
     where = places(module)
-    rows = images.new_zeros(len(images), SKETCH)
 
     def note(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
         def collect(slope: Tensor) -> None:
             for p, own in _RULES[type(layer)](layer, inputs[0].detach(), slope):
-                if id(p) not in where:
-                    continue
-                first = where[id(p)]
-                if isinstance(own, tuple):
-                    slopes, read = own
-                    rows.add_(_tensor_sketch(slopes, read, seed=first))
-                else:
-                    rows.add_(_count_sketch(own.flatten(1), signs[first : first + p.numel()], first))
+                if id(p) in where:
+                    take(where[id(p)], own if isinstance(own, tuple) else own.flatten(1))
 
         output.register_hook(collect)
 
-    owners = [m for m in module.modules() if type(m) in _RULES]
     with ExitStack() as hooks, torch.enable_grad():
-        for layer in owners:
+        for layer in (m for m in module.modules() if any(p.requires_grad for p in m.parameters(recurse=False))):
             hooks.enter_context(layer.register_forward_hook(note))
         leaf = images.detach().clone().requires_grad_()
         values = vmap(quantity)(module(leaf), classes)
         torch.autograd.grad(values.sum(), leaf)  # the hooks see every slope on its way
-    return rows
 
 
 def _by_vmap(module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity) -> Float[Tensor, "images p"]:
@@ -215,7 +235,7 @@ def _one_by_one(module: nn.Module, images: Tensor, classes: Tensor, quantity: Qu
     for image, chosen in zip(images, classes, strict=True):
         with torch.enable_grad():
             parts = torch.autograd.grad(value(leaves, image, chosen), list(leaves.values()), materialize_grads=True)
-        rows.append(torch.cat([part.flatten() for part in parts]))
+        rows.append(torch.cat([(part.to_dense() if part.is_sparse else part).flatten() for part in parts]))
     return torch.stack(rows)
 
 

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from lnescape.checks import instance, texts, units_of
+from lnescape.checks import checked_device, instance, texts, units_of
 
 from . import inputs
 from .inputs import DataError, Values
@@ -179,6 +179,18 @@ class Dataset:
         return digest.hexdigest()
 
     @cached_property
+    def training_checksum(self) -> str:
+        """SHA-256 over what a training sees: images and labels of the training part, and how both are normalised."""
+        split, digest = self.train, hashlib.sha256()
+        for tensor in (split.pixels, split.labels):
+            digest.update(f"{tuple(tensor.shape)} {tensor.dtype};".encode())
+            digest.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
+        values = () if split.values is None else (split.values.mean, split.values.std)
+        for moments in (split.mean, split.std, *values):  # sums may come in another order
+            digest.update(" ".join(f"{m:.5g}" for m in ([] if moments is None else moments.tolist())).encode() + b";")
+        return digest.hexdigest()
+
+    @cached_property
     def pixel_range(self) -> tuple[float, float]:
         """Smallest and largest pixel: (0, 255) for uint8, else those of the training part."""
         pixels = self.train.pixels
@@ -225,7 +237,8 @@ class Dataset:
 
     def to(self, device: torch.device | str) -> "Dataset":
         """Return the same data on another device, such as "cpu" or "cuda"."""
-        return replace(self, **{part: getattr(self, part).to(device) for part in PARTS})
+        place = checked_device(device)
+        return replace(self, **{part: getattr(self, part).to(place) for part in PARTS})
 
 
 def dataset(
@@ -260,7 +273,7 @@ def dataset(
 
     Returns:
         The data set. Inputs keep their shape: [n, channels, height, width], [n, channels, length], [n, features], or
-        [n, length] of whole numbers for tokens. Floats become float32, whole numbers other than uint8 int64.
+        [n, length] of whole numbers for tokens. Floats become float32, whole numbers int64, but uint8 are pixels.
 
     Raises:
         DataError: Images are empty, NaN, infinite, or of different shape in two parts; labels are missing, negative or
@@ -293,7 +306,9 @@ def dataset(
         raise DataError("normalise=True makes floats of whole numbers; pass floats, or leave it out for tokens.")
     mean: Tensor | None = None
     std: Tensor | None = None
-    if normalise:
+    if isinstance(train, Split) and train.mean is not None and not normalise:
+        mean, std = train.mean, train.std  # a part of another data set keeps its normalisation
+    elif normalise:
         mean, std = inputs.channel_moments(images)
     elif images.dtype == torch.uint8:
         mean = torch.zeros(images.shape[1], device=images.device)

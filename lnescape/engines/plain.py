@@ -115,6 +115,9 @@ class AnyNetwork:
                     logits = self.flat.module(self._laid_out(images[start : start + batch]))
                     if not self.checked:
                         self._check_batch_independence(logits, self.flat.module(self._laid_out(images[:2])))
+                if logits.ndim != 2 or len(logits) != len(images[start : start + batch]):
+                    given, n = list(logits.shape), len(images[start : start + batch])
+                    raise RuntimeError(f"the network gives {given} for {n} of them")
                 if out is None:
                     out = logits.new_empty(len(thetas), len(images), logits.shape[1], dtype=torch.float32)
                 place = out[row, start : start + batch]

@@ -23,7 +23,7 @@ from lnescape.engines import engine_for
 from lnescape.progress import bar
 from lnescape.results import ResultError, files
 from lnescape.subspaces import KINDS, Subspace, combine
-from lnescape.weights import Builder, FlatNetwork, build, check_callable, theta_of
+from lnescape.weights import Builder, FlatNetwork, build, check_callable, theta_of, wrapped, wrappers_of
 
 # θ are drawn so many numbers at a time (256 MB), whatever the number of networks asked for.
 CHUNK = 2**26
@@ -45,6 +45,8 @@ class Law(ABC):
     #: fixed subset of the training images, where there is batch normalisation
     normalisation_images: Tensor | None = field(default=None, repr=False)
     values: Values | None = field(default=None, repr=False)  #: how measured values are standardised; None for classes
+    #: SHA-256 of the images and labels it was trained on, and of their normalisation; empty where unknown
+    trained_on: str = field(default="", repr=False)
     stored: ClassVar[tuple[str, ...]] = ()  # names of the tensors that make the law; the first one's last axis is P
     facts: ClassVar[tuple[str, ...]] = ()  # names of the plain values that make it besides
 
@@ -130,7 +132,8 @@ class Law(ABC):
     def _kept(self, what: str, make: Callable[[], Any]) -> Iterator[Any]:
         """Lend an engine or a network that is kept from call to call; a second user at the same time gets a new one."""
         shelf, key = self.__dict__.setdefault("_shelf", {}), (what, str(self.device))
-        kept = shelf.pop(key, None) or make()
+        with torch.inference_mode(False):  # what is kept must serve outside of it, too
+            kept = shelf.pop(key, None) or make()
         yield kept
         shelf[key] = kept  # not after an error, which may have left it in any state
 
@@ -144,8 +147,9 @@ class Law(ABC):
 
     def description(self) -> dict:
         """Return what, besides its tensors, makes the law, as plain values."""
-        values = {} if self.values is None else {"values": self.values.describe()}
-        return {"kind": type(self).__name__} | {name: getattr(self, name) for name in self.facts} | values
+        more: dict[str, Any] = {} if self.values is None else {"values": self.values.describe()}
+        more |= {"trained_on": self.trained_on, "wrappers": wrappers_of(self.net)}
+        return {"kind": type(self).__name__} | {name: getattr(self, name) for name in self.facts} | more
 
     @classmethod
     def described(cls, net: Builder, description: dict, tensors: dict[str, Any], **known: Any) -> "Law":
@@ -163,7 +167,8 @@ def predict_at(
     """Return what `Law.predict` does at n points of weight space, which come chunk by chunk."""
     _check_images(images, batch)
     device, norm, out, done = law.device, law.normalisation_images, None, 0
-    images, norm = images.to(device), None if norm is None else norm.to(device)
+    images = images.to(device, torch.float32 if images.is_floating_point() else None)
+    norm = None if norm is None else norm.to(device)
     # In float32 whatever the training used: bfloat16 would add an error of 0.4 % to every log-odds.
     with (
         law._kept("engine", lambda: engine_for(law.net, device=device)) as engine,
@@ -372,8 +377,8 @@ def mixture_of(laws: Sequence[Law], *, cost: Any) -> Law:
     first = laws[0]
     if len(laws) == 1:
         return replace(first, cost=cost)
-    known = {"recipe": first.recipe, "normalisation_images": first.normalisation_images, "values": first.values}
-    return Mixture(first.net, tuple(laws), cost=cost, **known)
+    names = ("recipe", "normalisation_images", "values", "trained_on")
+    return Mixture(first.net, tuple(laws), cost=cost, **{name: getattr(first, name) for name in names})
 
 
 def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | None = None) -> Law:
@@ -393,7 +398,6 @@ def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | N
     """
     import_module("lnescape.laws.noise")  # it makes its laws known
     check_callable(net)
-    length = theta_of(build(net, 0)).numel()
 
     def made(description: dict, tensors: dict[str, Tensor]) -> Law:
         if description["kind"] not in _KINDS:
@@ -402,10 +406,12 @@ def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | N
             if tensor.ndim != _DIMENSIONS[name.split(".")[-1]] or not tensor.is_floating_point():
                 raise ValueError(f"{name} has another shape or type")
         known: dict[str, Any] = {"normalisation_images": normalisation_images}
+        known["trained_on"] = str(description.get("trained_on", ""))
+        builder = wrapped(net, description.get("wrappers", []))
         if "values" in description:
             known["values"] = Values.described(description["values"])
-        law = _KINDS[description["kind"]].described(net, description, tensors, **known)
-        if law.n_parameters != length:
+        law = _KINDS[description["kind"]].described(builder, description, tensors, **known)
+        if law.n_parameters != (length := theta_of(build(builder, 0)).numel()):
             raise ResultError(f"{path} holds networks of {law.n_parameters} parameters, the builder's have {length}.")
         next(law.thetas_of(1, 0))  # a law that cannot be drawn from is refused here
         return law

@@ -33,7 +33,7 @@ from lnescape.training import Prepared, Recipe
 from lnescape.training.descent import tensor_fingerprint
 from lnescape.training.prepared import checked_seeds
 from lnescape.training.runs import retrain
-from lnescape.weights import Builder, Template, build, check_builder, identity, with_kept_statistics
+from lnescape.weights import Builder, Template, build, check_builder, check_inputs, identity, with_kept_statistics
 
 MOST_CALIBRATION = 3000  # held-out images that the prior is fitted on
 PROXY_SEED = 1_000_000  # first seed of the proxies, far from those of the networks
@@ -140,6 +140,8 @@ def state(
     if proxies is not None:
         of_proxies = Prepared.of(proxies, data, replace(recipe, epochs=proxy_epochs * recipe.epochs))
     if runs is None:
+        for some, part in ((data.calibration.images[:MOST_CALIBRATION], "calibration"), (images, "stated")):
+            check_inputs(template, some, range(len(some)), part)
         runs = retrain(prepared, seeds, folder=folder, path="training path" in groups, progress=progress)
         _check_number(len(runs), borrows, values=data.values is not None)
     left_out = explore.unavailable(runs, groups, images, neighbours=neighbours)
@@ -277,6 +279,11 @@ def _check_runs(runs: Any, net: Builder, template: Template, data) -> None:
         raise ValueError(
             f"{len(runs)} networks for {runs.cost.trainings:.2g} trainings are no retrainings but snapshots or "
             "shorter ones, whose spread is another; pass what fit returns."
+        )
+    if runs.trained_on not in ("", data.training_checksum):
+        raise ValueError(
+            "The runs were trained on other images than data.train, or on images normalised otherwise; pass the data "
+            "set that they were trained on."
         )
     some = data.train.images[:8]
     if runs.net is not net and identity(template.fresh(), some) != identity(build(runs.net, 0), some):

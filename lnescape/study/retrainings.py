@@ -78,6 +78,8 @@ def watched(
 
 def scouts(cell: Cell, data, panel: Panel, chosen: None) -> Observation:
     """Train a few networks that serve for nothing else; the class of the measurand is what their mean decides."""
+    if data.values is not None:
+        raise StudyError("A study's cells are of classes, and these data hold measured values; use fit and state.")
     law = train(cell, data, list(cell.seeds))
     decided = mean_prediction(law.predict(panel.images)).argmax(1).cpu().numpy().astype(np.int16)
     seen = observe(law, data, panel, decided, keep=())

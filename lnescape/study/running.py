@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from lnescape.checks import instance, whole
+from lnescape.checks import checked_device, instance, whole
 from lnescape.data import Dataset
 from lnescape.networks import NETWORKS
 from lnescape.progress import bar
@@ -31,8 +31,9 @@ from lnescape.study.observation import data_and_panel
 from lnescape.study.retrainings import threads_of
 from lnescape.study.store import CellStore, study_named
 from lnescape.training import Prepared, count_operations
-from lnescape.training.prepared import checked_device
-from lnescape.training.runs import train_group
+from lnescape.training.descent import fingerprint
+from lnescape.training.runs import leave_with, train_group
+from lnescape.weights import check_builder
 
 # Threads of one process share torch's number of threads and the generator that builders draw from: one at a time.
 _ALONE = threading.Lock()
@@ -54,27 +55,21 @@ def compute(
         n = float(kind.trainings(cell))
         origin = provenance(
             command=command, seed=cell.seeds, data=data, n=len(cell.seeds), cost=n, seconds=round(seconds, 2),
-            recipe=cell.recipe.describe(), cell=cell.content(), operations=n * _operations(cell, data),
+            recipe=cell.recipe.describe(), cell=cell.content(), **_traits(cell, data, n=n),
         )  # fmt: skip
     return Result(cell.name, {"axes": {name: list(axes) for name, axes in seen.axes.items()}}, seen.arrays, origin)
 
 
-def _operations(cell: Cell, data: Dataset) -> float:
-    """Count the operations of one training."""
+def _traits(cell: Cell, data: Dataset, *, n: float) -> dict[str, Any]:
+    """Return what shows that a network or data were changed under their name, with the operations of n trainings."""
     known: dict[str, Any] = {"loss": cell.recipe.loss, "targets": data.train.targets[:2]}
-    step = count_operations(cell.builder(data), data.train.images[0], data.n_classes, **known)
-    return step.training(cell.recipe, len(data.train))
-
-
-def leave_with(parent: int) -> None:
-    """End this process when its parent is gone, as a pool's processes otherwise wait for ever after a SIGKILL."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            threading.Event().wait(0.5)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()
+    module = check_builder(cell.builder(data), data).fresh()
+    step = count_operations(module, data.train.images[0], data.n_classes, **known)
+    return {
+        "operations": n * step.training(cell.recipe, len(data.train)),
+        "printed_network": fingerprint(str(module)),
+        "trained_on": data.training_checksum,
+    }
 
 
 @contextmanager
@@ -192,7 +187,7 @@ def _check_unchanged(cell: Cell, store: CellStore) -> None:
         return
     try:
         data, _ = data_and_panel(cell.data, "cpu")
-        origin = {"data": {"checksum": data.checksum}, "operations": _operations(cell, data), "cost": 1}
+        origin = {"data": {"checksum": data.checksum}, "cost": 1, **_traits(cell, data, n=1)}
     except Exception:  # the cell's own computation reports it
         return
     store.check_same(cell, origin)
@@ -382,7 +377,7 @@ def _seconds_a_training(cell: Cell, device: str) -> float:
 def _watching(cell: Cell) -> float:
     """Count the forward passes that a cell's observations take, in trainings."""
     (data, panel), kind = data_and_panel(cell.data, "cpu"), KINDS[cell.method]
-    step = count_operations(cell.builder(data), data.train.images[0], data.n_classes)
+    step = count_operations(check_builder(cell.builder(data), data).fresh(), data.train.images[0], data.n_classes)
     n_images: float = len(data.evaluation) + len(panel.images) + kind.surveyed
     if "covariates" in cell.keep:
         n_images += len(panel.watched) * (8 + 8 + 2 + cell.recipe.epochs) + 10_000

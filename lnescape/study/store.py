@@ -62,12 +62,19 @@ class CellStore:
         """Raise where a name of data or of a network stands for something else than in a cell read before."""
         # Cells are named by what they say, such as "module:function", and not by what the function returns.
         content = {name: value for name, value in plain_copy(cell.content()).items() if name not in ("seeds", "keep")}
-        found: dict[tuple, Any] = {("data", cell.data): origin.get("data", {}).get("checksum")}
-        if "operations" in origin:
-            found["network", json.dumps(content, sort_keys=True)] = round(origin["operations"] / origin["cost"])
-        for (what, name), value in found.items():
-            other, before = self._known.setdefault((what, name), (cell.name, value))
+        operations = origin.get("operations")
+        found: dict[tuple, Any] = {
+            ("data", cell.data): origin.get("data", {}).get("checksum"),
+            ("data", cell.data, "as trained on"): origin.get("trained_on"),
+            ("network", cell.data, cell.network, str(cell.options)): origin.get("printed_network"),
+            ("network", json.dumps(content, sort_keys=True)): operations and round(operations / origin["cost"]),
+        }
+        for key, value in found.items():
+            if value is None:  # older cells say less
+                continue
+            other, before = self._known.setdefault(key, (cell.name, value))
             if before != value:
+                what = key[0]
                 named = repr(cell.data if what == "data" else cell.network)
                 raise StudyError(
                     f"{self.folder / other}.json and {cell.name}.json are of different {what} under the name {named}, "

@@ -151,7 +151,7 @@ def _file(folder: Path | str | None, descent: Descent, prepared: Prepared, conte
         return None
     rows = (descent.free.start, descent.free.stop)
     place = (tensor_fingerprint(descent.vertices), str(descent.vertices.device), descent.seeds, rows)
-    name = fingerprint(prepared.recipe.identity(prepared.data), prepared.data.checksum, content, *place)
+    name = fingerprint(prepared.recipe.identity(prepared.data), prepared.data.training_checksum, content, *place)
     return Path(folder) / f"subspace-{name}.safetensors"
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lnescape.checks import instance, shown, whole
+from lnescape.checks import checked_device, instance, shown, whole
 from lnescape.engines import engine_for
 from lnescape.training.recipe import Operations, Recipe, count_operations, for_values, resolve
 from lnescape.weights import RNG_LOCK, Builder, Template, check_builder, identity, images_to_refresh
@@ -51,11 +51,11 @@ class Prepared:
             least = 1 / (n // recipe.batch)
             raise ValueError(f"{recipe.epochs:.2g} epochs are no step; at least {least:.2g} are needed for one.")
         _check_folder(folder)
-        device = checked_device(images.device if device is None else device)
+        place: torch.device = checked_device(images.device if device is None else device)
         with RNG_LOCK:
             recipe = for_values(recipe, data, template.fresh())
             targets = data.train.targets[:2]
-            one = images[0].to(device)
+            one = images[0].to(place)
             operations = count_operations(template.fresh(), one, data.n_classes, recipe.loss, targets=targets)
             _check_small_images(operations, recipe, images)
             if recipe.batch == 1:
@@ -64,9 +64,9 @@ class Prepared:
                 except ValueError as error:  # of normalisation
                     raise ValueError(f"The network takes no batch of one ({error}); raise Recipe.batch.") from error
             name = identity(template.fresh(), images[:8])
-            data = data.to(device)
+            data = data.to(place)
             if measure:
-                recipe = resolve(recipe, template.fresh, data, device, name=name)
+                recipe = resolve(recipe, template.fresh, data, place, name=name, folder=folder)
         return cls(template.builder, data, recipe, operations, name, template)
 
     def under(self, recipe: Recipe) -> "Prepared":
@@ -105,7 +105,8 @@ class Prepared:
     def known(self) -> dict[str, Any]:
         """Return what every law keeps, besides the cost."""
         images = images_to_refresh(self.template.module, self.data)
-        return {"recipe": self.recipe, "normalisation_images": images, "values": self.data.values}
+        known = {"recipe": self.recipe, "normalisation_images": images, "values": self.data.values}
+        return known | {"trained_on": self.data.training_checksum}
 
 
 def _check_small_images(operations: Operations, recipe: Recipe, images: Tensor) -> None:
@@ -147,16 +148,6 @@ def checked_seeds(seeds: Any) -> list[int]:
         twice = next(s for s in numbers if numbers.count(s) > 1)
         raise ValueError(f"Seed {twice} is given twice; the same seed gives the same network, no second retraining.")
     return numbers
-
-
-def checked_device(device: torch.device | str) -> torch.device:
-    """Return the device; raise unless something can be computed there."""
-    try:
-        torch.zeros(1, device=device).item()
-    except (RuntimeError, AssertionError, TypeError) as error:
-        cause = str(error).splitlines()[0]
-        raise ValueError(f"Nothing can be computed on device {str(device)!r} ({cause}); use 'cpu'.") from error
-    return torch.device(device)
 
 
 def _check_folder(folder: Any) -> None:

@@ -1,12 +1,15 @@
 """The recipe of a training, and its cost in floating-point operations, stated in trainings."""
 
+import hashlib
 import math
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from copy import deepcopy
 from dataclasses import dataclass, field, fields, replace
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,11 +18,12 @@ from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
-from lnescape.checks import real, whole
+from lnescape.checks import one_of, real, whole
 from lnescape.engines import LinearChain, engine_for
 from lnescape.engines.plain import Loss, gaussian_nll, squared_error
 from lnescape.laws import Law
-from lnescape.weights import Builder, build, refresh_normalisation, seeded
+from lnescape.results import ResultError, files
+from lnescape.weights import RNG_LOCK, Builder, build, refresh_normalisation, seeded
 
 _CHOICES = {
     "schedule": ("onecycle", "cosine", "cycle", "constant", "slanted"),
@@ -138,18 +142,20 @@ class Recipe:
         return replace(self, first_pixels=0, average_every=0)
 
     def identity(self, data) -> dict:
-        """Return what tells two recipes apart: plain values, and the value of a user's loss at fixed outputs."""
+        """Return what tells two recipes apart: plain values, and values of a user's loss at fixed random outputs."""
         if self.loss in (F.cross_entropy, squared_error, gaussian_nll):
             return self.describe()
-        n, device = data.n_classes, data.train.images.device
-        outputs = torch.linspace(-2, 2, 2 * n * (n + 1)).view(n + 1, 2 * n).to(device)
-        targets = torch.arange(n + 1).to(device) % n if data.values is None else outputs[:, :n].flip(0)
-        with seeded(0), torch.no_grad():
-            try:
-                at = self.loss(outputs[:, :n], targets)
-            except Exception:  # of values and their variances
-                at = self.loss(outputs, targets)
-        return self.describe() | {"loss_at": f"{float(at):.6g}"}
+        n, device, at = data.n_classes, data.train.images.device, []
+        with RNG_LOCK, seeded(0), torch.no_grad():
+            for size in (0.1, 1.0, 10.0, 100.0):  # losses may differ for small residuals only, or for large ones
+                outputs, values = torch.randn(64, 2 * n).to(device), size * torch.randn(64, n).to(device)
+                outputs[:, :n] *= size
+                targets = torch.arange(64).to(device) % n if data.values is None else values
+                try:
+                    at.append(f"{float(self.loss(outputs[:, :n], targets)):.6g}")
+                except Exception:  # of values and their variances
+                    at.append(f"{float(self.loss(outputs, targets)):.6g}")
+        return self.describe() | {"loss_at": at}
 
     def describe(self) -> dict:
         """Return the recipe as plain values, for provenance."""
@@ -179,18 +185,29 @@ def for_values(recipe: Recipe, data, module: nn.Module) -> Recipe:
 _CHOSEN: dict[tuple, str] = {}  # precisions that were measured in this process
 
 
-def resolve(recipe: Recipe, builder: Builder, data, device: torch.device, *, name: str = "") -> Recipe:
+def resolve(
+    recipe: Recipe, builder: Builder, data, device: torch.device, *, name: str = "", folder: Path | str | None = None
+) -> Recipe:  # fmt: skip
     """Return the recipe with "auto" replaced by the precision that a short measurement recommends."""
     # bfloat16 where the network has convolutions and its step is then at least 1.25 times as fast; chains of linear
-    # layers stay in float32, whose results are the reference. `name` is that of the network, to remember the choice by.
+    # layers stay in float32, whose results are the reference. `name` is that of the network, to remember the choice by:
+    # in this process, and in the folder that keeps the states, so that trainings go on with the precision they had.
     if recipe.precision != "auto":
         return recipe
     engine = engine_for(builder)
     if isinstance(engine, LinearChain) or not engine.has_convolution:
         return replace(recipe, precision="float32")
     key = (name, tuple(data.train.images.shape[1:]), recipe.batch, str(device), torch.get_num_threads())
+    digest = hashlib.sha256(repr(key[:-1]).encode()).hexdigest()[:16]
+    file = None if folder is None else Path(folder) / f"precision-{digest}.safetensors"
+    if file is not None and files.is_file(file):
+        with suppress(ResultError):  # damaged: measured again
+            kept = files.load(file, "precision", lambda found, _: found["precision"], cure="it is measured again.")
+            _CHOSEN[key] = one_of(kept, ["float32", "bfloat16"], "precision", error=ResultError)
     if not name or key not in _CHOSEN:
         _CHOSEN[key] = "bfloat16" if _is_faster(builder, data, device, recipe) else "float32"
+    if file is not None:
+        files.save(file, "precision", {"precision": _CHOSEN[key]}, {})
     return replace(recipe, precision=_CHOSEN[key])
 
 
@@ -280,7 +297,7 @@ def count_operations(
     """Count the operations of one image by watching every product of a real pass; a multiply-add counts as two."""
     module = network if isinstance(network, nn.Module) else build(network, 0)
     module = module.cpu().float().train()
-    images = image.cpu().expand(2, *image.shape)  # batch normalisation refuses a single image
+    images = image.cpu().expand(2, *image.shape).contiguous()  # batch normalisation refuses a single image
     labels = (torch.arange(2) % n_classes if targets is None else targets).to(image.device)  # two of them
     chance = [torch.get_rng_state, *([torch.cuda.get_rng_state] if image.is_cuda else [])]
 

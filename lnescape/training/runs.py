@@ -1,7 +1,9 @@
 """Plain trainings: retrain under many seeds, walk on from a trained network, bring in networks trained elsewhere."""
 
 import math
+import os
 import pickle
+import threading
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,6 +26,7 @@ from lnescape.training.descent import Descent, State, descend, fingerprint, stre
 from lnescape.training.prepared import Prepared, checked_seeds
 from lnescape.training.recipe import Cost, Recipe, count_operations
 from lnescape.weights import (
+    HOOKS,
     RNG_LOCK,
     Builder,
     Template,
@@ -31,6 +34,7 @@ from lnescape.weights import (
     check_builder,
     images_to_refresh,
     theta_of,
+    unwrapped,
     with_kept_statistics,
 )
 
@@ -92,8 +96,14 @@ def retrain(
     folder: Path | str | None = None, path: bool = False, progress: bool = True,
 ) -> Members:  # fmt: skip
     """Train one network for each seed; what `fit` does once everything is checked."""
-    together, epochs, start = prepared.together(group), math.ceil(prepared.recipe.epochs), perf_counter()
-    groups = [seeds[i : i + together] for i in range(0, len(seeds), together)]
+    epochs, start = math.ceil(prepared.recipe.epochs), perf_counter()
+    groups = _groups(prepared, seeds, prepared.together(group), folder)
+    if len(seeds) > 1 and not prepared.template.varies:
+        warnings.warn(
+            "The builder gives the same initial weights under every seed: the scatter of its networks doesn't include "
+            "the initialisation. Leave torch.manual_seed out of the builder, unless that is meant.",
+            stacklevel=3,
+        )
     if workers is None:
         worthwhile = prepared.device.type == "cpu" and prepared.plain * len(groups[0]) > _WORTH_A_PROCESS
         workers = min(torch.get_num_threads(), len(groups)) if worthwhile else 1
@@ -116,6 +126,24 @@ def retrain(
         path=None if walked is None else walked[rows],
         **prepared.known,
     )
+
+
+def _groups(prepared: Prepared, seeds: list[int], together: int, folder: Path | str | None) -> list[list[int]]:
+    """Divide the seeds into groups that train together; those that the folder keeps stay as they were."""
+    kept = set() if folder is None else {file.name for file in Path(folder).glob("fit-*.safetensors")}
+    thetas = [theta_of(build(prepared.net, seed)) for seed in seeds] if kept else []
+
+    def is_kept(part: slice) -> bool:
+        beginnings = torch.stack(thetas[part]).to(prepared.device).unsqueeze(1)
+        return f"fit-{_name(prepared, seeds[part], beginnings, None)}.safetensors" in kept
+
+    groups, begin = [], 0
+    while begin < len(seeds):
+        longest = min(begin + together, len(seeds))
+        end = next((end for end in range(longest, begin, -1) if kept and is_kept(slice(begin, end))), longest)
+        groups.append(seeds[begin:end])
+        begin = end
+    return groups
 
 
 def _without_failed(seeds: list[int], failed: dict[int, int], recipe: Recipe) -> list[int]:
@@ -151,17 +179,30 @@ def _train_in_processes(
         file = Path(place) / "data"
         file.write_bytes(pickle.dumps(prepared.data))
         parallel = Parallel(n_jobs=workers, return_as="generator")
-        for result in parallel(delayed(_train_group_alone)(file, known, seeds, work) for seeds in groups):
+        for result in parallel(delayed(_train_group_alone)(file, known, seeds, work, os.getpid()) for seeds in groups):
             shown.update(math.ceil(prepared.recipe.epochs))
             yield result
+
+
+def leave_with(parent: int) -> None:
+    """End this process when its parent is gone, as a pool's processes otherwise wait for ever after a SIGKILL."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            threading.Event().wait(0.5)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 _SHARED: dict[Path, Prepared] = {}  # by the groups that one process trains
 
 
-def _train_group_alone(file: Path, known: tuple, seeds: list[int], work: dict) -> Trained:
+def _train_group_alone(file: Path, known: tuple, seeds: list[int], work: dict, parent: int) -> Trained:
     """Train one group in a process of one thread."""
     torch.set_num_threads(1)
+    if not _SHARED:
+        leave_with(parent)
     if file not in _SHARED:
         (net, recipe, operations, name), data = known, pickle.loads(file.read_bytes())
         _SHARED.clear()
@@ -214,7 +255,13 @@ def train_group(
 def _name(prepared: Prepared, seeds: Sequence[int], beginnings: Tensor, start: State | None) -> str:
     """Name a training by everything that its result depends on."""
     begun = () if start is None else (start.epoch, tensor_fingerprint(start.vertices))
-    place = (prepared.data.checksum, tensor_fingerprint(beginnings), str(beginnings.device), prepared.identity, *begun)
+    place = (
+        prepared.data.training_checksum,
+        tensor_fingerprint(beginnings),
+        str(beginnings.device),
+        prepared.identity,
+        *begun,
+    )
     return fingerprint(prepared.recipe.identity(prepared.data), list(seeds), *place)
 
 
@@ -289,7 +336,7 @@ def walk(
     engine = prepared.engine()
     file, state = None, State(0, theta.new_empty(1, 0, length), torch.full((1,), -1, device=theta.device), {})
     if folder is not None:
-        place = (recipe.identity(data), seed, data.checksum, str(theta.device), prepared.identity)
+        place = (recipe.identity(data), seed, data.training_checksum, str(theta.device), prepared.identity)
         file = Path(folder) / f"walk-{fingerprint(tensor_fingerprint(theta), *place)}.safetensors"
         state = (State.load(file, state.vertices) if file.exists() else None) or state
     ends = list(state.vertices[0].to(theta.device))
@@ -305,6 +352,33 @@ def walk(
             state.save(file)
         on_piece(piece)
     return torch.stack(ends[:pieces])
+
+
+def _check_same_function(network: nn.Module, twin: nn.Module, data, number: int) -> None:
+    """Raise unless a network predicts what the builder's, `twin`, does with its weights, on two inputs."""
+    # With the statistics of the network itself: those of the law are computed anew, from the training images.
+    twin.load_state_dict(unwrapped(network.state_dict(), twin), strict=False)
+    modes, own = {part: part.training for part in network.modules()}, next(network.parameters())
+    images = data.train.images[:2].cpu()
+    theirs = images.to(own.device, own.dtype if images.is_floating_point() else None)
+    hook = HOOKS["logits" if data.values is None else "values"]
+    try:
+        with torch.no_grad():
+            theirs, ours = (
+                hook(module, (some,), module.eval()(some.clone())).cpu().double()
+                for module, some in ((network, theirs), (twin.cpu().float(), images))
+            )
+    except Exception:  # of a wrapper that takes no plain call
+        return
+    finally:
+        for part, training in modes.items():
+            part.training = training
+    apart, exact = float((theirs - ours).abs().max()), own.dtype in (torch.float32, torch.float64)
+    if not apart <= (1e-3 if exact else 0.1) * (1 + float(ours.abs().max())):
+        raise ValueError(
+            f"Network {number} computes something else than the builder's network with the same weights (outputs "
+            f"differ by {apart:.2g}); pass the builder that it was made by."
+        )
 
 
 def members(
@@ -343,7 +417,7 @@ def members(
         raise TypeError(f"One {type(networks).__name__} was given; pass a list of networks, [network].")
     if recipe is not None:
         instance(recipe, Recipe, "recipe", "pass the Recipe that one of them was trained by, or none")
-    like, length = template.fresh(), template.n_parameters
+    like, length = template.fresh(), template.n_parameters  # its weights may be any
     thetas = []
     for number, network in enumerate(networks):
         state = network.state_dict() if isinstance(network, nn.Module) else network
@@ -354,6 +428,8 @@ def members(
             given = f"{str(state.dtype).removeprefix('torch.')} {list(state.shape)}"
             raise ValueError(f"Network {number} is {given}; θ is one row of real numbers, [{length}].")
         theta = state.detach().float() if isinstance(state, Tensor) else theta_of(state, like)
+        if isinstance(network, nn.Module):
+            _check_same_function(network, template.fresh(), data, number)
         if theta.numel() != length:
             raise ValueError(f"Network {number} has {theta.numel()} parameters, the builder's have {length}.")
         if not theta.isfinite().all():
@@ -372,4 +448,5 @@ def members(
         cost=Cost(plain * len(thetas), plain),
         normalisation_images=images_to_refresh(like, data),
         values=data.values,
+        trained_on=data.training_checksum,
     )
