@@ -1,7 +1,8 @@
 """Wrong arguments, and a word of the cure that each meets; `site/build.py` prints them as a page.
 
 In the code, `x` and `y` are images and labels of digits, `data` the data set, `net` and `wide` builders of two
-perceptrons, `deep` of a residual network, `runs` three networks of `net`, `logp` their predictions, `q` the log-odds of class 0.
+perceptrons, `deep` of a residual network, `runs` three networks of `net`, `logp` their predictions, `q` the log-odds of
+class 0.
 """
 
 from functools import cache

@@ -10,7 +10,8 @@ import torch
 from torch import nn
 
 import lnescape as ln
-from lnescape.weights import build, check_builder, theta_of
+from lnescape.training.prepared import check_builder
+from lnescape.weights import build, theta_of
 
 RECIPE = ln.Recipe(epochs=1, batch=64, precision="float32")
 

@@ -10,7 +10,7 @@ from torch import nn
 import lnescape as ln
 from lnescape.engines import LinearChain, engine_for
 from lnescape.training import count_operations
-from lnescape.weights import check_builder
+from lnescape.training.prepared import check_builder
 
 
 @pytest.mark.parametrize("norm", ["batch", "group", "none"])

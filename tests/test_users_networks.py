@@ -12,7 +12,8 @@ from torch import nn
 
 import lnescape as ln
 from lnescape.training import count_operations
-from lnescape.weights import build, check_builder, theta_of
+from lnescape.training.prepared import check_builder
+from lnescape.weights import build, theta_of
 
 RECIPE = ln.Recipe(epochs=2, batch=32, learning_rate=0.05, precision="float32")
 CHANCE = torch.Generator().manual_seed(0)

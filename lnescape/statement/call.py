@@ -31,9 +31,9 @@ from lnescape.statement.arrays import check_measurand, checked_limits, origin_of
 from lnescape.statement.page import Statement
 from lnescape.training import Prepared, Recipe
 from lnescape.training.descent import tensor_fingerprint
-from lnescape.training.prepared import checked_seeds
+from lnescape.training.prepared import check_builder, check_inputs, checked_seeds
 from lnescape.training.runs import retrain
-from lnescape.weights import Builder, Template, build, check_builder, check_inputs, identity, with_kept_statistics
+from lnescape.weights import Builder, Template, build, identity, with_kept_statistics
 
 MOST_CALIBRATION = 3000  # held-out images that the prior is fitted on
 PROXY_SEED = 1_000_000  # first seed of the proxies, far from those of the networks

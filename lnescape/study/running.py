@@ -32,8 +32,8 @@ from lnescape.study.retrainings import threads_of
 from lnescape.study.store import CellStore, study_named
 from lnescape.training import Prepared, count_operations
 from lnescape.training.descent import fingerprint
+from lnescape.training.prepared import check_builder
 from lnescape.training.runs import leave_with, train_group
-from lnescape.weights import check_builder
 
 # Threads of one process share torch's number of threads and the generator that builders draw from: one at a time.
 _ALONE = threading.Lock()

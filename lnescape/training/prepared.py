@@ -1,18 +1,35 @@
 """Checks and preparations that are made once, before any training."""
 
 import tempfile
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from lnescape.checks import checked_device, instance, shown, whole
 from lnescape.engines import engine_for
 from lnescape.training.recipe import Operations, Recipe, count_operations, for_values, resolve
-from lnescape.weights import RNG_LOCK, Builder, Template, check_builder, identity, images_to_refresh
+from lnescape.weights import (
+    HOOKS,
+    RNG_LOCK,
+    Builder,
+    Frozen,
+    Template,
+    build,
+    check_callable,
+    hooked,
+    identity,
+    images_to_refresh,
+    seeded,
+    statistics_names,
+    trainable,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -161,3 +178,227 @@ def _check_folder(folder: Any) -> None:
         tempfile.TemporaryFile(dir=folder).close()
     except (OSError, TypeError, ValueError) as error:
         raise ValueError(f"No state can be kept in {folder} ({error}); name a folder that can be written.") from error
+
+
+def check_builder(builder: Builder, data) -> Template:
+    """Return one network of the builder, to be used again; raise unless it can be trained on the data."""
+    check_callable(builder)
+    if not hasattr(data, "train") or not hasattr(data, "n_classes"):
+        raise TypeError(f"The data are a {type(data).__name__}; pass what lnescape.load or lnescape.dataset returns.")
+    try:
+        first, second = build(builder, 0), build(builder, 1)
+    except Exception as error:
+        raise ValueError(f"The builder fails with {_in_a_line(error)}; call it once by itself to see where.") from error
+    if not isinstance(first, nn.Module):
+        raise TypeError(f"The builder returned a {type(first).__name__}, not an nn.Module; return the network.")
+    if not isinstance(first.train(), nn.Module):
+        raise TypeError("The network's train() returns nothing; end it with `return self`, as torch's does.")
+    _check_parameters(first)
+    shapes = [[(n, p.shape, p.requires_grad) for n, p in m.named_parameters()] for m in (first, second)]
+    if shapes[0] != shapes[1]:
+        raise ValueError("The builder makes another network at its second call; every call must give the same shapes.")
+    if {id(p) for p in trainable(first)} & {id(p) for p in trainable(second)}:
+        raise ValueError("The builder returns the same network at every call; build a new one inside it.")
+    some = data.train.images[:8].cpu().clone(memory_format=torch.contiguous_format)
+    varies = not all(torch.equal(a, b) for a, b in zip(trainable(first), trainable(second), strict=True))
+    template = Template(first, builder, varies=varies)
+    hook = HOOKS["logits" if data.values is None else "values"]
+    if _wrong_output(first, data, some):  # (logits, features) for instance, or one number an input
+        template = Template(hooked(template.fresh, hook), partial(hooked, builder, hook), varies=varies)
+        if got := _wrong_output(template.module, data, some):
+            n, what = data.n_classes, "classes" if data.values is None else "values an input"
+            more = "" if data.values is None else f", or (2, {2 * n}) with a ln variance for each"
+            raise ValueError(
+                f"For 2 images the network returns {got}, but {data.name} has {n} {what}; it must return a tensor of "
+                f"shape (2, {n}){more}, alone, first in a tuple or as 'logits'."
+            )
+    if late := {n for n, _ in first.named_parameters()} - {n for n, *_ in shapes[0]}:
+        raise ValueError(f"The parameter {min(late)!r} is made by the first prediction; make it in __init__.")
+    if data.train.images.dtype == torch.int64:  # an embedding may have too few rows
+        tokens = data.train.images.flatten(1)
+        check_inputs(template, data.train.images, [int(tokens.amax(1).argmax()), int(tokens.amin(1).argmin())], "train")
+    _check_batch_independence(template, data.train.images[:64].cpu())
+
+    def predict(images: Tensor) -> Tensor:
+        return hook(second, (images,), second(images.clone()))
+
+    differing = _differing(template, second, predict, some[:2])
+    _check_buffers(second, predict, some[:2])
+    if torch.is_grad_enabled():
+        _check_gradients(second, predict, some[:2])
+    if data.values is None:
+        _check_no_probabilities(second, predict, data.train.images[:64].cpu())
+    if differing is not None:
+        raise ValueError(f"{differing} differs between two calls of the builder; fix its seed, or let it be trained.")
+    return template
+
+
+def _in_a_line(error: Exception) -> str:
+    """Describe an error in one line."""
+    return f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else 'no message'}"
+
+
+def _check_parameters(module: nn.Module) -> None:
+    """Raise unless there is something to train, and every parameter has a size."""
+    if not any(p.requires_grad for p in module.parameters()):
+        raise ValueError("The network has no trainable parameters; nothing can be trained.")
+    begins: dict[int, str] = {}
+    for name, p in module.named_parameters():
+        if is_lazy(p) or p.is_meta:
+            raise ValueError(f"{name!r} holds no numbers yet; give lazy layers sizes, and no layer device='meta'.")
+        if p.is_complex():
+            raise ValueError(f"The parameter {name!r} is complex; give its real and imaginary part as two parameters.")
+        if p.numel() == 0:
+            raise ValueError(f"The parameter {name!r} is empty; give every layer at least one unit.")
+        if (other := begins.setdefault(p.data_ptr(), name)) != name:
+            raise ValueError(f"{other!r} and {name!r} share memory, but are two parameters; use one in both places.")
+
+
+def _differing(template: Template, second: nn.Module, predict: Callable[[Tensor], Tensor], some: Tensor) -> str | None:
+    """Give two networks of a builder the same θ; return what still differs, or None."""
+    first, others = template.fresh().float().eval(), second.float().eval().state_dict()
+    constants = {n for n, p in first.named_parameters() if not p.requires_grad} | set(dict(first.named_buffers()))
+    for name, own in first.state_dict().items():
+        if name in constants and not torch.equal(own, others[name]):
+            return f"The constant {name!r}"
+    with RNG_LOCK, seeded(0), torch.no_grad():
+        for p, own in zip(trainable(second), trainable(first), strict=True):
+            p.copy_(own)
+        same = torch.allclose(predict(some), first(some.clone()), 1e-3, 1e-3)
+    return None if same else "Something beside parameters and buffers, such as an attribute,"
+
+
+def _check_batch_independence(template: Template, some: Tensor) -> None:
+    """Raise where a prediction isn't finite, or differs from call to call, or with the other inputs of its batch."""
+    module = template.fresh().float().eval()
+    with RNG_LOCK, torch.random.fork_rng(), torch.no_grad():
+        alone, first, again = (module(part.clone()).double() for part in (some[:2], some, some))
+    if not first.isfinite().all():
+        raise ValueError("The network gives NaN or infinite numbers before any training; make every output finite.")
+    for other, cause, cure in (
+        (again, "differs at a second call", "let no chance act in evaluation mode, as F.dropout(…, self.training)"),
+        (alone, "changes with the other inputs of its batch", "keep statistics (track_running_stats=True), or give "
+         "layers the batch as their first axis (batch_first=True)"),
+    ):  # fmt: skip
+        apart = float((other - first[: len(other)]).abs().max())
+        if not apart <= 1e-3 * (1 + float(first.abs().max())):  # NaN either
+            raise ValueError(f"A prediction {cause}, by {apart:.2g} nat: it isn't a function of the input; {cure}.")
+
+
+def check_inputs(template: Template, images: Tensor, rows: Sequence[int], part: str) -> None:
+    """Raise, before any training, where the network that was built has no finite prediction for one of the rows."""
+    module = template.fresh().cpu().float().eval()
+
+    def problem(some: Sequence[int]) -> str:
+        with RNG_LOCK, torch.random.fork_rng(), torch.no_grad():
+            try:
+                return "" if module(images[some].cpu()).isfinite().all() else "it gives NaN or infinite numbers"
+            except (RuntimeError, IndexError) as error:
+                return str(error).splitlines()[0]
+
+    for start in range(0, len(rows), 500):
+        if problem(some := list(rows[start : start + 500])):
+            row, cause = next(((row, why) for row in some if (why := problem([row]))), (some[0], problem(some)))
+            raise ValueError(
+                f"The network can't predict {part} input {row} ({cause}); leave that input out, or change the network, "
+                "such as the number of tokens that it knows."
+            )
+
+
+def _check_no_probabilities(module: nn.Module, predict: Callable[[Tensor], Tensor], some: Tensor) -> None:
+    """Raise where a network, whose weights are spoilt here, ends in a softmax or a sigmoid."""
+    module.eval().float()
+    with torch.no_grad():
+        given = predict(some)
+        for _ in range(3):  # what is between 0 and 1 at weights a thousand times as large isn't a logit
+            for p in trainable(module):
+                p.mul_(10)
+            larger = predict(some)
+            if not larger.isfinite().all():  # of a deep network
+                break
+            given = larger
+    held = given[:, 1:] if given.shape[1] == 2 and not given[:, 0].any() else given  # of a single one, beside its 0
+    if bool(((held >= 0) & (held <= 1 + 1e-6)).all()) and bool(held.any()):
+        raise ValueError(
+            "The network gives probabilities, and the loss takes logits; leave out the softmax or sigmoid at its end "
+            "(log_softmax may stay)."
+        )
+
+
+def _check_buffers(module: nn.Module, predict: Callable[[Tensor], Tensor], some: Tensor) -> None:
+    """Raise where training changes what neither θ nor the refreshed statistics hold: buffers, attributes, constants."""
+    kept = statistics_names(module.float()) | {n for n, p in module.named_parameters() if p.requires_grad}
+
+    def both() -> Tensor:
+        with seeded(0):  # in evaluation and in training mode, always with the same chance
+            return torch.cat([predict(some) for mode in (False, True) if module.train(mode)])
+
+    with RNG_LOCK, seeded(0), torch.no_grad():
+        predict(some)  # which may make buffers
+        before = {n: t.detach().clone() for n, t in (*module.named_buffers(), *module.named_parameters())}
+        first = both()
+        for _ in range(3):
+            predict(some)
+        after = dict((*module.named_buffers(), *module.named_parameters()))
+        changed = [n for n, t in after.items() if n not in kept and not torch.equal(t, before.get(n, t))]
+        for name in kept & after.keys():
+            after[name].copy_(before[name])
+        apart = float((both() - first).abs().max())
+    what = f"The tensor {changed[0]!r}" if changed else "Something beside parameters and buffers, such as an attribute,"
+    if changed or apart > 1e-4 * (1 + float(first.abs().max())):
+        raise ValueError(
+            f"{what} changes while the network trains, and would be lost: only trainable parameters and the statistics "
+            "of torch's own normalisation layers are kept. Use such a layer, such as nn.BatchNorm1d, draw from torch's "
+            "global generator, or leave out what changes it."
+        )
+
+
+def _check_gradients(module: nn.Module, predict: Callable[[Tensor], Tensor], some: Tensor) -> None:
+    """Raise where training predictions depend on a trainable parameter that gets no gradient."""
+
+    def predicted() -> Tensor:
+        with RNG_LOCK, seeded(0), torch.enable_grad():
+            return predict(some)
+
+    module.train()
+    if (first := predicted()).requires_grad:
+        first.square().sum().backward()
+    for name, p in module.named_parameters():
+        frozen = isinstance(module.get_submodule(name.rpartition(".")[0]), Frozen)
+        if p.requires_grad and p.grad is None and not frozen:
+            p.data.add_(1.0)
+            if not torch.allclose(predicted(), first, 1e-4, 1e-4, equal_nan=True):
+                raise ValueError(
+                    f"The parameter {name!r} gets no gradient, though predictions depend on it; freeze it by "
+                    "requires_grad_(False), or compute with it outside torch.no_grad and without detach."
+                )
+
+
+def _wrong_output(module: nn.Module, data, some: Tensor) -> str | None:
+    """Describe an output of the wrong form; None if it has a column for each class, or one or two for each value."""
+    module.float()  # training is in float32, whatever the builder's
+    kind = str(some.dtype).removeprefix("torch.")
+    widths = (data.n_classes,) if data.values is None else (data.n_classes, 2 * data.n_classes)
+    for n, training in ((2, False), (1, False), (2, True)):  # some squeeze a batch of one, some return more in training
+        given = some[:n].clone()
+        with RNG_LOCK, torch.random.fork_rng(), torch.no_grad():
+            try:
+                logits = module.train(training)(given)
+            except Exception as error:
+                if n == 1:  # batch statistics, which are refused further on
+                    continue
+                raise ValueError(
+                    f"The network can't take {kind} images of shape {tuple(data.image_shape)} ({_in_a_line(error)}); "
+                    "fit its first layer to them, or put nn.Flatten() before it (grey images: give unsqueeze(1); "
+                    "whole numbers are tokens, give features as floats; uint8 are pixels, give tokens as int64)."
+                ) from error
+        if not torch.equal(given, some[:n]):
+            raise ValueError(
+                "The network changes its inputs in place, and so the data; leave inplace=True out of its first layers, "
+                "or begin with x = x.clone()."
+            )
+        if not isinstance(logits, Tensor) or not logits.is_floating_point():
+            return type(logits).__name__ if not isinstance(logits, Tensor) else f"numbers of {logits.dtype}"
+        if logits.ndim != 2 or len(logits) != n or logits.shape[1] not in widths:
+            return f"{tuple(logits.shape)}{'' if n == 2 else ' for one'}"
+    return None

@@ -23,7 +23,7 @@ from lnescape.laws import Members
 from lnescape.progress import bar
 from lnescape.results import ResultError, files
 from lnescape.training.descent import Descent, State, descend, fingerprint, stream_seed, tensor_fingerprint
-from lnescape.training.prepared import Prepared, checked_seeds
+from lnescape.training.prepared import Prepared, check_builder, checked_seeds
 from lnescape.training.recipe import Cost, Recipe, count_operations
 from lnescape.weights import (
     HOOKS,
@@ -31,7 +31,6 @@ from lnescape.weights import (
     Builder,
     Template,
     build,
-    check_builder,
     images_to_refresh,
     theta_of,
     unwrapped,
