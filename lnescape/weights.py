@@ -91,25 +91,27 @@ def _copied(attributes: dict) -> dict:
     return own | {"_buffers": {name: None if value is None else value.detach().clone() for name, value in buffers}}
 
 
-def identity(module: nn.Module, images: Tensor) -> str:
-    """Name an architecture by what its network prints and by its outputs for some images in training mode."""
-    # Two builders may make the same parameters and differ in what they do with them, dropout for instance; trainings
-    # that are kept under one name must not mix them. The weights are moved for it: a last layer that begins at zero
-    # would hide the others. The numbers are rounded: sums may come in another order.
-    module, images, digits = module.cpu().float().train(), images.cpu(), 6
-    parameters = list(trainable(module))
-    before = [p.detach().clone() for p in parameters]
+def identity(module: nn.Module, images: Tensor, *, training: bool = True) -> str:
+    """Name an architecture by what its network prints and by its outputs for inputs like some images."""
+    # Two builders may make the same parameters and differ in what they do with them, dropout for instance; what is kept
+    # under one name must not mix them. Weights and inputs are drawn from a stream that is the same on every machine (a
+    # last layer that begins at zero would hide the others), in float64, and outputs rounded: sums may come in another
+    # order.
+    module, some, digits = module.cpu().float().train(training), images.cpu(), 6
+    before = [p.detach().clone() for p in trainable(module)]
+    rng = np.random.RandomState(0)
+    if some.is_floating_point():
+        some = torch.from_numpy(rng.uniform(0.1, 1, some.shape))
     with RNG_LOCK, torch.no_grad():
-        with seeded(0):
-            for p in parameters:
-                p.add_(torch.randn(p.shape) / max(1, p[0].numel() if p.ndim > 1 else 10) ** 0.5)
+        for p in trainable(module.double()):
+            p.copy_(torch.as_tensor(rng.normal(size=p.shape)) / max(1, p[0].numel() if p.ndim > 1 else 10) ** 0.5)
         try:
             with seeded(0):
-                logits = module.double()(images.double() if images.is_floating_point() else images)
+                logits = module(some)
         except Exception:  # of a network that computes in float32 whatever its weights
             digits = 2
             with seeded(0):
-                logits = module.float()(images)
+                logits = module.float()(some.float() if some.is_floating_point() else some)
         for p, own in zip(trainable(module.float()), before, strict=True):
             p.copy_(own)
     return f"{module} {' '.join(f'{value:.{digits}g}' for value in logits.double().mean(0).tolist())}"

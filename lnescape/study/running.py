@@ -34,6 +34,7 @@ from lnescape.training import Prepared, count_operations
 from lnescape.training.descent import fingerprint
 from lnescape.training.prepared import check_builder
 from lnescape.training.runs import leave_with, train_group
+from lnescape.weights import identity
 
 # Threads of one process share torch's number of threads and the generator that builders draw from: one at a time.
 _ALONE = threading.Lock()
@@ -63,11 +64,11 @@ def compute(
 def _traits(cell: Cell, data: Dataset, *, n: float) -> dict[str, Any]:
     """Return what shows that a network or data were changed under their name, with the operations of n trainings."""
     known: dict[str, Any] = {"loss": cell.recipe.loss, "targets": data.train.targets[:2]}
-    module = check_builder(cell.builder(data), data).fresh()
-    step = count_operations(module, data.train.images[0], data.n_classes, **known)
+    template = check_builder(cell.builder(data), data)
+    step = count_operations(template.fresh(), data.train.images[0], data.n_classes, **known)
     return {
         "operations": n * step.training(cell.recipe, len(data.train)),
-        "printed_network": fingerprint(str(module)),
+        "function": fingerprint(identity(template.fresh(), data.train.images[:8], training=False)),
         "trained_on": data.training_checksum,
     }
 

@@ -66,7 +66,7 @@ class CellStore:
         found: dict[tuple, Any] = {
             ("data", cell.data): origin.get("data", {}).get("checksum"),
             ("data", cell.data, "as trained on"): origin.get("trained_on"),
-            ("network", cell.data, cell.network, str(cell.options)): origin.get("printed_network"),
+            ("network", cell.data, cell.network, str(cell.options)): origin.get("function"),
             ("network", json.dumps(content, sort_keys=True)): operations and round(operations / origin["cost"]),
         }
         for key, value in found.items():
