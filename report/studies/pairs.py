@@ -141,14 +141,14 @@ CIFAR10_FAST_CNN = Pair(
 CIFAR10_FAST_RESNET = replace(
     CIFAR10_FAST_CNN, network="fast_resnet", net="fast ResNet", words="fast residual network",
     recipe={**FAST_RECIPE, "epochs": 13}, bursts=((0.25, 0.5), RULE), burst_group=(12, 2), proxies=((3, 4),),
-    yardstick=8, paths=("curve", "simplex"), chooses=True, shows=("undecided",),
+    yardstick=8, paths=("line", "curve", "simplex", "ESPRO", "SWAG", "FGE"), chooses=True, shows=("undecided",),
     published=CIFAR10_RESNET.published,
 )  # fmt: skip
 # Small groups: a training takes twenty minutes on a core, and a cell that is killed begins anew.
 CIFAR100_FAST_RESNET = replace(
     CIFAR10_FAST_RESNET, data="cifar100", options={"widths": [24, 96, 256], "scale": 0.25}, proxies=((3, 3),),
     recipe={**FAST_RECIPE, "epochs": 9, "bias_rate": 32}, scouts=2, n=20, group=2, explored=8, burst_group=2,
-    bursts=(RULE,),
+    bursts=(RULE,), paths=("curve", "simplex"),
     published=CIFAR100_RESNET.published,
 )  # fmt: skip
 PAIRS = (
@@ -180,7 +180,7 @@ FASHION_MLP, FASHION_CNN = (replace(pair, **_JUDGING) for pair in (MNIST_MLP, MN
 FURTHER = (CIFAR10_WIDE, CIFAR100_WIDE)  # computed in part: an accelerator is needed
 CHOOSING = tuple(pair for pair in PAIRS if pair.chooses)
 RESTARTED = tuple(pair for pair in (*PAIRS, *SHORT) if RULE in pair.bursts)  # bursts by the common rule are complete
-COMPARED = (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_CNN, *SHORT)  # those on which methods are compared at equal cost
+COMPARED = (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_CNN, CIFAR10_FAST_RESNET, *SHORT)  # those on which methods are compared at equal cost
 
 # Those whose retrainings keep gradient distances; a prior is learned on all of them but one, and judged on that one.
 WITH_GRADIENTS = (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_RESNET, CIFAR10_WIDE)
