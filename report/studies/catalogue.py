@@ -116,10 +116,11 @@ def _level(pair: Pair) -> tuple[Cell, ...]:
 
 def _purchases(pair: Pair) -> tuple[Cell, ...]:
     """What may be bought beside gradient distance: bursts from the same networks, and what other networks show."""
+    further = [cell for cell in _studies(pair)[3].cells if cell.method in ("bursts", "proxies", "law")]
     if "gradients" in pair.observed:
-        return (*_geometry(pair), *_bursts(pair), *_proxies(pair))
+        return (*_geometry(pair), *further)
     *cells, bursts = _level(pair)
-    return (*cells, *(cell for cell in _studies(pair)[3].cells if cell.method in ("proxies", "law")), bursts)
+    return (*cells, *(cell for cell in further if cell.method != "bursts"), bursts)
 
 
 def _together(scouts: Cell, n: int, epochs: float) -> Cell:
