@@ -180,7 +180,8 @@ FASHION_MLP, FASHION_CNN = (replace(pair, **_JUDGING) for pair in (MNIST_MLP, MN
 FURTHER = (CIFAR10_WIDE, CIFAR100_WIDE)  # computed in part: an accelerator is needed
 CHOOSING = tuple(pair for pair in PAIRS if pair.chooses)
 RESTARTED = tuple(pair for pair in (*PAIRS, *SHORT) if RULE in pair.bursts)  # bursts by the common rule are complete
-COMPARED = (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_CNN, CIFAR10_FAST_RESNET, *SHORT)  # those on which methods are compared at equal cost
+# Those on which methods are compared at equal cost.
+COMPARED = (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_CNN, CIFAR10_FAST_RESNET, *SHORT)
 
 # Those whose retrainings keep gradient distances; a prior is learned on all of them but one, and judged on that one.
 WITH_GRADIENTS = (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_RESNET, CIFAR10_WIDE)
