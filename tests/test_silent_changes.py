@@ -1,6 +1,7 @@
 """What changes a training or a prediction though nothing looks different: it is told apart, refused, or warned of."""
 
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,12 @@ import torch
 from torch import nn
 
 import lnescape as ln
+from lnescape.study import StudyError, run_study, running
+from lnescape.study.observation import data_and_panel
+from lnescape.study.store import CellStore
 from lnescape.weights import identity, theta_of
+from tests import tiny
+from tests.tiny import TINY, narrow, table
 
 RNG = torch.Generator().manual_seed(0)
 LABELS = torch.arange(240) % 3
@@ -192,3 +198,56 @@ def test_what_inference_mode_predicted_predicts_again_outside():
     np.testing.assert_array_equal(inside, outside)
     with pytest.raises(ValueError, match=r"gives \[9, 2, 3\] for 9"):
         runs.predict(torch.zeros(9, 2, 4))
+
+
+def changed_table():
+    """Give the table of the tiny study with other numbers."""
+    data = table()
+    return replace(data, test=replace(data.test, pixels=data.test.pixels + 1))
+
+
+def changed_network(image_shape, n_classes):
+    """Make a wider network."""
+    return ln.networks.mlp(image_shape, n_classes, width=16)
+
+
+def normalised_table():
+    """Give the table of the tiny study, its features normalised."""
+    data = table()
+    mean, std = data.train.pixels.mean(0), data.train.pixels.std(0)
+    return replace(data, **{part: replace(getattr(data, part), mean=mean, std=std) for part in ("train", "test")})
+
+
+def changed_activation(image_shape, n_classes):
+    """Make a network of as many operations, which prints the same."""
+    net = narrow(image_shape, n_classes)
+    for layer in net:
+        if type(layer) is torch.nn.ReLU:
+            layer.forward = torch.tanh
+    return net
+
+
+@pytest.mark.parametrize(("what", "name", "other"), [
+    ("data", "tests.tiny:table", changed_table),
+    ("data", "tests.tiny:table", normalised_table),
+    ("network", "tests.tiny:narrow", changed_network),
+    ("network", "tests.tiny:narrow", changed_activation),
+])  # fmt: skip
+def test_what_a_name_stands_for_must_not_change(tmp_path, monkeypatch, what, name, other):
+    data_and_panel.cache_clear()
+    scouts = tiny.SCOUTS
+    if what == "network":
+        scouts = replace(scouts, network=name, options={})
+    cells = tuple(scouts.but(method="retrainings", scouts=scouts, seeds=(seed,)) for seed in (0, 1))
+    one, both = (replace(TINY, cells=some) for some in (cells[:1], cells))
+    assert run_study(one, folder=tmp_path, executor=running.InlineExecutor(), progress=False) == {}
+    monkeypatch.setattr(name.replace(":", "."), other)
+    data_and_panel.cache_clear()
+    refused = f"different {what} under the name '{name}'.*give the changed one another name"
+    with pytest.raises(StudyError, match=refused):  # by the store
+        run_study(both, folder=tmp_path, executor=running.InlineExecutor(), progress=False)
+    monkeypatch.setattr(running, "compute", None)
+    with pytest.raises(StudyError, match=refused):  # before anything is computed
+        run_study(both, folder=tmp_path, workers=1, progress=False)
+    data_and_panel.cache_clear()
+    assert len(CellStore(both, tmp_path).missing()) == 1

@@ -9,16 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 import lnescape as ln
-from lnescape.study import Cell, Study, StudyError, read_study, run_study, running
+from lnescape.study import Cell, Study, read_study, run_study, running
 from lnescape.study.cells import KINDS
-from lnescape.study.observation import data_and_panel
 from lnescape.study.store import CellStore, study_named
 from lnescape.training import Recipe
-from tests import tiny
-from tests.tiny import TINY, narrow, table
+from tests.tiny import TINY
 
 ROOT = Path(__file__).resolve().parent.parent
 DIGITS = study_named("digits-mlp")
@@ -246,56 +243,3 @@ def test_a_study_of_data_of_ones_own(undisturbed):
     seen = read_study(TINY, folder=undisturbed)
     assert seen.sizes["image"] == 120  # calibration and test: no companions
     assert seen.attrs["data"] == "a table"
-
-
-def changed_table():
-    """Give the table of the tiny study with other numbers."""
-    data = table()
-    return replace(data, test=replace(data.test, pixels=data.test.pixels + 1))
-
-
-def changed_network(image_shape, n_classes):
-    """Make a wider network."""
-    return ln.networks.mlp(image_shape, n_classes, width=16)
-
-
-def normalised_table():
-    """Give the table of the tiny study, its features normalised."""
-    data = table()
-    mean, std = data.train.pixels.mean(0), data.train.pixels.std(0)
-    return replace(data, **{part: replace(getattr(data, part), mean=mean, std=std) for part in ("train", "test")})
-
-
-def changed_activation(image_shape, n_classes):
-    """Make a network of as many operations, which prints the same."""
-    net = narrow(image_shape, n_classes)
-    for layer in net:
-        if type(layer) is torch.nn.ReLU:
-            layer.forward = torch.tanh
-    return net
-
-
-@pytest.mark.parametrize(("what", "name", "other"), [
-    ("data", "tests.tiny:table", changed_table),
-    ("data", "tests.tiny:table", normalised_table),
-    ("network", "tests.tiny:narrow", changed_network),
-    ("network", "tests.tiny:narrow", changed_activation),
-])  # fmt: skip
-def test_what_a_name_stands_for_must_not_change(tmp_path, monkeypatch, what, name, other):
-    data_and_panel.cache_clear()
-    scouts = tiny.SCOUTS
-    if what == "network":
-        scouts = replace(scouts, network=name, options={})
-    cells = tuple(scouts.but(method="retrainings", scouts=scouts, seeds=(seed,)) for seed in (0, 1))
-    one, both = (replace(TINY, cells=some) for some in (cells[:1], cells))
-    assert run_study(one, folder=tmp_path, executor=running.InlineExecutor(), progress=False) == {}
-    monkeypatch.setattr(name.replace(":", "."), other)
-    data_and_panel.cache_clear()
-    refused = f"different {what} under the name '{name}'.*give the changed one another name"
-    with pytest.raises(StudyError, match=refused):  # by the store
-        run_study(both, folder=tmp_path, executor=running.InlineExecutor(), progress=False)
-    monkeypatch.setattr(running, "compute", None)
-    with pytest.raises(StudyError, match=refused):  # before anything is computed
-        run_study(both, folder=tmp_path, workers=1, progress=False)
-    data_and_panel.cache_clear()
-    assert len(CellStore(both, tmp_path).missing()) == 1
