@@ -81,6 +81,7 @@ lint: $(STAMP)
 	@$(RUN) -m ruff format --check .
 	@$(VENV)/bin/typos
 	@$(RUN) -m mypy
+	@$(RUN) -m mypy benchmarks/run.py
 
 clean:
 	@rm -rf report/live/notebooks report/live/*.json report/live/*.svg report/live/*.pdf build/site \
