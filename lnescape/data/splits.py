@@ -174,8 +174,7 @@ class Dataset:
         for part in PARTS:
             split = getattr(self, part)
             for tensor in (split.pixels, split.labels):
-                digest.update(f"{part} {tuple(tensor.shape)} {tensor.dtype};".encode())
-                digest.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
+                _add(tensor, digest, f"{part} ")
         return digest.hexdigest()
 
     @cached_property
@@ -183,8 +182,7 @@ class Dataset:
         """SHA-256 over what a training sees: images and labels of the training part, and how both are normalised."""
         split, digest = self.train, hashlib.sha256()
         for tensor in (split.pixels, split.labels):
-            digest.update(f"{tuple(tensor.shape)} {tensor.dtype};".encode())
-            digest.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
+            _add(tensor, digest)
         values = () if split.values is None else (split.values.mean, split.values.std)
         for moments in (split.mean, split.std, *values):  # sums may come in another order
             digest.update(" ".join(f"{m:.5g}" for m in ([] if moments is None else moments.tolist())).encode() + b";")
@@ -239,6 +237,12 @@ class Dataset:
         """Return the same data on another device, such as "cpu" or "cuda"."""
         place = checked_device(device)
         return replace(self, **{part: getattr(self, part).to(place) for part in PARTS})
+
+
+def _add(tensor: Tensor, digest: Any, name: str = "") -> None:
+    """Add the name, form and bytes of a tensor to a digest."""
+    digest.update(f"{name}{tuple(tensor.shape)} {tensor.dtype};".encode())
+    digest.update(np.ascontiguousarray(tensor.cpu().numpy()).data)
 
 
 def dataset(

@@ -111,13 +111,13 @@ class AnyNetwork:
             with self._arithmetic():
                 self.flat.load(theta, normalisation_images)
             for start in range(0, len(images), batch):
+                part = images[start : start + batch]
                 with self._arithmetic():
-                    logits = self.flat.module(self._laid_out(images[start : start + batch]))
+                    logits = self.flat.module(self._laid_out(part))
                     if not self.checked:
                         self._check_batch_independence(logits, self.flat.module(self._laid_out(images[:2])))
-                if logits.ndim != 2 or len(logits) != len(images[start : start + batch]):
-                    given, n = list(logits.shape), len(images[start : start + batch])
-                    raise RuntimeError(f"the network gives {given} for {n} of them")
+                if logits.ndim != 2 or len(logits) != len(part):
+                    raise RuntimeError(f"the network gives {list(logits.shape)} for {len(part)} of them")
                 if out is None:
                     out = logits.new_empty(len(thetas), len(images), logits.shape[1], dtype=torch.float32)
                 place = out[row, start : start + batch]
