@@ -1,5 +1,6 @@
 """What is observed of a trained network, on which images: named arrays with named axes, mostly float16."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -83,6 +84,7 @@ def data_and_panel(name: str, device: str) -> tuple[Dataset, Panel]:
 COVARIATE_BITS = 7
 # Along these axes the arrays of a study's cells are joined; every array has one of them first, or belongs to scouts.
 GROWING = ("retraining", "explored", "base", "law", "burst", "proxies")
+OTHERS = "*"  # stands for all arrays whose axes a cell doesn't list
 
 
 @dataclass
@@ -98,6 +100,12 @@ class Observation:
         if array.dtype.kind == "f" and array.ndim > 1:
             array = rounded(array, bits).astype(np.float16)
         self.arrays[name], self.axes[name] = array, axes
+
+    def axes_by_name(self) -> dict[str, list[str]]:
+        """List the axes of each array; the most common ones once, for all arrays that have no entry."""
+        (common, _), *_ = Counter(self.axes.values()).most_common(1)
+        others = {name: list(axes) for name, axes in self.axes.items() if axes != common}
+        return {OTHERS: list(common), **others}
 
 
 def rounded(array: np.ndarray, bits: int) -> np.ndarray:

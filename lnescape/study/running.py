@@ -58,7 +58,7 @@ def compute(
             command=command, seed=cell.seeds, data=data, n=len(cell.seeds), cost=n, seconds=round(seconds, 2),
             recipe=cell.recipe.describe(), cell=cell.content(), **_traits(cell, data, n=n),
         )  # fmt: skip
-    return Result(cell.name, {"axes": {name: list(axes) for name, axes in seen.axes.items()}}, seen.arrays, origin)
+    return Result(cell.name, {"axes": seen.axes_by_name()}, seen.arrays, origin)
 
 
 def _traits(cell: Cell, data: Dataset, *, n: float) -> dict[str, Any]:

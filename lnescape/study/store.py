@@ -15,6 +15,7 @@ from lnescape import results
 from lnescape.checks import instance
 from lnescape.results import Result, ResultError, files, list_results, load_result
 from lnescape.study.cells import RECIPE_VERSION, Cell, Study, StudyError, check_known, plain_copy
+from lnescape.study.observation import OTHERS
 
 
 class CellStore:
@@ -48,15 +49,16 @@ class CellStore:
             result = load_result(cell.name, folder=self.folder)
         except ResultError as error:
             raise StudyError(str(error)) from error
-        axes: Any = result.numbers.get("axes")
+        named: Any = result.numbers.get("axes")
         arrays = result.arrays
-        fits = isinstance(axes, dict) and axes.keys() == arrays.keys()
+        fits = isinstance(named, dict) and named.keys() - {OTHERS} <= arrays.keys()
+        axes = {key: named.get(key, named.get(OTHERS)) for key in arrays} if fits else {}
         fits = fits and all(isinstance(axes[key], list) and len(axes[key]) == arrays[key].ndim for key in arrays)
         if not fits or result.provenance.get("cell") != plain_copy(cell.content()):
             path = self.folder / f"{cell.name}.json"
             raise StudyError(f"{path} holds another cell; delete it and run `{self.study.command}` again.")
         self.check_same(cell, result.provenance)
-        return result
+        return replace(result, numbers={**result.numbers, "axes": axes})
 
     def check_same(self, cell: Cell, origin: Mapping[str, Any]) -> None:
         """Raise where a name of data or of a network stands for something else than in a cell read before."""
