@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 COVERS = (
-    "the spread of one further training of this network, on these data, by this recipe, under another seed: "
-    "initialisation, order of the training data, augmentation, dropout."
+    "the spread of one further training of this network, on these data, by this recipe, under another seed, through "
+    "whatever the seed decides: initialisation, order of the training data, augmentation, dropout."
 )
 LEAVES_OUT = (
     "the choice of the training data, their labels or target values, an error that all trainings share, another recipe "
