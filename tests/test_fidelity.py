@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.stats import t
 
 from lnescape.retraining import Evaluation, Reference, effective_number, fidelity, retrainings_needed, type_a
 from lnescape.retraining.judging import retraining_equivalent, squared_error_of
@@ -38,6 +39,14 @@ def test_an_exact_u_is_worth_all_and_ranks_at_the_ceiling():
     assert found.scale.value == pytest.approx(1, abs=0.05)
     assert found.rank.value == pytest.approx(found.ceiling, abs=0.02)
     assert all(93.5 < decile.value < 96.5 for decile in found.deciles)
+
+
+def test_the_interval_of_ren_has_students_factor():
+    reference = Reference.of(Q, draws(2))
+    found = fidelity([type_a(Q[list(rows)]) for rows in draws(2)], reference)
+    half = t.ppf(0.975, reference.dof) * found.squared_error.u
+    ends = [retraining_equivalent(found.squared_error.value + sign * half) for sign in (1, -1)]
+    assert [found.ren.low, found.ren.high] == pytest.approx(ends)
 
 
 def test_a_wrong_scale_is_seen_by_ren_scale_bias_and_coverage():

@@ -87,7 +87,7 @@ def judged(ren, coverage=95.0, decile=95.0):
 )
 def test_g9_asks_for_worth_and_coverage_and_g10_for_more_than_without(ren, coverage, decile, passed):
     assert g9(judged(ren, coverage, decile), n=30).passed is passed
-    assert g10(judged(ren), judged(20), n=30).passed is (ren > 20)
+    assert g10(judged(ren), judged(20), gain=WEAK, n=30).passed is (ren > 20)
 
 
 def test_g5_claims_nothing_of_shifts_that_were_not_stored():

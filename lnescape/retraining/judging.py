@@ -165,8 +165,9 @@ def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: 
 
     E e_A e_B = ψ₁(ν/2) + [ψ(ν/2) − ln(ν/2)]² gives ν, REN = 1 + ν; e_k = ln V̂ − ln V_k + ψ(ν_k/2) − ln(ν_k/2)
     against two halves of the reference, whose independent noise drops out. Uncertainties come from leaving out one
-    network, or block of networks, at a time, and from the spread over inputs. Where few draws share their networks,
-    leaving out one takes whole draws away, and the uncertainties are too large.
+    network, or block of networks, at a time, and from the spread over inputs; the interval of REN is that of the
+    squared error, with Student's factor of the fewer parts. Where few draws share their networks, leaving out one takes
+    whole draws away, and the uncertainties are too large.
 
     Args:
         evaluations: One for each draw, on the inputs of the reference.
@@ -182,7 +183,7 @@ def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: 
     References: Abramowitz & Stegun 1964, section 26.4, for ln χ²; Efron & Tibshirani 1993, chapter 11, for the
     jackknife.
     """
-    from scipy.stats import rankdata
+    from scipy.stats import rankdata, t
 
     instance(reference, Reference, "reference", "pass Reference.of(q, members), q of all retrainings")
     for one in instance(evaluations, Sequence, "evaluations", "pass a list, one for each draw of the reference"):
@@ -213,7 +214,8 @@ def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: 
     u[0] = np.hypot(u[0], np.sqrt(single / n_inputs))
     n = len(evaluations)
     found = [Estimate(*pair, n=n) for pair in zip(values[0], u, strict=True)]
-    low, high = values[0, 0] - 1.96 * u[0], values[0, 0] + 1.96 * u[0]
+    half = t.ppf(0.975, reference.dof) * u[0]
+    low, high = values[0, 0] - half, values[0, 0] + half
     return Fidelity(
         ren=RetrainingEquivalent(*map(retraining_equivalent, (values[0, 0], high, low))),
         scale=found[1], bias=found[2], rank=found[3], ceiling=reliability(reference.q, n_halvings=4).ceiling,

@@ -180,9 +180,9 @@ def g9(one: Fidelity, *, n: int) -> Verdict:
     return Verdict("G9", claim, one.ren.value >= 20 and covered, numbers, n)
 
 
-def g10(with_others: Fidelity, alone: Fidelity, *, n: int) -> Verdict:
+def g10(with_others: Fidelity, alone: Fidelity, *, gain: Estimate, n: int) -> Verdict:
     """Gate G10, transfer: at M = 2 the prior of other pairs gains."""
-    numbers = {"REN": with_others.ren.value, "REN without": alone.ren.value}
+    numbers = {"REN": with_others.ren.value, "REN without": alone.ren.value, "gain": gain}
     return Verdict("G10", "M = 2: the prior of other pairs gains", numbers["REN"] > numbers["REN without"], numbers, n)
 
 

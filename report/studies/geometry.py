@@ -36,6 +36,7 @@ from lnescape.study.store import CellStore
 from report.studies.gates import g1, g5, g9, g10
 from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws
 from report.studies.pairs import JUDGES, LEVELLED, SMALL, WITH_GRADIENTS, Pair, kind_of_network
+from report.studies.uncertainty import gain_in_ren
 
 ALONE = "outputs, classes, gradient distance"
 MIXES = {
@@ -69,10 +70,12 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     found |= {"usual u": float(np.exp(level / 2)), "levels": seen, "learned": learned.to_dict()}
     found["G9"] = g9(one, n=found["n"]).to_dict()
     kept: dict[tuple[str, int, str], Fidelity] = {}
+    judges: dict[int, Reference] = {}
     places = {"test": test, **{kind: own.where(kind) for kind in (*SHIFTS, "foreign")}}
     for members in SIZES:
         drawn = draws(own.n_networks, members)
         references = {place: Reference.of(own.q[:, judged], drawn) for place, judged in places.items()}
+        judges[members] = references["test"]
         for name, mix in known.items():
             # Each prior is fitted once, and judged at every place.
             evaluations, _ = Moderation(own, mix)(drawn, np.arange(own.q.shape[1]), own.where("calibration"))
@@ -85,7 +88,10 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     shifted = {kind: kept[kind, 2, TRANSFER] for kind in SHIFTS}
     found["G1"] = g1(kept["test", 2, "constant"], 2, n=found["n"]).to_dict()
     found["G5"] = g5(kept["test", 2, TRANSFER], shifted, n=found["n"]).to_dict()
-    found["G10"] = g10(kept["test", 2, TRANSFER], kept["test", 2, ALONE], n=found["n"]).to_dict()
+    with_others, without, alone = (kept["test", 2, name] for name in (TRANSFER, ALONE, "gradient distance"))
+    gain = gain_in_ren(with_others, without, judges[2])
+    found["G10"] = g10(with_others, without, gain=gain, n=found["n"]).to_dict()
+    found["gain over gradient distance"] = gain_in_ren(with_others, alone, judges[2])
     return found, {}
 
 

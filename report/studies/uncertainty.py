@@ -247,14 +247,21 @@ def _rens(fidelity: Fidelity) -> ndarray:
     return np.array([retraining_equivalent(float(error)) for error in fidelity.left_out])
 
 
-def _row(gain: ndarray, price: float, more: ndarray, reference: Reference) -> dict:
-    def estimate(values: ndarray) -> Estimate:
-        if not np.isfinite(values).all():  # too few judges: a squared error of zero or less
-            return Estimate(np.nan, np.nan)
-        return Estimate(values[0], float(reference.jackknifed(values)), dof=reference.dof, n=len(reference.members))
+def gain_in_ren(one: Fidelity, other: Fidelity, reference: Reference) -> Estimate:
+    """Return the REN of one evaluation less that of another, with the uncertainty of the difference."""
+    return _estimate(_rens(one) - _rens(other), reference)
 
+
+def _estimate(values: ndarray, reference: Reference) -> Estimate:
+    if not np.isfinite(values).all():  # too few judges: a squared error of zero or less
+        return Estimate(np.nan, np.nan)
+    return Estimate(values[0], float(reference.jackknifed(values)), dof=reference.dof, n=len(reference.members))
+
+
+def _row(gain: ndarray, price: float, more: ndarray, reference: Reference) -> dict:
     rate = gain / price
-    return {"gain": estimate(gain), "price": price, "rate": estimate(rate), "ahead": estimate(more - rate)}
+    found = {"gain": gain, "rate": rate, "ahead": more - rate}
+    return {"price": price} | {name: _estimate(values, reference) for name, values in found.items()}
 
 
 RULES = ("one variance", "one factor", "factor and slope")
