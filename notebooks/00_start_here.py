@@ -52,7 +52,7 @@ profile
 #   three to the next. Blue: u from the same three networks, and from everything else that they show at no extra cost.
 #   It hardly changes.
 # - **Right:** 500 images, the u(x) stated from three trainings against the true one. *Plain* is the standard deviation
-#   of three. *Constant* draws every u towards one typical value and flattens the cloud; *all that is free* brings it to
+#   of three. *Constant* draws every u towards one typical value and flattens the cloud; *with gradients* brings it to
 #   the diagonal. The error is the percentage by which u is typically wrong, over all draws and images (71 % means a
 #   factor of two, up or down).
 #
@@ -64,7 +64,7 @@ profile
 # Three numbers show little about the width of one bell. But the same three networks predict thousands of images, and
 # most bells are about equally wide. So a typical width, learned from all images, helps each of them: this is
 # *constant*. Each network also shows how sure it is of an image, and how easily this changes if its weights are moved a
-# little. Both numbers indicate whether the bell is wider or narrower than most: this is *all that is free*. How much
+# little. Both numbers indicate whether the bell is wider or narrower than most: this is *with gradients*. How much
 # wider follows from the three networks, and from slopes that were learned once on other networks. Nothing more is
 # trained. `07_retraining_uncertainty` does it step by step, by hand.
 
@@ -214,7 +214,7 @@ study = ln.load_result("mnist-mlp-geometry").numbers["test"]
 ways = {
     "the scatter of three": plain,
     "a typical u for all images (constant)": study["constant"]["3"],
-    "all that is free, with slopes of other networks": study["prior of other pairs"]["3"],
+    "with gradients, slopes of other networks": study["prior of other pairs"]["3"],
 }
 rows = {}
 for name, found in ways.items():
@@ -228,7 +228,7 @@ for name, found in ways.items():
 course.table(rows, "Three trainings of the perceptron on MNIST", digits=0)
 
 # %% [markdown]
-# On the other networks of the studies, all that is free makes three trainings worth from about 30 to about 140 plain
+# On the other networks of the studies, outputs, classes and gradients make three trainings worth from about 30 to about 140 plain
 # ones; the largest of these values are known least well. `07_retraining_uncertainty` has the table, and shows the
 # steps.
 #

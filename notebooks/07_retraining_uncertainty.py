@@ -396,7 +396,7 @@ course.table(rows, "Perceptron on MNIST, many sets of two and of three trainings
 rows = {}
 for key, name in tables.HEADLINE.items():
     rows[name] = {"REN": tables.ren_of(tables.headline(key)[tables.WITH_GRADIENT]["3"])}
-course.table(rows, "From three trainings and all that is free, with its 95 % interval")
+course.table(rows, "From three trainings with gradients, and the 95 % interval")
 
 # %% [markdown]
 # This is where "thirty" comes from: it is about the smallest value. `13_appendix` has every other covariate that was

@@ -546,7 +546,7 @@ course.table(frame, "REN, and coverage of 95 % intervals in this order of M")
 # ### What else could one buy?
 #
 # Short restarts, learned lines, curves and triangles, SWAG and narrow networks each give one more covariate, at a price. One can
-# also train once more. How does each purchase change REN, beside all that is free in the table above?
+# also train once more. How does each purchase change REN, beside outputs, classes and gradient distance?
 
 # %%
 keys = {

@@ -26,7 +26,7 @@ from report.studies.geometry import from_one, kind_of_study, learned_for
 from report.studies.moderation import Mix, Moderation, assembled, draws
 from report.studies.svg import path_of, save
 
-PLAIN, FREE, ONE = "plain", "all that is free", "from one training"
+PLAIN, FREE, ONE = "plain", "with gradients", "from one training"
 WAYS = {  # of stating u(x) from three retrainings
     PLAIN: Mix(None),
     "constant": Mix(()),
@@ -73,7 +73,7 @@ def gathered() -> dict:
         "drawn": np.array(drawn[:REDRAWS]),
         "true": own.q[own.n_networks :][:, test[:CLOUD]].std(0, ddof=1),
         "ways": ways,
-        "source": f"{stored.provenance['data']['title']} and FashionMNIST, perceptron, {len(own.q)} retrainings",
+        "source": f"{stored.provenance['data']['title']}, perceptron, {len(own.q)} retrainings",
     }
 
 
@@ -170,7 +170,7 @@ def chart(found: dict) -> dict:
     return {
         "$schema": "https://vega.github.io/schema/vega-lite/v5.json",
         "description": "Retrainings of one image pile up on the axis of log-odds; beside it, u(x) of 500 images as "
-        "stated from three retrainings, or from one, against the true one. " + found["source"],
+        "stated from three retrainings, or from one, against the true one. Trained on " + found["source"],
         "params": params,
         "columns": 2,
         "spacing": 24,

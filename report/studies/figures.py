@@ -302,7 +302,7 @@ def _bars(axis: Axes, p: Float[ndarray, "networks classes"], classes: Sequence[s
 
 
 def log_odds_histograms(groups: Mapping[str, tuple[Pictures, OfNetworks]], *, source: str, title: str) -> Figure:
-    """Draw log-odds of single images over retrainings, with the normal law of the same mean and sd.
+    """Draw log-odds of single images over retrainings, with the normal distribution of the same mean and sd.
 
     `groups` is {name: (grey images, q of each network)}: one row of panels for each group, one panel for each image.
     """
@@ -319,10 +319,10 @@ def log_odds_histograms(groups: Mapping[str, tuple[Pictures, OfNetworks]], *, so
                 axis.set(yticks=[], xlim=(x[0], x[-1] + 0.45 * (x[-1] - x[0])))
                 axis.spines["left"].set_visible(False)
                 axis.annotate(
-                    f"u = {own.std(ddof=1):.2f}", (0.99, 0.06), xycoords="axes fraction", ha="right", fontsize=7
+                    f"u = {own.std(ddof=1):.2f} nat", (0.99, 0.06), xycoords="axes fraction", ha="right", fontsize=7
                 )
                 thumbnail(axis, image, (0.7, 0.42, 0.3, 0.58))
-            row[0].set_ylabel(name)
+            row[0].set_ylabel(f"{name}\nretrainings")
         for axis in grid[-1]:
             axis.set_xlabel("log-odds q (nat)")
     return figure

@@ -68,7 +68,7 @@ WAYS = {
 def ways_on_networks() -> dict[str, dict[str, Any]]:
     """Gather what two and three trainings are worth on each network, {network: {way: {M: row}}}."""
     found, known = {}, set(list_results())
-    for pair in (pair for pair in (*PAIRS, *FURTHER) if f"{pair.key}-geometry" in known):
+    for pair in (pair for pair in (*PAIRS, *FURTHER, *JUDGES) if f"{pair.key}-geometry" in known):
         mixes = headline(pair.key)
         if f"{pair.key}-uncertainty" in known:  # the free groups without gradients were judged in a study of their own
             mixes = {WITH_GRADIENT: mixes[WITH_GRADIENT]} | load_result(f"{pair.key}-uncertainty").numbers["mixes"]
