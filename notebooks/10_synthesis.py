@@ -80,7 +80,7 @@ figure = figures.worth_on_pairs(
         name: {way: tables.triple_of(row) for way, row in ways.items()}
         for name, ways in tables.ways_on_networks().items()
     },
-    source=data_sets + ", test images; bars: 95 % intervals",
+    source=data_sets + ", FashionMNIST, test images; bars: 95 % intervals",
     title="A prior makes two or three retrainings worth many",
 )
 course.save(figure, "10_worth")

@@ -278,7 +278,7 @@ def train_again(
                 first.plot([mean - u, mean + u], [y, y], color=colours[way], linewidth=1.3, solid_capstyle="butt")
                 y -= 0.75
             words = {"color": colours[way], "fontsize": 7, "va": "center", "ha": "right", "transform": middle}
-            first.text(1, (top + y) / 2, f"three:\n{way}".replace(" is ", "\nis "), **words)
+            first.text(1, (top + y) / 2, f"three:\n{way}".replace("with ", "with\n"), **words)
             y -= 1.2
         first.set(title=f"one image, {len(q)} retrainings", xlabel="log-odds q (nat)", yticks=[])
         first.spines["left"].set_visible(False)

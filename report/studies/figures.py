@@ -319,7 +319,7 @@ def log_odds_histograms(groups: Mapping[str, tuple[Pictures, OfNetworks]], *, so
                 axis.set(yticks=[], xlim=(x[0], x[-1] + 0.45 * (x[-1] - x[0])))
                 axis.spines["left"].set_visible(False)
                 axis.annotate(
-                    f"u = {own.std(ddof=1):.2f} nat", (0.99, 0.06), xycoords="axes fraction", ha="right", fontsize=7
+                    f"u = {own.std(ddof=1):.2f}", (0.99, 0.06), xycoords="axes fraction", ha="right", fontsize=7
                 )
                 thumbnail(axis, image, (0.7, 0.42, 0.3, 0.58))
             row[0].set_ylabel(f"{name}\nretrainings")
