@@ -7,7 +7,6 @@ knows, such as the shape of images, is checked in that room.
 import difflib
 import math
 import operator
-import warnings
 from collections.abc import Iterable
 from numbers import Real
 from typing import Any
@@ -149,13 +148,12 @@ def units_of(unit: Any, n: int, *, error: type[Exception] = ValueError) -> tuple
     return tuple(units)
 
 
-def warn_of_copies(networks: Any) -> None:
-    """Warn of networks that are equal, in weights or in all predictions."""
+def check_no_copies(networks: Any) -> None:
+    """Raise where two networks are equal, in weights or in all predictions."""
     for number, one in enumerate(networks):
         if (first := next(k for k, other in enumerate(networks) if bool((other == one).all()))) < number:
-            warnings.warn(
-                f"Networks {first} and {number} are identical, so they are not two retrainings; leave one out.",
-                stacklevel=3,
+            raise ValueError(
+                f"Networks {first} and {number} are identical, so they are not two retrainings; leave one out."
             )
 
 

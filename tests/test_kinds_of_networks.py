@@ -234,9 +234,9 @@ def test_what_is_around_a_state_dict_is_left_out_with_a_note(data, wrap, note):
     assert torch.equal(law[0], theta_of(module))
 
 
-def test_networks_that_are_copies_are_named(data):
+def test_networks_that_are_copies_are_refused(data):
     one, other = (build(mlp, seed) for seed in range(2))
-    with pytest.warns(UserWarning, match="Networks 0 and 2 are identical"):
+    with pytest.raises(ValueError, match="Networks 0 and 2 are identical"):
         ln.members(mlp, [one, other, one.state_dict()], data)
 
 

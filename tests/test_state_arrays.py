@@ -155,10 +155,10 @@ def test_wrong_use_is_refused_in_one_sentence(predictions, options, says):
 
 
 @pytest.mark.usefixtures("as_users_do")
-def test_tensors_are_taken_and_copies_are_named():
+def test_tensors_are_taken_and_copies_are_refused():
     given = [torch.tensor(one, requires_grad=True) for one in LOGP]
     stated = ln.state_arrays(given, ids=torch.arange(100))
     assert np.array_equal(stated.u, ln.state_arrays(LOGP).u)
     assert stated.ids[3] == "3"
-    with pytest.warns(UserWarning, match="Networks 0 and 2 are identical"):
+    with pytest.raises(ValueError, match="Networks 0 and 2 are identical"):
         ln.state_arrays(torch.tensor(LOGP[[0, 1, 0]]).bfloat16())

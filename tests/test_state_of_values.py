@@ -155,3 +155,26 @@ def test_the_story_of_the_guide_runs_with_a_table_of_values():
     assert re.search(r"^\d+\.\d+\(\d+\.?\d*\) points$", said.getvalue(), re.MULTILINE)
     assert "outside" in said.getvalue()
     assert "in points" in said.getvalue()
+
+
+RNG = np.random.default_rng(3)
+SPREAD = np.exp(RNG.normal(size=(300, 1)))
+TWO = 10 * RNG.normal(size=(300, 2)) + SPREAD * RNG.normal(size=(3, 300, 2))
+
+
+def test_u_of_several_outputs_has_their_unit_and_depends_on_no_other_input():
+    stated = ln.state_arrays(TWO, unit="m", n_eff=100)
+    assert np.allclose(ln.state_arrays(TWO * 1e-9, unit="Gm", n_eff=100).u, 1e-9 * stated.u, rtol=1e-9)
+    mixed = ln.state_arrays(TWO * [1, 1e6], unit=("m", "µm"), n_eff=100)
+    assert np.allclose(mixed.u, stated.u * [1, 1e6], rtol=1e-9)
+    few = ln.state_arrays(TWO[:, :10], calibration=TWO, unit="m", n_eff=100)
+    odd = np.concatenate([TWO[:, :10], 1000 + TWO[:, :1]], 1)
+    assert np.array_equal(ln.state_arrays(odd, calibration=TWO, unit="m", n_eff=100).u[:10], few.u)
+
+
+def test_copies_of_an_output_are_no_further_inputs():
+    copies = np.repeat(TWO[:, :, :1], 8, 2) + 1e-9 * RNG.normal(size=(3, 300, 8))
+    one, eight = ln.state_arrays(TWO[:, :, 0], unit="m"), ln.state_arrays(copies, unit="m")
+    assert one.prior.n_eff == eight.prior.n_eff == 30
+    with pytest.raises(ValueError, match="10 are too few"):
+        ln.state_arrays(copies[:, :10], unit="m")

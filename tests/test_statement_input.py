@@ -86,12 +86,11 @@ def test_every_argument_is_checked_before_the_first_training(options, says):
     [
         ("list", "runs is a list"),
         ("one", "1 training has no spread"),
-        ("same", "exactly the same"),
+        ("same", "Networks 0 and 1 are identical"),
         ("snapshots", "are no retrainings"),
         ("others", "another network than those of runs"),
     ],
 )
-@pytest.mark.filterwarnings("ignore:Networks 0 and 1 are identical")
 def test_runs_that_are_no_retrainings_of_this_network_are_refused(kind, says, runs, as_users_do):
     narrow = ln.network("mlp", DATA, width=8)
     made = {

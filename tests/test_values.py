@@ -8,6 +8,7 @@ from torch import nn
 
 import lnescape as ln
 from lnescape.data import DataError
+from lnescape.data.inputs import Values
 from lnescape.engines import engine_for
 from lnescape.training import gaussian_nll, squared_error
 from lnescape.weights import theta_of
@@ -43,7 +44,9 @@ def test_a_data_set_of_values_has_a_unit_and_standardised_targets():
     targets = data.train.targets
     assert float(targets.mean()) == pytest.approx(0, abs=1e-6)
     assert float(targets.std(correction=0)) == pytest.approx(1)
-    torch.testing.assert_close(data.values.in_unit(data.test.targets), data.test.labels)  # by the training part alone
+    torch.testing.assert_close(
+        data.values.in_unit(data.test.targets).float(), data.test.labels
+    )  # by the training part alone
     assert ln.load("digits").unit is None
     assert ln.load("digits").values is None
 
@@ -126,7 +129,8 @@ def test_laws_predict_in_the_unit_and_remember_it_in_a_file(trained, tmp_path):
     assert float((value.mean(0) - data.test.labels).square().mean().sqrt()) < 0.8 * float(data.test.labels.std())
     with law.lend(law[1]) as module:
         outputs = module(data.test.images)[:, :1]
-    torch.testing.assert_close(outputs.detach() * data.values.std + data.values.mean, value[1], rtol=0, atol=1e-4)
+    in_unit = outputs.detach() * data.values.std + data.values.mean
+    torch.testing.assert_close(in_unit.double(), value[1], rtol=0, atol=1e-4)
     law.save(tmp_path / "law.safetensors")
     again = ln.load_law(tmp_path / "law.safetensors", law.net)
     assert torch.equal(again.predict(data.test.images), predicted)
@@ -243,3 +247,10 @@ def test_every_method_makes_a_law_of_values(name, variance):
     found = ln.score(predicted, data.test.labels, unit="mm")
     assert float(found["rmse"]) < float(data.test.labels.std())
     assert ("nll" in found) == variance
+
+
+def test_a_large_mean_doesnt_swallow_how_networks_differ():
+    """Networks of 10 kV ± 1 V are evaluated to a millionth of a volt, though float32 resolves a millivolt there."""
+    values = Values(torch.tensor([1e4]), torch.tensor([1.0]), "V")
+    outputs = torch.tensor([[[0.0]], [[1e-5]]])
+    assert float(values.in_unit(outputs).diff(dim=0)) == pytest.approx(1e-5, rel=1e-6)

@@ -34,6 +34,7 @@ class Values:
 
     def in_unit(self, outputs: Float[Tensor, "*n outputs"]) -> Float[Tensor, "..."]:
         """Return the values of a network's outputs or, of outputs twice as many, `[*n, values, 2]` with variances."""
+        outputs = outputs.double()  # so that a large mean doesn't swallow how outputs differ
         mean, std = self.mean.to(outputs), self.std.to(outputs)
         if outputs.shape[-1] == len(mean):
             return mean + std * outputs

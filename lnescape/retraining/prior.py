@@ -128,7 +128,7 @@ def shipped_prior() -> LearnedPrior:
 def fit_prior(
     variance: Float[ndarray, " images"], dof: float, covariates: Float[ndarray, "images covariates"], *,
     n_eff: float | None = None, shrinkage: float = SHRINKAGE, names: tuple[str, ...] = (),
-    like: LearnedPrior | None = None, slopes: Mapping[str, tuple[float, float]] | None = None,
+    like: LearnedPrior | None = None, slopes: Mapping[str, tuple[float, float]] | None = None, outputs: int = 1,
 ) -> Prior:  # fmt: skip
     """Fit the prior on the sample variances of many inputs.
 
@@ -153,6 +153,7 @@ def fit_prior(
         like: What `learn_prior` learned on other pairs of data and network.
         slopes: {covariate: (mean, standard deviation)} of d ln s₀²/dh where theory or experience tells it, per unit of
             the covariate as it is; it enters without a square.
+        outputs: Rows for each input, where networks give several values; they may move together, and count once.
 
     Returns:
         The prior.
@@ -173,13 +174,13 @@ def fit_prior(
     >>> round(prior.dof), round(float(prior.coefficients[1]), 1)
     (10, 0.8)
     """
-    variance = _checked_variance(variance)
+    variance = _checked_variance(variance, outputs)
     covariates = checked_covariates(covariates, names)
     if covariates.shape[0] != len(variance):
         raise ValueError(f"There are {len(variance)} variances and {len(covariates)} rows of covariates; give as many.")
     n, dof = len(variance), real(dof, "dof, the degrees of freedom of the variances,", above=0)
     assumed = n_eff is None
-    n_eff = assumed_number(n) if n_eff is None else min(max(real(n_eff, "n_eff", above=0), 1.0), n)
+    n_eff = assumed_number(n // outputs) if n_eff is None else min(max(real(n_eff, "n_eff", above=0), 1.0), n)
     shrinkage = math.inf if shrinkage == math.inf else real(shrinkage, "shrinkage", above=0)
     if like is not None:
         instance(like, LearnedPrior, "like", "pass what learn_prior or shipped_prior returns, or None")
@@ -430,12 +431,12 @@ def checked_covariates(covariates: ndarray, names: tuple[str, ...] = ()) -> ndar
     return covariates
 
 
-def _checked_variance(variance: ndarray) -> ndarray:
+def _checked_variance(variance: ndarray, outputs: int = 1) -> ndarray:
     """Return variances as float64; raise where no prior can be fitted on them."""
     variance = array(variance, "variance", "images")
-    if len(variance) < FEWEST_INPUTS:
+    if (n := len(variance) // outputs) < FEWEST_INPUTS:
         raise ValueError(
-            f"A prior is learned from how variances differ over inputs; {variance.size} are too few to find d₀: give "
+            f"A prior is learned from how variances differ over inputs; {n} are too few to find d₀: give "
             f"{FEWEST_INPUTS} inputs or more, unlabelled ones will do."
         )
     if not np.isfinite(variance).all() or (variance < 0).any():
@@ -461,8 +462,9 @@ def measures(covariates: ndarray, names: tuple[str, ...]) -> tuple[ndarray, ndar
     squared = ~is_indicator(covariates)
     if constant.any():
         known = names if len(names) == len(centre) else [f"number {k}" for k in range(len(centre))]
-        which = ", ".join(name for name, same in zip(known, constant, strict=True) if same)
-        warnings.warn(f"Covariates that are the same for all inputs are left out: {which}.", stacklevel=3)
+        which = [name for name, same in zip(known, constant, strict=True) if same]
+        listed = ", ".join(which[:5]) + f", … ({len(which)} in all)" * (len(which) > 5)
+        warnings.warn(f"Covariates that are the same for all inputs are left out: {listed}.", stacklevel=3)
     return centre, np.where(constant, np.inf, np.where(squared, width, 1.0)), squared
 
 

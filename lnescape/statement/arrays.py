@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from numpy import ndarray
 
-from lnescape.checks import array, instance, numbers, real, shown, texts, units_of, warn_of_copies
+from lnescape.checks import array, check_no_copies, instance, numbers, real, shown, texts, units_of
 from lnescape.covariates.explore import other_classes
 from lnescape.covariates.geometry import SLOPE
 from lnescape.covariates.groups import Columns, difference, ln_of
@@ -35,6 +35,8 @@ BORROWED = (
     "Pattern and scale of u are borrowed from other pairs of data and network, and hold as far as this one is like "
     "them; a second training would show its scale."
 )
+
+ROUNDED = 0.1  # nat; by so much the ln of a sum of probabilities may differ from 0, as in bfloat16
 
 
 def state_arrays(
@@ -99,7 +101,7 @@ def state_arrays(
     if unit is not None and measurand is not log_odds:
         raise ValueError("measurand= is for classes, and these are measured values; leave it out.")
     ids = texts(ids, p.shape[1], "ids, one for each input")
-    warn_of_copies(p)
+    check_no_copies(p)
     everything, n = (p, 0) if known is None else (np.concatenate([known, p], 1), known.shape[1])
     parts = slice(0, n or None), slice(n, None)
     own = _given(covariates, calibration_covariates, p.shape[1], n)
@@ -131,13 +133,13 @@ def statement_of(
 ) -> Statement:  # fmt: skip
     """Fit the prior on the first part of the inputs and state the second; q of values in parts of a scale each."""
     (h, _), (_, stated) = columns, parts
-    borrowed: dict[str, Any] = {"n_eff": n_eff, "like": like, "network": network}
+    k = len(about["units"])
+    borrowed: dict[str, Any] = {"n_eff": n_eff, "like": like, "network": network, "outputs": k}
     evaluation, prior, notes = _evaluated(q, columns, parts, **borrowed)
     flip = None
     if contrasts is not None:
         of_decisions, _, more = _evaluated(contrasts, columns, parts, **borrowed)
         flip, notes = of_decisions.below(0.0), joined(notes, more)
-    k = len(about["units"])
     shape = (-1, k) if about.get("outputs") else (-1,)
     mean, sigma = ((values.reshape(-1, k) * scale).reshape(shape) for values in (evaluation.mean, evaluation.scale))
     return Statement(
@@ -161,7 +163,13 @@ def _of_classes(
             f"Log-probabilities are [networks, inputs, classes], not {logp.shape}; values need their unit, unit='' for "
             "plain numbers."
         )
-    mean, (fitted, stated) = np.exp(logp - np.logaddexp.reduce(logp, 2, keepdims=True)).mean(0), parts
+    total = np.logaddexp.reduce(logp, 2, keepdims=True)
+    if (far := float(total.flat[np.abs(total).argmax()])) and abs(far) > ROUNDED:
+        raise ValueError(
+            f"The predictions aren't log-probabilities: the exponentials of an input sum to {np.exp(far):.3g}, not to "
+            "1; take log_softmax of logits, or name the unit of values, unit='' for plain numbers."
+        )
+    mean, (fitted, stated) = np.exp(logp - total).mean(0), parts
     chosen = mean.argmax(1)
     check_measurand(measurand, len(logp), logp.shape[2])
     q, k = np.asarray(measurand(logp, chosen), np.float64), logp.shape[2]
@@ -193,21 +201,24 @@ def _of_values(
         raise ValueError(f"Output {flat[0]} is the same for all networks and inputs; leave it out.")
     scale = np.sqrt(values[:, parts[0]].var(0, ddof=1).mean(0))
     scale = np.where(scale > 0, scale, 1.0)
-    q = (values / scale).reshape(m, n * k)
-    columns = {"value": q.mean(0)}
+    q = values / scale
+    columns = {"value": q.mean(0).ravel()}
     groups: tuple[str, ...] = ("outputs",)
     if k > 1:
-        columns["value"] = ((values.mean(0) - values.mean((0, 1))) / values.mean(0).std(0)).ravel()
+        # All is counted from the fitted part: what is stated of an input doesn't depend on the others.
+        mean, fitted = q.mean(0), parts[0]
+        spread = mean[fitted].std(0)
+        columns["value"] = ((mean - mean[fitted].mean(0)) / np.where(spread > 0, spread, 1.0)).ravel()
         columns |= {f"output {c}": np.tile(np.arange(k) == c, n).astype(float) for c in range(k)}
-        rest = [_difference(np.delete(values, c, 2).transpose(0, 2, 1), values[:, :, c], parts[0]) for c in range(k)]
-        columns["ln difference in other outputs"] = np.stack([one - one.mean() for one in rest], 1).ravel()
+        rest = [_difference(np.delete(q, c, 2).transpose(0, 2, 1), q[:, :, c], fitted) for c in range(k)]
+        columns["ln difference in other outputs"] = np.stack([one - one[fitted].mean() for one in rest], 1).ravel()
         groups = (*groups, "differences in other outputs")
     about = {
         "quantity": "value", "units": units,
         "outputs": texts(names, k, "names, one for each output") if several else (),
         "limits": checked_limits(limits, k), "scale": scale, "groups": groups,
     }  # fmt: skip
-    return q, columns, about
+    return q.reshape(m, n * k), columns, about
 
 
 def checked_limits(limits: Any, k: int) -> ndarray | None:
@@ -230,7 +241,14 @@ def checked_limits(limits: Any, k: int) -> ndarray | None:
 
 
 def _evaluated(
-    q: ndarray, columns: Named, parts: Sequence[slice], *, n_eff: float | None, like: LearnedPrior | None, network: str
+    q: ndarray,
+    columns: Named,
+    parts: Sequence[slice],
+    *,
+    n_eff: float | None,
+    like: LearnedPrior | None,
+    network: str,
+    outputs: int,
 ) -> tuple[Evaluation, Prior, tuple[str, ...]]:
     """Fit the prior on the first part of the inputs, evaluate the second; warnings become notes."""
     (h, names), (fitted, stated) = columns, parts
@@ -241,7 +259,8 @@ def _evaluated(
         warnings.simplefilter("always")
         slopes = {"gradient distance": SLOPE} if like is None and "gradient distance" in names else {}
         variance = q[:, fitted].var(0, ddof=1)
-        prior = fit_prior(variance, len(q) - 1, h[fitted], n_eff=n_eff, names=names, like=like, slopes=slopes)
+        more: dict[str, Any] = {"like": like, "slopes": slopes, "outputs": outputs}
+        prior = fit_prior(variance, len(q) - 1, h[fitted], n_eff=n_eff, names=names, **more)
     return moderated(q[:, stated], prior, h[stated]), prior, tuple(str(one.message) for one in caught)
 
 

@@ -18,7 +18,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lnescape.checks import instance, one_of, warn_of_copies, whole
+from lnescape.checks import check_no_copies, instance, one_of, whole
 from lnescape.laws import Members
 from lnescape.progress import bar
 from lnescape.results import ResultError, files
@@ -436,7 +436,7 @@ def members(
         thetas.append(theta.cpu())
     if not thetas:
         raise ValueError("No networks were given; pass at least one module or state dict.")
-    warn_of_copies(thetas)
+    check_no_copies(thetas)
     operations = count_operations(like, data.train.images[0], data.n_classes)
     plain = operations.training(recipe or Recipe(), len(data.train))
     return Members(
