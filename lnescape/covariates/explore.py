@@ -273,10 +273,10 @@ def outputs(
     return torch.stack([*rows, (features * solved).sum(1).clamp_min(TINY).log().to(rows[0])]).cpu().numpy()
 
 
-def companions(chosen: Classes, n_classes: int, n: int = N_OTHERS) -> Int[np.ndarray, "others images"]:
+def companions(chosen: Classes, n_classes: int) -> Int[np.ndarray, "others images"]:
     """Return the classes c + 1, c + 2, … modulo their number: fixed by the chosen class, the same for every network."""
     # None for two classes, where p and 1 − p carry the same information.
-    n = min(n, n_classes - 1) if n_classes > 2 else 0
+    n = min(N_OTHERS, n_classes - 1) if n_classes > 2 else 0
     return (np.asarray(chosen)[None] + np.arange(1, n + 1)[:, None]) % n_classes
 
 
