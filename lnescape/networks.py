@@ -123,12 +123,12 @@ def wide_resnet(
     return _residual(image_shape, n_classes, 16, widths, n_blocks=(depth - 4) // 6, norm=norm, dropout=0.0)
 
 
-def whitening_filters(images: Float[Tensor, "images channels height width"], n: int = 12) -> Float[Tensor, "f c 2 2"]:
-    """Return 2n filters that whiten 2×2 patches of (5 000) normalised training images: ± v_k/√(λ_k + 5·10⁻⁴)."""
+def whitening_filters(images: Float[Tensor, "images channels height width"]) -> Float[Tensor, "f c 2 2"]:
+    """Return up to 24 filters that whiten 2×2 patches of (5 000) normalised images: ± v_k/√(λ_k + 5·10⁻⁴)."""
     some = images[:5000].cpu().double()
     patches = some.unfold(2, 2, 1).unfold(3, 2, 1).permute(0, 2, 3, 1, 4, 5).flatten(3).flatten(0, 2)
     values, vectors = torch.linalg.eigh(patches.T @ patches / len(patches))
-    n = min(n, len(values))
+    n = min(12, len(values))
     # An eigenvector has no sign of its own; that of its largest entry makes it the same on every machine.
     vectors = vectors.T.flip(0)[:n]
     vectors = vectors * vectors.gather(1, vectors.abs().argmax(1, keepdim=True)).sign()

@@ -150,9 +150,8 @@ def reshape(kept, others: list, chance: random.Random):
     if kept.kind is None:
         reseal(kept, others, chance)
         return
-    found = []
-    files.load(kept.file, kept.kind, lambda said, tensors: found.append((said, tensors)), cure="")
-    said, tensors = found[0]
+    with files.loading(kept.file, kept.kind, cure="") as (said, tensors):
+        pass
     name = chance.choice(list(tensors))
     old = tensors.pop(name)
     other = {

@@ -4,6 +4,7 @@ A probe looks at one network without further training and returns q or features,
 training near a solution; proxies are cheap retrainings of a smaller problem. `groups` makes covariates of it all.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -55,8 +56,7 @@ def explored(
 ) -> Traces:  # fmt: skip
     """Observe what some groups of covariates are made of."""
     groups = set(groups)
-    kinds = ("outputs", "shifted", "noise", "path", "bursts", "distance")
-    rows: dict[str, list[np.ndarray]] = {name: [] for name in kinds}
+    rows: dict[str, list[np.ndarray]] = defaultdict(list)
     some = data.train.subset(slice(0, N_FEATURES)).images
     if neighbours is None and images.ndim != 4:
         neighbours = jitter(data.train.images)
@@ -89,7 +89,7 @@ def explored(
         if ends is not None:
             rows["bursts"].append(q_of(next(ends)).std(0, ddof=1))
         on_network()
-    found: dict[str, Any] = {name: np.stack(own) for name, own in rows.items() if own}
+    found: dict[str, Any] = {name: np.stack(own) for name, own in rows.items()}
     others = other_classes(logp, chosen) if measurand is log_odds and "differences" in groups else None
     what: dict[str, Any] = {"n_classes": data.n_classes, "values": law.values is not None}
     return Traces(q, chosen=chosen, others=others, **what, **found)
@@ -273,10 +273,10 @@ def outputs(
     return torch.stack([*rows, (features * solved).sum(1).clamp_min(TINY).log().to(rows[0])]).cpu().numpy()
 
 
-def companions(chosen: Classes, n_classes: int, n: int = N_OTHERS) -> Int[np.ndarray, "others images"]:
+def companions(chosen: Classes, n_classes: int) -> Int[np.ndarray, "others images"]:
     """Return the classes c + 1, c + 2, … modulo their number: fixed by the chosen class, the same for every network."""
     # None for two classes, where p and 1 − p carry the same information.
-    n = min(n, n_classes - 1) if n_classes > 2 else 0
+    n = min(N_OTHERS, n_classes - 1) if n_classes > 2 else 0
     return (np.asarray(chosen)[None] + np.arange(1, n + 1)[:, None]) % n_classes
 
 

@@ -47,17 +47,8 @@ class Geometry:
 
 
 def kind_of(module: nn.Module) -> str:
-    """Return the kind of a network, which sets the usual ratio of u to the spread of q over inputs.
-
-    Args:
-        module: Of convolutions, of fully connected layers, or another.
-
-    Returns:
-        "convolutional", "fully connected", or "any" for every other kind, such as recurrent networks and attention.
-
-    >>> kind_of(nn.Sequential(nn.Linear(4, 8), nn.BatchNorm1d(8), nn.Linear(8, 2)))
-    'fully connected'
-    """
+    """Return "convolutional", "fully connected", or "any" for other kinds, such as recurrent networks and attention."""
+    # The kind sets the usual ratio of u to the spread of q over inputs.
     instance(module, nn.Module, "module", "pass a network")
     owners = [part for part in module.modules() if any(p.ndim > 1 for p in part.parameters(recurse=False))]
     convolutions = (nn.Conv1d, nn.Conv2d, nn.Conv3d)

@@ -131,7 +131,7 @@ class Group:
     """Hold one group of covariates."""
 
     columns: Callable[[Traces], Columns]  # named columns, [n] each
-    needs: tuple[str, ...]  # what of the traces it reads
+    needs: tuple[str, ...]  # what it reads of the traces, or of their `spreads`
     what: str  # in words
 
 
@@ -159,14 +159,14 @@ GROUPS: dict[str, Group] = {
     ),
     "gradient distance": Group(_distance, ("distance",), "gradient of q in the metric of the Fisher matrix"),
     "bursts": Group(_bursts, ("bursts",), "spread of q over short restarts from each network"),
-    **{name: Group(_spread_of(name), (f"spreads:{name}",), what) for name, what in _SPREADS.items()},
+    **{name: Group(_spread_of(name), (name,), what) for name, what in _SPREADS.items()},
 }
 DEFAULT = ("outputs", "classes", "gradient distance")  # the sharpest known, by a learned prior
 FREE = ("outputs", "classes", "neighbourhood", "training path", "noise", "differences")  # no further training
 
 
 PASSES = {"shifted": 8, "noise": 8, "bursts": 12, "distance": 3}
-PASSES |= {f"spreads:{name}": 30 for name in _SPREADS if name != "proxies"}
+PASSES |= {name: 30 for name in _SPREADS if name != "proxies"}
 
 
 def passes_of(groups: Iterable[str], *, epochs: int) -> int:
@@ -202,9 +202,8 @@ def columns_of(seen: Traces, groups: Iterable[str]) -> tuple[Float[ndarray, "ima
     for name in groups:
         one_of(name, GROUPS, "group of covariates")
         for need in GROUPS[name].needs:
-            kind, _, own = need.partition(":")
-            if (own not in seen.spreads) if own else (getattr(seen, kind) is None):
-                raise ValueError(f"The covariates {name!r} need what wasn't observed ({own or kind}); leave them out.")
+            if need not in seen.spreads and getattr(seen, need, None) is None:
+                raise ValueError(f"The covariates {name!r} need what wasn't observed ({need}); leave them out.")
         columns |= GROUPS[name].columns(seen)
     n = seen.q.shape[1]
     return np.stack(list(columns.values()), 1) if columns else np.empty((n, 0)), tuple(columns)

@@ -222,9 +222,7 @@ def _mnist5k() -> Dataset:
     pixels, labels = _mnist5k_arrays()
     random = np.random.RandomState(SPLIT_SEED)
     by_class = np.stack([random.permutation(np.flatnonzero(labels == c)) for c in range(10)])
-    parts = tuple(
-        random.permutation(by_class[:, a:b].ravel()) for a, b in ((0, 350), (350, 400), (400, 450), (450, 500))
-    )
+    parts = tuple(random.permutation(part.ravel()) for part in np.split(by_class, [350, 400, 450], axis=1))
     foreign = partial(_foreign_shapes, 500, 28)
     return _assemble("mnist5k", pixels, labels, _DIGITS, parts=parts, foreign=foreign)
 

@@ -398,22 +398,23 @@ def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | N
     """
     import_module("lnescape.laws.noise")  # it makes its laws known
     check_callable(net)
-
-    def made(description: dict, tensors: dict[str, Tensor]) -> Law:
-        if description["kind"] not in _KINDS:
-            raise ValueError(f"there is no law {description['kind']}")
-        for name, tensor in tensors.items():
-            if tensor.ndim != _DIMENSIONS[name.split(".")[-1]] or not tensor.is_floating_point():
-                raise ValueError(f"{name} has another shape or type")
-        known: dict[str, Any] = {"normalisation_images": normalisation_images}
-        known["trained_on"] = str(description.get("trained_on", ""))
-        builder = wrapped(net, description.get("wrappers", []))
-        if "values" in description:
-            known["values"] = Values.described(description["values"])
-        law = _KINDS[description["kind"]].described(builder, description, tensors, **known)
-        if law.n_parameters != (length := theta_of(build(builder, 0)).numel()):
+    with files.loading(Path(path), "law", cure="write it again with law.save.") as (description, tensors):
+        law = _made(net, description, tensors, normalisation_images)
+        if law.n_parameters != (length := theta_of(build(law.net, 0)).numel()):
             raise ResultError(f"{path} holds networks of {law.n_parameters} parameters, the builder's have {length}.")
         next(law.thetas_of(1, 0))  # a law that cannot be drawn from is refused here
         return law
 
-    return files.load(Path(path), "law", made, cure="write it again with law.save.")
+
+def _made(net: Builder, description: dict, tensors: dict[str, Tensor], images: Tensor | None) -> Law:
+    """Make a law of what a file holds; raise where it isn't one."""
+    if description["kind"] not in _KINDS:
+        raise ValueError(f"there is no law {description['kind']}")
+    for name, tensor in tensors.items():
+        if tensor.ndim != _DIMENSIONS[name.split(".")[-1]] or not tensor.is_floating_point():
+            raise ValueError(f"{name} has another shape or type")
+    known: dict[str, Any] = {"normalisation_images": images, "trained_on": str(description.get("trained_on", ""))}
+    if "values" in description:
+        known["values"] = Values.described(description["values"])
+    builder = wrapped(net, description.get("wrappers", []))
+    return _KINDS[description["kind"]].described(builder, description, tensors, **known)

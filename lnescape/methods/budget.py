@@ -1,7 +1,7 @@
 """The call of a method: what all of them take, and how a budget of trainings is shared out."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from inspect import signature
 from pathlib import Path
@@ -91,28 +91,21 @@ class Request(Prepared):
         # made of so many pieces, each of a step at least; a step draws `times` points.
         step = 1 / self.recipe.n_steps(len(self.data.train))  # in trainings
         need = pieces * times * step
-
-        def parts(n: int) -> tuple[float, float]:
-            if self.runs is not None:
-                return 1.0, (self.budget - self.given / self.plain) / n
-            return (1 - share) * self.budget / n, share * self.budget / n
-
-        def enough(n: int) -> bool:
-            training, exploring = parts(n)
-            return training >= step and exploring >= need * (1 - 1e-9)
-
-        n = len(self.runs) if self.runs is not None else max(least, int(self.budget / each + 1e-9))
-        while self.runs is None and n > least and not enough(n):
-            n -= 1  # fewer networks, each with steps enough
-        training, exploring = parts(n)
-        if not enough(n):
-            alone = least * max(step / (1 - share), need / share if share else 0)
-            smallest = math.ceil(1000 * (self.given / self.plain + n * need if self.runs else alone)) / 1000
-            raise ValueError(
-                f"A budget of {self.budget:g} trainings is too small for {self.method}; it needs at least "
-                f"{smallest:g} here{', the given networks included' if self.runs else ''}."
-            )
-        return Plan(n, training * self.recipe.epochs, exploring * self.recipe.epochs / times)
+        shares: Iterable[tuple[int, float, float]]  # networks, and trainings for each of them and for its exploration
+        if self.runs is None:  # fewer networks where these have steps enough
+            numbers = range(max(least, int(self.budget / each + 1e-9)), least - 1, -1)
+            shares = ((n, (1 - share) * self.budget / n, share * self.budget / n) for n in numbers)
+            smallest = least * max(step / (1 - share), need / share if share else 0)
+        else:
+            n, spent = len(self.runs), self.given / self.plain
+            shares, smallest = [(n, 1.0, (self.budget - spent) / n)], spent + n * need
+        for n, training, exploring in shares:
+            if training >= step and exploring >= need * (1 - 1e-9):
+                return Plan(n, training * self.recipe.epochs, exploring * self.recipe.epochs / times)
+        raise ValueError(
+            f"A budget of {self.budget:g} trainings is too small for {self.method}; it needs at least "
+            f"{math.ceil(1000 * smallest) / 1000:g} here{', the given networks included' if self.runs else ''}."
+        )
 
     def networks(self, plan: Plan) -> Members:
         """Train the networks of a plan, or return those that were given."""

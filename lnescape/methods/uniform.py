@@ -15,11 +15,7 @@ from lnescape.methods.budget import Options, Request
 from lnescape.subspaces import Bezier, Segment, Simplex, SimplicialComplex
 from lnescape.weights import Builder
 
-SHAPES = {
-    "line": lambda: Segment.from_scratch(2),
-    "curve": lambda: Bezier.from_scratch(3),
-    "triangle": lambda: Simplex.from_scratch(3),
-}
+SHAPES = {"line": Segment.from_scratch(2), "curve": Bezier.from_scratch(3), "triangle": Simplex.from_scratch(3)}
 GROWING = {"schedule": "cosine"}
 PULL = 0.4  # E α_k of a new vertex: 1/2 beside one other, 1/3 beside two
 
@@ -102,7 +98,7 @@ def learned_subspace(
     (torch.Size([5, 200, 10]), 1.0)
     """
     request = Request.checked("learned_subspace", net, data, budget=budget, options=options)
-    empty = SHAPES[one_of(shape, SHAPES, "shape")]()
+    empty = SHAPES[one_of(shape, SHAPES, "shape")]
     points = whole(points, "points", least=1)
     plan = request.plan(each=1.0, share=0.0, times=points)
     recipe = request.exploring(plan.training / points, exploring, pull=1 / empty.n_vertices)

@@ -111,8 +111,7 @@ class Estimate:
         """Read what `to_dict` wrote; "text" is ignored."""
         fields = USUAL | fields
         value, u, dof = (float_from_json(fields[name]) for name in ("value", "u", "dof"))
-        names = ("unit", "evaluation", "n")
-        return cls(value, u, dof=dof, **{name: fields[name] for name in names})
+        return cls(value, u, dof=dof, unit=fields["unit"], evaluation=fields["evaluation"], n=fields["n"])
 
     def __float__(self) -> float:
         return self.value

@@ -14,10 +14,10 @@ import re
 import secrets
 import stat
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO, TypeVar
+from typing import Any, BinaryIO
 
 import numpy as np
 from torch import Tensor
@@ -30,7 +30,6 @@ UNPACKING = 2**26  # bytes for the unpacking itself, which needs 9 MB for what i
 # Arrays are mostly float16: two bytes a number, each kind of byte packed with its like.
 _PACKING = [{"id": lzma.FILTER_LZMA2, "preset": 6, "lc": 0, "lp": 1, "pb": 1}]
 
-T = TypeVar("T")
 _BLANK = b"0" * 64  # stands for the checksum while it is taken
 _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 _PART = re.compile(r"\.lnescape-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.part")
@@ -220,8 +219,9 @@ def save(path: Path, kind: str, description: Mapping[str, Any], tensors: Mapping
     write(path, view[:start], hashlib.sha256(data).hexdigest().encode(), view[start + len(_BLANK) :])
 
 
-def load(path: Path, kind: str, make: Callable[[dict, dict[str, Tensor]], T], *, cure: str) -> T:
-    """Read what `save` kept, and make of description and tensors, on the CPU, what they stand for."""
+@contextmanager
+def loading(path: Path, kind: str, *, cure: str) -> Iterator[tuple[dict, dict[str, Tensor]]]:
+    """Read what `save` kept: description and tensors, on the CPU; what goes wrong with them is a ResultError, too."""
     from safetensors.torch import load
 
     with reading(path, cure) as file:
@@ -239,7 +239,7 @@ def load(path: Path, kind: str, make: Callable[[dict, dict[str, Tensor]], T], *,
         if header["kind"] != kind:
             raise ValueError(f"it holds a {header['kind']}, no {kind}")
         file.seek(0)
-        return make(header["description"], load(file.read()))
+        yield header["description"], load(file.read())
 
 
 def _length(start: bytes, size: int) -> int:

@@ -1,6 +1,7 @@
 """Evaluations of u(x): what M retrainings show of every input, and whether the prior fits what they show."""
 
 from dataclasses import dataclass
+from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -237,9 +238,7 @@ def diagnose(
     ratio = plain.scale**2 / expected
     z = np.clip(norm.ppf(np.clip(law.cdf(ratio), 1e-12, 1 - 1e-12)), -5, 5)
 
-    def worth(n: int) -> float:
-        return effective_number_of(n, n_eff=prior.n_eff, n_measured=prior.n_inputs)
-
+    worth = partial(effective_number_of, n_eff=prior.n_eff, n_measured=prior.n_inputs)
     n_eff = worth(len(z))
     scale = z.mean() * np.sqrt(n_eff)
     p_values = {"scale": float(2 * norm.sf(abs(scale)))}

@@ -196,18 +196,18 @@ def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: 
     inside = [_inside(one, reference, d, level) for d, one in enumerate(evaluations)]
     factor = np.where(dof > 2, dof / np.maximum(dof - 2, 1e-9), 1.0)
     rows, single = [], None
-    for k in range(len(reference.left_out)):
-        kept = reference.kept(k)
+    for k, gone in enumerate(reference.left_out):
+        kept = np.flatnonzero(reference.kept(k))
         halves = reference.halves[k, kept]
         products = np.mean((log_v[kept, None] - halves[:, :, 0]) * (log_v[kept, None] - halves[:, :, 1]), 1)
         single = _image_variance(products) if single is None else single
         v = reference.variance[k, kept]
         scale = np.mean((np.exp(log_v[kept]) * factor[kept, None]).sum(1) / v.sum(1))
-        bias = np.mean(log_v[kept].mean(1) - log_bias(dof[kept]) - np.log(v).mean(1) + _bias_of(reference, k, kept))
+        dof_left = np.array([len(reference.q) - len({*reference.members[d], *gone}) - 1.0 for d in kept])
+        bias = np.mean(log_v[kept].mean(1) - log_bias(dof[kept]) - np.log(v).mean(1) + log_bias(dof_left))
         with np.errstate(invalid="ignore"):  # no order, where all inputs have the same V̂
-            pairs = zip(np.flatnonzero(kept), v, strict=True)
-            rank = np.mean([np.corrcoef(ranks[d], rankdata(one))[0, 1] for d, one in pairs])
-        covered = _covered(inside, reference, k)
+            rank = np.mean([np.corrcoef(ranks[d], rankdata(one))[0, 1] for d, one in zip(kept, v, strict=True)])
+        covered = np.mean([np.nanmean(np.delete(inside[d], list(gone), 0), 0) for d in kept], 0)
         rows.append([products.mean(), scale, bias, rank, *covered])
     values = np.array(rows)
     u = np.asarray(reference.jackknifed(values))
@@ -230,13 +230,6 @@ def _image_variance(products: ndarray) -> float:
     return max(float(products.mean(0).var(ddof=1) - scatter), 0.0)
 
 
-def _bias_of(reference: Reference, k: int, kept: ndarray) -> Float[ndarray, " draws"]:
-    """Return the bias of ln s² of the whole reference of each draw that is kept."""
-    gone = set(reference.left_out[k])
-    sizes = [len(reference.q) - len(set(rows) | gone) for rows, use in zip(reference.members, kept, strict=True) if use]
-    return np.asarray(log_bias(np.array(sizes) - 1.0))
-
-
 def _inside(one: Evaluation, reference: Reference, d: int, level: float) -> ndarray:
     """Return the share of inputs whose interval holds each retraining, [networks, all inputs and each decile]."""
     low, high = one.interval(level)
@@ -245,9 +238,3 @@ def _inside(one: Evaluation, reference: Reference, d: int, level: float) -> ndar
     shares = 100 * np.stack([hit.mean(1), *(hit[:, images].mean(1) for images in deciles)], 1)
     shares[list(reference.members[d])] = np.nan  # the evaluation used them
     return shares
-
-
-def _covered(inside: list[ndarray], reference: Reference, k: int) -> ndarray:
-    """Average the shares over draws and held-out networks, without those that are left out."""
-    kept, gone = reference.kept(k), list(reference.left_out[k])
-    return np.mean([np.nanmean(np.delete(one, gone, 0), 0) for one, use in zip(inside, kept, strict=True) if use], 0)

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from lnescape.checks import array, instance, one_of, real
-from lnescape.results.files import MOST_JSON, read, reading, seal, unseal, write
+from lnescape.results.files import MOST_JSON, reading, seal, unseal, write
 
 CLIP = 4.0  # standardised covariates beyond are taken as this far: the law is not extrapolated
 SHRINKAGE = 0.12  # standard deviation of the normal prior on every coefficient but the constant
@@ -106,10 +106,8 @@ class LearnedPrior:
     @staticmethod
     def load(path: Path | str) -> "LearnedPrior":
         """Read what `save` wrote; raise ResultError where the file is missing, damaged or of another kind."""
-        cure = "make it again with learn_prior(…).save(path)."
-        text = read(Path(path), most=MOST_JSON, cure=cure)
-        with reading(Path(path), cure):
-            return LearnedPrior.from_dict(unseal(text))
+        with reading(Path(path), "make it again with learn_prior(…).save(path).") as file:
+            return LearnedPrior.from_dict(unseal(file.read(MOST_JSON + 1)))  # which refuses more than MOST_JSON
 
 
 @cache

@@ -176,9 +176,11 @@ def confidence_bins(logp: Tensor, labels: Tensor, n_bins: int, bins: str) -> tup
     mean, labels = mean_and_labels(logp, labels)
     top, decided = mean.max(-1)
     confidence = top.exp().clamp(max=1)  # a float32 row may exceed 1 by its rounding; bernoulli refuses that
-    if bins == "mass":
-        return confidence, decided == labels, _equal_mass_bins(confidence, n_bins)
-    return confidence, decided == labels, (confidence * n_bins).ceil().long().clamp(1, n_bins) - 1
+    if bins == "mass":  # the rank of a tied image is that of the first of its tie
+        placed = torch.searchsorted(confidence.sort().values, confidence) * n_bins // len(confidence)
+    else:
+        placed = (confidence * n_bins).ceil().long().clamp(1, n_bins) - 1
+    return confidence, decided == labels, placed
 
 
 @dataclass(frozen=True)
@@ -454,11 +456,6 @@ def log_mean(logp: Float[Tensor, "members images classes"]) -> Float[Tensor, "im
     top = logp.amax(0)
     top = top.masked_fill(top.isneginf(), 0)  # else −∞ − (−∞)
     return top + (logp - top).exp_().mean(0).log_()
-
-
-def _equal_mass_bins(confidence: Float[Tensor, " images"], n_bins: int) -> Int[Tensor, " images"]:
-    """Return the bin of each image; the rank of a tied image is that of the first of its tie."""
-    return torch.searchsorted(confidence.sort().values, confidence) * n_bins // len(confidence)
 
 
 def _bin_sums(excess: Float[Tensor, "*rows images"], bins: Int[Tensor, " images"]) -> Float[Tensor, "*rows bins"]:

@@ -155,8 +155,7 @@ def interval(predicted: Tensor, *, level: float = 0.95) -> tuple[Tensor, Tensor]
     """
     values, variances = _as_values(predicted, stated=True)
     level, s = real(level, "level", above=0, below=1), variances.sqrt()
-    low, high = _quantile(values, s, (1 - level) / 2), _quantile(values, s, (1 + level) / 2)
-    return low, high
+    return _quantile(values, s, (1 - level) / 2), _quantile(values, s, (1 + level) / 2)
 
 
 def _quantile(values: Tensor, s: Tensor, p: float) -> Float[Tensor, "inputs outputs"]:

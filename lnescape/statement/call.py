@@ -156,48 +156,55 @@ def state(
         "origin": _origin(prepared, runs),
     }  # fmt: skip
     steps = explore.N_BURSTS * burst.n_steps(len(data.train)) if "bursts" in groups else 0
-    further = len(runs) * steps / recipe.n_steps(len(data.train))
+    known["further"] = len(runs) * steps / recipe.n_steps(len(data.train))
     if data.values is not None:
-        known |= {"limits": within, "groups": tuple(groups), "further": further}
-        return _of_values(data, runs, images, looked, progress=progress, **known)
+        return _of_values(data, runs, images, looked, progress=progress, limits=within, **known)
     if isinstance(like, str):  # the shipped one knows gradient distance, and serves with it only
         like = shipped_prior() if "gradient distance" in groups else None
-    calibration = data.calibration.images[:MOST_CALIBRATION]
-    everything = torch.cat([calibration, images.to(calibration.device)])
-    logp = runs.predict(everything, progress=progress).double()
-    chosen = logp.exp().mean(0).argmax(1).cpu().numpy()
-    with bar(len(runs), "exploring", "networks", show=progress) as shown:
-        seen = explore.explored(runs, data, everything, chosen, measurand=measurand, on_network=shown.update, **looked)
-        n, n_eff, measured = len(calibration), None, False
-        if len(runs) > 1:  # one network borrows its scale
-            worth = 1 / (1 / n + explore.movement(runs, calibration, chosen[:n], measurand=measurand))
-            n_eff = worth if worth < assumed_number(n) else None  # believed where it is less than assumed
+    narrow: Members | None = None
     if proxies is not None:
         numbers = list(range(PROXY_SEED, PROXY_SEED + n_proxies))
         narrow = retrain(of_proxies, numbers, folder=folder, progress=progress)
+        known["further"] += narrow.cost.operations / prepared.plain
+    how: dict[str, Any] = {"measurand": measurand, "like": like, "narrow": narrow, "progress": progress}
+    return _of_classes(data, runs, images, looked, **how, **known)
+
+
+def _of_classes(
+    data: Any, runs: Members, images: Tensor, looked: dict[str, Any], *, measurand: Measurand,
+    like: LearnedPrior | None, narrow: Members | None, progress: bool, **known: Any,
+) -> Statement:  # fmt: skip
+    """State classes: the measurand of each input's class; `narrow` are proxies."""
+    calibration = data.calibration.images[:MOST_CALIBRATION]
+    everything, n = torch.cat([calibration, images.to(calibration.device)]), len(calibration)
+    logp = runs.predict(everything, progress=progress).double()
+    chosen = logp.exp().mean(0).argmax(1).cpu().numpy()
+    n_eff, measured, groups = None, False, looked["groups"]
+    with bar(len(runs), "exploring", "networks", show=progress) as shown:
+        seen = explore.explored(runs, data, everything, chosen, measurand=measurand, on_network=shown.update, **looked)
+        if len(runs) > 1:  # one network borrows its scale
+            n_eff = _believed(explore.movement(runs, calibration, chosen[:n], measurand=measurand), n)
+    if narrow is not None:
         q = measurand(narrow.predict(everything, progress=progress).cpu().numpy(), chosen)
-        seen = replace(seen, spreads={"proxies": q.std(0, ddof=1)})
-        groups.append("proxies")
-        at_least, n_proxies = effective_number(q[:, :n]), len(narrow)
-        if measured := n_proxies >= explore.ENOUGH_PROXIES and at_least > (n_eff or assumed_number(n)):
+        seen, groups = replace(seen, spreads={"proxies": q.std(0, ddof=1)}), [*groups, "proxies"]
+        at_least, enough = effective_number(q[:, :n]), len(narrow) >= explore.ENOUGH_PROXIES
+        if measured := enough and at_least > (n_eff or assumed_number(n)):
             n_eff = at_least
-        further += narrow.cost.operations / prepared.plain
-    parts = slice(0, len(calibration)), slice(len(calibration), None)
-    columns = columns_of(replace(seen, like=seen.of(range(len(seen.q)), parts[0])), groups)
+    fitted, stated = slice(0, n), slice(n, None)
+    columns = columns_of(replace(seen, like=seen.of(range(len(runs)), fitted)), groups)
     if like is not None:
-        columns = with_class_means(*columns, like=columns[0][parts[0]])
-    stated = logp[:, n:]
+        columns = with_class_means(*columns, like=columns[0][fitted])
     statement = statement_of(
-        seen.q, columns, parts, n_eff=n_eff, like=like, network=kind_of(template.module),
-        contrasts=contrast(logp.cpu().numpy(), chosen), chosen=chosen[parts[1]],
-        probability=stated.exp().mean(0).cpu().numpy(),
-        likelier=stated.mean(0).argmax(1).cpu().numpy(), classes=tuple(map(str, data.classes)), groups=tuple(groups),
-        n_calibration=n, measured=measured, n_proxies=0 if proxies is None else n_proxies,
-        transferred=like is not None, further=further, **quantity_of(measurand), **known,
+        seen.q, columns, (fitted, stated), n_eff=n_eff, like=like, network=kind_of(looked["prepared"].template.module),
+        contrasts=contrast(logp.cpu().numpy(), chosen), chosen=chosen[stated],
+        probability=logp[:, stated].exp().mean(0).cpu().numpy(),
+        likelier=logp[:, stated].mean(0).argmax(1).cpu().numpy(), classes=tuple(map(str, data.classes)),
+        groups=tuple(groups), n_calibration=n, measured=measured, n_proxies=0 if narrow is None else len(narrow),
+        transferred=like is not None, **quantity_of(measurand), **known,
     )  # fmt: skip
-    if proxies is None or measured or n_proxies < explore.ENOUGH_PROXIES:
+    if narrow is None or measured or not enough:
         return statement
-    lower = f"The {n_proxies} proxies show that the inputs are worth {at_least:.0f} independent ones or more."
+    lower = f"The {len(narrow)} proxies show that the inputs are worth {at_least:.0f} independent ones or more."
     return replace(statement, notes=(*(note.replace(ON_PROXIES, "") for note in statement.notes), lower))
 
 
@@ -215,21 +222,23 @@ def _of_values(
     def in_parts(predicted: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         return explore.value(predicted, chosen) / scale[np.asarray(chosen)]
 
-    seen: list[Traces] = []
     with bar(k * len(runs), "exploring", "networks", show=progress) as shown:
-        for own in outputs:
-            seen.append(
-                explore.explored(runs, data, everything, own, measurand=in_parts, on_network=shown.update, **looked)
-            )
+        how = looked | {"measurand": in_parts, "on_network": shown.update}
+        every = Traces.interleaved([explore.explored(runs, data, everything, own, **how) for own in outputs])
         moving = [explore.movement(runs, calibration, own[:n], measurand=in_parts) for own in outputs]
-    every, parts = Traces.interleaved(seen), (slice(0, n * k), slice(n * k, None))
-    worth = 1 / (1 / n + float(np.mean(moving)))
+    parts = slice(0, n * k), slice(n * k, None)
     columns = columns_of(replace(every, like=every.of(range(len(runs)), parts[0])), looked["groups"])
     return statement_of(
-        every.q, columns, parts, n_eff=worth if worth < assumed_number(n) else None, scale=scale, n_calibration=n,
+        every.q, columns, parts, n_eff=_believed(float(np.mean(moving)), n), scale=scale, n_calibration=n,
         quantity=data.classes[0] if k == 1 else "value", units=units_of(data.unit, k),
-        outputs=data.classes if k > 1 else (), **known,
+        outputs=data.classes if k > 1 else (), groups=tuple(looked["groups"]), **known,
     )  # fmt: skip
+
+
+def _believed(moving: float, n: int) -> float | None:
+    """Return how many independent inputs n are worth by their shared movement; None where more than is assumed."""
+    worth = 1 / (1 / n + moving)
+    return worth if worth < assumed_number(n) else None
 
 
 def _origin(prepared: Prepared, runs: Members) -> dict[str, str]:

@@ -25,7 +25,7 @@ from lnescape.results.estimate import (
     share_text,
     two_digits,
 )
-from lnescape.results.files import MOST_JSON, load, read, save, unseal, write
+from lnescape.results.files import MOST_JSON, loading, read, save, unseal, write
 from lnescape.retraining import Diagnosis, Evaluation, Prior, relative_uncertainty
 from lnescape.retraining.evaluation import DEVIATES, UNDESCRIBED
 from lnescape.retraining.prior import ANY, assumed_number
@@ -444,7 +444,8 @@ _OF_PRIOR = ("coefficients", "centre", "width", "squared")  # its arrays
 
 def load_statement(path: Path | str) -> Statement:
     """Read what `Statement.save` wrote; raise ResultError where the file is missing, damaged or of another kind."""
-    return load(Path(path), "statement", _made, cure="write it again with stated.save(path).")
+    with loading(Path(path), "statement", cure="write it again with stated.save(path).") as (facts, tensors):
+        return _made(facts, tensors)
 
 
 def _made(facts: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Statement:

@@ -145,7 +145,8 @@ class Cell:
         # Fields left at their default aren't named: one that is added later, with a default that changes nothing,
         # leaves every name as it was.
         plain = {"recipe_version": RECIPE_VERSION, "seeds": list(self.seeds), "keep": sorted(self.keep)}
-        plain |= {"covariates_version": COVARIATES_VERSION} if _explores(self) else {}
+        if "covariates" in self.keep or KINDS[self.method].explores:
+            plain["covariates_version"] = COVARIATES_VERSION
         plain |= {name: getattr(self, name) for name in ("method", "data", "network")}
         plain |= {name: dict(value) for name in ("options", "settings") if (value := getattr(self, name))}
         usual = Recipe().describe()
@@ -210,10 +211,6 @@ class Study:
     def keep_summary(self) -> Path | None:
         """Store what is made of the cells once all are there; nothing, unless a class of studies says what."""
         return None
-
-
-def _explores(cell: Cell) -> bool:
-    return "covariates" in cell.keep or KINDS[cell.method].explores
 
 
 def trainings(cell: Cell) -> float:

@@ -14,7 +14,7 @@ from typing import Any
 from lnescape import results
 from lnescape.checks import instance
 from lnescape.results import Result, ResultError, files, list_results, load_result
-from lnescape.study.cells import RECIPE_VERSION, Cell, Study, StudyError, check_known, plain_copy
+from lnescape.study.cells import RECIPE_VERSION, Cell, Study, StudyError, check_known, checked, plain_copy
 from lnescape.study.observation import OTHERS
 
 
@@ -45,10 +45,7 @@ class CellStore:
 
     def load(self, cell: Cell) -> Result:
         """Read a cell's result, its seal checked."""
-        try:
-            result = load_result(cell.name, folder=self.folder)
-        except ResultError as error:
-            raise StudyError(str(error)) from error
+        result: Result = checked(lambda: load_result(cell.name, folder=self.folder))
         named: Any = result.numbers.get("axes")
         arrays = result.arrays
         fits = isinstance(named, dict) and named.keys() - {OTHERS} <= arrays.keys()

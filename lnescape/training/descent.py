@@ -65,26 +65,24 @@ class State:
     def load(file: Path, like: Tensor, *, moving: int = 1, otherwise: "State | None" = None) -> "State | None":
         """Read a state of descents like `like` [S, K, P]; warn and return `otherwise` where it is damaged."""
         # K is free where `like` has none; `moving` of the rows have tensors of the optimiser.
-
-        def made(description: dict, tensors: dict[str, Tensor]) -> "State":
-            vertices, failed = tensors.pop("vertices"), tensors.pop("failed")
-            optimiser = {name.removeprefix("optimiser."): value for name, value in tensors.items()}
-            (s, k, p), rows = like.shape, [value for name, value in optimiser.items() if name != "step"]
-            fits = (
-                description["name"] == file.stem,
-                type(description["epoch"]) is int and description["epoch"] > 0,
-                vertices.dtype == like.dtype and vertices.shape == (s, k or vertices.shape[1], p),
-                failed.dtype == torch.int64 and failed.shape == (s,),
-                set(optimiser) - {"average"} in (set(), {"momentum_buffer"}, {"step", "exp_avg", "exp_avg_sq"}),
-                all(value.dtype == like.dtype and value.shape == (s, moving, p) for value in rows),
-                "step" not in optimiser or optimiser["step"].ndim == 0,
-            )
-            if not all(fits):
-                raise ValueError("it was renamed, or belongs to another training")
-            return State(description["epoch"], vertices, failed, optimiser)
-
+        cure = "it is not used, and what it kept is trained again."
         try:
-            return files.load(file, "state", made, cure="it is not used, and what it kept is trained again.")
+            with files.loading(file, "state", cure=cure) as (description, tensors):
+                vertices, failed = tensors.pop("vertices"), tensors.pop("failed")
+                optimiser = {name.removeprefix("optimiser."): value for name, value in tensors.items()}
+                (s, k, p), rows = like.shape, [value for name, value in optimiser.items() if name != "step"]
+                fits = (
+                    description["name"] == file.stem,
+                    type(description["epoch"]) is int and description["epoch"] > 0,
+                    vertices.dtype == like.dtype and vertices.shape == (s, k or vertices.shape[1], p),
+                    failed.dtype == torch.int64 and failed.shape == (s,),
+                    set(optimiser) - {"average"} in (set(), {"momentum_buffer"}, {"step", "exp_avg", "exp_avg_sq"}),
+                    all(value.dtype == like.dtype and value.shape == (s, moving, p) for value in rows),
+                    "step" not in optimiser or optimiser["step"].ndim == 0,
+                )
+                if not all(fits):
+                    raise ValueError("it was renamed, or belongs to another training")
+                return State(description["epoch"], vertices, failed, optimiser)
         except files.ResultError as error:
             if file.is_dir():  # what is trained again could not be kept there
                 raise

@@ -201,9 +201,8 @@ def resolve(
     digest = hashlib.sha256(repr(key[:-1]).encode()).hexdigest()[:16]
     file = None if folder is None else Path(folder) / f"precision-{digest}.safetensors"
     if file is not None and files.is_file(file):
-        with suppress(ResultError):  # damaged: measured again
-            kept = files.load(file, "precision", lambda found, _: found["precision"], cure="it is measured again.")
-            _CHOSEN[key] = one_of(kept, ["float32", "bfloat16"], "precision", error=ResultError)
+        with suppress(ResultError), files.loading(file, "precision", cure="") as (kept, _):  # damaged: measured again
+            _CHOSEN[key] = one_of(kept["precision"], ["float32", "bfloat16"], "precision")
     if not name or key not in _CHOSEN:
         _CHOSEN[key] = "bfloat16" if _is_faster(builder, data, device, recipe) else "float32"
     if file is not None:

@@ -305,14 +305,11 @@ def _paths(
 
 def _theta_in(file: Path) -> Float[Tensor, "networks parameters"]:
     """Read θ of every network at one epoch's end."""
-
-    def made(description: dict, tensors: dict[str, Tensor]) -> Tensor:
+    with files.loading(file, "path", cure=_CURE) as (description, tensors):
         (theta,) = tensors.values()
         if description["name"] != file.stem or theta.ndim != 2 or not theta.is_floating_point():
             raise ValueError("it was renamed, or belongs to another training")
         return theta
-
-    return files.load(file, "path", made, cure=_CURE)
 
 
 def _path_file(folder: Path, name: str, epoch: int) -> Path:
