@@ -17,8 +17,8 @@ _ROOMS = {
     "networks": ["network"],
     "weights": [],
     "engines": [],
-    "training": ["Recipe", "fit", "members", "fit_subspace", "TrainingError"],
-    "laws": ["Members", "SubspaceLaw", "load_law"],
+    "training": ["Recipe", "fit", "members", "fit_subspace", "load_law", "TrainingError"],
+    "laws": ["Members", "SubspaceLaw"],
     "subspaces": ["Segment", "PolyChain", "Bezier", "Simplex"],
     "methods": [
         "METHODS", "deep_ensemble", "snapshot_ensemble", "fast_geometric_ensemble", "mode_curve", "learned_subspace",

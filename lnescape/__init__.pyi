@@ -28,7 +28,6 @@ from lnescape.landscape import survey as survey
 from lnescape.landscape import triangle as triangle
 from lnescape.laws import Members as Members
 from lnescape.laws import SubspaceLaw as SubspaceLaw
-from lnescape.laws import load_law as load_law
 from lnescape.methods import METHODS as METHODS
 from lnescape.methods import deep_ensemble as deep_ensemble
 from lnescape.methods import dropout as dropout
@@ -75,6 +74,7 @@ from lnescape.training import Recipe as Recipe
 from lnescape.training import TrainingError as TrainingError
 from lnescape.training import fit as fit
 from lnescape.training import fit_subspace as fit_subspace
+from lnescape.training import load_law as load_law
 from lnescape.training import members as members
 
 __version__: str

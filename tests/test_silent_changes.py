@@ -150,6 +150,20 @@ def test_a_law_that_was_saved_predicts_the_same(tmp_path, make):
     assert torch.equal(again.predict(BINARY.test.images), law.predict(BINARY.test.images))
 
 
+def test_snapshots_that_were_saved_are_still_no_retrainings(tmp_path):
+    law = ln.snapshot_ensemble(plain, DATA, budget=1, cycle=0.25, recipe=replace(QUICK, epochs=4), progress=False)
+    runs = fit(plain, seeds=[3, 5])
+    for one in (law, runs):
+        one.save(tmp_path / "law")
+        again = ln.load_law(tmp_path / "law", plain)
+        assert (again.recipe, again.cost) == (one.recipe, one.cost)
+        if one is law:
+            with pytest.raises(ValueError, match="are no retrainings"):
+                ln.state(plain, DATA, runs=again)
+        else:
+            assert (again.seeds, again.failed) == (one.seeds, one.failed)
+
+
 def test_members_compute_what_the_builder_computes():
     with pytest.raises(ValueError, match="computes something else"):
         ln.members(lambda: Tied(torch.relu), [Tied(torch.sin)], DATA)

@@ -15,6 +15,7 @@ from lnescape.covariates import gradient_distance
 from lnescape.covariates.explore import JITTER, MOVEMENT_OF_VALUES, jitter, movement, neighbourhood, value
 from lnescape.covariates.geometry import FISHER_RIDGE
 from lnescape.covariates.groups import Traces
+from lnescape.weights import build
 
 RECIPE = ln.Recipe(epochs=3, batch=32, learning_rate=0.05)
 
@@ -178,3 +179,34 @@ def test_copies_of_an_output_are_no_further_inputs():
     assert one.prior.n_eff == eight.prior.n_eff == 30
     with pytest.raises(ValueError, match="10 are too few"):
         ln.state_arrays(copies[:, :10], unit="m")
+
+
+def test_errors_in_different_units_have_no_mean_and_a_constant_value_no_r2():
+    values, right = torch.randn(2, 30, 2), torch.randn(30, 2)
+    with pytest.raises(ValueError, match="'mm' and 'V' have no mean"):
+        ln.score(values, right, unit=("mm", "V"))
+    right[:, 1] = 5.0
+    assert "r2" not in ln.score(values, right, unit="mm")
+
+
+DIGITS = ln.load("digits")
+
+
+def test_a_dead_network_is_stated_with_the_others():
+    net = ln.network("mlp", DIGITS, width=8)
+    runs = ln.fit(net, DIGITS, seeds=range(2), recipe=RECIPE, progress=False)
+    dead = {name: torch.full_like(one, -9.0) for name, one in build(net, 0).state_dict().items()}
+    stated = ln.state(net, DIGITS, runs=ln.members(net, [*runs.thetas, dead], DIGITS), progress=False)
+    assert np.isfinite(stated.evaluation.scale).all()
+
+
+def test_gradients_are_held_for_some_inputs_at_a_time(monkeypatch):
+    net = ln.network("mlp", DIGITS, width=8)
+    runs = ln.fit(net, DIGITS, seeds=[0], recipe=RECIPE, progress=False)
+    images, chosen = DIGITS.test.images[:100], np.zeros(100, int)
+    known = {"training_images": DIGITS.train.images, "seed": 0, "together": slice(0, 60)}
+    whole = gradient_distance(runs, runs[0], images, chosen, **known)
+    monkeypatch.setattr("lnescape.covariates.geometry.AT_ONCE", 7)
+    parts = gradient_distance(runs, runs[0], images, chosen, **known)
+    assert np.allclose(parts.distance, whole.distance, atol=1e-4)
+    assert np.allclose(parts.effective_inputs, whole.effective_inputs, rtol=1e-4)

@@ -185,7 +185,7 @@ def test_what_lies_beside_the_cells_does_not_stop_a_study(stored):
 
 def test_a_folder_that_cannot_be_written_is_refused_before_any_work(tmp_path):
     (tmp_path / "file").write_text("in the way")
-    with pytest.raises(StudyError, match="make it writable, or set LNESCAPE_HOME"):
+    with pytest.raises(StudyError, match="make it writable, or name another one"):
         run_study(TINY, folder=tmp_path / "file" / "folder", progress=False)
 
 
@@ -197,7 +197,7 @@ def test_a_full_disk_stops_the_run_and_keeps_what_is_stored(stored, monkeypatch)
     with monkeypatch.context() as patched:
         patched.setattr(files.os, "fsync", full)
         with pytest.raises(
-            StudyError, match="No space left on device.*intact.*run `lnescape study tests.tiny:TINY` again"
+            StudyError, match="No space left on device.*intact.*run `lnescape study tests.tiny:TINY --folder .*` again"
         ):
             run_study(TINY, folder=stored, workers=1, progress=False)
     assert contents(stored) == before

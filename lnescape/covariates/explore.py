@@ -268,7 +268,7 @@ def outputs(
         assert read is not None, "the same network has features on other images"
         seen = read.double()
     moment = seen.T @ seen / len(seen)
-    moment.diagonal().add_(MOMENT_RIDGE * moment.trace() / len(moment))
+    moment.diagonal().add_(MOMENT_RIDGE * moment.trace().clamp_min(TINY) / len(moment))  # features may all be zero
     solved = torch.linalg.solve(moment, features.double().T).T
     return torch.stack([*rows, (features * solved).sum(1).clamp_min(TINY).log().to(rows[0])]).cpu().numpy()
 

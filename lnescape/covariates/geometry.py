@@ -29,6 +29,7 @@ FISHER_RIDGE = 1e-2  # in parts of the mean eigenvalue of the sketched Fisher ma
 SLOPE = (1.0, 0.2)
 N_FISHER = 5000  # gradients behind the Fisher matrix
 N_TRAINING = 20_000  # training images that they are drawn from
+AT_ONCE = 4000  # inputs whose sketched gradients are held
 _NUMBERS = 2**26  # of gradients that are held at once: 256 MiB
 
 # From the logits of one input, [classes], and a class to a number.
@@ -308,16 +309,17 @@ def gradient_distance(
         else:
             fisher = curvature_of_values(module, training_images, len(law.values.mean))
         quantity = quantity or (log_odds_of if law.values is None else output_of)
-        rows = sketched_gradients(module, images, classes, quantity)
-    distance, worth = [], []
-    some_of = torch.as_tensor(np.arange(len(rows))[together], device=rows.device)
-    eye = torch.eye(SKETCH, dtype=fisher.dtype, device=rows.device)
-    for ridge in ridges:
-        factor = torch.linalg.cholesky(fisher + ridge * fisher.trace() / SKETCH * eye)
-        # Rows of G L⁻ᵀ have the inner products gᵢᵀ(F + rI)⁻¹gⱼ; in float32, to about 1 in 1 000.
-        white = torch.linalg.solve_triangular(factor.to(rows), rows.T, upper=False).T
-        squares = white.square().sum(1)
-        distance.append(squares.clamp_min(torch.finfo(squares.dtype).tiny).log())
-        some = torch.nn.functional.normalize(white[some_of], dim=1)
-        worth.append(1 / float((some @ some.T).square().mean()))
-    return Geometry(torch.stack(distance).cpu().numpy(), np.array(worth), float(fisher.trace()))
+        unit = torch.eye(SKETCH, dtype=fisher.dtype, device=fisher.device) * fisher.trace() / SKETCH
+        factors = [torch.linalg.cholesky(fisher + ridge * unit) for ridge in ridges]
+        wanted = torch.zeros(len(images), dtype=torch.bool)
+        wanted[torch.from_numpy(np.arange(len(images))[together])] = True
+        logs, directions = [], []
+        for inputs, own, some in zip(*(x.split(AT_ONCE) for x in (images, classes, wanted)), strict=True):
+            rows = sketched_gradients(module, inputs, own, quantity)
+            # Rows of G L⁻ᵀ have the inner products gᵢᵀ(F + rI)⁻¹gⱼ; in float32, to about 1 in 1 000.
+            white = torch.stack([torch.linalg.solve_triangular(f.to(rows), rows.T, upper=False).T for f in factors])
+            squares = white.square().sum(2)
+            logs.append(squares.clamp_min(torch.finfo(squares.dtype).tiny).log())
+            directions.append(nn.functional.normalize(white[:, some.to(white.device)], dim=2))
+    worth = [1 / float((some @ some.T).square().mean()) for some in torch.cat(directions, 1)]
+    return Geometry(torch.cat(logs, 1).cpu().numpy(), np.array(worth), float(fisher.trace()))

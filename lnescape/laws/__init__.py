@@ -3,13 +3,13 @@
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from lnescape.laws.law import Law, Members, Mixture, SubspaceLaw, load_law, predict_at
+from lnescape.laws.law import Law, Members, Mixture, SubspaceLaw, law_of, predict_at
 
 if TYPE_CHECKING:
     from lnescape.laws.noise import DropoutLaw, GaussianLaw, KroneckerLaw
 
 __all__ = [
-    "DropoutLaw", "GaussianLaw", "KroneckerLaw", "Law", "Members", "Mixture", "SubspaceLaw", "load_law", "predict_at",
+    "DropoutLaw", "GaussianLaw", "KroneckerLaw", "Law", "Members", "Mixture", "SubspaceLaw", "law_of", "predict_at",
 ]  # fmt: skip
 
 

@@ -1,13 +1,13 @@
 """The protocol of a law, and the laws whose draws combine networks: members, subspaces, mixtures.
 
 A law is any way to many networks. It is drawn from (`sample`), predicts in bounded memory (`predict`), states its mean
-and covariance (`moments`), has a `cost`, and is kept in a file (`save`, `load_law`).
+and covariance (`moments`), has a `cost`, and is kept in a file (`save`, `training.load_law`).
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import KW_ONLY, dataclass, field, replace
+from dataclasses import KW_ONLY, asdict, dataclass, field, replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any, ClassVar
@@ -21,9 +21,9 @@ from lnescape.checks import whole
 from lnescape.data.inputs import Values
 from lnescape.engines import engine_for
 from lnescape.progress import bar
-from lnescape.results import ResultError, files
+from lnescape.results import files
 from lnescape.subspaces import KINDS, Subspace, combine
-from lnescape.weights import Builder, FlatNetwork, build, check_callable, theta_of, wrapped, wrappers_of
+from lnescape.weights import Builder, FlatNetwork, build, wrapped, wrappers_of
 
 # θ are drawn so many numbers at a time (256 MB), whatever the number of networks asked for.
 CHUNK = 2**26
@@ -149,6 +149,10 @@ class Law(ABC):
         """Return what, besides its tensors, makes the law, as plain values."""
         more: dict[str, Any] = {} if self.values is None else {"values": self.values.describe()}
         more |= {"trained_on": self.trained_on, "wrappers": wrappers_of(self.net)}
+        if self.recipe is not None:
+            more["recipe"] = self.recipe.describe()
+        if self.cost is not None:
+            more["cost"] = asdict(self.cost)
         return {"kind": type(self).__name__} | {name: getattr(self, name) for name in self.facts} | more
 
     @classmethod
@@ -256,13 +260,17 @@ class Members(Law):
         x = directions.double() @ self.thetas.double().T
         return x.mean(1), x.cov(correction=0).view(len(x), len(x))
 
+    def description(self) -> dict:
+        """Return what, besides its tensors, makes the law, as plain values."""
+        return super().description() | {"failed": list(self.failed.items())}
+
     @classmethod
     def described(cls, net: Builder, description: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
         """Make an ensemble again from its members and their seeds."""
         seeds = description["seeds"]
         if seeds and (len(seeds) != len(tensors["vectors"]) or not all(type(seed) is int for seed in seeds)):
             raise ValueError("the seeds are not those of the members")
-        return cls(net, tensors["vectors"], seeds=tuple(seeds), **known)
+        return cls(net, tensors["vectors"], seeds=tuple(seeds), failed=dict(description.get("failed", [])), **known)
 
 
 @dataclass(frozen=True, eq=False)
@@ -368,7 +376,7 @@ class Mixture(Law):
         laws = []
         for number, own in enumerate(description["components"]):
             part = {name.split(".", 1)[1]: value for name, value in tensors.items() if name.startswith(f"{number}.")}
-            laws.append(_KINDS[own["kind"]].described(net, own, part, **known))
+            laws.append(_KINDS[own["kind"]].described(net, own, part, **known | {"cost": None}))
         return cls(net, tuple(laws), **known)
 
 
@@ -381,40 +389,18 @@ def mixture_of(laws: Sequence[Law], *, cost: Any) -> Law:
     return Mixture(first.net, tuple(laws), cost=cost, **{name: getattr(first, name) for name in names})
 
 
-def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | None = None) -> Law:
-    """Read a law that `save` wrote; its cost is not kept.
-
-    Args:
-        path: The file.
-        net: The builder it was trained with.
-        normalisation_images: Images for batch normalisation, such as `data.normalisation_images`.
-
-    Returns:
-        A law of the kind that was written.
-
-    Raises:
-        TypeError: `net` isn't a builder.
-        ResultError: The file is missing or damaged, or belongs to another architecture.
-    """
+def law_of(net: Builder, description: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
+    """Make a law of what `save` wrote; raise where it isn't one."""
     import_module("lnescape.laws.noise")  # it makes its laws known
-    check_callable(net)
-    with files.loading(Path(path), "law", cure="write it again with law.save.") as (description, tensors):
-        law = _made(net, description, tensors, normalisation_images)
-        if law.n_parameters != (length := theta_of(build(law.net, 0)).numel()):
-            raise ResultError(f"{path} holds networks of {law.n_parameters} parameters, the builder's have {length}.")
-        next(law.thetas_of(1, 0))  # a law that cannot be drawn from is refused here
-        return law
-
-
-def _made(net: Builder, description: dict, tensors: dict[str, Tensor], images: Tensor | None) -> Law:
-    """Make a law of what a file holds; raise where it isn't one."""
     if description["kind"] not in _KINDS:
         raise ValueError(f"there is no law {description['kind']}")
     for name, tensor in tensors.items():
         if tensor.ndim != _DIMENSIONS[name.split(".")[-1]] or not tensor.is_floating_point():
             raise ValueError(f"{name} has another shape or type")
-    known: dict[str, Any] = {"normalisation_images": images, "trained_on": str(description.get("trained_on", ""))}
+    known["trained_on"] = str(description.get("trained_on", ""))
     if "values" in description:
         known["values"] = Values.described(description["values"])
     builder = wrapped(net, description.get("wrappers", []))
-    return _KINDS[description["kind"]].described(builder, description, tensors, **known)
+    law = _KINDS[description["kind"]].described(builder, description, tensors, **known)
+    next(law.thetas_of(1, 0))  # a law that cannot be drawn from is refused here
+    return law

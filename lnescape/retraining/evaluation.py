@@ -292,7 +292,7 @@ def _message(check: str, factor: float) -> str:
     if check == "scale":
         return f"The variances are typically {factor:.2g} times what the prior expects: it was fitted for other inputs."
     if check == "tails":
-        return "Single networks lie farther from their mean than normal ones would: log-odds have heavy tails."
+        return "Single networks lie farther from their mean than normal ones would: their scatter has heavy tails."
     if check == "law":
         return "The variances don't follow the law of the model, F(ν, d₀)."
     if check == "one d₀":

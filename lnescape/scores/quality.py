@@ -1,7 +1,7 @@
 """Quality of predictions: likelihood, Brier score, calibration, entropy, selection, foreign images, all at once."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -339,7 +339,7 @@ def aurc(
 
 
 def score(
-    logp: Float[Tensor, "..."], labels: Shaped[Tensor, "images *outputs"], *, unit: str = ""
+    logp: Float[Tensor, "..."], labels: Shaped[Tensor, "images *outputs"], *, unit: str | Sequence[str] = ""
 ) -> dict[str, Estimate]:
     """Return all scores of the mean prediction and, where there are several members, of their differences.
 
@@ -355,6 +355,9 @@ def score(
         coverage and width of 95 % intervals where the networks state variances; total_variance, aleatoric_variance and
         epistemic_variance.
 
+    Raises:
+        ValueError: Labels that don't fit the predictions, or outputs of different units.
+
     >>> print(score(torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]).log(), torch.tensor([0, 1, 1]))["nll"])
     0.41(25) nat
     """
@@ -363,6 +366,8 @@ def score(
     if of_values or right is not None and right.is_floating_point() and right.ndim == 2:
         from lnescape.scores.values import score_values
 
+        if not of_values and predicted is not None and float(predicted.logsumexp(-1).abs().max()) < 1e-3:
+            raise ValueError("These are log-probabilities, and labels one for each class; pass labels.argmax(1).")
         return score_values(*(a if b is None else b for a, b in ((logp, predicted), (labels, right))), unit=unit)
     mean, labels = mean_and_labels(logp, labels)
     calibration = calibration_error(mean, labels)

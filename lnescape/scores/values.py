@@ -5,7 +5,7 @@ network without variances is sure of its value. The mean prediction is the mixtu
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -206,11 +206,19 @@ def variance_split(predicted: Tensor) -> TwoParts:
     return TwoParts(stated + scatter, stated, scatter)
 
 
-def score_values(predicted: Tensor, labels: Tensor, *, unit: str = "") -> dict[str, Estimate]:
-    """Return all scores of measured values; `score` calls it."""
+def score_values(predicted: Tensor, labels: Tensor, *, unit: str | Sequence[str] = "") -> dict[str, Estimate]:
+    """Return all scores of measured values, r2 where they vary; `score` calls it."""
+    units = [unit] if isinstance(unit, str) else list(dict.fromkeys(unit))
+    if len(units) > 1:
+        raise ValueError(
+            f"Errors in {' and '.join(map(repr, units))} have no mean; score each output k alone: "
+            "score(p[:, :, [k]], y[:, [k]], unit=…)."
+        )
+    unit = units[0]
     measures: dict[str, Callable] = {"rmse": rmse, "mae": mae, "crps": crps}
     scores = {name: measure(predicted, labels, unit=unit) for name, measure in measures.items()}
-    scores["r2"] = r2(predicted, labels)
+    if (torch.as_tensor(labels) != torch.as_tensor(labels)[:1]).any(0).all():
+        scores["r2"] = r2(predicted, labels)
     if predicted.ndim == 4:
         scores["nll"] = mixture_nll(predicted, labels)
         scores["coverage"], scores["width"] = coverage(predicted, labels, unit=unit)

@@ -29,7 +29,7 @@ from lnescape.retraining import (
 from lnescape.retraining.prior import FEWEST_INPUTS, ON_PROXIES, assumed_number
 from lnescape.statement.arrays import check_measurand, checked_limits, origin_of, quantity_of, statement_of
 from lnescape.statement.page import Statement
-from lnescape.training import Prepared, Recipe
+from lnescape.training import Prepared, Recipe, TrainingError
 from lnescape.training.descent import tensor_fingerprint
 from lnescape.training.prepared import check_builder, check_inputs, checked_seeds
 from lnescape.training.runs import retrain
@@ -93,6 +93,7 @@ def state(
         ValueError: No networks, one where nothing lends its scale, networks of another builder, an unknown group,
             images that the network can't take, too few calibration images, predictions without spread, a number out
             of its range.
+        TrainingError: All trainings diverged, or all but one.
 
     References: Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3(1), article 3, for the moderation; JCGM 106:2012 for the
     risk.
@@ -143,7 +144,11 @@ def state(
         for some, part in ((data.calibration.images[:MOST_CALIBRATION], "calibration"), (images, "stated")):
             check_inputs(template, some, range(len(some)), part)
         runs = retrain(prepared, seeds, folder=folder, path="training path" in groups, progress=progress)
-        _check_number(len(runs), borrows, values=data.values is not None)
+        if len(runs) == 1 < n_trained and not borrows:
+            raise TrainingError(
+                f"Of the trainings under the seeds {', '.join(map(str, seeds))} all but that under {runs.seeds[0]} "
+                "diverged, and one has no spread; lower the learning rate, or give more seeds."
+            )
     left_out = explore.unavailable(runs, groups, images, neighbours=neighbours)
     if measurand is not log_odds and "gradient distance" in groups:
         left_out["gradient distance"] = "it is that of the log-odds, not of another measurand"
@@ -228,11 +233,12 @@ def _of_values(
         moving = [explore.movement(runs, calibration, own[:n], measurand=in_parts) for own in outputs]
     parts = slice(0, n * k), slice(n * k, None)
     columns = columns_of(replace(every, like=every.of(range(len(runs)), parts[0])), looked["groups"])
-    return statement_of(
+    statement = statement_of(
         every.q, columns, parts, n_eff=_believed(float(np.mean(moving)), n), scale=scale, n_calibration=n,
         quantity=data.classes[0] if k == 1 else "value", units=units_of(data.unit, k),
         outputs=data.classes if k > 1 else (), groups=tuple(looked["groups"]), **known,
     )  # fmt: skip
+    return replace(statement, notes=tuple(note.replace(ON_PROXIES, "") for note in statement.notes))
 
 
 def _believed(moving: float, n: int) -> float | None:
@@ -294,6 +300,8 @@ def _check_runs(runs: Any, net: Builder, template: Template, data) -> None:
             "The runs were trained on other images than data.train, or on images normalised otherwise; pass the data "
             "set that they were trained on."
         )
+    if runs.values is not None and runs.values.unit != data.unit:
+        raise ValueError(f"The runs were trained on values in {runs.values.unit!r}, and these are in {data.unit!r}.")
     some = data.train.images[:8]
     if runs.net is not net and identity(template.fresh(), some) != identity(build(runs.net, 0), some):
         raise ValueError("The builder makes another network than those of runs; pass the one that they were made with.")
@@ -350,8 +358,8 @@ def _check_sizes(data, burst: Recipe | None) -> None:
     """Raise for too few calibration images to fit the prior on, or bursts without a step."""
     if (n := len(data.calibration)) < FEWEST_INPUTS:
         raise ValueError(
-            f"The data hold {n} calibration images; the prior is learned on {FEWEST_INPUTS} or more, labels not needed:"
-            " pass more as dataset(…, calibration=…)."
+            f"The data hold {n} calibration images; the prior is learned on {FEWEST_INPUTS} or more:"
+            " pass more as dataset(…, calibration=(images, labels)), any labels."
         )
     if burst is not None and burst.n_steps(len(data.train)) < 1:
         raise ValueError(

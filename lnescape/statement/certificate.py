@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 WIDTH, HEIGHT, MARGIN = 595.0, 842.0, 54.0  # points: A4 and its margins
 COLUMN = 92.0  # points: where the text begins beside its heading
 SIZES, LEAD = (7.6, 7.0, 6.4, 5.8), 1.37  # points: letters, the largest that leave room; lines, in parts of them
+MOST_LETTERS = 40  # of a name in the table
 FEWEST = 8  # inputs in the table that smaller letters make room for
 GREY, RULE, ACCENT = "#555555", "#BBBBBB", "#0072B2"
 ASSUMPTIONS = (
@@ -201,8 +202,13 @@ def _table(stated: Statement) -> list[list[str]]:
         k = f"{(row['high'] - row['low']) / 2 / spread:.2f}" if spread else "–"
         ends = _minus(interval_text(row["low"], row["high"]))
         numbers = [f"{value}{own}", f"{about_it}{own}", f"{stated.dof:.1f}", k, ends]
-        table.append([*(str(row[name]) for name in naming), *numbers, *(percent(row[name]) for name in risks)])
+        table.append([*(shorten(str(row[name])) for name in naming), *numbers, *(percent(row[name]) for name in risks)])
     return table
+
+
+def shorten(name: str) -> str:
+    """Cut a name for which a column has no room."""
+    return name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 1]}…"
 
 
 def _minus(number: str) -> str:

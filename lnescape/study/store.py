@@ -1,6 +1,7 @@
 """The store of a study's cells: one sealed result each, written once; claims, failures, and what is refused."""
 
 import json
+import shlex
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -24,6 +25,8 @@ class CellStore:
     def __init__(self, study: Study, folder: Path | str | None = None):
         self.study = study
         self.folder = Path(folder) if folder is not None else results.results_folder() / study.folder
+        self.command = study.command + (f" --folder {shlex.quote(str(folder))}" if folder is not None else "")
+        self._elsewhere = "name another one" if folder is not None else "set LNESCAPE_HOME to a folder that is"
         self._claims, self._failures = self.folder / ".claims", self.folder / ".failed"
         # What a name of data or of a network stands for, and the cell that showed it.
         self._known: dict[tuple, tuple[str, Any]] = {}
@@ -39,9 +42,7 @@ class CellStore:
     def check_complete(self) -> None:
         """Refuse to sum up a study that isn't complete."""
         if missing := self.missing():
-            raise StudyError(
-                f"{len(missing)} cells of {self.study.name!r} are missing; run `{self.study.command}` first."
-            )
+            raise StudyError(f"{len(missing)} cells of {self.study.name!r} are missing; run `{self.command}` first.")
 
     def load(self, cell: Cell) -> Result:
         """Read a cell's result, its seal checked."""
@@ -53,7 +54,7 @@ class CellStore:
         fits = fits and all(isinstance(axes[key], list) and len(axes[key]) == arrays[key].ndim for key in arrays)
         if not fits or result.provenance.get("cell") != plain_copy(cell.content()):
             path = self.folder / f"{cell.name}.json"
-            raise StudyError(f"{path} holds another cell; delete it and run `{self.study.command}` again.")
+            raise StudyError(f"{path} holds another cell; delete it and run `{self.command}` again.")
         self.check_same(cell, result.provenance)
         return replace(result, numbers={**result.numbers, "axes": axes})
 
@@ -97,7 +98,7 @@ class CellStore:
             results.save_result(cell.name, numbers=numbers, arrays=arrays, provenance=provenance, folder=folder)
         except ResultError as error:
             raise StudyError(
-                f"{error} All cells stored so far are intact; when that is cured, run `{self.study.command}` again."
+                f"{error} All cells stored so far are intact; when that is cured, run `{self.command}` again."
             ) from error
 
     def claim(self, cell: Cell):
@@ -156,8 +157,8 @@ class CellStore:
                     TemporaryFile(dir=folder).close()
             except OSError as error:
                 raise StudyError(
-                    f"Nothing can be stored in {self.folder} ({error.strerror}); make it writable, or set "
-                    "LNESCAPE_HOME to a folder that is."
+                    f"Nothing can be stored in {self.folder} ({error.strerror}); make it writable, or "
+                    f"{self._elsewhere}."
                 ) from error
 
     def _check_version(self, name: str) -> None:

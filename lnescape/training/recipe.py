@@ -163,6 +163,12 @@ class Recipe:
         plain = {n: value for n, value in every.items() if n not in _LATER or value != getattr(Recipe, n)}
         return plain | {"loss": getattr(self.loss, "__name__", type(self.loss).__name__)}
 
+    @classmethod
+    def described(cls, description: dict) -> "Recipe | None":
+        """Make a recipe again from what `describe` returned; None where its loss is a function of the user's."""
+        loss = {f.__name__: f for f in (F.cross_entropy, squared_error, gaussian_nll)}.get(description["loss"])
+        return None if loss is None else cls(**{**description, "loss": loss})
+
 
 def for_values(recipe: Recipe, data, module: nn.Module) -> Recipe:
     """Return the recipe with the loss that goes with a network's outputs; raise where its loss needs others."""

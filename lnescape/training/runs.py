@@ -19,7 +19,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lnescape.checks import check_no_copies, instance, one_of, whole
-from lnescape.laws import Members
+from lnescape.laws import Law, Members, law_of
 from lnescape.progress import bar
 from lnescape.results import ResultError, files
 from lnescape.training.descent import Descent, State, descend, fingerprint, stream_seed, tensor_fingerprint
@@ -31,6 +31,7 @@ from lnescape.weights import (
     Builder,
     Template,
     build,
+    check_callable,
     images_to_refresh,
     theta_of,
     unwrapped,
@@ -446,3 +447,31 @@ def members(
         values=data.values,
         trained_on=data.training_checksum,
     )
+
+
+def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | None = None) -> Law:
+    """Read a law that `Law.save` wrote, with its cost and recipe; a recipe with a loss of your own is left out.
+
+    Args:
+        path: The file.
+        net: The builder it was trained with.
+        normalisation_images: Images for batch normalisation, such as `data.normalisation_images`.
+
+    Returns:
+        A law of the kind that was written.
+
+    Raises:
+        TypeError: `net` isn't a builder.
+        ResultError: The file is missing or damaged, or belongs to another architecture.
+    """
+    check_callable(net)
+    with files.loading(Path(path), "law", cure="write it again with law.save.") as (description, tensors):
+        known: dict[str, Any] = {"normalisation_images": normalisation_images}
+        if "cost" in description:
+            known["cost"] = Cost(**description["cost"])
+        if "recipe" in description:
+            known["recipe"] = Recipe.described(description["recipe"])
+        law = law_of(net, description, tensors, **known)
+    if law.n_parameters != (length := theta_of(build(law.net, 0)).numel()):
+        raise ResultError(f"{path} holds networks of {law.n_parameters} parameters, the builder's have {length}.")
+    return law
