@@ -223,8 +223,7 @@ def _mnist5k() -> Dataset:
     random = np.random.RandomState(SPLIT_SEED)
     by_class = np.stack([random.permutation(np.flatnonzero(labels == c)) for c in range(10)])
     parts = tuple(random.permutation(part.ravel()) for part in np.split(by_class, [350, 400, 450], axis=1))
-    foreign = partial(_foreign_shapes, 500, 28)
-    return _assemble("mnist5k", pixels, labels, _DIGITS, parts=parts, foreign=foreign)
+    return _assemble("mnist5k", pixels, labels, _DIGITS, parts=parts, foreign=partial(_foreign_shapes, 500, 28))
 
 
 def _digits() -> Dataset:
@@ -359,8 +358,7 @@ def _download(name: str, folders: list[Path]) -> None:
     """Fetch a data set through torchvision into the last of `folders`, whole files only."""
     vision = getattr(torchvision().datasets, _TORCHVISION[name])
     urls = [m + vision.resources[0][0] for m in vision.mirrors] if "mnist" in name else [vision.url]
-    reason = _unreachable(urls)
-    if reason:
+    if reason := _unreachable(urls):
         raise DataError(_absent(name, folders, f"and there is no way to download it ({reason})"))
     target = folders[-1]
     try:

@@ -68,8 +68,7 @@ def swag(
         if not factors.square().sum().isfinite():
             raise TrainingError(f"swag diverged after network {number}; lower its learning rate by exploring=.")
         laws.append(GaussianLaw(request.net, mean, scale=scale, factors=factors, **request.known))
-    cost = request.cost(plan, plan.n * snapshots * request.priced(recipe))
-    return mixture_of(laws, cost=cost)
+    return mixture_of(laws, cost=request.cost(plan, plan.n * snapshots * request.priced(recipe)))
 
 
 def gaussian_of(

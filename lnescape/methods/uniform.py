@@ -58,12 +58,9 @@ def mode_curve(
     plan = request.plan(each=budget / (2 * n_curves), share=1 / 3, least=2 * n_curves, pieces=1)
     recipe = request.exploring(2 * plan.exploring, exploring, pull=1 / 3)
     networks = request.networks(plan)
-    laws = []
-    for k in range(n_curves):
-        straight = Bezier.between(networks[2 * k], networks[2 * k + 1])
-        laws.append(request.learned(straight, recipe, number=k))
-    cost = request.cost(plan, n_curves * request.priced(recipe))
-    return mixture_of(laws, cost=cost)
+    straight = [Bezier.between(networks[2 * k], networks[2 * k + 1]) for k in range(n_curves)]
+    laws = [request.learned(curve, recipe, number=k) for k, curve in enumerate(straight)]
+    return mixture_of(laws, cost=request.cost(plan, n_curves * request.priced(recipe)))
 
 
 def learned_subspace(
@@ -148,8 +145,7 @@ def simplex_ensemble(
         request.learned(Simplex.around(theta, n_vertices), recipe, number=k, **grow)
         for k, theta in enumerate(request.networks(plan).thetas)
     ]
-    cost = request.cost(plan, plan.n * n_new * points * request.priced(recipe))
-    return mixture_of(laws, cost=cost)
+    return mixture_of(laws, cost=request.cost(plan, plan.n * n_new * points * request.priced(recipe)))
 
 
 def simplicial_complex(

@@ -132,8 +132,7 @@ class CellStore:
 
     def fail(self, cell: Cell, error: str) -> None:
         """Record why a cell failed."""
-        origin = {"command": self.study.command}
-        self._write(cell, {"error": error}, origin, folder=self._failures)
+        self._write(cell, {"error": error}, {"command": self.study.command}, folder=self._failures)
 
     def failures(self) -> dict[str, str]:
         """Give the error of each cell that failed and has no result yet."""

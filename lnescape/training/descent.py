@@ -62,8 +62,8 @@ class State:
         files.save(file, "state", {"name": file.stem, "epoch": self.epoch}, tensors)
 
     @staticmethod
-    def load(file: Path, like: Tensor, *, moving: int = 1, otherwise: "State | None" = None) -> "State | None":
-        """Read a state of descents like `like` [S, K, P]; warn and return `otherwise` where it is damaged."""
+    def load(file: Path, like: Tensor, *, moving: int = 1) -> "State | None":
+        """Read a state of descents like `like` [S, K, P]; warn and return None where it is damaged."""
         # K is free where `like` has none; `moving` of the rows have tensors of the optimiser.
         cure = "it is not used, and what it kept is trained again."
         try:
@@ -87,7 +87,7 @@ class State:
             if file.is_dir():  # what is trained again could not be kept there
                 raise
             warnings.warn(str(error), stacklevel=2)
-            return otherwise
+            return None
 
 
 @dataclass
@@ -232,7 +232,7 @@ class _Running:
         """Take up the descent where its file, or else its start, stands; returns the number of epochs done."""
         file, state = self.descent.file, self.descent.start
         if file is not None and file.exists():
-            state = State.load(file, self.vertices, moving=self.moving.shape[1], otherwise=state)
+            state = State.load(file, self.vertices, moving=self.moving.shape[1]) or state
         if state is None:
             return 0
         self.vertices.copy_(state.vertices)

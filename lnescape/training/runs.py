@@ -5,7 +5,6 @@ import os
 import pickle
 import threading
 import warnings
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import partial
@@ -254,15 +253,9 @@ def train_group(
 
 def _name(prepared: Prepared, seeds: Sequence[int], beginnings: Tensor, start: State | None) -> str:
     """Name a training by everything that its result depends on."""
-    begun = () if start is None else (start.epoch, tensor_fingerprint(start.vertices))
-    place = (
-        prepared.data.training_checksum,
-        tensor_fingerprint(beginnings),
-        str(beginnings.device),
-        prepared.identity,
-        *begun,
-    )
-    return fingerprint(prepared.recipe.identity(prepared.data), list(seeds), *place)
+    data, begun = prepared.data, () if start is None else (start.epoch, tensor_fingerprint(start.vertices))
+    place = (data.training_checksum, tensor_fingerprint(beginnings), str(beginnings.device), prepared.identity)
+    return fingerprint(prepared.recipe.identity(data), list(seeds), *place, *begun)
 
 
 _CURE = "the path is not used, and its training is done again."
@@ -335,16 +328,17 @@ def walk(
     if folder is not None:
         place = (recipe.identity(data), seed, data.training_checksum, str(theta.device), prepared.identity)
         file = Path(folder) / f"walk-{fingerprint(tensor_fingerprint(theta), *place)}.safetensors"
-        state = (State.load(file, state.vertices) if file.exists() else None) or state
+        if file.exists():
+            state = State.load(file, state.vertices) or state
     ends = list(state.vertices[0].to(theta.device))
     for piece in range(len(ends), pieces):
         begin = State(0, (ends[-1] if ends else theta).view(1, 1, -1), state.failed, state.optimiser)
         descent = Descent(begin.vertices.clone(), slice(0, 1), [stream_seed(seed, piece, "walk")], start=begin)
-        last: deque[State] = deque(maxlen=1)
+        states: list[State] = []
         with RNG_LOCK:
-            descend(descent, engine, data, recipe, on_epoch=last.append)
+            descend(descent, engine, data, recipe, on_epoch=states.append)
         ends.append(descent.vertices[0, 0].clone())
-        state = State(piece + 1, torch.stack(ends).unsqueeze(0), last[0].failed, last[0].optimiser)
+        state = State(piece + 1, torch.stack(ends).unsqueeze(0), states[-1].failed, states[-1].optimiser)
         if file is not None:
             state.save(file)
         on_piece(piece)
