@@ -188,7 +188,7 @@ class Curve(Subspace):
         >>> Segment.between(torch.zeros(2), torch.tensor([3.0, 4.0])).length()
         5.0
         """
-        a = self.coefficients(torch.linspace(0, 1, n + 1)).double()
+        a = self.coefficients(torch.linspace(0, 1, whole(n, "n", least=1) + 1)).double()
         # ‖Δa V‖² = Δa (V Vᵀ) Δaᵀ needs no point of the curve in full; differences from the first vertex
         # keep the small numbers exact.
         vertices = self._learned()

@@ -10,6 +10,7 @@ import pandas
 import pypdf
 import pytest
 from matplotlib.figure import Figure
+from scipy.special import log_softmax
 
 import lnescape as ln
 from lnescape.statement.certificate import MARGIN, WIDTH, _table
@@ -17,7 +18,9 @@ from lnescape.statement.certificate import MARGIN, WIDTH, _table
 RNG = np.random.default_rng(0)
 CENTRE = 3 * RNG.normal(size=(200, 4))
 CLASSES = ln.state_arrays(
-    CENTRE + RNG.normal(size=(3, 200, 4)), names=("cat", "dog", "owl", "elk"), ids=[f"S-{k}" for k in range(200)]
+    log_softmax(CENTRE + RNG.normal(size=(3, 200, 4)), -1),
+    names=("cat", "dog", "owl", "elk"),
+    ids=[f"S-{k}" for k in range(200)],
 )
 SPREAD = 2 / np.sqrt(RNG.chisquare(8, 300) / 8)
 VALUES = ln.state_arrays(20 + SPREAD * RNG.normal(size=(3, 300)), unit="mm", limits=(14, 26), title="gauge blocks")

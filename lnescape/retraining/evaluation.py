@@ -214,6 +214,9 @@ def diagnose(
         The diagnosis; of data that follow the model, 1 in 100 fails at most: by how much networks differ, inputs differ
         together, and what they share drops out of the comparison of bins.
 
+    Raises:
+        ValueError: Numbers that aren't finite, or other covariates than those of the prior.
+
     >>> from lnescape.retraining.prior import fit_prior
     >>> rng = np.random.default_rng(0)
     >>> q = rng.normal(size=(3, 2000)) / np.sqrt(rng.chisquare(8, 2000) / 8)
@@ -230,6 +233,8 @@ def diagnose(
         return Diagnosis(("One network shows no spread, so that nothing checks the borrowed scale.",), {}, np.nan)
     plain = type_a(q)
     covariates = checked_covariates(covariates, prior.names)
+    if len(covariates) != q.shape[1]:
+        raise ValueError(f"There are {q.shape[1]} inputs and {len(covariates)} rows of covariates; give as many.")
     expected = prior.variance(covariates)
     # The d₀ of the highest likelihood: the one in use is lower, by what the fit costs.
     if len(expected) < FEWEST:

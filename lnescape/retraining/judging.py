@@ -98,6 +98,8 @@ class Reference:
         draws = tuple(tuple(whole(row, "a row of q", least=0, most=len(q) - 1) for row in rows) for rows in members)
         if not draws or not np.isfinite(q).all():
             raise ValueError("There is no draw, or q isn't finite; give the rows of q of each draw, such as [(0, 1)].")
+        if (same := np.flatnonzero(np.ptp(q, 0) == 0)).size:
+            raise ValueError(f"All retrainings agree on input {same[0]}, where u is 0 and has no ln; leave it out.")
         if min(len(q) - len(rows) for rows in draws) < 8:
             raise ValueError(f"{len(q)} retrainings leave fewer than eight to judge each evaluation; train more.")
         if set.intersection(*map(set, draws)):

@@ -228,7 +228,12 @@ def borrowed_prior(
     """
     if not like.levels:
         raise ValueError("The learned prior has no level; learn it on pairs whose `spread` is given, or train twice.")
-    covariates = checked_covariates(covariates, names)
+    covariates, q = checked_covariates(covariates, names), array(q, "q", "images")
+    if len(q) != len(covariates) or not np.isfinite(q).all() or np.ptp(q) == 0:
+        raise ValueError(
+            f"q must be {len(covariates)} finite numbers that differ, one for each row of covariates: how it varies "
+            "over inputs is the only scale of one network."
+        )
     centre, width, squared = measures(covariates, names)
     mean, _, _ = _placed(like, names, squared)
     one_of(network, dict.fromkeys([*KINDS, *like.levels]), "kind of network")
@@ -371,6 +376,8 @@ def effective_number(q: Float[ndarray, "networks images"]) -> float:
     n_networks, n = array(q, "q", "networks images").shape
     if n_networks < 4 or n < 2:
         raise ValueError(f"{n_networks} networks and {n} images show no correlations; four and two are the least.")
+    if not np.isfinite(q).all():
+        raise ValueError("q must be finite; leave out networks that diverged.")
     mean, n = _squared_correlation(q)
     if not n:
         raise ValueError("The networks give the same q for every input; give predictions of different networks.")

@@ -11,7 +11,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from lnescape.checks import array, instance
+from lnescape.checks import array, instance, one_of, real
 from lnescape.retraining.judging import log_bias
 from lnescape.retraining.prior import (
     ANY,
@@ -100,8 +100,10 @@ def learn_prior(
     """
     for pair in instance(pairs, Sequence, "pairs", "pass a list of KnownPair"):
         instance(pair, KnownPair, "a pair", "pass KnownPair(covariates, variance, dof, n_eff, names)")
+        _check_pair(pair)
     if len(pairs) < 2:
-        raise ValueError(f"{len(pairs)} pair can't show how pairs differ; give two or more.")
+        raise ValueError(f"How pairs differ is not shown by {len(pairs)}; give two or more.")
+    strength = real(strength, "strength", least=0)
     by_kind = levels if isinstance(levels, Mapping) else {ANY: levels}
     further = {str(kind): array(some, "levels", "pairs") for kind, some in by_kind.items()}
     if not all(np.isfinite(some).all() for some in further.values()):
@@ -109,6 +111,8 @@ def learn_prior(
     names = [name for name in _continuous(pairs[0]) if all(name in _continuous(pair) for pair in pairs)]
     if not names:
         raise ValueError("No covariate is there for every pair; name them alike, as columns_of does.")
+    for name in groups or {}:
+        one_of(name, dict.fromkeys(name for pair in pairs for name in pair.names), "covariate")
     group_of = [(groups or {}).get(name, name) for name in names]
     kinds = list(dict.fromkeys(group_of))
     fits, kind = [_fitted(pair, names) for pair in pairs], np.array([kinds.index(group) for group in group_of])
@@ -123,6 +127,16 @@ def learn_prior(
         levels=_levels(pairs, fits, further, pattern=float((spread[:, kind] ** 2).sum())),
         provenance=dict(provenance or {}),
     )
+
+
+def _check_pair(pair: KnownPair) -> None:
+    """Raise unless the variances of a pair can be regressed on its covariates."""
+    covariates, variance = checked_covariates(pair.covariates, pair.names), array(pair.variance, "variance", "images")
+    if len(variance) != len(covariates) or not (np.isfinite(variance) & (variance > 0)).all():
+        raise ValueError(f"The variances of a pair must be {len(covariates)} finite numbers above 0, one for each row.")
+    for name in ("dof", "n_eff", "spread"):
+        if (value := getattr(pair, name)) is not None:
+            real(value, f"{name} of a pair", above=0)
 
 
 def with_class_means(

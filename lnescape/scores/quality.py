@@ -294,7 +294,7 @@ def false_positive_rate(
     """
     foreign, own = _one_each(foreign, "foreign"), _one_each(own, "own")
     found = real(found, "found", above=0, most=1)
-    least = math.ceil(found * len(foreign) - 1e-9)
+    least = max(1, math.ceil(found * len(foreign) - 1e-9))
     threshold = foreign.sort(descending=True).values[least - 1]
     return Estimate.mean((own >= threshold).double())
 

@@ -157,7 +157,7 @@ def state(
     looked: dict[str, Any] = {"groups": groups, "burst": burst, "prepared": prepared, "neighbours": neighbours}
     known: dict[str, Any] = {
         "ids": ids, "level": level, "left_out": left_out, "trainings": float(n_trained), "title": data.title,
-        "passes": passes_of(groups, epochs=0 if runs.path is None else runs.path.shape[1]),
+        "passes": passes_of(groups, epochs=0 if runs.path is None else runs.path.shape[1] - 1),
         "origin": _origin(prepared, runs),
     }  # fmt: skip
     steps = explore.N_BURSTS * burst.n_steps(len(data.train)) if "bursts" in groups else 0

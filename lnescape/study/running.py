@@ -147,7 +147,7 @@ def run_study(
         raise StudyError("Each process runs the script that starts it: put run_study under if __name__ == '__main__'.")
     limit, workers = (
         None if value is None else whole(value, name, least=1, error=StudyError)
-        for value, name in ((limit, "limit=0 leaves nothing to compute: limit"), (workers, "workers"))
+        for value, name in ((limit, f"limit={limit} leaves nothing to compute: limit"), (workers, "workers"))
     )
     if executor is not None:
         instance(executor, Executor, "executor", "pass a concurrent.futures.Executor", error=StudyError)
