@@ -22,7 +22,7 @@ PASS_PRIOR = "pass what fit_prior or borrowed_prior returns"
 FALSE_ALARM = 0.01  # at most, of all checks together, for inputs that follow the model
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Evaluation:
     """Hold the mean of M retrainings, the dispersion of one further retraining, and its degrees of freedom."""
 

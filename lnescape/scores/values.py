@@ -29,14 +29,19 @@ def with_noise(values: Float[Tensor, "networks inputs outputs"], variance: Any) 
         Values and variances.
 
     Raises:
-        ValueError: A variance that isn't above 0.
+        ValueError: A variance that isn't above 0, more than one for each output, or predictions that have variances.
 
     >>> with_noise(torch.zeros(1, 1, 1), 4.0)
     tensor([[[[0., 4.]]]])
     """
+    if (shape := list(getattr(values, "shape", []))) and len(shape) != 3:
+        raise ValueError(f"The predictions have the shape {shape}, not [networks, inputs, outputs], without variances.")
     given = torch.as_tensor(variance, dtype=values.dtype, device=values.device)
-    if not bool((given.isfinite() & (given > 0)).all()):
-        raise ValueError("A variance of the noise is finite and above 0; take the mean square of residuals.")
+    if list(given.shape) not in ([], [1], shape[2:]) or not bool((given.isfinite() & (given > 0)).all()):
+        raise ValueError(
+            "The variance of the noise is one number or one for each output, finite and above 0; take the mean square "
+            "of residuals."
+        )
     return torch.stack([values, given.expand_as(values)], -1)
 
 

@@ -85,7 +85,7 @@ def state_arrays(
     >>> round(float(np.median(stated.u)), 1), float(stated.risk.mean().round(3))
     (3.3, 0.031)
     """
-    level = real(level, "level", above=0, below=1)
+    level, _ = real(level, "level", above=0, below=1), instance(title, str, "title", "give it as text")
     p, known = _stacked(predictions, "predictions"), None
     if calibration is not None:
         known = _stacked(calibration, "calibration predictions")

@@ -53,7 +53,7 @@ RISKS = {"flip": "decides otherwise", "risk": "outside limits"}
 _ROWS = ("chosen", "probability", "flip", "likelier")  # arrays with a row for each input, beside the evaluation
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Statement:
     """Hold the uncertainty of every prediction due to retraining; print it for one page.
 
