@@ -148,7 +148,7 @@ CIFAR10_FAST_RESNET = replace(
 CIFAR100_FAST_RESNET = replace(
     CIFAR10_FAST_RESNET, data="cifar100", options={"widths": [24, 96, 256], "scale": 0.25}, proxies=((3, 3),),
     recipe={**FAST_RECIPE, "epochs": 9, "bias_rate": 32}, scouts=2, n=20, group=2, explored=8, burst_group=2,
-    bursts=(RULE,), paths=("curve", "simplex"),
+    bursts=(RULE,),
     published=CIFAR100_RESNET.published,
 )  # fmt: skip
 PAIRS = (
@@ -181,7 +181,7 @@ FURTHER = (CIFAR10_WIDE, CIFAR100_WIDE)  # computed in part: an accelerator is n
 CHOOSING = tuple(pair for pair in PAIRS if pair.chooses)
 RESTARTED = tuple(pair for pair in (*PAIRS, *SHORT) if RULE in pair.bursts)  # bursts by the common rule are complete
 # Those on which methods are compared at equal cost.
-COMPARED = (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_CNN, CIFAR10_FAST_RESNET, *SHORT)
+COMPARED = (*PAIRS, *SHORT)
 
 # Those whose retrainings keep gradient distances; a prior is learned on all of them but one, and judged on that one.
 WITH_GRADIENTS = (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_RESNET, CIFAR10_WIDE)
