@@ -87,7 +87,7 @@ def execute(source: Path, target: Path, parameters: dict[str, object]) -> Outcom
                 cwd=str(source.parent),
                 progress_bar=False,
                 execution_timeout=CELL_SECONDS,
-                extra_arguments=["--log-level=ERROR"],  # the kernel's own remarks are not for the reader
+                extra_arguments=["--log-level=CRITICAL"],  # not for the reader
             )
         except papermill.PapermillExecutionError as failure:
             first_line = failure.source.strip().splitlines()[0] if failure.source.strip() else ""
