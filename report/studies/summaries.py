@@ -13,6 +13,7 @@ from scipy.stats import spearmanr
 
 from lnescape.landscape import barrier
 from lnescape.results import Estimate, provenance, save_result
+from lnescape.results.estimate import normalised_error
 from lnescape.retraining import fit_prior, log_odds, moderated
 from lnescape.scores import deep_ensemble_equivalent
 from lnescape.scores.temperature import Equivalent
@@ -359,8 +360,19 @@ def reference(study: Study, store: CellStore) -> Summary:
     theory = [relative_spread(size - 1) / 2 for size in sizes]
     rows = zip(sizes, spread, theory, strict=True)
     numbers["convergence"] = [{"n": n, "observed": float(seen), "theory": known} for n, seen, known in rows]
+    numbers |= _by_machine(study, store)
     shown = next((pair.shows for pair in PAIRS if pair.key == study.name), ())
     return numbers, _gallery(study, q, flips, ds["part"].values, shown)
+
+
+def _by_machine(study: Study, store: CellStore) -> dict[str, Any]:
+    """Compare the variance over retrainings of two kinds of machines; without numbers where all ran on one."""
+    cells = [cell for cell in study.cells if cell.method == "retrainings"]
+    parts = _parts(study, store, {cell.name: store.load(cell).provenance["machine"]["device"] for cell in cells})
+    if len(parts) != 2:
+        return {}
+    found = {name: jackknife(_mean_variance, one["log_odds"].values, unit="nat²")[0] for name, one in parts.items()}
+    return {"machines": found, "machines_agree": normalised_error(*found.values())}
 
 
 def _rounding(q: np.ndarray, u: np.ndarray) -> dict[str, float]:
