@@ -12,8 +12,7 @@ import xarray as xr
 from scipy.stats import spearmanr
 
 from lnescape.landscape import barrier
-from lnescape.results import Estimate, provenance, save_result
-from lnescape.results.estimate import normalised_error
+from lnescape.results import Estimate, normalised_error, provenance, save_result
 from lnescape.retraining import fit_prior, log_odds, moderated
 from lnescape.scores import deep_ensemble_equivalent
 from lnescape.scores.temperature import Equivalent
