@@ -73,8 +73,7 @@ class Split:
             given = indices.cpu().numpy() if isinstance(indices, Tensor) else np.asarray(indices)
             if given.size and given.dtype.kind not in "biu":
                 raise DataError(f"indices hold {given.dtype}; give whole numbers, a mask of booleans, or a slice.")
-            n, mask = len(self), given.dtype == bool
-            given = given.reshape(1) if given.ndim == 0 else given
+            n, mask, given = len(self), given.dtype == bool, np.atleast_1d(given)
             if mask and given.shape != (n,):
                 raise DataError(f"The mask has shape {list(given.shape)}; give it one boolean for each of {n} images.")
             if not mask and given.size and not -n <= given.min() <= given.max() < n:

@@ -373,7 +373,8 @@ def effective_number(q: Float[ndarray, "networks images"]) -> float:
     >>> round(effective_number(shared + 0.1 * rng.normal(size=(200, 400))), 2)
     1.02
     """
-    n_networks, n = array(q, "q", "networks images").shape
+    q = array(q, "q", "networks images")
+    n_networks, n = q.shape
     if n_networks < 4 or n < 2:
         raise ValueError(f"{n_networks} networks and {n} images show no correlations; four and two are the least.")
     if not np.isfinite(q).all():

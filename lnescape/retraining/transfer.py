@@ -219,7 +219,7 @@ def _levels(
 
 def _continuous(pair: KnownPair) -> list[str]:
     """Return the names of the covariates that aren't indicators."""
-    covariates = checked_covariates(pair.covariates, pair.names)
+    covariates = np.asarray(pair.covariates, float)
     return [name for name, own in zip(pair.names, is_indicator(covariates), strict=True) if not own]
 
 

@@ -202,11 +202,11 @@ def _table(stated: Statement) -> list[list[str]]:
         k = f"{(row['high'] - row['low']) / 2 / spread:.2f}" if spread else "–"
         ends = _minus(interval_text(row["low"], row["high"]))
         numbers = [f"{value}{own}", f"{about_it}{own}", f"{stated.dof:.1f}", k, ends]
-        table.append([*(shorten(str(row[name])) for name in naming), *numbers, *(percent(row[name]) for name in risks)])
+        table.append([*(_cut(str(row[name])) for name in naming), *numbers, *(percent(row[name]) for name in risks)])
     return table
 
 
-def shorten(name: str) -> str:
+def _cut(name: str) -> str:
     """Cut a name for which a column has no room."""
     return name if len(name) <= MOST_LETTERS else f"{name[: MOST_LETTERS - 1]}…"
 

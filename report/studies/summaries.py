@@ -367,9 +367,10 @@ def reference(study: Study, store: CellStore) -> Summary:
 def _by_machine(study: Study, store: CellStore) -> dict[str, Any]:
     """Compare the variance over retrainings of two kinds of machines; without numbers where all ran on one."""
     cells = [cell for cell in study.cells if cell.method == "retrainings"]
-    parts = _parts(study, store, {cell.name: store.load(cell).provenance["machine"]["device"] for cell in cells})
-    if len(parts) != 2:
+    device = {cell.name: store.load(cell).provenance["machine"]["device"] for cell in cells}
+    if len(set(device.values())) != 2:
         return {}
+    parts = _parts(study, store, device)
     found = {name: jackknife(_mean_variance, one["log_odds"].values, unit="nat²")[0] for name, one in parts.items()}
     return {"machines": found, "machines_agree": normalised_error(*found.values())}
 
