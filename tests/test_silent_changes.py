@@ -164,6 +164,22 @@ def test_snapshots_that_were_saved_are_still_no_retrainings(tmp_path):
             assert (again.seeds, again.failed) == (one.seeds, one.failed)
 
 
+def test_values_in_another_unit_and_a_single_seed_that_is_left_are_refused(monkeypatch):
+    mm, inch = (
+        ln.dataset(train=(IMAGES[:160], IMAGES[:160, :1]), test=(IMAGES[160:], IMAGES[160:, :1]), unit=unit)
+        for unit in ("mm", "in")
+    )
+    net = lambda: nn.Linear(4, 1)  # noqa: E731
+    with pytest.raises(ValueError, match="in 'mm', and the data set is in 'in'; pass the one"):
+        ln.state(net, inch, runs=fit(net, mm, seeds=[0, 1]))
+    digits = ln.load("digits")
+    small = ln.network("mlp", digits, width=4)
+    one = replace(fit(small, digits, seeds=[5]), failed={3: 1})
+    monkeypatch.setattr("lnescape.statement.call.retrain", lambda *_, **__: one)
+    with pytest.raises(ln.TrainingError, match="all but that under 5 diverged.*give more seeds"):
+        ln.state(small, digits, seeds=[3, 5], like=None, recipe=QUICK)
+
+
 def test_members_compute_what_the_builder_computes():
     with pytest.raises(ValueError, match="computes something else"):
         ln.members(lambda: Tied(torch.relu), [Tied(torch.sin)], DATA)

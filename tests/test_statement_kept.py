@@ -159,3 +159,8 @@ def test_nothing_runs_over_the_edge_of_the_page_or_into_its_neighbour(tmp_path):
 def test_a_page_that_has_no_room_says_so():
     with pytest.raises(ValueError, match="no room for a result"):
         VALUES.certificate("unused.pdf", date="today", about={"remarks": "many words " * 500})
+
+
+def test_a_long_name_doesnt_shrink_the_table():
+    named = ln.state_arrays(log_softmax(CENTRE + RNG.normal(size=(3, 200, 4)), -1), names=("a" * 300, "b", "c", "d"))
+    assert max(len(row[1]) for row in _table(named)) == 40

@@ -102,7 +102,7 @@ def learn_prior(
         instance(pair, KnownPair, "a pair", "pass KnownPair(covariates, variance, dof, n_eff, names)")
         _check_pair(pair)
     if len(pairs) < 2:
-        raise ValueError(f"How pairs differ is not shown by {len(pairs)}; give two or more.")
+        raise ValueError(f"There is {len(pairs)} pair, and only several show how pairs differ; give two or more.")
     strength = real(strength, "strength", least=0)
     by_kind = levels if isinstance(levels, Mapping) else {ANY: levels}
     further = {str(kind): array(some, "levels", "pairs") for kind, some in by_kind.items()}
@@ -133,7 +133,9 @@ def _check_pair(pair: KnownPair) -> None:
     """Raise unless the variances of a pair can be regressed on its covariates."""
     covariates, variance = checked_covariates(pair.covariates, pair.names), array(pair.variance, "variance", "images")
     if len(variance) != len(covariates) or not (np.isfinite(variance) & (variance > 0)).all():
-        raise ValueError(f"The variances of a pair must be {len(covariates)} finite numbers above 0, one for each row.")
+        raise ValueError(
+            f"The variances of a pair must be {len(covariates)} finite numbers above 0; give one for each row."
+        )
     for name in ("dof", "n_eff", "spread"):
         if (value := getattr(pair, name)) is not None:
             real(value, f"{name} of a pair", above=0)

@@ -301,7 +301,10 @@ def _check_runs(runs: Any, net: Builder, template: Template, data) -> None:
             "set that they were trained on."
         )
     if runs.values is not None and runs.values.unit != data.unit:
-        raise ValueError(f"The runs were trained on values in {runs.values.unit!r}, and these are in {data.unit!r}.")
+        raise ValueError(
+            f"The runs were trained on values in {runs.values.unit!r}, and the data set is in {data.unit!r}; pass the "
+            "one that they were trained on."
+        )
     some = data.train.images[:8]
     if runs.net is not net and identity(template.fresh(), some) != identity(build(runs.net, 0), some):
         raise ValueError("The builder makes another network than those of runs; pass the one that they were made with.")
@@ -358,8 +361,8 @@ def _check_sizes(data, burst: Recipe | None) -> None:
     """Raise for too few calibration images to fit the prior on, or bursts without a step."""
     if (n := len(data.calibration)) < FEWEST_INPUTS:
         raise ValueError(
-            f"The data hold {n} calibration images; the prior is learned on {FEWEST_INPUTS} or more:"
-            " pass more as dataset(…, calibration=(images, labels)), any labels."
+            f"The data hold {n} calibration images, and the prior needs {FEWEST_INPUTS} or more; pass more as "
+            "dataset(…, calibration=(images, labels)), where any labels will do."
         )
     if burst is not None and burst.n_steps(len(data.train)) < 1:
         raise ValueError(
