@@ -39,10 +39,9 @@ PATHS = {
     "SWAG": ("SWAG", 1.5),
     "FGE": ("FGE", 1.5),
 }
-# What is run where a training takes long.
+# What is run where a training takes long; budgets are the pair's.
 FEWEST: dict[str, Any] = {
     "ways": ("deep ensemble", "snapshots", "FGE", "learned line", "learned curve", "learned triangle", "ESPRO", "SWAG"),
-    "budgets": BUDGETS[:2],
     "bases": BASES[:1],
 }
 # Of three candidates each, the best on validation images (studies "mnist-mlp-settings", "mnist-cnn-settings").

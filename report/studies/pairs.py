@@ -38,7 +38,8 @@ class Pair:
     n_proxies: int = 40  # in each of two sets
     of_proxies: dict[str, Any] | None = None  # other options of their network; those of the pair unless given
     yardstick: int = 8  # networks that ensembles of all sizes are made of
-    long: bool = True  # a training takes long: fewer methods, budgets and bases are compared
+    long: bool = True  # a training takes long: fewer methods are compared, on one base, at `budgets`
+    budgets: tuple[float, ...] = (1, 1.5)  # trainings
     control: bool = False  # stands beside a pair, and is none: no rule is learned on it
     paths: tuple[str, ...] = LEARNED  # learned paths that are judged as covariates
     shows: tuple[str, ...] = ()  # kinds of images that notebooks show: "easy", "undecided", "foreign"
@@ -133,13 +134,14 @@ FAST_RECIPE = {
 }  # fmt: skip
 CIFAR10_FAST_CNN = Pair(
     data="cifar10", network="fast_cnn", net="fast CNN", words="fast convolutional network", recipe=FAST_RECIPE,
-    n=24, group=12, explored=12, burst_group=12, observed=("covariates", "gradients"), keep=("panel",),
+    n=32, group=12, explored=12, burst_group=12, observed=("covariates", "gradients"), keep=("panel",),
     bursts=((0.25, 0.5), (0.25, 1.0)), proxies=((3, 2),), size="narrow", n_proxies=20, yardstick=20, chooses=False,
+    budgets=(1, 1.5, 3),
     published={"network": "CNN of 2.0 M weights", "accuracy": "94", "training": "9.9 epochs",
                "source": "jordan2024cifar"},
 )  # fmt: skip
 CIFAR10_FAST_RESNET = replace(
-    CIFAR10_FAST_CNN, network="fast_resnet", net="fast ResNet", words="fast residual network",
+    CIFAR10_FAST_CNN, network="fast_resnet", net="fast ResNet", words="fast residual network", n=24, budgets=(1, 1.5),
     recipe={**FAST_RECIPE, "epochs": 13}, bursts=((0.25, 0.5), RULE), burst_group=(12, 2), proxies=((3, 4),),
     yardstick=8, paths=("line", "curve", "simplex", "ESPRO", "SWAG", "FGE"), chooses=True, shows=("undecided",),
     published=CIFAR10_RESNET.published,
@@ -161,7 +163,8 @@ PAIRS = (
 
 # As wide as those of the reference, for an accelerator.
 CIFAR10_WIDE = replace(
-    CIFAR10_FAST_CNN, paths=(), name="cifar10-wide", net="wide CNN", words="wide convolutional network",
+    CIFAR10_FAST_CNN, paths=(), name="cifar10-wide", net="wide CNN", words="wide convolutional network", n=24,
+    budgets=(1, 1.5),
     options={"widths": [64, 256, 256], "convolutions": [2, 2, 2]},
     recipe={**FAST_RECIPE, "epochs": 20, "precision": "bfloat16"},
 )  # fmt: skip
