@@ -135,15 +135,16 @@ def _clock(seconds: float) -> str:
 @click.option("--folder", type=click.Path(path_type=Path), help="Where cells are stored, in place of report/results.")
 def status(name: str | None, folder: Path | None) -> None:
     """Say what is stored, missing and failed of the study NAME, or of all, and what it cost so far."""
-    click.echo(f"{'study':24} {'cells':>5} {'done':>5} {'missing':>7} {'failed':>6} {'cost so far':>15}  {'MB':>5}")
+    click.echo(f"{'study':31} {'cells':>5} {'done':>5} {'missing':>7} {'failed':>6} {'cost so far':>15}  {'MB':>5}")
     for wanted in studies_named(name) if name else report_studies().values():
         store = CellStore(wanted, folder)
         done = [cell for cell in wanted.cells if store.has(cell)]
         failures = store.failures()
-        cost, size = sum(map(trainings, done)), store.size() / 1e6
+        cost, size, missing = sum(map(trainings, done)), store.size() / 1e6, len(wanted.cells) - len(done)
+        remark = f"  {wanted.remark}" if missing and wanted.remark else ""
         click.echo(
-            f"{wanted.name:24} {len(wanted.cells):5} {len(done):5} {len(wanted.cells) - len(done):7} {len(failures):6} "
-            f"{cost:5.0f} trainings  {size:5.2f}"
+            f"{wanted.name:31} {len(wanted.cells):5} {len(done):5} {missing:7} {len(failures):6} "
+            f"{cost:5.0f} trainings  {size:5.2f}{remark}"
         )
         for cell, error in failures.items():
             click.echo(f"  {cell} failed: {error}")

@@ -188,6 +188,7 @@ class Study:
     title: str  # what it is for
     cells: tuple[Cell, ...]  # in the order in which they are computed; scouts first
     command: str = ""  # what to type to run it
+    remark: str = ""  # what `lnescape status` says of missing cells
 
     def __post_init__(self) -> None:
         """Put each cell's scouts, where they are not listed, at the front."""

@@ -48,7 +48,9 @@ class ReportStudy(Study):
 
 
 def _study(name: str, title: str, cells: tuple[Cell, ...], summary: str = "reference") -> ReportStudy:
-    return ReportStudy(name, title, cells, f"lnescape study {name}", summary)
+    card = any(name.startswith(pair.key) for pair in (*FURTHER, CIFAR10_RESNET20))
+    remark = "waits for an accelerator" if card else "an example for you to run" if name == "digits-mlp" else ""
+    return ReportStudy(name, title, cells, f"lnescape study {name}", remark, summary)
 
 
 def scouts_of(pair: Pair) -> Cell:
