@@ -160,9 +160,10 @@ def parse(text: bytes) -> Any:
 
 
 def seal(content: Mapping[str, Any]) -> bytes:
-    """Write JSON with the checksum of its canonical form; a value a line, without indents, which take a third."""
+    """Write JSON with the checksum of its canonical form; a value a line, without blanks, which take two fifths."""
     whole = {**content, "sha256": hashlib.sha256(_canonical(content)).hexdigest()}
-    plain = json.dumps(whole, sort_keys=True, indent=0, allow_nan=False, ensure_ascii=False)
+    form: dict[str, Any] = {"indent": 0, "separators": (",", ":")}
+    plain = json.dumps(whole, sort_keys=True, allow_nan=False, ensure_ascii=False, **form)
     sealed = f"{plain}\n".encode()
     if len(sealed) > MOST_JSON or sum(map(sealed.count, (b",", b"[", b"{"))) > MOST_VALUES:
         raise ValueError("too many numbers and texts; put long lists into arrays")

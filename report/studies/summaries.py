@@ -418,6 +418,9 @@ def keep_summary(study: Study) -> Path:
     numbers, arrays = SUMMARIES[study.summary](study, store)
     stored = [store.load(cell).provenance for cell in study.cells]
     data, _ = data_and_panel(study.cells[0].data, "cpu")
+    made_by: dict[str, list[str]] = {}
+    for cell, own in zip(study.cells, stored, strict=True):
+        made_by.setdefault(own["code"]["commit"], []).append(cell.name)
     origin = provenance(
         command=study.command,
         seed=sorted({seed for cell in study.cells for seed in cell.seeds}),
@@ -428,7 +431,7 @@ def keep_summary(study: Study) -> Path:
         computed_on=sorted({own["machine"]["device"] for own in stored}),  # "machine" is where it was summed up
         recipe=study.cells[0].recipe.describe(),
         network={"name": study.cells[0].network, "options": study.cells[0].options},
-        cells={cell.name: own["code"]["commit"] for cell, own in zip(study.cells, stored, strict=True)},
+        cells=made_by,  # commit: the cells that its code computed
     )
     return save_result(study.name, numbers=rounded(numbers), arrays=arrays, provenance=origin)
 
