@@ -75,6 +75,22 @@ def test_covariates_of_one_s_own_foretell_u():
     assert f"fitted on the {N} inputs themselves" in str(known)
 
 
+def test_inputs_unlike_those_of_the_fit_are_named():
+    """Of 1 000 inputs, 30 have a covariate of the user's own 10 standard deviations away."""
+    rng = np.random.default_rng(4)
+    size = rng.normal(size=2000)
+    size[1000:1030] = 10.0
+    own = {"covariates": {"size": size[1000:]}, "calibration_covariates": {"size": size[:1000]}}
+    q = rng.normal(size=(3, 2000))
+    stated = ln.state_arrays(q[:, 1000:], calibration=q[:, :1000], unit="", **own)
+    table = stated.to_dataframe()
+    assert table["extrapolated"][:30].all()
+    assert table["extrapolated"][30:].mean() < 0.01
+    assert "u is extrapolated for 3" in stated.reservations()["extrapolation"]
+    assert "unlike those that the prior was fitted on" in stated.sentence(0)
+    assert "unlike" not in stated.sentence(40) + str(stated[40:])
+
+
 def test_classes_are_stated_as_by_the_one_call():
     data = ln.load("digits")
     net = ln.network("mlp", data, width=16)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from numpy import ndarray
 
 from lnescape.checks import array, instance, one_of, real
@@ -57,6 +57,10 @@ class Prior:
                 f"{covariates.shape[1]} are given; pass the same columns."
             )
         return np.exp(terms(covariates, self.centre, self.width, self.squared) @ self.coefficients)
+
+    def beyond(self, covariates: Float[ndarray, "images covariates"]) -> Bool[ndarray, " images"]:
+        """Return which inputs have a covariate over 4 standard deviations from those of the fit: s₀² is the edge's."""
+        return (np.abs(checked_covariates(covariates, self.names) - self.centre) > CLIP * self.width).any(1)
 
 
 @dataclass(frozen=True)

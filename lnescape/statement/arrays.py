@@ -144,7 +144,8 @@ def statement_of(
     mean, sigma = ((values.reshape(-1, k) * scale).reshape(shape) for values in (evaluation.mean, evaluation.scale))
     return Statement(
         evaluation=Evaluation(mean, sigma, evaluation.dof, evaluation.n), prior=prior, notes=notes, flip=flip,
-        diagnosis=diagnose(q[:, stated], prior, h[stated]), network=network, **about,
+        diagnosis=diagnose(q[:, stated], prior, h[stated]), network=network,
+        extrapolated=prior.beyond(h[stated]).reshape(-1, k).any(1), **about,
     )  # fmt: skip
 
 

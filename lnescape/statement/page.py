@@ -50,7 +50,14 @@ DECISIONS = "For the decisions: "  # before a note that is about them alone
 # Headings of columns of `to_dataframe`.
 NAMING = {"id": "input", "output": "output", "class": "class"}
 RISKS = {"flip": "decides otherwise", "risk": "outside limits"}
-_ROWS = ("chosen", "probability", "flip", "likelier")  # arrays with a row for each input, beside the evaluation
+EXTRAPOLATED = 0.01  # share of inputs above which it is a reservation; 0.7 % of those of the fit, at most, lie as far
+_ROWS = (
+    "chosen",
+    "probability",
+    "flip",
+    "likelier",
+    "extrapolated",
+)  # arrays with a row for each input, beside the evaluation
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -82,6 +89,8 @@ class Statement:
     likelier: ndarray | None = None
     classes: tuple[str, ...] = ()  #: names of the classes
     outputs: tuple[str, ...] = ()  #: names of the outputs, where values have several
+    #: whether a covariate of the input lies over 4 standard deviations from those that the prior was fitted on
+    extrapolated: ndarray | None = None
     #: tolerance limits (low, high) of values, in their unit, [2] or [2, outputs]; None without limits
     limits: ndarray | None = None
     ids: tuple[str, ...] = ()  #: identifiers of the inputs
@@ -149,7 +158,8 @@ class Statement:
         Returns:
             id, output (where there are several), class and probability (of that class, mean of the networks), q (q̄),
             u, sigma (σ̃), dof (ν_eff), low and high (interval of one further retraining), unit, for log-odds
-            probability_low and probability_high, and flip (of classes) or risk (of values, where there are limits).
+            probability_low and probability_high, flip (of classes) or risk (of values, where there are limits), and
+            extrapolated.
         """
         import pandas
 
@@ -168,6 +178,8 @@ class Statement:
             columns["probability_low"], columns["probability_high"] = self.evaluation.probability_interval(self.level)
         if self.risk is not None:
             columns["risk" if self.flip is None else "flip"] = self.risk.ravel()
+        if self.extrapolated is not None:
+            columns["extrapolated"] = np.repeat(self.extrapolated, k)
         return pandas.DataFrame(columns)
 
     def to_csv(self, path: Path | str) -> None:
@@ -249,6 +261,9 @@ class Statement:
         over = [one.removeprefix(DEVIATES).removesuffix(UNDESCRIBED) for one in messages if one.startswith(DEVIATES)]
         groups["diagnosis"] = [one for one in messages if not one.startswith(DEVIATES)]
         groups["diagnosis"] += [DEVIATES + ", ".join(over) + UNDESCRIBED] if over else []
+        if self.extrapolated is not None and self.extrapolated.mean() > EXTRAPOLATED:
+            some = f"u is extrapolated for {self.extrapolated.sum()} of {len(self)} inputs"
+            groups["extrapolation"] = [f"{some}, which are unlike those that the prior was fitted on."]
         return {name: " ".join(dict.fromkeys(notes)) for name, notes in groups.items() if notes}
 
     def worst(self, n: int) -> ndarray:
@@ -346,6 +361,8 @@ class Statement:
             ending = f" The risk that it decides for another class is {percent(row['flip'])}{likely}."
         elif self.limits is not None and (outside := self._tolerance(k)[1]):
             ending = f" The risk that it falls {outside} is {percent(row['risk'])}."
+        if row.get("extrapolated"):
+            ending += " The input is unlike those that the prior was fitted on, and its uncertainty is extrapolated."
         return (
             f"Input {self.ids[0]}: {what}{value}{chance} (in brackets the {spread} due to retraining, {self.dof:.1f} "
             f"degrees of freedom, {self.kind}). One further retraining gives a value in {ends}{unit}{further} with a "
