@@ -149,6 +149,8 @@ LOGP = np.log(np.random.default_rng(0).dirichlet(np.ones(3), (3, 100)))
         (VALUES[:3].astype(str), {"unit": "°"}, "text"),
         (VALUES[:3], {"unit": "°", "limits": {10, 30}}, r"pass \(low, high\)"),
         (VALUES[:3], {"unit": "°", "limits": (None, 30)}, "±inf for none"),
+        (1e200 * VALUES[:3], {"unit": "°"}, "are as large as 5e.201, whose square is no double; give them in another"),
+        (1e-200 * VALUES[:3], {"unit": "°"}, "give them in another unit"),
         (VALUES[:3], {"unit": "°", "measurand": ln.retraining.contrast}, "is for classes"),
         (np.stack([VALUES[:3], np.ones_like(VALUES[:3])], 2), {"unit": "°"}, "Output 1 is the same"),
         (LOGP, {"limits": (0, 1)}, "are those of measured values"),

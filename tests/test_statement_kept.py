@@ -9,6 +9,7 @@ import numpy as np
 import pandas
 import pypdf
 import pytest
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from scipy.special import log_softmax
 
@@ -154,6 +155,14 @@ def test_nothing_runs_over_the_edge_of_the_page_or_into_its_neighbour(tmp_path):
     text = numbers_of((tmp_path / "a.pdf").read_bytes())
     row = stated[int(stated.worst(1)[0])].to_dataframe().iloc[0]
     assert f"{row['q']:.1f} m·s-1" in text
+
+
+def test_letters_that_the_font_lacks_are_named_and_taken_from_another(tmp_path):
+    rare = {"about": {"laboratory": "ᶁ 測"}, "date": "2026-01-02"}
+    with pytest.raises(ValueError, match="lack ᶁ測; add one that has them"):
+        VALUES.certificate(tmp_path / "page.pdf", **rare)
+    with rc_context({"font.family": "STIXGeneral"}), pytest.raises(ValueError, match="lack 測; "):
+        VALUES.certificate(tmp_path / "page.pdf", **rare)
 
 
 def test_a_page_that_has_no_room_says_so():

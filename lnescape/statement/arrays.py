@@ -316,6 +316,10 @@ def _stacked(predictions: Any, what: str) -> ndarray:
     if not np.isfinite(found).all():
         bad = int((~np.isfinite(found)).sum())
         raise ValueError(f"{bad} numbers of the {what} aren't finite; take log-probabilities of logits, not of 0 or 1.")
+    if (size := np.abs(found).max()) and not 1e-150 < size < 1e150:
+        raise ValueError(
+            f"The {what} are as large as {size:.0e}, whose square is no double; give them in another unit."
+        )
     return found
 
 

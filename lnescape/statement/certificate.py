@@ -1,5 +1,7 @@
 """The certificate of a statement: one page, A4, as a vector PDF with the same bytes for the same content."""
 
+import re
+import warnings
 from collections.abc import Mapping
 from functools import lru_cache
 from io import BytesIO
@@ -28,14 +30,22 @@ ASSUMPTIONS = (
 )
 
 
+def _fonts() -> tuple[str, ...]:
+    """Return the font of the page, and those of matplotlib's settings for letters that it lacks."""
+    from matplotlib import rcParams
+
+    return "DejaVu Sans", *rcParams["font.family"]
+
+
 @lru_cache(4096)
-def _width(text: str) -> float:
+def _width(text: str, fonts: tuple[str, ...]) -> float:
     """Return the width of a line in letters of one point: several sizes are tried, and measuring takes long."""
     from matplotlib.font_manager import FontProperties
     from matplotlib.textpath import text_to_path
 
-    font = FontProperties(family="DejaVu Sans", size=1)
-    return float(text_to_path.get_text_width_height_descent(text, font, ismath=False)[0])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # `as_pdf` names letters that are missing
+        return float(text_to_path.get_text_width_height_descent(text, FontProperties(fonts, size=1), ismath=False)[0])
 
 
 class _Sheet:
@@ -51,7 +61,7 @@ class _Sheet:
         """Write one line."""
         at = (x / WIDTH, (self.y if y is None else y) / HEIGHT)
         self.figure.text(
-            *at, text, fontsize=size or self.size, family="DejaVu Sans", parse_math=False, va="baseline", **style
+            *at, text, fontsize=size or self.size, family=_fonts(), parse_math=False, va="baseline", **style
         )
 
     def rule(self, *, colour: str = RULE, width: float = 0.6, y: float | None = None) -> None:
@@ -64,7 +74,7 @@ class _Sheet:
 
     def wide(self, text: str, size: float = 0) -> float:
         """Return the width of a line in points, as the PDF sets it."""
-        return (size or self.size) * _width(text)
+        return (size or self.size) * _width(text, _fonts())
 
     def wrapped(self, text: str, width: float, size: float = 0) -> list[str]:
         """Break text into lines of at most so many points, words that are longer anywhere."""
@@ -217,10 +227,17 @@ def _minus(number: str) -> str:
 
 
 def as_pdf(figure: "Figure", title: str) -> bytes:
-    """Return the page as PDF without a clock in it."""
+    """Return the page as PDF without a clock in it; raise where a letter is in none of its fonts."""
     from matplotlib import rc_context
 
     buffer = BytesIO()
-    with rc_context({"pdf.fonttype": 42}):  # letters that can be searched and copied
+    with rc_context({"pdf.fonttype": 42}), warnings.catch_warnings(record=True) as caught:  # letters to be searched
+        warnings.simplefilter("always")
         figure.savefig(buffer, format="pdf", metadata={"Title": title, "CreationDate": None})
+    found = {int(number) for one in caught for number in re.findall(r"Glyph (\d+) .*missing", str(one.message))}
+    if missing := "".join(map(chr, sorted(found))):
+        raise ValueError(
+            f"The fonts of the page lack {missing[:9]}; add one that has them, matplotlib.rcParams['font.family'] = "
+            "its name, or write them in other letters."
+        )
     return buffer.getvalue()
