@@ -272,7 +272,7 @@ rows = {}
 for name in (name for name in stored if name.startswith("CIFAR-10 ")):
     own = mixes[name]["all free groups"]["2"]
     noise = stored[name].numbers["shift"]["noise"]["all free groups"]["2"]
-    worst = max((decile.value for decile in own["deciles"]), key=lambda covered: abs(covered - 95))
+    worst = max(own["deciles"], key=lambda covered: abs(covered - 95))
     rows[name] = {
         "inside (%)": own["coverage"].value,
         "worst tenth (%)": worst,

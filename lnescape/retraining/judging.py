@@ -157,9 +157,10 @@ class Fidelity:
     left_out: ndarray  # the squared error without each part of `Reference.left_out`; not stored
 
     def to_dict(self, *names: str) -> dict:
-        """Return the numbers of these names, or all that a stored result holds."""
+        """Return the numbers of these names, or all that a stored result holds; deciles without uncertainties."""
         names = names or tuple(name for name in self.__dataclass_fields__ if name != "left_out")
-        return {name: dict(vars(self.ren)) if name == "ren" else getattr(self, name) for name in names}
+        plain = {"ren": dict(vars(self.ren)), "deciles": [decile.value for decile in self.deciles]}
+        return {name: plain[name] if name in plain else getattr(self, name) for name in names}
 
 
 def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: float = 0.95) -> Fidelity:

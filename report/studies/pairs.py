@@ -141,7 +141,7 @@ CIFAR10_FAST_CNN = Pair(
                "source": "jordan2024cifar"},
 )  # fmt: skip
 CIFAR10_FAST_RESNET = replace(
-    CIFAR10_FAST_CNN, network="fast_resnet", net="fast ResNet", words="fast residual network", n=24, budgets=(1, 1.5),
+    CIFAR10_FAST_CNN, network="fast_resnet", net="fast ResNet", words="fast residual network", n=24,
     recipe={**FAST_RECIPE, "epochs": 13}, bursts=((0.25, 0.5), RULE), burst_group=(12, 2), proxies=((3, 4),),
     yardstick=8, paths=("line", "curve", "simplex", "ESPRO", "SWAG", "FGE"), chooses=True, shows=("undecided",),
     published=CIFAR10_RESNET.published,
@@ -150,7 +150,7 @@ CIFAR10_FAST_RESNET = replace(
 CIFAR100_FAST_RESNET = replace(
     CIFAR10_FAST_RESNET, data="cifar100", options={"widths": [24, 96, 256], "scale": 0.25}, proxies=((3, 3),),
     recipe={**FAST_RECIPE, "epochs": 9, "bias_rate": 32}, scouts=2, n=20, group=2, explored=8, burst_group=2,
-    bursts=(RULE,),
+    bursts=(RULE,), budgets=(1, 1.5),
     published=CIFAR100_RESNET.published,
 )  # fmt: skip
 PAIRS = (

@@ -363,7 +363,7 @@ COVERED = {  # in the figures of coverage: mix and M
 def deciles_of(result: Result) -> dict[str, list[float]]:
     """Return the coverage by decile of the stated u of the ways in `COVERED`, as the figure takes it."""
     mixes = result.numbers["mixes"]
-    return {label: [decile.value for decile in mixes[name][m]["deciles"]] for label, (name, m) in COVERED.items()}
+    return {label: mixes[name][m]["deciles"] for label, (name, m) in COVERED.items()}
 
 
 def flips_of(result: Result) -> tuple[Any, Any]:
