@@ -22,6 +22,7 @@ CLIP = 4.0  # standardised covariates beyond are taken as this far: the law is n
 SHRINKAGE = 0.12  # standard deviation of the normal prior on every coefficient but the constant
 STEP = 0.2  # the same for the step of an indicator, a column of zeros and ones; chosen on MNIST's calibration images
 MEAN_DELTA = 0.1  # mean of the exponential prior on δ = 1/d₀
+TEMPER = 3.0  # the likelihood of δ counts as that of so many times n_eff inputs
 DELTAS = np.geomspace(1e-3, 2.0, 48)  # where the likelihood of δ is computed
 FEWEST_INPUTS = 50
 ON_PROXIES = ", or measure n_eff on proxies (effective_number)"  # advice where it is assumed
@@ -198,7 +199,7 @@ def fit_prior(
     ratio = variance / np.exp(x @ coefficients)
     log_scale, likelihood = profile(ratio, dof, 1 / DELTAS)
     likeliest = float(1 / DELTAS[likelihood.argmax()])
-    weight = min(1.0, 3 * n_eff / n) * (likelihood - likelihood.max()) - DELTAS / MEAN_DELTA
+    weight = min(1.0, TEMPER * n_eff / n) * (likelihood - likelihood.max()) - DELTAS / MEAN_DELTA
     weight = np.exp(weight - weight.max()) * np.gradient(DELTAS)
     delta = float((weight * DELTAS).sum() / weight.sum())
     used = 1 / (delta + n_coefficients / (dof * n_eff))

@@ -7,10 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from numpy import ndarray
 
+from lnescape.covariates.geometry import SLOPE
 from lnescape.covariates.groups import DEFAULT, FREE, columns_of
 from lnescape.data.shifts import KINDS as SHIFTS
 from lnescape.results import Estimate, load_result, provenance, results_folder
@@ -28,11 +30,13 @@ from lnescape.retraining import (
     moderated,
     with_class_means,
 )
+from lnescape.retraining import prior as fitting
 from lnescape.retraining.judging import log_bias
-from lnescape.retraining.prior import SHIPPED
+from lnescape.retraining.prior import SHIPPED, SHRINKAGE, assumed_number
 from lnescape.study.cells import Study
 from lnescape.study.observation import PARTS
 from lnescape.study.store import CellStore
+from report.studies import moderation
 from report.studies.gates import g1, g5, g9, g10
 from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws
 from report.studies.pairs import JUDGES, LEVELLED, SMALL, WITH_GRADIENTS, Pair, kind_of_network
@@ -48,6 +52,8 @@ MIXES = {
 SIZES = (2, 3)  # M
 TRANSFER = "prior of other pairs"  # learned on covariates of two networks
 SETS = 4  # of networks, whose covariates a prior is learned on
+# Constants of the fit that nothing but judgement or a pilot set, beside the shrinkage, n_eff and the slope.
+TRIED = ("CLIP", "STEP", "MEAN_DELTA", "TEMPER")
 CERTAIN = 1e6  # degrees of freedom of a dispersion that is no estimate from retrainings
 
 
@@ -91,6 +97,7 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     with_others, without, alone = (kept["test", 2, name] for name in (TRANSFER, ALONE, "gradient distance"))
     gain = gain_in_ren(with_others, without, judges[2])
     found["G10"] = g10(with_others, without, gain=gain, n=found["n"]).to_dict()
+    found["sensitivity"] = sensitivity(own, judges[2])
     found["gain over gradient distance"] = gain_in_ren(with_others, alone, judges[2])
     return found, {}
 
@@ -108,6 +115,28 @@ def _law_of_scale(own: Assembled) -> dict:
         "effective_inputs": effective_number(own.q[:, images]),
         "effective_inputs_by_gradients": Estimate.mean(own.facts["gradient_inputs"]),
     }
+
+
+def sensitivity(own: Assembled, judge: Reference) -> dict[str, dict[str, dict[str, float]]]:
+    """Give REN and coverage of two networks with each constant of the fit as it is, halved and doubled."""
+    drawn, test, images = draws(own.n_networks, 2), own.where("test"), own.where("calibration")
+
+    def judged(**changes: Any) -> dict[str, float]:
+        one = Moderation(own, replace(MIXES[ALONE], **changes)).fidelity(drawn, test, judge)
+        return {"ren": one.ren.value, "coverage": one.coverage.value}
+
+    found: dict[str, dict[str, dict[str, float]]] = {"none": {"1": judged()}}
+    for factor in (0.5, 2.0):
+        rows = {"SHRINKAGE": judged(shrinkage=factor * SHRINKAGE)}
+        rows["n_eff"] = judged(n_eff=factor * assumed_number(len(images)))
+        with patch.object(moderation, "SLOPE", (SLOPE[0], factor * SLOPE[1])):
+            rows["SLOPE"] = judged()
+        for name in TRIED:
+            with patch.object(fitting, name, factor * getattr(fitting, name)):
+                rows[name] = judged()
+        for name, row in rows.items():
+            found.setdefault(name, {})[f"{factor:g}"] = row
+    return found
 
 
 def one_network(own: Assembled, test: ndarray) -> dict:

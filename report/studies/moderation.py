@@ -13,7 +13,7 @@ from lnescape.covariates.explore import ENOUGH_PROXIES
 from lnescape.covariates.geometry import SLOPE
 from lnescape.covariates.groups import FREE, Traces, columns_of, passes_of
 from lnescape.retraining import Evaluation, Fidelity, LearnedPrior, Prior, Reference, fidelity, moderated, type_a
-from lnescape.retraining.prior import assumed_number, effective_number_of, fit_prior
+from lnescape.retraining.prior import SHRINKAGE, assumed_number, effective_number_of, fit_prior
 from lnescape.retraining.transfer import with_class_means
 from lnescape.study.cells import Cell, Study
 from lnescape.study.observation import PARTS, Panel
@@ -162,7 +162,7 @@ class Mix:
     bursts: tuple[float, float] | None = None  # (epochs, rate), where bursts are among the groups
     proxies: tuple[int, float, int] | None = None  # (width, epochs, how many), where proxies are
     base: int | None = None  # of the learned path; None for another one in each draw
-    shrunk: bool = True  # whether the coefficients are
+    shrinkage: float = SHRINKAGE  # of the coefficients; ∞ for none
     n_eff: float | None = None  # independent inputs that those of the fit are worth; assumed unless given
     like: LearnedPrior | None = None  # what other pairs teach; class means of the covariates are added then
 
@@ -191,7 +191,7 @@ def usual_mixes(burst: tuple[float, float] | None, proxy: tuple[int, float, int]
     mixes |= {name: Mix((name,)) for name in PATHS}
     mixes["outputs + neighbourhood + path"] = Mix(("outputs", "neighbourhood", "training path"))
     mixes["all free groups"] = Mix(FREE)
-    mixes["all free groups, without shrinkage"] = Mix(FREE, shrunk=False)
+    mixes["all free groups, without shrinkage"] = Mix(FREE, shrinkage=np.inf)
     mixes["free + bursts"] = Mix((*FREE, "bursts"), **b)
     mixes["free + proxies"] = Mix((*FREE, "proxies"), **p)
     mixes["free + bursts + proxies"] = Mix((*FREE, "bursts", "proxies"), **b, **p)
@@ -241,7 +241,7 @@ class Moderation:
             worth = sets[draw % len(sets)].effective_inputs
             measured = effective_number_of(n, n_eff=worth, n_measured=self.all_of.n_calibration)
             n_eff = max(measured, assumed_number(n))  # proxies tell a lower bound
-        more: dict[str, Any] = {} if self.mix.shrunk else {"shrinkage": np.inf}
+        more: dict[str, Any] = {"shrinkage": self.mix.shrinkage}
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # n_eff and d₀ are reported as numbers
             if self.mix.like is not None:
