@@ -18,6 +18,7 @@ from report.studies.catalogue import STUDIES
 from report.studies.comparison import BASES, BUDGETS, CHOSEN, WAYS
 from report.studies.dispersion import dithered
 from report.studies.gates import g0
+from report.studies.geometry import taught
 from report.studies.pairs import JUDGES, WITH_LEVEL
 
 RESULTS = Path(__file__).resolve().parent.parent / "report" / "results"
@@ -203,3 +204,11 @@ def test_the_level_of_bursts_is_learned_on_other_networks_and_fails(pair):
     assert numbers["G9"]["REN"] == one["ren"]["value"]
     # u is wrong by half the difference between the ratio that was lent and the pair's own.
     assert one["bias"].value == pytest.approx(ratio - log_bias(dof) - numbers["ratio"], abs=0.1)
+
+
+def test_the_shipped_prior_is_what_the_stored_pairs_teach():
+    shipped, again = ln.retraining.shipped_prior(), taught()
+    np.testing.assert_allclose(again.mean, shipped.mean, rtol=1e-6, atol=1e-9)
+    assert (again.names, again.groups) == (shipped.names, shipped.groups)
+    for kind, level in again.levels.items():
+        assert shipped.levels[kind] == pytest.approx(level, rel=1e-6)

@@ -263,15 +263,20 @@ def _groups(own: Assembled) -> dict[str, str]:
     """Name the group of each covariate; the class means are a group of their own."""
     seen = own.traces.of((0, 1), own.where("calibration"))
     found = {name: group for group in DEFAULT for name in columns_of(seen, (group,))[1]}
-    return found | {f"class mean of {name}": "class means" for name in found}
+    return found | {name: "class means" for name in _columns(own, (0, 1))[1] if name not in found}
+
+
+def taught(**more: Any) -> LearnedPrior:
+    """Learn what the package ships, from all pairs that keep gradient distances and the levels of all networks."""
+    known = by_kind(levels(results_folder(), also=[f"{pair.key}-geometry" for pair in JUDGES]))
+    return learn(WITH_GRADIENTS, results_folder(), levels=known, **more)
 
 
 def ship() -> None:
-    """Learn the prior that the package ships, from all pairs that keep gradient distances."""
+    """Put the prior into the package."""
     names = [f"{pair.key}-geometry" for pair in WITH_GRADIENTS]
     origin = provenance(command="python -m report.studies.geometry", seed=[0], data=None, n=len(names), studies=names)
-    known = by_kind(levels(results_folder(), also=[f"{pair.key}-geometry" for pair in JUDGES]))
-    learned = learn(WITH_GRADIENTS, results_folder(), levels=known, provenance=origin)
+    learned = taught(provenance=origin)
     learned.save(SHIPPED)
     print(f"{SHIPPED}: {len(learned.names)} covariates from {', '.join(names)}")
 
