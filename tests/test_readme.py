@@ -60,8 +60,8 @@ def test_every_number_of_the_table_of_scores_is_a_stored_one():
     (table,) = re.findall(r"\| prediction \| cost.*?along the learned curve[^\n]*\n", GUIDE, re.DOTALL)
     printed = set(re.findall(r"\d+\.\d+(?:\(\d+(?:\.\d+)?\))?", table))
     stored = "".join(path.read_text() for path in (ROOT / "report" / "results").glob("mnist-*-paths.json"))
-    estimates = set(re.findall(r'"text": "([\d.()]+) ', stored))
-    plain = {f"{float(value):.{digits}f}" for value in re.findall(r": (\d+\.\d+)", stored) for digits in (2, 4)}
+    estimates = set(re.findall(r'"text":"([\d.()]+) ', stored))
+    plain = {f"{float(value):.{digits}f}" for value in re.findall(r":(\d+\.\d+)", stored) for digits in (2, 4)}
     assert len(printed) >= 10
     assert printed <= estimates | plain
 
