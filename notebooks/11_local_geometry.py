@@ -517,7 +517,7 @@ course.table(frame, "REN, and coverage of 95 % intervals in this order of M")
 
 # %% [markdown]
 # **What we see.** The prior also works for networks that were not used to learn it, even with a hundred classes: two trainings
-# are worth 75 and 96. One training is worth 35 on both. (> 300: the judges are too few to bound REN.)
+# are worth 68 and 96. One training is worth 33 and 35. (> 300: the judges are too few to bound REN.)
 #
 # ### Two pairs that judge the rule for one training
 #
