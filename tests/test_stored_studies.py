@@ -20,10 +20,15 @@ from report.studies.dispersion import dithered
 from report.studies.gates import g0
 from report.studies.geometry import taught
 from report.studies.pairs import JUDGES, WITH_LEVEL
+from report.studies.summaries import SUMMARIES
 
 RESULTS = Path(__file__).resolve().parent.parent / "report" / "results"
 COMMITTED = [study for study in STUDIES.values() if (RESULTS / f"{study.name}.json").is_file()]
 WITH_LAWS = [study for study in COMMITTED if study.name.endswith("-methods")] + [STUDIES["mnist-cnn-uncertainty"]]
+# One study of each kind of summary that takes seconds: that with the fewest cells.
+LONG = ("reference", "uncertainty", "single", "geometry", "level", "purchases", "values")
+SUMMED = {study.summary: study for study in sorted(COMMITTED, key=lambda study: -len(study.cells))}
+SUMMED = [study for summary, study in SUMMED.items() if summary not in LONG]
 MEGABYTE = 10**6
 
 
@@ -53,6 +58,26 @@ def test_a_committed_study_is_complete_and_small(study):
 def test_what_is_missing_waits_for_an_accelerator_or_is_an_example():
     unfinished = [study for study in STUDIES.values() if study not in COMMITTED and CellStore(study).missing()]
     assert {study.remark for study in unfinished} == {"waits for an accelerator", "an example for you to run"}
+
+
+def flat(numbers, place: str = "") -> dict:
+    """Lay out nested numbers by their places."""
+    if isinstance(numbers, ln.Estimate):
+        numbers = {"value": numbers.value, "u": numbers.u}
+    if isinstance(numbers, (list, tuple)):
+        numbers = dict(enumerate(numbers))
+    if not isinstance(numbers, dict):
+        return {place: numbers}
+    return {at: one for name, own in numbers.items() for at, one in flat(own, f"{place}/{name}").items()}
+
+
+@pytest.mark.parametrize("study", SUMMED, ids=lambda study: study.summary)
+def test_a_stored_summary_is_what_its_cells_give(study):
+    numbers, _ = SUMMARIES[study.summary](study, CellStore(study))
+    again, stored = flat(numbers), flat(ln.load_result(study.name).numbers)
+    words = {place for place, one in again.items() if one is None or isinstance(one, str)}
+    assert {place: again[place] for place in words} == {place: stored.pop(place) for place in words}
+    assert stored == pytest.approx({k: one for k, one in again.items() if k not in words}, rel=1e-4, nan_ok=True)
 
 
 @pytest.mark.parametrize("study", WITH_LAWS, ids=lambda study: study.name)
