@@ -9,11 +9,13 @@ import pytest
 from lnescape.study import StudyError, register, trainings
 from lnescape.study.cells import KINDS
 from lnescape.study.observation import rounded
-from lnescape.study.store import studies_named, study_named
+from lnescape.study.store import CellStore, studies_named, study_named
 from report.studies.catalogue import QUEUES, STUDIES, scouts_of
 from report.studies.comparison import PATHS
 from report.studies.geometry import others
 from report.studies.pairs import CIFAR10_RESNET20, FURTHER, LEARNED, PAIRS, RESTARTED, SHORT, WITH_GRADIENTS
+from report.studies.queue import run_queue
+from tests.tiny import TINY
 
 EVERY = [*PAIRS, *SHORT, CIFAR10_RESNET20, *FURTHER]
 
@@ -46,6 +48,14 @@ def test_cells_cost_what_their_method_trains():
     assert sum(map(trainings, study_named("mnist-mlp-branches").cells)) == pytest.approx(73)
     assert sum(map(trainings, STUDIES["mnist-mlp-arithmetic"].cells[1:])) == 4 * (4 + 8)
     assert all(name in STUDIES for queue in QUEUES.values() for name in queue)
+
+
+def test_the_queue_of_an_accelerator_stops_in_time_and_goes_on(tmp_path, capsys):
+    run_queue([TINY], minutes=1e-3, device="cpu", folder=tmp_path)
+    assert "10 missing cells are waiting" in capsys.readouterr().out  # the first one begins: its pace isn't known
+    run_queue([TINY], minutes=2.0, device="cpu", folder=tmp_path)
+    assert "0 missing cells are waiting" in capsys.readouterr().out
+    assert CellStore(TINY, tmp_path / TINY.folder).missing() == []
 
 
 def test_observations_are_rounded_by_bits_of_the_mantissa():
