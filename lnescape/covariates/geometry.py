@@ -16,6 +16,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from lnescape.checks import instance
 from lnescape.laws import Law
@@ -215,7 +216,8 @@ def _by_layers(
 def _by_vmap(module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity) -> Float[Tensor, "images p"]:
     """Compute gradients of any module whose operations have rules for batches."""
     weights, value = _value_of(module, quantity)
-    found = vmap(grad(value), in_dims=(None, 0, 0))(weights, images, classes)
+    with sdpa_kernel(SDPBackend.MATH):  # the other kernels of attention have no such rules
+        found = vmap(grad(value), in_dims=(None, 0, 0))(weights, images, classes)
     return torch.cat([g.flatten(1) for g in found.values()], 1)
 
 
