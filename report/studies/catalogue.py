@@ -211,7 +211,9 @@ def _proxies(pair: Pair) -> tuple[Cell, ...]:
 
 def _studies(pair: Pair) -> tuple[Study, ...]:
     """Reference, bursts, proxies and laws of one pair, what is judged on all of them together, and methods."""
-    scouts, some = scouts_of(pair), {**comparison.FEWEST, "budgets": pair.budgets} if pair.long else {}
+    scouts, some = scouts_of(pair), {}
+    if pair.long:
+        some = {"ways": comparison.FEWEST, "budgets": pair.budgets, "bases": comparison.BASES[: pair.bases]}
     reference = _reference(
         scouts, pair.n, group=pair.group, explored=pair.explored, keep=pair.keep, observed=pair.observed
     )

@@ -39,11 +39,8 @@ PATHS = {
     "SWAG": ("SWAG", 1.5),
     "FGE": ("FGE", 1.5),
 }
-# What is run where a training takes long; budgets are the pair's.
-FEWEST: dict[str, Any] = {
-    "ways": ("deep ensemble", "snapshots", "FGE", "learned line", "learned curve", "learned triangle", "ESPRO", "SWAG"),
-    "bases": BASES[:1],
-}
+# What is run where a training takes long; budgets and bases are the pair's.
+FEWEST = ("deep ensemble", "snapshots", "FGE", "learned line", "learned curve", "learned triangle", "ESPRO", "SWAG")
 # Of three candidates each, the best on validation images (studies "mnist-mlp-settings", "mnist-cnn-settings").
 CHOSEN: dict[str, dict[str, int]] = {
     "mlp": {

@@ -38,8 +38,9 @@ class Pair:
     n_proxies: int = 40  # in each of two sets
     of_proxies: dict[str, Any] | None = None  # other options of their network; those of the pair unless given
     yardstick: int = 8  # networks that ensembles of all sizes are made of
-    long: bool = True  # a training takes long: fewer methods are compared, on one base, at `budgets`
+    long: bool = True  # a training takes long: fewer methods are compared, at `budgets`, on `bases`
     budgets: tuple[float, ...] = (1, 1.5)  # trainings
+    bases: int = 1  # repetitions of the comparison
     control: bool = False  # stands beside a pair, and is none: no rule is learned on it
     paths: tuple[str, ...] = LEARNED  # learned paths that are judged as covariates
     shows: tuple[str, ...] = ()  # kinds of images that notebooks show: "easy", "undecided", "foreign"
@@ -136,12 +137,13 @@ CIFAR10_FAST_CNN = Pair(
     data="cifar10", network="fast_cnn", net="fast CNN", words="fast convolutional network", recipe=FAST_RECIPE,
     n=32, group=12, explored=12, burst_group=12, observed=("covariates", "gradients"), keep=("panel",),
     bursts=((0.25, 0.5), (0.25, 1.0)), proxies=((3, 2),), size="narrow", n_proxies=20, yardstick=20, chooses=False,
-    budgets=(1, 1.5, 3),
+    budgets=(1, 1.5, 3), bases=2,
     published={"network": "CNN of 2.0 M weights", "accuracy": "94", "training": "9.9 epochs",
                "source": "jordan2024cifar"},
 )  # fmt: skip
 CIFAR10_FAST_RESNET = replace(
     CIFAR10_FAST_CNN, network="fast_resnet", net="fast ResNet", words="fast residual network", n=24,
+    budgets=(1, 1.5), bases=1,
     recipe={**FAST_RECIPE, "epochs": 13}, bursts=((0.25, 0.5), RULE), burst_group=(12, 2), proxies=((3, 4),),
     yardstick=8, paths=("line", "curve", "simplex", "ESPRO", "SWAG", "FGE"), chooses=True, shows=("undecided",),
     published=CIFAR10_RESNET.published,
@@ -150,7 +152,7 @@ CIFAR10_FAST_RESNET = replace(
 CIFAR100_FAST_RESNET = replace(
     CIFAR10_FAST_RESNET, data="cifar100", options={"widths": [24, 96, 256], "scale": 0.25}, proxies=((3, 3),),
     recipe={**FAST_RECIPE, "epochs": 9, "bias_rate": 32}, scouts=2, n=20, group=2, explored=8, burst_group=2,
-    bursts=(RULE,), budgets=(1, 1.5),
+    bursts=(RULE,),
     published=CIFAR100_RESNET.published,
 )  # fmt: skip
 PAIRS = (
@@ -164,7 +166,7 @@ PAIRS = (
 # As wide as those of the reference, for an accelerator.
 CIFAR10_WIDE = replace(
     CIFAR10_FAST_CNN, paths=(), name="cifar10-wide", net="wide CNN", words="wide convolutional network", n=24,
-    budgets=(1, 1.5),
+    budgets=(1, 1.5), bases=1,
     options={"widths": [64, 256, 256], "convolutions": [2, 2, 2]},
     recipe={**FAST_RECIPE, "epochs": 20, "precision": "bfloat16"},
 )  # fmt: skip
