@@ -218,7 +218,7 @@ ways = {
 }
 rows = {}
 for name, found in ways.items():
-    worth, error = found["ren"], 50 * found["squared_error"].value ** 0.5
+    worth, error = found["ren"], 50 * found["squared_error"] ** 0.5
     rows[name] = {
         "error of u (%)": error,
         "worth (trainings)": worth["value"],

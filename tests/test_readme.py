@@ -72,7 +72,7 @@ judged = functools.cache(tables.headline)
 
 def row(key: str) -> str:
     shown = [judged(key)[mix]["3"] for mix in ("constant", tables.WITH_GRADIENT)]
-    errors = [f"{50 * one['squared_error'].value ** 0.5:.0f} %" for one in shown]
+    errors = [f"{50 * one['squared_error'] ** 0.5:.0f} %" for one in shown]
     ren = shown[-1]["ren"]
     high = f"{ren['high']:.0f}" if ren["high"] <= tables.HIGHEST_REN else f">\u00a0{tables.HIGHEST_REN}"
     name = f"{tables.HEADLINE[key]} ({loaded(f'{key}-geometry').numbers['accuracy'].value:.0f} %)"
@@ -110,7 +110,7 @@ def test_the_result_is_the_stored_one():
     known, judges = singles[: -len(JUDGES)], [f"{one:.0f}" for one in singles[-len(JUDGES) :]]
     single = f"{min(known):.0f} to {max(known):.0f} plain ones on the first six networks, and {' and '.join(judges)} on"
     assert single in text, f"the sentence should be: {single}"
-    assert [one for one in plain if abs(50 * one["squared_error"].value ** 0.5 - 70) > 5] == []
+    assert [one for one in plain if abs(50 * one["squared_error"] ** 0.5 - 70) > 5] == []
     for column, start in ((2, "brings this error to "), (3, "it is ")):
         errors = [int(line.split("|")[column].split()[0]) for line in map(row, tables.HEADLINE)]
         assert f"{start}{min(errors)} to {max(errors)} %" in text

@@ -194,5 +194,5 @@ def test_train_again_states_the_stored_errors(chart):
     stored = ln.load_result("mnist-mlp-geometry").numbers["test"]
     written = json.dumps(chart)
     for mix in ("constant", "prior of other pairs"):
-        assert f"error {50 * stored[mix]['3']['squared_error'].value ** 0.5:.0f} %" in written
+        assert f"error {50 * stored[mix]['3']['squared_error'] ** 0.5:.0f} %" in written
     assert "https://" not in written.replace(chart["$schema"], "")

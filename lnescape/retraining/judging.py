@@ -157,9 +157,11 @@ class Fidelity:
     left_out: ndarray  # the squared error without each part of `Reference.left_out`; not stored
 
     def to_dict(self, *names: str) -> dict:
-        """Return the numbers of these names, or all that a stored result holds; deciles without uncertainties."""
+        """Return the numbers of these names, or all that a stored result holds."""
+        # The squared error without its uncertainty, which the interval of REN is made of; deciles without theirs.
         names = names or tuple(name for name in self.__dataclass_fields__ if name != "left_out")
-        plain = {"ren": dict(vars(self.ren)), "deciles": [decile.value for decile in self.deciles]}
+        plain = {"ren": dict(vars(self.ren)), "squared_error": self.squared_error.value}
+        plain["deciles"] = [decile.value for decile in self.deciles]
         return {name: plain[name] if name in plain else getattr(self, name) for name in names}
 
 

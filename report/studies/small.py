@@ -210,7 +210,7 @@ def write_delivered() -> None:
                 "quantity": "value" if name in of_values else "log-odds",
                 "network": kind_of_network(STUDIES[name].cells[0].network),
             }
-            row |= {"title": _title(stored), "error": mixes[mix][members]["squared_error"].value ** 0.5 / 2}
+            row |= {"title": _title(stored), "error": mixes[mix][members]["squared_error"] ** 0.5 / 2}
             errors[name.removesuffix("-uncertainty").removesuffix("-geometry"), mix, members] = row
     origin = {"module": "report.studies.small", "summaries": commits}
     content = {"kind": "delivered", "rows": rows, "errors": list(errors.values()), "provenance": origin}

@@ -408,7 +408,7 @@ SUMMARIES = {summary.__name__.replace("_", " "): summary for summary in _NAMED}
 SUMMARIES |= {"literature": beside_literature, "values": of_values}
 
 
-DIGITS = 8  # significant ones of a number in a summary
+DIGITS = 6  # significant ones of a number in a summary
 
 
 def keep_summary(study: Study) -> Path:
