@@ -145,7 +145,7 @@ def statement_of(
     return Statement(
         evaluation=Evaluation(mean, sigma, evaluation.dof, evaluation.n), prior=prior, notes=notes, flip=flip,
         diagnosis=diagnose(q[:, stated], prior, h[stated]), network=network,
-        extrapolated=prior.beyond(h[stated]).reshape(-1, k).any(1), **about,
+        extrapolated=np.any(prior.beyond(h[stated]).reshape(-1, k), axis=1), **about,
     )  # fmt: skip
 
 
