@@ -137,7 +137,7 @@ def test_the_settings_of_the_comparison_are_those_that_validation_images_chose(n
         losses = stored[way]["validation_nll"]
         assert stored[way]["chosen"] == chosen == int(np.argmin(losses))
         assert len(losses) == 3  # the same effort for each
-    assert set(CHOSEN[network]) | {"deep ensemble", "short ensemble"} == set(WAYS)
+    assert set(CHOSEN[network]) | {"deep ensemble", "short ensemble", "long ensemble"} == set(WAYS)
 
 
 @pytest.mark.parametrize("network", ["mlp", "cnn"])
@@ -146,8 +146,8 @@ def test_every_method_is_compared_at_its_budget_and_the_claims_are_those_of_the_
     ways, curve = result.numbers["ways"], result.arrays["yardstick_cll_mean"]
     assert set(ways) == set(WAYS)
     assert (np.diff(curve) > 0).all()  # more members, a better ensemble: the scale is one
-    for rows in ways.values():
-        for budget in BUDGETS:
+    for way, rows in ways.items():
+        for budget in BUDGETS if way != "long ensemble" else (3,):
             row = rows[f"{budget:g}"]
             if row["diverged"] == 2:
                 continue

@@ -16,6 +16,7 @@ COSINE_WEIGHTS = (0.0, 0.1, 1.0, 10.0, 100.0)  # β
 WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "deep ensemble": ("deep_ensemble", {}),
     "short ensemble": ("deep_ensemble", {}),  # twice as many members, of half a training each
+    "long ensemble": ("deep_ensemble", {}),  # two members of one and a half trainings each, at three
     "snapshots": ("snapshot_ensemble", {}),
     "FGE": ("fast_geometric_ensemble", {}),
     "mode curve": ("mode_curve", {}),
@@ -40,7 +41,10 @@ PATHS = {
     "FGE": ("FGE", 1.5),
 }
 # What is run where a training takes long; budgets and bases are the pair's.
-FEWEST = ("deep ensemble", "snapshots", "FGE", "learned line", "learned curve", "learned triangle", "ESPRO", "SWAG")
+FEWEST = (
+    "deep ensemble", "long ensemble", "snapshots", "FGE", "learned line", "learned curve", "learned triangle", "ESPRO",
+    "SWAG",
+)  # fmt: skip
 # Of three candidates each, the best on validation images (studies "mnist-mlp-settings", "mnist-cnn-settings").
 CHOSEN: dict[str, dict[str, int]] = {
     "mlp": {
@@ -124,8 +128,10 @@ def compared(
     for seed in bases:
         for budget in budgets:
             for way in ways:
+                if way == "long ensemble" and budget < 3:
+                    continue
                 method, own = WAYS[way]
-                more = {"members": int(2 * budget)} if way == "short ensemble" else {}
+                more = {"short ensemble": {"members": int(2 * budget)}, "long ensemble": {"members": 2}}.get(way, {})
                 options = {**own, **tuned(scouts, way), **more}
                 rows.append((way, budget, seed, _cell(scouts, method, budget, seed, options)))
     return rows

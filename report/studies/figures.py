@@ -25,6 +25,7 @@ Rens = Mapping[str, Mapping[str, Mapping[int, tuple[float, float, float]]]]  # {
 LOOKS = {
     "deep ensemble": (STYLE["deep ensemble"]["color"], "o"),
     "short ensemble": (STYLE["deep ensemble"]["color"], "8"),
+    "long ensemble": (STYLE["deep ensemble"]["color"], "s"),
     "snapshots": ("#CC79A7", "<"),
     "FGE": ("#CC79A7", ">"),
     "mode curve": (STYLE["curve"]["color"], "D"),
