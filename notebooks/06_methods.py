@@ -189,12 +189,12 @@ course.table(rows, digits=2)
 # part of its budget for the curvature, and trains its networks a little shorter. For a decision we need full trainings, more than
 # one base, and the scale.
 #
-# ## At full size: thirteen ways at equal cost
+# ## At full size: fourteen ways at equal cost
 #
 # The stored study has all of MNIST, an MLP and a CNN, budgets of 1, 1.5 and 3 trainings, and two *bases* (disjoint networks). For
 # each method the settings were chosen on validation images from three candidates. Two methods have several variants. Learned
 # subspaces are a line, a curve or a triangle. The *short ensemble* is a deep ensemble with twice as many members, each trained
-# for half as long. SWAG around several networks is called MultiSWAG [7]. If a law has no fixed members, 30 networks are drawn
+# for half as long; the *long ensemble*, at three trainings, has two members, each trained half as long again. SWAG around several networks is called MultiSWAG [7]. If a law has no fixed members, 30 networks are drawn
 # from it.
 
 # %%
@@ -240,7 +240,8 @@ rows = {}
 for name, table in ways.items():
     for way, row in table.items():
         for budget in ("1", "1.5", "3"):
-            text = row[budget]["dee"]["text"] if "dee" in row[budget] else "diverged"
+            own = row.get(budget, {"dee": {"text": "–"}})
+            text = own["dee"]["text"] if "dee" in own else "diverged"
             rows.setdefault(way, {})[f"{name}, {budget}"] = text
 course.table(rows, "Deep-ensemble equivalent (band) for each network and budget")
 
@@ -370,7 +371,7 @@ for name, result in stored.items():
 # ## Trap: a comparison at unequal cost, without a temperature
 #
 # Two comparisons mislead. The first ranks by plain loss: an over-confident method ranks too low, though a temperature would
-# correct it. The second uses a baseline that costs less. We look at FGE: its rank among the thirteen ways at budget 3, by
+# correct it. The second uses a baseline that costs less. We look at FGE: its rank among the fourteen ways at budget 3, by
 # plain loss and by CLL; then its CLL at 1.5 against a network of cost 1, and against one of cost 1.5.
 
 # %%

@@ -92,7 +92,7 @@ def equivalents(
             axis.axvspan(EDGE, 1, color="#EEEEEE", linewidth=0)
             for number, (network, table) in enumerate(networks.items()):
                 look = {"marker": "os"[number], "fillstyle": FILL_OF_NETWORK[number], "linestyle": "", "markersize": 5}
-                for row, way in enumerate(ways):
+                for row, way in ((row, way) for row, way in enumerate(ways) if budget in table[way]):
                     _worth(axis, row + 0.18 * (2 * number - 1), way, table[way][budget], single[network], largest, look)
             axis.axvline(max(1.0, float(budget)), color=DARK, linestyle="--", linewidth=0.8)
             for row in range(len(ways) - 1):
