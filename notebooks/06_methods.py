@@ -255,6 +255,7 @@ course.table(rows, "Deep-ensemble equivalent (band) for each network and budget"
 #   became NaN. On the MLP the three short subspaces of budget 3 are worse than the one longer subspace of budget 1.5.
 # - *Around trained networks* (FGE, ESPRO, SWAG): at budget 3 they hold two networks, and are worth about two. They add little
 #   to a network.
+# - *Fewer and longer* (long ensemble): two networks, each trained half as long again, are worth about three.
 # - *Laplace and dropout* stay near the line or pass it. Laplace is added after plain training; dropout is a part of it. The high
 #   value of Laplace on the CNN at budget 3 has no counterpart at 1 and 1.5. Its three networks are not those of the ensemble;
 #   they may be lucky.

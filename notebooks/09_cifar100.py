@@ -441,10 +441,11 @@ methods = tables.stored_of_pairs("-methods", COMPARED)
 course.table(tables.best_members(methods), "The best way at exactly this cost, and its DEE")
 
 # %% [markdown]
-# **What we see.** At one and a half trainings the "deep ensemble" is *one* network, trained for one and a half times as long. On
-# CIFAR nothing is better: much is left to learn, so longer training helps most. *Bases* are repetitions of the whole comparison:
-# two on MNIST and on CIFAR-10's fast CNN, one elsewhere, with settings from MNIST. Small differences mean nothing, and one base can be worse than a mean single network; then
-# even plain training reaches less than one.
+# **What we see.** At one and a half trainings the "deep ensemble" is *one* network, trained for one and a half times as
+# long. On CIFAR nothing is better: much is left to learn, so longer training helps most. The *long ensemble* has two
+# such networks. *Bases* are repetitions of the whole comparison: two on MNIST and on CIFAR-10's fast CNN, one
+# elsewhere, with settings from MNIST. Small differences mean nothing, and one base can be worse than a mean single
+# network; then even plain training reaches less than one.
 #
 # ## Exercises
 #

@@ -413,7 +413,8 @@ def best_members(methods: Results) -> Rows:
         for budget in ways["deep ensemble"]:
             found = {way: own[budget]["dee"]["value"] for way, own in ways.items() if "dee" in own.get(budget, {})}
             best = max(found, key=lambda way: found[way])
-            text = f"{best}, {found[best]:.1f}" if found[best] >= 1 else "none reaches one network"
+            worth = ways[best][budget]["dee"]["text"].split(" (")[0]
+            text = f"{best}, {worth}" if found[best] >= 1 else "none reaches one network"
             rows.setdefault(pair, {})[f"{budget} training{'' if budget == '1' else 's'}"] = text
         rows[pair]["bases"] = result.numbers["bases"]
     return rows
