@@ -237,7 +237,7 @@ def methods(study: Study, store: CellStore) -> Summary:
             row = {name: float(own[0]) for name, own in store.load(cell).arrays.items() if own.shape == (1,)}
             found.setdefault(way, {}).setdefault(f"{budget:g}", []).append(row)
             bases.add(base)
-    table = {way: {budget: _row(rows, curve) for budget, rows in own.items()} for way, own in found.items()}
+    table = {way: {budget: _row(rows, curve) for budget, rows in found[way].items()} for way in WAYS if way in found}
     numbers = {"n": len(bases), "bases": len(bases), "order": list(table), "ways": table}
     numbers["yardstick_networks"] = len(study.cells[1].seeds)
     entries = [
