@@ -142,7 +142,7 @@ def test_a_store_of_another_recipe_version_is_left_alone(stored, monkeypatch):
 
 def test_a_result_edited_by_hand_is_named_before_any_work(stored):
     path = stored / f"{SMALL.cells[1].name}.json"
-    path.write_text(path.read_text().replace('"n": 1', '"n": 5'))
+    path.write_text(path.read_text().replace('"n":1', '"n":5'))
     for use in (run_study, read_study):
         with pytest.raises(
             StudyError, match="edited by hand .*delete it and run `lnescape study tests.tiny:TINY` again"

@@ -189,7 +189,7 @@ def _arrays(path: Path, entry: Mapping[str, str], cure: str) -> dict[str, np.nda
 def _cure(text: bytes) -> str:
     """Say what to do, with the command where it can still be read."""
     command = "the command that made it"
-    if found := re.search(rb'"command": ("(?:[^"\\\n]|\\.){,200}")', text):
+    if found := re.search(rb'"command": ?("(?:[^"\\\n]|\\.){,200}")', text):
         with suppress(ValueError):
             stated = json.loads(found[1])
             command = f"`{stated}`" if stated.isprintable() else command
