@@ -160,7 +160,7 @@ def parse(text: bytes) -> Any:
 
 
 def seal(content: Mapping[str, Any]) -> bytes:
-    """Write JSON with the checksum of its canonical form; a value a line, without blanks, which take two fifths."""
+    """Write JSON with the checksum of its canonical form; a value a line, without indents or blanks."""
     whole = {**content, "sha256": hashlib.sha256(_canonical(content)).hexdigest()}
     form: dict[str, Any] = {"indent": 0, "separators": (",", ":")}
     plain = json.dumps(whole, sort_keys=True, allow_nan=False, ensure_ascii=False, **form)

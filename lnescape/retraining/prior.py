@@ -51,17 +51,21 @@ class Prior:
 
     def variance(self, covariates: Float[ndarray, "images covariates"]) -> Float[ndarray, " images"]:
         """Return s₀² of some inputs, in the squared unit of the measurand; the columns are those of the fit."""
+        return np.exp(terms(self._columns(covariates), self.centre, self.width, self.squared) @ self.coefficients)
+
+    def beyond(self, covariates: Float[ndarray, "images covariates"]) -> Bool[ndarray, " images"]:
+        """Return which inputs have a covariate that s₀² clips: over 4 standard deviations from the mean of the fit."""
+        return (np.abs(self._columns(covariates) - self.centre) > CLIP * self.width).any(1)
+
+    def _columns(self, covariates: ndarray) -> ndarray:
+        """Return the covariates as float64; raise unless the columns are as many as in the fit."""
         covariates = checked_covariates(covariates, self.names)
         if covariates.shape[1] != len(self.centre):
             raise ValueError(
                 f"The prior was fitted on {len(self.centre)} covariates ({', '.join(self.names)}), and "
                 f"{covariates.shape[1]} are given; pass the same columns."
             )
-        return np.exp(terms(covariates, self.centre, self.width, self.squared) @ self.coefficients)
-
-    def beyond(self, covariates: Float[ndarray, "images covariates"]) -> Bool[ndarray, " images"]:
-        """Return which inputs have a covariate over 4 standard deviations from those of the fit: s₀² is the edge's."""
-        return (np.abs(checked_covariates(covariates, self.names) - self.centre) > CLIP * self.width).any(1)
+        return covariates
 
 
 @dataclass(frozen=True)
