@@ -214,6 +214,7 @@ def _studies(pair: Pair) -> tuple[Study, ...]:
     scouts, some = scouts_of(pair), {}
     if pair.long:
         some = {"ways": comparison.FEWEST, "budgets": pair.budgets, "bases": comparison.BASES[: pair.bases]}
+        some |= {"at_three": comparison.LEADING} if pair.leading else {}
     reference = _reference(
         scouts, pair.n, group=pair.group, explored=pair.explored, keep=pair.keep, observed=pair.observed
     )

@@ -41,6 +41,7 @@ class Pair:
     long: bool = True  # a training takes long: fewer methods are compared, at `budgets`, on `bases`
     budgets: tuple[float, ...] = (1, 1.5)  # trainings
     bases: int = 1  # repetitions of the comparison
+    leading: bool = False  # at three trainings, only what leads on other pairs is compared
     control: bool = False  # stands beside a pair, and is none: no rule is learned on it
     paths: tuple[str, ...] = LEARNED  # learned paths that are judged as covariates
     shows: tuple[str, ...] = ()  # kinds of images that notebooks show: "easy", "undecided", "foreign"
@@ -143,7 +144,7 @@ CIFAR10_FAST_CNN = Pair(
 )  # fmt: skip
 CIFAR10_FAST_RESNET = replace(
     CIFAR10_FAST_CNN, network="fast_resnet", net="fast ResNet", words="fast residual network", n=24,
-    budgets=(1, 1.5), bases=1,
+    bases=1, leading=True,
     recipe={**FAST_RECIPE, "epochs": 13}, bursts=((0.25, 0.5), RULE), burst_group=(12, 2), proxies=((3, 4),),
     yardstick=8, paths=("line", "curve", "simplex", "ESPRO", "SWAG", "FGE"), chooses=True, shows=("undecided",),
     published=CIFAR10_RESNET.published,
