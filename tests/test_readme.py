@@ -56,16 +56,6 @@ def test_links_lead_to_files():
             assert "://" in link or (page.parent / link).exists(), f"{page.name} links to {link}"
 
 
-def test_every_number_of_the_table_of_scores_is_a_stored_one():
-    (table,) = re.findall(r"\| prediction \| cost.*?along the learned curve[^\n]*\n", GUIDE, re.DOTALL)
-    printed = set(re.findall(r"\d+\.\d+(?:\(\d+(?:\.\d+)?\))?", table))
-    stored = "".join(path.read_text() for path in (ROOT / "report" / "results").glob("mnist-*-paths.json"))
-    estimates = set(re.findall(r'"text":"([\d.()]+) ', stored))
-    plain = {f"{float(value):.{digits}f}" for value in re.findall(r":(\d+\.\d+)", stored) for digits in (2, 4)}
-    assert len(printed) >= 10
-    assert printed <= estimates | plain
-
-
 loaded = functools.cache(ln.load_result)
 judged = functools.cache(tables.headline)
 
@@ -93,7 +83,7 @@ def test_the_result_is_the_stored_one():
     before.sort(key=int)
     claim = (
         f"It makes *two* trainings worth {alone[0]} and {alone[1]} plain ones on MNIST, and {alone[2]} and {alone[3]} "
-        f"on the fast residual and wide networks; all else that is free, {before[0]} to {before[-1]}."
+        f"on the fast residual and the wide network. All else that is free makes them worth {before[0]} to {before[-1]}."
     )
     apart = [pair.key for pair in (*HELD_OUT, *JUDGES)]
     held = [worth_of_two(key, "gradient distance") for key in apart]

@@ -48,7 +48,6 @@ def ren_of(row: Mapping[str, Any]) -> str:
 
 # The networks of the README and how each is called there; the order is that of its table.
 HEADLINE = {pair.key: f"{pair.words}, {pair.title}" for pair in (*WITH_GRADIENTS, *HELD_OUT, *JUDGES)}
-HEADLINE[CIFAR10_WIDE.key] = f"fast wide network, {CIFAR10_WIDE.title}"
 ALL_FREE, WITH_GRADIENT = "all free groups", "prior of other pairs"  # the latter: outputs, classes, gradient distance
 
 
