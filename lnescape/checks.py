@@ -123,9 +123,7 @@ def texts(values: Any, n: int, what: str, *, error: type[Exception] = ValueError
         raise TypeError(f"{what} is {shown(values)}; pass a list of {n}.")
     found = tuple(map(str, values))
     if len(found) != n or not all(map(str.isprintable, found)):
-        raise error(
-            f"{what}: {n} are needed, and {len(found)} were given; give {n} different ones without line breaks."
-        )
+        raise error(f"{what}: {n} are needed, and {len(found)} were given; give {n} different ones, no line breaks.")
     first = {name: k for k, name in reversed(list(enumerate(found)))}
     if twice := [k for k, name in enumerate(found) if first[name] < k][:1]:
         name = found[twice[0]]
@@ -141,10 +139,8 @@ def units_of(unit: Any, n: int, *, error: type[Exception] = ValueError) -> tuple
         or len(units) != n
         or not all(isinstance(one, str) and one.isprintable() for one in units)
     ):
-        raise error(
-            f"unit is {shown(unit)}, and there {'are' if n > 1 else 'is'} {n} output{'s' * (n > 1)}; give one text in "
-            "a line, such as '°' or 'mm', or one for each output."
-        )
+        what = f"unit is {shown(unit)}, and there {'are' if n > 1 else 'is'} {n} output{'s' * (n > 1)}"
+        raise error(f"{what}; give one text in a line, such as '°' or 'mm', or one for each output.")
     return tuple(units)
 
 
@@ -152,9 +148,7 @@ def check_no_copies(networks: Any) -> None:
     """Raise where two networks are equal, in weights or in all predictions."""
     for number, one in enumerate(networks):
         if (first := next(k for k, other in enumerate(networks) if bool((other == one).all()))) < number:
-            raise ValueError(
-                f"Networks {first} and {number} are identical, so they are not two retrainings; leave one out."
-            )
+            raise ValueError(f"Networks {first} and {number} are identical, and no two retrainings; leave one out.")
 
 
 def nearest(name: object, known: Iterable[str]) -> str:

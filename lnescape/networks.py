@@ -262,10 +262,8 @@ def network(name: str, data, *, variance: bool = False, **options) -> Builder:
     if not hasattr(data, "image_shape"):
         raise TypeError(f"The data are a {type(data).__name__}; pass what lnescape.load or lnescape.dataset returns.")
     if name != "mlp" and len(data.image_shape) != 3:
-        raise ValueError(
-            f"{name} takes images [n, channels, height, width], not {['n', *data.image_shape]}; give grey images a "
-            "channel axis, images.unsqueeze(1), or take 'mlp'."
-        )
+        what = f"{name} takes images [n, channels, height, width], not {['n', *data.image_shape]}"
+        raise ValueError(f"{what}; give grey images a channel axis, images.unsqueeze(1), or take 'mlp'.")
     known = list(inspect.signature(NETWORKS[name]).parameters)[2:]
     for option in options:
         one_of(option, known, f"option of {name}")

@@ -153,8 +153,7 @@ def _ends(first: Tensor, last: Tensor) -> tuple[Tensor, Tensor]:
             what = f"tensor {list(end.shape)}" if isinstance(end, Tensor) else type(end).__name__
             raise TypeError(f"The ends of a curve are points θ [P] such as runs[0], not a {what}; see theta_of.")
     if first.shape != last.shape:
-        sizes = f"{first.numel()} and {last.numel()} parameters"
-        raise ValueError(f"The ends have {sizes}; both must come from the same builder.")
+        raise ValueError(f"The ends have {first.numel()} and {last.numel()} parameters; give them the same builder.")
     return first.detach().float(), last.detach().float()
 
 

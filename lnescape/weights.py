@@ -274,9 +274,7 @@ def theta_of(network: nn.Module | dict, like: nn.Module | None = None) -> Float[
     of_parameter = {id(p): name for name, p in like.named_parameters()}  # the first of its names
     for name, p in like.named_parameters(remove_duplicate=False):
         if name in found and not torch.equal(found[name], found[first := of_parameter[id(p)]]):
-            raise ValueError(
-                f"{name!r} and {first!r} differ in the state dict, and are one in the network that is built."
-            )
+            raise ValueError(f"{name!r} and {first!r} differ in the state dict, and are one in the builder's network.")
     return torch.cat([found[name].detach().reshape(-1).to(torch.float32) for name in names])
 
 

@@ -86,7 +86,7 @@ def test_a_scaled_estimate_keeps_everything_but_its_unit():
 
 
 def test_what_is_no_uncertainty_is_refused():
-    with pytest.raises(ValueError, match="can be negative"):
+    with pytest.raises(ValueError, match="is negative"):
         Estimate(1, -0.1)
     with pytest.raises(ValueError, match="no evaluation 'C'.*There are: A, B"):
         Estimate(1, 0.1, evaluation="C")

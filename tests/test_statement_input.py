@@ -67,7 +67,7 @@ def no_training(monkeypatch):
         ({"folder": "/proc/none"}, "name a folder that can be written"),
         ({"data": "digits"}, "data are a str"),
         ({"data": "few"}, r"hold 20 calibration images.*calibration="),
-        ({"data": "short", "covariates": ("bursts",)}, "is no step on 450 training images"),
+        ({"data": "short", "covariates": ("bursts",)}, "is no step on 450 images"),
     ],
 )
 @pytest.mark.usefixtures("as_users_do", "no_training")

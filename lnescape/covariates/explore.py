@@ -123,9 +123,7 @@ def known_pair(runs: Members, data, *, players: int = 2) -> KnownPair:
     if data.values is not None:
         raise ValueError("A prior is learned on classes, and these data hold measured values; pass data of classes.")
     if len(runs) < players + 10:
-        raise ValueError(
-            f"A prior is learned from {players + 10} retrainings or more, not {len(runs)}; train more seeds."
-        )
+        raise ValueError(f"A prior is learned from {players + 10} retrainings or more, not {len(runs)}; train more.")
     images = data.calibration.images
     logp = runs.predict(images).cpu().numpy()
     chosen = np.exp(logp[players:]).mean(0).argmax(1)
@@ -322,9 +320,7 @@ def bursts(
         ends = []
         for trained in train_groups(prepared.under(recipe), orders, most=TOGETHER, start=start):
             if trained.failed:
-                raise TrainingError(
-                    f"A burst from the network of seed {seed} diverged; lower its rate "
-                    f"(now {recipe.learning_rate:g}), or leave bursts out."
-                )
+                what = f"A burst from the network of seed {seed} diverged"
+                raise TrainingError(f"{what}; lower its rate (now {recipe.learning_rate:g}), or leave bursts out.")
             ends.append(trained.thetas.clone())
         yield torch.cat(ends)

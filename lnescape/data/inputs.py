@@ -86,16 +86,12 @@ def check_new_pixels(pixels: object, image_shape: tuple[int, ...], dtype: torch.
     if images.dtype == dtype:
         return images
     if dtype != torch.uint8:
-        raise DataError(
-            f"images are {_name(images.dtype)} but the data set's pixels are {_name(dtype)}; convert them to the range "
-            "of train.pixels."
-        )
+        what = f"images are {_name(images.dtype)} but the data set's pixels are {_name(dtype)}"
+        raise DataError(f"{what}; convert them to the range of train.pixels.")
     low, high = float(images.min()), float(images.max())
     if low < 0 or high > 255 or 0 < high <= 1:
-        raise DataError(
-            f"images run from {low:.3g} to {high:.3g} but the data set's pixels from 0 to "
-            "255; give raw pixels (multiply images in 0 to 1 by 255, undo a normalisation)."
-        )
+        what = f"images run from {low:.3g} to {high:.3g} but the data set's pixels from 0 to 255"
+        raise DataError(f"{what}; give raw pixels (multiply images in 0 to 1 by 255, undo a normalisation).")
     return images
 
 
@@ -107,10 +103,8 @@ def check_labels(labels: object, part: str, n_images: int, *, unit: Any = None) 
     if numbers.is_complex() or numbers.dtype == torch.bool:
         raise DataError(f"{part} labels have dtype {_name(numbers.dtype)}; give whole numbers: labels.long().")
     if unit is not None:
-        raise DataError(
-            f"{part} labels are whole numbers, which are classes, and classes have no unit; leave unit={unit!r} out, "
-            "or give measured values as floats: labels.astype(float)."
-        )
+        what = f"{part} labels are whole numbers, which are classes, and classes have no unit"
+        raise DataError(f"{what}; leave unit={unit!r} out, or give measured values as floats: labels.astype(float).")
     if numbers.dim() != 1:
         cure = f"one class number per image, [{n_images}] (one-hot: labels.argmax(1); a column: labels.reshape(-1))"
         raise DataError(f"{part} labels have shape {list(numbers.shape)}; give {cure}.")
@@ -129,17 +123,12 @@ def _check_values(values: Tensor, part: str, n_images: int, unit: Any) -> Float[
         raise DataError(f"{part} values have shape {list(values.shape)}; give [{n_images}] or [{n_images}, outputs].")
     _check_finite(rows, f"{part} values", "leave these inputs out, or measure them again")
     if unit is None and bool((rows == rows.round()).all()):
-        raise DataError(
-            f"{part} labels are whole numbers of dtype {_name(values.dtype)}; for classes give labels.long() (one-hot: "
-            "labels.argmax(1)), for measured values their unit: unit='°', or unit='' where they have none."
-        )
+        kind = f"{part} labels are whole numbers of dtype {_name(values.dtype)}"
+        raise DataError(f"{kind}; for classes give labels.long() (one-hot: labels.argmax(1)), for values unit='°'.")
     _check_resolved(rows, f"{part} values")
     span = float((rows.amax(0) - rows.amin(0)).max())
     if not (span == 0 or 1e-15 < span < 1e15):
-        raise DataError(
-            f"{part} values run over {span:.3g}, whose square float32 cannot hold; give them in a unit nearer to their "
-            "size."
-        )
+        raise DataError(f"{part} values run over {span:.3g}, too far for float32; give a unit nearer to their size.")
     return rows.float()
 
 
@@ -147,10 +136,8 @@ def count_classes(labels: Tensor) -> int:
     """Return the largest label plus one; raise where that is a stray label and not a class."""
     largest, n_different = int(labels.max()), len(labels.unique())
     if largest + 1 > _NUMBERS_PER_CLASS * max(n_different, 10):
-        raise DataError(
-            f"train labels go up to {largest} (image {int(labels.argmax())}) but only {n_different} different ones "
-            "occur; correct that label, number the classes from 0 without gaps, or name them all in classes=(…)."
-        )
+        found = f"train labels go up to {largest} (image {int(labels.argmax())}) but only {n_different} occur"
+        raise DataError(f"{found}; correct that label, number them without gaps, or name all classes in classes=(…).")
     return largest + 1
 
 
@@ -217,10 +204,8 @@ def _check_resolved(numbers: Tensor, what: str) -> None:
         lost = (span > 1e-12 * most) & (step > 1e-3 * span)
         if lost.any():
             k = int(lost.nonzero()[0])
-            raise DataError(
-                f"{what} run from {float(low[k])!r} to {float(high[k])!r} in column {k}, too near to one another for "
-                "float32, in which networks compute; subtract an offset first, or change the unit."
-            )
+            why = f"{what} run from {float(low[k])!r} to {float(high[k])!r} in column {k}, too near for float32"
+            raise DataError(f"{why}; subtract an offset first, or change the unit.")
 
 
 def _as_tensor(values: object, what: str) -> Tensor:
@@ -243,9 +228,7 @@ def _as_tensor(values: object, what: str) -> Tensor:
         return torch.from_numpy(np.require(native, requirements=["C", "W"]))  # copied where torch can't share it
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         cause = str(error).split(". ")[0]
-        raise DataError(
-            f"{what} cannot be read as one array of numbers ({type(values).__name__}): {cause}; {cure}."
-        ) from error
+        raise DataError(f"{what} cannot be read as one array ({type(values).__name__}): {cause}; {cure}.") from error
 
 
 def one_image(image: Any, what: str = "an image") -> Tensor:

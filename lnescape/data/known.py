@@ -321,10 +321,8 @@ def _read_checked(name: str, folder: Path, files: Collection[str]) -> dict[str, 
         content = (folder / file).read_bytes()
         found = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if found != expected:
-            raise DataError(
-                f"the file {folder / file} is damaged: md5 expected {expected}, found {found}; "
-                "move it away and load again, or put an intact copy in its place."
-            )
+            what = f"the file {folder / file} is damaged: md5 expected {expected}, found {found}"
+            raise DataError(f"{what}; move it away and load again, or put an intact copy in its place.")
         contents[file.rsplit("/", 1)[1]] = content
     return contents
 

@@ -68,8 +68,7 @@ def augment(
     # What lies beyond the border is the image mirrored at its border pixel, as in a random crop after padding by
     # reflection. Several generators each draw for one equal part of the images, in order.
     if images.dim() != 4:
-        need = "augmentation needs images [n, channels, height, width]"
-        raise DataError(f"{need}, these have shape {list(images.shape)}; switch it off.")
+        raise DataError(f"augmentation needs [n, channels, height, width], not {list(images.shape)}; switch it off.")
     n, channels, height, width = images.shape
     side = min(height, width)
     shift = whole(shift, f"shift, in pixels of a side of {side},", least=0, most=side - 1, error=DataError)

@@ -418,8 +418,7 @@ def _check_together(parts: dict[str, tuple[Tensor, Tensor]], n_classes: int, for
         if here != there:
             raise DataError(f"{key} images have shape {here}, train images {there}; resize them to one shape.")
         if images.dtype != reference.dtype:
-            types = f"{key} images are {images.dtype}, train images {reference.dtype}"
-            raise DataError(f"{types}; convert them to one type and one range.")
+            raise DataError(f"{key} images are {images.dtype}, train images {reference.dtype}; convert them.")
         if images.device != reference.device:
             raise DataError(f"{key} lies on {images.device}, train on {reference.device}; move them to one.")
     for key, (_, labels) in parts.items():
@@ -428,7 +427,6 @@ def _check_together(parts: dict[str, tuple[Tensor, Tensor]], n_classes: int, for
                      for labels in (labels, of_train)]  # fmt: skip
             raise DataError(f"{key} labels are {kinds[0]}, train labels {kinds[1]}; give both in one form.")
         if not labels.is_floating_point() and int(labels.max()) >= n_classes:
-            raise DataError(
-                f"{key} labels go up to {int(labels.max())} (image {int(labels.argmax())}) but there are {n_classes} "
-                f"classes, numbered 0 to {n_classes - 1}; correct that label, or name all classes in classes=(…)."
-            )
+            last = f"{key} labels go up to {int(labels.max())} (image {int(labels.argmax())}) but there are {n_classes}"
+            cure = "correct that label, or name all classes in classes=(…)"
+            raise DataError(f"{last} classes, numbered 0 to {n_classes - 1}; {cure}.")

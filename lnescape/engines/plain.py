@@ -132,10 +132,8 @@ class AnyNetwork:
         exact = self.device.type == "cpu" and self.precision != "bfloat16"
         near = 1e-3 if exact else 1e-2  # else sums are rounded to 11 bits or 8, another way for each batch
         if not torch.allclose(among[: len(alone)], alone, near, near * (1 + float(alone.abs().max())), equal_nan=True):
-            raise ValueError(
-                f"A prediction changes with the other inputs of its batch of {len(among)}: it isn't a function of the "
-                "input; build the network without what looks at other inputs."
-            )
+            what = f"A prediction changes with the other inputs of its batch of {len(among)}"
+            raise ValueError(f"{what}; build the network without what looks at other inputs.")
 
 
 class LinearChain:

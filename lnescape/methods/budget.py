@@ -102,10 +102,9 @@ class Request(Prepared):
         for n, training, exploring in shares:
             if training >= step and exploring >= need * (1 - 1e-9):
                 return Plan(n, training * self.recipe.epochs, exploring * self.recipe.epochs / times)
-        raise ValueError(
-            f"A budget of {self.budget:g} trainings is too small for {self.method}; it needs at least "
-            f"{math.ceil(1000 * smallest) / 1000:g} here{', the given networks included' if self.runs else ''}."
-        )
+        enough = f"{math.ceil(1000 * smallest) / 1000:g} here{', the given networks included' if self.runs else ''}"
+        asked = f"A budget of {self.budget:g} trainings"
+        raise ValueError(f"{asked} is too small for {self.method}; it needs at least {enough}.")
 
     def networks(self, plan: Plan) -> Members:
         """Train the networks of a plan, or return those that were given."""

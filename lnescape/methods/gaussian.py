@@ -144,10 +144,8 @@ def laplace(
     start, size = _block(request.template.fresh(), request.data.train.images[:2].cpu())
     form = _checked_structure(structure, size)
     if form != "full" and request.data.values is not None:
-        raise ValueError(
-            f"The curvature of measured values is a full one, up to {LARGEST} parameters, and the layer has {size}; "
-            "leave structure out, or take a narrower last layer."
-        )
+        what = f"The curvature of measured values is a full one, up to {LARGEST} parameters, and the layer has {size}"
+        raise ValueError(f"{what}; leave structure out, or take a narrower last layer.")
     data, recipe = request.data, request.recipe
     usual = len(data.train) * recipe.weight_decay if prior_precision is None else prior_precision
     precision = None if prior_precision == MARGINAL else real(usual, "prior_precision", above=0)
@@ -160,10 +158,8 @@ def laplace(
         n -= 1
     extra, least = n * each, (n * step if runs is None else request.given) + n * each
     if budget is not None and least > 1.05 * budget * request.plain:
-        raise ValueError(
-            f"A budget of {budget:g} trainings is too small for laplace; it needs at least "
-            f"{math.ceil(1000 * least / request.plain) / 1000:g} here, {extra / request.plain:.3g} for the curvature."
-        )
+        need = f"{math.ceil(1000 * least / request.plain) / 1000:g} here, {extra / request.plain:.3g} for the curvature"
+        raise ValueError(f"A budget of {budget:g} trainings is too small for laplace; it needs at least {need}.")
     plan = Plan(n, recipe.epochs, 0.0)
     if runs is None and budget is not None:
         request = replace(request, budget=max(budget - extra / request.plain, n * step / request.plain))

@@ -53,10 +53,7 @@ class Estimate:
         if self.n is not None:
             object.__setattr__(self, "n", int(self.n))
         if self.u < 0 or self.dof < 0:
-            raise ValueError(
-                f"u = {self.u} and dof = {self.dof}: neither a standard uncertainty nor degrees "
-                "of freedom can be negative; pass the square root of a variance, and n - 1."
-            )
+            raise ValueError(f"u = {self.u} or dof = {self.dof} is negative; pass the root of a variance, and n - 1.")
         one_of(self.evaluation, ("A", "B", "A+B"), "evaluation")
 
     @classmethod
@@ -220,10 +217,8 @@ def normalised_error(a: Estimate, b: Estimate) -> float:
     0.697
     """
     if a.unit != b.unit:
-        raise ValueError(
-            f"an estimate in {a.unit or 'no unit'!r} cannot be compared with one in "
-            f"{b.unit or 'no unit'!r}; bring both to one unit with .scaled(factor, unit)."
-        )
+        what = f"an estimate in {a.unit or 'no unit'!r} cannot be compared with one in {b.unit or 'no unit'!r}"
+        raise ValueError(f"{what}; bring both to one unit with .scaled(factor, unit).")
     distance, u = abs(a.value - b.value), math.hypot(a.u, b.u)
     if math.isnan(distance) or math.isnan(u):
         return math.nan

@@ -178,10 +178,8 @@ def _arrays(path: Path, entry: Mapping[str, str], cure: str) -> dict[str, np.nda
     packed = files.read(beside, most=files.MOST_PACKED, cure=cure)
     found = hashlib.sha256(packed).hexdigest()
     if found != entry["sha256"]:
-        raise ResultError(
-            f"{beside} has checksum {found[:12]}… where {path.name} expects {entry['sha256'][:12]}…: it was cut short, "
-            f"edited or belongs to another run; {cure}"
-        )
+        what = f"{beside} has checksum {found[:12]}… where {path.name} expects {entry['sha256'][:12]}…"
+        raise ResultError(f"{what}: it was cut short, edited or belongs to another run; {cure}")
     with files.reading(beside, cure):
         return files.unpack(packed)
 
@@ -222,10 +220,8 @@ def _plain(x: Any, where: str) -> Any:
         raise ResultError(f"{where} is the text {x!r}, which stands for a number; use other words.")
     if x is None or isinstance(x, (bool, int, str)):
         return x
-    raise ResultError(
-        f"{where} is a {type(x).__name__}, which JSON cannot hold; pass numbers, texts, lists and "
-        "Estimates, and put arrays and tensors into arrays=."
-    )
+    what = f"{where} is a {type(x).__name__}, which JSON cannot hold"
+    raise ResultError(f"{what}; pass numbers, texts, lists and Estimates, and put arrays and tensors into arrays=.")
 
 
 def _revive(x: Any) -> Any:

@@ -162,15 +162,10 @@ def _checked_observations(q: ndarray, *, least: int = 2) -> ndarray:
     if not q.shape[1]:
         raise ValueError("The observations are of no input; give q [networks, images] of one or more.")
     if len(q) < least:
-        raise ValueError(
-            f"{len(q)} network can't show how retraining spreads: there is nothing to compare it with. Train a second "
-            "one, the least; exploring around one alone gives a local spread, which isn't u(x)."
-        )
+        raise ValueError(f"{len(q)} network can't show how retraining spreads. Train a second one, the least.")
     if not np.isfinite(q).all():
-        raise ValueError(
-            f"{int((~np.isfinite(q)).sum())} observations aren't finite; compute log-odds from logits or "
-            "log-probabilities (`log_odds`), not from rounded probabilities of exactly 0 or 1."
-        )
+        cure = "compute log-odds from logits or log-probabilities (`log_odds`), not from probabilities of 0 or 1"
+        raise ValueError(f"{int((~np.isfinite(q)).sum())} observations aren't finite; {cure}.")
     return q
 
 

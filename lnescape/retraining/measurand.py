@@ -83,10 +83,9 @@ def _split(logp: ndarray, chosen: ndarray) -> tuple[ndarray, ndarray]:
     chosen, shape = np.asarray(chosen), others.shape
     fits = chosen.shape == shape[1:2] and chosen.dtype.kind in "iu"
     if not fits or chosen.size and not 0 <= chosen.min() <= chosen.max() < shape[2]:
-        raise ValueError(
-            f"Predictions are [networks, images, classes], here {list(shape)}, and chosen is one class, from 0 on, for "
-            f"each image, here {chosen.dtype} of shape {list(chosen.shape)}; take logp.mean(0).argmax(1)."
-        )
+        what = f"Predictions are [networks, images, classes], here {list(shape)}, and chosen is one class, from 0 on"
+        here = f"here {chosen.dtype} {list(chosen.shape)}"
+        raise ValueError(f"{what}, for each image, {here}; take logp.mean(0).argmax(1).")
     index = np.broadcast_to(chosen[None, :, None], (*others.shape[:2], 1))
     inside = np.take_along_axis(others, index, 2)[:, :, 0]
     np.put_along_axis(others, index, -np.inf, 2)
@@ -132,4 +131,4 @@ def retrainings_needed(relative: float, *, prior_dof: float = 0.0) -> int:
     """
     relative = real(relative, "relative, a relative standard uncertainty such as 0.1,", above=0)
     prior_dof = real(prior_dof, "prior_dof", least=0)
-    return max(2, math.ceil(1 + 1 / (2 * relative**2) - prior_dof - 1e-9))
+    return max(2, math.ceil(1 + 1 / (2 * relative**2) - prior_dof - 1e-9))  # without two a prior has no scale

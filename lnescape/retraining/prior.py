@@ -61,10 +61,8 @@ class Prior:
         """Return the covariates as float64; raise unless the columns are as many as in the fit."""
         covariates = checked_covariates(covariates, self.names)
         if covariates.shape[1] != len(self.centre):
-            raise ValueError(
-                f"The prior was fitted on {len(self.centre)} covariates ({', '.join(self.names)}), and "
-                f"{covariates.shape[1]} are given; pass the same columns."
-            )
+            what = f"The prior was fitted on {len(self.centre)} covariates ({', '.join(self.names)})"
+            raise ValueError(f"{what}, and {covariates.shape[1]} are given; pass the same columns.")
         return covariates
 
 
@@ -239,10 +237,8 @@ def borrowed_prior(
         raise ValueError("The learned prior has no level; learn it on pairs whose `spread` is given, or train twice.")
     covariates, q = checked_covariates(covariates, names), array(q, "q", "images")
     if len(q) != len(covariates) or not np.isfinite(q).all() or np.ptp(q) == 0:
-        raise ValueError(
-            f"q must be {len(covariates)} finite numbers that differ, one for each row of covariates: how it varies "
-            "over inputs is the only scale of one network."
-        )
+        what = f"q must be {len(covariates)} finite numbers that differ, one for each row of covariates"
+        raise ValueError(f"{what}: how it varies over inputs is the only scale of one network.")
     centre, width, squared = measures(covariates, names)
     mean, _, _ = _placed(like, names, squared)
     one_of(network, dict.fromkeys([*KINDS, *like.levels]), "kind of network")
@@ -256,10 +252,8 @@ def _placed(like: LearnedPrior, names: tuple[str, ...], squared: ndarray) -> tup
     """Return, for each coefficient, its learned mean, its learned spread (nan if unknown), and its group by number."""
     known = {name: k for k, name in enumerate(like.names)}
     if len(names) != len(squared) or not set(names) & set(known):
-        raise ValueError(
-            f"None of the covariates ({', '.join(names) or 'without names'}) is one of those that the learned prior "
-            f"knows: {', '.join(known)}; pass names=, as columns_of returns them."
-        )
+        what = f"None of the covariates ({', '.join(names) or 'without names'}) is known to the learned prior"
+        raise ValueError(f"{what}, which knows {', '.join(known)}; pass names=, as columns_of returns them.")
     kinds = list(like.spread)
     rows: list[tuple[float, float, int]] = [(0.0, np.nan, -1)]  # the constant is free
     for power in (0, 1):
@@ -439,10 +433,8 @@ def checked_covariates(covariates: ndarray, names: tuple[str, ...] = ()) -> ndar
     if bad.any():
         column = int(bad.any(0).argmax())
         name = names[column] if column < len(names) else f"number {column}"
-        raise ValueError(
-            f"The covariate {name} isn't finite for {int(bad[:, column].sum())} of {len(covariates)} inputs; leave its "
-            "group out, or those inputs."
-        )
+        what = f"The covariate {name} isn't finite for {int(bad[:, column].sum())} of {len(covariates)} inputs"
+        raise ValueError(f"{what}; leave its group out, or those inputs.")
     return covariates
 
 
@@ -450,18 +442,14 @@ def _checked_variance(variance: ndarray, outputs: int = 1) -> ndarray:
     """Return variances as float64; raise where no prior can be fitted on them."""
     variance = array(variance, "variance", "images")
     if (n := len(variance) // outputs) < FEWEST_INPUTS:
-        raise ValueError(
-            f"A prior is learned from how variances differ over inputs; {n} are too few to find d₀: give "
-            f"{FEWEST_INPUTS} inputs or more, unlabelled ones will do."
-        )
+        what = f"A prior is learned from how variances differ over inputs; {n} are too few to find d₀"
+        raise ValueError(f"{what}: give {FEWEST_INPUTS} inputs or more, unlabelled ones will do.")
     if not np.isfinite(variance).all() or (variance < 0).any():
         raise ValueError("The sample variances must be finite and not negative; compute them from finite log-odds.")
     zero = float((variance == 0).mean())
     if zero > 0.5:
-        raise ValueError(
-            f"The networks give exactly the same for {zero:.0%} of the inputs, so that there is no spread: were they "
-            "trained under different seeds, and are the predictions those of different networks?"
-        )
+        what = f"The networks give exactly the same for {zero:.0%} of the inputs, so that there is no spread"
+        raise ValueError(f"{what}; pass predictions of different networks, trained under different seeds.")
     return variance
 
 

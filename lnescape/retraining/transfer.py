@@ -133,9 +133,7 @@ def _check_pair(pair: KnownPair) -> None:
     """Raise unless the variances of a pair can be regressed on its covariates."""
     covariates, variance = checked_covariates(pair.covariates, pair.names), array(pair.variance, "variance", "images")
     if len(variance) != len(covariates) or not (np.isfinite(variance) & (variance > 0)).all():
-        raise ValueError(
-            f"The variances of a pair must be {len(covariates)} finite numbers above 0; give one for each row."
-        )
+        raise ValueError(f"The variances of a pair must be {len(covariates)} finite numbers above 0, one for each row.")
     for name in ("dof", "n_eff", "spread"):
         if (value := getattr(pair, name)) is not None:
             real(value, f"{name} of a pair", above=0)

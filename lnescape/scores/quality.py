@@ -61,10 +61,8 @@ def logit_average(logp: Float[Tensor, "*members images classes"]) -> Float[Tenso
     """
     average = torch.cat([chunk.mean(0) for chunk in checked_chunks(logp)])
     if (excluded := average.isneginf().all(-1)).any():
-        raise ValueError(
-            f"the logit average of image {int(excluded.nonzero()[0])} is undefined, because each of its classes has "
-            "probability 0 for some member; use mean_prediction."
-        )
+        what = f"the logit average of image {int(excluded.nonzero()[0])} is undefined"
+        raise ValueError(f"{what}, because each of its classes has probability 0 for some member; use mean_prediction.")
     return average.log_softmax(-1)
 
 
@@ -395,16 +393,12 @@ def mean_and_labels(logp: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
         raise TypeError(f"labels are whole numbers [images], and this is {found}; use torch.tensor(labels).")
     labels = labels.to(mean.device, torch.int64)
     if labels.shape != (n_images,):
-        raise ValueError(
-            f"there are predictions for {n_images} images and labels of shape {list(labels.shape)}; "
-            "pass one label for each image, from the same split."
-        )
+        what = f"there are predictions for {n_images} images and labels of shape {list(labels.shape)}"
+        raise ValueError(f"{what}; pass one label for each image, from the same split.")
     if (low := int(labels.min())) < 0 or (high := int(labels.max())) >= n_classes:
         wrong = low if low < 0 else high
-        raise ValueError(
-            f"label {wrong} is out of range, because the prediction has classes 0 to {n_classes - 1}; "
-            "number the classes from 0 (images that belong to no class, label -1, have auroc instead)."
-        )
+        why = f"label {wrong} is out of range: the prediction has classes 0 to {n_classes - 1}"
+        raise ValueError(f"{why}; number the classes from 0 (images of no class, label -1, have auroc instead).")
     return mean, labels
 
 

@@ -89,9 +89,7 @@ def calibrated_log_likelihood(
     mean, labels = mean_and_labels(logp, labels)
     half = torch.as_tensor(half, device=mean.device)
     if half.shape != labels.shape or set(half.unique().tolist()) != {0, 1}:
-        raise ValueError(
-            f"half must be 0 or 1 for each of {len(mean)} images, and none of the halves may be empty; use halves(n)."
-        )
+        raise ValueError(f"half must be 0 or 1 for each of {len(mean)} images, and both must occur; use halves(n).")
     losses = mean.new_empty(len(mean))
     for part in (0, 1):
         scored, others = half == part, half != part

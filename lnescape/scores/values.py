@@ -38,10 +38,8 @@ def with_noise(values: Float[Tensor, "networks inputs outputs"], variance: Any) 
         raise ValueError(f"The predictions have the shape {shape}, not [networks, inputs, outputs], without variances.")
     given = torch.as_tensor(variance, dtype=values.dtype, device=values.device)
     if list(given.shape) not in ([], [1], shape[2:]) or not bool((given.isfinite() & (given > 0)).all()):
-        raise ValueError(
-            "The variance of the noise is one number or one for each output, finite and above 0; take the mean square "
-            "of residuals."
-        )
+        what = "The variance of the noise is one number or one for each output, finite and above 0"
+        raise ValueError(f"{what}; take the mean square of residuals.")
     return torch.stack([values, given.expand_as(values)], -1)
 
 
@@ -215,10 +213,8 @@ def score_values(predicted: Tensor, labels: Tensor, *, unit: str | Sequence[str]
     """Return all scores of measured values, r2 where they vary; `score` calls it."""
     units = [unit] if isinstance(unit, str) else list(dict.fromkeys(unit))
     if len(units) > 1:
-        raise ValueError(
-            f"Errors in {' and '.join(map(repr, units))} have no mean; score each output k alone: "
-            "score(p[:, :, [k]], y[:, [k]], unit=…)."
-        )
+        what = f"Errors in {' and '.join(map(repr, units))} have no mean"
+        raise ValueError(f"{what}; score each output k alone: score(p[:, :, [k]], y[:, [k]], unit=…).")
     unit = units[0]
     measures: dict[str, Callable] = {"rmse": rmse, "mae": mae, "crps": crps}
     scores = {name: measure(predicted, labels, unit=unit) for name, measure in measures.items()}
@@ -237,15 +233,11 @@ def _as_values(predicted: Any, *, stated: bool = False) -> tuple[Tensor, Tensor]
     """Return values and variances in float64, [networks, inputs, outputs]; raise where they are none."""
     if not isinstance(predicted, Tensor) or not predicted.is_floating_point() or predicted.ndim not in (3, 4):
         shape = f"shape {list(predicted.shape)}" if isinstance(predicted, Tensor) else type(predicted).__name__
-        raise ValueError(
-            f"Predicted values are floats [networks, inputs, outputs], with variances [networks, inputs, outputs, 2], "
-            f"not {shape}; pass what law.predict returns."
-        )
+        what = "Predicted values are floats [networks, inputs, outputs], with variances [networks, inputs, outputs, 2]"
+        raise ValueError(f"{what}, not {shape}; pass what law.predict returns.")
     if predicted.ndim == 3 and stated:
-        raise ValueError(
-            "These networks state no variances; build them by network(…, variance=True), or add that of the noise by "
-            "scores.with_noise."
-        )
+        what = "These networks state no variances; build them by network(…, variance=True)"
+        raise ValueError(f"{what}, or add that of the noise by scores.with_noise.")
     if predicted.ndim == 4 and (predicted.shape[3] != 2 or not bool((predicted[..., 1] > 0).all())):
         raise ValueError("The last axis holds a value and its variance, above 0; pass what law.predict returns.")
     if not bool(predicted.isfinite().all()) or not predicted.numel():

@@ -92,10 +92,8 @@ def state_arrays(
         if unit is None:
             refuse_probabilities(known)
         if known.shape[::2] != p.shape[::2] or known.ndim != p.ndim:
-            raise ValueError(
-                f"The predictions are {p.shape} and those for calibration {known.shape}: [networks, inputs, …] of the "
-                "same networks must differ in the number of inputs alone."
-            )
+            what = f"The predictions are {p.shape} and those for calibration {known.shape}"
+            raise ValueError(f"{what}; give those of the same networks, which differ in the number of inputs alone.")
     if unit is None and limits is not None:
         raise ValueError("limits are those of measured values, and these are log-probabilities; leave them out.")
     if unit is not None and measurand is not log_odds:
@@ -160,16 +158,12 @@ def _of_classes(
 ) -> tuple[ndarray, Columns, dict[str, Any]]:
     """Return q, covariates, and what the statement says of classes, of log-probabilities."""
     if logp.ndim != 3 or logp.shape[2] < 2:
-        raise ValueError(
-            f"Log-probabilities are [networks, inputs, classes], not {logp.shape}; values need their unit, unit='' for "
-            "plain numbers."
-        )
+        what = f"Log-probabilities are [networks, inputs, classes], not {logp.shape}"
+        raise ValueError(f"{what}; values need their unit, unit='' for plain numbers.")
     total = np.logaddexp.reduce(logp, 2, keepdims=True)
     if (far := float(total.flat[np.abs(total).argmax()])) and abs(far) > ROUNDED:
-        raise ValueError(
-            f"The predictions aren't log-probabilities: the exponentials of an input sum to {np.exp(far):.3g}, not to "
-            "1; take log_softmax of logits, or name the unit of values, unit='' for plain numbers."
-        )
+        why = f"The exponentials of an input sum to {np.exp(far):.3g}, not to 1"
+        raise ValueError(f"{why}; take log_softmax of logits, or name the unit of values, unit='' for plain numbers.")
     mean, (fitted, stated) = np.exp(logp - total).mean(0), parts
     chosen = mean.argmax(1)
     check_measurand(measurand, len(logp), logp.shape[2])
@@ -229,15 +223,12 @@ def checked_limits(limits: Any, k: int) -> ndarray | None:
     try:
         low, high = (numbers(end).astype(float) for end in limits[:])  # a set has no order
     except (TypeError, ValueError):
-        raise ValueError(
-            f"limits is {shown(limits)}; pass (low, high), each a number, or one for each output (±inf for none)."
-        ) from None
+        what = f"limits is {shown(limits)}"
+        raise ValueError(f"{what}; pass (low, high), each a number, or one for each output (±inf for none).") from None
     if low.shape not in ((), (k,)) or high.shape not in ((), (k,)):
         raise ValueError(f"The limits are for {max(low.size, high.size)} outputs, the predictions for {k}.")
     if not (low < high).all():
-        raise ValueError(
-            f"The limits {limits} are in the wrong order, or not numbers; pass (low, high), low below high."
-        )
+        raise ValueError(f"The limits {limits} are in the wrong order, or no numbers; pass (low, high).")
     return np.stack(np.broadcast_arrays(low, high))
 
 
@@ -307,19 +298,15 @@ def _stacked(predictions: Any, what: str) -> ndarray:
     except (TypeError, ValueError) as error:
         raise ValueError(f"The {what} are no arrays of one shape, one for each network: {error}.") from None
     if found.ndim not in (2, 3) or not found.size:
-        raise ValueError(
-            f"The {what} have the shape {found.shape}; give [networks, inputs] or [networks, inputs, …], values without"
-            " variances."
-        )
+        why = f"The {what} have the shape {found.shape}"
+        raise ValueError(f"{why}; give [networks, inputs] or [networks, inputs, …], values without variances.")
     if len(found) < 2:
         raise ValueError("One network has no spread: nothing shows how far a second one would fall; give two or more.")
     if not np.isfinite(found).all():
         bad = int((~np.isfinite(found)).sum())
         raise ValueError(f"{bad} numbers of the {what} aren't finite; take log-probabilities of logits, not of 0 or 1.")
     if (size := np.abs(found).max()) and not 1e-150 < size < 1e150:
-        raise ValueError(
-            f"The {what} are as large as {size:.0e}, whose square is no double; give them in another unit."
-        )
+        raise ValueError(f"The {what} are as large as {size:.0e}, whose square is no double; take another unit.")
     return found
 
 
@@ -329,10 +316,8 @@ def _given(covariates: Any, of_calibration: Any, n: int, n_calibration: int) -> 
         instance({} if one is None else one, Mapping, "covariates", "pass {name: one number for each input}")
     given, known = dict(covariates or {}), dict(of_calibration or {})
     if n_calibration and given.keys() != known.keys() or not n_calibration and known:
-        raise ValueError(
-            f"Covariates are given of the inputs ({', '.join(given) or 'none'}) and of the calibration inputs "
-            f"({', '.join(known) or 'none'}); give the same ones, the latter where calibration= is given."
-        )
+        listed = f"inputs ({', '.join(given) or 'none'}) and calibration inputs ({', '.join(known) or 'none'})"
+        raise ValueError(f"Covariates are given of {listed}; give the same ones, the latter with calibration= alone.")
     columns = {}
     for name, values in given.items():
         what, both = f"The covariate {name!r}", ([known[name]] if n_calibration else []) + [values]

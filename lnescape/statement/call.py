@@ -145,10 +145,8 @@ def state(
             check_inputs(template, some, range(len(some)), part)
         runs = retrain(prepared, seeds, folder=folder, path="training path" in groups, progress=progress)
         if len(runs) == 1 < n_trained and not borrows:
-            raise TrainingError(
-                f"Of the trainings under the seeds {', '.join(map(str, seeds))} all but that under {runs.seeds[0]} "
-                "diverged, and one has no spread; lower the learning rate, or give more seeds."
-            )
+            what = f"Of the trainings under the seeds {', '.join(map(str, seeds))} all but {runs.seeds[0]} diverged"
+            raise TrainingError(f"{what}; lower the learning rate, or give more seeds.")
     left_out = explore.unavailable(runs, groups, images, neighbours=neighbours)
     if measurand is not log_odds and "gradient distance" in groups:
         left_out["gradient distance"] = "it is that of the log-odds, not of another measurand"
@@ -291,20 +289,14 @@ def _check_runs(runs: Any, net: Builder, template: Template, data) -> None:
     """Raise unless `runs` are retrainings of the networks that the builder makes."""
     instance(runs, Members, "runs", "pass what fit returns, or members(net, networks, data)")
     if runs.cost is not None and runs.cost.trainings < 0.99 * len(runs):
-        raise ValueError(
-            f"{len(runs)} networks for {runs.cost.trainings:.2g} trainings are no retrainings but snapshots or "
-            "shorter ones, whose spread is another; pass what fit returns."
-        )
+        what = f"{len(runs)} networks for {runs.cost.trainings:.2g} trainings are no retrainings but snapshots"
+        raise ValueError(f"{what}, or shorter ones; pass what fit returns.")
     if runs.trained_on not in ("", data.training_checksum):
-        raise ValueError(
-            "The runs were trained on other images than data.train, or on images normalised otherwise; pass the data "
-            "set that they were trained on."
-        )
+        what = "The runs were trained on other images than data.train, or on images normalised otherwise"
+        raise ValueError(f"{what}; pass the data set that they were trained on.")
     if runs.values is not None and runs.values.unit != data.unit:
-        raise ValueError(
-            f"The runs were trained on values in {runs.values.unit!r}, and the data set is in {data.unit!r}; pass the "
-            "one that they were trained on."
-        )
+        what = f"The runs were trained on values in {runs.values.unit!r}, and the data set is in {data.unit!r}"
+        raise ValueError(f"{what}; pass the one that they were trained on.")
     some = data.train.images[:8]
     if runs.net is not net and identity(template.fresh(), some) != identity(build(runs.net, 0), some):
         raise ValueError("The builder makes another network than those of runs; pass the one that they were made with.")
@@ -316,10 +308,8 @@ def _check_number(n: int, borrows: bool, *, values: bool) -> None:
         one = "; or one, with gradient distance among the covariates and like='shipped'"
         if values:
             one = ": the scale that other pairs lend to one network is that of log-odds, and wrong for values"
-        raise ValueError(
-            f"{n} training has no spread: nothing shows how far a second one would fall. Give two or more "
-            f"(seeds=range(2), or runs= of two){one}."
-        )
+        what = f"{n} training has no spread: nothing shows how far a second one would fall"
+        raise ValueError(f"{what}. Give two or more (seeds=range(2), or runs= of two){one}.")
 
 
 def _checked_images(images: Any, data) -> Tensor:
@@ -328,10 +318,8 @@ def _checked_images(images: Any, data) -> Tensor:
     images = like if images is None else images
     if not isinstance(images, Tensor) or images.dtype != like.dtype or images.shape[1:] != like.shape[1:]:
         kind = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
-        raise ValueError(
-            f"The images are {kind}; pass a normalised {str(like.dtype).removeprefix('torch.')} tensor of shape "
-            f"{('n', *like.shape[1:])}, or data.prepare(pixels)."
-        )
+        want = f"a normalised {str(like.dtype).removeprefix('torch.')} tensor {('n', *like.shape[1:])}"
+        raise ValueError(f"The images are {kind}; pass {want}, or data.prepare(pixels).")
     if not len(images) or not torch.isfinite(images).all():
         what = "hold NaN or infinite values" if len(images) else "are none; there are no images to state"
         raise ValueError(f"The images {what}; pass images as in data.test.images, or data.prepare(pixels).")
@@ -352,20 +340,15 @@ def _check_neighbours(neighbours: Any, groups: list[str], two: Tensor) -> None:
     fits = isinstance(near, Tensor) and near.shape[1:] == two.shape and near.dtype == two.dtype and len(near) > 1
     if not fits or not near.isfinite().all():
         kind = f"{near.dtype} {tuple(near.shape)}" if isinstance(near, Tensor) else f"a {type(near).__name__}"
-        raise ValueError(
-            f"neighbours makes {kind} of {two.dtype} {tuple(two.shape)}{', not all finite' * fits}; {wanted}."
-        )
+        what = f"neighbours makes {kind} of {two.dtype} {tuple(two.shape)}{', not all finite' * fits}"
+        raise ValueError(f"{what}; {wanted}.")
 
 
 def _check_sizes(data, burst: Recipe | None) -> None:
     """Raise for too few calibration images to fit the prior on, or bursts without a step."""
     if (n := len(data.calibration)) < FEWEST_INPUTS:
-        raise ValueError(
-            f"The data hold {n} calibration images, and the prior needs {FEWEST_INPUTS} or more; pass more as "
-            "dataset(…, calibration=(images, labels)), where any labels will do."
-        )
+        what = f"The data hold {n} calibration images, and the prior needs {FEWEST_INPUTS} or more"
+        raise ValueError(f"{what}; pass more as dataset(…, calibration=(images, labels)), where any labels will do.")
     if burst is not None and burst.n_steps(len(data.train)) < 1:
-        raise ValueError(
-            f"A burst of {burst.epochs:g} epochs is no step on {len(data.train)} training images in batches of "
-            f"{burst.batch}; leave 'bursts' out, or lower Recipe.batch."
-        )
+        why = f"A burst of {burst.epochs:g} epochs is no step on {len(data.train)} images in batches of {burst.batch}"
+        raise ValueError(f"{why}; leave 'bursts' out, or lower Recipe.batch.")

@@ -236,8 +236,6 @@ def as_pdf(figure: "Figure", title: str) -> bytes:
         figure.savefig(buffer, format="pdf", metadata={"Title": title, "CreationDate": None})
     found = {int(number) for one in caught for number in re.findall(r"Glyph (\d+) .*missing", str(one.message))}
     if missing := "".join(map(chr, sorted(found))):
-        raise ValueError(
-            f"The fonts of the page lack {missing[:9]}; add one that has them, matplotlib.rcParams['font.family'] = "
-            "its name, or write them in other letters."
-        )
+        what = f"The fonts of the page lack {missing[:9]}; add one that has them"
+        raise ValueError(f"{what}, matplotlib.rcParams['font.family'] = its name, or write them in other letters.")
     return buffer.getvalue()

@@ -175,10 +175,8 @@ def _check_network(cell: Cell) -> None:
         make = resolve_name(cell.network) if ":" in cell.network else NETWORKS[cell.network]
         signature(make).bind((1, 28, 28), 10, **cell.options)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise StudyError(
-            f"The network {cell.network!r} of a cell can't be built ({type(error).__name__}: {error}); it is a "
-            "function (image_shape, n_classes, **options) of a module that can be imported."
-        ) from error
+        what = f"The network {cell.network!r} can't be built ({type(error).__name__}: {error})"
+        raise StudyError(f"{what}; name a function (image_shape, n_classes, **options) of a module.") from error
 
 
 def _check_unchanged(cell: Cell, store: CellStore) -> None:
@@ -306,10 +304,8 @@ class _Session:
     def _replace_executor(self) -> None:
         """Drop a broken pool of ours; a foreign executor can't be replaced."""
         if self.given is not None:
-            raise StudyError(
-                "The executor that was given is gone: its pool or cluster was shut down, or lost its workers. All "
-                f"stored cells are intact; run `{self.store.study.command}` again."
-            )
+            what = "The executor that was given is gone: its pool or cluster was shut down, or lost its workers"
+            raise StudyError(f"{what}. All stored cells are intact; run `{self.store.study.command}` again.")
         self.executor = None
 
     def _abandon(self) -> None:
@@ -333,10 +329,8 @@ def dask_executor(address: str, *, timeout: float = 10.0) -> Executor:
     try:
         return Client(address, timeout=timeout).get_executor()
     except (OSError, TimeoutError, ValueError, TypeError) as error:
-        raise StudyError(
-            f"No Dask scheduler answers at {address} ({type(error).__name__}); start one with `dask scheduler`, or "
-            "leave --dask out to compute here."
-        ) from error
+        what = f"No Dask scheduler answers at {address} ({type(error).__name__})"
+        raise StudyError(f"{what}; start one with `dask scheduler`, or leave --dask out to compute here.") from error
 
 
 START = 5.0  # s until a worker has imported torch and loaded its data; measured on two cores

@@ -76,10 +76,8 @@ class CellStore:
             if before != value:
                 what = key[0]
                 named = repr(cell.data if what == "data" else cell.network)
-                raise StudyError(
-                    f"{self.folder / other}.json and {cell.name}.json are of different {what} under the name {named}, "
-                    "which was changed in between; give the changed one another name, or delete the older cells."
-                )
+                why = f"{self.folder / other}.json and {cell.name}.json are of different {what} under the name {named}"
+                raise StudyError(f"{why}; give the changed one another name, or delete the older cells.")
 
     def has_read(self, data: str) -> bool:
         """Tell whether a cell read before was of this name of data."""
@@ -97,9 +95,7 @@ class CellStore:
         try:
             results.save_result(cell.name, numbers=numbers, arrays=arrays, provenance=provenance, folder=folder)
         except ResultError as error:
-            raise StudyError(
-                f"{error} All cells stored so far are intact; when that is cured, run `{self.command}` again."
-            ) from error
+            raise StudyError(f"{error} All cells stored so far are intact; then run `{self.command}` again.") from error
 
     def claim(self, cell: Cell):
         """Lock a cell, without waiting; None where another process is at work on it."""
@@ -115,10 +111,8 @@ class CellStore:
         except Timeout:
             return None
         except OSError as error:
-            raise StudyError(
-                f"{lock_file} can't be locked ({error.strerror or error}): somebody else may have made it; remove it, "
-                "or compute in another folder."
-            ) from error
+            what = f"{lock_file} can't be locked ({error.strerror or error}): somebody else may have made it"
+            raise StudyError(f"{what}; remove it, or compute in another folder.") from error
         if self.has(cell):  # finished elsewhere a moment ago
             lock.release()
             return None
@@ -155,10 +149,8 @@ class CellStore:
                     folder.mkdir(parents=True, exist_ok=True)
                     TemporaryFile(dir=folder).close()
             except OSError as error:
-                raise StudyError(
-                    f"Nothing can be stored in {self.folder} ({error.strerror}); make it writable, or "
-                    f"{self._elsewhere}."
-                ) from error
+                what = f"Nothing can be stored in {self.folder} ({error.strerror})"
+                raise StudyError(f"{what}; make it writable, or {self._elsewhere}.") from error
 
     def _check_version(self, name: str) -> None:
         path = self.folder / f"{name}.json"
@@ -168,10 +160,8 @@ class CellStore:
         except (ValueError, KeyError, TypeError):
             return  # damaged, which is said with its cure where it is loaded, or no cell at all
         if version != RECIPE_VERSION:
-            raise StudyError(
-                f"{path} was computed by recipe version {version}, and this code has version {RECIPE_VERSION}: the two "
-                f"must not mix; move {self.folder} away, or check out the code of that version."
-            )
+            what = f"{path} is of recipe version {version}, and this code has version {RECIPE_VERSION}"
+            raise StudyError(f"{what}; move {self.folder} away, or check out the code of that version.")
 
 
 CATALOGUE = "report.studies.catalogue"  # of the report, in a clone of the project; imported where it is asked for
@@ -206,10 +196,8 @@ def report_studies() -> dict[str, Study]:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "report":
             raise
-        raise StudyError(
-            "Studies with a name belong to the report, which is not installed: go to a clone of the project, or give a "
-            "study of your own as module:NAME."
-        ) from error
+        what = "Studies with a name belong to the report, which is not installed: go to a clone of the project"
+        raise StudyError(f"{what}, or give a study of your own as module:NAME.") from error
 
 
 def _own_studies(place: str) -> list[Study]:

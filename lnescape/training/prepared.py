@@ -54,10 +54,8 @@ class Prepared:
         """Check builder, data, recipe, device and folder, and make ready what a training needs."""
         # Precision "auto" is replaced by what is fastest here; without a measurement it means float32.
         if not torch.is_grad_enabled() or any(map(torch.is_autocast_enabled, ("cpu", "cuda"))):
-            raise ValueError(
-                "Gradients are switched off here, or autocast is on; train outside torch.no_grad, torch.inference_mode "
-                "and torch.autocast (bfloat16: Recipe.precision)."
-            )
+            what = "Gradients are switched off here, or autocast is on; train outside torch.no_grad"
+            raise ValueError(f"{what}, torch.inference_mode and torch.autocast (bfloat16: Recipe.precision).")
         template = template or check_builder(net, data)
         recipe = Recipe() if recipe is None else recipe
         instance(recipe, Recipe, "The recipe", "pass lnescape.Recipe(epochs=10, batch=128)")
@@ -141,18 +139,14 @@ def _check_small_images(operations: Operations, recipe: Recipe, images: Tensor) 
         assert operations.step_at is not None
         operations.step_at(side)
     except RuntimeError as error:
-        raise ValueError(
-            f"The network can't take images of {side} × {side} pixels ({str(error).splitlines()[0]}); set "
-            "first_pixels=0, or pool to one size before its first linear layer."
-        ) from error
+        what = f"The network can't take images of {side} × {side} pixels ({str(error).splitlines()[0]})"
+        raise ValueError(f"{what}; set first_pixels=0, or pool to one size before its first linear layer.") from error
 
 
 def checked_seeds(seeds: Any) -> list[int]:
     """Return distinct seeds as a list of int."""
     if isinstance(seeds, (int, np.integer)):
-        raise TypeError(
-            f"seeds={seeds} is one number; give range({seeds}) for as many trainings, or [{seeds}] for one."
-        )
+        raise TypeError(f"seeds={seeds} is one number; give range({seeds}) for as many, or [{seeds}] for one.")
     try:
         numbers = [whole(s, "a seed") for s in seeds]
     except TypeError as error:
@@ -208,10 +202,8 @@ def check_builder(builder: Builder, data) -> Template:
         if got := _wrong_output(template.module, data, some):
             n, what = data.n_classes, "classes" if data.values is None else "values an input"
             more = "" if data.values is None else f", or (2, {2 * n}) with a ln variance for each"
-            raise ValueError(
-                f"For 2 images the network returns {got}, but {data.name} has {n} {what}; it must return a tensor of "
-                f"shape (2, {n}){more}, alone, first in a tuple or as 'logits'."
-            )
+            why = f"For 2 images the network returns {got}, but {data.name} has {n} {what}"
+            raise ValueError(f"{why}; return a tensor of shape (2, {n}){more}, alone, first in a tuple or as 'logits'.")
     if late := {n for n, _ in first.named_parameters()} - {n for n, *_ in shapes[0]}:
         raise ValueError(f"The parameter {min(late)!r} is made by the first prediction; make it in __init__.")
     if data.train.images.dtype == torch.int64:  # an embedding may have too few rows
@@ -299,10 +291,8 @@ def check_inputs(template: Template, images: Tensor, rows: Sequence[int], part: 
     for start in range(0, len(rows), 500):
         if problem(some := list(rows[start : start + 500])):
             row, cause = next(((row, why) for row in some if (why := problem([row]))), (some[0], problem(some)))
-            raise ValueError(
-                f"The network can't predict {part} input {row} ({cause}); leave that input out, or change the network, "
-                "such as the number of tokens that it knows."
-            )
+            what = f"The network can't predict {part} input {row} ({cause}); leave that input out"
+            raise ValueError(f"{what}, or change the network, such as the number of tokens that it knows.")
 
 
 def _check_no_probabilities(module: nn.Module, predict: Callable[[Tensor], Tensor], some: Tensor) -> None:
@@ -319,10 +309,8 @@ def _check_no_probabilities(module: nn.Module, predict: Callable[[Tensor], Tenso
             given = larger
     held = given[:, 1:] if given.shape[1] == 2 and not given[:, 0].any() else given  # of a single one, beside its 0
     if bool(((held >= 0) & (held <= 1 + 1e-6)).all()) and bool(held.any()):
-        raise ValueError(
-            "The network gives probabilities, and the loss takes logits; leave out the softmax or sigmoid at its end "
-            "(log_softmax may stay)."
-        )
+        what = "The network gives probabilities, and the loss takes logits"
+        raise ValueError(f"{what}; leave out the softmax or sigmoid at its end (log_softmax may stay).")
 
 
 def _check_buffers(module: nn.Module, predict: Callable[[Tensor], Tensor], some: Tensor) -> None:
@@ -346,11 +334,8 @@ def _check_buffers(module: nn.Module, predict: Callable[[Tensor], Tensor], some:
         apart = float((both() - first).abs().max())
     what = f"The tensor {changed[0]!r}" if changed else "Something beside parameters and buffers, such as an attribute,"
     if changed or apart > 1e-4 * (1 + float(first.abs().max())):
-        raise ValueError(
-            f"{what} changes while the network trains, and would be lost: only trainable parameters and the statistics "
-            "of torch's own normalisation layers are kept. Use such a layer, such as nn.BatchNorm1d, draw from torch's "
-            "global generator, or leave out what changes it."
-        )
+        cure = "use torch's own normalisation layers, draw from its global generator, or leave out what changes it"
+        raise ValueError(f"{what} changes while the network trains, and would be lost; {cure}.")
 
 
 def _check_gradients(module: nn.Module, predict: Callable[[Tensor], Tensor], some: Tensor) -> None:
@@ -368,10 +353,8 @@ def _check_gradients(module: nn.Module, predict: Callable[[Tensor], Tensor], som
         if p.requires_grad and p.grad is None and not frozen:
             p.data.add_(1.0)
             if not torch.allclose(predicted(), first, 1e-4, 1e-4, equal_nan=True):
-                raise ValueError(
-                    f"The parameter {name!r} gets no gradient, though predictions depend on it; freeze it by "
-                    "requires_grad_(False), or compute with it outside torch.no_grad and without detach."
-                )
+                cure = "freeze it by requires_grad_(False), or compute with it without no_grad and detach"
+                raise ValueError(f"{name!r} gets no gradient, though predictions depend on it; {cure}.")
 
 
 def _wrong_output(module: nn.Module, data, some: Tensor) -> str | None:
@@ -387,16 +370,15 @@ def _wrong_output(module: nn.Module, data, some: Tensor) -> str | None:
             except Exception as error:
                 if n == 1:  # batch statistics, which are refused further on
                     continue
-                raise ValueError(
-                    f"The network can't take {kind} images of shape {tuple(data.image_shape)} ({_in_a_line(error)}); "
-                    "fit its first layer to them, or put nn.Flatten() before it (grey images: give unsqueeze(1); "
-                    "whole numbers are tokens, give features as floats; uint8 are pixels, give tokens as int64)."
-                ) from error
+                what = f"{kind} images of shape {tuple(data.image_shape)} ({_in_a_line(error)})"
+                cure = (
+                    "fit its first layer to them, or put nn.Flatten() before it (grey images: give unsqueeze(1); whole "
+                    "numbers are tokens, give features as floats; uint8 are pixels, give tokens as int64)"
+                )
+                raise ValueError(f"The network can't take {what}; {cure}.") from error
         if not torch.equal(given, some[:n]):
-            raise ValueError(
-                "The network changes its inputs in place, and so the data; leave inplace=True out of its first layers, "
-                "or begin with x = x.clone()."
-            )
+            what = "The network changes its inputs in place, and so the data"
+            raise ValueError(f"{what}; leave inplace=True out of its first layers, or begin with x = x.clone().")
         if not isinstance(logits, Tensor) or not logits.is_floating_point():
             return type(logits).__name__ if not isinstance(logits, Tensor) else f"numbers of {logits.dtype}"
         if logits.ndim != 2 or len(logits) != n or logits.shape[1] not in widths:

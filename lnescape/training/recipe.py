@@ -179,10 +179,8 @@ def for_values(recipe: Recipe, data, module: nn.Module) -> Recipe:
     if recipe.loss is F.cross_entropy:
         return replace(recipe, loss=squared_error if outputs == n else gaussian_nll)
     if recipe.loss is gaussian_nll and outputs != 2 * n:
-        raise ValueError(
-            f"The Gaussian loss takes two outputs a value, mean and ln variance, and the network gives {outputs} for "
-            f"{n}; build it by network(…, variance=True), or leave the loss out of the recipe."
-        )
+        what = f"The Gaussian loss takes mean and ln variance of {n} values, and the network gives {outputs} outputs"
+        raise ValueError(f"{what}; build it by network(…, variance=True), or leave the loss out of the recipe.")
     if recipe.loss is squared_error and outputs != n:
         raise ValueError(f"Squared error takes {n} outputs, not {outputs}; leave the loss out of the recipe.")
     return recipe
@@ -375,9 +373,7 @@ def _checked_loss(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
             value = loss(logits, labels)
     except Exception as error:
         takes = "standardised values [n, outputs]" if labels.is_floating_point() else "labels [n], whole numbers"
-        raise ValueError(
-            f"The loss fails ({error}); it takes logits [n, classes], two for a single logit, and {takes}."
-        ) from error
+        raise ValueError(f"The loss fails ({error}); it takes logits [n, classes] and {takes}.") from error
     if not isinstance(value, Tensor) or value.ndim or not value.requires_grad:
         got = f"a tensor {list(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
         raise ValueError(f"The loss returns {got}; it must return the mean over the batch, one number with a gradient.")
@@ -386,10 +382,8 @@ def _checked_loss(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
         classes = logits.shape[-1] > 1 and not labels.is_floating_point()
         odd = classes and float(loss(probe, labels) + loss(-probe, labels)) == 0
         if odd and bool((logits.logsumexp(1).abs() > 1e-3).any()):
-            raise ValueError(
-                "The loss is a sum of the network's outputs, such as nn.NLLLoss, and has no least value; use "
-                "F.cross_entropy, or end the network in nn.LogSoftmax(1)."
-            )
+            what = "The loss is a sum of the network's outputs, such as nn.NLLLoss, and has no least value"
+            raise ValueError(f"{what}; use F.cross_entropy, or end the network in nn.LogSoftmax(1).")
         twice = float(loss(torch.cat([logits, logits]), torch.cat([labels, labels])))
     if twice > 1.9 * float(value.detach()) > 0:
         raise ValueError("The loss returns a sum over the batch; it must return the mean, as with reduction='mean'.")

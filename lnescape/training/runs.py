@@ -366,10 +366,8 @@ def _check_same_function(network: nn.Module, twin: nn.Module, data, number: int)
             part.training = training
     apart, exact = float((theirs - ours).abs().max()), own.dtype in (torch.float32, torch.float64)
     if not apart <= (1e-3 if exact else 0.1) * (1 + float(ours.abs().max())):
-        raise ValueError(
-            f"Network {number} computes something else than the builder's network with the same weights (outputs "
-            f"differ by {apart:.2g}); pass the builder that it was made by."
-        )
+        what = f"Network {number} computes something else than the builder's with the same weights (off by {apart:.2g})"
+        raise ValueError(f"{what}; pass the builder that it was made by.")
 
 
 def members(
