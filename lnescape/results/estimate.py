@@ -21,30 +21,19 @@ class Estimate:
 
     Prints as value(u) unit, u in units of the last digit shown and rounded to two digits.
 
-    Args:
-        value: The estimate, in `unit`; nan where it is undefined.
-        u: Its standard uncertainty, in `unit`, ≥ 0; nan where it is unknown.
-        dof: Degrees of freedom of `u`, ≥ 0; infinite where `u` is known exactly.
-        unit: Printed after the number; empty for a plain number.
-        evaluation: "A" from repeated observations, "B" by other means, "A+B" from both.
-        n: Number of observations behind the estimate.
-
-    Raises:
-        ValueError: `u` or `dof` is negative, or `evaluation` is not one of the three.
-
     References: JCGM 100:2008 (GUM), 7.2.2 for the notation, 7.2.6 for the two digits.
 
     >>> print(Estimate(0.48412, 0.0213, unit="nat"), Estimate(0.983, 0.012).scaled(100, "%"))
     0.484(21) nat 98.3(1.2) %
     """
 
-    value: float
-    u: float
+    value: float  #: in `unit`; nan where it is undefined
+    u: float  #: standard uncertainty, in `unit`, ≥ 0; nan where it is unknown
     _: KW_ONLY
-    dof: float = math.inf
-    unit: str = ""
-    evaluation: str = "A"
-    n: int | None = None
+    dof: float = math.inf  #: degrees of freedom of `u`, ≥ 0; infinite where `u` is known exactly
+    unit: str = ""  #: printed after the number; empty for a plain number
+    evaluation: str = "A"  #: "A" from repeated observations, "B" by other means, "A+B" from both
+    n: int | None = None  #: number of observations behind the estimate
 
     def __post_init__(self) -> None:
         """Turn numpy and torch scalars into floats; raise unless u and dof are those of an uncertainty."""

@@ -66,35 +66,26 @@ def register(method: str, kind: Kind) -> None:
 class Cell:
     """One unit of work: some networks, trained together, and what is kept of them.
 
-    Attributes:
-        method: "scouts" (networks that choose the class of the measurand), "retrainings", or one that `register` added.
-        data: Name of the data set, as for `load`, or "module:function", a function of your own that returns a data set;
-            of that the panel holds the calibration and test images alone.
-        network: A name, as for `network`, or "module:function", a function of your own from
-            (image_shape, n_classes, **options) to an `nn.Module`.
-        seeds: One for each training.
-        recipe: How one network is trained.
-        options: Arguments of the network, such as {"width": 50}.
-        settings: Arguments of the method.
-        keep: What is kept of each network, where the method leaves a choice: "panel" (log-odds and contrast on all
-            images of the panel), "test" (log-odds on the test images), "covariates", "gradients" (gradient distances),
-            "log_probabilities" (of 1 000 test images); "panel" and "log_probabilities" unless given.
-        scouts: The cell whose retrainings fix the class c(x) of the measurand, where the method needs one.
-
     >>> cell = Cell(method="scouts", data="digits", network="mlp", seeds=(0, 1), recipe=Recipe(precision="float32"))
     >>> cell.name
     'scouts-dd374bcc0f6c'
     """
 
-    method: str
+    method: str  #: "scouts" (they choose the class of the measurand), "retrainings", or one that `register` added
+    #: as for `load`, or "module:function", a function of your own that returns a data set; of that the panel holds the
+    #: calibration and test images alone
     data: str
+    #: as for `network`, or "module:function", a function from (image_shape, n_classes, **options) to an `nn.Module`
     network: str
-    seeds: Sequence[int]
-    recipe: Recipe = Recipe()
-    options: Mapping[str, Any] = field(default_factory=dict)
-    settings: Mapping[str, Any] = field(default_factory=dict)
+    seeds: Sequence[int]  #: one for each training
+    recipe: Recipe = Recipe()  #: how one network is trained
+    options: Mapping[str, Any] = field(default_factory=dict)  #: arguments of the network, such as {"width": 50}
+    settings: Mapping[str, Any] = field(default_factory=dict)  #: arguments of the method
+    #: of each network, where the method leaves a choice: "panel" (log-odds and contrast on all images of the panel),
+    #: "test" (log-odds on the test images), "covariates", "gradients" (gradient distances), "log_probabilities" (of
+    #: 1 000 test images); "panel" and "log_probabilities" unless given
     keep: Sequence[str] = ()
-    scouts: "Cell | None" = None
+    scouts: "Cell | None" = None  #: whose retrainings fix the class c(x) of the measurand, where the method needs one
 
     def __post_init__(self) -> None:
         """Refuse what its method could not run, and take copies, so that nothing outside can change a cell."""

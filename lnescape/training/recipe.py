@@ -46,30 +46,6 @@ _LATER = ("bias_rate", "first_pixels", "average_every")
 class Recipe:
     """How a network is trained. With the data, the builder and a seed it fixes the result.
 
-    Attributes:
-        epochs: Passes over the training images, > 0; 2.5 are two and a half.
-        batch: Images in a step; the last incomplete batch of an epoch is left out.
-        learning_rate: The highest of the schedule.
-        momentum: Of Nesterov's kind for "sgd"; β₁ for "adamw".
-        weight_decay: Coefficient of θ added to the gradient ("sgd"), decoupled for "adamw".
-        schedule: "onecycle" (up over the first quarter of the steps, then half a cosine down to 0), "cosine" (down
-            only), "cycle" (linearly up over the first half, then down to 0), "slanted" (linearly from 0.2 to 1 over
-            23 % of the steps, then linearly down to 0.07) or "constant".
-        optimiser: "sgd" or "adamw".
-        shift: Augmentation by shifts of up to so many pixels.
-        flip: Augmentation by mirror images: True mirrors each with probability 1/2; "alternate" draws that once
-            and turns it over from epoch to epoch, so that two epochs show each image both ways.
-        precision: Of the products: "float32", "bfloat16", or "auto" (a short measurement decides for networks with
-            convolutions, float32 otherwise; `fit` records what it chose).
-        loss: Callable from logits [n, classes] and labels [n] to the mean loss. For measured values from outputs and
-            standardised values [n, outputs]; unless given, `squared_error` for one output a value, `gaussian_nll` for
-            two, mean and ln variance.
-        bias_rate: Learning rate of the biases of normalisation layers, in parts of the others' ("sgd" only); their
-            weight decay is divided by it, so that the product of the two stays.
-        first_pixels: Side of the images, in pixels, during the first half of the steps; 0 leaves them as they are.
-        average_every: Steps after which the weights are replaced by their running average (Lookahead), 0 for never:
-            a ← d a + (1 − d) θ, then θ ← a, with d = 0.774 (t/T)³ after t of T steps; the result is a.
-
     References: Jordan 2024, arXiv 2404.00498 ("slanted", "alternate", and the last three); Zhang et al. 2019, arXiv
     1907.08610.
 
@@ -77,19 +53,34 @@ class Recipe:
     0.1
     """
 
-    epochs: float = 10
-    batch: int = 128
-    learning_rate: float = 0.1
-    momentum: float = 0.9
-    weight_decay: float = 5e-4
+    epochs: float = 10  #: passes over the training images, > 0; 2.5 are two and a half
+    batch: int = 128  #: images in a step; the last incomplete batch of an epoch is left out
+    learning_rate: float = 0.1  #: the highest of the schedule
+    momentum: float = 0.9  #: of Nesterov's kind for "sgd"; β₁ for "adamw"
+    weight_decay: float = 5e-4  #: coefficient of θ added to the gradient ("sgd"), decoupled for "adamw"
+    #: "onecycle" (up over the first quarter of the steps, then half a cosine down to 0), "cosine" (down only), "cycle"
+    #: (linearly up over the first half, then down to 0), "slanted" (linearly from 0.2 to 1 over 23 % of the steps, then
+    #: linearly down to 0.07) or "constant"
     schedule: str = "onecycle"
-    optimiser: str = "sgd"
-    shift: int = 0
+    optimiser: str = "sgd"  #: "sgd" or "adamw"
+    shift: int = 0  #: augmentation by shifts of up to so many pixels
+    #: augmentation by mirror images: True mirrors each with probability 1/2; "alternate" draws that once and turns it
+    #: over from epoch to epoch, so that two epochs show each image both ways
     flip: bool | str = False
+    #: of the products: "float32", "bfloat16", or "auto" (a short measurement decides for networks with convolutions,
+    #: float32 otherwise; `fit` records what it chose)
     precision: str = "auto"
+    #: from logits [n, classes] and labels [n] to the mean loss; for measured values from outputs and standardised
+    #: values [n, outputs]: unless given, `squared_error` for one output a value, `gaussian_nll` for two
     loss: Callable[[Tensor, Tensor], Tensor] = field(default=F.cross_entropy)
+    #: learning rate of the biases of normalisation layers, in parts of the others' ("sgd" only); their weight decay is
+    #: divided by it, so that the product of the two stays
     bias_rate: float = 1.0
-    first_pixels: int = 0
+    first_pixels: int = (
+        0  #: side of the images, in pixels, during the first half of the steps; 0 leaves them as they are
+    )
+    #: steps after which the weights are replaced by their running average (Lookahead), 0 for never:
+    #: a ← d a + (1 − d) θ, then θ ← a, with d = 0.774 (t/T)³ after t of T steps; the result is a
     average_every: int = 0
 
     def __post_init__(self):
@@ -179,8 +170,9 @@ def for_values(recipe: Recipe, data, module: nn.Module) -> Recipe:
     if recipe.loss is F.cross_entropy:
         return replace(recipe, loss=squared_error if outputs == n else gaussian_nll)
     if recipe.loss is gaussian_nll and outputs != 2 * n:
-        what = f"The Gaussian loss takes mean and ln variance of {n} values, and the network gives {outputs} outputs"
-        raise ValueError(f"{what}; build it by network(…, variance=True), or leave the loss out of the recipe.")
+        what = f"two outputs a value, mean and ln variance, and the network gives {outputs} for {n}"
+        cure = "build it by network(…, variance=True), or leave the loss out of the recipe"
+        raise ValueError(f"The Gaussian loss takes {what}; {cure}.")
     if recipe.loss is squared_error and outputs != n:
         raise ValueError(f"Squared error takes {n} outputs, not {outputs}; leave the loss out of the recipe.")
     return recipe
