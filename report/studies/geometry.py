@@ -119,10 +119,10 @@ def _law_of_scale(own: Assembled) -> dict:
 
 def sensitivity(own: Assembled, judge: Reference) -> dict[str, dict[str, dict[str, float]]]:
     """Give REN and coverage of two networks with each constant of the fit as it is, halved and doubled."""
-    drawn, test, images = draws(own.n_networks, 2), own.where("test"), own.where("calibration")
+    test, images = own.where("test"), own.where("calibration")
 
     def judged(**changes: Any) -> dict[str, float]:
-        one = Moderation(own, replace(MIXES[ALONE], **changes)).fidelity(drawn, test, judge)
+        one = Moderation(own, replace(MIXES[ALONE], **changes)).fidelity(test, judge)
         return {"ren": one.ren.value, "coverage": one.coverage.value}
 
     found: dict[str, dict[str, dict[str, float]]] = {"none": {"1": judged()}}

@@ -1,7 +1,7 @@
 """The moderated evaluation on what a pair of data and network has stored: draws, mixes of covariates, their cost."""
 
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -270,7 +270,16 @@ class Moderation:
             evaluations.append(moderated(q[:, judged], priors[-1], h))
         return evaluations, priors
 
-    def fidelity(self, members: Sequence[Sequence[int]], judged: ndarray, reference: Reference) -> Fidelity:
+    def fidelity(self, judged: ndarray, reference: Reference) -> Fidelity:
         """Judge the mix by the retrainings that each draw of networks leaves over."""
-        evaluations, _ = self(members, judged, self.all_of.where("calibration"))
+        evaluations, _ = self(reference.members, judged, self.all_of.where("calibration"))
         return fidelity(evaluations, reference)
+
+
+def judged_by_size(
+    own: Assembled, mixes: Mapping[str, Mix], sizes: Iterable[int], images: ndarray
+) -> tuple[dict[tuple[str, int], Fidelity], dict[int, Reference]]:
+    """Judge each mix with each number of networks, {(mix, M): fidelity}, and give what judged them."""
+    references = {m: Reference.of(own.q[:, images], draws(own.n_networks, m)) for m in sizes}
+    each = ((name, m) for m in references for name in mixes)
+    return {(name, m): Moderation(own, mixes[name]).fidelity(images, references[m]) for name, m in each}, references

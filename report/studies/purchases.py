@@ -7,11 +7,10 @@ from numpy import ndarray
 
 from lnescape.covariates.groups import DEFAULT
 from lnescape.results import list_results, load_result
-from lnescape.retraining import Fidelity, Reference
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
 from report.studies.geometry import learned_for
-from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws
+from report.studies.moderation import Assembled, Mix, assembled, judged_by_size
 from report.studies.uncertainty import gains, sweeps
 
 FREE = "outputs, classes, gradient distance, with the prior of other pairs"
@@ -24,13 +23,7 @@ def purchases(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]
     base = Mix(DEFAULT, like=learned_for(study.name.replace("-purchases", "-geometry")))
     mixes = {FREE: base} | {f"{FREE} + {name}": mix for name, mix in _bought(own, base, study.name)}
     test = own.where("test")
-    kept: dict[tuple[str, int], Fidelity] = {}
-    references: dict[int, Reference] = {}
-    for members in SIZES:
-        drawn = draws(own.n_networks, members)
-        references[members] = Reference.of(own.q[:, test], drawn)
-        for name, mix in mixes.items():
-            kept[name, members] = Moderation(own, mix).fidelity(drawn, test, references[members])
+    kept, references = judged_by_size(own, mixes, SIZES, test)
     further = {(name, members): mixes[name].further(own, members) for name, members in kept}
     table: dict = {}
     for (name, members), found in kept.items():

@@ -17,7 +17,7 @@ from lnescape.study.store import CellStore
 from report.studies.comparison import PATHS
 from report.studies.dispersion import partial_r_squared, variance_ratio
 from report.studies.gates import best_within, entries_of, g1, g5
-from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws, usual_mixes
+from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws, judged_by_size, usual_mixes
 from report.studies.pairs import RESTARTED, RULE
 
 Summary = tuple[dict, dict[str, ndarray]]
@@ -39,22 +39,18 @@ def uncertainty(study: Study, store: CellStore) -> Summary:
     mixes = {name: mix for name, mix in mixes.items() if set(mix.groups or ()) & set(PATHS) <= set(own.paths)}
     test = own.where("test")
     table: dict = {name: {} for name in mixes}
-    kept: dict[tuple[str, int], Fidelity] = {}
-    references: dict[int, Reference] = {}
-    for members in SIZES:
-        drawn = draws(own.n_networks, members)
-        reference = references[members] = Reference.of(own.q[:, test], drawn)
-        for name, mix in mixes.items():
-            found = Moderation(own, mix).fidelity(drawn, test, reference)
-            kept[name, members] = found
-            shown = ("ren", "squared_error", "coverage", "dof", *(("deciles",) if name in WITH_DECILES else ()))
-            cost = {"further": mix.further(own, members), "passes": mix.passes(own)}
-            table[name][str(members)] = found.to_dict(*shown) | cost
-        numbers["draws"] = len(drawn)
-        if members == 2:
-            numbers["leave_one_out"] = _leave_one_out(own, drawn, reference)
-            numbers["sensitivity"] = _sensitivity(own, drawn, reference)
-    numbers["mixes"] = table
+    kept, references = judged_by_size(own, mixes, SIZES, test)
+    for (name, members), found in kept.items():
+        shown = ("ren", "squared_error", "coverage", "dof", *(("deciles",) if name in WITH_DECILES else ()))
+        cost = {"further": mixes[name].further(own, members), "passes": mixes[name].passes(own)}
+        table[name][str(members)] = found.to_dict(*shown) | cost
+    numbers |= {"mixes": table, "draws": len(references[2].members)}
+    # Leave out each free group in turn, and keep all; vary how many independent inputs those of the fit are worth.
+    left = {"none": Mix(FREE)} | {name: Mix(tuple(other for other in FREE if other != name)) for name in FREE}
+    judged = {name: Moderation(own, mix).fidelity(test, references[2]) for name, mix in left.items()}
+    numbers["leave_one_out"] = {name: one.to_dict("ren", "coverage") for name, one in judged.items()}
+    varied = {n_eff: Moderation(own, Mix(FREE, n_eff=n_eff)).fidelity(test, references[2]) for n_eff in N_EFFS}
+    numbers["sensitivity"] = [{"n_eff": n} | one.to_dict("ren", "coverage", "dof") for n, one in varied.items()]
     numbers["gains"] = gains(kept, references, {key: mixes[key[0]].further(own, key[1]) for key in kept})
     numbers["shift"], shifted = _under_shift(own)
     numbers |= _patterns(own, mixes) | _decisions(own)
@@ -69,23 +65,6 @@ def uncertainty(study: Study, store: CellStore) -> Summary:
 def _plain(entry: tuple[str, float, RetrainingEquivalent]) -> dict:
     name, cost, ren = entry
     return {"name": name, "trainings": cost, "ren": ren.value, "low": ren.low, "high": ren.high}
-
-
-def _sensitivity(own: Assembled, drawn, reference: Reference) -> list[dict]:
-    """Vary how many independent inputs those of the fit are taken to be worth."""
-    rows = []
-    for n_eff in N_EFFS:
-        found = Moderation(own, Mix(FREE, n_eff=n_eff)).fidelity(drawn, own.where("test"), reference)
-        rows.append({"n_eff": n_eff} | found.to_dict("ren", "coverage", "dof"))
-    return rows
-
-
-def _leave_one_out(own: Assembled, drawn, reference: Reference) -> dict:
-    """Leave out each free group in turn, and keep all."""
-    test = own.where("test")
-    rows = {"none": Mix(FREE)} | {name: Mix(tuple(other for other in FREE if other != name)) for name in FREE}
-    found = {name: Moderation(own, mix).fidelity(drawn, test, reference) for name, mix in rows.items()}
-    return {name: one.to_dict("ren", "coverage") for name, one in found.items()}
 
 
 def sweeps(own: Assembled) -> dict:
@@ -136,18 +115,12 @@ def _under_shift(own: Assembled) -> tuple[dict, dict[str, Fidelity]]:
     """Judge priors fitted in distribution on shifted and foreign images."""
     table: dict = {}
     of_gate = {}
-    for members in (2, 3):
-        drawn = draws(own.n_networks, members)
-        for kind in (*SHIFTS, "foreign"):
-            judged = own.where(kind)
-            reference = Reference.of(own.q[:, judged], drawn)
-            for name, mix in UNDER_SHIFT.items():
-                found = Moderation(own, mix).fidelity(drawn, judged, reference)
-                row = found.to_dict("ren", "coverage")
-                table.setdefault(kind, {}).setdefault(name, {})[str(members)] = row
-                if members == 2 and kind in SHIFTS and name == "all free groups":
-                    of_gate[kind] = found
-    return table, of_gate
+    for kind in (*SHIFTS, "foreign"):
+        kept, _ = judged_by_size(own, UNDER_SHIFT, (2, 3), own.where(kind))
+        for (name, members), found in kept.items():
+            table.setdefault(kind, {}).setdefault(name, {})[str(members)] = found.to_dict("ren", "coverage")
+        of_gate[kind] = kept["all free groups", 2]
+    return table, {kind: of_gate[kind] for kind in SHIFTS}
 
 
 def _patterns(own: Assembled, mixes: dict[str, Mix]) -> dict:

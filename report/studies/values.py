@@ -17,7 +17,7 @@ from lnescape.data.shifts import _rotate
 from lnescape.data.splits import PARTS, SPLIT_SEED
 from lnescape.laws import Law
 from lnescape.results import Estimate
-from lnescape.retraining import Fidelity, Reference, effective_number, shipped_prior
+from lnescape.retraining import effective_number, shipped_prior
 from lnescape.retraining.prior import assumed_number
 from lnescape.statement import Statement
 from lnescape.study.cells import Cell, Kind, Study, register
@@ -28,7 +28,7 @@ from lnescape.study.store import CellStore
 from report.studies.dispersion import dithered
 from report.studies.gates import g0, g2, g5, g9, g11
 from report.studies.geometry import lent, one_borrowed, one_network
-from report.studies.moderation import Assembled, Mix, Moderation, draws
+from report.studies.moderation import Assembled, Mix, judged_by_size
 from report.studies.small import OF_VALUES, covered, single_sets
 
 DIGITS = (4, 7)
@@ -139,14 +139,8 @@ def of_values(study: Study, store: CellStore) -> tuple[dict[str, Any], dict[str,
     one = one_borrowed(own, test, learned, study)
     found["one network"] = one_network(own, test)
     found["one network, borrowed scale"] = one.to_dict() | lent(learned, study)
-    table: dict[str, dict[str, Any]] = {name: {} for name in MIXES}
-    kept: dict[tuple[str, int], Fidelity] = {}
-    for members in N_MEMBERS:
-        drawn = draws(own.n_networks, members)
-        reference = Reference.of(own.q[:, test], drawn)
-        for name, mix in MIXES.items():
-            kept[name, members] = Moderation(own, mix).fidelity(drawn, test, reference)
-            table[name][str(members)] = kept[name, members].to_dict()
+    kept, _ = judged_by_size(own, MIXES, N_MEMBERS, test)
+    table = {name: {str(m): kept[name, m].to_dict() for m in N_MEMBERS} for name in MIXES}
     found["single"] = _single_sets(own, test, fitted)
     shares = {f"M = {m}": row["share"] for m, row in found["single"].items()}
     n = found["n"]
