@@ -280,8 +280,7 @@ def dataset(
         [n, length] of whole numbers for tokens. Floats become float32, whole numbers int64, but uint8 are pixels.
 
     Raises:
-        DataError: Images are empty, NaN, infinite, or of different shape in two parts; labels are missing, negative or
-            too large; values are NaN or infinite; classes have a unit, or two have one name.
+        DataError: Images, labels, values or names that can't be used, such as NaN or of different shape in two parts.
 
     >>> images, labels = torch.rand(100, 3, 8, 8), torch.arange(100) % 4
     >>> data = dataset(train=(images, labels), test=(images[:20], labels[:20]))

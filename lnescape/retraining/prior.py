@@ -164,8 +164,7 @@ def fit_prior(
         The prior.
 
     Raises:
-        ValueError: Too few inputs, variances that are all zero or aren't finite, covariates that aren't finite, or
-            none that `like` knows.
+        ValueError: Too few inputs, numbers that aren't finite, no spread, or no covariate that `like` knows.
 
     Warns:
         UserWarning: A covariate doesn't vary, n_eff < 100, or the likelihood puts no bound on d₀.

@@ -73,8 +73,7 @@ def state_arrays(
         The statement.
 
     Raises:
-        ValueError: One network, shapes that don't fit, numbers that aren't finite, limits in the wrong order, fewer
-            than 50 calibration inputs, a unit for log-probabilities, none for values, copies among the networks.
+        ValueError: One network, too few calibration inputs, or shapes, numbers and limits that don't fit.
 
     References: Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3(1), article 3, for the moderation; JCGM 106:2012 for the
     risk.

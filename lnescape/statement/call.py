@@ -89,10 +89,7 @@ def state(
         The statement.
 
     Raises:
-        TypeError: `neighbours` isn't a function.
-        ValueError: No networks, one where nothing lends its scale, networks of another builder, an unknown group,
-            images that the network can't take, too few calibration images, predictions without spread, a number out
-            of its range.
+        ValueError: Networks, images, groups or numbers that can't be used.
         TrainingError: All trainings diverged, or all but one.
 
     References: Smyth 2004, Stat. Appl. Genet. Mol. Biol. 3(1), article 3, for the moderation; JCGM 106:2012 for the
