@@ -148,7 +148,7 @@ def check_no_copies(networks: Any) -> None:
     """Raise where two networks are equal, in weights or in all predictions."""
     for number, one in enumerate(networks):
         if (first := next(k for k, other in enumerate(networks) if bool((other == one).all()))) < number:
-            raise ValueError(f"Networks {first} and {number} are identical, and no two retrainings; leave one out.")
+            raise ValueError(f"Networks {first} and {number} are identical, not two retrainings; leave one out.")
 
 
 def nearest(name: object, known: Iterable[str]) -> str:

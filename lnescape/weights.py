@@ -9,6 +9,7 @@ Statistics of batch normalisation are not in θ: they are a function of θ and o
 and are recomputed where they are needed.
 """
 
+import hashlib
 import inspect
 import random
 import threading
@@ -63,9 +64,12 @@ class Template:
     # Counting, timing, naming and training all pass images through a network, which may change its buffers. To build it
     # for each of them takes as long as many steps of training.
 
-    def __init__(self, module: nn.Module, builder: Builder | None = None, *, varies: bool = True):
+    def __init__(
+        self, module: nn.Module, builder: Builder | None = None, *, varies: bool = True, begun: Mapping[int, int] = {}
+    ):  # fmt: skip
         self.module = module
         self.varies = varies  # the initial weights differ from seed to seed
+        self.begun = begun  # {seed: hash of θ that the builder gave under it}
         self.builder = builder or self.fresh
         parts = [part for part in module.modules() if not isinstance(part, torch.jit.ScriptModule)]
         self._built = [(part, _copied({**vars(part), "_buffers": part._buffers})) for part in parts]
@@ -82,6 +86,17 @@ class Template:
     def n_parameters(self) -> int:
         """Return P, the number of trainable parameters."""
         return sum(p.numel() for p in trainable(self.module))
+
+    def check_beginning(self, seed: int, theta: Tensor) -> None:
+        """Raise where the builder gives other weights than before under the same seed."""
+        if self.begun.get(seed, begun := hash_of(theta)) != begun:
+            what = f"The builder gives other weights when it is called again under seed {seed}"
+            raise ValueError(f"{what}; draw them from the global generator of torch, numpy or Python, which is seeded.")
+
+
+def hash_of(theta: Tensor) -> int:
+    """Return a hash of the numbers of θ, for comparison within a process."""
+    return hash(theta.numpy().tobytes())
 
 
 def _copied(attributes: dict) -> dict:
@@ -115,6 +130,12 @@ def identity(module: nn.Module, images: Tensor, *, training: bool = True) -> str
         for p, own in zip(trainable(module.float()), before, strict=True):
             p.copy_(own)
     return f"{module} {' '.join(f'{value:.{digits}g}' for value in logits.double().mean(0).tolist())}"
+
+
+def architecture(module: nn.Module) -> str:
+    """Name what a network prints, but for its class, and its parameters and buffers with their shapes."""
+    shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
+    return hashlib.sha256(f"{str(module).partition('(')[2]} {shapes}".encode()).hexdigest()[:16]
 
 
 def hooked(builder: Builder, hook: Callable) -> nn.Module:

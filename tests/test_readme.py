@@ -83,7 +83,8 @@ def test_the_result_is_the_stored_one():
     before.sort(key=int)
     claim = (
         f"It makes *two* trainings worth {alone[0]} and {alone[1]} plain ones on MNIST, and {alone[2]} and {alone[3]} "
-        f"on the fast residual and the wide network. All else that is free makes them worth {before[0]} to {before[-1]}."
+        f"on the fast residual and the wide network. All else that is free makes them worth {before[0]} to "
+        f"{before[-1]}."
     )
     apart = [pair.key for pair in (*HELD_OUT, *JUDGES)]
     held = [worth_of_two(key, "gradient distance") for key in apart]

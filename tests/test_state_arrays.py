@@ -142,15 +142,15 @@ LOGP = np.log(np.random.default_rng(0).dirichlet(np.ones(3), (3, 100)))
         (LOGP[:, :, :1], {"unit": ("°", "m")}, "there is 1 output"),
         (VALUES[:3], {"unit": 5}, "give one text in a line"),
         (LOGP, {"ids": [1] * 100}, "give 100 different ones"),
-        (LOGP, {"ids": ["a\nb", *range(99)]}, "without line breaks"),
+        (LOGP, {"ids": ["a\nb", *range(99)]}, "no line breaks"),
         (LOGP, {"ids": 5}, "pass a list of 100"),
         (np.ma.masked_greater(VALUES[:3], 30), {"unit": "°"}, "numbers are masked"),
         (VALUES[:3] * 1j, {"unit": "°"}, "complex"),
         (VALUES[:3].astype(str), {"unit": "°"}, "text"),
         (VALUES[:3], {"unit": "°", "limits": {10, 30}}, r"pass \(low, high\)"),
         (VALUES[:3], {"unit": "°", "limits": (None, 30)}, "±inf for none"),
-        (1e200 * VALUES[:3], {"unit": "°"}, "are as large as 5e.201, whose square is no double; give them in another"),
-        (1e-200 * VALUES[:3], {"unit": "°"}, "give them in another unit"),
+        (1e200 * VALUES[:3], {"unit": "°"}, "are as large as 5e.201, whose square is no double; take another unit"),
+        (1e-200 * VALUES[:3], {"unit": "°"}, "take another unit"),
         (VALUES[:3], {"unit": "°", "measurand": ln.retraining.contrast}, "is for classes"),
         (np.stack([VALUES[:3], np.ones_like(VALUES[:3])], 2), {"unit": "°"}, "Output 1 is the same"),
         (LOGP, {"limits": (0, 1)}, "are those of measured values"),
@@ -180,3 +180,25 @@ def test_tensors_are_taken_and_copies_are_refused():
     assert stated.ids[3] == "3"
     with pytest.raises(ValueError, match="Networks 0 and 2 are identical"):
         ln.state_arrays(torch.tensor(LOGP[[0, 1, 0]]).bfloat16())
+
+
+@pytest.mark.parametrize("step", [0.2, 0.3])
+def test_rounded_predictions_are_refused(step):
+    rng = np.random.default_rng(5)
+    values = rng.uniform(0, 50, 400) + 0.1 * rng.normal(size=(3, 400))
+    with pytest.raises(ValueError, match="inputs all networks give the same number, as after rounding"):
+        ln.state_arrays(np.round(values / step) * step, unit="mm")
+    assert ln.state_arrays(values, unit="mm").u.min() > 0.01
+
+
+def test_probabilities_are_named_before_log_softmax_is_advised():
+    with pytest.raises(ValueError, match="are probabilities"):
+        ln.state_arrays(np.random.default_rng(0).dirichlet(np.ones(4), (3, 100)))
+
+
+def test_how_well_u_is_known_follows_from_its_degrees_of_freedom():
+    rng = np.random.default_rng(0)
+    together = rng.normal(size=(3, 1)) + 0.01 * rng.normal(size=(3, 200)) + rng.normal(size=200)
+    stated = ln.state_arrays(together, unit="m", n_eff=1.0)
+    assert stated.dof == 2
+    assert "50 % by the model, 1/√(2ν_eff)" in stated.facts()["evaluation"]

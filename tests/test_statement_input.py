@@ -88,7 +88,7 @@ def test_every_argument_is_checked_before_the_first_training(options, says):
         ("one", "1 training has no spread"),
         ("same", "Networks 0 and 1 are identical"),
         ("snapshots", "are no retrainings"),
-        ("others", "another network than those of runs"),
+        ("others", "the builder's have"),
     ],
 )
 def test_runs_that_are_no_retrainings_of_this_network_are_refused(kind, says, runs, as_users_do):

@@ -224,7 +224,7 @@ def test_inputs_that_meet_in_large_batches_only_are_refused():
         check_builder(lambda: InLargeBatches(8), given)
     runs = ln.members(lambda: InLargeBatches(100), [InLargeBatches(100)], given)
     runs.predict(torch.rand(200, 12), batch=100)
-    with pytest.raises(ValueError, match="other inputs of its batch of 200: it isn't a function"):
+    with pytest.raises(ValueError, match="other inputs of its batch of 200; build"):
         replace(runs).predict(torch.rand(200, 12))
 
 

@@ -24,7 +24,8 @@ from lnescape.retraining import KnownPair, Measurand, effective_number, log_odds
 from lnescape.retraining.prior import shared_movement
 from lnescape.training import Prepared, Recipe, TrainingError
 from lnescape.training.descent import State, generator, stream_seed
-from lnescape.training.runs import train_groups
+from lnescape.training.prepared import check_builder
+from lnescape.training.runs import checked_runs, train_groups
 from lnescape.weights import build, trainable, with_features
 
 Theta = Float[Tensor, " parameters"]
@@ -124,7 +125,7 @@ def known_pair(runs: Members, data, *, players: int = 2) -> KnownPair:
         raise ValueError("A prior is learned on classes, and these data hold measured values; pass data of classes.")
     if len(runs) < players + 10:
         raise ValueError(f"A prior is learned from {players + 10} retrainings or more, not {len(runs)}; train more.")
-    images = data.calibration.images
+    runs, images = checked_runs(runs, runs.net, check_builder(runs.net, data), data), data.calibration.images
     logp = runs.predict(images).cpu().numpy()
     chosen = np.exp(logp[players:]).mean(0).argmax(1)
     some = replace(runs, thetas=runs.thetas[:players], seeds=runs.seeds[:players], failed={}, path=None)

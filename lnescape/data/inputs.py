@@ -68,6 +68,8 @@ def check_pixels(pixels: object, part: str) -> Tensor:
     shape = list(images.shape[1:])
     if images.dtype == torch.uint8 and len(shape) == 3 and shape[-1] in (1, 3) and shape[0] not in (1, 3):
         raise DataError(f"{part} images have their channels last, {shape}; put them first with .permute(0, 3, 1, 2).")
+    if images.dtype == torch.uint8 and len(shape) == 1 and int(images.max()) <= 1:
+        raise DataError(f"{part} images are uint8 of 0 and 1, and pixels run to 255; give features as floats.")
     _check_finite(images, f"{part} images")
     return images
 

@@ -1,6 +1,7 @@
 """Images and labels in four parts, train, validation, calibration and test: `Split`, `Dataset`, and `dataset`."""
 
 import hashlib
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, dataclass, fields, replace
 from functools import cached_property, partial
@@ -18,6 +19,7 @@ from .inputs import DataError, Values
 
 PARTS = ("train", "validation", "calibration", "test")
 SPLIT_SEED = 0  # of numpy's RandomState, whose stream is frozen
+MOST_APART = 5  # standard deviations of the training part by which the mean of another part may differ, and ratio
 MAX_VALIDATION = 5000  # images split off a training set without validation part, at most
 N_NORMALISATION = 5000  # images; enough for the statistics of batch norm (SWAG uses as many)
 
@@ -299,10 +301,11 @@ def dataset(
     outside = None if foreign is None else inputs.check_pixels(foreign, "foreign")
     _check_together(parts, len(names), outside)
     if validation is None:
-        parts["validation"], parts["train"], _ = _cut(parts["train"], "train", share=10)
-    rows: Tensor | None = None
+        parts["validation"], parts["train"], *_ = _cut(parts["train"], "train", share=10)
+    rows: dict[str, Tensor] = {}
     if calibration is None:
-        parts["calibration"], parts["test"], rows = _cut(parts["test"], "test", share=2, in_order=True)
+        parts["calibration"], parts["test"], *both = _cut(parts["test"], "test", share=2, in_order=True)
+        rows = dict(zip(("calibration", "test"), both, strict=True))
 
     images = parts["train"][0]
     if normalise and images.dtype == torch.int64:
@@ -317,8 +320,8 @@ def dataset(
         mean = torch.zeros(images.shape[1], device=images.device)
         std = torch.full_like(mean, 255.0)
     values = _values(parts["train"][1], unit)
-    splits = {key: Split(*parts[key], mean=mean, std=std, title=f"{name}: {key}", values=values) for key in PARTS}
-    splits["test"] = replace(splits["test"], rows=rows)
+    known: dict[str, Any] = {"mean": mean, "std": std, "values": values}
+    splits = {key: Split(*parts[key], title=f"{name}: {key}", rows=rows.get(key), **known) for key in PARTS}
     source = None if outside is None else partial(_given, outside, f"foreign to {name}")
     return Dataset(name=name, title=name, classes=names, stand_in=stand_in, foreign_source=source, **splits)
 
@@ -377,7 +380,11 @@ def _read_items(part: object, key: str) -> tuple[Tensor, list]:
         raise DataError(f"{key} is empty; give at least one image.")
     images, labels = [], []
     for index in range(len(part)):  # most data sets don't stop when iterated over
-        item = part[index]
+        try:
+            item = part[index]
+        except Exception as error:
+            why = f"{type(error).__name__}: {error}"
+            raise DataError(f"{key}[{index}] can't be read ({why}); repair it, or leave it out.") from error
         if not (isinstance(item, (tuple, list)) and len(item) == 2):
             raise DataError(f"{key}[{index}] isn't a pair (image, label); the data set must give pairs.")
         image, label = item
@@ -392,15 +399,24 @@ def _read_items(part: object, key: str) -> tuple[Tensor, list]:
 
 def _cut(
     part: tuple[Tensor, Tensor], key: str, *, share: int, in_order: bool = False
-) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor], Tensor]:
-    """Cut one share-th off a part; return it, then the rest, and the rows of the rest."""
+) -> tuple[tuple[Tensor, Tensor], tuple[Tensor, Tensor], Tensor, Tensor]:
+    """Cut one share-th off a part; return it, then the rest, and the rows of both."""
     images, labels = part
     if len(images) < 2:
         raise DataError(f"{key} has one image and two parts must be cut from it; give at least two.")
     n = max(1, min(len(images) // share, MAX_VALIDATION if key == "train" else len(images)))
     order = torch.from_numpy(np.random.RandomState(SPLIT_SEED).permutation(len(images))).to(images.device)
     cut, rest = order[:n], order[n:].sort().values if in_order else order[n:]
-    return (images[cut], labels[cut]), (images[rest], labels[rest]), rest
+    return (images[cut], labels[cut]), (images[rest], labels[rest]), cut, rest
+
+
+def _warn_of_another_range(images: Tensor, reference: Tensor, key: str) -> None:
+    """Warn where a part lies elsewhere than the training part, as after a division by 255 of one of them alone."""
+    (mean, std), (own, width) = ((part.double().mean(), part.double().std()) for part in (reference, images))
+    if std > 0 and not (abs(own - mean) <= MOST_APART * std and std / MOST_APART <= width <= MOST_APART * std):
+        what = f"{key} images are {float(own):.3g} on average with a standard deviation of {float(width):.3g}"
+        there = f"train images {float(mean):.3g} with {float(std):.3g}"
+        warnings.warn(f"{what}, {there}; bring them to one range unless that is meant.", stacklevel=4)
 
 
 def _check_together(parts: dict[str, tuple[Tensor, Tensor]], n_classes: int, foreign: Tensor | None) -> None:
@@ -420,6 +436,8 @@ def _check_together(parts: dict[str, tuple[Tensor, Tensor]], n_classes: int, for
             raise DataError(f"{key} images are {images.dtype}, train images {reference.dtype}; convert them.")
         if images.device != reference.device:
             raise DataError(f"{key} lies on {images.device}, train on {reference.device}; move them to one.")
+        if key in PARTS and images.is_floating_point() and len(images) >= 20:
+            _warn_of_another_range(images, reference, key)
     for key, (_, labels) in parts.items():
         if labels.shape[1:] != of_train.shape[1:]:
             kinds = [f"{labels.shape[1]} values an input" if labels.ndim == 2 else "classes"

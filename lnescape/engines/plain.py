@@ -193,7 +193,8 @@ class LinearChain:
         """Reuse memory from step to step: fresh pages cost as much as a small product."""
         key = (name, *shape)
         if key not in self._memory:
-            self._memory[key] = torch.empty(shape, dtype=dtype or self.dtype, device=self.device)
+            with torch.inference_mode(False):  # it must serve outside of it, too
+                self._memory[key] = torch.empty(shape, dtype=dtype or self.dtype, device=self.device)
         return self._memory[key]
 
     def _forward(self, weights: list[tuple[Tensor, Tensor]], x: Float[Tensor, "s batch n"]) -> list[Tensor]:

@@ -19,7 +19,7 @@ from lnescape.subspaces import Subspace
 from lnescape.training import Cost, Prepared, Recipe, TrainingError, walk
 from lnescape.training.learned import learn
 from lnescape.training.prepared import checked_seeds
-from lnescape.training.runs import retrain
+from lnescape.training.runs import checked_runs, retrain
 from lnescape.weights import Builder
 
 
@@ -78,7 +78,7 @@ class Request(Prepared):
             recipe = runs.recipe
         prepared = Prepared.of(net, data, recipe, device=options.get("device"), folder=folder)
         if runs is not None:
-            runs = _checked_runs(runs, prepared.template.n_parameters)
+            runs = checked_runs(runs, net, prepared.template, data)
             runs = replace(runs, thetas=runs.thetas.to(prepared.device))
         return cls(
             **vars(prepared), method=method, budget=budget, seed=seed, folder=None if folder is None else Path(folder),
@@ -199,12 +199,3 @@ def _check_names(method: str, options: Mapping[str, Any]) -> None:
     for name in options:
         if name not in Options.__annotations__:
             raise TypeError(f"{method} takes no argument {name!r}{nearest(name, known)}")
-
-
-def _checked_runs(runs: Any, length: int) -> Members:
-    """Return the networks to begin with; raise unless there are any, of so many parameters."""
-    instance(runs, Members, "runs", "pass what lnescape.fit or lnescape.members returns")
-    if len(runs) == 0 or runs.n_parameters != length:
-        what = f"{len(runs)} networks of {runs.n_parameters} parameters, the builder's have {length}"
-        raise ValueError(f"runs are {what}; pass at least one network that this builder made.")
-    return runs

@@ -115,6 +115,9 @@ def learn_prior(
         one_of(name, dict.fromkeys(name for pair in pairs for name in pair.names), "covariate")
     group_of = [(groups or {}).get(name, name) for name in names]
     kinds = list(dict.fromkeys(group_of))
+    for k, pair in enumerate(pairs):
+        if any(np.array_equal(pair.variance, other.variance) for other in pairs[:k]):
+            raise ValueError(f"Pair {k} is a copy of one before it, and would make pairs look alike; leave it out.")
     fits, kind = [_fitted(pair, names) for pair in pairs], np.array([kinds.index(group) for group in group_of])
     mean, t, step = _em(fits, kind, strength)
     spread = np.sqrt(t * (len(pairs) + 1) / (len(pairs) - 1))

@@ -33,9 +33,11 @@ from lnescape.training.descent import tensor_fingerprint
 Named = tuple[ndarray, tuple[str, ...]]  # covariates, a column each, and their names
 BORROWED = (
     "Pattern and scale of u are borrowed from other pairs of data and network, and hold as far as this one is like "
-    "them; a second training would show its scale."
+    "them; a second training would show its scale. The network that is stated chooses the class as well, so that the "
+    "risk of another decision can be too low."
 )
 
+MOST_TIED = 0.1  # share of inputs for which all networks may agree exactly; from a fifth on, u and ν_eff suffer
 ROUNDED = 0.1  # nat; by so much the ln of a sum of probabilities may differ from 0, as in bfloat16
 
 
@@ -85,9 +87,11 @@ def state_arrays(
     (3.3, 0.031)
     """
     level, _ = real(level, "level", above=0, below=1), instance(title, str, "title", "give it as text")
-    p, known = _stacked(predictions, "predictions"), None
+    p, known = _stacked(predictions, "predictions", unit), None
+    if unit is None and p.ndim == 3:
+        refuse_probabilities(p)
     if calibration is not None:
-        known = _stacked(calibration, "calibration predictions")
+        known = _stacked(calibration, "calibration predictions", unit)
         if unit is None:
             refuse_probabilities(known)
         if known.shape[::2] != p.shape[::2] or known.ndim != p.ndim:
@@ -232,27 +236,32 @@ def checked_limits(limits: Any, k: int) -> ndarray | None:
 
 
 def _evaluated(
-    q: ndarray,
-    columns: Named,
-    parts: Sequence[slice],
-    *,
-    n_eff: float | None,
-    like: LearnedPrior | None,
-    network: str,
+    q: ndarray, columns: Named, parts: Sequence[slice], *, n_eff: float | None, like: LearnedPrior | None, network: str,
     outputs: int,
-) -> tuple[Evaluation, Prior, tuple[str, ...]]:
+) -> tuple[Evaluation, Prior, tuple[str, ...]]:  # fmt: skip
     """Fit the prior on the first part of the inputs, evaluate the second; warnings become notes."""
     (h, names), (fitted, stated) = columns, parts
-    if len(q) == 1 and like is not None:
-        prior = borrowed_prior(q[0, fitted], h[fitted], names=names, like=like, network=network)
-        return moderated(q[:, stated], prior, h[stated]), prior, (BORROWED,)
+    notes: tuple[str, ...] = ()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        slopes = {"gradient distance": SLOPE} if like is None and "gradient distance" in names else {}
-        variance = q[:, fitted].var(0, ddof=1)
-        more: dict[str, Any] = {"like": like, "slopes": slopes, "outputs": outputs}
-        prior = fit_prior(variance, len(q) - 1, h[fitted], n_eff=n_eff, names=names, **more)
-    return moderated(q[:, stated], prior, h[stated]), prior, tuple(str(one.message) for one in caught)
+        if len(q) == 1 and like is not None:
+            notes = (BORROWED,)
+            prior = borrowed_prior(q[0, fitted], h[fitted], names=names, like=like, network=network)
+        else:
+            _check_ties(q[:, fitted])
+            slopes = {"gradient distance": SLOPE} if like is None and "gradient distance" in names else {}
+            variance = q[:, fitted].var(0, ddof=1)
+            more: dict[str, Any] = {"like": like, "slopes": slopes, "outputs": outputs}
+            prior = fit_prior(variance, len(q) - 1, h[fitted], n_eff=n_eff, names=names, **more)
+    return moderated(q[:, stated], prior, h[stated]), prior, (*notes, *(str(one.message) for one in caught))
+
+
+def _check_ties(q: ndarray) -> None:
+    """Raise where all networks give the same number for many inputs, but for the rounding of doubles."""
+    tied = np.ptp(q, 0) <= 1e-12 * np.abs(q).max()
+    if MOST_TIED < tied.mean() < 1:
+        what = f"At {tied.sum()} of {len(tied)} inputs all networks give the same number, as after rounding or clipping"
+        raise ValueError(f"{what}; give predictions with all their digits, of networks with different seeds.")
 
 
 def joined(notes: tuple[str, ...], of_decisions: tuple[str, ...]) -> tuple[str, ...]:
@@ -290,7 +299,7 @@ def origin_of(**known: str) -> dict[str, str]:
     return known | {"software": ", ".join([*software, *(f"{name} {one}" for name, one in versions().items())])}
 
 
-def _stacked(predictions: Any, what: str) -> ndarray:
+def _stacked(predictions: Any, what: str, unit: Any) -> ndarray:
     """Return predictions as one float64 array, a row for each network; raise unless there are two finite ones."""
     try:
         found = np.stack([numbers(one) for one in predictions]).astype(np.float64)
@@ -302,8 +311,10 @@ def _stacked(predictions: Any, what: str) -> ndarray:
     if len(found) < 2:
         raise ValueError("One network has no spread: nothing shows how far a second one would fall; give two or more.")
     if not np.isfinite(found).all():
-        bad = int((~np.isfinite(found)).sum())
-        raise ValueError(f"{bad} numbers of the {what} aren't finite; take log-probabilities of logits, not of 0 or 1.")
+        cure = "leave these inputs out, or predict them again"
+        if unit is None:
+            cure = "take log_softmax of logits; smooth probabilities of 0, as by (votes + 1)/(trees + classes)"
+        raise ValueError(f"{int((~np.isfinite(found)).sum())} numbers of the {what} aren't finite; {cure}.")
     if (size := np.abs(found).max()) and not 1e-150 < size < 1e150:
         raise ValueError(f"The {what} are as large as {size:.0e}, whose square is no double; take another unit.")
     return found

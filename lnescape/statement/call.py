@@ -32,8 +32,8 @@ from lnescape.statement.page import Statement
 from lnescape.training import Prepared, Recipe, TrainingError
 from lnescape.training.descent import tensor_fingerprint
 from lnescape.training.prepared import check_builder, check_inputs, checked_seeds
-from lnescape.training.runs import retrain
-from lnescape.weights import Builder, Template, build, identity, with_kept_statistics
+from lnescape.training.runs import checked_runs, retrain
+from lnescape.weights import Builder, with_kept_statistics
 
 MOST_CALIBRATION = 3000  # held-out images that the prior is fitted on
 PROXY_SEED = 1_000_000  # first seed of the proxies, far from those of the networks
@@ -117,7 +117,10 @@ def state(
     within = _checked_kind(data, limits, measurand, like, proxies)
     seeds = checked_seeds(seeds) if runs is None else []
     if runs is not None:
-        _check_runs(runs, net, template, data)
+        runs = checked_runs(runs, net, template, data)
+        if runs.cost is not None and runs.cost.trainings < 0.99 * len(runs):
+            what = f"{len(runs)} networks for {runs.cost.trainings:.2g} trainings are no retrainings but snapshots"
+            raise ValueError(f"{what}, or shorter ones; pass what fit returns.")
         recipe, device = recipe or runs.recipe or Recipe(batch=min(Recipe.batch, len(data.train))), runs.device
     n_trained = len(seeds) if runs is None else len(runs) + len(runs.failed)
     lends = isinstance(like, str) or like is not None and bool(like.levels)
@@ -128,8 +131,12 @@ def state(
     images = _checked_images(images, data)
     if neighbours is not None:
         _check_neighbours(neighbours, groups, images[:2])
-    if ids is None and images is data.test.images and data.test.rows is not None:
-        ids = data.test.rows.tolist()
+    if images is data.test.images and data.test.rows is not None:
+        rows = data.test.rows.tolist()
+        if ids is None:
+            ids = rows
+        elif len(ids) == len(rows) + len(data.calibration):  # those of the whole part that was cut in two
+            ids = [ids[row] for row in rows]
     ids = texts(ids, len(images), "ids, one for each input")
     prepared = Prepared.of(net, data, recipe, device=device, folder=folder, template=template)
     data, recipe = prepared.data, prepared.recipe
@@ -138,8 +145,8 @@ def state(
     if proxies is not None:
         of_proxies = Prepared.of(proxies, data, replace(recipe, epochs=proxy_epochs * recipe.epochs))
     if runs is None:
-        for some, part in ((data.calibration.images[:MOST_CALIBRATION], "calibration"), (images, "stated")):
-            check_inputs(template, some, range(len(some)), part)
+        check_inputs(template, data.calibration.images[:MOST_CALIBRATION], "calibration", rows=data.calibration.rows)
+        check_inputs(template, images, "stated", rows=data.test.rows if images is data.test.images else None)
         runs = retrain(prepared, seeds, folder=folder, path="training path" in groups, progress=progress)
         if len(runs) == 1 < n_trained and not borrows:
             what = f"Of the trainings under the seeds {', '.join(map(str, seeds))} all but {runs.seeds[0]} diverged"
@@ -280,23 +287,6 @@ def _checked_kind(data, limits: Any, measurand: Any, like: Any, proxies: Any) ->
         if given:
             raise ValueError(f"{name}= is for classes, and these data hold measured values; leave it out.")
     return checked_limits(limits, data.n_classes)
-
-
-def _check_runs(runs: Any, net: Builder, template: Template, data) -> None:
-    """Raise unless `runs` are retrainings of the networks that the builder makes."""
-    instance(runs, Members, "runs", "pass what fit returns, or members(net, networks, data)")
-    if runs.cost is not None and runs.cost.trainings < 0.99 * len(runs):
-        what = f"{len(runs)} networks for {runs.cost.trainings:.2g} trainings are no retrainings but snapshots"
-        raise ValueError(f"{what}, or shorter ones; pass what fit returns.")
-    if runs.trained_on not in ("", data.training_checksum):
-        what = "The runs were trained on other images than data.train, or on images normalised otherwise"
-        raise ValueError(f"{what}; pass the data set that they were trained on.")
-    if runs.values is not None and runs.values.unit != data.unit:
-        what = f"The runs were trained on values in {runs.values.unit!r}, and the data set is in {data.unit!r}"
-        raise ValueError(f"{what}; pass the one that they were trained on.")
-    some = data.train.images[:8]
-    if runs.net is not net and identity(template.fresh(), some) != identity(build(runs.net, 0), some):
-        raise ValueError("The builder makes another network than those of runs; pass the one that they were made with.")
 
 
 def _check_number(n: int, borrows: bool, *, values: bool) -> None:

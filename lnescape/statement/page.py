@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 
-from lnescape.checks import instance, one_of, whole
+from lnescape.checks import instance, one_of, shown, whole
 from lnescape.results import Estimate
 from lnescape.results.estimate import (
     float_from_json,
@@ -274,6 +274,8 @@ class Statement:
     def sentence(self, index: int | str = 0) -> str:
         """Return the statement on one input, by number or identifier: two or three sentences for each output."""
         one = self[index]
+        if len(one) != 1:
+            raise ValueError(f"sentence() is on one input, and {shown(index)} names {len(one)}; call it for each.")
         return " ".join(one._sentence(k) for k in range(len(self.units)))
 
     def facts(self) -> dict[str, str]:
@@ -404,14 +406,14 @@ class Statement:
 
     def _known(self) -> str:
         """Write how well u is known: as measured where these covariates were judged, and what the model claims."""
-        claim = relative_uncertainty(self.evaluation.n, prior_dof=self.prior.dof)
+        claim = relative_uncertainty(1, prior_dof=self.dof)
         quantity = "value" if self.chosen is None else self.quantity
         wanted = {"quantity": quantity, "like": self.transferred, "networks": self.evaluation.n}
         if self.evaluation.n == 1 and self.network != ANY:  # on the kind depends how well its level is known
             wanted["network"] = self.network
         alike = [row for row in _delivered()["errors"] if wanted.items() <= row.items()]
         found = [row for row in alike if set(row["groups"]) == set(self.groups)]
-        by_model = f"{100 * claim:.0f} % by the model, 1/√(2(ν + d₀))"
+        by_model = f"{100 * claim:.0f} % by the model, 1/√(2ν_eff)"
         if not found:
             return f"{by_model}; not judged for these covariates"
         errors = sorted({f"{100 * row['error']:.0f}" for row in found}, key=float)
@@ -419,7 +421,8 @@ class Statement:
         ends = " to ".join(errors[:: max(len(errors) - 1, 1)])
         return (
             f"{by_model}; with {n} training{'s' * (n > 1)} and these covariates ln u erred by {ends} % on "
-            f"{len(found)} pair{'s' * (len(found) > 1)} of data and network with many retrainings{inputs}"
+            f"{len(found)} pair{'s' * (len(found) > 1)} of data and network with many retrainings{inputs}, and a prior "
+            "fitted on up to 3 000 inputs"
         )
 
     def __str__(self) -> str:

@@ -10,7 +10,7 @@ import hashlib
 import json
 import math
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -55,11 +55,11 @@ class State:
         optimiser = {n: change(v) if v.ndim else v.clone() for n, v in self.optimiser.items()}
         return State(self.epoch, change(self.vertices), change(self.failed), optimiser)
 
-    def save(self, file: Path) -> None:
-        """Keep the state, whole or not at all."""
+    def save(self, file: Path, seeds: Sequence[int] = ()) -> None:
+        """Keep the state, and the seeds of its descents, whole or not at all."""
         tensors = {"vertices": self.vertices, "failed": self.failed}
         tensors |= {f"optimiser.{name}": value for name, value in self.optimiser.items()}
-        files.save(file, "state", {"name": file.stem, "epoch": self.epoch}, tensors)
+        files.save(file, "state", {"name": file.stem, "epoch": self.epoch, "seeds": list(seeds)}, tensors)
 
     @staticmethod
     def load(file: Path, like: Tensor, *, moving: int = 1) -> "State | None":
@@ -117,7 +117,7 @@ def descend(
         state = running.state(epoch + 1)
         on_epoch(state)  # before the state is kept: what a killed training has watched is never an epoch behind it
         if descent.file is not None:
-            state.save(descent.file)
+            state.save(descent.file, descent.seeds)
         if bool((running.failed >= 0).all()):
             break
     # No later loss reveals divergence in the last step, so check the weights.

@@ -23,11 +23,13 @@ from lnescape.weights import (
     Template,
     build,
     check_callable,
+    hash_of,
     hooked,
     identity,
     images_to_refresh,
     seeded,
     statistics_names,
+    theta_of,
     trainable,
 )
 
@@ -54,7 +56,7 @@ class Prepared:
         """Check builder, data, recipe, device and folder, and make ready what a training needs."""
         # Precision "auto" is replaced by what is fastest here; without a measurement it means float32.
         if not torch.is_grad_enabled() or any(map(torch.is_autocast_enabled, ("cpu", "cuda"))):
-            what = "Gradients are switched off here, or autocast is on; train outside torch.no_grad"
+            what = "Gradients are needed, and are switched off here, or autocast is on; call this outside torch.no_grad"
             raise ValueError(f"{what}, torch.inference_mode and torch.autocast (bfloat16: Recipe.precision).")
         template = template or check_builder(net, data)
         recipe = Recipe() if recipe is None else recipe
@@ -195,10 +197,11 @@ def check_builder(builder: Builder, data) -> Template:
         raise ValueError("The builder returns the same network at every call; build a new one inside it.")
     some = data.train.images[:8].cpu().clone(memory_format=torch.contiguous_format)
     varies = not all(torch.equal(a, b) for a, b in zip(trainable(first), trainable(second), strict=True))
-    template = Template(first, builder, varies=varies)
+    known: dict[str, Any] = {"varies": varies, "begun": {k: hash_of(theta_of(m)) for k, m in ((0, first), (1, second))}}
+    template = Template(first, builder, **known)
     hook = HOOKS["logits" if data.values is None else "values"]
     if _wrong_output(first, data, some):  # (logits, features) for instance, or one number an input
-        template = Template(hooked(template.fresh, hook), partial(hooked, builder, hook), varies=varies)
+        template = Template(hooked(template.fresh, hook), partial(hooked, builder, hook), **known)
         if got := _wrong_output(template.module, data, some):
             n, what = data.n_classes, "classes" if data.values is None else "values an input"
             more = "" if data.values is None else f", or (2, {2 * n}) with a ln variance for each"
@@ -208,7 +211,8 @@ def check_builder(builder: Builder, data) -> Template:
         raise ValueError(f"The parameter {min(late)!r} is made by the first prediction; make it in __init__.")
     if data.train.images.dtype == torch.int64:  # an embedding may have too few rows
         tokens = data.train.images.flatten(1)
-        check_inputs(template, data.train.images, [int(tokens.amax(1).argmax()), int(tokens.amin(1).argmin())], "train")
+        ends = torch.stack([tokens.amax(1).argmax(), tokens.amin(1).argmin()])
+        check_inputs(template, data.train.images[ends], "train", rows=None)
     _check_batch_independence(template, data.train.images[:64].cpu())
 
     def predict(images: Tensor) -> Tensor:
@@ -277,8 +281,9 @@ def _check_batch_independence(template: Template, some: Tensor) -> None:
             raise ValueError(f"A prediction {cause}, by {apart:.2g} nat: it isn't a function of the input; {cure}.")
 
 
-def check_inputs(template: Template, images: Tensor, rows: Sequence[int], part: str) -> None:
-    """Raise, before any training, where the network that was built has no finite prediction for one of the rows."""
+def check_inputs(template: Template, images: Tensor, part: str, *, rows: Tensor | None = None) -> None:
+    """Raise, before any training, where the network that was built has no finite prediction for an input."""
+    # `rows` are the numbers of these inputs in the test set, where that was cut in two.
     module = template.fresh().cpu().float().eval()
 
     def problem(some: Sequence[int]) -> str:
@@ -288,10 +293,11 @@ def check_inputs(template: Template, images: Tensor, rows: Sequence[int], part: 
             except (RuntimeError, IndexError) as error:
                 return str(error).splitlines()[0]
 
-    for start in range(0, len(rows), 500):
-        if problem(some := list(rows[start : start + 500])):
+    for start in range(0, len(images), 500):
+        if problem(some := list(range(len(images))[start : start + 500])):
             row, cause = next(((row, why) for row in some if (why := problem([row]))), (some[0], problem(some)))
-            what = f"The network can't predict {part} input {row} ({cause}); leave that input out"
+            named = f"{part} input {row}" if rows is None else f"input {int(rows[row])} of the test set"
+            what = f"The network can't predict {named} ({cause}); leave that input out"
             raise ValueError(f"{what}, or change the network, such as the number of tokens that it knows.")
 
 

@@ -6,6 +6,7 @@ import pickle
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -29,8 +30,10 @@ from lnescape.weights import (
     RNG_LOCK,
     Builder,
     Template,
+    architecture,
     build,
     check_callable,
+    identity,
     images_to_refresh,
     theta_of,
     unwrapped,
@@ -96,7 +99,8 @@ def retrain(
 ) -> Members:  # fmt: skip
     """Train one network for each seed; what `fit` does once everything is checked."""
     epochs, start = math.ceil(prepared.recipe.epochs), perf_counter()
-    groups = _groups(prepared, seeds, prepared.together(group), folder)
+    known = {} if folder is None or path else _kept_alone(prepared, seeds, Path(folder))
+    groups = _groups(prepared, [seed for seed in seeds if seed not in known], prepared.together(group), folder)
     if len(seeds) > 1 and not prepared.template.varies:
         warnings.warn(
             "The builder gives the same initial weights under every seed: the scatter of its networks doesn't include "
@@ -104,7 +108,8 @@ def retrain(
             stacklevel=3,
         )
     if workers is None:
-        worthwhile = prepared.device.type == "cpu" and prepared.plain * len(groups[0]) > _WORTH_A_PROCESS
+        largest = max(map(len, groups), default=0)
+        worthwhile = prepared.device.type == "cpu" and prepared.plain * largest > _WORTH_A_PROCESS
         workers = min(torch.get_num_threads(), len(groups)) if worthwhile else 1
     with TemporaryDirectory() as place, bar(epochs * len(groups), "training", "epochs", show=progress) as shown:
         work: dict[str, Any] = {"folder": folder, "path": Path(folder or place) if path else None}
@@ -116,15 +121,51 @@ def retrain(
     failed = {seed: step for result in results for seed, step in result.failed.items()}
     kept = _without_failed(seeds, failed, prepared.recipe)
     rows = [i for i, seed in enumerate(seeds) if seed in kept]
+    for part, result in zip(groups, results, strict=True):
+        known |= dict(zip(part, result.thetas, strict=True))
     return Members(
         prepared.net,
-        torch.cat([result.thetas for result in results])[rows],
+        torch.stack([known[seed] for seed in kept]),
         seeds=tuple(kept),
         failed=failed,
         cost=Cost(prepared.plain * len(seeds), prepared.plain, perf_counter() - start),
         path=None if walked is None else walked[rows],
         **prepared.known,
     )
+
+
+def checked_runs(runs: Any, net: Builder, template: Template, data) -> Members:
+    """Return networks that were trained before; raise unless the builder makes them, and they were trained on data."""
+    instance(runs, Members, "runs", "pass what fit returns, or members(net, networks, data)")
+    if len(runs) == 0 or runs.n_parameters != template.n_parameters:
+        what = f"{len(runs)} networks of {runs.n_parameters} parameters, the builder's have {template.n_parameters}"
+        raise ValueError(f"runs are {what}; pass at least one network that this builder made.")
+    if runs.trained_on not in ("", data.training_checksum):
+        what = "The runs were trained on other images than data.train, or on images normalised otherwise"
+        raise ValueError(f"{what}; pass the data set that they were trained on.")
+    if runs.values is not None and runs.values.unit != data.unit:
+        what = f"The runs were trained on values in {runs.values.unit!r}, and the data set is in {data.unit!r}"
+        raise ValueError(f"{what}; pass the one that they were trained on.")
+    some = data.train.images[:8]
+    if runs.net is not net and identity(template.fresh(), some) != identity(build(runs.net, 0), some):
+        raise ValueError("The builder makes another network than those of runs; pass the one that they were made with.")
+    if runs.normalisation_images is None:  # of a law that was read from a file
+        return replace(runs, normalisation_images=images_to_refresh(template.fresh(), data))
+    return runs
+
+
+def _kept_alone(prepared: Prepared, seeds: list[int], folder: Path) -> dict[int, Tensor]:
+    """Find networks of single seeds in what a folder keeps of whole groups: {seed: θ}."""
+    found: dict[int, Tensor] = {}
+    for file in sorted(folder.glob("fit-*.safetensors")):
+        with suppress(ResultError), files.loading(file, "state", cure="") as (description, tensors):
+            group = description.get("seeds", [])
+            if set(group) & set(seeds) - set(found) and description["epoch"] >= math.ceil(prepared.recipe.epochs):
+                beginnings = torch.stack([theta_of(build(prepared.net, seed)) for seed in group])
+                if file.stem == f"fit-{_name(prepared, group, beginnings.to(prepared.device).unsqueeze(1), None)}":
+                    rows = zip(group, tensors["vertices"][:, 0], tensors["failed"].tolist(), strict=True)
+                    found |= {s: theta.to(prepared.device) for s, theta, failed in rows if s in seeds and failed < 0}
+    return found
 
 
 def _groups(prepared: Prepared, seeds: list[int], together: int, folder: Path | str | None) -> list[list[int]]:
@@ -230,8 +271,10 @@ def train_group(
     # `folder` keeps the state, `path` θ at every epoch's end; `on_epoch` is called as in `descend`.
     kept = folder is not None or path is not None
     if start is None or kept:
-        networks = (build(prepared.net, seed) for seed in (seeds if initialisations is None else initialisations))
-        beginnings = torch.stack([theta_of(network) for network in networks]).to(prepared.device).unsqueeze(1)
+        built = [theta_of(build(prepared.net, s)) for s in (seeds if initialisations is None else initialisations)]
+        for seed, theta in zip(seeds if initialisations is None else initialisations, built, strict=True):
+            prepared.template.check_beginning(seed, theta)
+        beginnings = torch.stack(built).to(prepared.device).unsqueeze(1)
     else:
         beginnings = start.vertices.to(prepared.device, copy=True)
     name = _name(prepared, seeds, beginnings, start) if kept else ""
@@ -464,6 +507,10 @@ def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | N
         if "recipe" in description:
             known["recipe"] = Recipe.described(description["recipe"])
         law = law_of(net, description, tensors, **known)
-    if law.n_parameters != (length := theta_of(build(law.net, 0)).numel()):
+    network = build(law.net, 0)
+    if law.n_parameters != (length := theta_of(network).numel()):
         raise ResultError(f"{path} holds networks of {law.n_parameters} parameters, the builder's have {length}.")
+    if description.get("architecture", architecture(network)) != architecture(network):
+        what = f"{path} holds networks with other layers, or in another order, than the builder's"
+        raise ResultError(f"{what}; pass the builder that they were made by.")
     return law

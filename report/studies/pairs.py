@@ -152,8 +152,8 @@ CIFAR10_FAST_RESNET = replace(
 # Small groups: a training takes twenty minutes on a core, and a cell that is killed begins anew.
 CIFAR100_FAST_RESNET = replace(
     CIFAR10_FAST_RESNET, data="cifar100", options={"widths": [24, 96, 256], "scale": 0.25}, proxies=((3, 3),),
-    budgets=(1, 1.5), recipe={**FAST_RECIPE, "epochs": 9, "bias_rate": 32}, scouts=2, n=20, group=2, explored=8, burst_group=2,
-    bursts=(RULE,),
+    recipe={**FAST_RECIPE, "epochs": 9, "bias_rate": 32}, scouts=2, n=20, group=2, explored=8, burst_group=2,
+    bursts=(RULE,), budgets=(1, 1.5),
     published=CIFAR100_RESNET.published,
 )  # fmt: skip
 PAIRS = (

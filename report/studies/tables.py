@@ -12,7 +12,6 @@ from report.studies.lessons import FACTS
 from report.studies.pairs import (
     CHOOSING,
     CIFAR10_RESNET20,
-    CIFAR10_WIDE,
     FURTHER,
     HELD_OUT,
     JUDGES,
