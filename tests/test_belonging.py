@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 import lnescape as ln
 from tests.test_silent_changes import DATA, IMAGES, LABELS, chain, fit
