@@ -362,8 +362,9 @@ course.save(figure, "00_score_against_cost")
 #
 # A curve with its two ends costs three trainings; compare it with the ensemble of three. "Simplex" is a triangle
 # learned from scratch [3]. It costs one training; compare it with one network. On MNIST, *as a way to better
-# predictions*, neither beats plain retraining at the same cost. The MLP's curve is even worse than one network. The
-# figure leaves another question open: can the landscape show how *uncertain* a prediction is?
+# predictions*, neither beats plain retraining at the same cost. The curve predicts no better than *one* network: worse on
+# the MLP, alike on the CNN. The figure leaves another question open: can the landscape show how *uncertain* a prediction
+# is?
 
 # %% [markdown]
 # ## Exercises

@@ -62,7 +62,7 @@ profile = course.profile(profile)
 # are one and the same function.
 
 # %%
-places = {"A": (1.0, 1.0), "B": (4.0, 0.25), "C": (1.3, 1.5)}
+places = {"A": (1.0, 1.0), "B": (4.0, 0.25), "C": (1.25, 1.6)}
 f = {name: a * max(0.0, b * 2.0) for name, (b, a) in places.items()}  # at x = 2
 for one, other in (("A", "B"), ("A", "C")):
     print(f"{one} and {other}: {math.dist(places[one], places[other]):.2f} apart in weights, "
@@ -78,7 +78,7 @@ course.save_live(figure, "01_one_function")
 
 # %% [markdown]
 # **What we see.** Each curve is one function. A and B are far apart and are the same function. A and C are near, and the
-# output nearly doubles from A to C. *Distance between points and difference between functions are two different things*,
+# output doubles from A to C. *Distance between points and difference between functions are two different things*,
 # even with two weights.
 #
 # ### A network as a vector, by hand and by library
@@ -281,8 +281,8 @@ print(
 # %% [markdown]
 # **What we see.** In two dimensions a right angle between two random directions is a coincidence. In 200 000 dimensions it
 # is the rule. So "retrainings are orthogonal" is not a finding about training. It follows from the random numbering of the
-# units, and shows next to nothing about functions. (The cosines of ends scatter more widely than $1/\sqrt{P}$, though only
-# by about a hundredth. A few large weights dominate the product, so fewer dimensions than P matter.)
+# units, and shows next to nothing about functions. (The cosines of ends scatter a few times as widely as
+# $1/\sqrt{P}$, and are tiny all the same. A few large weights dominate the product, so fewer dimensions than P matter.)
 #
 # ## Distance in weights against distance in function
 #
@@ -619,8 +619,9 @@ for name, other in (
     line = ln.along(runs, ln.Segment.between(runs[0], other), some, n=11)
     height = ln.barrier(line.coordinates, line.loss)
     print(f"{name:11} distance {(other - runs[0]).norm():.1f}, barrier {height:.3f} nat")
-# Matching by weights gives the smaller distance, as it must. Both rules remove nearly the whole
-# hill. One pair can't tell which rule gives the lower barrier.
+# Matching by weights gives the smaller distance, as it should: it minimises the distance, though
+# only to a local optimum. Both rules remove nearly the whole hill. One pair can't tell which rule
+# gives the lower barrier.
 
 # %% [markdown]
 # ### Exercise 3

@@ -187,8 +187,9 @@ course.table(rows)
 #
 # ### Two networks joined
 #
-# The same method can join *two* trained networks. A *connector* is one corner shared by a simplex at each network. It grows
-# where the loss of both simplexes is low. Several simplexes that share corners are a *simplicial complex*.
+# The same method can join *two* trained networks. A *connector* is a corner that the simplexes of both networks share. Here
+# there are two connectors, so each simplex is a triangle. They grow where the loss of both simplexes is low. Several simplexes that
+# share corners are a *simplicial complex*.
 
 # %%
 joined = ln.simplicial_complex(net, data, budget=3, seed=0, recipe=recipe, progress=False)
@@ -197,7 +198,7 @@ part = data.test.subset(slice(0, 2000))
 over = ln.PolyChain.between(joined.vectors[0], joined.vectors[1]).with_vertices(
     joined.vectors[[0, 3, 1]]
 )
-for name, way in (("the line", line), ("the way over the last connector", over)):
+for name, way in (("the line", line), ("the way over the second connector", over)):
     loss = ln.along(joined, way, part, n=11).loss
     print(
         f"highest test loss on {name}: {loss.max():.2f} nat; "
@@ -206,7 +207,7 @@ for name, way in (("the line", line), ("the way over the last connector", over))
 
 # %% [markdown]
 # **What we see.** The line crosses the hill of `03_paths`. The path over the connector follows one edge of each simplex, and
-# stays far below the hill. The connector does the same as the control point of the curve, for the same price, one training.
+# stays far below the hill. Each connector does the same as the control point of a curve. Both together cost one training.
 # This is one pair, n = 1.
 
 # %% [markdown]
@@ -329,8 +330,8 @@ course.table(rows)
 #
 # ### Exercise 1
 #
-# In the real case, how many forward and backward passes does one step of growing cost with one point, and with five? Check
-# with `grown.cost` and with `points=5` at the same budget: what must shrink?
+# How many forward and backward passes does one step of growing cost with one point, and with five? At the same budget, what
+# must shrink? Check that the cost is the same.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 tiny = ln.load("digits")
@@ -338,7 +339,7 @@ small = ln.network("mlp", tiny, width=16)
 for points in (1, 5):
     brief = ln.Recipe(epochs=20, batch=64)
     law = ln.simplex_ensemble(small, tiny, budget=1.5, points=points, recipe=brief, progress=False)
-    print(f"{points} points a step: {law.cost.trainings:.2f} trainings")
+    print(f"points per step: {points}, cost {law.cost.trainings:.2f} trainings")
 # One forward and one backward pass for each point. At equal cost five points leave a fifth of the
 # steps.
 

@@ -279,7 +279,7 @@ figure = figures.diversity(
     },
     least=97,
     source=source + ", budget 3",
-    title="Members that disagree more are worse, or independent",
+    title="No method lies above the deep ensemble and to its right",
 )
 course.save(figure, "06_diversity")
 

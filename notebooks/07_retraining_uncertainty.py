@@ -474,8 +474,9 @@ print(textwrap.fill(said.sentence(doubtful), 100))
 # - *one set*: 95 % holds on average over sets of three networks. One set can be wrong for all images at once, since its
 #   scale is common to all.
 # - *reservations*: no error messages. They list what was assumed.
-# - u is the standard deviation of Student's t, a little larger than σ̃ [6]. In the table, 0.0(1.2) is the mean and its
-#   u; a bracket without a point, as in -0.97(90), counts in units of the last digits: u = 0.90.
+# - u is the standard deviation of Student's t, a little larger than σ̃ [6]. In the table, a bracket with a point, such
+#   as -0.9(1.2), is the mean and its u = 1.2. A bracket without a point, such as -1.16(89), counts in units of the last
+#   digits: u = 0.89.
 # - *decides otherwise* compares with the runner-up class, not with all others together. So it isn't the probability
 #   that q falls below 0.
 #
@@ -529,8 +530,10 @@ course.table(rows, digits=2)
 # %% tags=["solution"] jupyter={"source_hidden": true}
 two, rest = q[:2], q[2:]
 variance = two.var(0, ddof=1)
+h_of_two = seen["gradient_distance"].values[:2].mean(0)  # the third network is a judge here
 ways = {"plain": ln.type_a(two)}
-for way, covariates in (("constant prior", nothing), ("prior with gradient distance", h[:, None])):
+covariates_of = {"constant prior": nothing, "prior with gradient distance": h_of_two[:, None]}
+for way, covariates in covariates_of.items():
     prior = ln.fit_prior(variance[calibration], 1, covariates[calibration])
     ways[way] = ln.moderated(two, prior, covariates)
 worth = {way: ren(one.scale[test] ** 2, rest[:, test]) for way, one in ways.items()}

@@ -297,8 +297,8 @@ course.save_live(figure, "08_before_after")
 
 # %% [markdown]
 # **What we see.** The constant prior is the large step, as on MNIST. (The errors include the noise of the 21 judges, 16 %.) The
-# mean log-odds adds a little. The next table has all groups of free covariates, from the stored studies. Here the noise of the
-# judges is removed.
+# mean log-odds adds a little. The next table has two groups of free covariates, all six together, and *bursts*, which cost further
+# training. It is from the stored studies, and the noise of the judges is removed.
 
 # %%
 pairs = {name: stored[name] for name in names}

@@ -482,7 +482,7 @@ least = max(1 / (2 * wanted**2) - 1, 0)  # ν = d₀ + 1 must reach 1/(2 r²)
 assert ln.retrainings_needed(wanted, prior_dof=least) == 2
 print(f"{ln.retrainings_needed(wanted)} plain trainings, or two with d₀ ≥ {least:.1f}")
 print(f"u is then known to {relative_uncertainty(2, prior_dof=least):.0%}")
-# A prior of that worth saves eleven trainings of thirteen.
+# A prior of that worth saves twelve trainings of fourteen.
 
 # %% [markdown]
 # ## Summary

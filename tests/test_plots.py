@@ -182,7 +182,7 @@ def test_flips_are_the_hatched_bars():
 def test_the_spread_is_written_beside_each_histogram():
     q = np.array([[1.0], [3.0], [5.0]])
     figure = figures.log_odds_histograms({"easy": (np.zeros((1, 4, 4)), q)}, source="s", title="t")
-    assert "u = 2.00" in words_of(figure)
+    assert "u = 2.00 nat" in words_of(figure)
 
 
 def test_a_score_is_drawn_at_its_cost_with_the_standard_uncertainty_of_its_mean():
