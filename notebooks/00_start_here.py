@@ -46,15 +46,17 @@ profile
 # images.
 #
 # - **Left:** one image. Each dot is one trained network. Its place shows how sure that network is of one digit, in
-#   *log-odds*: 0 means a probability of ½, more means surer. The dots pile up under the grey bell. The standard
-#   deviation of the bell is u(x), the standard uncertainty of this prediction due to retraining.
-# - You have three trainings, not 128. Orange: u as the standard deviation of three. It changes a lot from one set of
-#   three to the next. Blue: u from the same three networks, and from everything else that they show at no extra cost.
-#   It hardly changes.
-# - **Right:** 500 images, the u(x) stated from three trainings against the true one. *Plain* is the standard deviation
-#   of three. *Constant* draws every u towards one typical value and flattens the cloud; *with gradients* brings it to
-#   the diagonal. The error is the percentage by which u is typically wrong, over all draws and images (71 % means a
-#   factor of two, up or down).
+#   *log-odds*: 0 means a probability of ½, more means surer. The digit is the one that five other trainings together
+#   preferred. The dots pile up under the grey bell. The standard deviation of the bell is u(x), the standard
+#   uncertainty of this prediction due to retraining.
+# - You have three trainings, not 128. Below the dots, each line is one set of three trainings: its mean ± u. Orange: u is
+#   their standard deviation. The length changes a lot from one set to the next. Blue: u comes from the same three
+#   networks, and from everything else that they show at no extra cost. The length hardly changes. The middle still
+#   does, since it is the mean of three.
+# - **The three panels at the right:** 500 images, the u(x) stated from three trainings against the true one. *True* u(x)
+#   comes from all other trainings. *Plain* is the standard deviation of three. *Constant* draws every u towards one
+#   typical value and flattens the cloud; *with gradients* brings it to the diagonal. The error is the percentage by
+#   which u is typically wrong, over all draws and images (71 % means a factor of two, up or down).
 #
 # Where the picture is live, slide *retrainings*, draw *other three*, and choose a piece of clothing. No network was
 # trained on clothes, and the bell is wider. *From one training* borrows the overall size of u from other networks: the
@@ -114,14 +116,11 @@ runs
 # ### By hand
 #
 # A trained network is one point θ in weight space: all its weights in one long row of numbers. To see this, we put the
-# first θ back into a fresh network, number by number, and compute the probabilities of that network.
+# first θ back into a fresh network, and compute the probabilities of that network.
 
 # %%
-module, start = net(), 0
-for weights in module.parameters():
-    stop = start + weights.numel()
-    weights.data = runs[0][start:stop].view(weights.shape)
-    start = stop
+module = net()
+torch.nn.utils.vector_to_parameters(runs[0], module.parameters())
 with torch.no_grad():
     by_hand = module(data.test.images).softmax(1)
 by_hand[0].round(decimals=3)
@@ -177,8 +176,8 @@ figure = figures.disputed_images(
 course.save_live(figure, "00_disputed")
 
 # %% [markdown]
-# **What we see.** Some networks hesitate, others are sure, and they contradict each other. On each of these images, two
-# of the three prefer different digits. So the probability that one network states does not show how far another
+# **What we see.** Some networks hesitate, others are sure, and they contradict each other. On each of these images, the
+# three do not agree on the digit. So the probability that one network states does not show how far another
 # training would move it.
 #
 # The standard deviation of a prediction over retrainings is a component of uncertainty. Its name is the **standard
@@ -187,18 +186,21 @@ course.save_live(figure, "00_disputed")
 
 # %%
 stored = ln.load_result("mnist-mlp")
-place = stored.arrays["undecided"][0]
+place, cells = stored.arrays["undecided"][0], ln.read_study("mnist-mlp")
+digit = cells["chosen"].values[place]
 figure = lessons.retrainings_of_one_image(
     stored.arrays["undecided_pixels"][0, 0],
-    ln.read_study("mnist-mlp")["log_odds"].values[:, place],
+    cells["log_odds"].values[:, place],
     source="MNIST, perceptron, 128 retrainings",
+    of=f"“{digit}”",
     title="u(x) is how widely retraining scatters one prediction",
 )
 course.save_live(figure, "00_u")
 
 # %% [markdown]
-# **What we see.** Each training is one entry of the histogram. Left of the dashed line, all other digits together are
-# likelier than this one. The arrow reaches from the mean less u(x) to the mean plus u(x). About two trainings of three
+# **What we see.** Each training is one entry of the histogram. q is the log-odds of *2*, the digit that five other
+# trainings together preferred; the label is 7. Left of the dashed line, all other digits together are likelier than
+# the 2. The arrow reaches from the mean less u(x) to the mean plus u(x). About two trainings of three
 # fall inside, as for any bell-shaped (normal) scatter.
 #
 # ## What are three trainings worth?

@@ -48,7 +48,7 @@ profile = course.profile(profile)
 #
 # ## Two uncertainties that are never mixed
 #
-# | | standard uncertainty **of a prediction** | standard uncertainty **of a reported score** |
+# | | uncertainty **of a prediction** | standard uncertainty **of a reported score** |
 # |---|---|---|
 # | belongs to | one image x | a mean over test images |
 # | asks | what could the image be? What would another training predict? | what would other test images, or other seeds, give? |
@@ -169,9 +169,8 @@ print(f"NLL, standard deviation over seeds    {singles.std(ddof=1):.4f} nat")
 # %%
 confidence, decided = logp[0].double().exp().clamp(max=1).max(1)
 excess = (decided == labels).double() - confidence
-rank = torch.searchsorted(
-    confidence.sort().values, confidence
-)  # how many images are less sure than this one
+# how many images are less sure than this one
+rank = torch.searchsorted(confidence.sort().values, confidence)
 n_bins = 15
 bins = rank * n_bins // len(rank)
 by_hand = sum(float(excess[bins == b].sum().abs()) for b in range(n_bins)) / len(excess)
@@ -311,21 +310,8 @@ course.table(rows, f"Stored, and here: {data.title}", digits=4)
 
 # %% [markdown]
 # **What we see.** The first few members give most of the gain. Errors fall, and the log-loss falls by more (the second guess).
-# It also falls by more than with a temperature alone: averaging does more than make predictions less sure.
-#
-# Should one average probabilities or logits? We compare the two once, image by image:
-
-# %%
-by_logits = ln.scores.logit_average(logp)
-lost = [-p.gather(1, labels[:, None]).squeeze(1) for p in (by_logits, mean)]
-print(
-    f"NLL, mean of logits {ln.nll(by_logits, labels)}, of probabilities {ln.nll(mean, labels)}"
-)
-print(f"difference image by image {ln.Estimate.mean(lost[0] - lost[1], unit='nat')}")
-
-# %% [markdown]
-# A mean of logits is surer than a mean of probabilities: where members contradict each other, the surest member decides. The
-# library averages probabilities.
+# It also falls by more than with a temperature alone: averaging does more than make predictions less sure. (The library averages
+# probabilities; `06_methods` compares this with a mean of logits.)
 #
 # ## Total = aleatoric + epistemic
 #
@@ -358,9 +344,8 @@ for name, p in pairs.items():
     print(
         f"{name:17} total {total:.3f} nat = aleatoric {aleatoric:.3f} + epistemic {epistemic:.3f}"
     )
-assert (
-    float(ln.entropy_split(logp[:1].expand(5, -1, -1)).epistemic.abs().max()) == 0
-)  # identical members
+identical = logp[:1].expand(5, -1, -1)
+assert float(ln.entropy_split(identical).epistemic.abs().max()) == 0
 
 # %% [markdown]
 # Both pairs have the mean 0.5 and 0.5, for different reasons. Identical members have an epistemic entropy of exactly 0,
@@ -414,7 +399,7 @@ course.save_live(figure, "02_foreign")
 # | standard uncertainty | stated as a standard deviation | u(x) = standard deviation of q over retrainings, in nat of log-odds |
 # | Type A evaluation | from repeated observations | s, the standard deviation of M retrainings, estimates u(x) |
 # | Type B evaluation | by other means: a certificate, earlier data, a resolution | stored log-odds are rounded: $\mathrm{step}/\sqrt{12}$ |
-# | degrees of freedom ν | how well s itself is known: relative standard uncertainty about $1/\sqrt{2\nu}$ | M − 1 |
+# | degrees of freedom ν | how well s itself is known: relative standard uncertainty about $1/\sqrt{2\nu}$, more for small ν (`05_mnist`) | M − 1 |
 # | coverage interval | contains the value with a stated probability [5] | $\bar q \pm t\,s\sqrt{1 + 1/M}$, for *one further* retraining (in statistics: a prediction interval) |
 #
 # Types A and B are ways to *evaluate* an uncertainty; aleatoric and epistemic are *sources*. Now we return to the question,
@@ -465,6 +450,9 @@ course.table(rows)
 
 # %% [markdown]
 # ### What u(x) does not cover
+#
+# The *contrast* of a stored network is the logit of class c less the largest other logit. It is positive if the network decides
+# for c.
 
 # %%
 astray = (mlp["chosen"] != mlp["label"]).values[test]
@@ -596,7 +584,7 @@ for m in (2, 5, 16, 128):
     groups = [log_probabilities[k : k + m] for k in range(0, 129 - m, m)]
     found = np.mean([float(ln.entropy_split(group).epistemic.mean()) for group in groups])
     print(f"{m:3} members: {found:.5f} nat, times M/(M − 1): {found * m / (m - 1):.5f} nat")
-# It is too low by a factor of about 1 − 1/M, like a variance with the divisor M: the members are
+# It is about 1 − 1/M of the right value, like a variance with the divisor M: the members are
 # compared with their own mean.
 
 # %% [markdown]

@@ -156,7 +156,7 @@ print(f"u(x) from {u.min():.2f} to {u.max():.2f} nat, median {np.median(u):.2f} 
 # lnescape study mnist-mlp               # seven minutes on two cores
 # ```
 #
-# In Python the study is a list of cells: five scouts that fix the class for each image, then retrainings in groups. The
+# In Python: five scouts fix the class for each image, then come retrainings in groups. The
 # stored study has 128 retrainings of the perceptron (MLP); another has 32 of a convolutional network (CNN). These are the
 # **reference retrainings**, in short *the reference*. Later notebooks judge cheaper methods by them.
 
@@ -187,8 +187,8 @@ rows = {}
 for name, result in stored.items():
     n = result.numbers
     rows[f"{name}, n = {n['n']} retrainings"] = {
-        "right": str(n["accuracy"]),
-        "sd of one retraining [4]": f"{n['accuracy_sd']:.3f} %",
+        "accuracy": str(n["accuracy"]),
+        "sd of the accuracy over retrainings [4]": f"{n['accuracy_sd']:.3f} %",
         "loss": str(n["nll"]),
         "median u(x), test images": f"{n['u']['test']['median']:.2f} nat",
     }
@@ -205,7 +205,6 @@ for name, result in stored.items():
     print(f"{name}: rounding adds {share['median']:.0e} of u² for the median image, "
           f"{share['highest']:.0e} at most")
 q = dithered(mlp["log_odds"].values)
-apart = mlp["contrast"].values
 
 # %% [markdown]
 # ## How log-odds scatter
@@ -241,16 +240,17 @@ course.save(figure, "05_log_odds")
 
 # %%
 test = (mlp["part"] == "test").values
-flips = (apart < 0).mean(0)
+contrast = mlp["contrast"].values
+flips = (contrast < 0).mean(0)
 rows = {}
 for least, words in ((0, "at least one"), (0.05, "more than 5 %"), (0.25, "more than a quarter")):
-    rows[f"{words} of {len(apart)} retrainings"] = {"test images": (flips[test] > least).sum()}
+    rows[f"{words} of {len(contrast)} retrainings"] = {"test images": (flips[test] > least).sum()}
 course.table(rows, f"Images on which retrainings decide otherwise than the scouts, of {test.sum()}")
 
 # %%
 figure = figures.undecided_images(
     shown["undecided_pixels"][:, 0],
-    apart[:, shown["undecided"]],
+    contrast[:, shown["undecided"]],
     names=[f"“{mlp['chosen'].values[image]}”" for image in shown["undecided"]],
     source=stored["MLP"].provenance["data"]["title"] + ", MLP, 128 retrainings",
     title="On these test images the seed decides",
@@ -388,8 +388,8 @@ arithmetic = ln.load_result("mnist-mlp-arithmetic").numbers
 parts = ("initialisation", "order", "interaction")
 rows = {part: {"variance": str(crossed[part])} for part in parts}
 rows["arithmetic"] = {"variance": str(arithmetic["variance"])}
-counts = ", ".join(map(str, arithmetic["different_bits"]))
-course.table(rows, f"Arithmetic: {counts} different results of 8 runs, for four seeds")
+(different,) = set(arithmetic["different_bits"])  # the same number for each seed
+course.table(rows, f"Arithmetic: each of four seeds gave {different} different networks in 8 runs")
 
 # %% [markdown]
 # **What we see.** The first three rows add up to the variance of a retraining, 1.02 nat². Initial weights alone account for a fifth of
@@ -464,7 +464,7 @@ assert abs(relative_spread(needed - 1) / 2 - 0.1) < 0.002
 # first 64?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-first, second = apart[:64], apart[64:]
+first, second = contrast[:64], contrast[64:]
 predicted = norm.cdf(-first.mean(0) / first.std(0, ddof=1))
 some, truth = test & (flips > 0.05) & (flips < 0.95), (second < 0).mean(0)
 for name, guess in (("normal law", predicted), ("counted share", (first < 0).mean(0))):

@@ -153,7 +153,8 @@ print("the same 12 × 12 curvature; largest difference", f"{(by_hand - by_librar
 # %% [markdown]
 # ## The real case: the same three lines for every method
 #
-# Every method returns a *law*. All laws predict by the same call, and know their cost in trainings. You know seven of the ten
+# Every method returns a *law*, which predicts and knows its cost in trainings. A law of members predicts with all of them; of any
+# other law one states how many networks to draw. You know seven of the ten
 # methods: the deep ensemble; SWAG and Laplace from above; the `mode_curve` and the `learned_subspace` of `03_paths`; and from
 # `04_simplexes` the `simplex_ensemble`, grown around a network (its authors call it ESPRO), and the `simplicial_complex` that
 # joins networks (SPRO). Three are new:
@@ -173,7 +174,8 @@ recipe = ln.Recipe(epochs=4, batch=batch, learning_rate=0.2, precision="float32"
 live, rows = {}, {}
 for name, make in ln.METHODS.items():
     law = make(net, data, budget=3, seed=0, recipe=recipe, progress=False)
-    logp = law.predict(data.test.images, n=None if isinstance(law, ln.Members) else 20)
+    drawn = None if isinstance(law, ln.Members) else 20
+    logp = law.predict(data.test.images, n=drawn)
     live[name] = ln.score(logp, data.test.labels)
     rows[name] = {
         "cost (trainings)": law.cost.trainings,
@@ -195,29 +197,8 @@ course.table(rows, digits=2)
 # each method the settings were chosen on validation images from three candidates. Two methods have several variants. Learned
 # subspaces are a line, a curve or a triangle. The *short ensemble* is a deep ensemble with twice as many members, each trained
 # for half as long; the *long ensemble*, at three trainings, has two members, each trained half as long again. SWAG around several networks is called MultiSWAG [7]. If a law has no fixed members, 30 networks are drawn
-# from it.
-
-# %%
-settings = {name: ln.load_result(f"mnist-{name}-settings").numbers for name in ("mlp", "cnn")}
-course.table(
-    {
-        way: {
-            f"{name.upper()}: chosen": str(row[way]["candidates"][row[way]["chosen"]])
-            for name, row in settings.items()
-        }
-        | {
-            f"{name.upper()}: at the end": "" if row[way]["chosen"] == 1 else "yes"
-            for name, row in settings.items()
-        }
-        for way in settings["mlp"]
-        if way != "n"
-    },
-    "Settings chosen by the validation loss, one seed each",
-)
-
-# %% [markdown]
-# *At the end*: the chosen candidate is the first or the last of the three, and a better setting may lie beyond. The deep
-# ensemble of the yardstick always keeps the recipe of the reference.
+# from it. For some methods the chosen candidate was the first or the last of the three, so a better setting may lie beyond
+# (`13_appendix`). The deep ensemble of the yardstick always keeps the recipe of the reference.
 
 # %%
 stored = {"MLP": ln.load_result("mnist-mlp-methods"), "CNN": ln.load_result("mnist-cnn-methods")}
@@ -248,7 +229,8 @@ course.table(rows, "Deep-ensemble equivalent (band) for each network and budget"
 # %% [markdown]
 # **What we see.** The dashed line is plain retraining at the same cost. A method that is worth its price stands on it or to its
 # right. Bars are the bands of the scale, ticks are the two bases. A number in the grey field at the left shows how far a way is
-# below one network, in mnat of CLL (thousandths of a nat).
+# below one network, in mnat of CLL (thousandths of a nat). A deep ensemble of cost 1 is one network. It may differ from 1, since its
+# learning rate was chosen anew and two bases are few.
 #
 # - *From scratch or between networks* (learned lines, curves and triangles, mode curves, SPRO, snapshots): they are below one
 #   network at nearly every budget. Their single networks are worse. On the CNN some of these trainings collapsed, although none
@@ -465,7 +447,7 @@ def mine():
 
 rows = {}
 for name, make in ln.METHODS.items():
-    law = make(mine, digits, budget=2, recipe=fast, progress=False)  # see the cost of Laplace
+    law = make(mine, digits, budget=2, recipe=fast, progress=False)
     logp = law.predict(digits.test.images, n=None if isinstance(law, ln.Members) else 10)
     loss = ln.score(logp, digits.test.labels)["nll"]
     rows[name] = {"cost (trainings)": f"{law.cost.trainings:.2f}", "loss": str(loss)}

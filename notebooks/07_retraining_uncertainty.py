@@ -389,8 +389,8 @@ for name in ("constant", "gradient distance"):
 course.table(rows, "Perceptron on MNIST, many sets of two and of three trainings")
 
 # %% [markdown]
-# The perceptron is one of eight networks in the next table. The prior uses the gradient distance, the outputs and the
-# class, and starts from slopes that were learned on other networks (> 300: the judges are too few to bound REN):
+# The perceptron is one of eight networks in the next table. The prior uses the gradient distance, the outputs (mean
+# log-odds, size and spread of the logits, distance in the last layer) and the class. It starts from slopes that were learned on other networks (> 300: the judges are too few to bound REN):
 
 # %%
 rows = {}

@@ -359,8 +359,14 @@ rows = {}
 for k, name in enumerate(learned.names):
     if not name.startswith("class mean"):
         spread = learned.spread[learned.groups[k]][0]
-        rows[name] = {"coefficient": learned.mean[0][k], "sd from pair to pair": spread}
+        rows[name] = {"coefficient, per sd": learned.mean[0][k], "sd from pair to pair": spread}
 course.table(rows, f"Learned on {studies}", digits=3)
+
+# %% [markdown]
+# Each covariate is *standardised* first: less its mean over inputs, divided by its standard deviation. So a coefficient is per
+# standard deviation. One standard deviation more of the gradient distance raises ln u² by 0.34. This is not the slope of the table
+# above, which is per unit of h. *Log-sum-exp* is $\ln \sum_k e^{z_k}$ of the logits z. *Ln Mahalanobis* is the logarithm of a
+# distance in the last layer, from the features of the training images. The table leaves out class means and squares.
 
 # %%
 two = ln.state(net, data, seeds=range(2), recipe=recipe, progress=False)

@@ -255,11 +255,11 @@ def _all_images(tables: dict[str, dict]) -> dict:
 
 def train_again(
     image: ndarray, q: ndarray, piles: figures.Points, three: figures.Clouds, *,
-    clouds: Mapping[str, tuple[ndarray, ndarray, str]], source: str, title: str,
+    clouds: Mapping[str, tuple[ndarray, ndarray, str]], of: str = "the class", source: str, title: str,
 ) -> Figure:  # fmt: skip
     """Draw retrainings of one grey image with what three of them state, and stated against true u of many images.
 
-    `image` is [height, width], `q` [retrainings]; `piles` are the places and heights of the dots of `q`; `three` is
+    `image` is [height, width], `q` [retrainings] the log-odds `of` a class; `piles` are the places and heights of the dots of `q`; `three` is
     {way: (mean, u) of each draw}; `clouds` is {way: (true u, stated u, a remark)}.
     """
     colours = dict(zip(clouds, (plots.RED, plots.GREEN, plots.BLUE), strict=False))
@@ -280,7 +280,7 @@ def train_again(
             words = {"color": colours[way], "fontsize": 7, "va": "center", "ha": "right", "transform": middle}
             first.text(1, (top + y) / 2, f"three:\n{way}".replace("with ", "with\n"), **words)
             y -= 1.2
-        first.set(title=f"one image, {len(q)} retrainings", xlabel="log-odds q (nat)", yticks=[])
+        first.set(title=f"one image, {len(q)} retrainings", xlabel=f"log-odds q of {of} (nat)", yticks=[])
         first.spines["left"].set_visible(False)
         first.set_xlim(q.mean() - 4.2 * q.std(), q.mean() + 4.2 * q.std())
         figures.thumbnail(first, image, (0, 0.72, 0.3, 0.28))
@@ -307,7 +307,8 @@ class Picture:
         three = {way: (q[found["drawn"]].mean(1), ways[way]["shown"][:, k]) for way in (PLAIN, FREE)}
         clouds = {way: (found["true"], ways[way]["scale"][0], f"error {ways[way]['error']:.0f} %") for way in WAYS}
         image, source = found["pixels"][k], found["source"]
-        still = train_again(image, q, (x, height), three, clouds=clouds, source=source, title=title)
+        words = {"of": f"“{found['classes'][k]}”", "source": source, "title": title}
+        still = train_again(image, q, (x, height), three, clouds=clouds, **words)
         save(still, name)
         svg = path_of(name).read_text()
         self._shown = {LIVE: chart(found), "image/svg+xml": svg, "text/plain": title}

@@ -25,8 +25,10 @@ FACTS = {
 }
 
 
-def retrainings_of_one_image(image: Float[ndarray, "height width"], q: Retrained, *, source: str, title: str) -> Figure:
-    """Draw the log-odds of one grey image over retrainings as a histogram, and u as half the width of its middle."""
+def retrainings_of_one_image(
+    image: Float[ndarray, "height width"], q: Retrained, *, of: str = "the class", source: str, title: str
+) -> Figure:
+    """Draw the log-odds `of` a class of one grey image over retrainings, and u as half the width of their middle."""
     u, mean = q.std(ddof=1), q.mean()
     with canvas(1, 2.4, source, title, width=5.2) as (figure, (axis,)):
         counts, _, _ = axis.hist(q, bins=20, color=PALE, edgecolor="white", linewidth=0.4)
@@ -34,8 +36,9 @@ def retrainings_of_one_image(image: Float[ndarray, "height width"], q: Retrained
         height = 1.12 * counts.max()
         axis.annotate("", (mean - u, height), (mean + u, height), arrowprops={"arrowstyle": "<->", "color": BLUE})
         label = {"color": BLUE, "ha": "center", "va": "bottom", "fontsize": 8}
-        axis.text(mean, 1.04 * height, f"mean ± u(x), u = {u:.2f} nat", **label)
-        axis.set(xlabel="log-odds q of the class (nat); left of 0 its probability is below ½", ylabel="retrainings")
+        label["bbox"] = {"facecolor": "white", "edgecolor": "none", "pad": 0.5}  # the dashed line stops at the words
+        axis.text(mean, 1.05 * height, f"mean ± u(x), u = {u:.2f} nat", **label)
+        axis.set(xlabel=f"log-odds q of {of} (nat); left of 0 its probability is below ½", ylabel="retrainings")
         axis.set(ylim=(0, 1.3 * height), xlim=(min(q.min(), 0) - 0.6, q.max() + 1.6))
         thumbnail(axis, image, (0.84, 0.55, 0.16, 0.42))
     return figure
