@@ -129,7 +129,8 @@ def plane_map(
             axis.annotate(f"network {number}", spot, (shift, -6), **style)
         axis.plot(*anchors[2], "D", color="white", markeredgecolor="black", label="control point")
         axis.legend(facecolor="#00204C", labelcolor="white", frameon=True, loc="upper right", fontsize=8)
-        axis.set(title=title, xlabel="along the line (weight units)", ylabel="across (weight units)", aspect="equal")
+        axis.set_title(title, fontweight="bold")
+        axis.set(xlabel="along the line (distance in weights)", ylabel="across (distance in weights)", aspect="equal")
     return figure
 
 

@@ -175,20 +175,21 @@ print(f"mean of u(x) {u.mean():.2f} nat, times 2/√π {expected:.2f} nat")
 # puts them back.
 
 # %%
-sizes, shapes = [p.numel() for p in module.parameters()], [p.shape for p in module.parameters()]
+shapes = [p.shape for p in module.parameters()]
 
 
-def layers(theta):
-    return [part.view(shape) for part, shape in zip(theta.split(sizes), shapes, strict=True)]
+def layers(theta, shapes=shapes):
+    parts = theta.split([shape.numel() for shape in shapes])
+    return [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
 
 
 def joined(*parts):
     return torch.cat([part.flatten() for part in parts])
 
 
-def renumber(theta, first, second):
+def renumber(theta, first, second, shapes=shapes):
     """Return the same network with its hidden units in the given orders."""
-    W1, b1, W2, b2, W3, b3 = layers(theta)
+    W1, b1, W2, b2, W3, b3 = layers(theta, shapes)
     return joined(W1[first], b1[first], W2[second][:, first], b2[second], W3[:, second], b3)
 
 
@@ -225,8 +226,8 @@ print(f"200! · 200! = 10^{digits:.0f} renumberings; and {2 * 200} factors c, ea
 
 # %% [markdown]
 # **What we see.** Every function that a network can learn has that many places in weight space. Rescaling extends each
-# place to a sheet of 400 dimensions. So a function has no single place. The initial weights decide at which of the copies a
-# training ends.
+# place to a sheet of 400 dimensions. So a function has no single place. The initial weights decide which copy a
+# training reaches.
 #
 # ## How far apart are retrainings?
 #
@@ -257,8 +258,8 @@ norms = [float(points.norm(dim=1).mean()) for points in (starts, ends)]
 course.table(rows, f"Mean length of a start {norms[0]:.1f}, of an end {norms[1]:.1f}")
 
 # %% [markdown]
-# **What we see.** A training ends closer to its start than to any other network: it keeps much of its initial random
-# numbers. Two ends are nearly at right angles (the first guess), just as two starts are. By Pythagoras, the distance between
+# **What we see.** A training ends closer to its start than to any other network: it keeps much of its random
+# start. Two ends are nearly at right angles (the first guess), just as two starts are. By Pythagoras, the distance between
 # two ends is then about $\sqrt{2}$ times their length. So this distance shows nothing but their *norm*. The network and its
 # renumbered copy are at a right angle as well.
 #
@@ -364,10 +365,10 @@ print(f"best order {best}, sum of scores {G[range(5), best].sum():.3f}")
 # an upper bound of the smallest one.
 
 # %%
-def match(theta, other):
+def match(theta, other, shapes=shapes):
     """Renumber the hidden units of `other` so that it lies near `theta`."""
-    W1, b1, W2, b2, W3, _ = layers(theta)
-    V1, c1, V2, c2, V3, _ = layers(other)
+    W1, b1, W2, b2, W3, _ = layers(theta, shapes)
+    V1, c1, V2, c2, V3, _ = layers(other, shapes)
     first = second = torch.arange(len(b1))
     for _ in range(50):
         before = first, second
@@ -377,7 +378,7 @@ def match(theta, other):
         second = torch.as_tensor(linear_sum_assignment(score.numpy(), maximize=True)[1])
         if torch.equal(first, before[0]) and torch.equal(second, before[1]):
             break
-    return renumber(other, first, second)
+    return renumber(other, first, second, shapes)
 
 
 found = match(runs[0], renumbered[0])  # the copy of which we know the order
@@ -502,9 +503,8 @@ for name, thetas in ways.items():
         "rank correlation with u(x)": spearmanr(spread[name], truth).statistic,
     }
 halves = spearmanr(q[2:5].std(0, ddof=1), q[5:].std(0, ddof=1)).statistic
-ceiling = math.sqrt(
-    2 * max(halves, 0) / (1 + halves)
-)  # of six, from halves of three: Spearman, Brown
+# of six, from halves of three (Spearman, Brown):
+ceiling = math.sqrt(2 * max(halves, 0) / (1 + halves))
 print(f"rank correlation of three of the six with the other three: {halves:+.2f}")
 print(f"so a perfect exploration would reach about {ceiling:.2f}, not 1")
 course.table(rows, digits=2)
@@ -632,15 +632,12 @@ for name, other in (
 for width in (25, 100):
     narrow = ln.network("mlp", data, width=width)
     two = ln.fit(narrow, data, seeds=[0, 1], recipe=recipe, progress=False)
-    shapes = [p.shape for p in narrow().parameters()]
-    sizes = [shape.numel() for shape in shapes]  # `layers` reads these two
-    heights = []
-    for other in (two[1], match(two[0], two[1])):
+    heights, of_narrow = [], [p.shape for p in narrow().parameters()]
+    for other in (two[1], match(two[0], two[1], of_narrow)):
         line = ln.along(two, ln.Segment.between(two[0], other), some, n=11)
         heights.append(ln.barrier(line.coordinates, line.loss))
     print(f"{width:3} units: barrier {heights[0]:.3f} nat, matched {heights[1]:.3f} nat, "
           f"that is {100 * heights[1] / heights[0]:.1f} %")
-sizes, shapes = [p.numel() for p in module.parameters()], [p.shape for p in module.parameters()]
 # The narrower, the more remains. A likely reason: among 200 units each finds one like it, among 25
 # often not. This is one pair for each width.
 

@@ -247,7 +247,7 @@ for name, result in stored.items():
             "barrier, test images": str(n[f"{kind}_test_barrier"]),
             "highest loss, test images": str(n[f"{kind}_test_maximum"]),
         }
-    print(f"{name}: one network decides {n['single_accuracy']} of the test images right")
+    print(f"{name}: one network classifies {n['single_accuracy']} of the test images correctly")
 course.table(rows)
 
 # %%
@@ -343,10 +343,15 @@ course.table(rows, "Test loss")
 # loss on the straight line between the two?
 
 # %%
-first, rest = w1[: 784 * 200].view(200, 784), w1[784 * 200 :]
-bias, second, rest = rest[:200], rest[200:40_200].view(200, 200), rest[40_200:]
 order = torch.randperm(200, generator=torch.Generator().manual_seed(0))
-renumbered = torch.cat([first[order].flatten(), bias[order], second[:, order].flatten(), rest])
+twin = net()
+torch.nn.utils.vector_to_parameters(w1.clone(), twin.parameters())
+first, second, _ = (layer for layer in twin if isinstance(layer, torch.nn.Linear))
+with torch.no_grad():
+    first.weight.copy_(first.weight[order])
+    first.bias.copy_(first.bias[order])
+    second.weight.copy_(second.weight[:, order])
+renumbered = ln.weights.theta_of(twin)
 
 twins = ln.members(net, [w1, renumbered], data)
 same = twins.predict(data.test.images)

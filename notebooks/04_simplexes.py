@@ -91,7 +91,7 @@ clouds = {"exponential: even": even, "uniform: crowds the middle": obvious}
 figure = lessons.even_points(
     {name: (numbers / numbers.sum(1, keepdims=True))[:3000] for name, numbers in clouds.items()},
     source="simulated, 3 000 points each",
-    title="The obvious way is not the even one",
+    title="Normalised uniform numbers crowd the middle",
 )
 course.save_live(figure, "04_even")
 
@@ -246,10 +246,11 @@ course.save(figure, "04_volume")
 # %%
 one = by_points["1 point a step"]
 rows = {}
-for below, row in zip([None, None, *one[1:]], one, strict=False):
+steps = np.diff([row["log_volume"] for row in one[1:]])  # from decade to decade; λ = 0 is none
+for step, row in zip([None, None, *steps], one, strict=True):
     rows[f"λ = {row['weight']:.0e}"] = {
         "ln V": row["log_volume"],
-        "more than the decade below": row["log_volume"] - below["log_volume"] if below else None,
+        "more than the decade below": step,
         "test loss (nat)": f"{row['nll']:.4f}",
     }
 course.table(rows, f"V ∝ λ would give {math.log(10):+.2f} for each decade", digits=2)
@@ -350,9 +351,9 @@ for points in (1, 5):
 # variance of independent corners does an average point keep?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-for corners_ in (2, 3, 10):
-    a = ln.Simplex.from_scratch(corners_).draw(50_000, torch.Generator().manual_seed(1)).double()
-    print(f"{corners_} corners: {a.square().sum(1).mean():.3f} ≈ {2 / (corners_ + 1):.3f}")
+for n_corners in (2, 3, 10):
+    a = ln.Simplex.from_scratch(n_corners).draw(50_000, torch.Generator().manual_seed(1)).double()
+    print(f"{n_corners} corners: {a.square().sum(1).mean():.3f} ≈ {2 / (n_corners + 1):.3f}")
 # K · 2/(K(K + 1)) = 2/(K + 1). A point is a weighted mean of corners. The more corners there are,
 # the closer the points are to the middle. So a simplex of many corners does not give many different
 # networks.

@@ -162,7 +162,12 @@ print(f"variance of ln u² of the judges {np.log(true_u[calibration] ** 2).var()
 # the variance of these differences [1]. The less the images differ, the larger is d₀. The mean of ln s² then gives s₀:
 
 # %%
-d0 = brentq(lambda d: polygamma(1, d / 2) - differences, 0.1, 1e4)
+def weight_of(differences):
+    """Return the d₀ whose noise ψ₁(d₀/2) is as large as the real differences of ln u²."""
+    return brentq(lambda d: polygamma(1, d / 2) - differences, 0.1, 1e4)
+
+
+d0 = weight_of(differences)
 s0_squared = np.exp(seen_by_all.mean() - bias(nu) + bias(d0))  # mean of ln u² = ln s₀² − bias(d₀)
 print(f"by hand: d₀ = {d0:.1f}, s₀ = {s0_squared**0.5:.2f} nat")
 
@@ -512,9 +517,8 @@ print(f"inside the 95 % intervals: {live_coverage} (n = {len(covered)} new netwo
 rows, distances = {}, seen["gradient_distance"].values
 for first in (0, 3, 6, 9):
     own = q[first : first + 3][:, calibration].var(0, ddof=1)
-    rest = np.log(own).var() - variance_of_noise
     rows[f"trainings {first} to {first + 2}"] = {
-        "d₀ by hand": brentq(lambda d, rest=rest: polygamma(1, d / 2) - rest, 0.1, 1e4),
+        "d₀ by hand": weight_of(np.log(own).var() - variance_of_noise),
         "d₀, library": ln.fit_prior(own, nu, nothing[calibration]).dof,
         "slope": np.polyfit(distances[first : first + 3].mean(0)[calibration], np.log(own), 1)[0],
     }
@@ -571,7 +575,7 @@ builder = ln.network("mlp", small, width=32)
 law = ln.fit(builder, small, seeds=range(13), recipe=recipe, progress=False)
 inputs = torch.cat([small.calibration.images, small.test.images])
 logp = law.predict(inputs).numpy()  # [networks, inputs, classes]; put your own array here
-yours = ln.log_odds(logp, logp[:3].mean(0).argmax(1))  # [networks, inputs]
+yours = ln.log_odds(logp, np.exp(logp[:3]).mean(0).argmax(1))  # [networks, inputs]
 known = yours[:3].mean(0)[:, None]  # one covariate: the mean log-odds
 fit = np.arange(len(known)) < len(small.calibration)  # for these inputs the prior is fitted
 prior = ln.fit_prior(yours[:3, fit].var(0, ddof=1), 2, known[fit], names=("mean log-odds",))

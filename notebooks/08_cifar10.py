@@ -37,6 +37,7 @@ from torch.nn.functional import cross_entropy
 import lnescape as ln
 from notebooks import course
 from report.studies import figures, lessons, tables
+from report.studies.classes import CIFAR10
 from report.studies.dispersion import dithered
 from report.studies.pairs import FURTHER, PAIRS, SHORT
 
@@ -84,9 +85,8 @@ print(f"{runs.n_parameters} weights; one network: {single['accuracy']} right, lo
 
 # %%
 module = net().eval()
-ends = [
-    dict(runs.module(theta).named_buffers()) for theta in runs.vectors
-]  # statistics of each end
+# statistics of each end
+ends = [dict(runs.module(theta).named_buffers()) for theta in runs.vectors]
 
 
 def loss_with_mixed_statistics(theta, t):
@@ -104,17 +104,22 @@ def loss_with_mixed_statistics(theta, t):
 fixed = data.normalisation_images[: 1000 if real else 500]  # training images, the same for all
 
 
-def loss_with_refreshed_statistics(theta):
+def refresh(theta):
+    """Give `module` the weights θ and the statistics that belong to them."""
     torch.nn.utils.vector_to_parameters(theta, module.parameters())
     for layer in module.modules():
         if isinstance(layer, torch.nn.BatchNorm2d):
             layer.reset_running_stats()
             layer.momentum = None  # a plain average over the batches that follow
+    module.train()
     with torch.no_grad():
-        module.train()
         for batch in fixed.split(500):
             module(batch)
-        module.eval()
+    module.eval()
+
+
+def loss():
+    with torch.no_grad():
         return cross_entropy(module(some.images), some.labels).item()
 
 
@@ -125,7 +130,8 @@ def loss_with_refreshed_statistics(theta):
 law = replace(runs, normalisation_images=fixed)  # fewer than the 5 000 of a study: enough for a map
 segment = ln.Segment.between(runs[0], runs[1])
 line = ln.along(law, segment, some, n=11)
-assert np.isclose(loss_with_refreshed_statistics(segment.at(0.5)), line.loss[5], rtol=1e-3)
+refresh(segment.at(0.5))
+assert np.isclose(loss(), line.loss[5], rtol=1e-3)
 
 path = ln.fit_subspace(
     net, data, ln.Bezier.between(runs[0], runs[1]), recipe=recipe, progress=False
@@ -142,7 +148,7 @@ mixed = {
 figure = ln.plots.path_losses(
     {
         "statistics mixed from the ends": {
-            name: (line.coordinates, loss) for name, loss in mixed.items()
+            name: (line.coordinates, losses) for name, losses in mixed.items()
         },
         "statistics refreshed": {
             "line": (line.coordinates, line.loss),
@@ -154,7 +160,7 @@ figure = ln.plots.path_losses(
     logarithmic=False,
 )
 for axis in figure.axes:
-    axis.set_ylim(0, 1.4 * max(loss.max() for loss in mixed.values()))
+    axis.set_ylim(0, 1.4 * max(losses.max() for losses in mixed.values()))
 course.save_live(figure, "08_statistics")
 
 # %% [markdown]
@@ -166,8 +172,8 @@ course.save_live(figure, "08_statistics")
 
 # %%
 rows = {}
-for name, way, loss in (("line", segment, line.loss), ("curve", path.subspace, curve.loss)):
-    loss_with_refreshed_statistics(way.at(0.5))  # leaves its statistics in the module
+for name, way, losses in (("line", segment, line.loss), ("curve", path.subspace, curve.loss)):
+    refresh(way.at(0.5))
     ratios = []
     for buffer, value in module.named_buffers():
         if buffer.endswith("running_var"):
@@ -175,7 +181,7 @@ for name, way, loss in (("line", segment, line.loss), ("curve", path.subspace, c
             ratios.append((value / mean).median().item())
     rows[name] = {
         "barrier, mixed (nat)": ln.barrier(line.coordinates, mixed[name]),
-        "barrier, refreshed (nat)": ln.barrier(line.coordinates, loss),
+        "barrier, refreshed (nat)": ln.barrier(line.coordinates, losses),
         "variance needed / mixed: first layer": ratios[0],
         "last layer": ratios[-1],
     }
@@ -232,18 +238,6 @@ course.table(tables.references({name: row for name, row in every.items() if "100
 # the highest rank correlation that an estimate of u(x) can have with a reference of so many retrainings.
 
 # %%
-CLASSES = (
-    "airplane",
-    "automobile",
-    "bird",
-    "cat",
-    "deer",
-    "dog",
-    "frog",
-    "horse",
-    "ship",
-    "truck",
-)
 seen = ln.read_study("cifar10-fast-resnet")
 q, contrast = dithered(seen["log_odds"].values), seen["contrast"].values
 result = ln.load_result("cifar10-fast-resnet")
@@ -251,7 +245,7 @@ undecided = result.arrays["undecided"]
 figure = figures.undecided_images(
     result.arrays["undecided_pixels"].transpose(0, 2, 3, 1),
     contrast[:, undecided],
-    names=[f"“{CLASSES[c]}”" for c in seen["chosen"].values[undecided]],
+    names=[f"“{CIFAR10[c]}”" for c in seen["chosen"].values[undecided]],
     source=result.provenance["data"]["title"] + f", fast residual network, {len(q)} retrainings",
     title="On these test images the seed decides",
 )

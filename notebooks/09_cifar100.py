@@ -34,6 +34,7 @@ from scipy.special import logsumexp
 import lnescape as ln
 from notebooks import course
 from report.studies import figures, lessons, tables
+from report.studies.classes import CIFAR100_FAMILIES
 from report.studies.pairs import COMPARED, FURTHER, PAIRS, SHORT
 
 profile = course.profile(profile)
@@ -51,33 +52,11 @@ profile = course.profile(profile)
 #
 # ### The families
 #
-# They come with the data set [1]: twenty families of five classes.
+# They come with the data set [1]: twenty families of five classes. `CIFAR100_FAMILIES` has the names of the five for each.
 
 # %%
-CIFAR100 = {
-    "aquatic mammals": "beaver dolphin otter seal whale",
-    "fish": "aquarium_fish flatfish ray shark trout",
-    "flowers": "orchid poppy rose sunflower tulip",
-    "food containers": "bottle bowl can cup plate",
-    "fruit and vegetables": "apple mushroom orange pear sweet_pepper",
-    "household devices": "clock keyboard lamp telephone television",
-    "household furniture": "bed chair couch table wardrobe",
-    "insects": "bee beetle butterfly caterpillar cockroach",
-    "large carnivores": "bear leopard lion tiger wolf",
-    "large things outdoors": "bridge castle house road skyscraper",
-    "natural scenes": "cloud forest mountain plain sea",
-    "large herbivores": "camel cattle chimpanzee elephant kangaroo",
-    "medium mammals": "fox porcupine possum raccoon skunk",
-    "invertebrates": "crab lobster snail spider worm",
-    "people": "baby boy girl man woman",
-    "reptiles": "crocodile dinosaur lizard snake turtle",
-    "small mammals": "hamster mouse rabbit shrew squirrel",
-    "trees": "maple_tree oak_tree palm_tree pine_tree willow_tree",
-    "vehicles 1": "bicycle bus motorcycle pickup_truck train",
-    "vehicles 2": "lawn_mower rocket streetcar tank tractor",
-}
-FAMILIES = list(CIFAR100)
-number = {name: k for k, family in enumerate(FAMILIES) for name in CIFAR100[family].split()}
+FAMILIES = list(CIFAR100_FAMILIES)
+number = {name: k for k, family in enumerate(FAMILIES) for name in CIFAR100_FAMILIES[family].split()}
 CLASSES = sorted(number)  # in the order of the data set's numbers
 family_of = np.array([number[name] for name in CLASSES])
 print(f"{len(CLASSES)} classes, {len(FAMILIES)} families of {np.bincount(family_of).min()} classes")
@@ -93,7 +72,7 @@ real = profile == "standard"
 full = ln.load("cifar100" if real else "shapes100")
 if real:
     some = ("people", "trees", "vehicles 1", "large carnivores")
-    kept = [name.replace("_", " ") for family in some for name in CIFAR100[family].split()]
+    kept = [name.replace("_", " ") for family in some for name in CIFAR100_FAMILIES[family].split()]
 else:
     some, fillings = ("disc", "square", "star", "cross"), ("plain", "hollow", "chequered")
     kept = [f"{filling} {outline}" for outline in some for filling in fillings]
@@ -130,9 +109,8 @@ print(
 
 # %%
 fine = np.exp(logp).mean(0).argmax(1)  # the class of each image
-of_family = np.stack(
-    [logsumexp(logp[:, :, group == k], axis=2) for k in range(len(some))], 2
-)  # ln p_F
+# ln p_F of each family:
+of_family = np.stack([logsumexp(logp[:, :, group == k], axis=2) for k in range(len(some))], 2)
 coarse = np.exp(of_family).mean(0).argmax(1)
 q = {"class": ln.log_odds(logp, fine), "family": ln.log_odds(of_family, coarse)}
 otherwise = {"class": logp.argmax(2) != fine, "family": of_family.argmax(2) != coarse}
@@ -197,11 +175,11 @@ course.table(
 # ```
 
 # %%
-course.table(tables.references(tables.stored_of_pairs(pairs=(*PAIRS, *FURTHER, *SHORT))))
+every = tables.stored_of_pairs(pairs=(*PAIRS, *FURTHER, *SHORT))
+course.table(tables.references({name: row for name, row in every.items() if "100" in name}))
 
 # %% [markdown]
-# *Decides otherwise* is the share of test images on which a random retraining decides for another class than the scouts. *Ceiling* is
-# the highest rank correlation that an estimate of u(x) can have with a reference of so many retrainings.
+# The columns, and the rows of all other networks, are in `08_cifar10`.
 
 # %%
 seen = ln.read_study("cifar100-fast-resnet")
@@ -227,10 +205,10 @@ below = (seen["log_odds"].values[:, test].mean(0) < 0).mean()
 print(f"   {below:.0%}: the mean of q is below zero")
 
 # %% [markdown]
-# **What we see.** Left of zero another class is likelier (hatched bars). With a hundred classes, many decisions are nearly a draw
+# **What we see.** With a hundred classes, many decisions are nearly a draw
 # between a few candidates. On more than half of the images at least one of the twenty retrainings decides otherwise. On more than a
 # third, a quarter of the retrainings or more do. Yet u(x) is
-# *smaller* than for the fast ResNet on CIFAR-10, by a quarter at the median. Again, an image is undecided because of its mean
+# *smaller* than for the fast ResNet on CIFAR-10 (1.02 nat), by a quarter at the median. Again, an image is undecided because of its mean
 # log-odds, not because of a large scatter. On nearly half of the images each class is less likely than all others together: the
 # mean of q is below zero even for the likeliest class (the histogram below shows it).
 #
@@ -329,11 +307,10 @@ course.table(tables.with_gradients("CIFAR"), "REN, with its 95 % interval")
 # %% [markdown]
 # **What we see.** Two trainings are worth far more than three with a constant prior, on each network.
 #
-# Here is everything else that is free, and every purchase:
+# Here is everything else that is free, and every purchase. `08_cifar10` explains the groups.
 
 # %%
 stored = tables.stored_of_pairs("-uncertainty")
-mixes = {name: result.numbers["mixes"] for name, result in stored.items()}
 beside = {name: result for name, result in stored.items() if name.startswith("CIFAR")}
 order = tables.order_of_mixes(stored["CIFAR-10 fast CNN"])
 of_images = "CIFAR-10 and CIFAR-100, test images"
@@ -366,26 +343,21 @@ SHOWN = (
 course.table(tables.worths(stored, "3", SHOWN), "REN of three trainings, with its 95 % interval")
 
 # %% [markdown]
-# **What we see.** (`13_appendix` has all covariates and their costs.)
+# **What we see.** In the figure, dotted lines are two and three plain trainings, and the dashed line is the 30 of gates G7 and G8.
+# (`13_appendix` has all covariates and their costs.)
 #
 # - A *constant* prior makes three retrainings worth ten to fifteen, on each of the five pairs.
 # - *All free groups* raise that by a factor of about two to three and a half. The strongest group differs: *outputs* on MNIST's perceptron and *classes* on its CNN,
 #   *differences* on CIFAR-100 and for CIFAR-10's residual network, *noise* for its CNN.
 # - *Bursts* alone are worth about as much as all free groups on CIFAR-10, and about two thirds of them on CIFAR-100.
 # - *Proxies* add little here. Of their decisions 42 % are right, against 65 % of the real networks. *Lines*, *curves*
-#   and *simplexes* add little more than nothing, and cost a training each. *SWAG* and *FGE*, laws around
+#   and *simplexes* add almost nothing, and cost a training each. *SWAG* and *FGE*, laws around
 #   one network, add more.
 # - A long interval means that the judges are few: here, eighteen retrainings.
 #
-# ## Cost and coverage
-
-# %%
-figure = figures.frontier(
-    {name: tables.frontier_of(own) for name, own in beside.items()},
-    source=of_images,
-    title="REN against cost: what is free comes first",
-)
-course.save(figure, "09_frontier")
+# `10_synthesis` has REN against cost, compares gains per further training, and asks where the lead is more than chance.
+#
+# ## Coverage
 
 # %%
 figure = figures.coverage(
@@ -396,40 +368,28 @@ figure = figures.coverage(
 )
 course.save(figure, "09_coverage")
 
+# %% [markdown]
+# **What we see.** The figure shows tenths of the stated u. The intervals stay within the 93 to 97 % of gate G5, with one exception: the
+# least sure images of CIFAR-10's CNN are covered a little too often, with two networks. The plain intervals, from three
+# numbers and Student's t, hold far too few retrainings on the images with a small stated u. Risks to flip above one half are too
+# high, as on all pairs: two networks that contradict each other do so partly by chance. Small risks are too low on CIFAR-100.
+#
+# The next table has images that differ from those of the fit.
+
 # %%
 course.table(
     tables.shifted(beside, "all free groups", "2"), "All free groups, M = 2: REN; inside (%)"
 )
 
 # %% [markdown]
-# **What we see.** In the first figure, filled symbols are better than everything cheaper, and the dashed line is plain training without a
-# prior. The upper edge rises most with each further plain training. `10_synthesis` compares gains for each training paid, and asks
-# where the lead is more than chance.
-#
-# The table shows images that differ from those of the fit. The free groups keep most of their worth on rotated and foreign images,
+# **What we see.** The free groups keep most of their worth on rotated and foreign images,
 # and less on faint ones. Noise is the hard case on CIFAR: two networks are worth four to eight there, and the intervals hold too few
 # retrainings, on CIFAR-100 far too few. So gate G5, which asks that two networks be worth 12 under every shift, fails.
 #
-# The second figure shows tenths of the stated u. The intervals stay within the 93 to 97 % of gate G5, with one exception: the
-# least sure images of CIFAR-10's CNN are covered a little too often, with two networks. The plain intervals, from three
-# numbers and Student's t, hold far too few retrainings on the images with a small stated u. Risks to flip above one half are too
-# high, as on all pairs: two networks that contradict each other do so partly by chance. Small risks are too low on CIFAR-100.
-#
 # ## Does exploring pay?
 #
-# The next table has all networks with bursts by one common setting. Three of them have short schedules.
-
-# %%
-course.table(tables.beforehand(), "Bursts of a quarter of an epoch, M = 3")
-
-# %% [markdown]
-# **What we see.** (*Bursts go*: distance covered, as a fraction of that between two solutions. *Partial R²*: the share of ln u²(x) beyond
-# constant and outputs that they explain.) The networks are in the order of the training loss that remains. On CIFAR, where more of it remains, bursts explain
-# about ten times as much of u(x) beyond constant and outputs as on MNIST, and they go farther. Among the networks on CIFAR there is
-# no such order. (*REN of bursts* is that on calibration images, as in `08_cifar10`.) With one setting of bursts, a network that has
-# learned its images by heart moves less. So look at the training loss before you pay for bursts. Could the variance of bursts also
-# give the scale of u²? The ratio of the two varies within a factor of two over all networks; `13_appendix` asks whether this is of
-# use.
+# CIFAR-100 fits the table of bursts in `08_cifar10`: on both networks bursts explain a quarter of what constant and outputs leave.
+# Look at the training loss before you pay for bursts.
 #
 # ## Scores at equal cost
 #

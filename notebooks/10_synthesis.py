@@ -86,7 +86,8 @@ figure = figures.worth_on_pairs(
 course.save(figure, "10_worth")
 
 # %% [markdown]
-# **What we see.** Dotted lines are the M retrainings, the dashed line is the 30 of gates G7 and G8. Arrows: the interval goes on. Three steps are large.
+# **What we see.** Dotted lines are the M retrainings, the dashed line is the 30 of gates G7 and G8. Arrows: the interval goes on.
+# Where a mark is missing, that way was not computed. Three steps are large.
 # The first is from plain to *constant*: thousands of images together show what a single one can't. The second is from
 # constant to *free, without gradients*: the networks show which images scatter more. The third is to the *gradient
 # distance*, which shows this best. Two trainings then pass 30 on five networks of eight; MNIST's CNN and the two networks
@@ -130,7 +131,8 @@ figure = figures.frontier(
 course.save(figure, "10_frontier")
 
 # %% [markdown]
-# **What we see.** Filled symbols are better than everything cheaper. The dashed line is plain retrainings without a prior.
+# **What we see.** Filled symbols are better than everything cheaper. The dashed line is plain retrainings without a prior,
+# the dotted one the 30 of the gates.
 # All symbols of the priors lie far above it. Their upper edge *rises in steps*, at 2, 3 and 4 trainings, with each
 # further plain training. Between the steps, exploration costs a part of a training, and the edge rises by less. The
 # symbols low and far to the right are learned paths.
@@ -149,7 +151,7 @@ with_bursts = table["free + bursts"]["2"]
 bursts = (with_bursts["ren"]["value"] - before) / with_bursts["further"]
 kept = stored[name].numbers["gains"]["2"]["bursts"]
 assert np.isclose(bursts, kept["rate"].value)
-print(f"{name}: REN won per training paid: one more training {training:+.1f}, bursts {bursts:+.1f}")
+print(f"{name}: REN gained per further training: one more training {training:+.1f}, bursts {bursts:+.1f}")
 
 # %% [markdown]
 # A gain is a difference of two RENs. Both come from the same networks, so a part of their error is common. The study
@@ -158,7 +160,7 @@ print(f"{name}: REN won per training paid: one more training {training:+.1f}, bu
 # %%
 course.table(
     tables.ahead(stored, "2"),
-    "One more training, less the other purchase: REN won per training paid (± 95 %), M = 2",
+    "One more training, less the other purchase: REN gained per further training (± 95 %), M = 2",
 )
 
 # %% [markdown]
@@ -221,7 +223,8 @@ for k in (1, 5, 20):
 rows = {}
 for name, own in mixes.items():
     ren = own["all free groups"]["3"]["ren"]
-    sd = np.log(ren["high"] / ren["low"]) / (2 * 2.3)  # of the error, on the scale of ln REN; 2.3: Student's factor
+    # standard deviation of the error, on the scale of ln REN; 2.3 is Student's factor:
+    sd = np.log(ren["high"] / ren["low"]) / (2 * 2.3)
     looks = {
         f"best of {k} looks like": ren["value"] * np.exp(sd * excess[k].value) for k in (5, 20)
     }

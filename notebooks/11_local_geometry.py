@@ -75,9 +75,8 @@ torch.manual_seed(0)
 n, d, sigma = 1000, 10, 0.5
 widths = torch.logspace(0, -0.7, d)  # the ten inputs differ in size
 X, truth = torch.randn(n, d) * widths, torch.ones(d)
-tilts = torch.exp(
-    torch.randn(300, 1) * torch.linspace(-1, 1, d)
-)  # each test input leans to other directions
+# each test input leans to other directions:
+tilts = torch.exp(torch.randn(300, 1) * torch.linspace(-1, 1, d))
 x = torch.randn(300, d) * widths * tilts
 
 F = X.T @ X / n
@@ -170,20 +169,30 @@ course.save_live(figure, "11_linear")
 small = ln.load("digits")
 net = ln.network("mlp", small, depth=0)
 linear = ln.fit(net, small, seeds=range(1), recipe=ln.Recipe(epochs=10, batch=64), progress=False)
-z = linear.module(linear[0])(small.test.images).detach().double()
-chosen = z.argmax(1)
-others = z.scatter(1, chosen[:, None], -torch.inf).softmax(1)  # p_k/(1 − p_c), safe for p_c near 1
-by_z = torch.nn.functional.one_hot(chosen, 10) - others
-pad = torch.nn.functional.pad
-inputs = pad(small.test.images.flatten(1), (0, 1), value=1.0).double()  # the bias is one more input
-g = (by_z[:, :, None] * inputs[:, None]).flatten(1)
 
-p = linear.module(linear[0])(small.train.images).detach().double().softmax(1)
-inputs = pad(small.train.images.flatten(1), (0, 1), value=1.0).double()
-of_logits = torch.diag_embed(p) - p[:, :, None] * p[:, None]
-F = torch.einsum("nij,na,nb->iajb", of_logits, inputs, inputs).reshape(650, 650) / len(p)
-r = 0.01 * F.trace() / 2048  # the library's F has 2 048 rows: a hundredth of its mean eigenvalue
-by_hand = (g @ torch.linalg.inv(F + r * torch.eye(650)) * g).sum(1).log().numpy()
+
+def distance_of_last_layer(z, p, features, training_features, chosen):
+    """Return h from the logits z, and from the probabilities p of the training inputs."""
+    features, training_features = (
+        torch.nn.functional.pad(part, (0, 1), value=1.0).double()  # the bias is one more input
+        for part in (features, training_features)
+    )
+    others = z.scatter(1, chosen[:, None], -torch.inf).softmax(1)  # p_k/(1 − p_c), safe for p_c near 1
+    by_z = torch.nn.functional.one_hot(chosen, z.shape[1]) - others
+    g = (by_z[:, :, None] * features[:, None]).flatten(1)
+    of_logits = torch.diag_embed(p) - p[:, :, None] * p[:, None]
+    F = torch.einsum("nij,na,nb->iajb", of_logits, training_features, training_features)
+    F = F.reshape(g.shape[1], g.shape[1]) / len(p)
+    r = 0.01 * F.trace() / 2048  # the library's F has 2 048 rows: a hundredth of its mean eigenvalue
+    return (g @ torch.linalg.inv(F + r * torch.eye(len(F))) * g).sum(1).log().numpy()
+
+
+module = linear.module(linear[0])
+z = module(small.test.images).detach().double()
+p = module(small.train.images).detach().double().softmax(1)
+inputs, training_inputs = small.test.images.flatten(1), small.train.images.flatten(1)
+chosen = z.argmax(1)
+by_hand = distance_of_last_layer(z, p, inputs, training_inputs, chosen)
 
 # %% [markdown]
 # ### By library
@@ -242,21 +251,13 @@ print(f"correlation of the exact u(x) with ln s² of {len(judges)} retrainings: 
 # ### The last layer alone
 #
 # A classical shortcut takes the last layer only. The last layer is a softmax regression on the features of the layers below,
-# so the formulas above apply again.
+# so the same function applies, with features in place of inputs.
 
 # %%
 with mine.lend(mine[0]) as module, torch.no_grad():
-    kept = [
-        pad(module[:-1](inputs), (0, 1), value=1.0).double() for inputs in (images, part[:5000])
-    ]
+    features, training_features = (module[:-1](inputs) for inputs in (images, part[:5000]))
     z, p = module(images).double(), module(part[:5000]).double().softmax(1)
-others = z.scatter(1, torch.from_numpy(chosen)[:, None], -torch.inf).softmax(1)
-by_z = torch.nn.functional.one_hot(torch.from_numpy(chosen), 10) - others
-g = (by_z[:, :, None] * kept[0][:, None]).flatten(1)
-of_logits = torch.diag_embed(p) - p[:, :, None] * p[:, None]
-F = torch.einsum("nij,na,nb->iajb", of_logits, kept[1], kept[1]).reshape(g.shape[1], -1) / len(p)
-r = 0.01 * F.trace() / len(F)
-last = (g @ torch.linalg.inv(F + r * torch.eye(len(F))) * g).sum(1).log().numpy()
+last = distance_of_last_layer(z, p, features, training_features, torch.from_numpy(chosen))
 points, lines, rows = {}, {}, {}
 for name, own in (("all layers", h), ("last layer alone", last)):
     fitted, ends = np.polyfit(own, log_variance, 1), np.array([own.min(), own.max()])
@@ -265,8 +266,8 @@ for name, own in (("all layers", h), ("last layer alone", last)):
         "fitted": (ends, np.polyval(fitted, ends)),
         "slope one": (ends, ends + (log_variance - own).mean()),
     }
-    r = np.corrcoef(own, log_variance)[0, 1]
-    rows[name] = {"slope": fitted[0], "correlation with ln s²": r}
+    found = np.corrcoef(own, log_variance)[0, 1]
+    rows[name] = {"slope": fitted[0], "correlation with ln s²": found}
 course.table(rows, digits=2)
 
 # %%
@@ -485,7 +486,7 @@ for name, result in pairs.items():
         rows[f"{name}: {row}"]["inside (%)"] = ", ".join(inside)
 columns = ["M = 1", "M = 2", "M = 3", "inside (%)"]
 frame = pd.DataFrame.from_dict(rows, orient="index")[columns]
-course.table(frame, "REN, and coverage of 95 % intervals in this order of M")
+course.table(frame, "REN; coverage of 95 % intervals, in the order of the columns")
 
 # %%
 figure = figures.covariate_worth(
@@ -519,7 +520,7 @@ rows = {}
 for pair in HELD_OUT:
     rows |= tables.by_trainings(pair, ROWS)
 frame = pd.DataFrame.from_dict(rows, orient="index")[columns]
-course.table(frame, "REN, and coverage of 95 % intervals in this order of M")
+course.table(frame, "REN; coverage of 95 % intervals, in the order of the columns")
 
 # %% [markdown]
 # **What we see.** The prior also works for networks that were not used to learn it, even with a hundred classes: two trainings
@@ -538,7 +539,7 @@ for pair in JUDGES:
     times, again = (f"{np.exp(found['bias'].value / 2):.1f}" for found in (one, local))
     print(f"{pair.label}: stated u / true u from one training is {times}, and {again} by its bursts")
 frame = pd.DataFrame.from_dict(rows, orient="index")[columns]
-course.table(frame, "REN, and coverage of 95 % intervals in this order of M")
+course.table(frame, "REN; coverage of 95 % intervals, in the order of the columns")
 
 # %% [markdown]
 # **What we see.** One training fails on both: its intervals hold nearly every retraining. The second training gives the scale. With
@@ -645,8 +646,8 @@ torch.manual_seed(0)
 net = ln.network("mlp", data, width=64)
 fresh = ln.members(net, [net()], data)
 untrained = gradient_distance(fresh, fresh[0], images, chosen, training_images=part, seed=0)
-r = np.corrcoef(untrained.distance[0], log_variance)[0, 1]
-print(f"correlation with ln s²: {r:+.2f} untrained, {correlation:+.2f} trained")
+found = np.corrcoef(untrained.distance[0], log_variance)[0, 1]
+print(f"correlation with ln s²: {found:+.2f} untrained, {correlation:+.2f} trained")
 # It does not: the pattern is learned.
 
 # %% [markdown]
@@ -669,8 +670,8 @@ twelve = ln.fit(yours, small, seeds=range(100, 112), recipe=brief, progress=Fals
 decided = one.predict(inputs)[0].argmax(1).numpy()
 own = gradient_distance(one, one[0], inputs, decided, training_images=small.train.images, seed=0)
 scatter = np.log(ln.log_odds(twelve.numpy(), decided).var(0, ddof=1))
-r = np.corrcoef(own.distance[0], scatter)[0, 1]
-print(f"correlation of h with ln s² of 12 retrainings: {r:.2f}")
+found = np.corrcoef(own.distance[0], scatter)[0, 1]
+print(f"correlation of h with ln s² of 12 retrainings: {found:.2f}")
 # A variance of twelve values is noisy, so that even the true ln u² would not reach 1.
 
 # %% [markdown]

@@ -62,7 +62,7 @@ print(
 )
 
 # %% [markdown]
-# (The scatter of the sum has the divisor n = 5, s has n − 1: 3.6 = ⅘ s².)
+# (The scatter in this sum is divided by n = 5, s² by n − 1: 3.6 = ⅘ s².)
 #
 # The mean squared error is a sum. One part is the scatter over retrainings. All networks share the other part, and no retraining
 # shows it. Here the measurand q is the reading, in degrees. u is the standard deviation of one further reading, and has the same
@@ -281,7 +281,6 @@ course.table(rows, "Root mean squares, in degrees and in the score of the diseas
 # %% tags=["solution"] jupyter={"source_hidden": true}
 risk = np.asarray(stated.risk).reshape(-1)
 print(f"{((risk > 0.05) & (risk < 0.95)).sum()} of {len(risk)} images")
-# On these the seed decides whether the reading is tolerated.
 
 # %% [markdown]
 # ### Exercise 2: what the network states itself

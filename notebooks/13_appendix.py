@@ -40,14 +40,9 @@ from report.studies.pairs import COMPARED, FURTHER, JUDGES, PAIRS
 profile = course.profile(profile)
 reference, stored = tables.stored_of_pairs(), tables.stored_of_pairs("-uncertainty")
 mnist = {name: own for name, own in stored.items() if name.startswith("MNIST ")}
-beside = {name: own for name, own in stored.items() if name != "MNIST CNN"}
-three = {name: own for name, own in beside.items() if "100" not in name}
-course.table(tables.references(reference), "The pairs, with their n reference retrainings")
 
 # %% [markdown]
-# *Decides otherwise* is the share of test images on which a random retraining decides for another class than the scouts. *Ceiling*
-# is the highest rank correlation that an estimate of u(x) can have with a reference of so many retrainings. All tables below are
-# judged by retrainings that the method did not use.
+# `10_synthesis` has the pairs and their references. All tables below are judged by retrainings that the method did not use.
 #
 # ## What is each covariate worth?
 #
@@ -83,22 +78,9 @@ figure = figures.covariate_worth(
 )
 course.save(figure, "13_covariates_mnist")
 
-# %%
-order = tables.order_of_mixes(stored["CIFAR-10 fast CNN"])
-mixes = {name: own.numbers["mixes"] for name, own in three.items()}
-both = "MNIST and CIFAR-10, test images"
-figure = figures.covariate_worth(
-    {
-        name: {row: tables.triple_of(own[row]) for row in order if row in own}
-        for name, own in mixes.items()
-    },
-    source=both + ", held-out retrainings; bars: 95 % intervals",
-    title="What two and three retrainings are worth with each covariate",
-)
-course.save(figure, "13_covariates_cifar10")
-
 # %% [markdown]
-# **What we see.** Dotted lines are 2 and 3 plain trainings. The dashed line is the 30 of a gate.
+# **What we see.** Dotted lines are 2 and 3 plain trainings. The dashed line is the 30 of a gate. The panels of CIFAR are in
+# `09_cifar100`.
 #
 # - A *constant* prior makes the first large step on every pair.
 # - The strongest free group differs: *outputs* on MNIST's perceptron, *differences* and *noise* on CIFAR-10.
@@ -118,47 +100,25 @@ course.table(tables.left_out(stored), "REN of all free groups, M = 2, without �
 # %% [markdown]
 # ## What does each purchase gain for its price?
 #
-# Every exploration competes with the simplest alternative: *train the network once more*. In the figures, the dashed line is REN =
-# cost. Filled symbols are better than everything that is cheaper.
-
-# %%
-figure = figures.frontier(
-    {name: tables.frontier_of(own) for name, own in mnist.items()},
-    source=of_mnist + ", held-out retrainings",
-    title="A prior beats more retrainings by far",
-)
-course.save(figure, "13_frontier_mnist")
-
-# %%
-figure = figures.frontier(
-    {name: tables.frontier_of(own) for name, own in three.items()},
-    source=both,
-    title="Against cost: free covariates first, one more training next, exploring last",
-)
-course.save(figure, "13_frontier_cifar10")
-
-# %% [markdown]
-# The fair comparison starts from the free groups, which take no further training: how much does each purchase add to REN, per
-# training paid? The second table has the differences. In these, the common error of both purchases cancels.
+# Every exploration competes with the simplest alternative: *train the network once more*. `10_synthesis` has REN against cost. The
+# fair comparison starts from the free groups, which take no further training: how much does each purchase add to REN, per further
+# training? (`10_synthesis` also has the differences, in which the common error of both purchases cancels.)
 
 # %%
 course.table(
     tables.purchases(stored, "2"),
-    "REN won per training paid, beside all free groups, M = 2 (± 95 %)",
+    "REN gained per further training, beside all free groups, M = 2 (± 95 %)",
 )
-
-# %%
-course.table(tables.ahead(stored, "2"), "By how much one more training is ahead (± 95 %)")
 
 # %%
 course.table(
     tables.without_free(stored),
-    "REN won per training paid, beside a constant prior only, M = 2",
+    "REN gained per further training, beside a constant prior only, M = 2",
 )
 
 # %% [markdown]
-# **What we see.** On top of the free groups, one more training has a higher value than every other purchase. Where the interval
-# contains zero, the question is open. Without the free groups the order changes: bursts and proxies gain more for their price than
+# **What we see.** On top of the free groups, one more training has a higher value than every other purchase, though not
+# always beyond chance (`10_synthesis`). Without the free groups the order changes: bursts and proxies gain more for their price than
 # one more training.
 #
 # ## How were the methods of `06_methods` set?
@@ -233,8 +193,8 @@ course.save(figure, "13_beforehand")
 #
 # ## Do the intervals hold?
 #
-# The figures show the coverage of 95 % intervals by tenths of the *stated* u, on retrainings that were never used. The right panel
-# compares how often decisions flip with the stated risk [3], on test images and on altered ones.
+# The figure shows the coverage of 95 % intervals by tenths of the *stated* u, on retrainings that were never used; `09_cifar100` has
+# that of CIFAR. The right panel compares how often decisions flip with the stated risk [3], on test images and on altered ones.
 
 # %%
 figure = figures.coverage(
@@ -244,15 +204,6 @@ figure = figures.coverage(
     title="Moderated intervals hold nearly 95 %, for sure and for unsure images",
 )
 course.save(figure, "13_coverage_mnist")
-
-# %%
-figure = figures.coverage(
-    {name: tables.deciles_of(own) for name, own in three.items()},
-    {name: tables.flips_of(own) for name, own in three.items()},
-    source=both + " (decisions: altered ones as well), held-out retrainings; grey: 93 to 97 %",
-    title="On CIFAR-10, too, moderated intervals hold nearly 95 % in each tenth",
-)
-course.save(figure, "13_coverage_cifar10")
 
 # %% [markdown]
 # **What we see.** On images like those of the fit, the coverage stays within three percentage points of 95 % in each tenth. It leaves
@@ -285,17 +236,8 @@ course.table(tables.sensitivity(stored), "All free groups, M = 2: REN; inside")
 # **What we see.** Over a factor of twelve in $n_\mathrm{eff}$ the coverage changes by a few per cent. With a smaller $n_\mathrm{eff}$ the intervals are a
 # little longer.
 #
-# A study has *scouts*, retrainings that only fix the class of each image. A user has none. The evaluated networks choose the class
-# in which they happen to be most confident.
-
-# %%
-course.table(
-    tables.own_class(),
-    "M = 2: images with another class than the scouts', and 95 % intervals",
-)
-
-# %% [markdown]
-# **What we see.** Even where the classes differ, coverage stays above 93 %.
+# A study has *scouts*, retrainings that only fix the class of each image. A user has none. `09_cifar100` shows that coverage stays
+# above 93 % even where the evaluated networks choose another class.
 #
 # ## What can one training state?
 #
@@ -344,30 +286,11 @@ print(f"scatter over images {b.std():.2f}, by chance {1 / np.sqrt(60):.2f}")
 # %% [markdown]
 # It is zero within its uncertainty, as it must be for independent trainings. Images share information, seeds don't. **The cure.** Moderation [1].
 #
-# ## Where does the scatter come from?
+# ## What are branches worth?
 #
-# The figure has two studies of `05_mnist`: initialisation × order of the images, and one seed repeated in other arithmetic.
-
-# %%
-crossed, sums = ln.load_result("mnist-mlp-crossed"), ln.load_result("mnist-mlp-arithmetic")
-found = {
-    "initialisation": crossed.numbers["initialisation"],
-    "order": crossed.numbers["order"],
-    "interaction, arithmetic included": crossed.numbers["interaction"],
-    "for comparison: arithmetic alone": sums.numbers["variance"],
-}
-parts = {name: (part.value, part.u) for name, part in found.items()}
-figure = figures.budget(
-    parts,
-    source=crossed.provenance["data"]["title"] + f", MLP, {crossed.numbers['n']} networks",
-    title="Rounding alone accounts for half of the variance",
-)
-course.save(figure, "13_budget")
-
-# %% [markdown]
-# **What we see.** Rounding alone accounts for half of the whole variance: training is chaotic [5]. Now let *branches*, copies of a network
-# (the *trunk*), separate late in training. κ is the share of the variance that the trunk has fixed. $\nu_T$ are the degrees of freedom
-# of a variance that is estimated from branches.
+# `05_mnist` shows where the scatter comes from, and explains *branches*: copies of a network, the *trunk*, that separate late in
+# training. κ is the share of the variance that the trunk has fixed. $\nu_T$ are the degrees of freedom of a variance that is
+# estimated from branches.
 
 # %%
 rows = {}
@@ -399,7 +322,7 @@ for r in (0.25, 0.15, 0.10):
 course.table(rows, "Trainings needed, with the prior of all free groups")
 
 # %% [markdown]
-# **What we see.** For 25 % two trainings do on every pair. For 10 % the prior saves 13 to 20 of 51 trainings.
+# **What we see.** Two trainings give u to 25 % on every pair. For 10 % the prior saves 13 to 20 of 51 trainings.
 #
 # ## Which claims held?
 #
@@ -506,6 +429,5 @@ course.record("13_appendix", profile, found, data=None)
 # 2. JCGM 100:2008 (GUM): degrees of freedom, analysis of variance (H.5), Welch and Satterthwaite (G.4).
 # 3. JCGM 106:2012: the risk of a decision that is made with an uncertain quantity.
 # 4. Krizhevsky 2009: CIFAR-10 and CIFAR-100.
-# 5. Summers, Dinneen 2021, arXiv 2103.04514: why one seed's arithmetic is enough to make another network.
 #
 # **The end.** Bring your own network: `ln.state(builder, data, seeds=range(3))`.

@@ -16,7 +16,7 @@ from pathlib import Path
 from notebooks.execution import HERE, METADATA, MINUTES, execute_all, find_sources, write_file
 
 KEPT_CELL_METADATA = {"tags", "jupyter"}  # the rest is time stamps and state of an editor
-ADDRESS = re.compile(r" at 0x[0-9a-fA-F]+")
+VARYING = re.compile(r" at 0x[0-9a-fA-F]+|, \d+(?:\.\d+)? s here")  # addresses, and seconds of this machine
 
 
 def normalise(notebook):
@@ -42,20 +42,21 @@ def normalise(notebook):
 
 
 def _outputs(outputs: list, count: int) -> list:
-    """Return outputs without stderr and addresses, adjacent pieces of one stream joined."""
+    """Return outputs without stderr, addresses and seconds, adjacent pieces of one stream joined."""
     kept: list = []
     for output in outputs:
         if output.output_type == "stream":
             if output.name == "stderr":
                 continue
             if kept and kept[-1].output_type == "stream":
-                kept[-1].text += output.text
+                kept[-1].text = VARYING.sub("", kept[-1].text + output.text)
                 continue
+            output.text = VARYING.sub("", output.text)
         if "execution_count" in output:
             output.execution_count = count
         for kind, text in output.get("data", {}).items():
             if kind.startswith("text/") and isinstance(text, str):
-                output.data[kind] = ADDRESS.sub("", text)
+                output.data[kind] = VARYING.sub("", text)
         kept.append(output)
     return kept
 

@@ -90,10 +90,6 @@ def coverage(**words):
     return figures.coverage(deciles, {"MLP": (np.array([0.1, 0.5]), np.array([0.1, 0.4]))}, **words)
 
 
-def budget(**words):
-    return figures.budget({"initialisation": (0.2, 0.01), "order": (0.1, 0.02)}, **words)
-
-
 def statement(source, title):
     evaluation = ln.type_a(STREAM.randn(4, 30) + np.linspace(-1, 4, 30))
     words = {"title": source, "limits": None, "units": ("nat",), "outputs": (), "quantity": "log-odds"}
@@ -136,7 +132,7 @@ def weight_sweep(**words):
 DRAWN = [
     *(path_losses, plane_map, triangle_map, score_against_cost, disputed_images, log_odds_histograms, reliability),
     *(undecided_images, u_across_images, convergence, equivalents, diversity, weight_sweep, covariate_worth),
-    *(frontier, coverage, budget, statement, worth_on_pairs, equivalents_on_pairs, train_again),
+    *(frontier, coverage, statement, worth_on_pairs, equivalents_on_pairs, train_again),
 ]
 
 

@@ -259,8 +259,8 @@ def train_again(
 ) -> Figure:  # fmt: skip
     """Draw retrainings of one grey image with what three of them state, and stated against true u of many images.
 
-    `image` is [height, width], `q` [retrainings] the log-odds `of` a class; `piles` are the places and heights of the dots of `q`; `three` is
-    {way: (mean, u) of each draw}; `clouds` is {way: (true u, stated u, a remark)}.
+    `image` is [height, width], `q` [retrainings] the log-odds `of` a class; `piles` are the places and heights of the
+    dots of `q`; `three` is {way: (mean, u) of each draw}; `clouds` is {way: (true u, stated u, a remark)}.
     """
     colours = dict(zip(clouds, (plots.RED, plots.GREEN, plots.BLUE), strict=False))
     with plots.canvas(1 + len(clouds), 2.9, source, title, width=9.0) as (figure, axes):

@@ -47,8 +47,8 @@ FILL_OF_NETWORK = ("full", "none")
 FILL_OF_METHOD = {"short ensemble": "none"}  # its colour is that of the deep ensemble, its marker nearly so
 # Deep-ensemble equivalents beyond what can be measured.
 LEFT, RIGHT = 0.6, 1.25  # places of "below one" and "beyond the largest", the second in parts of the largest
-EDGE = 0.25  # left end of the axis: between it and LEFT stand numbers and nothing else
-BELOW = (0.6, 0.7, 0.83)  # places of "below one", in turn, so that neighbours can be told apart
+EDGE = 0.2  # left end of the axis: between it and LEFT stand numbers and nothing else
+BELOW = 0.7  # place of "below one" on an upright axis
 TARGET = 30.0  # REN of the gate
 FAR = 200.0  # REN at the right edge; an interval without an upper end runs into it
 
@@ -233,11 +233,11 @@ def equivalents_on_pairs(pairs: Mapping[str, Table], *, largest: Mapping[str, in
                 axis.plot([x - 0.45, x + 0.45], [max(1.0, float(budget))] * 2, "--", color=DARK, linewidth=0.8)
                 for way in (way for way in table if "dee" in table[way].get(budget, {})):
                     dee = table[way][budget]["dee"]["value"]
-                    height = min(dee, top) if dee >= 1 else BELOW[ways.index(way) % len(BELOW)]
+                    height = min(dee, top) if dee >= 1 else BELOW
                     axis.plot(x + shift[way], height, markersize=4.5, **_look_of(way))
             ticks = [t for t in (1, 2, 3, 5, 10, 20) if t < largest[name]]
             axis.set(yscale="log", ylim=(0.5, 1.1 * top), title=name, xlim=(-0.5, len(budgets) - 0.5))
-            axis.set_yticks([BELOW[1], *ticks, top], labels=["< 1", *map(str, ticks), f"≥ {largest[name]}"])
+            axis.set_yticks([BELOW, *ticks, top], labels=["< 1", *map(str, ticks), f"≥ {largest[name]}"])
             axis.minorticks_off()
             axis.set_xticks(range(len(budgets)), labels=budgets)
             axis.set(xlabel="cost (trainings)", ylabel="DEE (members)" if axis in flat[::columns] else "")
@@ -459,7 +459,8 @@ def frontier(entries: Mapping[str, Sequence[tuple[int, float, float, str]]], *, 
                 marker, colour = OF_SIZE.get(m, LARGER)
                 reached = ren > best
                 best = max(best, ren)
-                axis.plot(cost, ren, marker, color=colour, markersize=5, fillstyle="full" if reached else "none")
+                look = {"fillstyle": "full" if reached else "none", "alpha": 1 if reached or text else 0.3}
+                axis.plot(cost, ren, marker, color=colour, markersize=5, **look)
                 if text:  # left of what costs nothing beside the M networks, where no other symbol is
                     place = {"xytext": (-5, -2), "ha": "right"} if cost == m else {"xytext": (4, 3)}
                     axis.annotate(text, (cost, ren), textcoords="offset points", fontsize=6.5, **place)
@@ -529,16 +530,4 @@ def coverage(deciles: Mapping[str, Mapping[str, Sequence[float]]], flips: Clouds
         marks, names = last.get_legend_handles_labels()
         nothing = last.plot([], [], linestyle="")
         legend_below(figure, [*nothing, *marks], ["decisions (test and altered images):", *names], columns=4)
-    return figure
-
-
-def budget(parts: Mapping[str, Two], *, source: str, title: str) -> Figure:
-    """Draw a budget of uncertainty: `parts` is {source: (variance, its standard uncertainty)}."""
-    hatches = ("", "///", "...", "xxx", "\\\\\\", "++")
-    with canvas(1, 0.42 * len(parts) + 0.9, source, title, width=5.6) as (figure, (axis,)):
-        for k, ((_, (value, u)), hatch) in enumerate(zip(parts.items(), hatches, strict=False)):
-            axis.barh(k, value, color="white", edgecolor=BLUE, hatch=hatch, height=0.6)
-            axis.errorbar(value, k, xerr=u, color=DARK, capsize=2, linewidth=1)
-        axis.set_yticks(range(len(parts)), labels=list(parts))
-        axis.set(xlabel="variance of log-odds (nat²), ±1 standard uncertainty", ylim=(len(parts) - 0.5, -0.5))
     return figure

@@ -69,7 +69,7 @@ def ways_on_networks() -> dict[str, dict[str, Any]]:
     for pair in (pair for pair in (*PAIRS, *FURTHER, *JUDGES) if f"{pair.key}-geometry" in known):
         mixes = headline(pair.key)
         if f"{pair.key}-uncertainty" in known:  # the free groups without gradients were judged in a study of their own
-            mixes = {WITH_GRADIENT: mixes[WITH_GRADIENT]} | load_result(f"{pair.key}-uncertainty").numbers["mixes"]
+            mixes = load_result(f"{pair.key}-uncertainty").numbers["mixes"] | mixes
         found[pair.label] = {way: mixes[mix] for way, mix in WAYS.items() if mix in mixes}
     return found
 
@@ -223,7 +223,7 @@ def local_ratios(stored: Results) -> Rows:
 
 
 def purchases(stored: Results, m: str) -> Rows:
-    """Lay out REN won per training paid, beside all free groups: rows are pairs, columns are purchases."""
+    """Lay out REN gained per further training, beside all free groups: rows are pairs, columns are purchases."""
     wanted = ("one more training", "bursts", "proxies", "curve", "simplex")
     tables = {pair: result.numbers["gains"][m] for pair, result in stored.items() if m in result.numbers["gains"]}
     return {pair: {what: _signed(own[what]["rate"]) for what in wanted if what in own} for pair, own in tables.items()}
@@ -245,12 +245,12 @@ def ahead(stored: Results, m: str) -> Rows:
 
 
 def without_free(stored: Results) -> Rows:
-    """Lay out REN won per training paid, beside a constant prior with M = 2: rows are pairs, columns are purchases."""
+    """Lay out REN gained per further training, beside a constant prior with M = 2: rows are pairs."""
     rows: Rows = {}
     for pair, result in stored.items():
         table = result.numbers["mixes"]
         before = table["constant"]["2"]["ren"]["value"]
-        rows[pair] = {"all free groups": f"{table['all free groups']['2']['ren']['value'] - before:+.1f} for nothing"}
+        rows[pair] = {"all free groups": f"{table['all free groups']['2']['ren']['value'] - before:+.1f}, free"}
         rows[pair]["one more training"] = f"{table['constant']['3']['ren']['value'] - before:+.1f}"
         for what in ("bursts", "proxies", "curve", "simplex"):
             if what in table:
