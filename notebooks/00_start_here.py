@@ -208,7 +208,7 @@ course.save_live(figure, "00_u")
 # The direct way to know u(x) is to retrain often: ten times, a hundred times. For a network that trains for a week,
 # this is out of reach. Three trainings are affordable. How large is the error of u then? A stored study of this
 # perceptron answers. *Worth* is the number of plain trainings that have the same error; the last two columns are the
-# ends of its 95 % interval:
+# ends of its 95 % interval. (The first row is judged on other sets of three than the picture above: 72 %, not 71 %.)
 
 # %%
 plain = ln.load_result("mnist-mlp-uncertainty").numbers["mixes"]["none (plain Type A)"]["3"]
@@ -230,9 +230,9 @@ for name, found in ways.items():
 course.table(rows, "Three trainings of the perceptron on MNIST", digits=0)
 
 # %% [markdown]
-# On the other networks of the studies, outputs, classes and gradients make three trainings worth from about 30 to about 140 plain
-# ones; the largest of these values are known least well. `07_retraining_uncertainty` has the table, and shows the
-# steps.
+# On the other networks of the studies, outputs, classes and gradients make three trainings worth from about 30 to about
+# 140 plain ones; the largest of these values are known least well. `07_retraining_uncertainty` has the table, and shows
+# the steps.
 #
 # Is there also a cheaper way to get *many networks*? The rest of this notebook looks for one.
 
@@ -434,7 +434,9 @@ for name, way in (("line", ln.Segment.between(own[0], own[1])), ("curve", own_pa
 # %% [markdown]
 # ## What was recorded
 #
-# The numbers of this run, beside the reference that was stored when these notebooks were committed. $E_n = \lvert a - b \rvert / (2\sqrt{u^2(a) + u^2(b)})$ is at most 1 where the two agree. On the same machine and versions they are the same.
+# The numbers of this run, beside the reference that was stored when these notebooks were committed.
+# $E_n = \lvert a - b \rvert / (2\sqrt{u^2(a) + u^2(b)})$ is at most 1 where the two agree. On the same machine and
+# versions they are the same.
 
 # %%
 course.record(

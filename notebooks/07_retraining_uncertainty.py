@@ -395,7 +395,8 @@ course.table(rows, "Perceptron on MNIST, many sets of two and of three trainings
 
 # %% [markdown]
 # The perceptron is one of eight networks in the next table. The prior uses the gradient distance, the outputs (mean
-# log-odds, size and spread of the logits, distance in the last layer) and the class. It starts from slopes that were learned on other networks (> 300: the judges are too few to bound REN):
+# log-odds, size and spread of the logits, distance in the last layer) and the class. It starts from slopes that were
+# learned on other networks (> 300: the judges are too few to bound REN):
 
 # %%
 rows = {}
@@ -456,17 +457,17 @@ data = ln.load("mnist" if profile == "standard" else "mnist5k")
 net = ln.network("mlp", data)
 fast = {"batch": 256, "learning_rate": 0.2} if profile == "standard" else {}
 recipe = ln.Recipe(epochs=10, precision="float32", **fast)
-said = ln.state(net, data, seeds=range(3), recipe=recipe, progress=False)
-said
+statement = ln.state(net, data, seeds=range(3), recipe=recipe, progress=False)
+statement
 
 # %%
-title = f"Every prediction with its interval, from {said.evaluation.n} trainings"
-figure = ln.plots.statement(said, title=title)
+title = f"Every prediction with its interval, from {statement.evaluation.n} trainings"
+figure = ln.plots.statement(statement, title=title)
 course.save_live(figure, "07_statement")
 
 # %%
-doubtful = int(np.argsort(-said.flip)[0])  # the image that is most likely to be decided otherwise
-print(textwrap.fill(said.sentence(doubtful), 100))
+doubtful = int(np.argsort(-statement.flip)[0])  # the image that is most likely to be decided otherwise
+print(textwrap.fill(statement.sentence(doubtful), 100))
 
 # %% [markdown]
 # How to read the page, line by line:
@@ -489,11 +490,11 @@ print(textwrap.fill(said.sentence(doubtful), 100))
 
 # %%
 again = ln.fit(net, data, seeds=range(100, 104), recipe=recipe, progress=False)
-new = ln.log_odds(again.predict(data.test.images).numpy(), said.chosen)
-low, high = said.evaluation.interval()
+new = ln.log_odds(again.predict(data.test.images).numpy(), statement.chosen)
+low, high = statement.evaluation.interval()
 covered = ((new >= low) & (new <= high)).mean(1)
 live_coverage = ln.Estimate.mean(100 * covered, unit="%")
-live_u = ln.Estimate.mean(said.u, unit="nat")
+live_u = ln.Estimate.mean(statement.u, unit="nat")
 print(f"inside the 95 % intervals: {live_coverage} (n = {len(covered)} new networks)")
 
 # %% [markdown]
@@ -612,7 +613,7 @@ course.record(
         "coverage of 95 % intervals": live_coverage,
         "mean u(x)": live_u,
         "log-odds of all test images, mean of the networks": ln.Estimate.mean(
-            said.evaluation.mean, unit="nat"
+            statement.evaluation.mean, unit="nat"
         ),
     },
     data=data,
