@@ -416,10 +416,10 @@ class Own(torch.nn.Module):
         return self.out(self.drop(torch.tanh(self.hidden(x.flatten(1)))))
 
 
-own = ln.fit(Own, data, seeds=[0, 1], recipe=recipe)
-own_path = ln.fit_subspace(Own, data, ln.Bezier.between(own[0], own[1]), recipe=recipe)
-for name, way in (("line", ln.Segment.between(own[0], own[1])), ("curve", own_path.subspace)):
-    print(name, ln.along(own, way, data.test, n=11).loss.max().round(3), "nat")
+networks = ln.fit(Own, data, seeds=[0, 1], recipe=recipe)
+path_between = ln.fit_subspace(Own, data, ln.Bezier.between(networks[0], networks[1]), recipe=recipe)
+for name, way in (("line", ln.Segment.between(networks[0], networks[1])), ("curve", path_between.subspace)):
+    print(name, ln.along(networks, way, data.test, n=11).loss.max().round(3), "nat")
 # No layer had to be rewritten: the library only needs a builder.
 
 # %% [markdown]

@@ -549,14 +549,14 @@ ensembles = {
 rows, (i, j) = {}, np.triu_indices(5, 1)
 for name, thetas in ensembles.items():
     predicted = ln.members(net, list(thetas), data).predict(images)
-    own = ln.log_odds(predicted.numpy(), chosen).std(0, ddof=1)
+    spreads = ln.log_odds(predicted.numpy(), chosen).std(0, ddof=1)
     rows[name] = {
         "distance": float((thetas[i] - thetas[j]).norm(dim=1).mean()),
         "angle (°)": float(
             torch.rad2deg(torch.arccos(cosine_similarity(thetas[i], thetas[j]))).mean()
         ),
         "disagreement (%)": 100 * ln.scores.disagreement(predicted).value,
-        "mean spread of q (nat)": f"{own.mean():.2g}",
+        "mean spread of q (nat)": f"{spreads.mean():.2g}",
     }
 course.table(rows, digits=2)
 

@@ -358,10 +358,10 @@ assert float(ln.entropy_split(identical).epistemic.abs().max()) == 0
 
 # %%
 foreign = data.foreign.subset(slice(0, 1000))
-own, strange = ln.entropy_split(logp), ln.entropy_split(runs.predict(foreign.images))
+of_test, strange = ln.entropy_split(logp), ln.entropy_split(runs.predict(foreign.images))
 rows, panels, ratio = {}, {}, {}
 for part in ("epistemic", "aleatoric", "total"):
-    a, b = getattr(own, part), getattr(strange, part)
+    a, b = getattr(of_test, part), getattr(strange, part)
     rows[part] = {
         "test images": str(ln.Estimate.mean(a, unit="nat")),
         "foreign images": str(ln.Estimate.mean(b, unit="nat")),
@@ -421,8 +421,8 @@ print("the ten:", " ".join(f"{one:.2f}" for one in np.sort(p)))
 print(f"mean log-odds {by_library}; s = {s:.2f} nat, Type A, ν = {M - 1}")
 print(f"one further retraining, 95 %: {by_library.value:.2f} ± {half_width:.2f} nat, "
       f"that is p from {ends[0]:.2f} to {ends[1]:.2f}")
-print(f"entropy {own.total[image]:.3f} nat = aleatoric {own.aleatoric[image]:.3f} "
-      f"+ epistemic {own.epistemic[image]:.3f}")
+print(f"entropy {of_test.total[image]:.3f} nat = aleatoric {of_test.aleatoric[image]:.3f} "
+      f"+ epistemic {of_test.epistemic[image]:.3f}")
 
 # %% [markdown]
 # This answers the question. It gives the number and its scatter, how the scatter was evaluated, and how well the scatter is
@@ -600,7 +600,7 @@ brief = ln.Recipe(epochs=10, batch=64)
 few = ln.fit(
     ln.network("mlp", small, width=32), small, seeds=range(5), recipe=brief, progress=False
 )
-yours, right = few.predict(small.test.images), small.test.labels  # put your own arrays here
+yours, right = few.predict(small.test.images), small.test.labels  # put your of_test arrays here
 found = ln.scores.calibration_error(ln.mean_prediction(yours), right, n_bins=5)
 print(f"NLL {ln.nll(yours, right)}; calibration error {found.value}, by chance {found.bias}")
 split = ln.entropy_split(yours)
@@ -631,9 +631,9 @@ course.record(
         "NLL of one network": ln.Estimate.mean(singles, unit="nat"),
         "NLL of the mean of ten": ln.nll(logp, labels),
         "calibration error of one network": ln.scores.calibration_error(logp[0], labels).value,
-        "epistemic entropy, test images": ln.Estimate.mean(own.epistemic, unit="nat"),
+        "epistemic entropy, test images": ln.Estimate.mean(of_test.epistemic, unit="nat"),
         "AUROC of the epistemic entropy, foreign images": ln.scores.auroc(
-            strange.epistemic, own.epistemic
+            strange.epistemic, of_test.epistemic
         ),
     },
     data=data,

@@ -184,8 +184,8 @@ for _step in range(270):
     optimiser.zero_grad()
     loss_at(theta, data.train.images[rows], data.train.labels[rows]).backward()
     optimiser.step()
-own = ln.Bezier.between(w1, w2).with_vertices(torch.stack([w1, phi.detach(), w2]))
-by_hand = ln.along(runs, own, some)
+bent = ln.Bezier.between(w1, w2).with_vertices(torch.stack([w1, phi.detach(), w2]))
+by_hand = ln.along(runs, bent, some)
 
 # %% [markdown]
 # ### The curve, by library

@@ -232,7 +232,7 @@ quantities = {
 panels = {}
 for label, (key, factor) in quantities.items():
     panels[label] = {
-        name: np.array([factor * row[key] for row in own]) for name, own in by_points.items()
+        name: np.array([factor * row[key] for row in found]) for name, found in by_points.items()
     }
 figure = figures.weight_sweep(
     weights,

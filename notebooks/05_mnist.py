@@ -314,8 +314,8 @@ course.save(figure, "05_u_across_images")
 # scatter? If log-odds are normal, the standard deviation of ln s is half of $\sqrt{\psi_1(\nu/2)}$, as for the five numbers above.
 
 # %%
-own = np.isin(mlp["part"], ["calibration", "test"])
-groups_of_8 = np.sqrt((spread_of_log_variance(q[:, own], 8) ** 2).mean()) / 2
+unaltered = np.isin(mlp["part"], ["calibration", "test"])
+groups_of_8 = np.sqrt((spread_of_log_variance(q[:, unaltered], 8) ** 2).mean()) / 2
 print(f"groups of 8: {groups_of_8:.3f} observed, {relative_spread(7) / 2:.3f} for normal numbers")
 
 seen = {}
@@ -424,8 +424,8 @@ course.table(rows)
 # Most people want probabilities. Why do we use log-odds? Compare the two:
 
 # %%
-p = 1 / (1 + np.exp(-q[:, own]))
-of_q, of_p = (np.median(excess_kurtosis(values)) for values in (q[:, own], p))
+p = 1 / (1 + np.exp(-q[:, unaltered]))
+of_q, of_p = (np.median(excess_kurtosis(values)) for values in (q[:, unaltered], p))
 print(f"median excess kurtosis over images: log-odds {of_q:.2f}, probabilities {of_p:.1f}")
 beyond = (p.mean(0) + 2 * p.std(0, ddof=1) > 1).mean()
 print(f"p̄ + 2s exceeds 1 for {beyond:.0%} of the images")
@@ -482,8 +482,8 @@ for name, guess in (("normal law", predicted), ("counted share", (first < 0).mea
 # %% tags=["solution"] jupyter={"source_hidden": true}
 order = np.random.default_rng(1).permutation(len(q))
 for size in (128, 8):
-    halves = [q[rows][:, own].var(0, ddof=1) for rows in np.array_split(order[:size], 2)]
-    by_library = reliability(q[order[:size]][:, own], n_halvings=10).halves
+    halves = [q[rows][:, unaltered].var(0, ddof=1) for rows in np.array_split(order[:size], 2)]
+    by_library = reliability(q[order[:size]][:, unaltered], n_halvings=10).halves
     print(f"{size} retrainings: {spearmanr(*halves).statistic:.2f} by hand, "
           f"{by_library:.2f} by library, mean of 10 halvings")
 # With few retrainings the two halves hardly agree on which images have a large u(x).

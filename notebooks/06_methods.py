@@ -221,8 +221,8 @@ rows = {}
 for name, table in ways.items():
     for way, row in table.items():
         for budget in ("1", "1.5", "3"):
-            own = row.get(budget, {"dee": {"text": "–"}})
-            text = own["dee"]["text"] if "dee" in own else "diverged"
+            cell = row.get(budget, {"dee": {"text": "–"}})
+            text = cell["dee"]["text"] if "dee" in cell else "diverged"
             rows.setdefault(way, {})[f"{name}, {budget}"] = text
 course.table(rows, "Deep-ensemble equivalent (band) for each network and budget")
 
@@ -300,8 +300,8 @@ SCORES = {
 rows = {}
 for name, table in ways.items():
     for way in ("deep ensemble", "FGE", "SWAG", "learned line", "dropout"):
-        own = table[way]["3"]
-        rows[f"{name}, {way}"] = {words: own[score].value for words, score in SCORES.items()}
+        scores = table[way]["3"]
+        rows[f"{name}, {way}"] = {words: scores[score].value for words, score in SCORES.items()}
 course.table(rows, "Budget 3", digits=4)
 
 # %% [markdown]
@@ -361,12 +361,12 @@ for name, result in stored.items():
 rows = {}
 for name, table in ways.items():
     at_three = [row["3"] for row in table.values() if "cll" in row["3"]]
-    own, longer = table["FGE"], table["deep ensemble"]["1.5"]["cll"].value
+    fge, longer = table["FGE"], table["deep ensemble"]["1.5"]["cll"].value
     short = float(stored[name].arrays["yardstick_cll_mean"][0])
-    gain = 1000 * own["1.5"]["cll"].value
+    gain = 1000 * fge["1.5"]["cll"].value
     rows[name] = {
-        "rank by loss": 1 + sum(row["nll"].value < own["3"]["nll"].value for row in at_three),
-        "rank by CLL": 1 + sum(row["cll"].value > own["3"]["cll"].value for row in at_three),
+        "rank by loss": 1 + sum(row["nll"].value < fge["3"]["nll"].value for row in at_three),
+        "rank by CLL": 1 + sum(row["cll"].value > fge["3"]["cll"].value for row in at_three),
         "gain over cost 1 (mnat)": f"{gain - 1000 * short:+.1f}",
         "gain over cost 1.5 (mnat)": f"{gain - 1000 * longer:+.1f}",
     }

@@ -517,11 +517,11 @@ print(f"inside the 95 % intervals: {live_coverage} (n = {len(covered)} new netwo
 # %% tags=["solution"] jupyter={"source_hidden": true}
 rows, distances = {}, seen["gradient_distance"].values
 for first in (0, 3, 6, 9):
-    own = q[first : first + 3][:, calibration].var(0, ddof=1)
+    variances = q[first : first + 3][:, calibration].var(0, ddof=1)
     rows[f"trainings {first} to {first + 2}"] = {
-        "d₀ by hand": weight_of(np.log(own).var() - variance_of_noise),
-        "d₀, library": ln.fit_prior(own, nu, nothing[calibration]).dof,
-        "slope": np.polyfit(distances[first : first + 3].mean(0)[calibration], np.log(own), 1)[0],
+        "d₀ by hand": weight_of(np.log(variances).var() - variance_of_noise),
+        "d₀, library": ln.fit_prior(variances, nu, nothing[calibration]).dof,
+        "slope": np.polyfit(distances[first : first + 3].mean(0)[calibration], np.log(variances), 1)[0],
     }
 course.table(rows, digits=2)
 # All images share the same three networks. So d₀ is less certain than thousands of images suggest.
@@ -555,9 +555,9 @@ course.table(rows)
 # %% tags=["solution"] jupyter={"source_hidden": true}
 mine = ours[:, calibration]
 first, second = mine[:, ::2], mine[:, 1::2]
-own = ln.fit_prior(first.var(0, ddof=1), nu, np.empty((first.shape[1], 0)))
+fitted = ln.fit_prior(first.var(0, ddof=1), nu, np.empty((first.shape[1], 0)))
 for images in (second, 2 * second):
-    print(ln.diagnose(images, own, np.empty((images.shape[1], 0))))
+    print(ln.diagnose(images, fitted, np.empty((images.shape[1], 0))))
 # It notices the doubling: the variances are four times as large as the prior expects.
 
 # %% [markdown]

@@ -392,10 +392,10 @@ course.table(tables.schedules(networks), "Five networks, REN with M = 2")
 # which is a good network?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-own = dict(runs.module(runs[0]).named_buffers())
+statistics = dict(runs.module(runs[0]).named_buffers())
 torch.nn.utils.vector_to_parameters(runs[1], module.parameters())
 with torch.no_grad():
-    logits = torch.func.functional_call(module.eval(), own, (some.images,))
+    logits = torch.func.functional_call(module.eval(), statistics, (some.images,))
     strange = cross_entropy(logits, some.labels).item()
 print(f"network 2 with its own statistics {line.loss[-1]:.2f} nat")
 print(f"with those of network 1 {strange:.2f} nat")

@@ -115,10 +115,10 @@ coarse = np.exp(of_family).mean(0).argmax(1)
 q = {"class": ln.log_odds(logp, fine), "family": ln.log_odds(of_family, coarse)}
 otherwise = {"class": logp.argmax(2) != fine, "family": of_family.argmax(2) != coarse}
 rows = {}
-for name, own in q.items():
+for name, values in q.items():
     rows[name] = {
-        "median s of the three (nat)": np.median(own.std(0, ddof=1)),
-        "median q̄ (nat)": np.median(own.mean(0)),
+        "median s of the three (nat)": np.median(values.std(0, ddof=1)),
+        "median q̄ (nat)": np.median(values.mean(0)),
         "images with other decisions (%)": 100 * otherwise[name].any(0).mean(),
     }
 course.table(rows, f"{len(logp)} networks", digits=2)
@@ -232,10 +232,10 @@ changed = {
     "family, one of 20": families.argmax(2) != family_of[chosen],
 }
 rows = {}
-for name, own in questions.items():
-    low, high = np.quantile(own.mean(0), (0.1, 0.9))
+for name, values in questions.items():
+    low, high = np.quantile(values.mean(0), (0.1, 0.9))
     rows[name] = {
-        "median u (nat)": np.median(own.std(0, ddof=1)),
+        "median u (nat)": np.median(values.std(0, ddof=1)),
         "q̄ of 8 in 10 images (nat)": f"{low:+.2f} to {high:+.2f}",
         "a random network decides otherwise (%)": 100 * changed[name].mean(),
         "at least one does (%)": 100 * changed[name].any(0).mean(),
@@ -267,12 +267,12 @@ rows = []
 for first in range(0, len(kept_logp) - 1, 2):
     mine = [first, first + 1]
     theirs = np.setdiff1d(np.arange(len(kept_logp)), mine)
-    own = np.exp(kept_logp[mine]).mean(0).argmax(1)
+    by_two = np.exp(kept_logp[mine]).mean(0).argmax(1)
     excess = []
-    for c in (chosen, own):
+    for c in (chosen, by_two):
         q_mine, q_theirs = (ln.log_odds(kept_logp[part], c) for part in (mine, theirs))
         excess.append(q_mine.mean(0) - q_theirs.mean(0))
-    other = own != chosen
+    other = by_two != chosen
     rows.append([excess[0].mean(), excess[1].mean(), excess[1][other].mean(), other.mean()])
 of_scouts, of_two, disputed, share = np.mean(rows, axis=0)
 print("q̄ of two networks, less q̄ of the others:")
@@ -318,11 +318,11 @@ source = of_images + ", held-out retrainings; bars: 95 % intervals"
 figure = figures.covariate_worth(
     {
         name: {
-            row: tables.triple_of(own.numbers["mixes"][row])
+            row: tables.triple_of(result.numbers["mixes"][row])
             for row in order
-            if row in own.numbers["mixes"]
+            if row in result.numbers["mixes"]
         }
-        for name, own in beside.items()
+        for name, result in beside.items()
     },
     source=source,
     title="What two and three retrainings are worth with each covariate",
@@ -361,8 +361,8 @@ course.table(tables.worths(stored, "3", SHOWN), "REN of three trainings, with it
 
 # %%
 figure = figures.coverage(
-    {name: tables.deciles_of(own) for name, own in beside.items()},
-    {name: tables.flips_of(own) for name, own in beside.items()},
+    {name: tables.deciles_of(result) for name, result in beside.items()},
+    {name: tables.flips_of(result) for name, result in beside.items()},
     source=of_images + " (decisions: altered ones as well), held-out retrainings; grey: 93 to 97 %",
     title="Moderated intervals on CIFAR: coverage by decile of u",
 )

@@ -110,10 +110,10 @@ course.table(tables.with_gradients(), "REN, with its 95 % interval")
 rows = {}
 for name in ("angle-cnn", "diabetes-mlp"):
     result = ln.load_result(name)
-    own = result.numbers["mixes"]["gradient distance"]
+    mix = result.numbers["mixes"]["gradient distance"]
     one = result.numbers["one network, borrowed scale"]
     row = {"M = 1, borrowed scale": tables.ren_of(one)}
-    row |= {f"M = {m}": tables.ren_of(own[m]) for m in ("2", "3")}
+    row |= {f"M = {m}": tables.ren_of(mix[m]) for m in ("2", "3")}
     rows[result.provenance["data"]["title"]] = row
 course.table(rows, "REN with gradient distance alone, measured values")
 
@@ -221,8 +221,8 @@ for k in (1, 5, 20):
 
 # %%
 rows = {}
-for name, own in mixes.items():
-    ren = own["all free groups"]["3"]["ren"]
+for name, found in mixes.items():
+    ren = found["all free groups"]["3"]["ren"]
     # standard deviation of the error, on the scale of ln REN; 2.3 is Student's factor:
     sd = np.log(ren["high"] / ren["low"]) / (2 * 2.3)
     looks = {
@@ -275,11 +275,11 @@ course.table(rows, "If all mixes were equally good and their errors independent 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 rows = {}
 for name in (name for name in stored if name.startswith("CIFAR-10 ")):
-    own = mixes[name]["all free groups"]["2"]
+    mix = mixes[name]["all free groups"]["2"]
     noise = stored[name].numbers["shift"]["noise"]["all free groups"]["2"]
-    worst = max(own["deciles"], key=lambda covered: abs(covered - 95))
+    worst = max(mix["deciles"], key=lambda covered: abs(covered - 95))
     rows[name] = {
-        "inside (%)": own["coverage"].value,
+        "inside (%)": mix["coverage"].value,
         "worst tenth (%)": worst,
         "noisy images (%)": noise["coverage"].value,
     }
@@ -298,12 +298,12 @@ course.table(rows)
 best = {name: result.numbers["best"]["3"] for name, result in stored.items()}
 rows = {
     name: {
-        "REN": own["ren"],
-        "to (95 %)": own["high"],
-        "fails": own["ren"] < 30,
-        "at its upper end": own["high"] < 30,
+        "REN": row["ren"],
+        "to (95 %)": row["high"],
+        "fails": row["ren"] < 30,
+        "at its upper end": row["high"] < 30,
     }
-    for name, own in best.items()
+    for name, row in best.items()
 }
 course.table(rows, "Best within three trainings")
 # A gate is decided by the value, as was agreed beforehand. The interval shows how easily another

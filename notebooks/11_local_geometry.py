@@ -259,14 +259,14 @@ with mine.lend(mine[0]) as module, torch.no_grad():
     z, p = module(images).double(), module(part[:5000]).double().softmax(1)
 last = distance_of_last_layer(z, p, features, training_features, torch.from_numpy(chosen))
 points, lines, rows = {}, {}, {}
-for name, own in (("all layers", h), ("last layer alone", last)):
-    fitted, ends = np.polyfit(own, log_variance, 1), np.array([own.min(), own.max()])
-    points[name] = own, log_variance
+for name, values in (("all layers", h), ("last layer alone", last)):
+    fitted, ends = np.polyfit(values, log_variance, 1), np.array([values.min(), values.max()])
+    points[name] = values, log_variance
     lines[name] = {
         "fitted": (ends, np.polyval(fitted, ends)),
-        "slope one": (ends, ends + (log_variance - own).mean()),
+        "slope one": (ends, ends + (log_variance - values).mean()),
     }
-    found = np.corrcoef(own, log_variance)[0, 1]
+    found = np.corrcoef(values, log_variance)[0, 1]
     rows[name] = {"slope": fitted[0], "correlation with ln s²": found}
 course.table(rows, digits=2)
 
@@ -480,9 +480,9 @@ for name, result in pairs.items():
     table[name] = {row: dict(n["test"][key]) for row, key in ROWS.items()}
     table[name]["all, prior of other pairs"]["1"] = n["one network, borrowed scale"]
     table[name]["slope 1, level known"] = {"1": n["one network"]}
-    for row, own in table[name].items():
-        inside = [f"{own[m]['coverage'].value:.1f}" for m in sorted(own)]
-        rows[f"{name}: {row}"] = {f"M = {m}": tables.ren_of(own[m]) for m in sorted(own)}
+    for row, by_m in table[name].items():
+        inside = [f"{by_m[m]['coverage'].value:.1f}" for m in sorted(by_m)]
+        rows[f"{name}: {row}"] = {f"M = {m}": tables.ren_of(by_m[m]) for m in sorted(by_m)}
         rows[f"{name}: {row}"]["inside (%)"] = ", ".join(inside)
 columns = ["M = 1", "M = 2", "M = 3", "inside (%)"]
 frame = pd.DataFrame.from_dict(rows, orient="index")[columns]
@@ -491,8 +491,8 @@ course.table(frame, "REN; coverage of 95 % intervals, in the order of the column
 # %%
 figure = figures.covariate_worth(
     {
-        name: {row: tables.triple_of(m, sorted(m)) for row, m in own.items()}
-        for name, own in table.items()
+        name: {row: tables.triple_of(m, sorted(m)) for row, m in ways.items()}
+        for name, ways in table.items()
     },
     source="MNIST and CIFAR-10, test images, held-out retrainings; bars: 95 % intervals",
     title="What few trainings are worth with the gradient distance",
@@ -591,9 +591,9 @@ seen = gradient_distance(
     mine, mine[0], images, chosen, training_images=part, seed=0, ridges=ridges
 )
 rows = {}
-for r, own in zip(ridges, seen.distance, strict=True):
-    fit = np.polyfit(own, log_variance, 1)[0]
-    rows[f"r = {r:g}"] = {"slope": fit, "correlation": np.corrcoef(own, log_variance)[0, 1]}
+for r, distances in zip(ridges, seen.distance, strict=True):
+    fit = np.polyfit(distances, log_variance, 1)[0]
+    rows[f"r = {r:g}"] = {"slope": fit, "correlation": np.corrcoef(distances, log_variance)[0, 1]}
 course.table(rows, digits=2)
 # From 10⁻⁴ to 1, four powers of ten, the correlation hardly changes.
 # With a larger r, h comes close to ln gᵀg, which does not depend on F.
@@ -668,9 +668,9 @@ inputs = small.test.images
 one = ln.fit(yours, small, seeds=range(1), recipe=brief, progress=False)
 twelve = ln.fit(yours, small, seeds=range(100, 112), recipe=brief, progress=False).predict(inputs)
 decided = one.predict(inputs)[0].argmax(1).numpy()
-own = gradient_distance(one, one[0], inputs, decided, training_images=small.train.images, seed=0)
+geometry = gradient_distance(one, one[0], inputs, decided, training_images=small.train.images, seed=0)
 scatter = np.log(ln.log_odds(twelve.numpy(), decided).var(0, ddof=1))
-found = np.corrcoef(own.distance[0], scatter)[0, 1]
+found = np.corrcoef(geometry.distance[0], scatter)[0, 1]
 print(f"correlation of h with ln s² of 12 retrainings: {found:.2f}")
 # A variance of twelve values is noisy, so that even the true ln u² would not reach 1.
 
@@ -691,9 +691,9 @@ print(f"correlation of h with ln s² of 12 retrainings: {found:.2f}")
 n = len(judges)
 correlations, slopes = [], []
 for k in range(n):  # leaving out one judge at a time
-    own = np.log(np.delete(q_fixed, k, axis=0).var(0, ddof=1))
-    correlations.append(np.corrcoef(h, own)[0, 1])
-    slopes.append(np.polyfit(h, own, 1)[0])
+    left_out = np.log(np.delete(q_fixed, k, axis=0).var(0, ddof=1))
+    correlations.append(np.corrcoef(h, left_out)[0, 1])
+    slopes.append(np.polyfit(h, left_out, 1)[0])
 course.record(
     "11_local_geometry",
     profile,

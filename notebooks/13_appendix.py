@@ -39,7 +39,7 @@ from report.studies.pairs import COMPARED, FURTHER, JUDGES, PAIRS
 
 profile = course.profile(profile)
 reference, stored = tables.stored_of_pairs(), tables.stored_of_pairs("-uncertainty")
-mnist = {name: own for name, own in stored.items() if name.startswith("MNIST ")}
+mnist = {name: result for name, result in stored.items() if name.startswith("MNIST ")}
 
 # %% [markdown]
 # `10_synthesis` has the pairs and their references. All tables below are judged by retrainings that the method did not use.
@@ -70,8 +70,8 @@ order = tables.order_of_mixes(mnist["MNIST MLP"])
 of_mnist = mnist["MNIST MLP"].provenance["data"]["title"] + ", test images"
 figure = figures.covariate_worth(
     {
-        name: {row: tables.triple_of(own.numbers["mixes"][row]) for row in order}
-        for name, own in mnist.items()
+        name: {row: tables.triple_of(result.numbers["mixes"][row]) for row in order}
+        for name, result in mnist.items()
     },
     source=of_mnist + ", held-out retrainings; bars: 95 % intervals",
     title="What two and three retrainings are worth with each covariate",
@@ -143,7 +143,7 @@ course.table(rows, "Settings chosen by the validation loss, one seed each")
 # the proxies.
 
 # %%
-of_cnn = {name: own for name, own in stored.items() if "CNN" in name}
+of_cnn = {name: result for name, result in stored.items() if "CNN" in name}
 course.table(tables.bursts(of_cnn), "Bursts: 12 from each network, M = 3")
 
 # %%
@@ -172,8 +172,8 @@ course.table(
 # %%
 titles = dict.fromkeys(result.provenance["data"]["title"] for result in stored.values())
 facts, partial = {}, {}
-for name, own in stored.items():
-    n = own.numbers
+for name, result in stored.items():
+    n = result.numbers
     facts[name] = {fact: n["facts"][fact].value for fact in lessons.FACTS}
     partial[name] = {what: (r2.value, r2.expanded(0.95)) for what, r2 in n["partial_r2"].items()}
 figure = lessons.beforehand(
@@ -198,8 +198,8 @@ course.save(figure, "13_beforehand")
 
 # %%
 figure = figures.coverage(
-    {name: tables.deciles_of(own) for name, own in mnist.items()},
-    {name: tables.flips_of(own) for name, own in mnist.items()},
+    {name: tables.deciles_of(result) for name, result in mnist.items()},
+    {name: tables.flips_of(result) for name, result in mnist.items()},
     source=of_mnist + " (decisions: altered ones as well), held-out retrainings; grey: 93 to 97 %",
     title="Moderated intervals hold nearly 95 %, for sure and for unsure images",
 )
@@ -316,8 +316,8 @@ course.table(rows)
 rows = {}
 for r in (0.25, 0.15, 0.10):
     rows[f"u to {100 * r:.0f} %"] = {"plain": ln.retrainings_needed(r)}
-    for name, own in stored.items():
-        d0 = own.numbers["mixes"]["all free groups"]["3"]["dof"] - 2
+    for name, result in stored.items():
+        d0 = result.numbers["mixes"]["all free groups"]["3"]["dof"] - 2
         rows[f"u to {100 * r:.0f} %"][name] = ln.retrainings_needed(r, prior_dof=d0)
 course.table(rows, "Trainings needed, with the prior of all free groups")
 
