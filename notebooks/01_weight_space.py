@@ -527,7 +527,8 @@ course.save_live(figure, "01_explored")
 # **What we see.** We *chose* the size of the noise so that its spread is about that of u(x). The line between matched
 # networks has nearly that spread by itself, and could pass for a success. But it moves other images than retraining does:
 # its rank correlation is close to zero. The plain line crosses the hill, and spreads far too widely. Noise shows more
-# of the pattern than two real retrainings do here. The yardstick is rough: six retrainings give u(x) with a large uncertainty. Two halves of the six correlate
+# of the pattern than two real retrainings do here. The yardstick is rough: six retrainings give u(x) with a large
+# uncertainty. Two halves of the six correlate
 # weakly, so even a perfect exploration would show a low correlation. And n is 1: one pair, and one network with noise.
 #
 # So an exploration is judged by two questions, both about functions. Is its spread of the right *size*? Is it on the right

@@ -600,7 +600,7 @@ brief = ln.Recipe(epochs=10, batch=64)
 few = ln.fit(
     ln.network("mlp", small, width=32), small, seeds=range(5), recipe=brief, progress=False
 )
-yours, right = few.predict(small.test.images), small.test.labels  # put your of_test arrays here
+yours, right = few.predict(small.test.images), small.test.labels  # put your own arrays here
 found = ln.scores.calibration_error(ln.mean_prediction(yours), right, n_bins=5)
 print(f"NLL {ln.nll(yours, right)}; calibration error {found.value}, by chance {found.bias}")
 split = ln.entropy_split(yours)

@@ -64,7 +64,8 @@ print(f"loss at the ends {line_loss[0]:.3f} and {line_loss[-1]:.3f}")
 print(f"highest loss on the line {line_loss.max():.3f}")
 
 # %% [markdown]
-# The **barrier** of a path γ is how far the loss on it rises above its *chord*, the straight line between the losses at its two ends (after [3]):
+# The **barrier** of a path γ is how far the loss on it rises above its *chord*, the straight line between the losses at
+# its two ends (after [3]):
 #
 # $$ B = \sup_t \big[ L(\gamma(t)) - \big((1-t)\,L(\gamma(0)) + t\,L(\gamma(1))\big) \big] $$
 #
@@ -407,7 +408,8 @@ assert seen.loss.max() < line.loss.max()
 #
 # Two networks may share the first part of their training and separate only then. They are *linearly connected* if the line
 # between them has no barrier [3]. Make two such networks: train one network, then train two short segments from it with
-# `Simplex.around` and different seeds, and look at the line between their new corners. (`Simplex.around(θ, 2)` is a segment that begins at θ; its
+# `Simplex.around` and different seeds, and look at the line between their new corners. (`Simplex.around(θ, 2)` is a
+# segment that begins at θ; its
 # other corner is trained.)
 
 # %% tags=["solution"] jupyter={"source_hidden": true}

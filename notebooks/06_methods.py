@@ -197,7 +197,8 @@ course.table(rows, digits=2)
 # each method the settings were chosen on validation images from three candidates. Two methods have several variants. Learned
 # subspaces are a line, a curve or a triangle. The *short ensemble* is a deep ensemble with twice as many members, each trained
 # for half as long; the *long ensemble*, at three trainings, has two members, each trained half as long again. SWAG around several
-# networks is called MultiSWAG [7]. If a law has no fixed members, 30 networks are drawn from it. For some methods the chosen candidate was the first or the last of the three, so a better setting may lie beyond
+# networks is called MultiSWAG [7]. If a law has no fixed members, 30 networks are drawn from it. For some methods the
+# chosen candidate was the first or the last of the three, so a better setting may lie beyond
 # (`13_appendix`). The deep ensemble of the yardstick always keeps the recipe of the reference.
 
 # %%

@@ -224,7 +224,8 @@ course.save_live(figure, "08_plane")
 #
 # The rest of this notebook reads stored studies, with all training images of CIFAR-10. The *fast* networks learn in few operations
 # [7]: a training takes minutes on one core, and 85 to 93 % of the decisions are right. Two networks with standard recipes are included
-# for comparison: a CNN without normalisation, and a ResNet of twenty layers and half the usual width. Their schedules are **short**, so that
+# for comparison: a CNN without normalisation, and a ResNet of twenty layers and half the usual width. Their schedules
+# are **short**, so that
 # their accuracy is lower than it could be.
 
 # %%
@@ -405,7 +406,8 @@ assert strange > line.loss[-1]
 # %% [markdown]
 # ### Exercise 2: break it
 #
-# Apply the prior with the mean log-odds, fitted on calibration images, to the *noisy* test images ("noise 3"). Do the intervals still cover?
+# Apply the prior with the mean log-odds, fitted on calibration images, to the *noisy* test images ("noise 3"). Do the
+# intervals still cover?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 noisy = part == "noise 3"
@@ -435,7 +437,8 @@ print("refreshing 20 networks:", ln.training.refresh_cost(law, data, 20))
 #
 # Most results from MNIST also hold where the training loss is not zero. u(x) has about the same size, and a prior that all images
 # share makes three trainings worth many times their number. One thing is new: exploring near a solution shows more of a
-# pattern on CIFAR, where training loss remains, than on MNIST. Between networks with batch normalisation the statistics must be refreshed at each
+# pattern on CIFAR, where training loss remains, than on MNIST. Between networks with batch normalisation the statistics
+# must be refreshed at each
 # point. Otherwise one finds hills that don't exist.
 
 # %% [markdown]

@@ -347,7 +347,8 @@ course.table(tables.worths(stored, "3", SHOWN), "REN of three trainings, with it
 # (`13_appendix` has all covariates and their costs.)
 #
 # - A *constant* prior makes three retrainings worth ten to fifteen, on each of the five pairs.
-# - *All free groups* raise that by a factor of about two to three and a half. The strongest group differs: *outputs* on MNIST's perceptron and *classes* on its CNN,
+# - *All free groups* raise that by a factor of about two to three and a half. The strongest group differs: *outputs* on
+#   MNIST's perceptron and *classes* on its CNN,
 #   *differences* on CIFAR-100 and for CIFAR-10's residual network, *noise* for its CNN.
 # - *Bursts* alone are worth about as much as all free groups on CIFAR-10, and about two thirds of them on CIFAR-100.
 # - *Proxies* add little here. Of their decisions 42 % are right, against 65 % of the real networks. *Lines*, *curves*

@@ -167,7 +167,8 @@ course.table(
 # **What we see.** A positive value means that one more training is ahead. All values are positive, for every purchase and
 # every pair. If the interval contains zero, the question is open on that pair. It is decided for the perceptron, for CIFAR-10's
 # fast CNN, and for all but the bursts of its fast ResNet. On CIFAR-100 it is decided for the
-# learned paths only. It is open on MNIST's CNN, which few retrainings judge, and for the bursts of both ResNets. Without the free groups the order changes (`13_appendix`), but the free groups take no further
+# learned paths only. It is open on MNIST's CNN, which few retrainings judge, and for the bursts of both ResNets. Without
+# the free groups the order changes (`13_appendix`), but the free groups take no further
 # training. This is the result of the course in two sentences: **exploring near a solution can show where u(x) is large.
 # The networks that one has anyway show it at least as well, at no cost.**
 #

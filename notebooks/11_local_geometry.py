@@ -339,10 +339,12 @@ course.save(figure, "11_levels")
 # %% [markdown]
 # **What we see.** First the filled dots. All nine networks with convolutions lie between 0.3 and 0.45, whatever the data and the
 # accuracy. The perceptrons lie lower, and differ more from one another: from 0.2 to 0.4. (Vertical lines are the geometric means of
-# the filled dots. Digits, garments, wine and breast cancer are small data sets with perceptrons.) So one network seems to give a fair guess of its u(x): take the mean level of its kind, and let
+# the filled dots. Digits, garments, wine and breast cancer are small data sets with perceptrons.) So one network seems
+# to give a fair guess of its u(x): take the mean level of its kind, and let
 # the spread of the dots decide the degrees of freedom. This is the rule of `ln.state` for a single training.
 #
-# **Trap: a rule that was found by looking.** We distinguished the two kinds only after we had seen these dots. Then we fixed the rule, and trained
+# **Trap: a rule that was found by looking.** We distinguished the two kinds only after we had seen these dots. Then we
+# fixed the rule, and trained
 # two more networks on new data, FashionMNIST (hollow). Both lie to the left of all others of their kind. The rule was too certain.
 # Nothing that one network shows reveals this beforehand. The package now learns from all sixteen dots, so that a statement from one
 # training has fewer degrees of freedom than before.
@@ -572,7 +574,8 @@ for way, row in rows.items():
 course.table(rows, "Change of REN at M = 2 by each purchase")
 
 # %% [markdown]
-# **What we see.** Beside the gradient distance nearly all purchases make REN *smaller* in the point estimate: they add no information that we
+# **What we see.** Beside the gradient distance nearly all purchases make REN *smaller* in the point estimate: they add
+# no information that we
 # could see, and their coefficients must be learned. The exceptions are the narrow networks (*proxies*) for the perceptron and for the
 # fast ResNet. In the point estimates, one more training is the best purchase on every pair. Its gain is 6.3 times its standard
 # uncertainty on the perceptron. On CIFAR-10's fast CNN it is 2.2 times as large, just below Student's factor 2.3 for nine degrees of

@@ -267,7 +267,8 @@ course.table(rows, "Root mean squares, in degrees and in the score of the diseas
 
 # %% [markdown]
 # **What we see.** Retraining accounts for a sixth of the mean squared error of the angle, and for 3 % of that of the disease score. The
-# rest comes from the data and the model. Two retrainings with gradient distance are worth ten plain ones and more here, too. The gates ask for more:
+# rest comes from the data and the model. Two retrainings with gradient distance are worth ten plain ones and more here,
+# too. The gates ask for more:
 # G5 for a REN of 15, which neither reaches. G2 fails on the angle, whose readings have heavier tails than normal ones. G11 fails on
 # the disease: 100 patients are assumed to be worth only ten independent ones, so that the intervals of two networks are too wide.
 #

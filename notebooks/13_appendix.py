@@ -154,7 +154,8 @@ course.table(
 
 # %% [markdown]
 # **What we see.** (REN is judged on calibration images here, so it differs from the tables above.) Longer bursts show more,
-# and cost more; at twice the learning rate they show less. More proxies show more, unless they are *too* narrow or trained too briefly: some of the narrowest networks learn
+# and cost more; at twice the learning rate they show less. More proxies show more, unless they are *too* narrow or
+# trained too briefly: some of the narrowest networks learn
 # nothing, and this dominates their scatter.
 #
 # ## Does exploring show a pattern beyond the outputs?
@@ -186,7 +187,8 @@ course.save(figure, "13_beforehand")
 
 # %% [markdown]
 # **What we see.** (Filled and hollow symbols of a pair are shifted apart on purpose. Partial R² is that of bursts by the chosen
-# setting. It is shorter than a quarter of an epoch on MNIST's CNN, and of half the rate on CIFAR-10's fast ResNet.) If the training loss is nearly zero, bursts
+# setting. On MNIST's CNN they are shorter than a quarter of an epoch, on CIFAR-10's fast ResNet their rate is half as
+# high.) If the training loss is nearly zero, bursts
 # (filled symbols) explain little; on CIFAR they explain many times as
 # much. Proxies (hollow symbols) do not depend on it. But there are only five pairs, in which data, network and schedule changed
 # *together*. They show an order, not a cause. A rule of thumb: *look at the training loss before you pay for bursts.*
@@ -284,7 +286,8 @@ print(f"optimal coefficient: {b.mean():+.4f} on average over images")
 print(f"scatter over images {b.std():.2f}, by chance {1 / np.sqrt(60):.2f}")
 
 # %% [markdown]
-# It is zero within its uncertainty, as it must be for independent trainings. Images share information, seeds don't. **The cure.** Moderation [1].
+# It is zero within its uncertainty, as it must be for independent trainings. Images share information, seeds don't.
+# **The cure.** Moderation [1].
 #
 # ## What are branches worth?
 #
