@@ -131,9 +131,8 @@ figure = figures.frontier(
 course.save(figure, "10_frontier")
 
 # %% [markdown]
-# **What we see.** Filled symbols are better than everything cheaper. The dashed line is plain retrainings without a prior,
-# the dotted one the 30 of the gates.
-# All symbols of the priors lie far above it. Their upper edge *rises in steps*, at 2, 3 and 4 trainings, with each
+# **What we see.** Filled symbols are better than everything cheaper; most others are drawn pale. The dashed line is plain
+# retrainings without a prior, the dotted one the 30 of the gates. All symbols of the priors lie far above it. Their upper edge *rises in steps*, at 2, 3 and 4 trainings, with each
 # further plain training. Between the steps, exploration costs a part of a training, and the edge rises by less. The
 # symbols low and far to the right are learned paths.
 #
