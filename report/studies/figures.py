@@ -317,7 +317,7 @@ def log_odds_histograms(groups: Mapping[str, tuple[Pictures, OfNetworks]], *, so
                 axis.plot(x, np.exp(-0.5 * ((x - own.mean()) / own.std()) ** 2) / own.std() / np.sqrt(2 * np.pi), DARK)
                 if own.min() - own.std() < 0 < own.max() + own.std():
                     axis.axvline(0, color=RED, linestyle="--", linewidth=1)
-                axis.set(yticks=[], xlim=(x[0], x[-1] + 0.65 * (x[-1] - x[0])))
+                axis.set(yticks=[], xlim=(x[0], x[-1] + 0.85 * (x[-1] - x[0])))
                 axis.spines["left"].set_visible(False)
                 axis.annotate(
                     f"u = {own.std(ddof=1):.2f} nat", (0.99, 0.06), xycoords="axes fraction", ha="right", fontsize=7
