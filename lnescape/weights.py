@@ -96,7 +96,7 @@ class Template:
 
 def hash_of(theta: Tensor) -> int:
     """Return a hash of the numbers of θ, for comparison within a process."""
-    return hash(theta.numpy().tobytes())
+    return hash(theta.cpu().numpy().tobytes())
 
 
 def _copied(attributes: dict) -> dict:

@@ -284,6 +284,9 @@ def dataset(
     Raises:
         DataError: Images, labels, values or names that can't be used, such as NaN or of different shape in two parts.
 
+    Warns:
+        UserWarning: A part of 20 images or more lies in another range than the training part.
+
     >>> images, labels = torch.rand(100, 3, 8, 8), torch.arange(100) % 4
     >>> data = dataset(train=(images, labels), test=(images[:20], labels[:20]))
     >>> [len(part) for part in (data.train, data.validation, data.calibration, data.test)]

@@ -162,7 +162,8 @@ def _checked_observations(q: ndarray, *, least: int = 2) -> ndarray:
     if not q.shape[1]:
         raise ValueError("The observations are of no input; give q [networks, images] of one or more.")
     if len(q) < least:
-        raise ValueError(f"{len(q)} network can't show how retraining spreads. Train a second one, the least.")
+        what = f"{len(q)} network can't show how retraining spreads"
+        raise ValueError(f"{what}; train a second one. What exploring around one network shows is not u(x).")
     if not np.isfinite(q).all():
         cure = "compute log-odds from logits or log-probabilities (`log_odds`), not from probabilities of 0 or 1"
         raise ValueError(f"{int((~np.isfinite(q)).sum())} observations aren't finite; {cure}.")

@@ -231,7 +231,7 @@ def checked_limits(limits: Any, k: int) -> ndarray | None:
     if low.shape not in ((), (k,)) or high.shape not in ((), (k,)):
         raise ValueError(f"The limits are for {max(low.size, high.size)} outputs, the predictions for {k}.")
     if not (low < high).all():
-        raise ValueError(f"The limits {limits} are in the wrong order, or no numbers; pass (low, high).")
+        raise ValueError(f"The limits {limits} are in the wrong order, or not numbers; pass (low, high).")
     return np.stack(np.broadcast_arrays(low, high))
 
 

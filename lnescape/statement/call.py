@@ -65,8 +65,8 @@ def state(
         seeds: Of the M trainings, where there are no runs. One, of classes, makes a Type B evaluation: pattern and
             scale of u are borrowed from the pairs of `like`, the scale from networks of the same kind.
         images: Normalised inputs, as in `data.test.images`, which are taken unless given.
-        ids: Identifiers of the inputs, each once. Unless given, their numbers, or their rows in the test set that
-            `dataset` cut in two.
+        ids: Identifiers of the inputs, each once, or of the whole test set that `dataset` cut in two. Unless given,
+            their numbers, or their rows in that test set.
         covariates: Groups of `covariates.GROUPS`. Unless given, those of `covariates.DEFAULT`, with gradient distance,
             for log-odds and values, and those of `covariates.FREE` for another measurand. "bursts" may be added.
         like: Prior of `learn_prior`, towards which the coefficients shrink. The package's own unless given, where

@@ -95,7 +95,8 @@ class CellStore:
         try:
             results.save_result(cell.name, numbers=numbers, arrays=arrays, provenance=provenance, folder=folder)
         except ResultError as error:
-            raise StudyError(f"{error} All cells stored so far are intact; then run `{self.command}` again.") from error
+            cure = f"once this is cured, run `{self.command}` again"
+            raise StudyError(f"{error} All stored cells are intact; {cure}.") from error
 
     def claim(self, cell: Cell):
         """Lock a cell, without waiting; None where another process is at work on it."""
