@@ -130,7 +130,7 @@ ROWS: dict[str, list[tuple[str, str]]] = {
     "Statements": [
         ("ln.log_odds(logp.exp().numpy(), np.zeros(len(y), int))", "np.log(probabilities)"),
         ("ln.log_odds(logp.numpy(), 3)", "one class, from 0 on, for each image"),
-        ("ln.type_a(q[:1])", "Train a second one"),
+        ("ln.type_a(q[:1])", "train a second one"),
         ("ln.state_arrays(20 + logp.numpy())", "take log_softmax of logits"),
         ("ln.state_arrays(q[[0, 1, 1]], unit='mm')", "leave one out"),
         ("ln.state_arrays(q, unit='mm', title=3)", "give it as text"),

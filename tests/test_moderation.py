@@ -174,7 +174,7 @@ def test_what_no_prior_can_be_fitted_on_is_refused(change, says, as_users_do):
 
 
 def test_one_network_rounded_probabilities_and_other_columns_are_refused():
-    with pytest.raises(ValueError, match="nothing to compare it with"):
+    with pytest.raises(ValueError, match="train a second one"):
         type_a(np.zeros((1, 5)))
     with pytest.raises(ValueError, match="not from rounded probabilities"):
         type_a(np.array([[np.inf, 1.0], [2.0, 3.0]]))
