@@ -176,7 +176,7 @@ def test_what_no_prior_can_be_fitted_on_is_refused(change, says, as_users_do):
 def test_one_network_rounded_probabilities_and_other_columns_are_refused():
     with pytest.raises(ValueError, match="train a second one"):
         type_a(np.zeros((1, 5)))
-    with pytest.raises(ValueError, match="not from rounded probabilities"):
+    with pytest.raises(ValueError, match="not from probabilities of 0 or 1"):
         type_a(np.array([[np.inf, 1.0], [2.0, 3.0]]))
     prior = fit_prior(np.random.default_rng(0).f(1, 8, N), 1, NONE, n_eff=300)
     with pytest.raises(ValueError, match="fitted on 0 covariates"):
