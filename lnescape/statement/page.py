@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 
-from lnescape.checks import instance, one_of, shown, whole
+from lnescape.checks import instance, one_of, real, shown, whole
 from lnescape.results import Estimate
 from lnescape.results.estimate import (
     float_from_json,
@@ -206,6 +206,7 @@ class Statement:
 
     def save(self, path: Path | str) -> None:
         """Keep the statement as one sealed file, for `load_statement`; raise ResultError where that is impossible."""
+        real(self.level, "level", above=0, below=1)  # one that was replaced
         plain = {name: getattr(self, name) for name in _PLAIN} | {"left_out": dict(self.left_out)}
         plain |= {"evaluation": [self.dof, self.evaluation.n], "origin": dict(self.origin)}
         plain["diagnosis"] = [self.diagnosis.messages, self.diagnosis.p_values, float_to_json(self.diagnosis.factor)]
