@@ -57,6 +57,15 @@ def test_an_estimate_prints_two_digits_of_its_uncertainty(value, u, unit, printe
     assert str(Estimate(value, u, unit=unit)) == printed
 
 
+@pytest.mark.parametrize(
+    ("ends", "printed"),
+    [((-3.2, 0.9), "[-3.2, 0.9]"), ((999999.9975, 1000000.0019), "[999999.9975, 1000000.0019]"),
+     ((1e6, 1.2e6), "[1.00e+06, 1.20e+06]"), ((-math.inf, 2), "[-inf, 2]")],
+)  # fmt: skip
+def test_both_ends_of_an_interval_have_one_notation(ends, printed):
+    assert results.estimate.interval_text(*ends) == printed
+
+
 def test_a_mean_has_the_uncertainty_and_the_degrees_of_freedom_of_its_sample():
     sample = [0.46, 0.48, 0.50, 0.55]
     for values in (sample, tuple(sample), iter(sample), np.array(sample), torch.tensor(sample, dtype=torch.float64)):

@@ -175,8 +175,11 @@ def value_and_u(value: float, u: float) -> tuple[str, str]:
 
 
 def interval_text(low: float, high: float) -> str:
-    """Return both ends of an interval, to the place of the second digit of half its length."""
-    return f"[{_at(low, (high - low) / 2)}, {_at(high, (high - low) / 2)}]"
+    """Return both ends of an interval in one notation, to the place of the second digit of half its length."""
+    ends = [_at(end, (high - low) / 2) for end in (low, high)]
+    if math.isfinite(high - low) and len({"e" in end for end in ends}) == 2:
+        ends = [f"{Decimal(end):f}" for end in ends]
+    return f"[{', '.join(ends)}]"
 
 
 def _at(x: float, u: float) -> str:
