@@ -212,7 +212,7 @@ def check_builder(builder: Builder, data) -> Template:
     if data.train.images.dtype == torch.int64:  # an embedding may have too few rows
         tokens = data.train.images.flatten(1)
         ends = torch.stack([tokens.amax(1).argmax(), tokens.amin(1).argmin()])
-        check_inputs(template, data.train.images[ends], "train", rows=None)
+        check_inputs(template, data.train.images[ends], "train")
     _check_batch_independence(template, data.train.images[:64].cpu())
 
     def predict(images: Tensor) -> Tensor:

@@ -76,9 +76,8 @@ class Recipe:
     #: learning rate of the biases of normalisation layers, in parts of the others' ("sgd" only); their weight decay is
     #: divided by it, so that the product of the two stays
     bias_rate: float = 1.0
-    first_pixels: int = (
-        0  #: side of the images, in pixels, during the first half of the steps; 0 leaves them as they are
-    )
+    #: side of the images, in pixels, during the first half of the steps; 0 leaves them as they are
+    first_pixels: int = 0
     #: steps after which the weights are replaced by their running average (Lookahead), 0 for never:
     #: a ← d a + (1 − d) θ, then θ ← a, with d = 0.774 (t/T)³ after t of T steps; the result is a
     average_every: int = 0

@@ -160,22 +160,21 @@ def _kept_alone(prepared: Prepared, seeds: list[int], folder: Path) -> dict[int,
     for file in sorted(folder.glob("fit-*.safetensors")):
         with suppress(ResultError), files.loading(file, "state", cure="") as (description, tensors):
             group = description.get("seeds", [])
-            if set(group) & set(seeds) - set(found) and description["epoch"] >= math.ceil(prepared.recipe.epochs):
-                beginnings = torch.stack([theta_of(build(prepared.net, seed)) for seed in group])
-                if file.stem == f"fit-{_name(prepared, group, beginnings.to(prepared.device).unsqueeze(1), None)}":
-                    rows = zip(group, tensors["vertices"][:, 0], tensors["failed"].tolist(), strict=True)
-                    found |= {s: theta.to(prepared.device) for s, theta, failed in rows if s in seeds and failed < 0}
+            wanted = set(group) & set(seeds) - set(found)
+            ended = description["epoch"] >= math.ceil(prepared.recipe.epochs)
+            if wanted and ended and file.stem == f"fit-{_name(prepared, group, _beginnings(prepared, group), None)}":
+                rows = zip(group, tensors["vertices"][:, 0], tensors["failed"].tolist(), strict=True)
+                found |= {s: theta.to(prepared.device) for s, theta, failed in rows if s in wanted and failed < 0}
     return found
 
 
 def _groups(prepared: Prepared, seeds: list[int], together: int, folder: Path | str | None) -> list[list[int]]:
     """Divide the seeds into groups that train together; those that the folder keeps stay as they were."""
     kept = set() if folder is None else {file.name for file in Path(folder).glob("fit-*.safetensors")}
-    thetas = [theta_of(build(prepared.net, seed)) for seed in seeds] if kept else []
+    beginnings = _beginnings(prepared, seeds) if kept and seeds else torch.empty(0)
 
     def is_kept(part: slice) -> bool:
-        beginnings = torch.stack(thetas[part]).to(prepared.device).unsqueeze(1)
-        return f"fit-{_name(prepared, seeds[part], beginnings, None)}.safetensors" in kept
+        return f"fit-{_name(prepared, seeds[part], beginnings[part], None)}.safetensors" in kept
 
     groups, begin = [], 0
     while begin < len(seeds):
@@ -271,10 +270,7 @@ def train_group(
     # `folder` keeps the state, `path` θ at every epoch's end; `on_epoch` is called as in `descend`.
     kept = folder is not None or path is not None
     if start is None or kept:
-        built = [theta_of(build(prepared.net, s)) for s in (seeds if initialisations is None else initialisations)]
-        for seed, theta in zip(seeds if initialisations is None else initialisations, built, strict=True):
-            prepared.template.check_beginning(seed, theta)
-        beginnings = torch.stack(built).to(prepared.device).unsqueeze(1)
+        beginnings = _beginnings(prepared, seeds if initialisations is None else initialisations)
     else:
         beginnings = start.vertices.to(prepared.device, copy=True)
     name = _name(prepared, seeds, beginnings, start) if kept else ""
@@ -292,6 +288,15 @@ def train_group(
     with RNG_LOCK:
         failed = descend(descent, prepared.engine(), prepared.data, prepared.recipe, on_epoch=watched)
     return Trained(descent.vertices[:, 0], failed, name)
+
+
+def _beginnings(prepared: Prepared, seeds: Iterable[int]) -> Float[Tensor, "networks 1 parameters"]:
+    """Build a network under each seed; raise where the builder gives other weights than it gave before."""
+    thetas = []
+    for seed in seeds:
+        thetas.append(theta_of(build(prepared.net, seed)))
+        prepared.template.check_beginning(seed, thetas[-1])
+    return torch.stack(thetas).to(prepared.device).unsqueeze(1)
 
 
 def _name(prepared: Prepared, seeds: Sequence[int], beginnings: Tensor, start: State | None) -> str:
