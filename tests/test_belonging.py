@@ -43,6 +43,8 @@ def test_networks_of_a_kept_group_are_found_one_by_one(tmp_path, monkeypatch):
     some = fit(chain, seeds=[2, 0], folder=tmp_path)
     assert some.seeds == (2, 0)
     assert torch.equal(some.thetas, whole.thetas[[2, 0]])
+    with pytest.raises(TypeError):  # one by one they would differ by rounding, and are trained
+        fit(chain, seeds=[2], folder=tmp_path, group=1)
 
 
 def test_a_builder_that_no_seed_governs_is_refused():

@@ -99,7 +99,8 @@ def retrain(
 ) -> Members:  # fmt: skip
     """Train one network for each seed; what `fit` does once everything is checked."""
     epochs, start = math.ceil(prepared.recipe.epochs), perf_counter()
-    known = {} if folder is None or path else _kept_alone(prepared, seeds, Path(folder))
+    # Networks that are to be trained one by one are taken as such alone, since those of a group differ by rounding.
+    known = {} if folder is None or path or group == 1 else _kept_alone(prepared, seeds, Path(folder))
     groups = _groups(prepared, [seed for seed in seeds if seed not in known], prepared.together(group), folder)
     if len(seeds) > 1 and not prepared.template.varies:
         warnings.warn(
