@@ -153,7 +153,7 @@ CIFAR10_FAST_RESNET = replace(
 CIFAR100_FAST_RESNET = replace(
     CIFAR10_FAST_RESNET, data="cifar100", options={"widths": [24, 96, 256], "scale": 0.25}, proxies=((3, 3),),
     recipe={**FAST_RECIPE, "epochs": 9, "bias_rate": 32}, scouts=2, n=20, group=2, explored=8, burst_group=2,
-    bursts=(RULE,), budgets=(1, 1.5),
+    bursts=(RULE,),
     published=CIFAR100_RESNET.published,
 )  # fmt: skip
 PAIRS = (
