@@ -200,7 +200,7 @@ def _mean_variance(q: np.ndarray) -> float:
 
 UNITS = {"nll": "nat", "cll": "nat", "logit_nll": "nat", "member_nll": "nat", "epistemic_entropy": "nat"}
 PLAIN = (
-    "accuracy", "nll", "brier", "cll", "logit_nll", "calibration_error", "calibration_bias", "auroc",
+    "accuracy", "nll", "cll", "logit_nll", "calibration_error", "calibration_bias", "auroc",
     "disagreement", "member_accuracy", "trainings",
 )  # fmt: skip
 
