@@ -194,11 +194,3 @@ def test_rounded_predictions_are_refused(step):
 def test_probabilities_are_named_before_log_softmax_is_advised():
     with pytest.raises(ValueError, match="are probabilities"):
         ln.state_arrays(np.random.default_rng(0).dirichlet(np.ones(4), (3, 100)))
-
-
-def test_how_well_u_is_known_follows_from_its_degrees_of_freedom():
-    rng = np.random.default_rng(0)
-    together = rng.normal(size=(3, 1)) + 0.01 * rng.normal(size=(3, 200)) + rng.normal(size=200)
-    stated = ln.state_arrays(together, unit="m", n_eff=1.0)
-    assert stated.dof == 2
-    assert "50 % by the model, 1/√(2ν_eff)" in stated.facts()["evaluation"]

@@ -85,7 +85,7 @@ def test_the_sentence_gives_the_probability_beside_the_log_odds_and_the_likelier
         pytest.approx(row["probability_low"], abs=0.006),
         pytest.approx(row["probability_high"], abs=0.006),
     )
-    assert f"log-odds {ln.Estimate(row['q'], row['u'])} nat, probability {row['probability']:.2f}" in text
+    assert f"log-odds {ln.Estimate(row['q'], row['u'])} nat, mean probability {row['probability']:.2f}" in text
     assert "most likely" not in CLASSES.sentence(int(np.argmin(CLASSES.flip)))
 
 

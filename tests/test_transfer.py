@@ -180,4 +180,6 @@ def test_a_prior_is_learned_from_retrainings_of_ones_own(data):
     with pytest.raises(ValueError, match="from 12 retrainings or more, not 3"):
         ln.covariates.known_pair(ln.members(runs.net, list(runs.thetas[:3]), data), data)
     stated = ln.state(runs.net, data, runs=ln.members(runs.net, list(runs.thetas[:2]), data), like=learn_prior(pairs))
-    assert stated.transferred
+    assert stated.like not in ("", "shipped")
+    assert "not judged with this prior" in stated.facts()["evaluation"]
+    assert stated.origin["prior of other pairs"] == f"SHA-256 {stated.like}…"

@@ -291,9 +291,11 @@ def _bins(values: ndarray) -> list[ndarray]:
 def _message(check: str, factor: float) -> str:
     """Return the sentence for a check that failed."""
     if check == "scale":
-        return f"The variances are typically {factor:.2g} times what the prior expects: it was fitted for other inputs."
+        why = "it was fitted on other inputs, or inputs move together"
+        return f"The variances are typically {factor:.2g} times what the prior expects: {why}."
     if check == "tails":
-        return "Single networks lie farther from their mean than normal ones would: their scatter has heavy tails."
+        why = "heavy tails, or inputs that move together"
+        return f"Single networks lie farther from their mean than normal ones would: {why}."
     if check == "law":
         return "The variances don't follow the law of the model, F(ν, d₀)."
     if check == "one d₀":

@@ -488,7 +488,6 @@ def _warn(n_eff: float, assumed: bool, likeliest: float) -> None:
     if likeliest > 100:
         warnings.warn(
             f"The likelihood puts no bound on d₀ (highest at {likeliest:.4g}): beyond the covariates, inputs seem to "
-            f"share one law. The assumption that 1/d₀ is {MEAN_DELTA:g} on average keeps it finite. Check the "
-            "diagnosis before trusting the degrees of freedom.",
+            f"share one law. The assumption that 1/d₀ is {MEAN_DELTA:g} on average keeps it finite.",
             stacklevel=3,
         )

@@ -2,6 +2,8 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -24,11 +26,12 @@ from lnescape.retraining import (
     fit_prior,
     log_odds,
     moderated,
+    shipped_prior,
 )
 from lnescape.retraining.measurand import refuse_probabilities
-from lnescape.retraining.prior import ANY
-from lnescape.statement.page import DECISIONS, Statement
-from lnescape.training.descent import tensor_fingerprint
+from lnescape.retraining.prior import ANY, ON_PROXIES, assumed_number, shared_movement
+from lnescape.statement.page import ASSERTED, ASSUMED, DECISIONS, FROM_PACKAGE, GIVEN, NETWORKS, Statement
+from lnescape.training.descent import fingerprint, tensor_fingerprint
 
 Named = tuple[ndarray, tuple[str, ...]]  # covariates, a column each, and their names
 BORROWED = (
@@ -36,8 +39,12 @@ BORROWED = (
     "them; a second training would show its scale. The network that is stated chooses the class as well, so that the "
     "risk of another decision can be too low."
 )
-
+BY_TWO = (
+    "Two networks don't show whether the inputs move together; if they do, all intervals can be too narrow at once."
+)
+TOGETHER = "The inputs move together over the networks: all intervals can be too wide, or too narrow, at once."
 MOST_TIED = 0.1  # share of inputs for which all networks may agree exactly; from a fifth on, u and ν_eff suffer
+NEARLY_EQUAL = 1e-4  # difference of two networks, in parts of how much their predictions vary over inputs
 ROUNDED = 0.1  # nat; by so much the ln of a sum of probabilities may differ from 0, as in bfloat16
 
 
@@ -66,7 +73,9 @@ def state_arrays(
         limits: Tolerance limits (low, high) of values, in their unit, or two rows with one for each output.
         ids: Identifiers of the inputs, each once; their numbers unless given.
         names: Of the classes, or of the outputs; their numbers unless given.
-        n_eff: Independent inputs that the calibration inputs are worth, see `retraining.effective_number`.
+        n_eff: Independent inputs that the calibration inputs are worth, see `retraining.effective_number`; with
+            patients or batches of several inputs each, at most the number of these. Unless given, it is assumed, or
+            estimated from three networks or more where that is less.
         measurand: For log-probabilities: from them and classes to q, [networks, inputs].
         level: Probability of coverage of the intervals, in (0, 1).
         title: Title of the data.
@@ -117,14 +126,26 @@ def state_arrays(
     h = np.stack(list(columns.values()), 1), tuple(columns)
     rows = slice(0, n * k or None), slice(n * k, None)
     about["groups"] = (*about["groups"], *own)
-    return statement_of(
-        q, h, rows, n_eff=None if n_eff is None else real(n_eff, "n_eff", least=1), level=level, title=title,
-        left_out={}, trainings=float(len(p)), n_calibration=n or p.shape[1], ids=ids, itself=known is None, **about,
+    worth, notes = ASSUMED, _nearly_equal(p)
+    if n_eff is not None:
+        n_eff, worth = real(n_eff, "n_eff", least=1), GIVEN
+    elif len(p) == 2:
+        notes = (*notes, BY_TWO)
+    else:
+        moving = [shared_movement(q[:, rows[0]][:, c::k]) for c in range(k)]
+        if n_eff := believed(max(float(np.mean(moving)), 0.0), n or p.shape[1]):
+            worth, notes = NETWORKS, (*notes, TOGETHER)
+    own = {f"covariate {name}": values for name, values in own.items()}
+    used = {name: values for name, values in {"calibration": known, **own}.items() if values is not None}
+    stated = statement_of(
+        q, h, rows, n_eff=n_eff, level=level, title=title, left_out={}, trainings=float(len(p)), worth=worth,
+        n_calibration=n or p.shape[1], ids=ids, itself=known is None, covers=ASSERTED, **about,
         origin=origin_of(
-            data=title,
-            trained=f"{len(p)} networks, predictions SHA-256 {tensor_fingerprint(torch.from_numpy(p))}…",
+            data=title, trained=f"{len(p)} networks, predictions {_sha256(p)}",
+            **{name: _sha256(values) for name, values in used.items()},
         ),
     )  # fmt: skip
+    return replace(stated, notes=(*(note.replace(ON_PROXIES, "") for note in stated.notes), *notes))
 
 
 def statement_of(
@@ -137,15 +158,19 @@ def statement_of(
     k = len(about["units"])
     borrowed: dict[str, Any] = {"n_eff": n_eff, "like": like, "network": network, "outputs": k}
     evaluation, prior, notes = _evaluated(q, columns, parts, **borrowed)
-    flip = None
+    of_decisions = None
     if contrasts is not None:
         of_decisions, _, more = _evaluated(contrasts, columns, parts, **borrowed)
-        flip, notes = of_decisions.below(0.0), joined(notes, more)
+        notes = joined(notes, more)
+    if like is not None:
+        checksum, packaged = (fingerprint(one.to_dict()) for one in (like, shipped_prior()))
+        about["like"] = FROM_PACKAGE if checksum == packaged else checksum
+        about["origin"] |= {"prior of other pairs": f"SHA-256 {checksum}…"}
     shape = (-1, k) if about.get("outputs") else (-1,)
     mean, sigma = ((values.reshape(-1, k) * scale).reshape(shape) for values in (evaluation.mean, evaluation.scale))
     return Statement(
-        evaluation=Evaluation(mean, sigma, evaluation.dof, evaluation.n), prior=prior, notes=notes, flip=flip,
-        diagnosis=diagnose(q[:, stated], prior, h[stated]), network=network,
+        evaluation=Evaluation(mean, sigma, evaluation.dof, evaluation.n), prior=prior, notes=notes,
+        contrast=of_decisions, diagnosis=diagnose(q[:, stated], prior, h[stated]), network=network,
         extrapolated=np.any(prior.beyond(h[stated]).reshape(-1, k), axis=1), **about,
     )  # fmt: skip
 
@@ -274,6 +299,27 @@ def joined(notes: tuple[str, ...], of_decisions: tuple[str, ...]) -> tuple[str, 
         elif joined[same[0]] != note:
             joined[same[0]] += " The same holds for the decisions."
     return tuple(joined)
+
+
+def believed(moving: float, n: int) -> float | None:
+    """Return how many independent inputs n are worth by their shared movement; None where more than is assumed."""
+    worth = 1 / (1 / n + moving)
+    return worth if worth < assumed_number(n) else None
+
+
+def _nearly_equal(p: ndarray) -> tuple[str, ...]:
+    """Return a note where two networks predict nearly the same, as copies do, or states of one training."""
+    size = NEARLY_EQUAL * np.sqrt(p.var(1).mean())
+    alike = [(i, j) for i, j in combinations(range(len(p)), 2) if np.sqrt(((p[i] - p[j]) ** 2).mean()) < size]
+    if not alike:
+        return ()
+    i, j = alike[0]
+    return (f"Networks {i} and {j} predict nearly the same; make sure that each is a training from another seed.",)
+
+
+def _sha256(values: ndarray) -> str:
+    """Return the beginning of a checksum, as text."""
+    return f"SHA-256 {tensor_fingerprint(torch.from_numpy(np.ascontiguousarray(values)))}…"
 
 
 def check_measurand(measurand: Any, n_networks: int, n_classes: int) -> None:

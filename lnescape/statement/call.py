@@ -27,8 +27,8 @@ from lnescape.retraining import (
     with_class_means,
 )
 from lnescape.retraining.prior import FEWEST_INPUTS, ON_PROXIES, assumed_number
-from lnescape.statement.arrays import check_measurand, checked_limits, origin_of, quantity_of, statement_of
-from lnescape.statement.page import Statement
+from lnescape.statement.arrays import believed, check_measurand, checked_limits, origin_of, quantity_of, statement_of
+from lnescape.statement.page import CHECKED, NOISE, PROXIES, Statement
 from lnescape.training import Prepared, Recipe, TrainingError
 from lnescape.training.descent import tensor_fingerprint
 from lnescape.training.prepared import check_builder, check_inputs, checked_seeds
@@ -160,7 +160,7 @@ def state(
     known: dict[str, Any] = {
         "ids": ids, "level": level, "left_out": left_out, "trainings": float(n_trained), "title": data.title,
         "passes": passes_of(groups, epochs=0 if runs.path is None else runs.path.shape[1] - 1),
-        "origin": _origin(prepared, runs),
+        "origin": _origin(prepared, runs, images),
     }  # fmt: skip
     steps = explore.N_BURSTS * burst.n_steps(len(data.train)) if "bursts" in groups else 0
     known["further"] = len(runs) * steps / recipe.n_steps(len(data.train))
@@ -186,17 +186,18 @@ def _of_classes(
     everything, n = torch.cat([calibration, images.to(calibration.device)]), len(calibration)
     logp = runs.predict(everything, progress=progress).double()
     chosen = logp.exp().mean(0).argmax(1).cpu().numpy()
-    n_eff, measured, groups = None, False, looked["groups"]
+    n_eff, worth, groups = None, CHECKED, looked["groups"]
     with bar(len(runs), "exploring", "networks", show=progress) as shown:
         seen = explore.explored(runs, data, everything, chosen, measurand=measurand, on_network=shown.update, **looked)
         if len(runs) > 1:  # one network borrows its scale
-            n_eff = _believed(explore.movement(runs, calibration, chosen[:n], measurand=measurand), n)
+            n_eff = believed(explore.movement(runs, calibration, chosen[:n], measurand=measurand), n)
+            worth = CHECKED if n_eff is None else NOISE
     if narrow is not None:
         q = measurand(narrow.predict(everything, progress=progress).cpu().numpy(), chosen)
         seen, groups = replace(seen, spreads={"proxies": q.std(0, ddof=1)}), [*groups, "proxies"]
         at_least, enough = effective_number(q[:, :n]), len(narrow) >= explore.ENOUGH_PROXIES
-        if measured := enough and at_least > (n_eff or assumed_number(n)):
-            n_eff = at_least
+        if enough and at_least > (n_eff or assumed_number(n)):
+            n_eff, worth = at_least, PROXIES
     fitted, stated = slice(0, n), slice(n, None)
     columns = columns_of(replace(seen, like=seen.of(range(len(runs)), fitted)), groups)
     if like is not None:
@@ -206,10 +207,10 @@ def _of_classes(
         contrasts=contrast(logp.cpu().numpy(), chosen), chosen=chosen[stated],
         probability=logp[:, stated].exp().mean(0).cpu().numpy(),
         likelier=logp[:, stated].mean(0).argmax(1).cpu().numpy(), classes=tuple(map(str, data.classes)),
-        groups=tuple(groups), n_calibration=n, measured=measured, n_proxies=0 if narrow is None else len(narrow),
-        transferred=like is not None, **quantity_of(measurand), **known,
+        groups=tuple(groups), n_calibration=n, worth=worth, n_proxies=0 if narrow is None else len(narrow),
+        **quantity_of(measurand), **known,
     )  # fmt: skip
-    if narrow is None or measured or not enough:
+    if narrow is None or worth == PROXIES or not enough:
         return statement
     lower = f"The {len(narrow)} proxies show that the inputs are worth {at_least:.0f} independent ones or more."
     return replace(statement, notes=(*(note.replace(ON_PROXIES, "") for note in statement.notes), lower))
@@ -235,22 +236,17 @@ def _of_values(
         moving = [explore.movement(runs, calibration, own[:n], measurand=in_parts) for own in outputs]
     parts = slice(0, n * k), slice(n * k, None)
     columns = columns_of(replace(every, like=every.of(range(len(runs)), parts[0])), looked["groups"])
+    n_eff = believed(float(np.mean(moving)), n)
     statement = statement_of(
-        every.q, columns, parts, n_eff=_believed(float(np.mean(moving)), n), scale=scale, n_calibration=n,
+        every.q, columns, parts, n_eff=n_eff, worth=NOISE if n_eff else CHECKED, scale=scale, n_calibration=n,
         quantity=data.classes[0] if k == 1 else "value", units=units_of(data.unit, k),
         outputs=data.classes if k > 1 else (), groups=tuple(looked["groups"]), **known,
     )  # fmt: skip
     return replace(statement, notes=tuple(note.replace(ON_PROXIES, "") for note in statement.notes))
 
 
-def _believed(moving: float, n: int) -> float | None:
-    """Return how many independent inputs n are worth by their shared movement; None where more than is assumed."""
-    worth = 1 / (1 / n + moving)
-    return worth if worth < assumed_number(n) else None
-
-
-def _origin(prepared: Prepared, runs: Members) -> dict[str, str]:
-    """Identify network, data, recipe and trained networks."""
+def _origin(prepared: Prepared, runs: Members, images: Tensor) -> dict[str, str]:
+    """Identify network, data, recipe, trained networks and the inputs that are stated."""
     data, module, known = prepared.data, prepared.template.module, {}
     trained = f"{len(runs)} network{'s' * (len(runs) > 1)}, SHA-256 {tensor_fingerprint(runs.thetas)}…"
     if runs.recipe is not None:  # of networks trained elsewhere neither recipe nor seeds are known
@@ -261,6 +257,7 @@ def _origin(prepared: Prepared, runs: Members) -> dict[str, str]:
         data=f"{data.title}, SHA-256 {data.checksum[:16]}…",
         trained=trained,
         **known,
+        stated=f"{len(images)} inputs, SHA-256 {tensor_fingerprint(images)}…",
     )
 
 

@@ -25,8 +25,13 @@ GREY, RULE, ACCENT = "#555555", "#BBBBBB", "#0072B2"
 ASSUMPTIONS = (
     "Retrainings differ in the seed alone. Over them the measurand of an input is normal with variance σ²; over inputs "
     "1/σ² follows χ² with d₀ degrees of freedom around 1/s₀², and ln s₀² a regression on the covariates. "
-    "σ̃² = (d₀ s₀² + ν s²)/(d₀ + ν), u = σ̃ √(ν_eff/(ν_eff − 2)), interval q̄ ± k u with k = t(ν_eff) √(1 + 1/M) σ̃/u, "
-    "for one further retraining (JCGM 100, 101 and, for risks, 106)."
+    "q̄ and s are mean and standard deviation over the M networks, ν = M − 1. σ̃² = (d₀ s₀² + ν s²)/(d₀ + ν), "
+    "u = σ̃ √(ν_eff/(ν_eff − 2)) (JCGM 101); the interval of one further retraining is q̄ ± U, "
+    "U = t(ν_eff) √(1 + 1/M) σ̃. In a budget, σ̃ stands with ν_eff (JCGM 100, G.4)."
+)
+DECIDES = (
+    " The risk of another decision is that of a contrast below 0: the logit of the class less the largest other one, "
+    "evaluated in the same way, with ν_eff = {:.1f}."
 )
 
 
@@ -146,6 +151,8 @@ def _drawn(stated: Statement, size: float, *, date: str, about: Mapping[str, str
     sheet.section("Identification", {**about, "date": date, **known})
     sheet.section("Measurand", {"quantity": facts["measurand"], "covers": facts["covers"]})
     method = {"evaluation": facts["evaluation"], "prior": facts["prior"], "assumptions": ASSUMPTIONS}
+    if stated.contrast is not None:
+        method["assumptions"] += DECIDES.format(stated.contrast.dof)
     method |= {"coverage": facts["one set"]} if "one set" in facts else {}
     sheet.section("Method", method | {"cost": facts["cost"]})
     closing = {"Not covered": {"leaves out": facts["leaves out"]}}
@@ -171,7 +178,7 @@ def _results(sheet: _Sheet, stated: Statement, facts: Mapping[str, str], *, room
     some = stated if len(stated) <= min(rows, n) else stated[stated.worst(min(rows, n))]
     if len(some) < len(stated):
         which = "largest u" if stated.risk is None else "highest risk"
-        over |= {"table": f"the {len(some)} of {len(stated)} inputs with the {which}; all are in the kept statement"}
+        over |= {"table": f"the {len(some)} of {len(stated)} inputs with the {which}"}
     sheet.section("Results", over)
     sheet.y -= 3
     table = _table(some)
@@ -198,20 +205,20 @@ def _results(sheet: _Sheet, stated: Statement, facts: Mapping[str, str], *, room
 
 
 def _table(stated: Statement) -> list[list[str]]:
-    """Return the results as text: value, u, ν_eff, k, interval, and the risk."""
+    """Return the results as text: value, u, ν_eff, U/u, interval, and the risk."""
     frame, one_unit = stated.to_dataframe(), len(set(stated.units)) == 1
     unit = f" / {stated.units[0]}" if one_unit and stated.units[0] else ""
     naming, risks = ({name: text for name, text in some.items() if name in frame} for some in (NAMING, RISKS))
     u, interval = "u" if stated.dof > 2 else "σ̃", f"{share_text(stated.level)} interval"
-    heading = [f"{stated.quantity}{unit}", f"{u}{unit}", "ν_eff", "k", interval]
+    heading = [f"{stated.quantity}{unit}", f"{u}{unit}", "ν_eff", f"U/{u}", interval]
     table = [[*naming.values(), *heading, *risks.values()]]
     for row in frame.to_dict("records"):
         spread = row["u"] if stated.dof > 2 else row["sigma"]
         value, about_it = (_minus(number) for number in value_and_u(row["q"], spread))
         own = "" if one_unit or not row["unit"] else f" {row['unit']}"
-        k = f"{(row['high'] - row['low']) / 2 / spread:.2f}" if spread else "–"
+        wide = f"{(row['high'] - row['low']) / 2 / spread:.2f}" if spread else "–"
         ends = _minus(interval_text(row["low"], row["high"]))
-        numbers = [f"{value}{own}", f"{about_it}{own}", f"{stated.dof:.1f}", k, ends]
+        numbers = [f"{value}{own}", f"{about_it}{own}", f"{stated.dof:.1f}", wide, ends]
         table.append([*(_cut(str(row[name])) for name in naming), *numbers, *(percent(row[name]) for name in risks)])
     return table
 

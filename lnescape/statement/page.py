@@ -26,9 +26,10 @@ from lnescape.results.estimate import (
     two_digits,
 )
 from lnescape.results.files import MOST_JSON, loading, read, save, unseal, write
-from lnescape.retraining import Diagnosis, Evaluation, Prior, relative_uncertainty
+from lnescape.retraining import Diagnosis, Evaluation, Prior
 from lnescape.retraining.evaluation import DEVIATES, UNDESCRIBED
-from lnescape.retraining.prior import ANY, assumed_number
+from lnescape.retraining.judging import squared_error_of
+from lnescape.retraining.prior import ANY
 
 if TYPE_CHECKING:
     import pandas
@@ -39,11 +40,18 @@ COVERS = (
     "the spread of one further training of this network, on these data, by this recipe, under another seed, through "
     "whatever the seed decides: initialisation, order of the training data, augmentation, dropout."
 )
+# Predictions as arrays: only the user knows how the networks were trained.
+ASSERTED = "the spread of one further training that differs from those given as they differ from each other."
 LEAVES_OUT = (
     "the choice of the training data, their labels or target values, an error that all trainings share, another recipe "
     "or machine. A small u(x) doesn't mean that the prediction is right."
 )
+NONE_FOUND = "none found; the checks miss trainings that fail rarely, and with two networks, or three, heavy tails"
 N_SHOWN = 5
+ASSUMED, GIVEN, NOISE = "assumed", "given by the user", "from noise on the weights"  # where n_eff is from
+CHECKED, NETWORKS, PROXIES = "assumed; noise on the weights shows no fewer", "from the networks", "from proxies"
+FROM_PACKAGE = "shipped"  # the prior of other pairs that the package brings, whose errors are known
+ENOUGH = 1000  # calibration inputs, from which on errors that were measured with up to 3 000 are quoted
 DELIVERED = Path(__file__).with_name("delivered.json")  # made of the report's summaries by report/studies/small.py
 DOUBTFUL = 0.05  # risk above which a decision, or conformity with limits, is counted as doubtful
 DECISIONS = "For the decisions: "  # before a note that is about them alone
@@ -54,10 +62,9 @@ EXTRAPOLATED = 0.01  # share of inputs above which it is a reservation; 0.7 % of
 _ROWS = (
     "chosen",
     "probability",
-    "flip",
     "likelier",
     "extrapolated",
-)  # arrays with a row for each input, beside the evaluation
+)  # arrays with a row for each input, in addition to those of the evaluations
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -84,7 +91,8 @@ class Statement:
     #: class of each input, that of the highest mean probability over the M networks; None for values
     chosen: ndarray | None = None
     probability: ndarray | None = None  #: mean probabilities, [inputs, classes]; None for values
-    flip: ndarray | None = None  #: probability that one further retraining decides for another class; None for values
+    #: of the contrast, the logit of the class less the largest other one, as `evaluation`; None for values
+    contrast: Evaluation | None = None
     #: class of the highest mean log-probability, for which a typical retraining decides; None for values
     likelier: ndarray | None = None
     classes: tuple[str, ...] = ()  #: names of the classes
@@ -96,12 +104,12 @@ class Statement:
     ids: tuple[str, ...] = ()  #: identifiers of the inputs
     further: float = 0.0  #: further cost, in trainings
     passes: int = 0  #: forward passes for each input and network beside that of the prediction
-    #: whether n_eff was measured on proxies; else it is assumed, or estimated from noise if that is less
-    measured: bool = False
+    worth: str = ASSUMED  #: where n_eff is from
     n_proxies: int = 0  #: number of proxies
     network: str = ANY  #: kind of network whose level is borrowed after one training, "any" for all kinds
-    transferred: bool = False  #: whether the coefficients shrink towards those that other pairs taught
+    like: str = ""  #: "shipped", or the checksum of another prior that the coefficients shrink towards
     itself: bool = False  #: whether the prior was fitted on the inputs themselves
+    covers: str = COVERS  #: over what the uncertainty is
     #: {what: identification}: network, data, recipe, checksums, versions
     origin: Mapping[str, str] = field(default_factory=dict)
 
@@ -119,8 +127,10 @@ class Statement:
         if rows.ndim != 1 or not len(rows):
             raise IndexError(f"There is no input {key}; {len(self)} are stated, numbered from 0.")
         some: dict[str, Any] = {name: None if (own := getattr(self, name)) is None else own[rows] for name in _ROWS}
-        evaluation = replace(self.evaluation, mean=self.evaluation.mean[rows], scale=self.evaluation.scale[rows])
-        return replace(self, evaluation=evaluation, ids=tuple(self.ids[i] for i in rows), **some)
+        for name in _EVALUATIONS:
+            if (own := getattr(self, name)) is not None:
+                some[name] = replace(own, mean=own.mean[rows], scale=own.scale[rows])
+        return replace(self, ids=tuple(self.ids[i] for i in rows), **some)
 
     def __iter__(self) -> Iterator["Statement"]:
         return (self[i] for i in range(len(self)))
@@ -141,6 +151,11 @@ class Statement:
         return self.u if self.dof > 2 else self.evaluation.scale
 
     @property
+    def flip(self) -> Float[ndarray, " inputs"] | None:
+        """Probability that one further retraining decides for another class, its contrast below 0; None for values."""
+        return None if self.contrast is None else self.contrast.below(0.0)
+
+    @property
     def risk(self) -> Float[ndarray, "*inputs"] | None:
         """Probability that one further retraining decides for another class, or falls outside the limits.
 
@@ -158,8 +173,8 @@ class Statement:
         Returns:
             id, output (where there are several), class and probability (of that class, mean of the networks), q (q̄),
             u, sigma (σ̃), dof (ν_eff), low and high (interval of one further retraining), unit, for log-odds
-            probability_low and probability_high, flip (of classes) or risk (of values, where there are limits), and
-            extrapolated.
+            probability_low and probability_high, for classes flip and what it follows from (contrast, contrast_sigma,
+            contrast_dof), for values with limits risk, and extrapolated.
         """
         import pandas
 
@@ -177,7 +192,10 @@ class Statement:
         if self.quantity == "log-odds":
             columns["probability_low"], columns["probability_high"] = self.evaluation.probability_interval(self.level)
         if self.risk is not None:
-            columns["risk" if self.flip is None else "flip"] = self.risk.ravel()
+            columns["risk" if self.contrast is None else "flip"] = self.risk.ravel()
+        if self.contrast is not None:
+            columns |= {"contrast": self.contrast.mean, "contrast_sigma": self.contrast.scale}
+            columns["contrast_dof"] = np.full(n, self.contrast.dof)
         if self.extrapolated is not None:
             columns["extrapolated"] = np.repeat(self.extrapolated, k)
         return pandas.DataFrame(columns)
@@ -208,11 +226,14 @@ class Statement:
         """Keep the statement as one sealed file, for `load_statement`; raise ResultError where that is impossible."""
         real(self.level, "level", above=0, below=1)  # one that was replaced
         plain = {name: getattr(self, name) for name in _PLAIN} | {"left_out": dict(self.left_out)}
-        plain |= {"evaluation": [self.dof, self.evaluation.n], "origin": dict(self.origin)}
+        plain |= {"origin": list(self.origin.items())}  # in their order
         plain["diagnosis"] = [self.diagnosis.messages, self.diagnosis.p_values, float_to_json(self.diagnosis.factor)]
         plain["prior"] = {name: value for name, value in vars(self.prior).items() if name not in _OF_PRIOR}
-        arrays = {"mean": self.evaluation.mean, "scale": self.evaluation.scale}
-        arrays |= {name: getattr(self, name) for name in _ARRAYS}
+        arrays = {name: getattr(self, name) for name in _ARRAYS}
+        for name in _EVALUATIONS:
+            if (own := getattr(self, name)) is not None:
+                plain[name] = [own.dof, own.n]
+                arrays |= {f"{name}.mean": own.mean, f"{name}.scale": own.scale}
         arrays |= {f"prior.{name}": getattr(self.prior, name) for name in _OF_PRIOR}
         tensors = {name: torch.from_numpy(np.array(own)) for name, own in arrays.items() if own is not None}
         save(Path(path), "statement", plain, tensors)
@@ -258,6 +279,9 @@ class Statement:
         of_decisions = [note for note in self.notes if note.startswith(DECISIONS)]
         fit = [note for note in self.notes if note not in of_decisions]
         groups = {"fit": fit, "decisions": [note.removeprefix(DECISIONS) for note in of_decisions]}
+        if lost := self._lost:
+            what = f"{lost} of {lost + self.evaluation.n} trainings diverged"
+            groups["trainings"] = [f"{what}; all that is stated is of a training that doesn't."]
         messages = self.diagnosis.messages
         over = [one.removeprefix(DEVIATES).removesuffix(UNDESCRIBED) for one in messages if one.startswith(DEVIATES)]
         groups["diagnosis"] = [one for one in messages if not one.startswith(DEVIATES)]
@@ -283,8 +307,6 @@ class Statement:
         """Return the lines of the page, {heading: text}."""
         n, u_known = self.evaluation.n, self.dof > 2
         symbol = "u" if u_known else "σ̃ (ν_eff ≤ 2: no u in the sense of JCGM 101)"
-        assumed = self.prior.n_eff >= assumed_number(self.n_calibration)
-        how = "measured on the proxies" if self.measured else "assumed" if assumed else "from noise on the weights"
         of_kind = "networks" if self.network == ANY else f"{self.network} networks"
         lent = f"borrowed from other pairs of data and network, its scale from other {of_kind} and from q over"
         fitted = "fitted on" if n > 1 else lent
@@ -293,12 +315,11 @@ class Statement:
             if self.itself
             else f"{self.n_calibration} held-out inputs without labels"
         )
-        worth = f", worth {self.prior.n_eff:.0f} independent ones ({how})" if n > 1 else ""
+        worth = f", worth {self.prior.n_eff:.0f} independent ones ({self.worth})" if n > 1 else ""
         groups = ["output" if self.outputs and name == "classes" else name for name in self.groups]
         missing = "".join(f"; without {name}: {reason}" for name, reason in self.left_out.items())
-        elsewhere = "; coefficients shrink towards those of other pairs of data and network"
-        lost = round(self.trainings) - n
-        diverged = f" ({lost} diverged)" if lost > 0 else ""
+        elsewhere = "; coefficients shrink towards those of other pairs of data and network (Type B)"
+        diverged = f" ({self._lost} diverged)" if self._lost else ""
         further = f" + {self.further:.2f} for exploration" if self.further else ", no further one"
         narrow = f", {self.n_proxies} of the narrower network" if self.n_proxies else ""
         passes = f"; {self.passes} forward passes an input and network{narrow}" if self.passes or narrow else ""
@@ -307,17 +328,22 @@ class Statement:
         return {
             "measurand": f"{self.quantity}{of}{unit}",
             "evaluation": f"{self.kind}, ν = {n - 1}, and a prior worth d₀ = {self.prior.dof:.1f}: ν_eff = "
-            f"{self.dof:.1f}; {'u' if u_known else 'σ̃'} is known to about {self._known()}",
+            f"{self.dof:.1f}; σ̃ is known to about {self._known()}",
             "prior": f"{fitted} {inputs}{worth}; covariates: {', '.join(groups) or 'none'}{missing}"
-            f"{elsewhere if self.transferred and n > 1 else ''}",
-            **({"one set": _single_set(n - 1, self.prior.n_eff, self.level)} if n > 1 else {}),
+            f"{elsewhere if self.like and n > 1 else ''}",
+            **({"one set": self._one_set()} if n > 1 else {}),
             "cost": f"{self.trainings:g} training{'s' * (self.trainings != 1)}{diverged}{further}{passes}",
             symbol: "; ".join(self._quantiles(k) for k in range(len(self.units))),
             **self._decisions(),
-            "covers": COVERS,
+            "covers": self.covers,
             "leaves out": LEAVES_OUT,
-            "reservations": " ".join(self.reservations().values()) or "none found",
+            "reservations": " ".join(self.reservations().values()) or NONE_FOUND,
         }
+
+    @property
+    def _lost(self) -> int:
+        """Number of trainings that diverged."""
+        return max(round(self.trainings) - self.evaluation.n, 0)
 
     @property
     def kind(self) -> str:
@@ -355,7 +381,7 @@ class Statement:
         value, ends = self._value(row, row["unit"]), interval_text(row["low"], row["high"])
         chance = further = ending = ""
         if self.quantity == "log-odds":
-            chance = f", probability {probability_text(row['probability'])}"
+            chance = f", mean probability {probability_text(row['probability'])}"
             both = [probability_text(row[f"probability_{end}"]) for end in ("low", "high")]
             further = f", a probability between {both[0]} and {both[1]},"
         if self.flip is not None and self.likelier is not None and self.chosen is not None:
@@ -369,7 +395,7 @@ class Statement:
         return (
             f"Input {self.ids[0]}: {what}{value}{chance} (in brackets the {spread} due to retraining, {self.dof:.1f} "
             f"degrees of freedom, {self.kind}). One further retraining gives a value in {ends}{unit}{further} with a "
-            f"probability of {share_text(self.level)}.{ending}"
+            f"probability of {share_text(self.level)}, on average over sets of networks and similar inputs.{ending}"
         )
 
     def _quantiles(self, k: int) -> str:
@@ -389,10 +415,10 @@ class Statement:
         doubtful = f"{int((self.risk > DOUBTFUL).sum())} of {self.risk.size}{each} would fall"
         often = f"in more than {share_text(DOUBTFUL)} of retrainings"
         if self.limits is None:
-            return {"decisions": f"{doubtful} otherwise {often}"}
+            return {"decisions": f"{doubtful} otherwise {often}; risks below 1 % are not resolved"}
         names = [f"{name}: " for name in self.outputs] or [""]
         each = "; ".join(f"{name}{self._tolerance(k)[0]}" for k, name in enumerate(names))
-        return {"limits": f"{each}; {doubtful} outside {often}"}
+        return {"limits": f"{each}; {doubtful} outside {often}, which is not the risk that the true values are outside"}
 
     def _tolerance(self, k: int) -> tuple[str, str]:
         """Write the tolerance limits of one output with all their digits, and where a value is outside them."""
@@ -406,24 +432,42 @@ class Statement:
         return (f"at most {most}{unit}", f"above {most}{unit}") if np.isfinite(high) else ("none", "")
 
     def _known(self) -> str:
-        """Write how well u is known: as measured where these covariates were judged, and what the model claims."""
-        claim = relative_uncertainty(1, prior_dof=self.dof)
+        """Write how well σ̃ is known: what the model claims, and as measured where these covariates were judged."""
+        by_model = f"{100 * squared_error_of(self.dof) ** 0.5 / 2:.0f} % by the model"
+        if self.like not in ("", FROM_PACKAGE):
+            return f"{by_model}; not judged with this prior"
+        if self.n_calibration < ENOUGH and self.evaluation.n > 1:
+            return f"{by_model}; not judged with a prior fitted on so few inputs"
         quantity = "value" if self.chosen is None else self.quantity
-        wanted = {"quantity": quantity, "like": self.transferred, "networks": self.evaluation.n}
+        wanted = {"quantity": quantity, "like": bool(self.like), "networks": self.evaluation.n}
         if self.evaluation.n == 1 and self.network != ANY:  # on the kind depends how well its level is known
             wanted["network"] = self.network
         alike = [row for row in _delivered()["errors"] if wanted.items() <= row.items()]
         found = [row for row in alike if set(row["groups"]) == set(self.groups)]
-        by_model = f"{100 * claim:.0f} % by the model, 1/√(2ν_eff)"
         if not found:
             return f"{by_model}; not judged for these covariates"
         errors = sorted({f"{100 * row['error']:.0f}" for row in found}, key=float)
-        inputs, n = " and inputs" if self.flip is not None else "", self.evaluation.n
+        inputs, n = " and inputs" if self.contrast is not None else "", self.evaluation.n
         ends = " to ".join(errors[:: max(len(errors) - 1, 1)])
         return (
-            f"{by_model}; with {n} training{'s' * (n > 1)} and these covariates ln u erred by {ends} % on "
+            f"{by_model}; with {n} training{'s' * (n > 1)} and these covariates ln σ̃ erred by {ends} % on "
             f"{len(found)} pair{'s' * (len(found) > 1)} of data and network with many retrainings{inputs}, and a prior "
             "fitted on up to 3 000 inputs"
+        )
+
+    def _one_set(self) -> str:
+        """Write what single sets of networks delivered where the common scale was known nearly as well, by ν n_eff."""
+        level = f"{share_text(self.level)} holds on average over sets of networks, not for every set"
+        if self.worth in (ASSUMED, GIVEN):
+            return f"{level}; how far the inputs move together was not measured"
+        dof, n_eff, quantity = self.evaluation.n - 1, self.prior.n_eff, "value" if self.chosen is None else "log-odds"
+        known = [row for row in _delivered()["rows"] if row["quantity"] == quantity]
+        known = [row for row in known if row["dof"] == dof] or known
+        row = min(known, key=lambda row: abs(math.log(row["dof"] * row["n_eff"] / (dof * n_eff))))
+        return (
+            f"{level}; the scale that all inputs share is given ν n_eff = {dof * n_eff:.3g} degrees of freedom; "
+            f"where {row['dof'] * row['n_eff']:.3g} were given ({row['title']}), {share_text(row['share'])} of "
+            f"{row['sets']} single sets of {row['dof'] + 1} networks had 95 % intervals that cover 90 to 99 %"
         )
 
     def __str__(self) -> str:
@@ -457,7 +501,8 @@ class Statement:
 
 
 _ARRAYS = (*_ROWS, "limits")
-_PARTS = ("evaluation", "prior", "diagnosis", "left_out", "origin")
+_EVALUATIONS = ("evaluation", "contrast")
+_PARTS = (*_EVALUATIONS, "prior", "diagnosis", "left_out", "origin")
 _PLAIN = tuple(one.name for one in fields(Statement) if one.name not in (*_ARRAYS, *_PARTS))
 _TEXTS = ("units", "groups", "notes", "classes", "outputs", "ids")
 _OF_PRIOR = ("coefficients", "centre", "width", "squared")  # its arrays
@@ -477,18 +522,20 @@ def _made(facts: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Statement:
     of_prior: dict[str, Any] = facts["prior"] | {"names": tuple(map(str, facts["prior"]["names"]))}
     of_prior |= {name: arrays[f"prior.{name}"] for name in _OF_PRIOR}
     plain |= {name: arrays.get(name) for name in _ARRAYS}
-    dof, n = facts["evaluation"]
+    for name in (one for one in _EVALUATIONS if one == "evaluation" or one in facts):
+        dof, n = facts[name]
+        plain[name] = Evaluation(arrays[f"{name}.mean"], arrays[f"{name}.scale"], float(dof), int(n))
     stated = Statement(
         **plain,
         left_out={str(name): str(why) for name, why in facts["left_out"].items()},
-        origin={str(name): str(what) for name, what in facts["origin"].items()},
-        evaluation=Evaluation(arrays["mean"], arrays["scale"], float(dof), int(n)),
+        origin={str(name): str(what) for name, what in facts["origin"]},
         diagnosis=Diagnosis(tuple(map(str, messages)), dict(p_values), float_from_json(factor)),
         prior=Prior(**of_prior),
     )
     rows, k = len(stated.ids), len(stated.units)
     shape = (rows, k) if stated.outputs else (rows,)
-    wrong = [name for name in ("mean", "scale") if arrays[name].shape != shape or arrays[name].dtype != np.float64]
+    of_each = [name for name in arrays if name.split(".")[0] in _EVALUATIONS]
+    wrong = [name for name in of_each if arrays[name].shape != shape or arrays[name].dtype != np.float64]
     wrong += [name for name in _ROWS if name in arrays and arrays[name].shape[:1] != (rows,)]
     if wrong or not k or len(stated.outputs) not in (0, k):
         raise ValueError(f"its parts don't belong together: {', '.join(wrong) or 'units'}")
@@ -499,14 +546,3 @@ def _made(facts: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Statement:
 def _delivered() -> dict[str, Any]:
     """Return what was measured on many retrainings: errors of u by covariates, and what single sets deliver."""
     return unseal(read(DELIVERED, most=MOST_JSON, cure="Install lnescape again."))
-
-
-def _single_set(dof: int, n_eff: float, level: float) -> str:
-    """Return what single sets of networks delivered where the common scale was known nearly as well: ν n_eff."""
-    row = min(_delivered()["rows"], key=lambda row: abs(math.log(row["dof"] * row["n_eff"] / (dof * n_eff))))
-    return (
-        f"{share_text(level)} holds on average over sets of networks, not for every set; the scale that all inputs "
-        f"share has ν n_eff = {dof * n_eff:.3g} degrees of freedom; where it had "
-        f"{row['dof'] * row['n_eff']:.3g} ({row['title']}), {share_text(row['share'])} of {row['sets']} single sets of "
-        f"{row['dof'] + 1} networks had 95 % intervals that cover 90 to 99 %"
-    )

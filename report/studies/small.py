@@ -188,13 +188,13 @@ def write_delivered() -> None:
 
     known = list_results()
     rows, commits, errors = [], {}, {}
-    for name in (name for name in STUDIES if name.endswith("-together") and name in known):
-        stored = load_result(name)
+    of_values = [name for name in STUDIES if STUDIES[name].summary == "values" and name in known]
+    for name in (name for name in STUDIES if name in known and (name.endswith("-together") or name in of_values)):
+        stored, quantity = load_result(name), "value" if name in of_values else "log-odds"
         commits[name] = stored.provenance["code"]["commit"]
         for members, row in stored.numbers["single"].items():
-            own = {key: row["after"][key] for key in ("share", "sets", "n_eff")}
-            rows.append({"title": _title(stored), "dof": int(members) - 1} | own)
-    of_values = [name for name in STUDIES if STUDIES[name].summary == "values" and name in known]
+            own = {key: row.get("after", row)[key] for key in ("share", "sets", "n_eff")}
+            rows.append({"title": _title(stored), "dof": int(members) - 1, "quantity": quantity} | own)
     judged = [name for end in ("-uncertainty", "-geometry") for name in known if name.endswith(end)]
     for name in (*judged, *of_values):
         stored = load_result(name)
