@@ -45,22 +45,22 @@ profile
 # One architecture was trained 128 times; only the *seed* differed, which sets the initial weights and the order of the
 # images.
 #
-# - **Left:** one image. Each dot is one trained network. Its place shows how sure that network is of one digit, in
-#   *log-odds*: 0 means a probability of ½, more means surer. The digit is the one that five other trainings together
-#   preferred. The dots pile up under the grey bell. The standard deviation of the bell is u(x), the standard
-#   uncertainty of this prediction due to retraining.
-# - You have three trainings, not 128. Below the dots, each line is one set of three trainings: its mean ± u. Orange: u is
-#   their standard deviation. The length changes a lot from one set to the next. Blue: u comes from the same three
-#   networks, and from everything else that they show at no extra cost. The length hardly changes. The middle still
-#   does, since it is the mean of three.
+# - **Left:** one image. Each dot is one trained network. Its position shows how sure that network is of one digit, in
+#   *log-odds*: 0 means a probability of ½, more means surer. The digit is the one that five other trainings together preferred.
+#   The dots pile up under the grey bell. The standard deviation of the bell is u(x), the standard uncertainty of this
+#   prediction due to retraining.
+# - You have three trainings, not 128. Below the dots, each line is one set of three trainings: its mean ± u. Orange: u is their
+#   standard deviation. The length changes a lot from one set to the next. Blue: u comes from the same three networks, and from
+#   everything else that they show at no extra cost. The length hardly changes. The middle still changes: it is the mean of
+#   three.
 # - **The three panels at the right:** 500 images, the u(x) stated from three trainings against the true one. *True* u(x)
 #   comes from all other trainings. *Plain* is the standard deviation of three. *Constant* draws every u towards one
 #   typical value and flattens the cloud; *with gradients* brings it to the diagonal. The error is the percentage by
 #   which u is typically wrong, over all draws and images (71 % means a factor of two, up or down).
 #
-# Where the picture is live, slide *retrainings*, draw *other three*, and choose a piece of clothing. No network was
-# trained on clothes, and the bell is wider. *From one training* borrows the overall size of u from other networks: the
-# cloud keeps its shape, but may sit too high or too low.
+# If the picture is live, move the slider *retrainings*, draw *other three*, and choose a garment. No network was trained on
+# clothes, and the bell is wider. *From one training* borrows the overall size of u from other networks: the cloud keeps its
+# shape, but may sit too high or too low.
 #
 # **Why can three trainings be worth thirty?** "Worth thirty" means: u is as accurate as from thirty plain trainings.
 # Three numbers show little about the width of one bell. But the same three networks predict thousands of images, and
@@ -84,8 +84,8 @@ data = ln.load("mnist5k" if profile == "quick" else "mnist")
 data
 
 # %% [markdown]
-# A *multilayer perceptron*: two hidden layers of 200 units. `net` is a **builder**, a function that makes one fresh
-# network each time it is called. Any function of your own that returns an `nn.Module` would do.
+# A *multilayer perceptron*: two hidden layers of 200 units. `net` is a **builder**, a function that makes one fresh network
+# each time it is called. Any function that returns an `nn.Module` will do.
 
 # %%
 net = ln.network("mlp", data)
@@ -176,9 +176,8 @@ figure = figures.disputed_images(
 course.save_live(figure, "00_disputed")
 
 # %% [markdown]
-# **What we see.** Some networks hesitate, others are sure, and they contradict each other. On each of these images, the
-# three do not agree on the digit. So the probability that one network states does not show how far another
-# training would move it.
+# **What we see.** Some networks hesitate, others are sure, and they contradict each other. On each of these images, the three
+# do not agree on the digit. So the probability from one network does not show how far another training would move it.
 #
 # The standard deviation of a prediction over retrainings is a component of uncertainty. Its name is the **standard
 # uncertainty of the prediction due to retraining**, in short *retraining uncertainty*. We write u(x) for an image x.
@@ -198,17 +197,17 @@ figure = lessons.retrainings_of_one_image(
 course.save_live(figure, "00_u")
 
 # %% [markdown]
-# **What we see.** Each training is one entry of the histogram. q is the log-odds of *2*, the digit that five other
-# trainings together preferred; the label is 7. Left of the dashed line, all other digits together are likelier than
-# the 2. The arrow reaches from the mean less u(x) to the mean plus u(x). About two trainings of three
-# fall inside, as for any bell-shaped (normal) scatter.
+# **What we see.** Each training is one entry of the histogram. q is the log-odds of *2*, the digit that five other trainings
+# together preferred; the label is 7. Left of the dashed line, all other digits together are likelier than the 2. The arrow
+# reaches from the mean less u(x) to the mean plus u(x). About two in three trainings fall inside, as for any bell-shaped
+# (normal) scatter.
 #
 # ## What are three trainings worth?
 #
-# The direct way to know u(x) is to retrain often: ten times, a hundred times. For a network that trains for a week,
-# this is out of reach. Three trainings are affordable. How large is the error of u then? A stored study of this
-# perceptron answers. *Worth* is the number of plain trainings that have the same error; the last two columns are the
-# ends of its 95 % interval. (The first row is judged on other sets of three than the picture above: 72 %, not 71 %.)
+# The direct way to know u(x) is to retrain often: ten times, a hundred times. For a network that trains for a week, this is out
+# of reach. Three trainings are affordable. How large is the error of u then? A stored study of this perceptron answers. *Worth*
+# is the number of plain trainings that have the same error; the last two columns are the ends of its 95 % interval. (The first
+# row uses other sets of three than the picture above: 72 %, not 71 %.)
 
 # %%
 plain = ln.load_result("mnist-mlp-uncertainty").numbers["mixes"]["none (plain Type A)"]["3"]
@@ -230,9 +229,8 @@ for name, found in ways.items():
 course.table(rows, "Three trainings of the perceptron on MNIST", digits=0)
 
 # %% [markdown]
-# On the other networks of the studies, outputs, classes and gradients make three trainings worth from about 30 to about
-# 140 plain ones; the largest of these values are known least well. `07_retraining_uncertainty` has the table, and shows
-# the steps.
+# On the other networks of the studies, outputs, classes and gradients make three trainings worth from about 30 to about 140
+# plain ones; the largest of these values are the least certain. `07_retraining_uncertainty` has the table and the steps.
 #
 # Is there also a cheaper way to get *many networks*? The rest of this notebook looks for one.
 
@@ -296,11 +294,10 @@ lost = [-ln.mean_prediction(p).gather(1, right).squeeze(1) for p in (on_road, lo
 print("curve minus retrainings    ", ln.Estimate.mean(lost[0] - lost[1], unit="nat"))
 
 # %% [markdown]
-# **What we see.** Both laws are scored on the *same* test images, and a hard image is hard for both. So the difference
-# is taken image by image, and its standard uncertainty is smaller than the two brackets suggest. Trained on all of
-# MNIST (profile `standard`), the curve is clearly behind three retrainings; trained on 5 000 images (`quick`), the two
-# can't be told apart. The brackets cover the choice of the test images only: other seeds and another curve would give
-# another difference.
+# **What we see.** Both laws are scored on the *same* test images, and a hard image is hard for both. So the difference is taken
+# image by image, and its standard uncertainty is smaller than the two brackets suggest. Trained on all of MNIST (profile
+# `standard`), the curve is clearly behind three retrainings; trained on 5 000 images (`quick`), the two can't be told apart.
+# The brackets cover only the choice of the test images: other seeds and another curve would give another difference.
 
 # %% [markdown]
 # ## Trap: the spread along the road is not the spread of retraining
@@ -317,19 +314,19 @@ ratio = ((local**2).mean() / (retrained**2).mean()) ** 0.5
 print(f"spread along the curve (20 networks) / spread of the retrainings (n = 3): {ratio:.2f}")
 
 # %% [markdown]
-# Does that ratio differ from 1? Three retrainings can't tell. For one image their spread is typically wrong by 70 %,
-# and the average over images helps little, since all images share the same three networks. The trap is to take a value
-# near 1 for a confirmation. There is no reason for it to be 1: networks on a curve are not retrainings. Their spread
-# differs from u(x) by an unknown factor. **The cure.** Call it by another name, **local spread**. With a few real
-# retrainings to set its scale it may still be useful; later notebooks try that.
+# Does that ratio differ from 1? Three retrainings can't tell. For one image their spread is typically wrong by 70 %, and the
+# average over images helps little, since all images share the same three networks. The trap is to take a value near 1 for a
+# confirmation. The ratio need not be 1: networks on a curve are not retrainings. Their spread differs from u(x) by an unknown
+# factor. **The cure.** Call it by another name, **local spread**. With a few real retrainings to set its scale it may still be
+# useful; later notebooks try that.
 
 # %% [markdown]
 # ## The same at full size
 #
-# Everything above was small, so that it runs while you read. The same was computed once on all of MNIST, for two
-# networks, with five pairs of each. It was stored with its provenance (code, data, machine, versions), and we read it
-# back. *MLP* is the multilayer perceptron, *CNN* a small convolutional network. The brackets are standard uncertainties
-# of means: over n = 10 retrainings in the first column, over n = 5 pairs in the other two.
+# Everything above was small, so that it runs while you read. We computed the same once on all of MNIST, for two networks, with
+# five pairs of each. The results were stored with their provenance (code, data, machine, versions); we read them back. *MLP* is
+# the multilayer perceptron, *CNN* a small convolutional network. The brackets are standard uncertainties of means: over n = 10
+# retrainings in the first column, over n = 5 pairs in the other two.
 
 # %%
 mlp, cnn = ln.load_result("mnist-mlp-paths"), ln.load_result("mnist-cnn-paths")
@@ -362,11 +359,10 @@ course.save(figure, "00_score_against_cost")
 # overlap. Pale symbols are single repetitions. Full symbols are their mean with one standard uncertainty of that mean,
 # n = 5.
 #
-# A curve with its two ends costs three trainings; compare it with the ensemble of three. "Simplex" is a triangle
-# learned from scratch [3]. It costs one training; compare it with one network. On MNIST, *as a way to better
-# predictions*, neither beats plain retraining at the same cost. The curve predicts no better than *one* network: worse on
-# the MLP, alike on the CNN. The figure leaves another question open: can the landscape show how *uncertain* a prediction
-# is?
+# A curve with its two ends costs three trainings; compare it with the ensemble of three. "Simplex" is a triangle learned from
+# scratch [3]. It costs one training; compare it with one network. On MNIST, *for better predictions*, neither beats plain
+# retraining at the same cost. The curve predicts no better than *one* network: worse on the MLP, equal on the CNN. The figure
+# leaves another question open: can the landscape show how *uncertain* a prediction is?
 
 # %% [markdown]
 # ## Exercises
@@ -383,7 +379,7 @@ except ValueError as error:
     print(error)
 # On the same machine, with the same versions, number of threads and networks trained together,
 # the same seed gives the same network, bit for bit. The spread would be exactly 0, and would
-# tell nothing about retraining.
+# say nothing about retraining.
 
 # %% [markdown]
 # ### Exercise 2
@@ -425,18 +421,17 @@ for name, way in (("line", ln.Segment.between(networks[0], networks[1])), ("curv
 # %% [markdown]
 # ## Summary
 #
-# One trained network is one observation. Trained again with another seed, it decides otherwise on some images, now and
-# then in spite of a high probability. The scatter of three trainings is a poor estimate of u(x). If we also use what
-# the three networks show of all images, the three are worth tens of trainings. Independent trainings end in separate
-# valleys. A straight line between them crosses a hill; a learned curve goes around it, for the cost of about one
-# training. Networks along the curve are good, but their spread is not the spread of retraining.
+# One trained network is one observation. Trained again with another seed, it decides otherwise on some images, sometimes in
+# spite of a high probability. The scatter of three trainings is a poor estimate of u(x). If we also use what the three networks
+# show of all images, the three are worth tens of trainings. Independent trainings end in separate valleys. A straight line
+# between them crosses a hill; a learned curve goes around it, for the cost of about one training. Networks along the curve are
+# good, but their spread is not the spread of retraining.
 
 # %% [markdown]
 # ## What was recorded
 #
-# The numbers of this run, beside the reference that was stored when these notebooks were committed.
-# $E_n = \lvert a - b \rvert / (2\sqrt{u^2(a) + u^2(b)})$ is at most 1 where the two agree. On the same machine and
-# versions they are the same.
+# Here are the numbers of this run and the reference stored when these notebooks were committed. $E_n = \lvert a - b \rvert /
+# (2\sqrt{u^2(a) + u^2(b)})$ is at most 1 where the two agree. They are identical on the same machine with the same versions.
 
 # %%
 course.record(

@@ -83,8 +83,8 @@ course.save_live(figure, "01_one_function")
 #
 # ### A network as a vector, by hand and by library
 #
-# With two hidden units there are four weights. We read them out of a module in their order and join them; the library's
-# `theta_of` does the same. Then the two units change places, each with its incoming and its outgoing weight.
+# With two hidden units there are four weights. We read them from a module in order and join them; the library's `theta_of` does
+# the same. Then the two units change places, each with its incoming and its outgoing weight.
 
 # %%
 into, out = torch.nn.Linear(1, 2, bias=False), torch.nn.Linear(2, 1, bias=False)
@@ -281,8 +281,8 @@ print(
 
 # %% [markdown]
 # **What we see.** In two dimensions a right angle between two random directions is a coincidence. In 200 000 dimensions it
-# is the rule. So "retrainings are orthogonal" is not a finding about training. It follows from the random numbering of the
-# units, and shows next to nothing about functions. (The cosines of ends scatter a few times as widely as
+# is the rule. So "retrainings are orthogonal" is no finding about training. It follows from the random numbering of the
+# units and shows almost nothing about functions. (The cosines of ends scatter a few times as widely as
 # $1/\sqrt{P}$, and are tiny all the same. A few large weights dominate the product, so fewer dimensions than P matter.)
 #
 # ## Distance in weights against distance in function
@@ -332,9 +332,10 @@ course.save_live(figure, "01_distances")
 
 # %% [markdown]
 # **What we see.** All distances are from one network, n = 1. The copies lie at the bottom of the left panel, at the level of
-# rounding (exact zeros are drawn at 10⁻⁷ nat), whatever their distance in weights. Renumbered copies are as far away as
+# rounding (exact zeros are drawn at 10⁻⁷ nat), at any distance in weights. Renumbered copies are as far away as
 # another retraining (the second guess). The first epoch of the training is less than half as far away as the other
-# retrainings, and decides more images otherwise than any of them. *Along random directions*, with noise, the difference in
+# retrainings, yet it disagrees on more images than any of
+# them. *Along random directions*, with noise, the difference in
 # function does grow with the distance. But at one and the same distance, the difference depends entirely on the direction.
 # No distance between weights measures the distance between functions.
 #
@@ -342,8 +343,8 @@ course.save_live(figure, "01_distances")
 #
 # Two retrainings have their units in unrelated places. To compare them, we renumber the second so that θ′ lies as near as
 # possible to θ (*weight matching* [1]). We have $\lVert\theta - \theta'\rVert^2 = \lVert\theta\rVert^2 + \lVert\theta'\rVert^2 - 2\,\theta\cdot\theta'$, and the norms do not change. So θ·θ′ has
-# to be as large as possible. For *one* layer this is a well-known task, the **assignment problem**: give each unit i of one
-# network a partner j of the other, so that the sum of the scores $G_{ij}$ is largest.
+# to be as large as possible. For *one* layer this is the well-known **assignment problem**: give each unit i of one
+# network a partner j in the other, so that the sum of the scores $G_{ij}$ is largest.
 #
 # ### By hand, five units
 #
@@ -361,8 +362,8 @@ print(f"best order {best}, sum of scores {G[range(5), best].sum():.3f}")
 #
 # The score of a pair of units is the scalar product of all their weights: incoming, bias and outgoing. The score of the
 # second layer depends on the order of the first, and vice versa. So we take the layers in turn until nothing changes. The
-# function below does this by hand. It ends at a *local* optimum. A better order may exist, and the distance that we find is
-# an upper bound of the smallest one.
+# function below does this by hand. It ends at a *local* optimum. A better order may exist, so our distance is an upper
+# bound on the smallest one.
 
 # %%
 def match(theta, other, shapes=shapes):
@@ -414,7 +415,7 @@ course.table(
 # %% [markdown]
 # **What we see.** The values are means over n = 4 pairs, with their standard uncertainties. Matching brings retrainings
 # closer and makes the right angle acute; yet most of the distance stays. The last row is a control: even random numbers
-# come closer, since the best of so many orders is picked *because* it fits. Only the gain of the ends beyond that of the
+# come closer, since the best of very many orders is picked *because* it fits. Only the gain of the ends beyond that of the
 # starts comes from training.
 #
 # ### Does the hill disappear?
@@ -454,10 +455,10 @@ course.save_live(figure, "01_matching")
 # possible reasons, and these pairs can't distinguish them:
 #
 # - our order is only a local optimum, and one for distance, not for loss;
-# - units of one network may have no counterpart in the other;
+# - some units may have no counterpart in the other network;
 # - the mean of two units that are alike but not equal has less variance than either [3].
 #
-# Narrow networks keep more of the barrier (exercise 3). It is a conjecture that *wide* ones keep nothing [2].
+# Narrow networks keep more of the barrier (exercise 3). *Wide* ones are conjectured to keep nothing [2].
 #
 # ### Does u(x) change?
 #
@@ -476,7 +477,7 @@ assert np.allclose(u, u_again, atol=1e-2)
 #
 # ## Exploring means moving the function
 #
-# *Exploring* here means to look at networks near the trained ones instead of training more. What must an exploration do? It
+# Here, *exploring* means looking at networks near the trained ones instead of training more. What must an exploration do? It
 # need not go *far*. It must move q(x) on those images on which retraining moves it, and by about as much. We try three cheap
 # ways, each with eight networks: noise on one training, the line between two, and the line after matching. For comparison we
 # also take the two trainings alone. We compare each spread with u(x) from six other retrainings, by size and by *rank
@@ -562,7 +563,7 @@ for name, thetas in ensembles.items():
 course.table(rows, digits=2)
 
 # %% [markdown]
-# In weight space there is no difference. The colleague's five are copies of *one* network with other numbers for its units.
+# Weight space shows no difference. The colleague's five are copies of *one* network with renumbered units.
 # The trap is to take diversity of weights for diversity of predictions. **The cure.** Measure predictions if you want to
 # know something about predictions.
 #
@@ -668,7 +669,7 @@ course.table(
 )
 # The mean of weights as trained is useless. After matching it is a usable network, but not better
 # than a single one, and it costs eight trainings. The mean of predictions is better. One network
-# has no spread, so it tells nothing about u(x).
+# has no spread, so it shows nothing about u(x).
 
 # %% [markdown]
 # ### Exercise 5: your own data
@@ -686,23 +687,24 @@ differ = ln.scores.disagreement(two.predict(yours.test.images)).scaled(100, "%")
 print(
     f"angle {angle:.0f}° in {two.n_parameters} dimensions; they disagree on {differ} of the images"
 )
-# The angle is near 90° here, too. It tells nothing about the disagreement.
+# The angle is near 90° here, too. It does not show the disagreement.
 
 # %% [markdown]
 # ## Summary
 #
 # A network is a vector θ. The same function has an astronomical number of places in weight space, by renumbering and
-# rescaling the hidden units. Retrainings are at right angles, and as far apart as a network and its copy. In so many
-# dimensions neither is remarkable. When one of two retrainings is renumbered to fit the other, most of the barrier
+# rescaling the hidden units. Retrainings are at right angles, and as far apart as a network and its renumbered copy. In
+# so many dimensions neither is
+# remarkable. When one of two retrainings is renumbered to fit the other, most of the barrier
 # disappears, but most of the distance stays. A small barrier remains. All this leaves u(x) unchanged, since u(x) is computed
-# from predictions. So an exploration of the landscape is judged by how it moves the *function*: by how much, and on which
-# images.
+# from predictions. So an exploration of the landscape must be judged by its effect on the *function*: how large, and on
+# which images.
 
 # %% [markdown]
 # ## What was recorded
 #
-# The live numbers beside the stored reference, as explained in `00_start_here`. The first two brackets are over test images,
-# the others over n = 4 pairs of retrainings that share no network.
+# Live numbers and stored reference, as explained in `00_start_here`. The first two brackets are over test images, the
+# others over n = 4 pairs of retrainings that share no network.
 
 # %%
 course.record(

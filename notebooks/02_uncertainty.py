@@ -99,9 +99,9 @@ for name, p in reports.items():
 course.table(rows)
 
 # %% [markdown]
-# The honest forecaster has the lowest NLL and the lowest Brier score. The share of right answers is the same for all three.
-# The bracket is in units of the last digits: 0.80(23) nat is 0.80 nat with a standard uncertainty *of that score* of
-# 0.23 nat. It is large, since there are only ten images.
+# The honest forecaster has the lowest NLL and the lowest Brier score. The share of right answers is the same for all three. The
+# bracket is in units of the last digits: 0.80(23) nat is 0.80 nat with a standard uncertainty *of that score* of 0.23 nat. This
+# uncertainty is large: there are only ten images.
 #
 # For a truth π and a report p, the expected scores are
 #
@@ -156,13 +156,14 @@ print(f"NLL, standard deviation over seeds    {singles.std(ddof=1):.4f} nat")
 
 # %% [markdown]
 # **What we see.** There are two answers to the question "how well is that score known?". The bracket shows how far the score
-# would move with other test images. The last number shows how far it would move with another seed [2]. Whoever reports a score
-# must name which of the two is given. Neither refers to a single image.
+# would move with other test images. The last number shows how far it would move with another seed [2]. A report of a
+# score must say which one it gives. Neither refers to a single image.
 #
 # ## Calibration: is 0.93 right 93 times in a hundred?
 #
-# Sort the images by their top probability, cut them into bins of *equal mass* (as many images in each), and compare in each
-# bin the mean top probability with the share that is right. The mean distance is the **calibration error**.
+# Sort the images by their top probability, cut them into bins of *equal mass* (equally many images in each), and
+# compare the mean top probability in each bin with the share that is
+# right. The mean distance is the **calibration error**.
 #
 # By hand, then by library:
 
@@ -181,12 +182,13 @@ print(found)
 
 # %% [markdown]
 # The second number is the error that a *perfectly* calibrated network would show on as many images. Shares scatter and
-# distances are never negative, so chance alone makes an error. An error that isn't well above this **bias** proves nothing.
+# distances are not negative, so chance causes an error. An error that isn't well above this **bias** proves nothing.
 #
 # ### Temperature
 #
-# One number T, the *temperature*, can improve calibration: predict softmax(ln p / T). T > 1 makes a prediction less sure,
-# and changes no decision. We fit T on the *calibration* images and judge it on the *test* images. By hand on a grid, then by
+# One number T, the *temperature*, can improve calibration: predict softmax(ln p / T). T > 1 makes predictions less sure
+# but changes no
+# decision. We fit T on the *calibration* images and judge it on the *test* images. By hand on a grid, then by
 # library:
 
 # %%
@@ -253,11 +255,11 @@ course.save_live(figure, "02_reliability")
 
 # %% [markdown]
 # **What we see.** This is a *reliability diagram* with ten bins of equal mass. A bar is ±1 standard uncertainty of the share,
-# over the images of the bin. (A bin in which all are right has no bar, which is no proof of certainty.) On the left most bins
+# over the images of the bin. (A bin with no error has no bar, but this is no proof of certainty.) On the left most bins
 # are in the upper right corner: nearly always sure, nearly always right. On the right all three curves are below the diagonal:
 # the networks are too sure (the first guess). The temperature from upright digits and the average of ten networks change the
-# probabilities too little. **Calibration holds for images like those it was fitted on.** The number 0.93 does not show whether
-# an image is one of them.
+# probabilities too little. **Calibration holds for images like those it was fitted on.** The number 0.93 does not show
+# whether an image is like them.
 #
 # ## Trap: more bins, more error
 #
@@ -383,8 +385,9 @@ figure = lessons.shares_below(
 course.save_live(figure, "02_foreign")
 
 # %% [markdown]
-# **What we see.** On foreign images members differ more, as they should: training gave them no answer for such images. But
-# the aleatoric part rises as well, though these pictures are not ambiguous digits. The aleatoric part is computed from the
+# **What we see.** On foreign images members differ more, as they should: training gave them no answer for such images.
+# But the aleatoric part also rises, though these pictures are not ambiguous
+# digits. The aleatoric part is computed from the
 # *members*, not from the image. So the split describes the ensemble. *AUROC* is the probability that a foreign image has a
 # higher entropy than a test image. It hardly differs between the three rows: the epistemic part does not detect foreign
 # images better than the total.
@@ -425,11 +428,12 @@ print(f"entropy {of_test.total[image]:.3f} nat = aleatoric {of_test.aleatoric[im
       f"+ epistemic {of_test.epistemic[image]:.3f}")
 
 # %% [markdown]
-# This answers the question. It gives the number and its scatter, how the scatter was evaluated, and how well the scatter is
-# known. (The class is the one that the mean of the ten prefers. The image was *picked* by the probability of one network, so it
+# This answers the question: it gives the number, its scatter, the evaluation of the scatter, and how well that is
+# known. (The class is the one that the mean of the ten prefers. The image was *picked* by the probability of one
+# network, so it
 # is not a typical one.)
 #
-# Do such intervals hold 95 % of further retrainings? We test it with 128 stored retrainings and 2 000 test images. Each group
+# Do such intervals hold 95 % of further retrainings? We test this with 128 stored retrainings and 2 000 test images. Each group
 # of five gives an interval, and we count how many of the others are inside. We do the same with a factor of 2 instead of t,
 # as if s from five observations were exact.
 
@@ -518,7 +522,7 @@ course.save(figure, "02_entropy")
 # **What we see.** On the left both entropies fall by many powers of ten as the mean log-odds moves away from 0, each along
 # nearly one line. On the right there is no line at all (the third guess). A decision near its threshold has a high epistemic
 # entropy even if retrainings scatter as usual. A prediction far from the threshold may scatter widely, and its entropy does not
-# show it. Which one you need depends on the use. Entropies pick out images for a second look. u(x) *states* a prediction with
+# show it. The right choice depends on the use. Entropies select images for a second look. u(x) *states* a prediction with
 # its standard uncertainty due to retraining. `07_retraining_uncertainty` asks how few trainings suffice for that.
 #
 # ## Exercises
@@ -612,16 +616,16 @@ print(
 # %% [markdown]
 # ## Summary
 #
-# You may rely on a number such as 0.93 under three conditions. Predictions like it were calibrated, on images like this one.
-# They were scored by a proper score, which is reported with its standard uncertainty. Another training would give about the
+# You may rely on a number such as 0.93 under three conditions. Such predictions were calibrated on images like this
+# one. They were scored by a proper score, reported with its standard uncertainty. Another training would give about the
 # same number. The entropy of an ensemble splits into the mean entropy of its members and a part from their differences.
 # Neither part is u(x), the standard uncertainty of the prediction due to retraining. In terms of the GUM u(x) is one
 # component, from a Type A evaluation with M − 1 degrees of freedom. It does not cover errors that all retrainings share.
 #
 # ## What was recorded
 #
-# The live numbers beside the stored reference, as explained in `00_start_here`. The first bracket is over ten retrainings,
-# the others are over test images.
+# Live numbers and stored reference, as explained in `00_start_here`. The first bracket is over ten retrainings, the
+# others are over test images.
 
 # %%
 course.record(

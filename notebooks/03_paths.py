@@ -64,8 +64,8 @@ print(f"loss at the ends {line_loss[0]:.3f} and {line_loss[-1]:.3f}")
 print(f"highest loss on the line {line_loss.max():.3f}")
 
 # %% [markdown]
-# The **barrier** of a path γ is how far the loss on it rises above its *chord*, the straight line between the losses at
-# its two ends (after [3]):
+# The **barrier** of a path γ is the largest rise of its loss above the *chord*, the straight line between the losses at its two
+# ends (after [3]):
 #
 # $$ B = \sup_t \big[ L(\gamma(t)) - \big((1-t)\,L(\gamma(0)) + t\,L(\gamma(1))\big) \big] $$
 #
@@ -224,17 +224,17 @@ figure = ln.plots.path_losses(
 course.save_live(figure, "03_path")
 
 # %% [markdown]
-# **What we see.** The ends of both paths are the same two networks, bit for bit. Between them the line rises to many times
-# the loss of its ends. The learned curve rises to three or four times that loss with all of MNIST, and to about ten times
-# with 5 000 images. This answers the second part of the guess. The axis is logarithmic, so that the rise of the curve is
-# visible: it is low beside the hill, but not flat. The curve by hand (not drawn) has neither schedule nor weight decay, and
-# may be higher or lower than the library's. All this is one pair, n = 1. It may be luck.
+# **What we see.** The ends of both paths are the same two networks, bit for bit. Between them the line rises to many times the
+# loss of its ends. The learned curve rises to three or four times that loss with all of MNIST, and to about ten times with 5
+# 000 images. This answers the second part of the guess. The axis is logarithmic, so that the rise of the curve is visible: it
+# is low beside the hill, but not flat. The curve by hand (not drawn) has neither schedule nor weight decay, and may be higher
+# or lower than the library's. All this is one pair, n = 1. The result may be luck.
 
 # %% [markdown]
 # ## At full size, and more than once
 #
-# The same was computed once on all of MNIST, for an MLP and a CNN, with five pairs of each, and stored with its provenance.
-# Each value is a mean over the five pairs. The bracket is the standard uncertainty of that mean, from a Type A evaluation.
+# We computed the same once on all of MNIST, for an MLP and a CNN, with five pairs of each, and stored it with its provenance.
+# Each value is a mean over five pairs. The bracket is the standard uncertainty of that mean, from a Type A evaluation.
 
 # %%
 stored = {"MLP": ln.load_result("mnist-mlp-paths"), "CNN": ln.load_result("mnist-cnn-paths")}
@@ -266,9 +266,9 @@ figure = ln.plots.path_losses(
 course.save(figure, "03_barrier")
 
 # %% [markdown]
-# **What we see.** Thin lines are single pairs, thick ones their mean. All five pairs of each kind of network behave alike,
-# so the barrier isn't the bad luck of one pair. The curve isn't flat either: after a training as long as that of one
-# network, a rise is left. A claim such as "the curve has no barrier" should state how small "no" is.
+# **What we see.** Thin lines are single pairs, thick ones their mean. All five pairs of each kind of network behave alike, so
+# the barrier isn't the bad luck of one pair. The curve isn't flat either: a rise remains after a training as long as that of
+# one network. A claim such as "the curve has no barrier" should state how small "no" is.
 #
 # ### The same on a map
 #
@@ -304,9 +304,8 @@ for name, result in stored.items():
 # ## A whole triangle of networks
 #
 # A path has one dimension. One can also learn a **simplex**, here a triangle. Its three corners (*vertices*) start at three
-# independent initialisations and are trained *together, from scratch*: each batch trains one random point of the triangle
-# [2]. It costs one training in all, whatever the number of corners, since each step passes one network forward and
-# backward.
+# independent initialisations and are trained *together, from scratch*: each batch trains one random point of the triangle [2].
+# Whatever the number of corners, this costs one training, since each step passes one network forward and backward.
 
 # %%
 figure = ln.plots.triangle_map(
@@ -330,11 +329,11 @@ for name, result in stored.items():
 course.table(rows, "Test loss")
 
 # %% [markdown]
-# **What we see.** On this grid (white points) there is no hill, although the corners are in nearly orthogonal directions.
-# The lowest ground is in the middle, and the corners are the worst places. A likely reason: training draws its points
-# evenly over the triangle, and few of them fall close to a corner. The map is one triangle, the values in the table are
-# means over five. They show the price: with this recipe, a network in the triangle is not as good as one that was trained
-# alone. One training can aim at a large flat region or at the lowest point; these are different aims.
+# **What we see.** On this grid (white points) there is no hill, although the corners are in nearly orthogonal directions. The
+# lowest ground is in the middle, and the corners are the worst places. A likely reason: training draws its points evenly over
+# the triangle, and few of them fall close to a corner. The map is one triangle; the values in the table are means over five and
+# show the price: with this recipe, a network in the triangle is not as good as one that was trained alone. A training aims
+# either at a large flat region or at the lowest point.
 
 # %% [markdown]
 # ## Trap: a barrier does not mean a different function
@@ -362,10 +361,10 @@ height = ln.barrier(to_twin.coordinates, to_twin.loss)
 print(f"same function, yet a barrier of {height:.2f} nat on the line")
 
 # %% [markdown]
-# There is a barrier between a network and its renumbered twin. So a barrier belongs to two *points* and the path between
-# them. It does not show that two *functions* differ. **The cure.** Compare functions by their predictions, for instance by
-# the share of test images that two networks decide differently. The bracket below is the standard uncertainty of that share,
-# as the test images are a sample.
+# There is a barrier between a network and its renumbered twin. So a barrier belongs to two *points* and the path between them.
+# It does not show that two *functions* differ. **The cure.** Compare functions by their predictions, for instance by the share
+# of test images that two networks decide differently. The bracket below is the standard uncertainty of that share, since test
+# images are a sample.
 
 # %%
 of_seeds = ln.scores.disagreement(runs.predict(data.test.images))
@@ -420,13 +419,13 @@ for seed in (1, 2):
     branches.append(grown.vectors[1])
 seen = ln.along(runs, ln.Segment.between(*branches), some, n=11)
 print(f"barrier {ln.barrier(seen.coordinates, seen.loss):.4f} nat")
-# None that these digits show: both branches left the same trained network, and share its units.
+# No barrier on these digits: both branches left the same trained network and share its units.
 
 # %% [markdown]
 # ### Exercise 4
 #
-# How much does the highest training loss on the MLP's curve vary from *pair* to pair of networks? What is n in the stored
-# result, how is the bracket in `curve_train_maximum` computed, and does it answer the first question?
+# How much does the highest training loss on the MLP's curve vary from *pair* to *pair*? What is n in the stored result, how is
+# the bracket in `curve_train_maximum` computed, and does it answer the first question?
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 maxima = stored["MLP"].arrays["curve_train_loss"].max(1)
@@ -463,16 +462,16 @@ for name, way in (("line", ln.Segment.between(two[0], two[1])), ("curve", learne
 # ## Summary
 #
 # On the straight line between two independently trained networks there is a barrier, for every pair that we looked at. A
-# learned curve joins them. It is low though not flat, costs about one training, and is hardly longer than the line. A
+# learned curve joins them. Its loss is low, not flat; it costs about one training and is hardly longer than the line. A
 # triangle trained from scratch shows no hill on our grid, but has a higher loss. Barriers are properties of points in weight
 # space, not of functions: renumbered twins have one, too.
 
 # %% [markdown]
 # ## What was recorded
 #
-# The live numbers beside the stored reference, as explained in `00_start_here`. Where sums are rounded differently, the same seeds give
-# different networks. So the bracket of the first two numbers also covers the choice of the pair, as the five stored pairs show
-# it. The others cover the choice of the test images only.
+# Live numbers and stored reference, as explained in `00_start_here`. If sums are rounded differently, the same seeds give
+# different networks. So the bracket of the first two numbers also covers the choice of the pair, estimated from the five stored
+# pairs. The others cover only the choice of the test images.
 
 # %%
 scores, worst = {}, {}

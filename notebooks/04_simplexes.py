@@ -9,13 +9,13 @@
 # %% [markdown]
 # # 04 · Simplexes: how large is the region in which networks are good?
 #
-# **Question.** A trained network is one point of weight space. Around it there are others that are as good. How large is
-# that region? Does a *reward* for volume make it larger? What is it worth for predictions?
+# **Question.** A trained network is one point of weight space. Others around it are as good. How large is that region? Does a
+# *reward* for volume enlarge it? How useful is it for predictions?
 #
 # **What you will learn**
 # - the volume of a simplex in 199 210 dimensions, by hand and without loss of precision;
-# - to draw points evenly from it (the obvious way is wrong);
-# - to grow a simplex around a network, vertex by vertex, and to join networks by one;
+# - to draw points evenly from a simplex (the obvious way is wrong);
+# - to grow a simplex around a network, vertex by vertex, and to join networks;
 # - what the weight λ of the volume does, from nothing to too much.
 #
 # **Before you start.** `03_paths`. You should know what a determinant is.
@@ -98,13 +98,14 @@ course.save_live(figure, "04_even")
 # %% [markdown]
 # ## What a reward for volume does, in one dimension
 #
-# Let the loss rise as k h²/2 with the height h of the new corner (k: curvature), and add −λ ln V. Only the term ln h of ln V depends on h:
+# Let the loss rise as k h²/2 with the height h of the new corner (k: curvature), and add −λ ln V. In ln V, only the term ln h
+# depends on h:
 #
 # $$ \frac{d}{dh}\Big(\tfrac{k}{2} h^2 - \lambda \ln h\Big) = k h - \frac{\lambda}{h} = 0 \quad\Rightarrow\quad h^\ast = \sqrt{\lambda / k} . $$
 #
-# At small heights the reward always wins, since its slope λ/h has no bound there. At large heights it always loses. **Ten
-# times the reward gives $\sqrt{10}$ times the height**, for each new corner. We check the formula by gradient descent, by hand and
-# with the slope that the library uses in training.
+# At small heights the reward always wins, since its slope λ/h has no bound there. At large heights it always loses. **Ten times
+# the reward gives $\sqrt{10}$ times the height**, for each new corner. We check the formula by gradient descent, with a slope
+# written by hand and with the library's.
 
 # %%
 k, weight = 2.0, 0.08
@@ -182,7 +183,7 @@ print(f"two networks of the triangle decide differently on {apart} of the images
 course.table(rows)
 
 # %% [markdown]
-# It is worth little here. The twenty together predict like the network alone, and two of them decide differently on a few
+# The triangle adds little here. The twenty together predict like the network alone, and two of them decide differently on a few
 # images in a thousand.
 #
 # ### Two networks joined
@@ -207,15 +208,15 @@ for name, way in (("the line", line), ("the way over the second connector", over
 
 # %% [markdown]
 # **What we see.** The line crosses the hill of `03_paths`. The path over the connector follows one edge of each simplex, and
-# stays far below the hill. Each connector does the same as the control point of a curve. Both together cost one training.
-# This is one pair, n = 1.
+# stays far below the hill. Each connector acts like the control point of a curve. Together they cost one training. This is one
+# pair, n = 1.
 
 # %% [markdown]
 # ## At full size: λ over seven decades
 #
-# A stored study has the MLP on all of MNIST, one base network, and a budget of 1.5 for each triangle. Every λ was used once with one
-# point a step and once with five (as the authors do [1]). The cost is equal, so five points mean a fifth of the steps. There is one
-# base network, n = 1: look for trends over decades, not for differences between neighbours.
+# A stored study has the MLP on all of MNIST, one base network, and a budget of 1.5 for each triangle. Every λ was used once
+# with one point per step and once with five (like the authors [1]). The cost is equal, so five points mean a fifth of the
+# steps. There is one base network, n = 1: look for trends over decades, not for differences between neighbours.
 
 # %%
 stored = ln.load_result("mnist-mlp-volume")
@@ -256,15 +257,16 @@ for step, row in zip([None, None, *steps], one, strict=True):
 course.table(rows, f"V ∝ λ would give {math.log(10):+.2f} for each decade", digits=2)
 
 # %% [markdown]
-# **What we see.** From 0 to 10⁻⁶ nothing changes: the curves are flat, and the values of ln V agree to a hundredth. At the authors'
-# 10⁻⁸ the reward has *no effect*. Stochastic gradients move a corner, and decide the heights. The slope λ/h of the reward is small
-# compared with them. From about 10⁻³ on the triangle grows, and the steps per decade approach those of V ∝ λ, as in our formula
-# ($\sqrt{\lambda}$ for each of two heights). (The separate points at the left are those without reward: a logarithmic axis has no
-# place for 0.) This answers the guess. The first factor is 1. The second is $e^{2.03} \approx 7.6$, not yet the 10 of the formula.
+# **What we see.** From 0 to 10⁻⁶ nothing changes: the curves are flat, and the values of ln V agree to a hundredth. At the
+# authors' 10⁻⁸ the reward has *no effect*. Stochastic gradients move a corner, and decide the heights. The slope λ/h of the
+# reward is small compared with them. From about 10⁻³ on the triangle grows, and the steps per decade approach those of V ∝ λ,
+# as in our formula ($\sqrt{\lambda}$ for each of two heights). (The separate points at the left have no reward: a logarithmic
+# axis cannot show 0.) This answers the guess. The first factor is 1. The second is $e^{2.03} \approx 7.6$, not yet the 10 of
+# the formula.
 #
-# The larger triangle holds networks that differ more. Yet the test loss of 30 of them together does not change: the region
-# is larger, and predicts no better. Five points a step, at equal cost, give a smaller triangle, since they leave a fifth of
-# the steps. Their test loss is the same, as far as one base can tell.
+# The larger triangle holds networks that differ more. Yet the test loss of 30 of them together does not change: the region is
+# larger, and predicts no better. At equal cost, five points per step give a smaller triangle, since they leave a fifth of the
+# steps. The test loss is the same, as far as one base can show.
 #
 # ### And the penalty that keeps corners apart: β
 #
@@ -288,10 +290,10 @@ figure = figures.weight_sweep(
 course.save(figure, "04_cosine")
 
 # %% [markdown]
-# **What we see.** Without the penalty (β = 0, again the separate points) the cosine of the two ends is well above a half at
-# the end of training, although they began at right angles. Training both at once moves them together. The published β = 1
-# keeps them nearly at right angles, and the networks of the line differ more. The loss shows no trend that one base could
-# prove. Networks of such a line disagree far more than those of a grown triangle, and predict worse.
+# **What we see.** Without the penalty (β = 0, again the separate points) the cosine of the two ends is well above a half at the
+# end of training, although they began at right angles. Training both at once moves them together. The published β = 1 keeps
+# them nearly at right angles, and the networks of the line differ more. One base shows no clear trend of the loss. Networks of
+# such a line disagree far more than those of a grown triangle, and predict worse.
 #
 # ## Trap: the volume of a flat simplex in float32
 #
@@ -413,10 +415,10 @@ for name, logp in (("alone", alone), ("20 together", together)):
 # simplex explores one valley (the cosine of its corners is near 1). One learned from scratch spans several directions, and
 # has a higher loss.
 #
-# How large is the region in which networks are good? The live triangle, with edges of about a tenth of ‖θ‖ or less, predicts like the
-# network alone. In the study λ changed ln V from −3.71 to 1.95. The area became 290 times as large, and the test loss hardly changed.
-# These are lower bounds, in two directions of 199 210. On the straight line to another retraining, $\sqrt{2}\,\lVert\theta\rVert$
-# away, there is a hill.
+# How large is the region in which networks are good? The live triangle, with edges of about a tenth of ‖θ‖ or less, predicts
+# like the network alone. In the study λ changed ln V from −3.71 to 1.95. The area became 290 times as large, and the test loss
+# hardly changed. These are lower bounds in two of 199 210 directions. On the straight line to another retraining,
+# $\sqrt{2}\,\lVert\theta\rVert$ away, there is a hill.
 
 # %% [markdown]
 # ## What was recorded

@@ -51,8 +51,8 @@ profile
 # %% [markdown]
 # ## A guess to write down
 #
-# 1. A colleague retrains a network *five* times and takes the standard deviation of the five predictions for an image.
-#    By how many per cent is that standard deviation typically wrong?
+# 1. A colleague retrains a network *five* times and takes the standard deviation of the five predictions for an image. By what
+#    percentage is that standard deviation typically wrong?
 # 2. Five retrainings together choose a class for each of 2 000 test images of MNIST. On how many images does at least one of
 #    128 other retrained perceptrons decide otherwise?
 
@@ -61,7 +61,7 @@ profile
 #
 # We start without a network. Draw five numbers from a normal law whose standard deviation is 1, and take their standard
 # deviation s. Repeat this ten thousand times. How far does s scatter? We take its logarithm, so that half and twice count
-# alike.
+# equally.
 
 # %%
 five = np.random.default_rng(0).normal(size=(5, 10_000))
@@ -195,9 +195,9 @@ for name, result in stored.items():
 course.table(rows)
 
 # %% [markdown]
-# Log-odds are stored in 16 bits, in steps of 1/128 nat for a q between 8 and 16. Is that fine enough? Rounding adds a variance
-# of step²/12, to be compared with u². Two networks may even be rounded to the *same* number. The logarithm of their variance
-# would be −∞. `dithered` spreads each number evenly over its step again.
+# Log-odds are stored in 16 bits: in steps of 1/128 nat for q from 8 to 16. Is that fine enough? Rounding adds a variance of
+# step²/12, to be compared with u². Two networks may even be rounded to the *same* number. The logarithm of their variance would
+# be −∞. `dithered` spreads each number evenly over its step.
 
 # %%
 for name, result in stored.items():
@@ -229,8 +229,8 @@ course.save(figure, "05_log_odds")
 # **What we see.** Each panel is one image, and each grey bar counts retrainings. The line is the normal law with the same mean
 # and standard deviation u. (Note that the axes differ.) All histograms are bell-shaped. The easy images have a u of 0.98 to
 # 1.14 nat. The undecided ones have 0.97 to 1.42 nat, hardly more. An image is undecided because its mean lies near 0 (dashed:
-# as likely as all other classes together). There a change of sign mostly changes the decision. The clothes scatter most
-# widely, with a u of 1.50 to 1.94 nat. These twelve images of 9 500 were chosen by the rule above.
+# as likely as all other classes together). There a change of sign mostly changes the decision. The clothes scatter most, with a
+# u of 1.50 to 1.94 nat. The rule above chose these twelve of 9 500 images.
 #
 # ## Which decisions depend on the seed
 #
@@ -260,9 +260,9 @@ course.save(figure, "05_undecided")
 # %% [markdown]
 # **What we see.** The title of each panel is the class that the scouts chose. Hatched bars are retrainings that decide
 # otherwise. These eight images have the flip shares nearest to a half, between 40 and 60 % (n = 128; the share of heads of a
-# fair coin would have a standard deviation of 4.4 %). With a single training none of this is visible: one network gives one
-# number, perhaps a confident one. Compare with your second guess. On 81 test images, one in 25, at least one of 128
-# retrainings decides otherwise. On one in a hundred more than a quarter do.
+# fair coin would have a standard deviation of 4.4 %). A single training shows none of this: one network gives one number,
+# perhaps a confident one. Compare with your second guess. On 81 test images, one in 25, at least one of 128 retrainings decides
+# otherwise. On one in a hundred more than a quarter do.
 #
 # ## u(x) across the images
 
@@ -341,7 +341,7 @@ course.save(figure, "05_convergence")
 # ## Two gates
 #
 # This project has *gates*: claims with a number, written down beforehand, and published as passed or failed. Two of them
-# concern the reference. G0: the reliability of ln s² stands beside every figure. G2: log-odds are normal over retrainings, and
+# concern the reference. G0: the reliability of ln s² is given with every figure. G2: log-odds are normal over retrainings, and
 # s² follows χ².
 
 # %%
@@ -359,9 +359,9 @@ course.table(rows, f"Two gates, {some.sum()} images")
 # %% [markdown]
 # **What we see.** G0 divides the retrainings at random into halves. It takes the rank correlation r of s² between them, over
 # images. The whole reference would correlate with another of its size by about 2r/(1 + r) (Spearman and Brown). It would
-# correlate with the true u(x) by about the root of that, the *ceiling*. On these images a perfect method would show about
-# 0.85 against 32 CNNs, and 0.9 only by chance. G0 passes if each of the three numbers exceeds twice its standard uncertainty.
-# It is a duty to report, not a high bar.
+# correlate with the true u(x) by about the root of that, the *ceiling*. On these images a perfect method would reach about 0.85
+# against 32 CNNs; 0.9 would be chance. G0 passes if each of the three numbers exceeds twice its standard uncertainty. G0 is a
+# duty to report, not a high bar.
 #
 # G2 tests in two ways whether log-odds are normal.
 #
@@ -416,7 +416,7 @@ course.table(rows)
 
 # %% [markdown]
 # **What we see.** Much is decided early [6]. After half of the training, three quarters of the variance are fixed. An
-# exploration that starts later can't show them. The learning rate of this schedule falls towards 0, so branches near the *end*
+# exploration that starts later can't show these. The learning rate of this schedule falls towards 0, so branches near the *end*
 # are cheap and differ little. The later notebooks accept that, or raise the rate again.
 #
 # ## Trap: the standard deviation of probabilities
@@ -432,7 +432,7 @@ print(f"p̄ + 2s exceeds 1 for {beyond:.0%} of the images")
 
 # %% [markdown]
 # Most probabilities are close to 1, and a few retrainings in the tail make nearly all of their variance. So s from few
-# retrainings is mostly far too small, and sometimes far too large. Intervals reach beyond 1. **The cure.** State u(x) for the
+# retrainings is usually far too small and sometimes far too large. Intervals reach beyond 1. **The cure.** State u(x) for the
 # log-odds, form the interval there, and convert its ends.
 
 # %%
@@ -541,7 +541,7 @@ u = ln.log_odds(rest, chosen).std(0, ddof=1)
 flipped = (rest.argmax(2) != chosen).any(0)
 print(f"median u(x) {np.median(u):.2f} nat from n = {len(rest)} networks")
 print(f"{flipped.sum()} of {len(flipped)} inputs are decided otherwise by at least one")
-# A u of a nat flips few decisions, since most means are far from zero.
+# A u of 1 nat flips few decisions, since most means are far from zero.
 
 # %% [markdown]
 # ## Summary
@@ -554,8 +554,8 @@ print(f"{flipped.sum()} of {len(flipped)} inputs are decided otherwise by at lea
 # %% [markdown]
 # ## What was recorded
 #
-# The live numbers beside the stored reference, as explained in `00_start_here`. The first two brackets are standard
-# uncertainties of means over 20 retrainings (without the scouts). The last one is that of a share of test images.
+# Live numbers and stored reference, as explained in `00_start_here`. The first two brackets are standard uncertainties of means
+# over 20 retrainings (without the scouts). The last is that of a share of test images.
 
 # %%
 labels, judged = data.test.labels, logp[4:]
@@ -584,4 +584,4 @@ course.record(
 #
 # Symbols and words: [glossary](glossary.md).
 #
-# **Next:** `06_methods` compares ten ways from a budget of trainings to many networks.
+# **Next:** `06_methods` compares ten ways to spend a budget of trainings on many networks.

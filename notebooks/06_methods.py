@@ -9,8 +9,8 @@
 # %% [markdown]
 # # 06 · Methods: a budget of three trainings, and ten ways to spend it
 #
-# **Question.** You can afford one training, or one and a half, or three. Which way to make *many networks* from it predicts
-# best? Is any of them better than to train again?
+# **Question.** You can afford one training, or one and a half, or three. Which way of making *many networks* from it predicts
+# best? Is any better than training again?
 #
 # **What you will learn**
 # - to put every method on one scale: how many members of a deep ensemble is it worth (DEE)?
@@ -81,9 +81,9 @@ course.save_live(figure, "06_dee")
 #
 # ### First a temperature
 #
-# A method may rank images well and be too sure. The *temperature* T corrects that: predict softmax(ln p̄ / T). Without it we
-# would compare how over-confident the methods are. T must be fitted on other images than those it is scored on. Here each half
-# of the test images uses the temperature of the other half. The result is the **calibrated log-likelihood**, CLL.
+# A method may rank images well and be too sure. The *temperature* T corrects this: predict softmax(ln p̄ / T). Without it we
+# would compare over-confidence. T must be fitted on other images than those it is scored on. Here each half of the test images
+# uses the temperature of the other half. The result is the **calibrated log-likelihood**, CLL.
 
 # %%
 logp = torch.tensor([[0.99, 0.01]] * 8).log()  # very sure; of each four, three are right
@@ -129,8 +129,8 @@ for name, found in covariances.items():
 course.table({name: {k: float(v) for k, v in row.items()} for name, row in rows.items()}, digits=3)
 
 # %% [markdown]
-# **What we see.** The variances are those of the snapshots. The covariance is *half* of theirs: SWAG does not have the
-# covariance of the snapshots, by its definition.
+# **What we see.** The variances are those of the snapshots. The covariance is *half* of theirs: by its definition, SWAG does
+# not have the covariance of the snapshots.
 #
 # **Laplace's approximation** [3] uses the curvature of the loss: where the loss is flat, weights may move. On the last layer the
 # curvature is $\sum_i (\operatorname{diag} p_i - p_i p_i^\mathsf{T}) \otimes \varphi_i \varphi_i^\mathsf{T}$, with probabilities p and the inputs φ of the layer, its *features* (⊗ is
@@ -153,11 +153,10 @@ print("the same 12 × 12 curvature; largest difference", f"{(by_hand - by_librar
 # %% [markdown]
 # ## The real case: the same three lines for every method
 #
-# Every method returns a *law*, which predicts and knows its cost in trainings. A law of members predicts with all of them; of any
-# other law one states how many networks to draw. You know seven of the ten
-# methods: the deep ensemble; SWAG and Laplace from above; the `mode_curve` and the `learned_subspace` of `03_paths`; and from
-# `04_simplexes` the `simplex_ensemble`, grown around a network (its authors call it ESPRO), and the `simplicial_complex` that
-# joins networks (SPRO). Three are new:
+# Every method returns a *law*, which predicts and knows its cost in trainings. A law of members predicts with all of them; for
+# other laws, you state how many networks to draw. You know seven of the ten methods: the deep ensemble; SWAG and Laplace from
+# above; the `mode_curve` and the `learned_subspace` of `03_paths`; and from `04_simplexes` the `simplex_ensemble`, grown around
+# a network (its authors call it ESPRO), and the `simplicial_complex` that joins networks (SPRO). Three are new:
 #
 # - *snapshot ensemble* [5]: one training in cycles. At the end of each cycle the learning rate is near zero and the network is
 #   kept;
@@ -186,10 +185,10 @@ for name, make in ln.METHODS.items():
 course.table(rows, digits=2)
 
 # %% [markdown]
-# **What we see.** The same protocol serves all ten methods. The brackets are standard uncertainties over *these* test images, for
-# one run of each method with short trainings. They are large: most differences between neighbours may be chance. Laplace needs a
-# part of its budget for the curvature, and trains its networks a little shorter. For a decision we need full trainings, more than
-# one base, and the scale.
+# **What we see.** The same protocol serves all ten methods. The brackets are standard uncertainties over *these* test images,
+# for one run of each method with short trainings. They are large: most differences between neighbours may be chance. Laplace
+# spends part of its budget on the curvature and trains its networks for a little less time. A decision needs full trainings,
+# more than one base, and the scale.
 #
 # ## At full size: fourteen ways at equal cost
 #
@@ -228,20 +227,20 @@ for name, table in ways.items():
 course.table(rows, "Deep-ensemble equivalent (band) for each network and budget")
 
 # %% [markdown]
-# **What we see.** The dashed line is plain retraining at the same cost. A method that is worth its price stands on it or to its
-# right. Bars are the bands of the scale, ticks are the two bases. A number in the grey field at the left shows how far a way is
-# below one network, in mnat of CLL (thousandths of a nat). A deep ensemble of cost 1 is one network. It may differ from 1, since its
-# learning rate was chosen anew and two bases are few.
+# **What we see.** The dashed line is plain retraining at the same cost. A method that is worth its price lies on it or to its
+# right. Bars are the bands of the scale, ticks the two bases. A number in the grey field at the left shows how far a method is
+# below one network, in mnat of CLL (thousandths of a nat). A deep ensemble of cost 1 is one network. It may differ from 1,
+# since its learning rate was chosen anew and two bases are few.
 #
 # - *From scratch or between networks* (learned lines, curves and triangles, mode curves, SPRO, snapshots): they are below one
-#   network at nearly every budget. Their single networks are worse. On the CNN some of these trainings collapsed, although none
-#   became NaN. On the MLP the three short subspaces of budget 3 are worse than the one longer subspace of budget 1.5.
+#   network at nearly every budget. Their single networks are worse. On the CNN some of these trainings failed to learn, without
+#   becoming NaN. On the MLP the three short subspaces of budget 3 are worse than the one longer subspace of budget 1.5.
 # - *Around trained networks* (FGE, ESPRO, SWAG): at budget 3 they hold two networks, and are worth about two. They add little
 #   to a network.
 # - *Fewer and longer* (long ensemble): two networks, each trained half as long again, are worth about three.
-# - *Laplace and dropout* stay near the line or pass it. Laplace is added after plain training; dropout is a part of it. The high
-#   value of Laplace on the CNN at budget 3 has no counterpart at 1 and 1.5. Its three networks are not those of the ensemble;
-#   they may be lucky.
+# - *Laplace and dropout* lie near the line or beyond it. Laplace is added after plain training; dropout is a part of it. The
+#   high value of Laplace on the CNN at budget 3 has no counterpart at 1 and 1.5. Its three networks are not those of the
+#   ensemble; they may be lucky.
 #
 # The ticks are often as far apart as the methods. With n = 2, the order of neighbours is a matter of luck.
 #
@@ -288,7 +287,7 @@ course.table(rows, "CLL in nat", digits=4)
 #
 # ### Other scores, once
 #
-# Should one average probabilities or logits? Does the entropy detect foreign images (clothes instead of digits)?
+# Should we average probabilities or logits? Does the entropy detect foreign images (clothes instead of digits)?
 
 # %%
 SCORES = {
@@ -306,15 +305,15 @@ for name, table in ways.items():
 course.table(rows, "Budget 3", digits=4)
 
 # %% [markdown]
-# **What we see.** On the MLP it hardly matters whether one averages logits or probabilities: two bases differ by more. On the CNN
-# the mean of logits has the lower loss in each row, for FGE by more than luck. So the choice must be made beforehand, and be
+# **What we see.** On the MLP the choice between logits and probabilities hardly matters: two bases differ by more. On the CNN
+# the mean of logits has the lower loss in each row, for FGE by more than chance. So the choice must be made beforehand, and be
 # the same for all methods. We average probabilities. All five detect clothes about equally well. The calibration errors are
 # about one per cent or less, and a part of that is chance: compare the last two columns before you call a prediction
 # miscalibrated.
 #
 # ## Which claims hold here?
 #
-# Each row is a claim from a paper, made in its setting (mostly CIFAR and residual networks). The columns show the stored results
+# Each row is a claim from a paper about its setting (mostly CIFAR and residual networks). The columns show the stored results
 # on MNIST. The verdict is computed. It is *open* if the difference is below the standard deviation of the mean CLL of two
 # networks, since two bases may differ by so much through luck. A claim that fails here may still hold in its setting.
 
@@ -345,7 +344,7 @@ for name, result in stored.items():
           f"equivalent {gate['its equivalent']:.1f}")
 
 # %% [markdown]
-# **What we see.** Most claims fail here or stay open. The claims of *better than one network* compare with a network of cost 1.
+# **What we see.** Most claims fail here or stay open. The claims *better than one network* compare with a network of cost 1.
 # For 1.5 trainings one can also train one network for longer. Compared with that, FGE, SWAG and ESPRO lose. Compare with your
 # guess: for one and a half trainings or fewer the best method is dropout, worth 1.7 members on either network. So the nearest
 # answer is 2, and gate G6, which asked for 3, has failed (`05_mnist` explains gates). On the CNN plain training for one and a
@@ -401,7 +400,7 @@ fast = ln.Recipe(epochs=8, batch=50, precision="float32")
 three = ln.fit(small, digits, seeds=range(3), recipe=fast, progress=False)
 around = ln.swag(small, digits, runs=three, budget=4.5, recipe=fast, progress=False)
 print(around.cost, "of which 3 are the networks that were there")
-# Only the further steps of SWAG are paid.
+# Only the further steps of SWAG cost.
 
 # %% [markdown]
 # ### Exercise 2
@@ -438,8 +437,8 @@ for name, result in stored.items():
 # ### Exercise 4: your own network
 #
 # Take your own network and your own data, `ln.dataset(train=(images, labels), test=(images, labels))`. Write a builder with
-# dropout, and run every method on it at a budget of 2. Which methods need something special in your network, and which error
-# do they raise without it? Here, a small convolution on small digits stands in for yours.
+# dropout, and run every method on it at a budget of 2. Which methods need a special layer in your network, and which error do
+# they raise without it? Here, a small convolution on small digits stands in for yours.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 def mine():

@@ -12,9 +12,9 @@
 # **Question.** Train a network again, and its prediction for the same image moves. u(x) is the size of this movement,
 # for each image x. You can pay for three trainings. How well do you know u(x)?
 #
-# "Worth thirty" means: three trainings, well used, give u(x) as small an error as thirty trainings whose scatter is
-# simply computed. The number differs from network to network: section 5 measures it for the perceptron of this
-# notebook, and has a table of all networks in the studies.
+# "Worth thirty" means: three trainings, well used, give u(x) with the same error as the plain scatter of thirty trainings. The
+# number depends on the network: section 5 measures it for the perceptron of this notebook and has a table of all networks in
+# the studies.
 #
 # **What you will learn**
 # - why the scatter of three numbers is a poor u(x);
@@ -50,8 +50,8 @@ profile = course.profile(profile)
 # %% [markdown]
 # ## A guess to write down
 #
-# You have **three** trained networks. You may look at everything that they show, and train no more. How many trainings
-# would it take to know u(x) equally well from their scatter alone: **3, 6, 12, 30, or more?**
+# You have **three** trained networks. You may use everything that they show, but train no more. How many trainings would it
+# take to know u(x) equally well from their scatter alone: **3, 6, 12, 30, or more?**
 
 # %% [markdown]
 # ## 1. Three numbers jump
@@ -60,8 +60,8 @@ profile = course.profile(profile)
 # play. Three of the trainings are *ours*. The other 125 are the *judges*: we compare with them, and use them for
 # nothing else.
 #
-# q is the log-odds of one class of each image, fixed beforehand. The array `q` has one row for each training and one
-# column for each image. The *calibration* images serve to learn from, the *test* images to be judged on.
+# q is the log-odds of one class of each image, fixed beforehand. The array `q` has one row for each training and one column for
+# each image. We learn from the *calibration* images and judge on the *test* images.
 
 # %%
 seen = ln.read_study("mnist-mlp-geometry")
@@ -156,10 +156,10 @@ print(f"variance of ln u² of the judges {np.log(true_u[calibration] ** 2).var()
 # - s₀, the typical u;
 # - d₀, its weight: as if the typical u had been measured on *this* image, with d₀ degrees of freedom.
 #
-# Why do the differences between images give a weight? Remember section 1. An estimate with ν degrees of
-# freedom misses the truth by noise of variance ψ₁(ν/2). Take s₀ as an estimate of the u of one image, picked at random:
-# it misses by the real differences. So it is as good as an estimate with d₀ degrees of freedom, where ψ₁(d₀/2) equals
-# the variance of these differences [1]. The less the images differ, the larger is d₀. The mean of ln s² then gives s₀:
+# Why do the differences between images give a weight? Remember section 1. An estimate with ν degrees of freedom misses the
+# truth by noise of variance ψ₁(ν/2). Take s₀ as an estimate of the u of one image, picked at random: it misses by the real
+# differences. So s₀ is as good as an estimate with d₀ degrees of freedom, if ψ₁(d₀/2) equals the variance of these differences
+# [1]. The less the images differ, the larger is d₀. The mean of ln s² then gives s₀:
 
 # %%
 def weight_of(differences):
@@ -192,17 +192,17 @@ figure = lessons.spread_of_variances(
 course.save_live(figure, "07_spread")
 
 # %% [markdown]
-# **What we see.** The grey histogram holds the s² of all calibration images. Orange: the noise of three numbers alone,
-# one u for all images. Blue: noise and real differences. The two curves lie close together: the images differ little in
-# u, so that a typical u serves most of them.
+# **What we see.** The grey histogram holds the s² of all calibration images. Orange: the noise of three numbers alone, one u
+# for all images. Blue: noise and real differences. The two curves lie close together: the images differ little in u, so a
+# typical u suits most of them.
 #
 # Now the variance of each image becomes a weighted mean of the typical variance s₀² and of its s². The weights are the
 # degrees of freedom:
 #
 # $$ \tilde\sigma^2 = \frac{d_0 s_0^2 + \nu s^2}{d_0 + \nu}, \qquad \nu_\mathrm{eff} = d_0 + \nu . $$
 #
-# This is called *moderation* [1]. The method claims $\nu_\mathrm{eff}$ degrees of freedom instead of ν. Section 5
-# measures whether it deserves them.
+# This is called *moderation* [1]. The method claims $\nu_\mathrm{eff}$ degrees of freedom instead of ν. Section 5 tests this
+# claim.
 
 # %%
 by_hand = (constant.dof * constant.variance(nothing) + nu * s2) / (constant.dof + nu)
@@ -217,12 +217,12 @@ print(f"{shared.dof:.0f} degrees of freedom claimed, instead of {nu}")
 # number that can be computed from the three networks and is correlated with u: a **covariate** h(x). Its scale may be
 # wrong: the three trainings give the scale. Only its *pattern* over images matters.
 #
-# The best one that we know is the **gradient distance**. A step of the weights θ in some directions changes the
-# predictions for the training images; training undoes such a step, so the images *fix* these directions. Other
-# directions are free, and two trainings may end far apart along them. If a small step in a free direction moves q(x)
-# far, another training moves q(x) far, too. Two kinds of gradients measure this. The gradient g shows how q depends on
-# each weight. The *Fisher matrix* F is made of gradients on the training images. It is large along directions that
-# these images fix, so its inverse is large along the free ones:
+# The best one that we know is the **gradient distance**. A step of the weights θ in some directions changes the predictions for
+# the training images; training undoes such a step, so the images *fix* these directions. Other directions are free, and two
+# trainings may end far apart along them. If a small step in a free direction moves q(x) far, another training moves q(x) far,
+# too. Two kinds of gradients measure this. The gradient g shows how q depends on each weight. The *Fisher matrix* F is made of
+# gradients on the training images. F is large along directions that these images fix, so its inverse is large along the free
+# ones:
 #
 # $$ h(x) = \ln\, g^\mathsf{T} (F + rI)^{-1} g, \qquad g = \frac{\partial q(x)}{\partial\theta}, \qquad
 # F = \text{mean over training images of } \nabla_\theta \ln p(y)\, \nabla_\theta \ln p(y)^\mathsf{T} . $$
@@ -238,9 +238,9 @@ print(f"{shared.dof:.0f} degrees of freedom claimed, instead of {nu}")
 #
 # For 200 000 weights F would not fit into memory. The library therefore projects all gradients at random onto 2 048
 # numbers each, which keeps their inner products on average, and takes r as a hundredth of F's mean eigenvalue.
-# `ln.state` does it, and `lnescape.covariates.gradient_distance` for one network. A variance of the form
+# `ln.state` does this; `lnescape.covariates.gradient_distance` does it for one network. A variance of the form
 # $g^\mathsf{T} F^{-1} g$ is the classical one of a linear model [3], and `11_local_geometry` shows where it comes from.
-# The gradient distance takes one gradient for each image and no training; the stored study holds it. If u² were exactly
+# The gradient distance needs one gradient per image, no training; the study stores it. If u² were exactly
 # proportional to $g^\mathsf{T} F^{-1} g$, then ln u² = constant + h: a line of slope 1.
 #
 # Is it? We fit a straight line, by ordinary least squares, to the noisy ln s² of the calibration images:
@@ -275,10 +275,11 @@ course.save_live(figure, "07_regression")
 # runs through the middle.
 #
 # The estimate of the variance left around the line came out slightly below zero, though a variance can't be negative.
-# It is too small for three networks to show. If we believed that number, the line would be exact. The library is
-# more careful. All images share the same three networks, so the library counts thousands of images as a few hundred (at
-# most 300, or a tenth of their number if that is less). Therefore the slope shrinks towards zero, the more so the fewer
-# images there are. The library also assumes that 1/d₀ is 0.1 on average, so that d₀ stays finite. From here on we take
+# The true value is too small for three networks to show. If we believed the estimate, the line would be exact. The
+# library is more
+# careful. All images share the same three networks, so the library counts thousands of images as a few hundred (at
+# most 300, or a tenth of their number if that is less). Therefore the slope shrinks towards zero, more so with fewer
+# images. The library also assumes that 1/d₀ is 0.1 on average, so that d₀ stays finite. From here on we take
 # the library's prior.
 
 # %%
@@ -355,7 +356,7 @@ for m in (2, 3, 10, 30):
     assert abs(np.log(worth / m)) < 0.15
 
 # %% [markdown]
-# Then on the stored ones:
+# Then we try it on the stored arrays:
 
 # %%
 found = {way: ren(variance[test], judges[:, test]) for way, variance in stated.items()}
@@ -408,7 +409,7 @@ course.table(rows, "From three trainings with gradients, and the 95 % interval")
 # This is where "thirty" comes from: it is about the smallest value. `13_appendix` has every other covariate that was
 # tried, with its cost.
 #
-# Three cautions. REN is about u, not about the *mean* of the predictions: that remains the mean of three. REN is an
+# Three cautions. REN is about u, not about the *mean* prediction, which remains that of three trainings. REN is an
 # average over images. And the images must be like those that the prior was fitted on: on faint, noisy or foreign ones u
 # is known less well (`13_appendix`).
 
@@ -417,7 +418,7 @@ course.table(rows, "From three trainings with gradients, and the 95 % interval")
 #
 # A statement gives an interval for a further training: $\bar q \pm t\,\tilde\sigma\sqrt{1 + 1/M}$. Under the root, 1 is
 # the scatter of the further training, and 1/M that of the mean q̄. t is Student's factor: 1.96 if σ̃ were known
-# exactly, larger if $\nu_\mathrm{eff}$ is small. Does it hold? We take the 95 % intervals of each way and count the
+# exactly, larger if $\nu_\mathrm{eff}$ is small. Do the intervals hold? We take those of each method and count the
 # judges inside. We also count them on two tenths of the images: the *surest*, with the smallest stated u, and the
 # *least sure*, with the largest.
 
@@ -479,7 +480,7 @@ print(textwrap.fill(statement.sentence(doubtful), 100))
 # - *prior*: the images are counted as fewer, because they share the networks (section 3).
 # - *one set*: 95 % holds on average over sets of three networks. One set can be wrong for all images at once, since its
 #   scale is common to all.
-# - *reservations*: no error messages. They list what was assumed.
+# - *reservations*: a list of assumptions, not errors.
 # - u is the standard deviation of Student's t, a little larger than σ̃ [6]. In the table, a bracket with a point, such
 #   as -0.9(1.2), is the mean and its u = 1.2. A bracket without a point, such as -1.16(89), counts in units of the last
 #   digits: u = 0.89.
@@ -565,9 +566,9 @@ for images in (second, 2 * second):
 #
 # Take predictions of your own: three or more networks that differ in their seed only, from whatever framework. You need
 # their log-odds of one class for each input, as an array [networks, inputs], for some hundred inputs to fit the prior
-# on and for inputs to state. Any number that you know of each input may be a covariate. Which u does `ln.moderated`
+# on and for inputs to state. Any known number for each input may be a covariate. Which u does `ln.moderated`
 # state? If you have ten networks more to judge by, what is your REN? Here, small networks on small digits stand in for
-# yours. (They are few inputs, and the library warns that these count as even fewer.)
+# yours. (There are few inputs, and the library warns that they count as even fewer.)
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 small = ln.load("digits")
@@ -595,15 +596,15 @@ course.table(rows)
 #
 # The s of three plain trainings is typically wrong by 70 %, since three numbers scatter so much. The size of that noise
 # is known. So thousands of images together show that u differs little between images. A prior with a typical u makes
-# the three worth about three times their number. A covariate distinguishes between images. With its slope learned from
+# three trainings worth about three times as many. A covariate distinguishes between images. With its slope learned from
 # the same three networks, the three are worth tens of trainings. The statement covers one component of uncertainty, the
 # repetition of the training. It does not cover labels, data and errors that all trainings share.
 
 # %% [markdown]
 # ## What was recorded
 #
-# The brackets are over images or judges. On another machine the same seeds give other networks, whose scatter is not in them:
-# *no* stands where the two sets of networks differ by more than the brackets allow.
+# The brackets are over images or judges. On another machine the same seeds give other networks, whose scatter the
+# brackets exclude: *no* marks sets of networks that differ by more than the brackets allow.
 
 # %%
 course.record(

@@ -10,7 +10,7 @@
 # # 08 · CIFAR-10: where training loss is not zero
 #
 # **Question.** On MNIST the networks learn their images nearly by heart. On CIFAR-10 [1] they don't: at the end of training the
-# loss and its gradients are not near zero. Do the results from MNIST hold there?
+# loss and its gradients are not near zero. Do the MNIST results still hold?
 #
 # **What you will learn**
 # - what lies between two *residual* networks, and which trap batch normalisation sets;
@@ -78,10 +78,10 @@ print(f"{runs.n_parameters} weights; one network: {single['accuracy']} right, lo
 #
 # In training, a batch normalisation takes the mean and variance of each channel *from the batch*. For a single image a trained
 # network has no batch. It uses *running statistics*, averages that were collected during training. They are not weights: no
-# gradient changes them. They belong to *these* weights and to no others.
+# gradient changes them. They are valid for *these* weights only.
 #
-# Now go along the straight line between two networks. The weights half-way are the mean of the weights. Which statistics belong to
-# them? It is tempting to take the mean of those, too: this happens if one averages two saved networks entry by entry.
+# Now go along the straight line between two networks. The weights half-way are the mean of the weights. Which statistics belong
+# to them? It is tempting to average these, too: this happens if you average two saved networks entry by entry.
 
 # %%
 module = net().eval()
@@ -216,8 +216,8 @@ figure = ln.plots.plane_map(
 course.save_live(figure, "08_plane")
 
 # %% [markdown]
-# **What we see.** With refreshed statistics the map is like that of MNIST: two networks in low ground, a hill on the straight line,
-# and a learned curve around it. It is one pair, n = 1.
+# **What we see.** With refreshed statistics the map is like that of MNIST: two networks in low ground, a hill on the straight
+# line, and a learned curve around it. This is one pair, n = 1.
 
 # %% [markdown]
 # ## At full size: what retraining changes
@@ -262,7 +262,7 @@ for name, study in (("MNIST MLP", ln.read_study("mnist-mlp")), ("Fast ResNet", s
 
 # %% [markdown]
 # **What we see.** The answer to the first guess is the last of the three. The log-odds scatter about as widely as on MNIST, by
-# about one nat. But their means are much nearer to zero, so the same scatter changes far more decisions. (The figure is read as
+# about one nat. But their means are much nearer to zero, so the same scatter changes far more decisions. (Read the figure like
 # that of `05_mnist`.)
 #
 # ## Three trainings, before and after
@@ -297,9 +297,8 @@ figure = lessons.stated_against_true(
 course.save_live(figure, "08_before_after")
 
 # %% [markdown]
-# **What we see.** Yes, the scatter is a little larger where the networks are surer. The constant prior is the large step, as on
-# MNIST. (The errors include the noise of the 21 judges, 16 %.) The
-# mean log-odds adds a little.
+# **What we see.** Yes, the scatter is a little larger where the networks are surer. The constant prior gains most, as on MNIST.
+# (The errors include the noise of the 21 judges, 16 %.) The mean log-odds adds a little.
 #
 # ### All covariates that were tried
 #
@@ -318,8 +317,8 @@ course.save_live(figure, "08_before_after")
 # | ESPRO | spread of q over a simplex that is grown from one network | 1.5 |
 # | proxies | spread of q over cheap retrainings of a *narrower* network | some |
 #
-# The first six groups are *free*: they take no further training. The next table has two of them, all six together, and bursts. It
-# is from the stored studies, and the noise of the judges is removed.
+# The first six groups are *free*: they need no further training. The next table has two of them, all six together, and bursts.
+# It comes from the stored studies, without the noise of the judges.
 
 # %%
 pairs = {name: stored[name] for name in names}
@@ -334,10 +333,10 @@ SHOWN = (
 course.table(tables.worths(pairs, "3", SHOWN), "REN of three trainings, with its 95 % interval")
 
 # %% [markdown]
-# **What we see.** All free groups are worth as much for both networks on CIFAR-10 as for MNIST's perceptron. This answers the second
-# guess. But other covariates have caught up. For the perceptron, *outputs* are far ahead of all others. Here *differences* are worth
-# as much, and *bursts* at least as much. `13_appendix` has all groups, with cost, coverage and shifts. The gradient distance is better
-# still (`11_local_geometry`):
+# **What we see.** All free groups are worth as much for both networks on CIFAR-10 as for MNIST's perceptron. This answers the
+# second guess. But other covariates are equally good. For the perceptron, *outputs* are far ahead of all others. Here
+# *differences* are as good as outputs, and *bursts* at least as good. `13_appendix` has all groups, with cost, coverage and
+# shifts. The gradient distance is better still (`11_local_geometry`):
 
 # %%
 course.table(tables.with_gradients("CIFAR-10 "), "REN, with its 95 % interval")
@@ -357,10 +356,11 @@ course.table(tables.beforehand(), "Bursts of a quarter of an epoch, M = 3")
 # - *REN of bursts*: on the calibration images, on which the settings of bursts were compared. The table of REN above holds for test
 #   images.
 #
-# **What we see.** From top to bottom the training loss grows. On CIFAR, where more of it remains, bursts explain about ten times as
-# much as on MNIST; among the networks on CIFAR there is no such order. (The CNN without normalisation and the ResNets have short
-# schedules. `13_appendix` names the pairs whose other tables have bursts of another setting.) If the training loss is nearly
-# zero, the gradients are small, and restarts hardly leave the network. So few networks show no law: network and data changed together.
+# **What we see.** From top to bottom the training loss grows. On CIFAR, where more of it remains, bursts explain about ten
+# times as much as on MNIST; among the networks on CIFAR there is no such order. (The CNN without normalisation and the ResNets
+# have short schedules. `13_appendix` names the pairs whose other tables have bursts of another setting.) If the training loss
+# is nearly zero, the gradients are small, and restarts hardly leave the network. So few networks prove no law: network and data
+# changed together.
 #
 # Yet *on top of the free groups* one more training gains more than bursts of the same price (`10_synthesis`). The free groups already
 # contain most of the information in bursts.
@@ -381,9 +381,9 @@ networks = {
 course.table(tables.schedules(networks), "Five networks, REN with M = 2")
 
 # %% [markdown]
-# **What we see.** u(x) follows no order. The most accurate networks have a *larger* u(x) than the fast CNN. Yet their decisions are
-# safer, since their mean log-odds have grown more: a better network may have a larger u(x). A constant prior is worth a little
-# more where more decisions are right; the other values of REN follow no order.
+# **What we see.** u(x) follows no order. The most accurate networks have a *larger* u(x) than the fast CNN. Yet their decisions
+# are safer, since their mean log-odds are larger still: a better network may have a larger u(x). A constant prior is worth a
+# little more where more decisions are right; the other values of REN follow no order.
 #
 # ## Exercises
 #
@@ -422,8 +422,8 @@ for name, images, u in (("test images", test, true_u), ("noisy images", noisy, o
 # %% [markdown]
 # ### Exercise 3: your own network
 #
-# Does your network have batch normalisation? Look at its buffers. What does it cost to refresh 20 of your networks? Here, a network
-# with *group normalisation* stands in for yours. It takes mean and variance from the channels of a single image.
+# Does your network have batch normalisation? Look at its buffers. What does it cost to refresh 20 of your networks? Here, a
+# network with *group normalisation* stands in for yours. It computes mean and variance from the channels of a single image.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 yours = ln.network("resnet", data, depth=8, width=8, norm="group")  # put your own builder here
@@ -435,11 +435,10 @@ print("refreshing 20 networks:", ln.training.refresh_cost(law, data, 20))
 # %% [markdown]
 # ## Summary
 #
-# Most results from MNIST also hold where the training loss is not zero. u(x) has about the same size, and a prior that all images
-# share makes three trainings worth many times their number. One thing is new: exploring near a solution shows more of a
-# pattern on CIFAR, where training loss remains, than on MNIST. Between networks with batch normalisation the statistics
-# must be refreshed at each
-# point. Otherwise one finds hills that don't exist.
+# Most results from MNIST also hold where the training loss is not zero. u(x) has about the same size, and a prior that all
+# images share makes three trainings worth many times their number. One thing is new: exploring near a solution shows more of a
+# pattern on CIFAR, where training loss remains, than on MNIST. Between networks with batch normalisation the statistics must be
+# refreshed at each point. Otherwise, hills appear that don't exist.
 
 # %% [markdown]
 # ## What was recorded

@@ -52,7 +52,7 @@ profile = course.profile(profile)
 #
 # ### The families
 #
-# They come with the data set [1]: twenty families of five classes. `CIFAR100_FAMILIES` has the names of the five for each.
+# They come with the data set [1]: twenty families of five classes. `CIFAR100_FAMILIES` lists the classes of each.
 
 # %%
 FAMILIES = list(CIFAR100_FAMILIES)
@@ -124,9 +124,9 @@ for name, values in q.items():
 course.table(rows, f"{len(logp)} networks", digits=2)
 
 # %% [markdown]
-# **What we see.** The log-odds of the family scatter about as much as those of the class in `quick`, and more in `standard`. Yet
-# the decision for a family changes *less often*. This is no contradiction. A decision flips if u is large compared with the
-# distance of q̄ from the point where it flips. In `standard` the log-odds of the family are much higher, and higher log-odds
+# **What we see.** The log-odds of the family scatter about as much as those of the class in `quick`, and more in `standard`.
+# Yet the decision for a family changes *less often*. This is no contradiction. A decision flips if u is large compared with the
+# distance of q̄ from the decision boundary. In `standard` the log-odds of the family are much higher, and higher log-odds
 # scatter more. At full size, below, the two u are alike.
 #
 # ### By library
@@ -179,7 +179,7 @@ every = tables.stored_of_pairs(pairs=(*PAIRS, *FURTHER, *SHORT))
 course.table(tables.references({name: row for name, row in every.items() if "100" in name}))
 
 # %% [markdown]
-# The columns, and the rows of all other networks, are in `08_cifar10`.
+# `08_cifar10` explains the columns and has the rows of all other networks.
 
 # %%
 seen = ln.read_study("cifar100-fast-resnet")
@@ -251,10 +251,10 @@ figure = lessons.two_questions(
 course.save(figure, "09_questions")
 
 # %% [markdown]
-# **What we see.** Left: at the same mean log-odds u is nearly the same for both questions. The two curves differ by a tenth of a
-# nat at most. Right: the log-odds of families reach higher, since a family contains several of the candidates. So the answers to
-# the first two guesses are *as much*, and *less often*. u(x) is a property of a question, not of a network or an image. Without
-# the mean beside it, it does not show how safe a decision is.
+# **What we see.** Left: at the same mean log-odds u is nearly the same for both questions. The two curves differ by at most 0.1
+# nat. Right: the log-odds of families reach higher, since a family contains several of the candidates. So the answers to the
+# first two guesses are *as much*, and *less often*. u(x) is a property of a question, not of a network or an image. Without the
+# mean, it does not show how safe a decision is.
 #
 # ## Trap: the evaluated networks choose the class
 #
@@ -289,12 +289,11 @@ course.table(classes, "M = 2; class of the scouts, and class of the two networks
 
 # %% [markdown]
 # **What we see.** The answer to your third guess is: less than 1, on average. If all networks agree on the class, the choice
-# changes nothing. On MNIST this is nearly always so. The two networks choose another class than the scouts on one image in twenty
-# of CIFAR-10, and on one in five of CIFAR-100. On these images their mean log-odds is too high, by about half a
-# nat or more. The intervals do not include this error. Yet they hold 93 to 94 % even on those images. A further retraining
-# scatters by about 0.75 nat on CIFAR-100 and one nat on CIFAR-10 (median). The interval allows for that and for few degrees of freedom, and
-# compared with it the error is small. So `ln.state` may choose the class
-# from the evaluated networks. Its statement names the class.
+# changes nothing. On MNIST this is nearly always so. The two networks choose another class than the scouts on one image in
+# twenty of CIFAR-10, and on one in five of CIFAR-100. On these images their mean log-odds is too high, by about half a nat or
+# more. The intervals do not include this error. Yet they hold 93 to 94 % even on those images. A further retraining scatters by
+# about 0.75 nat on CIFAR-100 and one nat on CIFAR-10 (median). The interval allows for that and for few degrees of freedom;
+# this error is small beside it. So `ln.state` may choose the class from the evaluated networks. Its statement names the class.
 #
 # ## u(x) from two or three trainings
 #
@@ -307,7 +306,7 @@ course.table(tables.with_gradients("CIFAR"), "REN, with its 95 % interval")
 # %% [markdown]
 # **What we see.** Two trainings are worth far more than three with a constant prior, on each network.
 #
-# Here is everything else that is free, and every purchase. `08_cifar10` explains the groups.
+# Here are all other free covariates, and every purchase. `08_cifar10` explains the groups.
 
 # %%
 stored = tables.stored_of_pairs("-uncertainty")
@@ -343,7 +342,7 @@ SHOWN = (
 course.table(tables.worths(stored, "3", SHOWN), "REN of three trainings, with its 95 % interval")
 
 # %% [markdown]
-# **What we see.** In the figure, dotted lines are two and three plain trainings, and the dashed line is the 30 of gates G7 and G8.
+# **What we see.** In the figure, dotted lines are two and three plain trainings; the dashed line is the 30 of gates G7 and G8.
 # (`13_appendix` has all covariates and their costs.)
 #
 # - A *constant* prior makes three retrainings worth ten to fifteen, on each of the five pairs.
@@ -356,7 +355,7 @@ course.table(tables.worths(stored, "3", SHOWN), "REN of three trainings, with it
 #   one network, add more.
 # - A long interval means that the judges are few: here, eighteen retrainings.
 #
-# `10_synthesis` has REN against cost, compares gains per further training, and asks where the lead is more than chance.
+# `10_synthesis` shows REN against cost and gains per further training, and tests which leads exceed chance.
 #
 # ## Coverage
 
@@ -370,12 +369,12 @@ figure = figures.coverage(
 course.save(figure, "09_coverage")
 
 # %% [markdown]
-# **What we see.** The figure shows tenths of the stated u. The intervals stay within the 93 to 97 % of gate G5, with one exception: the
-# least sure images of CIFAR-10's CNN are covered a little too often, with two networks. The plain intervals, from three
-# numbers and Student's t, hold far too few retrainings on the images with a small stated u. Risks to flip above one half are too
-# high, as on all pairs: two networks that contradict each other do so partly by chance. Small risks are too low on CIFAR-100.
+# **What we see.** The figure shows tenths of the stated u. The intervals stay within the 93 to 97 % of gate G5, with one
+# exception: the least sure images of CIFAR-10's CNN are covered a little too often, with two networks. The plain intervals,
+# from three numbers and Student's t, hold far too few retrainings on the images with a small stated u. Risks to flip above one
+# half are too high, as on all pairs: two networks that disagree do so partly by chance. Small risks are too low on CIFAR-100.
 #
-# The next table has images that differ from those of the fit.
+# The next table is for images unlike those of the fit.
 
 # %%
 course.table(
@@ -389,13 +388,13 @@ course.table(
 #
 # ## Does exploring pay?
 #
-# CIFAR-100 fits the table of bursts in `08_cifar10`: on both networks bursts explain a quarter of what constant and outputs leave.
-# Look at the training loss before you pay for bursts.
+# CIFAR-100 fits the table of bursts in `08_cifar10`: on both networks bursts explain a quarter of the rest beyond constant and
+# outputs. Look at the training loss before you pay for bursts.
 #
 # ## Scores at equal cost
 #
 # How good is the averaged prediction? DEE is the number of retrainings whose ensemble would be as good (`06_methods`). On CIFAR
-# there are fewer methods, since each costs trainings.
+# we ran fewer methods, since each costs trainings.
 
 # %%
 methods = tables.stored_of_pairs("-methods", COMPARED)
@@ -453,14 +452,14 @@ torn = np.mean(changed["class, one of 100"], axis=0) >= 0.25
 print(f"undecided images: median u {np.median(u[torn]):.2f} nat, "
       f"with the likeliest class of each network {np.median(wrong[torn]):.2f} nat")
 assert np.median(wrong[torn]) < np.median(u[torn])
-# It answers how much the confidence scatters. The networks are about equally sure, of different
+# It shows how much the confidence scatters. The networks are about equally sure, of different
 # classes.
 
 # %% [markdown]
 # ### Exercise 4: a question of your own
 #
-# Take log-probabilities and classes of your own, and write the measurand of a question that concerns you. Check it against a sum
-# of probabilities, and state u. Here, the networks of the live part stand in for yours. The question is "is it an animal?" in
+# Take log-probabilities and classes of your own, and write the measurand of a question of yours. Check it against a sum of
+# probabilities, and state u. Here, the networks of the live part stand in for yours. The question is "is it an animal?" in
 # `standard`, and "does it have corners?" in `quick`.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}

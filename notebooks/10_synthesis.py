@@ -17,7 +17,7 @@
 # - to read the results of the course on one page, each with its interval and its price;
 # - to make the one comparison that decides: what a further training buys, and what else the same price buys;
 # - why the best of many looks better than it is;
-# - what to advise a student, a metrologist and an engineer, and how far this advice goes.
+# - what to advise a student, a metrologist and an engineer, and the limits of this advice.
 #
 # **Before you start.** `06_methods` (DEE) and `07_retraining_uncertainty` (REN, covariates). Every further table is in
 # `13_appendix`.
@@ -66,10 +66,9 @@ course.table(tables.references(reference))
 #
 # ## One page: what two and three trainings are worth
 #
-# REN, the retraining equivalent number, is the number of *plain* retrainings that would give u(x) as well. There are four
-# ways to use the same M networks: their plain standard deviation; a constant prior [1]; a prior with all free covariates
-# except the gradient of the prediction; and one with the gradient. A wide CNN and two networks on FashionMNIST stand
-# beside the five pairs.
+# REN, the retraining equivalent number, is the number of *plain* retrainings that would give u(x) as well. There are four ways
+# to use the same M networks: their plain standard deviation; a constant prior [1]; a prior with all free covariates except the
+# gradient of the prediction; and one with the gradient. A wide CNN and two networks on FashionMNIST complement the five pairs.
 
 # %%
 mixes = {name: result.numbers["mixes"] for name, result in stored.items()}
@@ -86,25 +85,23 @@ figure = figures.worth_on_pairs(
 course.save(figure, "10_worth")
 
 # %% [markdown]
-# **What we see.** Dotted lines are the M retrainings, the dashed line is the 30 of gates G7 and G8. Arrows: the interval goes on.
-# Where a mark is missing, that way was not computed. Three steps are large.
-# The first is from plain to *constant*: thousands of images together show what a single one can't. The second is from
-# constant to *free, without gradients*: the networks show which images scatter more. The third is to the *gradient
-# distance*, which shows this best. Two trainings then pass 30 on five networks of eight; MNIST's CNN and the two networks
-# on FashionMNIST, which came last, stay below. Note the bars. If few retrainings judge, an interval may reach to several
-# times the value, and values within it can't be ranked.
+# **What we see.** Dotted lines are the M retrainings, the dashed line is the 30 of gates G7 and G8. Arrows: the interval goes
+# on. Where a mark is missing, that way was not computed. Three steps are large. The first is from plain to *constant*:
+# thousands of images together show the typical u. The second is from constant to *free, without gradients*: the networks show
+# which images scatter more. The third is to the *gradient distance*, which shows this best. Two trainings then exceed 30 on
+# five of eight networks; MNIST's CNN and the two networks on FashionMNIST, which came last, stay below. Note the bars. With few
+# judges, an interval may extend to several times the value, and values within it can't be ranked.
 #
-# G7 asks for a REN of 30 within three trainings, G8 within two. Both were stated before the gradient distance was known.
-# With it, in the point estimates, three trainings reach 30 on all eight networks, though only just on three of them. (Here
-# it stands beside outputs and classes, with the prior of other pairs. Alone it does about as well, see
-# `11_local_geometry`.)
+# G7 asks for a REN of 30 within three trainings, G8 within two. Both were stated before the gradient distance was known. With
+# it, in the point estimates, three trainings reach 30 on all eight networks, though only just on three of them. (Here it is
+# combined with outputs, classes and the prior of other pairs. Alone it does about as well: see `11_local_geometry`.)
 
 # %%
 course.table(tables.with_gradients(), "REN, with its 95 % interval")
 
 # %% [markdown]
-# A value with a unit is evaluated in the same way, without a prior of other pairs (`12_measured_values`). One training borrows a
-# scale that was learned on classes, which is wrong for values. From two on, no scale is borrowed:
+# A value with a unit is evaluated in the same way, without a prior of other pairs (`12_measured_values`). One training borrows
+# a scale learned on classes, which is wrong for values. Two or more borrow no scale:
 
 # %%
 rows = {}
@@ -132,15 +129,15 @@ course.save(figure, "10_frontier")
 
 # %% [markdown]
 # **What we see.** Filled symbols are better than everything cheaper; most others are drawn pale. The dashed line is plain
-# retrainings without a prior, the dotted one the 30 of the gates. All symbols of the priors lie far above it. Their upper edge *rises in steps*, at 2, 3 and 4 trainings, with each
-# further plain training. Between the steps, exploration costs a part of a training, and the edge rises by less. The
-# symbols low and far to the right are learned paths.
+# retraining without a prior, the dotted one the 30 of the gates. All symbols with a prior lie far above the dashed line. Their
+# upper edge *rises in steps*, at 2, 3 and 4 trainings. Between the steps, exploration costs part of a training and raises the
+# edge by less. The symbols low and far to the right are learned paths.
 #
 # ## The comparison that decides
 #
-# The dashed line is too easy to beat. With the free groups, the question is: *how much does one more training gain, and
-# how much does the same price gain otherwise?* For each purchase we take the gain in REN over its price in trainings. By
-# hand, for bursts on one pair:
+# The dashed line is too easy to beat. With the free groups, the question is: *how much does one more training gain, and how
+# much does another purchase at that price?* For each purchase we take the gain in REN over its price in trainings. By hand, for
+# bursts on one pair:
 
 # %%
 table, name = mixes["CIFAR-10 fast CNN"], "CIFAR-10 fast CNN"
@@ -163,16 +160,15 @@ course.table(
 )
 
 # %% [markdown]
-# **What we see.** A positive value means that one more training is ahead. All values are positive, for every purchase and
-# every pair. If the interval contains zero, the question is open on that pair. It is decided for the perceptron, for CIFAR-10's
-# fast CNN, and for all but the bursts of its fast ResNet. On CIFAR-100 it is decided for the
-# learned paths only. It is open on MNIST's CNN, which few retrainings judge, and for the bursts of both ResNets. Without
-# the free groups the order changes (`13_appendix`), but the free groups take no further
-# training. This is the result of the course in two sentences: **exploring near a solution can show where u(x) is large.
-# The networks that one has anyway show it at least as well, at no cost.**
+# **What we see.** A positive value means that one more training is ahead. All values are positive, for every purchase and every
+# pair. If the interval contains zero, the question is open on that pair. It is decided for the perceptron, for CIFAR-10's fast
+# CNN, and for all but the bursts of its fast ResNet. On CIFAR-100 it is decided for the learned paths only. It is open on
+# MNIST's CNN, which few retrainings judge, and for the bursts of both ResNets. Without the free groups the order changes
+# (`13_appendix`), but the free groups take no further training. This is the result of the course in two sentences: **exploring
+# near a solution can show where u(x) is large. The networks that you already have show it at least as well, at no cost.**
 #
-# The gradient distance (`11_local_geometry`) came later and is free as well. Beside it, the lead of one more training is
-# larger still, in the point estimates.
+# The gradient distance (`11_local_geometry`) came later and is also free. With it, the lead of one more training is larger
+# still, in the point estimates.
 #
 # ## The other axis: the score
 #
@@ -194,16 +190,15 @@ figure = figures.equivalents_on_pairs(
 course.save(figure, "10_scores")
 
 # %% [markdown]
-# **What we see.** Most ways lie at or below the strokes: for its cost, plain training is hard to beat. Exceptions
-# differ from pair to pair. On MNIST they are dropout and, for the CNN, Laplace. On the two short ResNets FGE and SWAG
-# lie above the stroke at 1.5 trainings (on CIFAR-10 ESPRO, too), on CIFAR-10's CNN SWAG alone, and on the fast CNN
-# ESPRO at three trainings. On CIFAR, longer plain training lies above them all: one longer network (the deep ensemble
-# at 1.5), or two of them (the long ensemble at 3). The symbols are means of two bases on MNIST and on the fast CNN, and
-# *one* base elsewhere, so neighbours can't be distinguished. Paths that are learned from scratch [6] lie in the grey
-# field, below one network, on every pair.
+# **What we see.** Most methods lie at or below the strokes: plain training is hard to beat at its cost. Exceptions differ from
+# pair to pair. On MNIST they are dropout and, for the CNN, Laplace. On the two short ResNets FGE and SWAG lie above the stroke
+# at 1.5 trainings (on CIFAR-10 ESPRO, too), on CIFAR-10's CNN SWAG alone, and on the fast CNN ESPRO at three trainings. On
+# CIFAR, longer plain training lies above them all: one longer network (the deep ensemble at 1.5), or two of them (the long
+# ensemble at 3). The symbols are means of two bases on MNIST and on the fast CNN, and *one* base elsewhere, so neighbours can't
+# be distinguished. Paths that are learned from scratch [6] lie in the grey field, below one network, on every pair.
 #
-# The two axes answer two questions. A way can be poor as an ensemble and show much of u(x): a proxy is a *bad* network,
-# and its scatter has the right pattern.
+# The two axes answer two questions. A method can be a poor ensemble and show much of u(x): a proxy is a *bad* network, but its
+# scatter has the right pattern.
 #
 # ## Trap: the best of many
 #
@@ -254,23 +249,23 @@ course.table(rows, "If all mixes were equally good and their errors independent 
 #
 # - **Larger networks, other recipes.** `08_cifar10` compares five networks on CIFAR-10. u(x) belongs to the recipe, and so do
 #   all findings about it.
-# - **Values with a unit.** The same steps work, as `12_measured_values` shows on two small data sets. For one training
-#   they don't: its scale would have to be learned on other values.
+# - **Values with a unit.** The same steps work, as `12_measured_values` shows on two small data sets. For one training they
+#   fail: its scale would have to be learned on other values.
 # - **Foreign inputs.** The prior is fitted on images of the same kind. Under shift its worth falls, and intervals may
 #   hold too few retrainings (`13_appendix`).
 # - **Proxies of a deep network.** They need a network that is cheap *and* similar; those of CIFAR-100 show little.
-# - **One training.** Its scale is borrowed from other networks. On six networks it is worth 22 to 42 plain trainings. On two that
-#   were trained after the rule was fixed, u was stated 1.5 and 2.2 times too large (`11_local_geometry`).
-# - **What all trainings share.** Data, labels, the choice of network: a prediction can be the same over all
-#   retrainings, and wrong. u(x) is one line of a budget of uncertainty, never its sum.
+# - **One training.** Its scale is borrowed from other networks. On six networks it is worth 22 to 42 plain trainings. On two
+#   that were trained after the rule was fixed, the stated u was 1.5 and 2.2 times the true one (`11_local_geometry`).
+# - **What all trainings share.** Data, labels, the choice of network: all retrainings can give the same wrong prediction. u(x)
+#   is one line of an uncertainty budget, never its sum.
 #
 # ## Exercises
 #
 # ### Exercise 1: for a colleague
 #
-# A colleague has two trainings on CIFAR-10 and a statement from `ln.state`. She asks: "Will my next training lie inside
-# the 95 % interval?" Answer in numbers: on the whole, in the worst tenth of the stated u, and on noisy images.
-# (`mixes[name]["all free groups"]["2"]["deciles"]` holds the coverage by tenths.)
+# A colleague has two trainings on CIFAR-10 and a statement from `ln.state`. She asks: "Will my next training lie inside the 95
+# % interval?" Answer in numbers: overall, in the worst tenth of the stated u, and on noisy images. (`mixes[name]["all free
+# groups"]["2"]["deciles"]` holds the coverage by tenths.)
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 rows = {}
@@ -342,16 +337,16 @@ print(f"plain: [{low:.1f}, {high:.1f}] nat, too wide to use")
 # 6. The scatter of three numbers is a poor estimate of u(x). Most images have about the same u(x): a constant prior makes
 #    three trainings worth seven to eighteen (`07`, `10`, `11`).
 # 7. Free covariates show which images scatter more, and make three trainings worth tens (`07`, `08`, `11`).
-# 8. Bursts show a pattern where training loss remains. The scale must come from real trainings, or be borrowed, and then
-#    the statement must name this (`08`, `11`).
-# 9. Beside the free groups, one more training has the highest measured gain on every pair; on two of five its lead over every
-#    other purchase is beyond its uncertainty (`10`).
-# 10. State q̄, σ̃, $\nu_\mathrm{eff}$ and the interval. Check coverage by decile. Add that data, labels and bias are not included
+# 8. Bursts show a pattern where training loss remains. The scale must come from real trainings, or be borrowed; the statement
+#    must then say so (`08`, `11`).
+# 9. On top of the free groups, one more training has the highest measured gain on every pair; on two of five its lead over
+#    every other purchase is beyond its uncertainty (`10`).
+# 10. State q̄, σ̃, $\nu_\mathrm{eff}$ and the interval. Check coverage by decile. State that data, labels and bias are excluded
 #     (`07`).
 #
 # ## What was recorded
 #
-# Nothing was trained. Only the simulation of the trap has live numbers, the same in both profiles.
+# Nothing was trained. Only the simulation in the trap has live numbers, the same in both profiles.
 
 # %%
 course.record(

@@ -9,8 +9,8 @@
 # %% [markdown]
 # # 11 · Local geometry: what the gradients of one network show
 #
-# **Question.** A network is trained *once*. Which of its predictions would change most if it were trained again? Can we tell
-# from the landscape around its weights, without a step along any path?
+# **Question.** A network is trained *once*. Which of its predictions would change most if it were trained again? Does the
+# landscape around its weights show this, without a step along any path?
 #
 # **What you will learn**
 # - *gradient distance*: how far a small random displacement of the weights moves one prediction;
@@ -44,8 +44,8 @@ profile = course.profile(profile)
 # %% [markdown]
 # ## A guess to write down
 #
-# u(x) is the standard deviation of the log-odds q(x) over retrainings. You have one trained network, and compute one
-# number for each image. **Which correlation over images can that number have with ln u²(x): 0.1, 0.4, or 0.8?**
+# u(x) is the standard deviation of the log-odds q(x) over retrainings. You have one trained network and compute one number per
+# image. **How strongly can it correlate, over images, with ln u²(x): 0.1, 0.4, or 0.8?**
 
 # %% [markdown]
 # ## The idea
@@ -66,9 +66,10 @@ profile = course.profile(profile)
 #
 # ## The smallest case: a linear model, with known truth
 #
-# $f(x) = w^\mathsf{T} x$ with ten weights, fitted to 1 000 examples $y = \sum_j x_j + \mathrm{noise}$, of standard deviation σ = 0.5. Here g = x, and with
-# normal noise $F = X^\mathsf{T} X / n$, up to σ². A seed draws the noise of the labels. Least squares then has the covariance
-# $\sigma^2 (X^\mathsf{T} X)^{-1} = (\sigma^2/n)\, F^{-1}$, exactly. So $\operatorname{Var} f(x) = (\sigma^2/n)\, g^\mathsf{T} F^{-1} g$. All 200 retrainings are one call of `lstsq`.
+# $f(x) = w^\mathsf{T} x$ with ten weights, fitted to 1 000 examples $y = \sum_j x_j + \mathrm{noise}$, the noise with σ = 0.5.
+# Here g = x, and with normal noise $F = X^\mathsf{T} X / n$, up to σ². A seed draws the noise of the labels. Least squares then
+# has the covariance $\sigma^2 (X^\mathsf{T} X)^{-1} = (\sigma^2/n)\, F^{-1}$, exactly. So $\operatorname{Var} f(x) =
+# (\sigma^2/n)\, g^\mathsf{T} F^{-1} g$. All 200 retrainings are one call of `lstsq`.
 
 # %%
 torch.manual_seed(0)
@@ -149,11 +150,11 @@ course.save_live(figure, "11_linear")
 
 # %% [markdown]
 # **What we see.** Each point is an input. The black lines are theory, with nothing fitted. If labels are drawn anew, or if
-# steps are averaged, the variance *is* $g^\mathsf{T} F^{-1} g$, times a factor. The factor differs between the two panels by more than ten, and
-# the gradients don't show it. At a constant learning rate the last weights scatter alike in all directions. There the length
-# of g counts, not F. We don't know beforehand which case a real network resembles. A schedule that lowers the learning rate
-# to zero has much the same effect as averaging. So h is a *covariate*: a pattern over inputs. Retrainings must test it, and
-# must give its slope and its level.
+# steps are averaged, the variance *is* $g^\mathsf{T} F^{-1} g$, times a factor. The factor differs between the two panels by
+# more than ten, and the gradients don't show it. At a constant learning rate the last weights scatter alike in all directions.
+# There only the length of g matters, not F. We don't know beforehand which case a real network resembles. A schedule that
+# lowers the learning rate to zero has much the same effect as averaging. So h is a *covariate*: a pattern over inputs.
+# Retrainings must test it, and must give its slope and its level.
 
 # %% [markdown]
 # ## A network with a simple gradient
@@ -250,7 +251,7 @@ print(f"correlation of the exact u(x) with ln s² of {len(judges)} retrainings: 
 # %% [markdown]
 # ### The last layer alone
 #
-# A classical shortcut takes the last layer only. The last layer is a softmax regression on the features of the layers below,
+# A classical shortcut uses the last layer only. The last layer is a softmax regression on the features of the layers below,
 # so the same function applies, with features in place of inputs.
 
 # %%
@@ -322,8 +323,8 @@ course.table(rows, digits=2)
 # %% [markdown]
 # **The cure.** The pattern over images comes from h. The scale comes from the retrainings at hand; two are enough.
 #
-# With one training, there is a better ruler than h: the standard deviation of q *over images*, which one network shows. How large is
-# a typical u compared with it? Every network with many retrainings shows it, since only q is needed:
+# For one training, a better yardstick than h is the standard deviation of q *over images*, which one network shows. How
+# large is a typical u compared with it? Every network with many retrainings answers this, since only q is needed:
 
 # %%
 ratios, later = tables.levels(), tables.judged_levels()
@@ -340,13 +341,13 @@ course.save(figure, "11_levels")
 # **What we see.** First the filled dots. All nine networks with convolutions lie between 0.3 and 0.45, whatever the data and the
 # accuracy. The perceptrons lie lower, and differ more from one another: from 0.2 to 0.4. (Vertical lines are the geometric means of
 # the filled dots. Digits, garments, wine and breast cancer are small data sets with perceptrons.) So one network seems
-# to give a fair guess of its u(x): take the mean level of its kind, and let
-# the spread of the dots decide the degrees of freedom. This is the rule of `ln.state` for a single training.
+# to give a fair guess of u(x): take the mean level of its kind, and the degrees of freedom from the spread of the
+# dots. This is the rule of `ln.state` for a single training.
 #
 # **Trap: a rule that was found by looking.** We distinguished the two kinds only after we had seen these dots. Then we
 # fixed the rule, and trained
 # two more networks on new data, FashionMNIST (hollow). Both lie to the left of all others of their kind. The rule was too certain.
-# Nothing that one network shows reveals this beforehand. The package now learns from all sixteen dots, so that a statement from one
+# A single network cannot reveal this beforehand. The package now learns from all sixteen dots, so that a statement from one
 # training has fewer degrees of freedom than before.
 #
 # ## The statement from two trainings, and from one
@@ -366,8 +367,9 @@ for k, name in enumerate(learned.names):
 course.table(rows, f"Learned on {studies}", digits=3)
 
 # %% [markdown]
-# Each covariate is *standardised* first: less its mean over inputs, divided by its standard deviation. So a coefficient is per
-# standard deviation. One standard deviation more of the gradient distance raises ln u² by 0.34. This is not the slope of the table
+# Each covariate is *standardised* first: minus its mean over inputs, divided by its standard deviation. So a
+# coefficient is per standard deviation: one more of the gradient distance raises ln u² by
+# 0.34. This is not the slope of the table
 # above, which is per unit of h. *Log-sum-exp* is $\ln \sum_k e^{z_k}$ of the logits z. *Ln Mahalanobis* is the logarithm of a
 # distance in the last layer, from the features of the training images. The table leaves out class means and squares.
 
@@ -387,7 +389,7 @@ single
 # %% [markdown]
 # ### Judged by 24 retrainings
 #
-# Neither statement has seen the judges.
+# Neither statement has used the judges.
 
 # %%
 predicted = judges.predict(data.test.images).numpy()
@@ -426,7 +428,7 @@ course.save_live(figure, "11_stated")
 # %% [markdown]
 # **What we see.** The intervals from two trainings hold about 95 % of further retrainings, those from one training a few per cent
 # less. With one training $\nu_\mathrm{eff}$ is much lower, since the whole scale is borrowed. Both clouds are flatter than the black
-# line of equal u. The reason is shrinkage: if little is known, the smallest u is stated too high and the largest too low.
+# line of equal u. The reason is shrinkage: if little is known, the smallest stated u is too high and the largest too low.
 # $\nu_\mathrm{eff}$ includes this.
 #
 # The single training has an advantage here. The pairs of the shipped prior include MNIST with a wider perceptron of the same
@@ -464,7 +466,7 @@ course.table(rows, digits=2)
 #
 # ## At full size, on every pair
 #
-# REN is the number of plain retrainings that would know u(x) as well (`07_retraining_uncertainty`). Each pair below has tens of
+# REN is the number of plain retrainings that would give u(x) as well (`07_retraining_uncertainty`). Each pair below has tens of
 # retrainings. The prior is always learned on the *other* pairs. "All" means outputs, classes and gradient distance. The last row
 # is not a method: it takes h of one network with slope one, and the level from all retrainings. It shows the worth of the
 # pattern if the scale were known.
@@ -530,7 +532,7 @@ course.table(frame, "REN; coverage of 95 % intervals, in the order of the column
 #
 # ### Two pairs that judge the rule for one training
 #
-# The networks on FashionMNIST have the recipes of those on MNIST. They were trained when all rules were fixed.
+# The networks on FashionMNIST have the recipes of those on MNIST. They were trained after all rules had been fixed.
 
 # %%
 rows = {}
@@ -549,13 +551,13 @@ course.table(frame, "REN; coverage of 95 % intervals, in the order of the column
 # The prior of other pairs adds nothing to that. We tried
 # a second rule, which takes the level from *bursts* (short restarts of the same network) and their ratio to u on other networks. It was
 # fixed before bursts on FashionMNIST were computed. The level is then right for the CNN, and still far too high for the perceptron.
-# Nothing that one network shows tells the two cases apart. A single training shows the pattern of u(x) over inputs, and not its
+# One network cannot show which case it is. A single training shows the pattern of u(x) over inputs, not its
 # level. **The cure.** Train twice.
 #
 # ### What else could one buy?
 #
-# Short restarts, learned lines, curves and triangles, SWAG and narrow networks each give one more covariate, at a price. One can
-# also train once more. How does each purchase change REN, beside outputs, classes and gradient distance?
+# Short restarts, learned lines, curves and triangles, SWAG and narrow networks each give one more covariate, at a
+# price. So does one more training. How does each purchase change REN, given outputs, classes and gradient distance?
 
 # %%
 keys = {
@@ -574,19 +576,19 @@ for way, row in rows.items():
 course.table(rows, "Change of REN at M = 2 by each purchase")
 
 # %% [markdown]
-# **What we see.** Beside the gradient distance nearly all purchases make REN *smaller* in the point estimate: they add
-# no information that we
-# could see, and their coefficients must be learned. The exceptions are the narrow networks (*proxies*) for the perceptron and for the
+# **What we see.** Given the gradient distance, nearly all purchases *lower* REN in the point estimate: they add no
+# visible information, and their coefficients must be
+# learned. The exceptions are the narrow networks (*proxies*) for the perceptron and for the
 # fast ResNet. In the point estimates, one more training is the best purchase on every pair. Its gain is 6.3 times its standard
-# uncertainty on the perceptron. On CIFAR-10's fast CNN it is 2.2 times as large, just below Student's factor 2.3 for nine degrees of
-# freedom. (The table does not divide by the price.)
+# uncertainty on the perceptron. On CIFAR-10's fast CNN it is 2.2 times, just below Student's factor of 2.3 for nine
+# degrees of freedom. (The table does not divide by the price.)
 #
 # ## Exercises
 #
 # ### Exercise 1: the ridge
 #
-# The ridge r is a free choice. Over how many powers of ten does it hardly matter? `gradient_distance` takes several at once,
-# `ridges=(…)`, each in parts of the mean eigenvalue of F.
+# The ridge r is a free choice. Over how many powers of ten does it hardly matter? `gradient_distance` takes several at
+# once, `ridges=(…)`, as fractions of the mean eigenvalue of F.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 ridges = (1e-4, 1e-2, 1.0, 100.0)
@@ -634,7 +636,7 @@ relative = 1 / np.sqrt(2 * nu)
 assert np.isclose(ln.retraining.relative_uncertainty(1, prior_dof=nu), relative)
 print(f"ν = {nu:.1f}: u is known to {relative:.0%}, as from {1 + nu:.1f} plain retrainings")
 print(f"needed for that without a prior: {ln.retrainings_needed(relative)} trainings")
-# By its degrees of freedom the statement claims the worth of four plain trainings. Measured, it was 22 to 42
+# By its degrees of freedom the statement claims to be worth four plain trainings. The measured worth was 22 to 42
 # on six networks, whose level was near that of the prior, and 3 and 5 on two whose level was not. One network
 # can't show which case it is.
 
@@ -680,15 +682,17 @@ print(f"correlation of h with ln s² of 12 retrainings: {found:.2f}")
 # %% [markdown]
 # ## Summary
 #
-# The gradient of a prediction, with the Fisher matrix of the training data as the measure of its length, predicts from one
-# network which predictions retraining moves. In a linear model this is a theorem, for some kinds of seed. In a real network it
-# is a finding. All layers are needed. Gradient distance gives the pattern, not the scale. The scale comes from a second
+# The gradient of a prediction, with its length measured by the Fisher matrix of the training data, predicts from one
+# network which predictions retraining
+# moves. In a linear model this is a theorem, for some kinds of seed. In a real
+# network it is an
+# observation. All layers are needed. Gradient distance gives the pattern, not the scale. The scale comes from a second
 # training, or is borrowed from other pairs and stated as Type B.
 #
 # ## What was recorded
 #
-# The brackets are over images or judges. On another machine the same seeds give other networks, whose scatter is not in them:
-# *no* stands where the two sets of networks differ by more than the brackets allow.
+# The brackets are over images or judges. On another machine the same seeds give other networks, whose scatter the
+# brackets exclude: *no* marks sets of networks that differ by more than the brackets allow.
 
 # %%
 n = len(judges)

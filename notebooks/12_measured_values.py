@@ -15,7 +15,7 @@
 # **What you will learn**
 # - to train networks that give a value with a unit, and to score them;
 # - to split the error into a part that another training would change, and a part that no training changes;
-# - to state value ± u, and the risk that a further training leaves a tolerance;
+# - to state value ± u, and the risk that a further training exceeds a tolerance;
 # - to judge such a statement by further retrainings, on images, tables and signals.
 #
 # **Before you start.** `02_uncertainty` (standard uncertainty) and `07_retraining_uncertainty` (prior, REN).
@@ -96,8 +96,9 @@ course.table(
 )
 
 # %% [markdown]
-# *rmse* and *mae* are the root mean square and the mean absolute error, *crps* is a proper score, in degrees, and *r2* the explained
-# part of the variance. The aleatoric variance, which the networks state themselves, is 0 here, because these state none (exercise 2).
+# *rmse* and *mae* are the root mean square and the mean absolute error, *crps* is a proper score, in degrees, and *r2* the
+# explained part of the variance. The aleatoric variance, which networks may state themselves, is 0 here: these state none
+# (exercise 2).
 #
 # The library standardises targets for the training, and converts predictions back to degrees. Networks with one output for each
 # value learn by squared error. With `ln.network(…, variance=True)` they state a variance as well.
@@ -130,14 +131,15 @@ course.save_live(figure, "12_error")
 # %% [markdown]
 # Compare the last number with your guess. At full size, below, it is a sixth.
 #
-# **What we see.** Most images lie above the line. There the networks agree with one another better than with the truth. The images
-# are ambiguous: some people write more slanted digits than others.
+# **What we see.** Most images lie above the line. There the networks agree better with one another than with the truth. The
+# images are ambiguous: some people write more slanted digits than others.
 #
 # **Trap: u(x) taken for the whole uncertainty.** u(x) is one component. The error of the reading has others, and a budget must list them.
 #
 # ## The statement
 #
-# Suppose that angles within ±30° are tolerated. `limits=` adds the probability that a further training reads a value outside [2].
+# Suppose that angles within ±30° are tolerated. `limits=` adds the probability that a further training gives a value outside
+# [2].
 
 # %%
 stated = ln.state(net, data, runs=runs, limits=(-30, 30), progress=False)
@@ -168,7 +170,7 @@ rows["table → progression"] = judged(
 )
 
 # %% [markdown]
-# The signals are simulated: sines of 2 to 8 Hz with noise. Their network is not one of the library: a convolution along time.
+# The signals are simulated: sines of 2 to 8 Hz with noise. Their network is not from the library: a convolution along time.
 
 # %%
 waves, of_waves = signals(), ln.Recipe(epochs=15, batch=32, learning_rate=0.03)
@@ -220,8 +222,8 @@ for name, n in stored.items():
 course.table(rows, "What two and three retrainings are worth, over many sets")
 
 # %% [markdown]
-# And one network? For classes, one network can borrow the scale of u from other pairs. Here that scale is tried on values. The
-# second row uses the same network with its right scale, taken from all the other retrainings.
+# And one network? For classes, one network can borrow the scale of u from other pairs. Here we try that scale on values. The
+# second row uses the right scale of the same network, from all other retrainings.
 
 # %%
 rows = {}
@@ -266,11 +268,11 @@ for name, n in stored.items():
 course.table(rows, "Root mean squares, in degrees and in the score of the disease")
 
 # %% [markdown]
-# **What we see.** Retraining accounts for a sixth of the mean squared error of the angle, and for 3 % of that of the disease score. The
-# rest comes from the data and the model. Two retrainings with gradient distance are worth ten plain ones and more here,
-# too. The gates ask for more:
-# G5 for a REN of 15, which neither reaches. G2 fails on the angle, whose readings have heavier tails than normal ones. G11 fails on
-# the disease: 100 patients are assumed to be worth only ten independent ones, so that the intervals of two networks are too wide.
+# **What we see.** Retraining accounts for a sixth of the mean squared error of the angle, and for 3 % of that of the disease
+# score. The rest comes from the data and the model. Two retrainings with gradient distance are worth ten or more plain ones
+# here, too. The gates ask for more: G5 for a REN of 15, which neither reaches. G2 fails on the angle, whose readings have
+# heavier tails than normal ones. G11 fails on the disease: 100 patients are assumed to be worth only ten independent ones, so
+# the intervals of two networks are too wide.
 #
 # ## Exercises
 #
@@ -318,8 +320,8 @@ print(textwrap.fill(yours.sentence(0), 100))
 # %% [markdown]
 # ## Summary
 #
-# A value with a unit is a measurand like any other [1]. Retraining explains a part of its error, often a small one. Two or three
-# trainings can state that part, with its degrees of freedom and the risk against a tolerance.
+# A value with a unit is a measurand like any other [1]. Retraining explains a part of its error, often a small one. Two or
+# three trainings can state that part, with its degrees of freedom and the risk of exceeding a tolerance.
 #
 # ## What was recorded
 

@@ -9,12 +9,13 @@
 # %% [markdown]
 # # 13 · Appendix: every covariate, every purchase, every gate
 #
-# **Question.** `07_retraining_uncertainty`, `08_cifar10` and `10_synthesis` have the main results. What did all other attempts give?
+# **Question.** `07_retraining_uncertainty`, `08_cifar10` and `10_synthesis` have the main results. What did all other attempts
+# show?
 #
 # **What you will learn**
 # - what each covariate is worth on each pair of data and network, and what it costs;
 # - what one more training, bursts, proxies and learned paths gain for their price;
-# - whether intervals hold under shift, and what happens if an assumption is wrong;
+# - whether intervals hold under shift, and the effect of a wrong assumption;
 # - which claims were written down beforehand, and which of them failed.
 #
 # **Before you start.** `07_retraining_uncertainty` (prior, covariate, REN). This notebook is for reference: each section answers one
@@ -42,12 +43,12 @@ reference, stored = tables.stored_of_pairs(), tables.stored_of_pairs("-uncertain
 mnist = {name: result for name, result in stored.items() if name.startswith("MNIST ")}
 
 # %% [markdown]
-# `10_synthesis` has the pairs and their references. All tables below are judged by retrainings that the method did not use.
+# `10_synthesis` has the pairs and their references. All results below are judged by retrainings that the method did not use.
 #
 # ## What is each covariate worth?
 #
 # A covariate is a number that is known without the true u(x) and is correlated with it. `08_cifar10` lists the groups that were
-# tried. Gradient distance is newer; `11_local_geometry` has its results. First with three trainings, REN and its 95 % interval:
+# tried. Gradient distance is newer; `11_local_geometry` has its results. First REN with three trainings, and its 95 % interval:
 
 # %%
 course.table(tables.worths(stored, "3"), "REN, M = 3")
@@ -86,7 +87,7 @@ course.save(figure, "13_covariates_mnist")
 # - The strongest free group differs: *outputs* on MNIST's perceptron, *differences* and *noise* on CIFAR-10.
 # - *Bursts* add little on MNIST and much on CIFAR-10, where more training loss remains.
 # - *Lines, curves and simplexes* cost a training or more, and improve the estimate little.
-# - All free groups together are better than each of them alone. Without shrinkage of their coefficients, part of that is lost.
+# - All free groups together are better than each alone. Without shrinkage of their coefficients, part of this gain is lost.
 #
 # Which group could be left out?
 
@@ -94,15 +95,15 @@ course.save(figure, "13_covariates_mnist")
 course.table(tables.left_out(stored), "REN of all free groups, M = 2, without …")
 
 # %% [markdown]
-# **What we see.** (In the row *none*, nothing is left out.) *Differences* or *training path* could go: without one of them REN
-# is as high or higher on most pairs. We keep the groups that were chosen before this table was made.
+# **What we see.** (In the row *none*, nothing is left out.) *Differences* or *training path* could go: without either, REN is
+# at least as high on most pairs. We keep the groups that were chosen before this table was made.
 
 # %% [markdown]
 # ## What does each purchase gain for its price?
 #
-# Every exploration competes with the simplest alternative: *train the network once more*. `10_synthesis` has REN against cost. The
-# fair comparison starts from the free groups, which take no further training: how much does each purchase add to REN, per further
-# training? (`10_synthesis` also has the differences, in which the common error of both purchases cancels.)
+# Every exploration competes with the simplest alternative: *train the network once more*. `10_synthesis` has REN against cost.
+# The fair comparison starts from the free groups, which need no further training: how much does each purchase add to REN, per
+# training? (`10_synthesis` also has the differences, in which the common error of two purchases cancels.)
 
 # %%
 course.table(
@@ -121,7 +122,7 @@ course.table(
 # always beyond chance (`10_synthesis`). Without the free groups the order changes: bursts and proxies gain more for their price than
 # one more training.
 #
-# ## How were the methods of `06_methods` set?
+# ## How were the methods in `06_methods` set?
 #
 # Each method had three candidates, and the lowest validation loss decided. *At the end*: the chosen candidate is the first or the
 # last of the three.
@@ -153,10 +154,9 @@ course.table(
 )
 
 # %% [markdown]
-# **What we see.** (REN is judged on calibration images here, so it differs from the tables above.) Longer bursts show more,
-# and cost more; at twice the learning rate they show less. More proxies show more, unless they are *too* narrow or
-# trained too briefly: some of the narrowest networks learn
-# nothing, and this dominates their scatter.
+# **What we see.** (REN is judged on calibration images here, so it differs from the tables above.) Longer bursts show more, and
+# cost more; at twice the learning rate they show less. More proxies show more, unless they are *too* narrow or trained too
+# briefly: some of the narrowest networks learn nothing, which dominates the scatter.
 #
 # ## Does exploring show a pattern beyond the outputs?
 #
@@ -195,8 +195,9 @@ course.save(figure, "13_beforehand")
 #
 # ## Do the intervals hold?
 #
-# The figure shows the coverage of 95 % intervals by tenths of the *stated* u, on retrainings that were never used; `09_cifar100` has
-# that of CIFAR. The right panel compares how often decisions flip with the stated risk [3], on test images and on altered ones.
+# The figure shows the coverage of 95 % intervals by tenths of the *stated* u, on retrainings that were never used;
+# `09_cifar100` has that of CIFAR. The right panel compares observed flips with the stated risk [3], on test images and altered
+# ones.
 
 # %%
 figure = figures.coverage(
@@ -214,7 +215,7 @@ course.save(figure, "13_coverage_mnist")
 # MNIST's CNN, and too low on CIFAR-10, by up to four hundredths. Above one half all are too high: two networks that suggest a flip
 # often do so by chance.
 #
-# The next tables have images unlike those of the fit: REN, and the share of further retrainings inside.
+# The next tables are for images unlike those of the fit: REN, and the share of further retrainings inside.
 
 # %%
 course.table(tables.shifted(stored, "constant", "3"), "Constant prior, M = 3: REN; inside")
@@ -228,8 +229,8 @@ course.table(tables.shifted(stored, "all free groups", "3"), "All free groups, M
 #
 # ## What has to be assumed?
 #
-# All inputs share the same M networks, so n inputs are worth only $n_\mathrm{eff}$ independent ones. Two or three networks can't tell how many.
-# `fit_prior` assumes a tenth of the inputs, at most 300. What if the assumption is wrong?
+# All inputs share the same M networks, so n inputs are worth only $n_\mathrm{eff}$ independent ones. Two or three networks
+# can't show how many. `fit_prior` assumes a tenth of the inputs, at most 300. What if the assumption is wrong?
 
 # %%
 course.table(tables.sensitivity(stored), "All free groups, M = 2: REN; inside")
@@ -244,8 +245,8 @@ course.table(tables.sensitivity(stored), "All free groups, M = 2: REN; inside")
 # ## What can one training state?
 #
 # One network shows no s². It can show a *local* variance, such as that of bursts. A factor from there to u² can be learned on
-# *other* networks. The table has those with bursts by one common setting, and each is judged by a factor from the
-# others. We compare three rules for a stated variance:
+# *other* networks. The table has the networks with bursts of one common setting; each is judged with a factor from the others.
+# We compare three rules for the stated variance:
 #
 # - *one variance*: no bursts; u is the mean of the other networks, for all images;
 # - *one factor*: the variance of the bursts, times a factor;
@@ -272,9 +273,9 @@ course.table(
 # **A factor for paths.** The last table shows the problem. The factor differs between bases of the *same* data and network, and by
 # orders of magnitude between kinds of paths. A number that must be measured by retraining can't replace retraining.
 #
-# **Control variates.** Suppose that a cheap quantity z is correlated with q over retrainings. Then one can subtract b(z − z̄) and get a
-# more precise mean, at best with b = Cov(q, z)/Var(z). It is tempting to take z from the simplex around *another* network. But a
-# fresh retraining is independent of that valley:
+# **Control variates.** Suppose that a cheap quantity z is correlated with q over retrainings. Then one can subtract b(z − z̄)
+# and get a more precise mean, at best with b = Cov(q, z)/Var(z). It is tempting to take z from the simplex around *another*
+# network. But a new retraining is independent of that simplex:
 
 # %%
 seen = ln.read_study("mnist-mlp")
@@ -286,8 +287,8 @@ print(f"optimal coefficient: {b.mean():+.4f} on average over images")
 print(f"scatter over images {b.std():.2f}, by chance {1 / np.sqrt(60):.2f}")
 
 # %% [markdown]
-# It is zero within its uncertainty, as it must be for independent trainings. Images share information, seeds don't.
-# **The cure.** Moderation [1].
+# b is zero within its uncertainty, as it must be for independent trainings. Images share information; seeds don't. **The
+# cure.** Moderation [1].
 #
 # ## What are branches worth?
 #
@@ -329,7 +330,7 @@ course.table(rows, "Trainings needed, with the prior of all free groups")
 #
 # ## Which claims held?
 #
-# Claims with a number were written down before the results, to be published as passed or failed.
+# Claims with a number were fixed, most of them before the results, and published as passed or failed.
 #
 # | gate | asks |
 # |---|---|
@@ -352,8 +353,8 @@ columns = ["gate", "on", "verdict", "measured"]
 course.table(pd.DataFrame(gates, columns=columns).set_index("gate"))
 
 # %% [markdown]
-# The last three have verdicts of their own. Where gradients were kept, G1 and G5 are also decided for the prior with gradient distance,
-# on the networks that came later as well:
+# The last three have separate verdicts. Where gradients were kept, G1 and G5 are also decided for the prior with gradient
+# distance, including later networks:
 
 # %%
 later, rows = dict.fromkeys(("G1", "G5", "G9", "G10"), "-geometry") | {"G11": "-together"}, {}
@@ -365,7 +366,7 @@ for pair in (*PAIRS, *FURTHER, *JUDGES):
 course.table(rows)
 
 # %% [markdown]
-# On small data sets G11 mostly fails (report).
+# On small data sets G11 usually fails (report).
 #
 # ## Exercises
 #
@@ -413,9 +414,9 @@ print(f"u is then known to {relative_uncertainty(2, prior_dof=least):.0%}")
 # %% [markdown]
 # ## Summary
 #
-# On every pair two steps are large: a prior that all images share, and free covariates for each image. Exploring near a solution shows
-# a pattern where training loss remains, but hardly adds to the free covariates. One training can borrow a scale, if one trusts the
-# other networks. The list of gates has all claims, failed and passed.
+# On every pair two steps are large: a prior that all images share, and free covariates for each image. Exploring near a
+# solution shows a pattern where training loss remains, but hardly adds to the free covariates. One training can borrow a scale,
+# if one trusts the other networks. The list of gates has all claims, passed or failed.
 
 # %% [markdown]
 # ## What was recorded
