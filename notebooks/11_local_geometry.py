@@ -206,7 +206,7 @@ by_hand = distance_of_last_layer(z, p, inputs, training_inputs, chosen)
 seen = gradient_distance(
     linear, linear[0], small.test.images, chosen.numpy(), training_images=small.train.images, seed=0
 )
-apart = np.abs(by_hand - seen.distance[0])
+apart = np.abs(by_hand - seen.distance)
 assert apart.max() < 0.5
 print(f"h between {by_hand.min():.1f} and {by_hand.max():.1f} by hand")
 print(f"difference to the library: {apart.mean():.2f} on average, {apart.max():.2f} at most")
@@ -238,7 +238,7 @@ print(f"{data.title}: {len(judges)} judges, "
 # %%
 part = data.train.images[:20_000]
 seen = gradient_distance(mine, mine[0], images, chosen, training_images=part, seed=0)
-h = seen.distance[0]
+h = seen.distance
 correlation = np.corrcoef(h, log_variance)[0, 1]
 slope, level = np.polyfit(h, log_variance, 1)
 noise = polygamma(1, (len(judges) - 1) / 2)  # variance of ln s² for one and the same u: ψ₁(ν/2)
@@ -651,7 +651,7 @@ torch.manual_seed(0)
 net = ln.network("mlp", data, width=64)
 fresh = ln.members(net, [net()], data)
 untrained = gradient_distance(fresh, fresh[0], images, chosen, training_images=part, seed=0)
-found = np.corrcoef(untrained.distance[0], log_variance)[0, 1]
+found = np.corrcoef(untrained.distance, log_variance)[0, 1]
 print(f"correlation with ln s²: {found:+.2f} untrained, {correlation:+.2f} trained")
 # It does not: the pattern is learned.
 
@@ -675,7 +675,7 @@ twelve = ln.fit(yours, small, seeds=range(100, 112), recipe=brief, progress=Fals
 decided = one.predict(inputs)[0].argmax(1).numpy()
 geometry = gradient_distance(one, one[0], inputs, decided, training_images=small.train.images, seed=0)
 scatter = np.log(ln.log_odds(twelve.numpy(), decided).var(0, ddof=1))
-found = np.corrcoef(geometry.distance[0], scatter)[0, 1]
+found = np.corrcoef(geometry.distance, scatter)[0, 1]
 print(f"correlation of h with ln s² of 12 retrainings: {found:.2f}")
 # A variance of twelve values is noisy, so that even the true ln u² would not reach 1.
 

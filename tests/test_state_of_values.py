@@ -49,7 +49,7 @@ def linear(data: ln.Dataset) -> ln.Members:
 def test_gradient_distance_of_a_linear_network_is_that_of_its_inputs():
     law, x, images = linear(DATA), DATA.train.images, DATA.test.images[:30]
     for output in (0, 1):
-        found = gradient_distance(law, law[0], images, np.full(30, output), training_images=x, seed=0).distance[0]
+        found = gradient_distance(law, law[0], images, np.full(30, output), training_images=x, seed=0).distance
         columns = np.c_[x.numpy(), np.ones(len(x))].astype(float)
         moment = columns.T @ columns / len(x)
         ridge = FISHER_RIDGE * 2 * np.trace(moment) / 2048  # of the two outputs together, in the sketch's dimensions

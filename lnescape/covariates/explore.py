@@ -86,7 +86,7 @@ def explored(
         if "gradient distance" in groups:
             pool = data.train.subset(slice(0, N_TRAINING)).images
             seen = gradient_distance(law, theta, images, chosen, training_images=pool, seed=seed)
-            rows["distance"].append(seen.distance[0])
+            rows["distance"].append(seen.distance)
         if ends is not None:
             rows["bursts"].append(q_of(next(ends)).std(0, ddof=1))
         on_network()

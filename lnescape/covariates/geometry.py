@@ -41,10 +41,10 @@ Quantity = Callable[[Tensor, Tensor], Tensor]
 class Geometry:
     """Hold what the gradients of one network tell about some inputs."""
 
-    distance: Float[np.ndarray, "ridges images"]  # h = ln gᵀ(F + rI)⁻¹g, [ridges, images]
+    distance: Float[np.ndarray, " images"]  # h = ln gᵀ(F + rI)⁻¹g
     # how many independent inputs those that were named are worth, by the kernel gᵢᵀ(F + rI)⁻¹gⱼ: 1/n_eff = mean
-    # over all i, j of its squared correlation, [ridges]
-    effective_inputs: Float[np.ndarray, " ridges"]
+    # over all i, j of its squared correlation
+    effective_inputs: float
     trace: float  # tr F, in nat² per unit of weight²
 
 
@@ -282,22 +282,21 @@ def curvature_of_values(module: nn.Module, images: Tensor, n_values: int) -> Flo
 @torch.no_grad()
 def gradient_distance(
     law: Law, theta: Float[Tensor, " parameters"], images: Tensor, chosen: Int[np.ndarray, " images"], *,
-    training_images: Tensor, seed: int, ridges: tuple[float, ...] = (FISHER_RIDGE,),
-    together: slice | Bool[np.ndarray, " images"] = slice(0, 3000), quantity: Quantity | None = None,
+    training_images: Tensor, seed: int, together: slice | Bool[np.ndarray, " images"] = slice(0, 3000),
 ) -> Geometry:  # fmt: skip
-    """Compute h = ln gᵀ(F + rI)⁻¹g of one network for some inputs.
+    """Compute h = ln gᵀ(F + rI)⁻¹g of one network for some inputs, r a hundredth of the mean eigenvalue of F.
+
+    g is the gradient of the log-odds of the class `chosen` or, of measured values, of the output `chosen`.
 
     Args:
         law: Tells builder and normalisation; its statistics are frozen.
         theta: One network.
         images: Normalised images.
-        chosen: Class of the measurand for each image.
+        chosen: Class of the measurand for each image, or number of the output.
         training_images: Images that those of the Fisher matrix are drawn from.
         seed: Of the labels that are drawn for it.
-        ridges: r, each in parts of the mean eigenvalue of F.
         together: Images whose number of independent inputs is computed, such as those that a prior is fitted on; the
             first 3 000 unless given.
-        quantity: The measurand, differentiable; the log-odds unless given, of measured values the output `chosen`.
 
     Returns:
         Distances and what else the gradients tell. Three forward passes an image: one, and a backward pass.
@@ -306,22 +305,23 @@ def gradient_distance(
     """
     classes = torch.as_tensor(np.asarray(chosen), dtype=torch.int64, device=images.device)
     with law.lend(theta) as module:
+        quantity: Quantity = log_odds_of if law.values is None else output_of
         if law.values is None:
             fisher = fisher_sketch(module, training_images, seed=seed)
         else:
             fisher = curvature_of_values(module, training_images, len(law.values.mean))
-        quantity = quantity or (log_odds_of if law.values is None else output_of)
         unit = torch.eye(SKETCH, dtype=fisher.dtype, device=fisher.device) * fisher.trace() / SKETCH
-        factors = [torch.linalg.cholesky(fisher + ridge * unit) for ridge in ridges]
+        factor = torch.linalg.cholesky(fisher + FISHER_RIDGE * unit)
         wanted = torch.zeros(len(images), dtype=torch.bool)
         wanted[torch.from_numpy(np.arange(len(images))[together])] = True
         logs, directions = [], []
         for inputs, own, some in zip(*(x.split(AT_ONCE) for x in (images, classes, wanted)), strict=True):
             rows = sketched_gradients(module, inputs, own, quantity)
             # Rows of G L⁻ᵀ have the inner products gᵢᵀ(F + rI)⁻¹gⱼ; in float32, to about 1 in 1 000.
-            white = torch.stack([torch.linalg.solve_triangular(f.to(rows), rows.T, upper=False).T for f in factors])
-            squares = white.square().sum(2)
+            white = torch.linalg.solve_triangular(factor.to(rows), rows.T, upper=False).T
+            squares = white.square().sum(1)
             logs.append(squares.clamp_min(torch.finfo(squares.dtype).tiny).log())
-            directions.append(nn.functional.normalize(white[:, some.to(white.device)], dim=2))
-    worth = [1 / float((some @ some.T).square().mean()) for some in torch.cat(directions, 1)]
-    return Geometry(torch.cat(logs, 1).cpu().numpy(), np.array(worth), float(fisher.trace()))
+            directions.append(nn.functional.normalize(white[some.to(white.device)]))
+    named = torch.cat(directions)
+    worth = 1 / float((named @ named.T).square().mean())
+    return Geometry(torch.cat(logs).cpu().numpy(), worth, float(fisher.trace()))

@@ -161,8 +161,8 @@ def _observe_gradients(seen: Observation, law: Members, data, panel: Panel, chos
         )
         for theta, seed in zip(law.thetas, law.seeds, strict=True)
     ]  # fmt: skip
-    seen.add("gradient_distance", np.stack([one.distance[0] for one in found]), "explored", "watched_image", bits=8)
-    seen.add("gradient_inputs", np.array([one.effective_inputs[0] for one in found]), "explored")
+    seen.add("gradient_distance", np.stack([one.distance for one in found]), "explored", "watched_image", bits=8)
+    seen.add("gradient_inputs", np.array([one.effective_inputs for one in found]), "explored")
     seen.add("fisher_trace", np.array([one.trace for one in found]), "explored")
     pool = data.train.subset(slice(0, N_TRAINING))
     losses = [float(nll(logp[None], pool.labels)) for logp in law.predict(pool.images)]
