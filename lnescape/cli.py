@@ -4,13 +4,14 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import click
 
 from lnescape.checks import checked_device
 from lnescape.data import DataError, where_found
 from lnescape.results import ResultError, project_folder
-from lnescape.study import Study, StudyError, run_study, trainings
+from lnescape.study import StudyError, run_study, trainings
 from lnescape.study.cells import checked
 from lnescape.study.running import dask_executor, expected_seconds, usual_workers
 from lnescape.study.store import CellStore, report_studies, studies_named
@@ -69,32 +70,31 @@ def study(
 ) -> None:  # fmt: skip
     """Compute what a study lacks: one of the report's (`lnescape status` lists them), or module:NAME, your own."""
     executor = dask_executor(dask) if dask and not dry_run else None
-    failed = [_compute(one, dry_run, limit, device, workers=workers, executor=executor, folder=folder)
-              for one in studies_named(name)]  # fmt: skip
-    if any(failed):
+    how: dict[str, Any] = {"limit": limit, "device": device, "workers": workers}
+    any_failed = False
+    for wanted in studies_named(name):
+        store = CellStore(wanted, folder)
+        if dry_run:
+            _list_cells(store)
+        if executor is None:
+            _announce(store, **how)
+        if dry_run:
+            continue
+        failed = run_study(wanted, executor=executor, folder=folder, **how)
+        any_failed |= bool(failed)
+        for cell, error in failed.items():
+            click.echo(f"{cell} failed: {error}", err=True)
+        if missing := store.missing():
+            click.echo(f"{len(missing)} of {len(wanted.cells)} cells are missing; `{wanted.command}` goes on.")
+        else:
+            kept = wanted.keep_summary() if folder is None else None
+            click.echo(f"Complete: {kept or store.folder}")
+    if any_failed:
         raise click.exceptions.Exit(3)
 
 
-def _compute(wanted: Study, dry_run: bool, limit: int | None, device: str, *, workers, executor, folder) -> bool:
-    """Compute one study, or list its cells; say whether any failed."""
-    store = CellStore(wanted, folder)
-    if dry_run:
-        _list_cells(store, limit=limit, device=device, workers=workers)
-        return False
-    if executor is None:
-        _announce(store, limit=limit, device=device, workers=workers)
-    failed = run_study(wanted, limit=limit, device=device, executor=executor, workers=workers, folder=folder)
-    for cell, error in failed.items():
-        click.echo(f"{cell} failed: {error}", err=True)
-    if missing := store.missing():
-        click.echo(f"{len(missing)} of {len(wanted.cells)} cells are missing; `{wanted.command}` goes on.")
-    else:
-        kept = wanted.keep_summary() if folder is None else None
-        click.echo(f"Complete: {kept or store.folder}")
-    return bool(failed)
-
-
-def _list_cells(store: CellStore, *, limit: int | None, device: str, workers: int | None) -> None:
+def _list_cells(store: CellStore) -> None:
+    """Print the cells of a study with their costs and states."""
     store.check(writing=False)
     wanted, failures = store.study, store.failures()
     click.echo(f"{wanted.name}: {wanted.title}\n\n{'cell':28} {'trainings':>9}  {'state':8} seeds")
@@ -102,7 +102,6 @@ def _list_cells(store: CellStore, *, limit: int | None, device: str, workers: in
         state = "stored" if store.has(cell) else "failed" if cell.name in failures else "missing"
         click.echo(f"{cell.name:28} {trainings(cell):9.1f}  {state:8} {_seeds(cell.seeds)}")
     click.echo()
-    _announce(store, limit=limit, device=device, workers=workers)
 
 
 def _announce(store: CellStore, *, limit: int | None, device: str, workers: int | None) -> None:
@@ -120,11 +119,13 @@ def _announce(store: CellStore, *, limit: int | None, device: str, workers: int 
 
 
 def _seeds(seeds: Sequence[int]) -> str:
+    """Write seeds, those in a row by the first and the last."""
     whole = seeds == tuple(range(seeds[0], seeds[-1] + 1)) and len(seeds) > 2
     return f"{seeds[0]}–{seeds[-1]}" if whole else ", ".join(map(str, seeds))
 
 
 def _clock(seconds: float) -> str:
+    """Write a time in seconds, minutes or hours."""
     if seconds < 7200:
         return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
     return f"{seconds / 3600:.1f} h"
