@@ -173,7 +173,8 @@ def test_missing_parts_are_cut_off_and_nothing_is_lost():
     images = torch.arange(60_000.0).reshape(-1, 1)
     labels = torch.arange(60_000) % 3
     with pytest.warns(UserWarning, match="bring them to one range"):
-        data = dataset(train=(images, labels), test=(images[:101], labels[:101]))
+        data = dataset(train=(images, labels), test=(images[:101], labels[:101]), foreign=images[:60])
+    assert data.to("cpu") is data  # where it lies already, and nothing is computed again
     assert [len(getattr(data, part)) for part in PARTS] == [55_000, 5000, 50, 51]
     for parts, n in (((data.train, data.validation), 60_000), ((data.calibration, data.test), 101)):
         pixels = torch.cat([part.pixels for part in parts])[:, 0]
@@ -184,6 +185,7 @@ def test_missing_parts_are_cut_off_and_nothing_is_lost():
     # what remains of the test set keeps the order in which it was given, and knows its rows
     assert data.test.pixels[:, 0].tolist() == data.test.rows.tolist() == sorted(data.test.rows.tolist())
     assert data.test.subset([2, 0]).rows.tolist() == data.test.rows[[2, 0]].tolist()
+    assert len(data.foreign.subset([0, 59])) == 2  # more than those rows, and none of them
     with pytest.warns(UserWarning, match="bring them to one range"):
         given = dataset(train=(images, labels), validation=data.test, test=data.test, calibration=data.test)
     assert torch.equal(given.train.pixels, images)

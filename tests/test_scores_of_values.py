@@ -100,6 +100,13 @@ def test_what_cannot_be_scored_is_refused_in_one_sentence(call, message):
     assert "\n" not in str(caught.value)
 
 
+def test_noise_is_added_to_predictions_without_variances(as_users_do):
+    with pytest.raises(ValueError, match="variances already"):
+        scores.with_noise(STATED, 0.5)
+    with pytest.raises(ValueError, match="not list; pass what law.predict returns"):
+        scores.with_noise(MEANS.tolist(), 0.5)
+
+
 def test_arrays_are_scored_as_tensors(as_users_do):
     for predicted, right in ((MEANS.numpy(), LABELS.numpy()), (MEANS, LABELS.numpy())):
         assert str(ln.score(predicted, right, unit="m")) == str(ln.score(MEANS, LABELS, unit="m"))

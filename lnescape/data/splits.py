@@ -228,7 +228,7 @@ class Dataset:
         labels = torch.full((len(pixels),), -1, dtype=torch.int64, device=pixels.device)
         if self.values is not None:
             labels = torch.full((len(pixels), self.n_classes), torch.nan, device=pixels.device)
-        return replace(self.test, pixels=pixels, labels=labels, title=title)
+        return replace(self.test, pixels=pixels, labels=labels, title=title, rows=None)
 
     def prepare(self, pixels: Tensor | np.ndarray) -> Shaped[Tensor, "images *image"]:
         """Return new images, in form and range of `train.pixels`, normalised as those: (pixels - mean) / std."""
@@ -236,8 +236,10 @@ class Dataset:
         return inputs.normalise(checked.to(self.train.pixels.device), self.train.mean, self.train.std)
 
     def to(self, device: torch.device | str) -> "Dataset":
-        """Return the same data on another device, such as "cpu" or "cuda"."""
+        """Return the same data on another device, such as "cpu" or "cuda"; where they lie there, these themselves."""
         place = checked_device(device)
+        if all(getattr(self, part).pixels.device == place for part in PARTS):
+            return self  # with the images and checksums that were computed
         return replace(self, **{part: getattr(self, part).to(place) for part in PARTS})
 
 
@@ -315,10 +317,10 @@ def dataset(
         raise DataError("normalise=True makes floats of whole numbers; pass floats, or leave it out for tokens.")
     mean: Tensor | None = None
     std: Tensor | None = None
-    if isinstance(train, Split) and train.mean is not None and not normalise:
-        mean, std = train.mean, train.std  # a part of another data set keeps its normalisation
-    elif normalise:
+    if normalise:
         mean, std = inputs.channel_moments(images)
+    elif isinstance(train, Split) and train.mean is not None:
+        mean, std = train.mean, train.std  # a part of another data set keeps its normalisation
     elif images.dtype == torch.uint8:
         mean = torch.zeros(images.shape[1], device=images.device)
         std = torch.full_like(mean, 255.0)

@@ -34,10 +34,11 @@ def with_noise(values: Float[Tensor, "networks inputs outputs"], variance: Any) 
     >>> with_noise(torch.zeros(1, 1, 1), 4.0)
     tensor([[[[0., 4.]]]])
     """
-    if (shape := list(getattr(values, "shape", []))) and len(shape) != 3:
-        raise ValueError(f"The predictions have the shape {shape}, not [networks, inputs, outputs], without variances.")
+    _as_values(values)
+    if values.ndim == 4:
+        raise ValueError("The predictions have variances already; pass values alone, [networks, inputs, outputs].")
     given = torch.as_tensor(variance, dtype=values.dtype, device=values.device)
-    if list(given.shape) not in ([], [1], shape[2:]) or not bool((given.isfinite() & (given > 0)).all()):
+    if list(given.shape) not in ([], [1], list(values.shape[2:])) or not bool((given.isfinite() & (given > 0)).all()):
         what = "The variance of the noise is one number or one for each output, finite and above 0"
         raise ValueError(f"{what}; take the mean square of residuals.")
     return torch.stack([values, given.expand_as(values)], -1)
