@@ -156,11 +156,11 @@ def statement_of(
     """Fit the prior on the first part of the inputs and state the second; q of values in parts of a scale each."""
     (h, _), (_, stated) = columns, parts
     k = len(about["units"])
-    borrowed: dict[str, Any] = {"n_eff": n_eff, "like": like, "network": network, "outputs": k}
-    evaluation, prior, notes = _evaluated(q, columns, parts, **borrowed)
+    how: dict[str, Any] = {"n_eff": n_eff, "like": like, "network": network, "outputs": k}
+    evaluation, prior, notes = _evaluated(q, columns, parts, **how)
     of_decisions = None
     if contrasts is not None:
-        of_decisions, _, more = _evaluated(contrasts, columns, parts, **borrowed)
+        of_decisions, _, more = _evaluated(contrasts, columns, parts, **how)
         notes = joined(notes, more)
     if like is not None:
         checksum, packaged = (fingerprint(one.to_dict()) for one in (like, shipped_prior()))

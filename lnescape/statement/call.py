@@ -107,14 +107,16 @@ def state(
     if isinstance(built, partial) and built.func is with_kept_statistics and built.args == (net,):
         net = built  # members(net, …, statistics="kept")
     template = check_builder(net, data)
-    groups = _checked_groups(
-        (DEFAULT if measurand is log_odds else FREE) if covariates is None else covariates, proxies
-    )
+    if covariates is None:
+        covariates = DEFAULT if measurand is log_odds else FREE
+    groups = _checked_groups(covariates, proxies)
+    tolerance = _checked_kind(data, limits, measurand, like, proxies)
+    by_gradients = "gradient distance" in groups and measurand is log_odds
     if isinstance(like, str):
         one_of(like, ["shipped"], "learned prior")
+        like = shipped_prior() if by_gradients else None  # it knows gradient distance, and serves with it only
     elif like is not None:
         instance(like, LearnedPrior, "like", "pass what learn_prior returns, 'shipped' or None")
-    within = _checked_kind(data, limits, measurand, like, proxies)
     seeds = checked_seeds(seeds) if runs is None else []
     if runs is not None:
         runs = checked_runs(runs, net, template, data)
@@ -123,20 +125,19 @@ def state(
             raise ValueError(f"{what}, or shorter ones; pass what fit returns.")
         recipe, device = recipe or runs.recipe or Recipe(batch=min(Recipe.batch, len(data.train))), runs.device
     n_trained = len(seeds) if runs is None else len(runs) + len(runs.failed)
-    lends = isinstance(like, str) or like is not None and bool(like.levels)
-    borrows = lends and "gradient distance" in groups and measurand is log_odds and data.values is None
+    borrows = by_gradients and like is not None and bool(like.levels) and data.values is None
     _check_number(n_trained if runs is None else len(runs), borrows, values=data.values is not None)
     if data.values is None:
         check_measurand(measurand, n_trained, data.n_classes)
     images = _checked_images(images, data)
     if neighbours is not None:
         _check_neighbours(neighbours, groups, images[:2])
-    if images is data.test.images and data.test.rows is not None:
-        rows = data.test.rows.tolist()
+    rows = data.test.rows if images is data.test.images else None  # in the test set that `dataset` cut in two
+    if rows is not None:
         if ids is None:
-            ids = rows
-        elif len(ids) == len(rows) + len(data.calibration):  # those of the whole part that was cut in two
-            ids = [ids[row] for row in rows]
+            ids = rows.tolist()
+        elif len(ids) == len(rows) + len(data.calibration):  # those of the whole of it
+            ids = [ids[row] for row in rows.tolist()]
     ids = texts(ids, len(images), "ids, one for each input")
     prepared = Prepared.of(net, data, recipe, device=device, folder=folder, template=template)
     data, recipe = prepared.data, prepared.recipe
@@ -146,7 +147,7 @@ def state(
         of_proxies = Prepared.of(proxies, data, replace(recipe, epochs=proxy_epochs * recipe.epochs))
     if runs is None:
         check_inputs(template, data.calibration.images[:MOST_CALIBRATION], "calibration", rows=data.calibration.rows)
-        check_inputs(template, images, "stated", rows=data.test.rows if images is data.test.images else None)
+        check_inputs(template, images, "stated", rows=rows)
         runs = retrain(prepared, seeds, folder=folder, path="training path" in groups, progress=progress)
         if len(runs) == 1 < n_trained and not borrows:
             what = f"Of the trainings under the seeds {', '.join(map(str, seeds))} all but {runs.seeds[0]} diverged"
@@ -156,41 +157,39 @@ def state(
         left_out["gradient distance"] = "it is that of the log-odds, not of another measurand"
     one_value = data.values is not None and data.n_classes == 1
     groups = [name for name in groups if name not in left_out and not (name == "classes" and one_value)]
+    calibration = data.calibration.images[:MOST_CALIBRATION]
+    everything = torch.cat([calibration, images.to(calibration.device)])
     looked: dict[str, Any] = {"groups": groups, "burst": burst, "prepared": prepared, "neighbours": neighbours}
     known: dict[str, Any] = {
         "ids": ids, "level": level, "left_out": left_out, "trainings": float(n_trained), "title": data.title,
         "passes": passes_of(groups, epochs=0 if runs.path is None else runs.path.shape[1] - 1),
-        "origin": _origin(prepared, runs, images),
+        "origin": _origin(prepared, runs, images), "n_calibration": len(calibration), "progress": progress,
     }  # fmt: skip
     steps = explore.N_BURSTS * burst.n_steps(len(data.train)) if "bursts" in groups else 0
     known["further"] = len(runs) * steps / recipe.n_steps(len(data.train))
     if data.values is not None:
-        return _of_values(data, runs, images, looked, progress=progress, limits=within, **known)
-    if isinstance(like, str):  # the shipped one knows gradient distance, and serves with it only
-        like = shipped_prior() if "gradient distance" in groups else None
+        return _of_values(data, runs, everything, looked, limits=tolerance, **known)
     narrow: Members | None = None
     if proxies is not None:
         numbers = list(range(PROXY_SEED, PROXY_SEED + n_proxies))
         narrow = retrain(of_proxies, numbers, folder=folder, progress=progress)
         known["further"] += narrow.cost.operations / prepared.plain
-    how: dict[str, Any] = {"measurand": measurand, "like": like, "narrow": narrow, "progress": progress}
-    return _of_classes(data, runs, images, looked, **how, **known)
+    return _of_classes(data, runs, everything, looked, measurand=measurand, like=like, narrow=narrow, **known)
 
 
 def _of_classes(
-    data: Any, runs: Members, images: Tensor, looked: dict[str, Any], *, measurand: Measurand,
+    data: Any, runs: Members, everything: Tensor, looked: dict[str, Any], *, n_calibration: int, measurand: Measurand,
     like: LearnedPrior | None, narrow: Members | None, progress: bool, **known: Any,
 ) -> Statement:  # fmt: skip
-    """State classes: the measurand of each input's class; `narrow` are proxies."""
-    calibration = data.calibration.images[:MOST_CALIBRATION]
-    everything, n = torch.cat([calibration, images.to(calibration.device)]), len(calibration)
+    """State classes, the calibration inputs first: the measurand of each input's class; `narrow` are proxies."""
+    n = n_calibration
     logp = runs.predict(everything, progress=progress).double()
     chosen = logp.exp().mean(0).argmax(1).cpu().numpy()
     n_eff, worth, groups = None, CHECKED, looked["groups"]
     with bar(len(runs), "exploring", "networks", show=progress) as shown:
         seen = explore.explored(runs, data, everything, chosen, measurand=measurand, on_network=shown.update, **looked)
         if len(runs) > 1:  # one network borrows its scale
-            n_eff = believed(explore.movement(runs, calibration, chosen[:n], measurand=measurand), n)
+            n_eff = believed(explore.movement(runs, everything[:n], chosen[:n], measurand=measurand), n)
             worth = CHECKED if n_eff is None else NOISE
     if narrow is not None:
         q = measurand(narrow.predict(everything, progress=progress).cpu().numpy(), chosen)
@@ -217,11 +216,11 @@ def _of_classes(
 
 
 def _of_values(
-    data: Any, runs: Members, images: Tensor, looked: dict[str, Any], *, progress: bool, **known: Any
-) -> Statement:
+    data: Any, runs: Members, everything: Tensor, looked: dict[str, Any], *, n_calibration: int, progress: bool,
+    **known: Any,
+) -> Statement:  # fmt: skip
     """State values: every output in parts of the root mean square of its s, all under one prior."""
-    k, calibration = data.n_classes, data.calibration.images[:MOST_CALIBRATION]
-    everything, n = torch.cat([calibration, images.to(calibration.device)]), len(calibration)
+    k, n = data.n_classes, n_calibration
     predicted = runs.predict(everything, progress=progress).cpu().numpy()
     outputs = [np.full(len(everything), c) for c in range(k)]
     spread = [np.sqrt(explore.value(predicted, own)[:, :n].var(0, ddof=1).mean()) for own in outputs]
@@ -233,7 +232,7 @@ def _of_values(
     with bar(k * len(runs), "exploring", "networks", show=progress) as shown:
         how = looked | {"measurand": in_parts, "on_network": shown.update}
         every = Traces.interleaved([explore.explored(runs, data, everything, own, **how) for own in outputs])
-        moving = [explore.movement(runs, calibration, own[:n], measurand=in_parts) for own in outputs]
+        moving = [explore.movement(runs, everything[:n], own[:n], measurand=in_parts) for own in outputs]
     parts = slice(0, n * k), slice(n * k, None)
     columns = columns_of(replace(every, like=every.of(range(len(runs)), parts[0])), looked["groups"])
     n_eff = believed(float(np.mean(moving)), n)

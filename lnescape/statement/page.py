@@ -59,12 +59,8 @@ DECISIONS = "For the decisions: "  # before a note that is about them alone
 NAMING = {"id": "input", "output": "output", "class": "class"}
 RISKS = {"flip": "decides otherwise", "risk": "outside limits"}
 EXTRAPOLATED = 0.01  # share of inputs above which it is a reservation; 0.7 % of those of the fit, at most, lie as far
-_ROWS = (
-    "chosen",
-    "probability",
-    "likelier",
-    "extrapolated",
-)  # arrays with a row for each input, in addition to those of the evaluations
+# Arrays with a row for each input, in addition to those of the evaluations.
+_ROWS = ("chosen", "probability", "likelier", "extrapolated")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
