@@ -141,7 +141,8 @@ def laplace(
     """
     asked = 1.0 if budget is None else budget
     request = Request.checked("laplace", net, data, budget=asked, options=options, runs=runs)
-    start, size = _block(request.template.fresh(), request.data.train.images[:2].cpu())
+    place = _place(request.template.fresh(), request.data.train.images[:2].cpu())
+    size = place.stop - place.start
     form = _checked_structure(structure, size)
     if form != "full" and request.data.values is not None:
         what = f"The curvature of measured values is a full one, up to {LARGEST} parameters, and the layer has {size}"
@@ -169,39 +170,40 @@ def laplace(
     for theta in networks.thetas:
         with networks.lend(theta) as module:
             logits, features = with_features(module, some)
-        assert features is not None, "_block found the last layer"
-        layer = _Layer(logits, features, theta[start : start + size], len(data.train) / len(some))
+        assert features is not None, "_place found the last layer"
+        layer = _Layer(theta, place, logits, features, len(data.train) / len(some))
         if data.values is None:
-            laws.append(_LAWS[form](request, theta, start, layer, precision=precision))
+            laws.append(_LAWS[form](request, layer, precision))
         else:
             targets = data.train.targets[order.to(logits.device)]
-            laws.append(_of_values(request, theta, start, layer, targets=targets, given=prior_precision))
+            laws.append(_of_values(request, layer, precision, targets=targets, by_decay=prior_precision is None))
     return mixture_of(laws, cost=request.cost(plan, extra))
 
 
 @dataclass(frozen=True)
 class _Layer:
-    """Hold logits, inputs and weights of a last layer."""
+    """Hold the last layer of one network, and what it reads and gives for some images."""
 
+    theta: Tensor  # the network
+    place: slice  # of the layer's weights in θ
     logits: Tensor
     features: Tensor
-    weights: Tensor  # its part of θ
     share: float  # of all training images over these
 
     @property
     def bias(self) -> bool:
         """Tell whether the layer has a bias."""
-        return len(self.weights) > self.features.shape[1] * self.logits.shape[1]
+        return len(self.theta[self.place]) > self.features.shape[1] * self.logits.shape[1]
 
     def read(self) -> tuple[Tensor, Tensor]:
         """Return the probabilities and the inputs, a 1 for the bias included, float64."""
         phi = self.features.double()
         return self.logits.double().softmax(1), torch.cat([phi, phi.new_ones(len(phi), int(self.bias))], 1)
 
-    def precision(self, eigenvalues: Float[Tensor, " parameters"]) -> float:
+    def likeliest_precision(self, eigenvalues: Float[Tensor, " parameters"]) -> float:
         """Return the δ of the highest marginal likelihood, δ = γ/‖θ̂‖², γ = Σ h/(h + δ), from the eigenvalues h of H."""
         # MacKay 1992, Neural Computation 4(3), 415, equation 4.9.
-        h, precision, squares = eigenvalues.clamp_min(0.0), 1.0, float(self.weights.double().square().sum())
+        h, precision, squares = eigenvalues.clamp_min(0.0), 1.0, float(self.theta[self.place].double().square().sum())
         for _ in range(1000):  # each step raises the marginal likelihood
             before, precision = precision, float((h / (h + precision)).sum()) / squares
             if not 0 < precision < math.inf:
@@ -211,47 +213,62 @@ class _Layer:
         return precision
 
 
-def _full(request: Request, theta: Tensor, start: int, layer: _Layer, *, precision: float | None) -> Law:
+def _full(request: Request, layer: _Layer, precision: float | None) -> Law:
     """Make the law of the full curvature."""
     curvature = softmax_curvature(layer.logits, layer.features, bias=layer.bias)
     curvature *= layer.share
-    precision = layer.precision(torch.linalg.eigvalsh(curvature)) if precision is None else precision
+    return _with_precision(request, layer, precision, curvature)
+
+
+def _with_precision(request: Request, layer: _Layer, precision: float | None, curvature: Float[Tensor, "p p"]) -> Law:
+    """Make the law N(θ̂, Λ⁻¹) of Λ = H + δ I, of the likeliest δ unless it is given."""
+    if precision is None:
+        precision = layer.likeliest_precision(torch.linalg.eigvalsh(curvature))
     curvature.diagonal().add_(precision)
-    return GaussianLaw(request.net, theta, factors=_inverse_root(curvature), start=start, **request.known)
+    factors = _inverse_root(curvature)
+    return GaussianLaw(request.net, layer.theta, factors=factors, start=layer.place.start, **request.known)
 
 
-def _kronecker(request: Request, theta: Tensor, start: int, layer: _Layer, *, precision: float | None) -> Law:
+def _inverse_root(curvature: Float[Tensor, "p p"]) -> Float[Tensor, "p p"]:
+    """Give L⁻¹ of Λ = L Lᵀ: factors whose sum of squares is Λ⁻¹."""
+    lower, failed = torch.linalg.cholesky_ex(curvature)
+    if int(failed):
+        raise ValueError("The curvature of the last layer is singular; raise prior_precision.")
+    eye = torch.eye(len(lower), dtype=lower.dtype, device=lower.device)
+    # In rows, as a file keeps them, so that a law that was read back draws the same bits.
+    return torch.linalg.solve_triangular(lower, eye, upper=False).float().contiguous()
+
+
+def _kronecker(request: Request, layer: _Layer, precision: float | None) -> Law:
     """Make the law of the product of two small matrices."""
     p, phi = layer.read()
     left, out = torch.linalg.eigh(torch.diag(p.mean(0)) - p.T @ p / len(p))
     right, inside = torch.linalg.eigh(layer.share * phi.T @ phi)
     curvature = left.clamp_min(0).unsqueeze(1) * right.clamp_min(0)
-    precision = layer.precision(curvature.flatten()) if precision is None else precision
+    precision = layer.likeliest_precision(curvature.flatten()) if precision is None else precision
     deviations = (curvature + precision).rsqrt().float()
-    known = {"start": start, "bias": layer.bias, **request.known}
+    known = {"start": layer.place.start, "bias": layer.bias, **request.known}
     out, inside = out.float().contiguous(), inside.float().contiguous()
-    return KroneckerLaw(request.net, theta, out, inside, deviations, **known)
+    return KroneckerLaw(request.net, layer.theta, out, inside, deviations, **known)
 
 
-def _diagonal(request: Request, theta: Tensor, start: int, layer: _Layer, *, precision: float | None) -> Law:
+def _diagonal(request: Request, layer: _Layer, precision: float | None) -> Law:
     """Make the law of the diagonal of the curvature."""
     p, phi = layer.read()
     curvature = layer.share * (p * (1 - p)).T @ phi.square()
     if layer.bias:
         curvature = torch.cat([curvature[:, :-1].flatten(), curvature[:, -1]])
-    precision = layer.precision(curvature.flatten()) if precision is None else precision
-    scale = torch.zeros_like(theta)
-    scale[start : start + len(layer.weights)] = (curvature.flatten() + precision).rsqrt().to(scale)
-    return GaussianLaw(request.net, theta, scale=scale, **request.known)
+    precision = layer.likeliest_precision(curvature.flatten()) if precision is None else precision
+    scale = torch.zeros_like(layer.theta)
+    scale[layer.place] = (curvature.flatten() + precision).rsqrt().to(scale)
+    return GaussianLaw(request.net, layer.theta, scale=scale, **request.known)
 
 
 _LAWS = {"full": _full, "Kronecker": _kronecker, "diagonal": _diagonal}
 
 
-def _of_values(
-    request: Request, theta: Tensor, start: int, layer: _Layer, *, targets: Tensor, given: float | str | None
-) -> Law:
-    """Make the law of measured values, a block of the curvature for each output."""
+def _of_values(request: Request, layer: _Layer, precision: float | None, *, targets: Tensor, by_decay: bool) -> Law:
+    """Make the law of measured values, a block of the curvature for each output; `by_decay` with its own precisions."""
     n, k = len(request.data.train), targets.shape[1]
     (_, phi), decay, outputs = layer.read(), n * k * request.recipe.weight_decay, layer.logits.double()
     eye = torch.eye(phi.shape[1], dtype=phi.dtype, device=phi.device)
@@ -267,12 +284,10 @@ def _of_values(
         weights = layer.share * torch.cat([inverse, torch.full_like(inverse, 0.5)], 1)
         blocks, prior = [(phi * w[:, None]).T @ phi for w in weights.T], torch.full_like(weights[0], decay)
     curvature = _in_order(torch.block_diag(*blocks), outputs.shape[1], layer.bias)
-    if given is None:
+    if by_decay:
         curvature += _in_order(torch.block_diag(*(one * eye for one in prior)), outputs.shape[1], layer.bias)
-    else:
-        own = layer.precision(torch.linalg.eigvalsh(curvature)) if given == MARGINAL else float(given)
-        curvature.diagonal().add_(own)
-    return GaussianLaw(request.net, theta, factors=_inverse_root(curvature), start=start, **request.known)
+        precision = 0.0
+    return _with_precision(request, layer, precision, curvature)
 
 
 def _in_order(matrix: Float[Tensor, "p p"], outputs: int, bias: bool) -> Float[Tensor, "p p"]:
@@ -282,16 +297,6 @@ def _in_order(matrix: Float[Tensor, "p p"], outputs: int, bias: bool) -> Float[T
     own = torch.arange(len(matrix), device=matrix.device).view(outputs, -1)
     order = torch.cat([own[:, :-1].flatten(), own[:, -1]])
     return matrix[order.unsqueeze(1), order]
-
-
-def _inverse_root(curvature: Float[Tensor, "p p"]) -> Float[Tensor, "p p"]:
-    """Give L⁻¹ of Λ = L Lᵀ: factors whose sum of squares is Λ⁻¹."""
-    lower, failed = torch.linalg.cholesky_ex(curvature)
-    if int(failed):
-        raise ValueError("The curvature of the last layer is singular; raise prior_precision.")
-    eye = torch.eye(len(lower), dtype=lower.dtype, device=lower.device)
-    # In rows, as a file keeps them, so that a law that was read back draws the same bits.
-    return torch.linalg.solve_triangular(lower, eye, upper=False).float().contiguous()
 
 
 def softmax_curvature(
@@ -315,7 +320,7 @@ def softmax_curvature(
     return _in_order(blocks.reshape(classes * width, -1), classes, bias)
 
 
-def _block(module: nn.Module, images: Tensor) -> tuple[int, int]:
+def _place(module: nn.Module, images: Tensor) -> slice:
     """Find where the parameters of the last layer lie in θ."""
     module = module.cpu().float().eval()
     layer = last_layer(module, images)
@@ -335,7 +340,7 @@ def _block(module: nn.Module, images: Tensor) -> tuple[int, int]:
     # Frozen ones have no place; the bias must follow the weight.
     if apart or -1 in where or where[1:] not in ([], [where[0] + layer.weight.numel()]):
         raise ValueError("The last layer's weights are frozen or shared with another layer; laplace needs its own.")
-    return where[0], sum(p.numel() for p in layer.parameters())
+    return slice(where[0], where[0] + sum(p.numel() for p in layer.parameters()))
 
 
 def _checked_structure(structure: Any, size: int) -> str:

@@ -61,7 +61,7 @@ def gates_of(template: Template, images: Tensor) -> tuple[Gate, ...]:
             raise ValueError(f"The dropout layer {name!r} is used {len(written[name])} times; give each place its own.")
         shape, place = written.get(name, [(None, None)])[0]
         readers = [m for m, at in read if at == place]
-        gate = _gate(layer, shape, readers, starts) if len(readers) == 1 else None
+        gate = _gate(layer, shape, readers[0], starts) if len(readers) == 1 else None
         if gate is None:
             raise ValueError(f"No weights can stand for the dropout layer {name!r}; {_CURE}.")
         gates.append(gate)
@@ -93,9 +93,8 @@ def _reading(module: nn.Module, layers: dict[str, Any]) -> Iterator[tuple[dict, 
         yield written, read
 
 
-def _gate(layer: Any, shape: Any, readers: list[Any], starts: dict[int, int]) -> Gate | None:
-    """Describe the weights of the one reader; None where they can't stand for the layer."""
-    (reader,) = readers
+def _gate(layer: Any, shape: Any, reader: Any, starts: dict[int, int]) -> Gate | None:
+    """Describe the weights of the reader; None where they can't stand for the layer."""
     weight = reader.weight
     if id(weight) not in starts or getattr(reader, "groups", 1) != 1:
         return None
