@@ -8,7 +8,6 @@ import lnescape as ln
 from lnescape.covariates.explore import (
     burst_recipe,
     bursts,
-    companions,
     explored,
     gradient_noise,
     other_classes,
@@ -109,8 +108,7 @@ def test_other_classes_are_the_log_odds_of_the_next_ones():
     seen = other_classes(logp, chosen)
     assert seen.shape == (2, 3, 6)
     np.testing.assert_allclose(seen[:, 0], ln.log_odds(logp, (chosen + 1) % 5))
-    assert companions(np.array([0, 1]), 2).shape == (0, 2)  # two classes: p and 1 − p say the same
-    assert other_classes(logp[:, :, :2], np.zeros(6, int)).shape == (2, 0, 6)
+    assert other_classes(logp[:, :, :2], np.zeros(6, int)).shape == (2, 0, 6)  # two classes: p and 1 − p say the same
 
 
 def test_gradients_of_batches_scatter_about_their_mean(runs):

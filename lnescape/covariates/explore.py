@@ -272,21 +272,15 @@ def outputs(
     return torch.stack([*rows, (features * solved).sum(1).clamp_min(TINY).log().to(rows[0])]).cpu().numpy()
 
 
-def companions(chosen: Classes, n_classes: int) -> Int[np.ndarray, "others images"]:
-    """Return the classes c + 1, c + 2, … modulo their number: fixed by the chosen class, the same for every network."""
-    # None for two classes, where p and 1 − p carry the same information.
-    n = min(N_OTHERS, n_classes - 1) if n_classes > 2 else 0
-    return (np.asarray(chosen)[None] + np.arange(1, n + 1)[:, None]) % n_classes
-
-
 def other_classes(
     logp: Float[np.ndarray, "networks images classes"], chosen: Classes
 ) -> Float[np.ndarray, "networks others images"]:
-    """Return the log-odds of other classes than the chosen one, those of `companions`."""
-    others = companions(chosen, logp.shape[2])
-    if not len(others):
-        return np.empty((len(logp), 0, logp.shape[1]))
-    return np.stack([log_odds(logp, own) for own in others], 1)
+    """Return the log-odds of the classes c + 1, c + 2, … modulo their number: others than c, fixed by c."""
+    n_networks, n_images, n_classes = logp.shape
+    if n_classes == 2:  # p and 1 − p carry the same information
+        return np.empty((n_networks, 0, n_images))
+    steps = range(1, min(N_OTHERS, n_classes - 1) + 1)
+    return np.stack([log_odds(logp, (np.asarray(chosen) + step) % n_classes) for step in steps], 1)
 
 
 def gradient_noise(law: Law, theta: Theta, data, *, recipe, n: int = 20) -> tuple[float, float]:

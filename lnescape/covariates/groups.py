@@ -5,6 +5,7 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -66,6 +67,7 @@ def ln_of(spread: ndarray) -> ndarray:
 
 
 def _outputs(seen: Traces) -> Columns:
+    """Mean log-odds and its modulus, or value, spread and log-sum-exp of the logits, distance in the last layer."""
     lse, spread, distance = seen.outputs.mean(0)
     q = seen.q.mean(0)
     if seen.values:
@@ -85,10 +87,12 @@ def _classes(seen: Traces) -> Columns:
 
 
 def _neighbourhood(seen: Traces) -> Columns:
+    """Spread of q over small shifts of the input."""
     return {"ln sd over shifts": ln_of(seen.shifted.std(1, ddof=1)).mean(0)}
 
 
 def _path(seen: Traces) -> Columns:
+    """Spread of q over the epochs' ends of each training."""
     columns = {"ln sd over epochs": ln_of(seen.path.std(1, ddof=1)).mean(0)}
     late = seen.path[:, seen.path.shape[1] // 2 :]
     if late.shape[1] > 1:
@@ -97,11 +101,12 @@ def _path(seen: Traces) -> Columns:
 
 
 def _noise(seen: Traces) -> Columns:
+    """Spread of q under noise on the weights."""
     return {"ln sd under noise": ln_of(seen.noise).mean(0)}
 
 
 def _differences(seen: Traces) -> Columns:
-    """How the networks differ in other quantities that were observed, freed of what their difference in q explains."""
+    """How the networks differ beyond q: on shifted images and, where known, for other classes and at earlier epochs."""
     fitted, columns = seen.like or seen, {}
     for name, kind, last in (
         ("on shifted images", "shifted", None),
@@ -115,15 +120,18 @@ def _differences(seen: Traces) -> Columns:
 
 
 def _bursts(seen: Traces) -> Columns:
+    """Spread of q over short restarts from each network."""
     return {"ln sd over bursts": ln_of(np.sqrt((seen.bursts**2).mean(0)))}
 
 
 def _distance(seen: Traces) -> Columns:
+    """Gradient of q in the metric of the Fisher matrix."""
     return {"gradient distance": seen.distance.mean(0)}
 
 
-def _spread_of(name: str) -> Callable[[Traces], Columns]:
-    return lambda seen: {f"ln sd {name}": ln_of(seen.spreads[name])}
+def _spread(seen: Traces, name: str) -> Columns:
+    """Spread of q along a learned path, under a law, or over cheap retrainings."""
+    return {f"ln sd {name}": ln_of(seen.spreads[name])}
 
 
 @dataclass(frozen=True)
@@ -131,47 +139,31 @@ class Group:
     """Hold one group of covariates."""
 
     columns: Callable[[Traces], Columns]  # named columns, [n] each
-    needs: tuple[str, ...]  # what it reads of the traces, or of their `spreads`
-    what: str  # in words
+    need: str  # what it reads of the traces, or of their `spreads`
 
 
-_SPREADS = {
-    "line": "spread of q along a learned line",
-    "curve": "spread of q along a learned curve",
-    "mode curve": "spread of q along the curve between two networks",
-    "simplex": "spread of q in a learned triangle",
-    "ESPRO": "spread of q in a triangle grown around a network",
-    "SWAG": "spread of q under SWAG",
-    "FGE": "spread of q over the cycles of FGE",
-    "proxies": "spread of q over cheap retrainings of a narrower network",
-}
+PATHS = ("line", "curve", "mode curve", "simplex", "ESPRO", "SWAG", "FGE")  # learned around a network, or between two
 GROUPS: dict[str, Group] = {
-    "outputs": Group(_outputs, ("outputs",), "mean log-odds, its modulus, logits, last-layer distance"),
-    "classes": Group(_classes, ("chosen",), "the class of the measurand"),
-    "neighbourhood": Group(_neighbourhood, ("shifted",), "spread of q over small shifts of the input"),
-    "training path": Group(_path, ("path",), "spread of q over the epochs' ends of each training"),
-    "noise": Group(_noise, ("noise",), "spread of q under noise on the weights"),
-    "differences": Group(
-        _differences,
-        ("shifted",),
-        "differences between the networks on shifted images and, where these are known, for other classes and at "
-        "earlier epochs, beyond that in q",
-    ),
-    "gradient distance": Group(_distance, ("distance",), "gradient of q in the metric of the Fisher matrix"),
-    "bursts": Group(_bursts, ("bursts",), "spread of q over short restarts from each network"),
-    **{name: Group(_spread_of(name), (name,), what) for name, what in _SPREADS.items()},
+    "outputs": Group(_outputs, "outputs"),
+    "classes": Group(_classes, "chosen"),
+    "neighbourhood": Group(_neighbourhood, "shifted"),
+    "training path": Group(_path, "path"),
+    "noise": Group(_noise, "noise"),
+    "differences": Group(_differences, "shifted"),
+    "gradient distance": Group(_distance, "distance"),
+    "bursts": Group(_bursts, "bursts"),
+    **{name: Group(partial(_spread, name=name), name) for name in (*PATHS, "proxies")},
 }
 DEFAULT = ("outputs", "classes", "gradient distance")  # the sharpest known, by a learned prior
 FREE = ("outputs", "classes", "neighbourhood", "training path", "noise", "differences")  # no further training
 
 
-PASSES = {"shifted": 8, "noise": 8, "bursts": 12, "distance": 3}
-PASSES |= {name: 30 for name in _SPREADS if name != "proxies"}
+PASSES = {"shifted": 8, "noise": 8, "bursts": 12, "distance": 3} | dict.fromkeys(PATHS, 30)
 
 
 def passes_of(groups: Iterable[str], *, epochs: int) -> int:
     """Count the forward passes that some groups take for each input and network, beside that of the prediction."""
-    needs = {need for name in groups for need in GROUPS[name].needs}
+    needs = {GROUPS[name].need for name in groups}
     return sum((PASSES | {"path": epochs}).get(need, 0) for need in needs)
 
 
@@ -201,9 +193,9 @@ def columns_of(seen: Traces, groups: Iterable[str]) -> tuple[Float[ndarray, "ima
     columns: Columns = {}
     for name in groups:
         one_of(name, GROUPS, "group of covariates")
-        for need in GROUPS[name].needs:
-            if need not in seen.spreads and getattr(seen, need, None) is None:
-                raise ValueError(f"The covariates {name!r} need what wasn't observed ({need}); leave them out.")
+        need = GROUPS[name].need
+        if need not in seen.spreads and getattr(seen, need, None) is None:
+            raise ValueError(f"The covariates {name!r} need what wasn't observed ({need}); leave them out.")
         columns |= GROUPS[name].columns(seen)
     n = seen.q.shape[1]
     return np.stack(list(columns.values()), 1) if columns else np.empty((n, 0)), tuple(columns)
