@@ -232,9 +232,9 @@ def diagnose(
     if len(covariates) != q.shape[1]:
         raise ValueError(f"There are {q.shape[1]} inputs and {len(covariates)} rows of covariates; give as many.")
     expected = prior.variance(covariates)
-    # The d₀ of the highest likelihood: the one in use is lower, by what the fit costs.
     if len(expected) < FEWEST:
         return Diagnosis((f"{len(expected)} inputs are too few to check the prior on; give {FEWEST}.",), {}, np.nan)
+    # The d₀ of the highest likelihood: the one in use is lower, by what the fit costs.
     law = f(plain.dof, min(prior.dof_likeliest, 1e4))
     ratio = plain.scale**2 / expected
     z = np.clip(norm.ppf(np.clip(law.cdf(ratio), 1e-12, 1 - 1e-12)), -5, 5)

@@ -38,8 +38,8 @@ def reliability(q: Float[ndarray, "networks images"], *, n_halvings: int = 20, s
         parts = [np.log(q[rows].var(0, ddof=1)) for rows in np.array_split(order, 2)]
         found.append(spearmanr(*parts).statistic)
     halves = float(np.mean(found))
-    whole = 2 * halves / (1 + halves)
-    return Reliability(halves, whole, float(np.sqrt(max(whole, 0.0))))
+    both = 2 * halves / (1 + halves)
+    return Reliability(halves, both, float(np.sqrt(max(both, 0.0))))
 
 
 @dataclass(frozen=True)

@@ -329,11 +329,9 @@ def aurc(
     order = certainty.argsort(descending=True, stable=True)
     # An error at place k enters the rates of k, k + 1, … n images kept: Σ_{j ≥ k} 1/j.
     weight = (1 / torch.arange(1, n + 1, device=top.device, dtype=top.dtype)).flip(0).cumsum(0).flip(0)
-    _, tie = certainty[order].unique_consecutive(return_inverse=True)
-    sums = torch.zeros(int(tie.max()) + 1, dtype=top.dtype, device=top.device).index_add_(0, tie, weight)
-    counts = torch.zeros_like(sums).index_add_(0, tie, torch.ones_like(weight))
-    errors = (decided != labels).double()[order]
-    return Estimate.mean((sums / counts)[tie] * errors)
+    _, tie, size = certainty[order].unique_consecutive(return_inverse=True, return_counts=True)
+    shared = torch.bincount(tie, weight) / size
+    return Estimate.mean(shared[tie] * (decided != labels)[order])
 
 
 def score(
