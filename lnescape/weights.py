@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as Names
 from contextlib import ExitStack, contextmanager
 from copy import deepcopy
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -138,13 +138,6 @@ def architecture(module: nn.Module) -> str:
     return hashlib.sha256(f"{str(module).partition('(')[2]} {shapes}".encode()).hexdigest()[:16]
 
 
-def hooked(builder: Builder, hook: Callable) -> nn.Module:
-    """Build a network that returns what a hook makes of its outputs."""
-    module = builder()
-    module.register_forward_hook(hook)
-    return module
-
-
 def _only_logits(module: nn.Module, inputs: tuple, output: Any) -> Any:
     """Return the logits in what a network returns: its `logits`, else its first part; two of them for a single one."""
     output = _rows(inputs, _named(output))
@@ -161,24 +154,37 @@ def _only_values(module: nn.Module, inputs: tuple, output: Any) -> Any:
 
 
 HOOKS = {"logits": _only_logits, "values": _only_values}
+KEPT = "kept statistics"
+
+
+@dataclass(frozen=True, eq=False)
+class Wrapped:
+    """A builder whose networks return their logits or values alone, or keep the statistics of their normalisation."""
+
+    builder: Builder
+    how: str  # a name of `HOOKS`, or `KEPT`
+
+    def __call__(self) -> nn.Module:
+        """Build a network."""
+        module = self.builder()
+        if self.how in HOOKS:
+            module.register_forward_hook(HOOKS[self.how])
+        else:
+            _keep_statistics(module)
+        return module
 
 
 def wrappers_of(builder: Builder) -> list[str]:
-    """Name what `check_builder` or kept statistics put around a builder, the outermost first."""
-    names = []
-    while isinstance(builder, partial) and builder.func in (hooked, with_kept_statistics):
-        names += [name for name, hook in HOOKS.items() if hook in builder.args] or ["kept statistics"]
-        builder = builder.args[0]
-    return names
+    """Name what is put around a builder, the outermost first."""
+    return [builder.how, *wrappers_of(builder.builder)] if isinstance(builder, Wrapped) else []
 
 
 def wrapped(builder: Builder, names: Sequence[str]) -> Builder:
     """Put around a builder what `wrappers_of` named, unless it has it already."""
-    if wrappers_of(builder):
+    if isinstance(builder, Wrapped):
         return builder
     for name in reversed(names):
-        hook = HOOKS.get(name)
-        builder = partial(with_kept_statistics, builder) if hook is None else partial(hooked, builder, hook)
+        builder = Wrapped(builder, name)
     return builder
 
 
@@ -198,9 +204,8 @@ def _rows(inputs: tuple, output: Any) -> Any:
     return output.reshape(len(inputs[0]), -1) if isinstance(output, Tensor) and output.ndim < 2 else output
 
 
-def with_kept_statistics(builder: Builder) -> nn.Module:
-    """Build a network whose normalisation layers hold their statistics as parameters, which no training moves."""
-    module = builder()
+def _keep_statistics(module: nn.Module) -> None:
+    """Make parameters of the statistics of normalisation layers, which no training moves."""
     for layer in normalisation_layers(module):
         for name in ("running_mean", "running_var"):
             value = layer._buffers.pop(name)
@@ -208,7 +213,6 @@ def with_kept_statistics(builder: Builder) -> nn.Module:
             layer.register_parameter(name, nn.Parameter(value))
         layer._buffers.pop("num_batches_tracked")
         layer.__class__ = Frozen
-    return module
 
 
 class Frozen(_NormBase):

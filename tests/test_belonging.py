@@ -6,6 +6,7 @@ import torch
 from torch import nn
 
 import lnescape as ln
+from lnescape.weights import build
 from tests.test_silent_changes import DATA, IMAGES, LABELS, chain, fit
 
 OTHER = ln.dataset(train=(IMAGES[80:], LABELS[80:]), test=(IMAGES[:80], LABELS[:80]))
@@ -70,3 +71,13 @@ def test_identifiers_may_be_those_of_the_whole_test_set():
 def test_features_of_zeros_and_ones_are_no_pixels():
     with pytest.raises(ln.DataError, match="give features as floats"):
         ln.dataset(train=((IMAGES > 0).to(torch.uint8), LABELS), test=(IMAGES, LABELS))
+
+
+def test_a_statement_knows_networks_that_keep_their_statistics_and_return_more_than_logits(data):
+    class Pair(nn.Sequential):
+        def forward(self, x):
+            return super().forward(x), x
+
+    net = lambda: Pair(nn.Flatten(), nn.Linear(64, 10), nn.BatchNorm1d(10))  # noqa: E731
+    runs = ln.members(net, [build(net, seed).eval() for seed in range(2)], data, statistics="kept")
+    assert ln.state(net, data, runs=runs, covariates="outputs", progress=False).evaluation.n == 2

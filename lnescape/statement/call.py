@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -33,7 +32,7 @@ from lnescape.training import Prepared, Recipe, TrainingError
 from lnescape.training.descent import tensor_fingerprint
 from lnescape.training.prepared import check_builder, check_inputs, checked_seeds
 from lnescape.training.runs import checked_runs, retrain
-from lnescape.weights import Builder, with_kept_statistics
+from lnescape.weights import KEPT, Builder, Wrapped
 
 MOST_CALIBRATION = 3000  # held-out images that the prior is fitted on
 PROXY_SEED = 1_000_000  # first seed of the proxies, far from those of the networks
@@ -103,9 +102,11 @@ def state(
     """
     level = real(level, "level", above=0, below=1)
     n_proxies, proxy_epochs = whole(n_proxies, "n_proxies", least=4), real(proxy_epochs, "proxy_epochs", above=0)
-    built = getattr(runs, "net", None)
-    if isinstance(built, partial) and built.func is with_kept_statistics and built.args == (net,):
-        net = built  # members(net, …, statistics="kept")
+    inner = getattr(runs, "net", None)
+    while isinstance(inner, Wrapped):
+        if inner.how == KEPT and inner.builder == net:
+            net = inner  # members(net, …, statistics="kept")
+        inner = inner.builder
     template = check_builder(net, data)
     if covariates is None:
         covariates = DEFAULT if measurand is log_odds else FREE

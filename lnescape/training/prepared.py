@@ -3,7 +3,6 @@
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,10 +20,10 @@ from lnescape.weights import (
     Builder,
     Frozen,
     Template,
+    Wrapped,
     build,
     check_callable,
     hash_of,
-    hooked,
     identity,
     images_to_refresh,
     seeded,
@@ -199,9 +198,9 @@ def check_builder(builder: Builder, data) -> Template:
     varies = not all(torch.equal(a, b) for a, b in zip(trainable(first), trainable(second), strict=True))
     known: dict[str, Any] = {"varies": varies, "begun": {k: hash_of(theta_of(m)) for k, m in ((0, first), (1, second))}}
     template = Template(first, builder, **known)
-    hook = HOOKS["logits" if data.values is None else "values"]
+    how = "logits" if data.values is None else "values"
     if _wrong_output(first, data, some):  # (logits, features) for instance, or one number an input
-        template = Template(hooked(template.fresh, hook), partial(hooked, builder, hook), **known)
+        template = Template(Wrapped(template.fresh, how)(), Wrapped(builder, how), **known)
         if got := _wrong_output(template.module, data, some):
             n, what = data.n_classes, "classes" if data.values is None else "values an input"
             more = "" if data.values is None else f", or (2, {2 * n}) with a ln variance for each"
@@ -216,7 +215,7 @@ def check_builder(builder: Builder, data) -> Template:
     _check_batch_independence(template, data.train.images[:64].cpu())
 
     def predict(images: Tensor) -> Tensor:
-        return hook(second, (images,), second(images.clone()))
+        return HOOKS[how](second, (images,), second(images.clone()))
 
     differing = _differing(template, second, predict, some[:2])
     _check_buffers(second, predict, some[:2])

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
@@ -27,9 +26,11 @@ from lnescape.training.prepared import Prepared, check_builder, checked_seeds
 from lnescape.training.recipe import Cost, Recipe, count_operations
 from lnescape.weights import (
     HOOKS,
+    KEPT,
     RNG_LOCK,
     Builder,
     Template,
+    Wrapped,
     architecture,
     build,
     check_callable,
@@ -37,7 +38,6 @@ from lnescape.weights import (
     images_to_refresh,
     theta_of,
     unwrapped,
-    with_kept_statistics,
 )
 
 # Operations in one group of trainings above which separate processes repay their start of a few seconds.
@@ -450,7 +450,7 @@ def members(
     2
     """
     kept = one_of(statistics, ["recomputed", "kept"], "treatment of statistics") == "kept"
-    template = check_builder(partial(with_kept_statistics, net) if kept else net, data)
+    template = check_builder(Wrapped(net, KEPT) if kept else net, data)
     if isinstance(networks, nn.Module | dict) or not isinstance(networks, Iterable):
         raise TypeError(f"One {type(networks).__name__} was given; pass a list of networks, [network].")
     if recipe is not None:
