@@ -1,5 +1,6 @@
 """The moderated evaluation on data drawn from its own model, and on data that break it; what it refuses."""
 
+import re
 import warnings
 
 import numpy as np
@@ -64,7 +65,7 @@ def test_the_diagnosis_finds_a_rare_class_of_another_scale(n_eff):
     columns = np.concatenate([h, rare[:, None]], 1)
     prior = fit_prior(q[:2].var(0, ddof=1), 1, columns, n_eff=n_eff or effective_number(q))
     wider = 5 + (q[:2] - 5) * np.where(rare == 1, 3.0, 1.0)
-    assert "pattern over covariate 2" in str(diagnose(wider, prior, columns))
+    assert re.search(r"pattern over .*covariate 2\b", str(diagnose(wider, prior, columns)))
     few = diagnose(wider[:, :5], prior, columns[:5])
     assert not few.passed
     assert "too few" in str(few)
@@ -77,7 +78,7 @@ def test_the_diagnosis_names_heavy_tails_a_wrong_pattern_and_a_wrong_scale():
     q, h, _ = drawn(2, 12.0, seed=0)
     waved = 5 + (q - 5) * np.exp(0.7 * np.sin(3 * h[:, 0]))  # a law that no square of a covariate tells
     prior = fit_prior(waved[:2].var(0, ddof=1), 1, h, n_eff=effective_number(q))
-    assert "pattern over covariate 0" in str(diagnose(waved[:2], prior, h))
+    assert re.search(r"pattern over .*covariate 0\b", str(diagnose(waved[:2], prior, h)))
     prior = fit_prior(q[:2].var(0, ddof=1), 1, h, n_eff=effective_number(q))
     found = diagnose(5 + 2 * (q[:2] - 5), prior, h)
     assert "times what the prior expects" in str(found)

@@ -16,8 +16,7 @@ Ends = tuple[Float[ndarray, "*images"], Float[ndarray, "*images"]]  # lower and 
 N_BINS = 10
 MATERIAL = 1.5  # factor on s² in a bin below which a pattern isn't reported: 20 % of u
 FEWEST = 20  # inputs, below which nothing is checked
-DEVIATES = "The variances deviate from the prior along a pattern over "  # a covariate, or several
-UNDESCRIBED = ": the covariates don't describe their law."
+PATTERN = "pattern over "  # a covariate, or s₀²: how the checks of patterns are called
 PASS_PRIOR = "pass what fit_prior or borrowed_prior returns"
 FALSE_ALARM = 0.01  # at most, of all checks together, for inputs that follow the model
 
@@ -174,7 +173,8 @@ def _checked_observations(q: ndarray, *, least: int = 2) -> ndarray:
 class Diagnosis:
     """Hold the checks of a prior."""
 
-    messages: tuple[str, ...]  # one sentence for each check that failed, or why nothing could be checked
+    # a sentence for each check that failed, one for all patterns, or why nothing could be checked
+    messages: tuple[str, ...]
     # {check: probability of a deviation as large, if the model holds}; empty where nothing was checked
     p_values: dict[str, float]
     factor: float  # typical s² over what the prior expects; 1 where it fits, nan where nothing was checked
@@ -250,10 +250,10 @@ def diagnose(
         bins = _bins(values)
         means = np.array([z[one].mean() - z.mean() for one in bins])
         weights = np.array([worth(int(one.sum())) for one in bins]) / max(variance, 1e-12)
-        p_values[f"pattern over {name}"] = float(chi2.sf((weights * means**2).sum(), max(len(bins) - 1, 1)))
+        p_values[f"{PATTERN}{name}"] = float(chi2.sf((weights * means**2).sum(), max(len(bins) - 1, 1)))
         factors = [np.median(ratio[one]) / np.median(ratio) for one in bins]
         if factors and max(max(factors), 1 / max(min(factors), 1e-12)) > MATERIAL:
-            material.add(f"pattern over {name}")
+            material.add(f"{PATTERN}{name}")
     spread = [(z[one].var(), worth(int(one.sum()))) for one in _bins(expected)]
     excess = sum(n / 2 * (v / variance - 1) ** 2 for v, n in spread)
     p_values["one d₀"] = float(chi2.sf(excess, max(len(spread) - 1, 1)))
@@ -262,8 +262,8 @@ def diagnose(
     if plain.n > 2:
         p_values["tails"] = _tails(q, n_eff)
     limit = FALSE_ALARM / len(p_values)
-    failed = [n for n, p in p_values.items() if p < limit and (n in material or not n.startswith("pattern"))]
-    return Diagnosis(tuple(_message(name, factor) for name in failed), p_values, factor)
+    failed = [n for n, p in p_values.items() if p < limit and (n in material or not n.startswith(PATTERN))]
+    return Diagnosis(_messages(failed, factor), p_values, factor)
 
 
 def _tails(q: ndarray, n_eff: float) -> float:
@@ -288,16 +288,19 @@ def _bins(values: ndarray) -> list[ndarray]:
     return [mask for mask in (bins == k for k in range(len(edges) + 1)) if mask.sum() > 1]
 
 
-def _message(check: str, factor: float) -> str:
-    """Return the sentence for a check that failed."""
-    if check == "scale":
-        why = "it was fitted on other inputs, or inputs move together"
-        return f"The variances are typically {factor:.2g} times what the prior expects: {why}."
-    if check == "tails":
-        why = "heavy tails, or inputs that move together"
-        return f"Single networks lie farther from their mean than normal ones would: {why}."
-    if check == "law":
-        return "The variances don't follow the law of the model, F(ν, d₀)."
-    if check == "one d₀":
-        return "The variances scatter around the prior more for some inputs than for others: one d₀ doesn't fit all."
-    return DEVIATES + check.removeprefix("pattern over ") + UNDESCRIBED
+def _messages(failed: list[str], factor: float) -> tuple[str, ...]:
+    """Return the sentences for the checks that failed."""
+    scale = f"The variances are typically {factor:.2g} times what the prior expects"
+    scatter = "The variances scatter around the prior more for some inputs than for others"
+    farther = "Single networks lie farther from their mean than normal ones would"
+    known = {
+        "scale": f"{scale}: it was fitted on other inputs, or inputs move together.",
+        "one d₀": f"{scatter}: one d₀ doesn't fit all.",
+        "law": "The variances don't follow the law of the model, F(ν, d₀).",
+        "tails": f"{farther}: heavy tails, or inputs that move together.",
+    }
+    messages = [known[check] for check in failed if check in known]
+    if over := ", ".join(check.removeprefix(PATTERN) for check in failed if check.startswith(PATTERN)):
+        what = f"The variances deviate from the prior along a {PATTERN}{over}"
+        messages.append(f"{what}: the covariates don't describe their law.")
+    return tuple(messages)

@@ -27,7 +27,6 @@ from lnescape.results.estimate import (
 )
 from lnescape.results.files import MOST_JSON, loading, read, save, unseal, write
 from lnescape.retraining import Diagnosis, Evaluation, Prior
-from lnescape.retraining.evaluation import DEVIATES, UNDESCRIBED
 from lnescape.retraining.judging import squared_error_of
 from lnescape.retraining.prior import ANY
 
@@ -277,11 +276,8 @@ class Statement:
         groups = {"fit": fit, "decisions": [note.removeprefix(DECISIONS) for note in of_decisions]}
         if lost := self._lost:
             what = f"{lost} of {lost + self.evaluation.n} trainings diverged"
-            groups["trainings"] = [f"{what}; all that is stated is of a training that doesn't."]
-        messages = self.diagnosis.messages
-        over = [one.removeprefix(DEVIATES).removesuffix(UNDESCRIBED) for one in messages if one.startswith(DEVIATES)]
-        groups["diagnosis"] = [one for one in messages if not one.startswith(DEVIATES)]
-        groups["diagnosis"] += [DEVIATES + ", ".join(over) + UNDESCRIBED] if over else []
+            groups["trainings"] = [f"{what}; all that is stated is of a training that does not."]
+        groups["diagnosis"] = list(self.diagnosis.messages)
         if self.extrapolated is not None and self.extrapolated.mean() > EXTRAPOLATED:
             some = f"u is extrapolated for {self.extrapolated.sum()} of {len(self)} inputs"
             groups["extrapolation"] = [f"{some}, which are unlike those that the prior was fitted on."]
