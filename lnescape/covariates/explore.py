@@ -26,7 +26,7 @@ from lnescape.training import Prepared, Recipe, TrainingError
 from lnescape.training.descent import State, generator, stream_seed
 from lnescape.training.prepared import check_builder
 from lnescape.training.runs import checked_runs, train_groups
-from lnescape.weights import build, trainable, with_features
+from lnescape.weights import trainable, with_features
 
 Theta = Float[Tensor, " parameters"]
 Classes = Int[np.ndarray, " images"]  # the class of each image that the measurand is of, or the output of values
@@ -125,7 +125,8 @@ def known_pair(runs: Members, data, *, players: int = 2) -> KnownPair:
         raise ValueError("A prior is learned on classes, and these data hold measured values; pass data of classes.")
     if len(runs) < players + 10:
         raise ValueError(f"A prior is learned from {players + 10} retrainings or more, not {len(runs)}; train more.")
-    runs, images = checked_runs(runs, runs.net, check_builder(runs.net, data), data), data.calibration.images
+    template, images = check_builder(runs.net, data), data.calibration.images
+    runs = checked_runs(runs, runs.net, template, data)
     logp = runs.predict(images).cpu().numpy()
     chosen = np.exp(logp[players:]).mean(0).argmax(1)
     some = replace(runs, thetas=runs.thetas[:players], seeds=runs.seeds[:players], failed={}, path=None)
@@ -134,7 +135,7 @@ def known_pair(runs: Members, data, *, players: int = 2) -> KnownPair:
     q = log_odds(logp, chosen)
     return KnownPair(
         columns, q[players:].var(0, ddof=1), len(q) - players - 1, effective_number(q), names,
-        spread=float(q[0].var()), network=kind_of(build(runs.net, 0)),
+        spread=float(q[0].var()), network=kind_of(template.module),
     )  # fmt: skip
 
 

@@ -99,23 +99,23 @@ def check_new_pixels(pixels: object, image_shape: tuple[int, ...], dtype: torch.
 
 def check_labels(labels: object, part: str, n_images: int, *, unit: Any = None) -> Tensor:
     """Return classes as int64 [n], or measured values as float32 [n, outputs]; raise unless there is one an image."""
-    numbers = _as_tensor(labels, f"{part} labels")
-    if numbers.is_floating_point():
-        return _check_values(numbers, part, n_images, unit)
-    if numbers.is_complex() or numbers.dtype == torch.bool:
-        raise DataError(f"{part} labels have dtype {_name(numbers.dtype)}; give whole numbers: labels.long().")
+    given = _as_tensor(labels, f"{part} labels")
+    if given.is_floating_point():
+        return _check_values(given, part, n_images, unit)
+    if given.is_complex() or given.dtype == torch.bool:
+        raise DataError(f"{part} labels have dtype {_name(given.dtype)}; give whole numbers: labels.long().")
     if unit is not None:
         what = f"{part} labels are whole numbers, which are classes, and classes have no unit"
         raise DataError(f"{what}; leave unit={unit!r} out, or give measured values as floats: labels.astype(float).")
-    if numbers.dim() != 1:
+    if given.dim() != 1:
         cure = f"one class number per image, [{n_images}] (one-hot: labels.argmax(1); a column: labels.reshape(-1))"
-        raise DataError(f"{part} labels have shape {list(numbers.shape)}; give {cure}.")
-    if len(numbers) != n_images:
-        raise DataError(f"{part} has {n_images} images but {len(numbers)} labels; give one label per image.")
-    numbers = numbers.to(torch.int64)
-    if int(numbers.min()) < 0:
-        raise DataError(f"{part} labels go down to {int(numbers.min())}; classes are numbered from 0.")
-    return numbers
+        raise DataError(f"{part} labels have shape {list(given.shape)}; give {cure}.")
+    if len(given) != n_images:
+        raise DataError(f"{part} has {n_images} images but {len(given)} labels; give one label per image.")
+    given = given.to(torch.int64)
+    if int(given.min()) < 0:
+        raise DataError(f"{part} labels go down to {int(given.min())}; classes are numbered from 0.")
+    return given
 
 
 def _check_values(values: Tensor, part: str, n_images: int, unit: Any) -> Float[Tensor, "images outputs"]:
@@ -197,10 +197,10 @@ def _as_inputs(values: object, what: str) -> Tensor:
     return inputs if inputs.dtype == torch.uint8 else inputs.to(torch.int64)
 
 
-def _check_resolved(numbers: Tensor, what: str) -> None:
+def _check_resolved(values: Tensor, what: str) -> None:
     """Raise where numbers differ by so little that float32 merges them."""
-    if numbers.ndim and len(numbers):
-        low, high = numbers.reshape(len(numbers), -1).double().aminmax(dim=0)
+    if values.ndim and len(values):
+        low, high = values.reshape(len(values), -1).double().aminmax(dim=0)
         most, span = torch.maximum(low.abs(), high.abs()), high - low
         step = (2**-24 * most).clamp_min(2**-149)  # of float32; a smaller span is rounding in float64 already
         lost = (span > 1e-12 * most) & (step > 1e-3 * span)

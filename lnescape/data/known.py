@@ -177,9 +177,8 @@ def _read_official(
     """Return pixels and labels, official training set first, and the names of the classes."""
     files = read_files(name, folder=folder, download=download)
     if "mnist" in name:
-        pixels = [np.frombuffer(files[f"{part}-images-idx3-ubyte"], np.uint8, offset=16) for part in ("train", "t10k")]
+        images = np.concatenate([_grey(files[f"{part}-images-idx3-ubyte"]) for part in ("train", "t10k")])
         digits = [np.frombuffer(files[f"{part}-labels-idx1-ubyte"], np.uint8, offset=8) for part in ("train", "t10k")]
-        images = np.concatenate(pixels).reshape(-1, 1, 28, 28)
         classes = _DIGITS if name == "mnist" else _FASHION
         return images, np.concatenate(digits).astype(np.int64), classes
     batches = [_unpickle(files[file]) for file in files if "meta" not in file]
@@ -194,10 +193,13 @@ def _official_test(name: str, *, folder: str | Path | None, download: bool) -> t
     """Return pixels and title of an official test set; the training files need not be there."""
     file = {"cifar10": "test_batch", "cifar100": "test"}.get(name, "t10k-images-idx3-ubyte")
     content = read_files(name, folder=folder, download=download, only=(file,))[file]
-    grey = "mnist" in name
-    pixels = np.frombuffer(content, np.uint8, offset=16) if grey else _unpickle(content)["data"]
-    pixels = pixels.reshape(-1, 1, 28, 28) if grey else pixels.reshape(-1, 3, 32, 32)
+    pixels = _grey(content) if "mnist" in name else _unpickle(content)["data"].reshape(-1, 3, 32, 32)
     return torch.from_numpy(pixels.copy()), f"{_TITLES[name]}: official test set"
+
+
+def _grey(content: bytes) -> np.ndarray:
+    """Return the pixels in a file of MNIST or FashionMNIST."""
+    return np.frombuffer(content, np.uint8, offset=16).reshape(-1, 1, 28, 28)
 
 
 def _unpickle(content: bytes) -> dict:
