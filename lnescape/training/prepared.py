@@ -1,7 +1,7 @@
 """Checks and preparations that are made once, before any training."""
 
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -180,6 +180,41 @@ def check_builder(builder: Builder, data) -> Template:
     check_callable(builder)
     if not hasattr(data, "train") or not hasattr(data, "n_classes"):
         raise TypeError(f"The data are a {type(data).__name__}; pass what lnescape.load or lnescape.dataset returns.")
+    first, second = _two_networks(builder)
+    names = {name for name, _ in first.named_parameters()}
+    some = data.train.images[:8].cpu().clone(memory_format=torch.contiguous_format)
+    varies = not all(torch.equal(a, b) for a, b in zip(trainable(first), trainable(second), strict=True))
+    known: dict[str, Any] = {"varies": varies, "begun": {k: hash_of(theta_of(m)) for k, m in ((0, first), (1, second))}}
+    template = Template(first, builder, **known)
+    how = "logits" if data.values is None else "values"
+    if _wrong_output(first, data, some):  # (logits, features) for instance, or one number an input
+        template = Template(Wrapped(template.fresh, how)(), Wrapped(builder, how), **known)
+        second.register_forward_hook(HOOKS[how])
+        if got := _wrong_output(template.module, data, some):
+            n, what = data.n_classes, "classes" if data.values is None else "values an input"
+            more = "" if data.values is None else f", or (2, {2 * n}) with a ln variance for each"
+            why = f"For 2 images the network returns {got}, but {data.name} has {n} {what}"
+            raise ValueError(f"{why}; return a tensor of shape (2, {n}){more}, alone, first in a tuple or as 'logits'.")
+    if late := {name for name, _ in first.named_parameters()} - names:
+        raise ValueError(f"The parameter {min(late)!r} is made by the first prediction; make it in __init__.")
+    if data.train.images.dtype == torch.int64:  # an embedding may have too few rows
+        tokens = data.train.images.flatten(1)
+        ends = torch.stack([tokens.amax(1).argmax(), tokens.amin(1).argmin()])
+        check_inputs(template, data.train.images[ends], "train")
+    _check_batch_independence(template, data.train.images[:64].cpu())
+    differing = _differing(template, second, some[:2])
+    _check_buffers(second, some[:2])
+    if torch.is_grad_enabled():
+        _check_gradients(second, some[:2])
+    if data.values is None:
+        _check_no_probabilities(second, data.train.images[:64].cpu())
+    if differing is not None:
+        raise ValueError(f"{differing} differs between two calls of the builder; fix its seed, or let it be trained.")
+    return template
+
+
+def _two_networks(builder: Builder) -> tuple[nn.Module, nn.Module]:
+    """Call the builder under two seeds; raise unless it gives two networks of the same parameters."""
     try:
         first, second = build(builder, 0), build(builder, 1)
     except Exception as error:
@@ -189,43 +224,12 @@ def check_builder(builder: Builder, data) -> Template:
     if not isinstance(first.train(), nn.Module):
         raise TypeError("The network's train() returns nothing; end it with `return self`, as torch's does.")
     _check_parameters(first)
-    shapes = [[(n, p.shape, p.requires_grad) for n, p in m.named_parameters()] for m in (first, second)]
-    if shapes[0] != shapes[1]:
+    shapes, others = ([(n, p.shape, p.requires_grad) for n, p in m.named_parameters()] for m in (first, second))
+    if shapes != others:
         raise ValueError("The builder makes another network at its second call; every call must give the same shapes.")
     if {id(p) for p in trainable(first)} & {id(p) for p in trainable(second)}:
         raise ValueError("The builder returns the same network at every call; build a new one inside it.")
-    some = data.train.images[:8].cpu().clone(memory_format=torch.contiguous_format)
-    varies = not all(torch.equal(a, b) for a, b in zip(trainable(first), trainable(second), strict=True))
-    known: dict[str, Any] = {"varies": varies, "begun": {k: hash_of(theta_of(m)) for k, m in ((0, first), (1, second))}}
-    template = Template(first, builder, **known)
-    how = "logits" if data.values is None else "values"
-    if _wrong_output(first, data, some):  # (logits, features) for instance, or one number an input
-        template = Template(Wrapped(template.fresh, how)(), Wrapped(builder, how), **known)
-        if got := _wrong_output(template.module, data, some):
-            n, what = data.n_classes, "classes" if data.values is None else "values an input"
-            more = "" if data.values is None else f", or (2, {2 * n}) with a ln variance for each"
-            why = f"For 2 images the network returns {got}, but {data.name} has {n} {what}"
-            raise ValueError(f"{why}; return a tensor of shape (2, {n}){more}, alone, first in a tuple or as 'logits'.")
-    if late := {n for n, _ in first.named_parameters()} - {n for n, *_ in shapes[0]}:
-        raise ValueError(f"The parameter {min(late)!r} is made by the first prediction; make it in __init__.")
-    if data.train.images.dtype == torch.int64:  # an embedding may have too few rows
-        tokens = data.train.images.flatten(1)
-        ends = torch.stack([tokens.amax(1).argmax(), tokens.amin(1).argmin()])
-        check_inputs(template, data.train.images[ends], "train")
-    _check_batch_independence(template, data.train.images[:64].cpu())
-
-    def predict(images: Tensor) -> Tensor:
-        return HOOKS[how](second, (images,), second(images.clone()))
-
-    differing = _differing(template, second, predict, some[:2])
-    _check_buffers(second, predict, some[:2])
-    if torch.is_grad_enabled():
-        _check_gradients(second, predict, some[:2])
-    if data.values is None:
-        _check_no_probabilities(second, predict, data.train.images[:64].cpu())
-    if differing is not None:
-        raise ValueError(f"{differing} differs between two calls of the builder; fix its seed, or let it be trained.")
-    return template
+    return first, second
 
 
 def _in_a_line(error: Exception) -> str:
@@ -249,7 +253,7 @@ def _check_parameters(module: nn.Module) -> None:
             raise ValueError(f"{other!r} and {name!r} share memory, but are two parameters; use one in both places.")
 
 
-def _differing(template: Template, second: nn.Module, predict: Callable[[Tensor], Tensor], some: Tensor) -> str | None:
+def _differing(template: Template, second: nn.Module, some: Tensor) -> str | None:
     """Give two networks of a builder the same θ; return what still differs, or None."""
     first, others = template.fresh().float().eval(), second.float().eval().state_dict()
     constants = {n for n, p in first.named_parameters() if not p.requires_grad} | set(dict(first.named_buffers()))
@@ -259,7 +263,7 @@ def _differing(template: Template, second: nn.Module, predict: Callable[[Tensor]
     with RNG_LOCK, seeded(0), torch.no_grad():
         for p, own in zip(trainable(second), trainable(first), strict=True):
             p.copy_(own)
-        same = torch.allclose(predict(some), first(some.clone()), 1e-3, 1e-3)
+        same = torch.allclose(second(some), first(some), 1e-3, 1e-3)
     return None if same else "Something beside parameters and buffers, such as an attribute,"
 
 
@@ -300,15 +304,15 @@ def check_inputs(template: Template, images: Tensor, part: str, *, rows: Tensor 
             raise ValueError(f"{what}, or change the network, such as the number of tokens that it knows.")
 
 
-def _check_no_probabilities(module: nn.Module, predict: Callable[[Tensor], Tensor], some: Tensor) -> None:
+def _check_no_probabilities(module: nn.Module, some: Tensor) -> None:
     """Raise where a network, whose weights are spoilt here, ends in a softmax or a sigmoid."""
     module.eval().float()
     with torch.no_grad():
-        given = predict(some)
+        given = module(some)
         for _ in range(3):  # what is between 0 and 1 at weights a thousand times as large isn't a logit
             for p in trainable(module):
                 p.mul_(10)
-            larger = predict(some)
+            larger = module(some)
             if not larger.isfinite().all():  # of a deep network
                 break
             given = larger
@@ -318,20 +322,20 @@ def _check_no_probabilities(module: nn.Module, predict: Callable[[Tensor], Tenso
         raise ValueError(f"{what}; leave out the softmax or sigmoid at its end (log_softmax may stay).")
 
 
-def _check_buffers(module: nn.Module, predict: Callable[[Tensor], Tensor], some: Tensor) -> None:
+def _check_buffers(module: nn.Module, some: Tensor) -> None:
     """Raise where training changes what neither θ nor the refreshed statistics hold: buffers, attributes, constants."""
     kept = statistics_names(module.float()) | {n for n, p in module.named_parameters() if p.requires_grad}
 
     def both() -> Tensor:
         with seeded(0):  # in evaluation and in training mode, always with the same chance
-            return torch.cat([predict(some) for mode in (False, True) if module.train(mode)])
+            return torch.cat([module.train(mode)(some) for mode in (False, True)])
 
     with RNG_LOCK, seeded(0), torch.no_grad():
-        predict(some)  # which may make buffers
+        module(some)  # which may make buffers
         before = {n: t.detach().clone() for n, t in (*module.named_buffers(), *module.named_parameters())}
         first = both()
         for _ in range(3):
-            predict(some)
+            module(some)
         after = dict((*module.named_buffers(), *module.named_parameters()))
         changed = [n for n, t in after.items() if n not in kept and not torch.equal(t, before.get(n, t))]
         for name in kept & after.keys():
@@ -343,12 +347,12 @@ def _check_buffers(module: nn.Module, predict: Callable[[Tensor], Tensor], some:
         raise ValueError(f"{what} changes while the network trains, and would be lost; {cure}.")
 
 
-def _check_gradients(module: nn.Module, predict: Callable[[Tensor], Tensor], some: Tensor) -> None:
+def _check_gradients(module: nn.Module, some: Tensor) -> None:
     """Raise where training predictions depend on a trainable parameter that gets no gradient."""
 
     def predicted() -> Tensor:
         with RNG_LOCK, seeded(0), torch.enable_grad():
-            return predict(some)
+            return module(some)
 
     module.train()
     if (first := predicted()).requires_grad:
