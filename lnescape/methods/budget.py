@@ -1,11 +1,10 @@
 """The call of a method: what all of them take, and how a budget of trainings is shared out."""
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from inspect import signature
 from pathlib import Path
-from pkgutil import resolve_name
 from time import perf_counter
 from typing import Any, TypedDict
 
@@ -66,7 +65,7 @@ class Request(Prepared):
 
     @classmethod
     def checked(
-        cls, method: str, net: Builder, data: Any, *, budget: float, options: Mapping[str, Any],
+        cls, method: Callable[..., Any], net: Builder, data: Any, *, budget: float, options: Mapping[str, Any],
         runs: Members | None = None,
     ) -> "Request":  # fmt: skip
         """Check the arguments of a method and prepare its trainings."""
@@ -81,8 +80,8 @@ class Request(Prepared):
             runs = checked_runs(runs, net, prepared.template, data)
             runs = replace(runs, thetas=runs.thetas.to(prepared.device))
         return cls(
-            **vars(prepared), method=method, budget=budget, seed=seed, folder=None if folder is None else Path(folder),
-            progress=options.get("progress", True), runs=runs, start=perf_counter(),
+            **vars(prepared), method=method.__name__, budget=budget, seed=seed, runs=runs, start=perf_counter(),
+            folder=None if folder is None else Path(folder), progress=options.get("progress", True),
         )  # fmt: skip
 
     def plan(self, *, each: float, share: float, least: int = 1, pieces: int = 0, times: float = 1.0) -> Plan:
@@ -192,10 +191,10 @@ class Request(Prepared):
         return epochs if round(steps) <= 1.05 * steps else (int(steps + 1e-9) or 0.4) / per_epoch
 
 
-def _check_names(method: str, options: Mapping[str, Any]) -> None:
+def _check_names(method: Callable[..., Any], options: Mapping[str, Any]) -> None:
     """Raise unless the method takes every option; suggest the nearest name."""
-    taken = signature(resolve_name(f"lnescape.methods:{method}")).parameters
-    known = [name for name in taken if name not in ("net", "data", "options")] + list(Options.__annotations__)
+    taken = [name for name in signature(method).parameters if name not in ("net", "data", "options")]
     for name in options:
         if name not in Options.__annotations__:
-            raise TypeError(f"{method} takes no argument {name!r}{nearest(name, known)}")
+            known = [*taken, *Options.__annotations__]
+            raise TypeError(f"{method.__name__} takes no argument {name!r}{nearest(name, known)}")

@@ -35,7 +35,7 @@ def deep_ensemble(
     >>> len(law), law.cost.trainings
     (2, 2.0)
     """
-    request = Request.checked("deep_ensemble", net, data, budget=budget, options=options)
+    request = Request.checked(deep_ensemble, net, data, budget=budget, options=options)
     if members is not None:
         members = whole(members, "members", least=1)
     n = members or max(1, int(budget + 1e-9))
@@ -71,7 +71,7 @@ def snapshot_ensemble(
     >>> len(law), law.cost.trainings
     (4, 1.0)
     """
-    request = Request.checked("snapshot_ensemble", net, data, budget=budget, options=options)
+    request = Request.checked(snapshot_ensemble, net, data, budget=budget, options=options)
     cycle = real(cycle, "cycle, in trainings,", above=0)
     n = int(budget / cycle + 1e-9)
     if n < 1:
@@ -112,7 +112,7 @@ def fast_geometric_ensemble(
     >>> len(law), round(law.cost.trainings, 2)
     (5, 1.44)
     """
-    request = Request.checked("fast_geometric_ensemble", net, data, budget=budget, options=options, runs=runs)
+    request = Request.checked(fast_geometric_ensemble, net, data, budget=budget, options=options, runs=runs)
     cycles = whole(cycles, "cycles", least=1)
     plan = request.plan(each=1.5, share=1 / 3, pieces=2 * cycles)
     # At least two steps: the first has a learning rate of 0.

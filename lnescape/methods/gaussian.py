@@ -56,7 +56,7 @@ def swag(
     >>> law.predict(data.test.images, n=5).shape, round(law.cost.trainings, 2)
     (torch.Size([5, 200, 10]), 1.44)
     """
-    request = Request.checked("swag", net, data, budget=budget, options=options, runs=runs)
+    request = Request.checked(swag, net, data, budget=budget, options=options, runs=runs)
     snapshots = whole(snapshots, "snapshots", least=2)
     plan = request.plan(each=1.5, share=1 / 3, pieces=snapshots)
     usual = {"schedule": "constant", "learning_rate": request.recipe.learning_rate / 4}
@@ -140,7 +140,7 @@ def laplace(
     (torch.Size([5, 200, 10]), torch.Size([170, 170]))
     """
     asked = 1.0 if budget is None else budget
-    request = Request.checked("laplace", net, data, budget=asked, options=options, runs=runs)
+    request = Request.checked(laplace, net, data, budget=asked, options=options, runs=runs)
     place = _place(request.template.fresh(), request.data.train.images[:2].cpu())
     size = place.stop - place.start
     form = _checked_structure(structure, size)

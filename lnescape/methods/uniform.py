@@ -51,7 +51,7 @@ def mode_curve(
     >>> law.predict(data.test.images, n=5).shape, law.cost.trainings
     (torch.Size([5, 200, 10]), 3.0)
     """
-    request = Request.checked("mode_curve", net, data, budget=budget, options=options, runs=runs)
+    request = Request.checked(mode_curve, net, data, budget=budget, options=options, runs=runs)
     if runs is not None and len(runs) % 2:
         raise ValueError(f"A curve joins two networks, and {len(runs)} were given; pass an even number.")
     n_curves = len(runs) // 2 if runs is not None else max(1, int(budget / 3 + 1e-9))
@@ -94,7 +94,7 @@ def learned_subspace(
     >>> law.predict(data.test.images, n=5).shape, law.cost.trainings
     (torch.Size([5, 200, 10]), 1.0)
     """
-    request = Request.checked("learned_subspace", net, data, budget=budget, options=options)
+    request = Request.checked(learned_subspace, net, data, budget=budget, options=options)
     empty = SHAPES[one_of(shape, SHAPES, "shape")]
     points = whole(points, "points", least=1)
     plan = request.plan(each=1.0, share=0.0, times=points)
@@ -135,7 +135,7 @@ def simplex_ensemble(
     >>> law.subspace.n_vertices, law.predict(data.test.images, n=5).shape
     (3, torch.Size([5, 200, 10]))
     """
-    request = Request.checked("simplex_ensemble", net, data, budget=budget, options=options, runs=runs)
+    request = Request.checked(simplex_ensemble, net, data, budget=budget, options=options, runs=runs)
     n_new = whole(n_vertices, "n_vertices", least=2) - 1
     points, volume_weight = whole(points, "points", least=1), real(volume_weight, "volume_weight", least=0)
     plan = request.plan(each=1.5, share=1 / 3, pieces=n_new, times=points)
@@ -181,7 +181,7 @@ def simplicial_complex(
     >>> law.subspace.n_vertices, law.predict(data.test.images, n=5).shape
     (4, torch.Size([5, 200, 10]))
     """
-    request = Request.checked("simplicial_complex", net, data, budget=budget, options=options, runs=runs)
+    request = Request.checked(simplicial_complex, net, data, budget=budget, options=options, runs=runs)
     n_connectors = whole(n_connectors, "n_connectors", least=1)
     points, volume_weight = whole(points, "points", least=1), real(volume_weight, "volume_weight", least=0)
     if runs is not None and len(runs) < 2:

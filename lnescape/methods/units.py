@@ -39,7 +39,7 @@ def dropout(net: Builder, data, *, budget: float = 1.0, **options: Unpack[Option
     >>> law.predict(data.test.images, n=5).shape, law.cost.trainings
     (torch.Size([5, 200, 10]), 1.0)
     """
-    request = Request.checked("dropout", net, data, budget=budget, options=options)
+    request = Request.checked(dropout, net, data, budget=budget, options=options)
     gates = gates_of(request.template, request.data.train.images[:4].cpu())
     plan = request.plan(each=1.0, share=0.0)
     laws = [DropoutLaw(request.net, theta, gates, **request.known) for theta in request.networks(plan).thetas]
