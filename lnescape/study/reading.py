@@ -81,15 +81,9 @@ def _gathered(stored: list[Cell], store: CellStore) -> tuple[dict, Panel | None,
     axes: dict[tuple[str, str], tuple[str, ...]] = {}
     panel, on_test = None, any("test" in cell.keep for cell in stored)
     for number, cell in enumerate(stored):
-        result = store.load(cell)
-        found = {name: (tuple(result.numbers["axes"][name]), array) for name, array in result.arrays.items()}
+        found = _arrays_of(cell, store)
         if cell.method == "scouts":
             panel = Panel(torch.empty(0), torch.empty(0), found["part"][1])
-            found = {name: found[name] for name in ("chosen", "label", "part")}
-        elif (read := KINDS[cell.method].read) is not None:
-            found = read(cell, found)
-        elif "accuracy" in found:
-            found["cell"] = (("retraining",), np.array([cell.name] * len(found["accuracy"][1])))
         for name, (names, array) in found.items():
             if "image" in names and on_test and panel is not None:
                 array = array[..., panel.test]
@@ -110,6 +104,19 @@ def _gathered(stored: list[Cell], store: CellStore) -> tuple[dict, Panel | None,
         if axis != "retraining" or len(whole) == everyone:
             variables[name if plain else f"{axis}_{name}"] = (axes[name, axis], whole)
     return variables, panel, on_test
+
+
+def _arrays_of(cell: Cell, store: CellStore) -> dict[str, tuple[tuple[str, ...], np.ndarray]]:
+    """Read the arrays of one cell, {name: (axes, array)}, by the names that they have in the whole."""
+    result = store.load(cell)
+    found = {name: (tuple(result.numbers["axes"][name]), array) for name, array in result.arrays.items()}
+    if cell.method == "scouts":
+        return {name: found[name] for name in ("chosen", "label", "part")}
+    if (read := KINDS[cell.method].read) is not None:
+        return read(cell, found)
+    if "accuracy" in found:
+        found["cell"] = (("retraining",), np.array([cell.name] * len(found["accuracy"][1])))
+    return found
 
 
 def _joined(parts: Mapping[int, np.ndarray | None]) -> np.ndarray:
