@@ -175,10 +175,16 @@ def statement_of(
     )  # fmt: skip
 
 
-def quantity_of(measurand: Measurand) -> dict[str, Any]:
-    """Return the name of a measurand of classes, and its unit."""
+def about_classes(
+    logp: ndarray, mean: ndarray, chosen: ndarray, stated: slice, *, measurand: Measurand, classes: tuple[str, ...]
+) -> dict[str, Any]:
+    """Return what a statement says of classes besides the evaluation; `mean` are mean probabilities."""
     name = "log-odds" if measurand is log_odds else getattr(measurand, "__name__", "measurand")
-    return {"quantity": name, "units": ("nat" if measurand in (log_odds, contrast) else "",)}
+    return {
+        "quantity": name, "units": ("nat" if measurand in (log_odds, contrast) else "",), "classes": classes,
+        "chosen": chosen[stated], "probability": mean[stated], "likelier": logp[:, stated].mean(0).argmax(1),
+        "contrasts": contrast(logp, chosen),
+    }  # fmt: skip
 
 
 def _of_classes(
@@ -203,11 +209,9 @@ def _of_classes(
     if others.shape[1]:
         columns["ln difference for other classes"] = _difference(others, q, fitted)
         groups = (*groups, "differences for other classes")
-    about = quantity_of(measurand) | {
-        "chosen": chosen[stated], "probability": mean[stated], "likelier": logp[:, stated].mean(0).argmax(1),
-        "classes": texts(names, k, "names, one for each class"), "groups": groups, "contrasts": contrast(logp, chosen),
-    }  # fmt: skip
-    return q, columns, about
+    classes = texts(names, k, "names, one for each class")
+    about = about_classes(logp, mean, chosen, stated, measurand=measurand, classes=classes)
+    return q, columns, about | {"groups": groups}
 
 
 def _of_values(

@@ -19,14 +19,13 @@ from lnescape.progress import bar
 from lnescape.retraining import (
     LearnedPrior,
     Measurand,
-    contrast,
     effective_number,
     log_odds,
     shipped_prior,
     with_class_means,
 )
 from lnescape.retraining.prior import FEWEST_INPUTS, ON_PROXIES, assumed_number
-from lnescape.statement.arrays import believed, check_measurand, checked_limits, origin_of, quantity_of, statement_of
+from lnescape.statement.arrays import about_classes, believed, check_measurand, checked_limits, origin_of, statement_of
 from lnescape.statement.page import CHECKED, NOISE, PROXIES, Statement
 from lnescape.training import Prepared, Recipe, TrainingError
 from lnescape.training.descent import tensor_fingerprint
@@ -184,8 +183,9 @@ def _of_classes(
 ) -> Statement:  # fmt: skip
     """State classes, the calibration inputs first: the measurand of each input's class; `narrow` are proxies."""
     n = n_calibration
-    logp = runs.predict(everything, progress=progress).double()
-    chosen = logp.exp().mean(0).argmax(1).cpu().numpy()
+    predicted = runs.predict(everything, progress=progress).double()
+    logp, mean = predicted.cpu().numpy(), predicted.exp().mean(0).cpu().numpy()
+    chosen = mean.argmax(1)
     n_eff, worth, groups = None, CHECKED, looked["groups"]
     with bar(len(runs), "exploring", "networks", show=progress) as shown:
         seen = explore.explored(runs, data, everything, chosen, measurand=measurand, on_network=shown.update, **looked)
@@ -204,11 +204,8 @@ def _of_classes(
         columns = with_class_means(*columns, like=columns[0][fitted])
     statement = statement_of(
         seen.q, columns, (fitted, stated), n_eff=n_eff, like=like, network=kind_of(looked["prepared"].template.module),
-        contrasts=contrast(logp.cpu().numpy(), chosen), chosen=chosen[stated],
-        probability=logp[:, stated].exp().mean(0).cpu().numpy(),
-        likelier=logp[:, stated].mean(0).argmax(1).cpu().numpy(), classes=tuple(map(str, data.classes)),
-        groups=tuple(groups), n_calibration=n, worth=worth, n_proxies=0 if narrow is None else len(narrow),
-        **quantity_of(measurand), **known,
+        groups=tuple(groups), n_calibration=n, worth=worth, n_proxies=0 if narrow is None else len(narrow), **known,
+        **about_classes(logp, mean, chosen, stated, measurand=measurand, classes=tuple(map(str, data.classes))),
     )  # fmt: skip
     if narrow is None or worth == PROXIES or not enough:
         return statement
