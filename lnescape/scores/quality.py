@@ -364,7 +364,8 @@ def score(
 
         if not of_values and predicted is not None and float(predicted.logsumexp(-1).abs().max()) < 1e-3:
             raise ValueError("These are log-probabilities, and labels one for each class; pass labels.argmax(1).")
-        return score_values(*(a if b is None else b for a, b in ((logp, predicted), (labels, right))), unit=unit)
+        # What holds no numbers is refused there, by what it is.
+        return score_values(logp if predicted is None else predicted, labels if right is None else right, unit=unit)
     mean, labels = mean_and_labels(logp, labels)
     calibration = calibration_error(mean, labels)
     scores = {

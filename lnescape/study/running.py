@@ -145,10 +145,10 @@ def run_study(
     study = study_named(study)
     if getattr(multiprocessing.current_process(), "_inheriting", False):  # a worker that runs the script again
         raise StudyError("Each process runs the script that starts it: put run_study under if __name__ == '__main__'.")
-    limit, workers = (
-        None if value is None else whole(value, name, least=1, error=StudyError)
-        for value, name in ((limit, f"limit={limit} leaves nothing to compute: limit"), (workers, "workers"))
-    )
+    if limit is not None:
+        limit = whole(limit, f"limit={limit} leaves nothing to compute: limit", least=1, error=StudyError)
+    if workers is not None:
+        workers = whole(workers, "workers", least=1, error=StudyError)
     if executor is not None:
         instance(executor, Executor, "executor", "pass a concurrent.futures.Executor", error=StudyError)
     device = checked(lambda: checked_device(device))
