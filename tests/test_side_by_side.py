@@ -90,8 +90,8 @@ def test_other_numbers_of_networks_take_other_buffers(data):
 
 
 def test_a_training_side_by_side_is_each_alone(data, monkeypatch):
-    def engine(builder, *, chains, **where):
-        return SideBySide(build(builder, 0), **where)
+    def engine(builder, *, module, chains, **where):
+        return SideBySide(module, **where)
 
     few = replace(QUICK, batch=512)  # few steps: in fifty, a difference in the last digit can grow a million-fold
     alone = ln.fit(normalised, data, seeds=range(3), recipe=few)

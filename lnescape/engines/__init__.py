@@ -8,6 +8,7 @@ accelerator, several networks at once. All answer the same questions.
 from typing import Any
 
 import torch
+from torch import nn
 
 from lnescape.engines.plain import AnyNetwork, LinearChain
 from lnescape.weights import Builder, build
@@ -16,14 +17,16 @@ __all__ = ["engine_for"]
 
 
 def engine_for(
-    builder: Builder, *, device: torch.device | str = "cpu", precision: str = "float32", chains: bool = True
-):
+    builder: Builder, *, module: nn.Module | None = None, device: torch.device | str = "cpu",
+    precision: str = "float32", chains: bool = True,
+):  # fmt: skip
     """Choose the engine for a builder: many networks at once for chains and on accelerators, else one at a time."""
     # Products run in `precision`; float32 convolutions of NVIDIA accelerators are TF32, with 11 bits, unless torch is
-    # told otherwise. For one network at a time `LinearChain` is slower than `AnyNetwork`: `chains=False`.
-    module = build(builder, 0)
+    # told otherwise. For one network at a time `LinearChain` is slower than `AnyNetwork`: `chains=False`. `module` is a
+    # network that was built already; an accelerator's engine builds more of them.
+    module = build(builder, 0) if module is None else module
     where: dict[str, Any] = {"device": device, "precision": precision}
-    if chains and isinstance(module, torch.nn.Sequential) and LinearChain.accepts(module):
+    if chains and isinstance(module, nn.Sequential) and LinearChain.accepts(module):
         return LinearChain(module, **where)
     if torch.device(device).type == "cuda":
         from lnescape.engines.side_by_side import SideBySide

@@ -91,13 +91,8 @@ class Prepared:
 
     def engine(self, *, chains: bool = True):
         """Make an engine around the template; the engine made before must be done."""
-        first = [self.template.fresh()]  # an accelerator's engine needs several networks
-        return engine_for(
-            lambda: first.pop() if first else self.net(),
-            device=self.device,
-            precision=self.recipe.precision,
-            chains=chains,
-        )
+        where: dict[str, Any] = {"device": self.device, "precision": self.recipe.precision}
+        return engine_for(self.net, module=self.template.fresh(), chains=chains, **where)
 
     def together(self, most: int) -> int:
         """Return how many networks are trained at once, `most` or fewer."""
