@@ -1,8 +1,8 @@
 """Uncertainty of neural-network predictions due to retraining, stated from two or three trainings.
 
 The names stand in the order of the story: data, networks, retrainings, paths between them, methods, the landscape,
-predictions and their scores, the uncertainty due to retraining, studies and the results that are kept. More is in the
-rooms: `lnescape.scores`, `lnescape.retraining`, `lnescape.plots` and so on.
+predictions and their scores, the uncertainty due to retraining, studies and the results that are kept. Subpackages
+(*rooms*) hold more: `lnescape.scores`, `lnescape.retraining`, `lnescape.plots`.
 """
 
 from importlib import import_module

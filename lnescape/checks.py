@@ -1,7 +1,7 @@
 """Checks of single arguments: a whole number, a real number, an array of numbers, one of a few names.
 
-Every room checks its arguments here, so that one kind of mistake is refused in one way everywhere. What only one room
-knows, such as the shape of images, is checked in that room.
+Every subpackage (room) checks its arguments here, so that a mistake raises the same error everywhere. Checks of only
+one room, such as the shape of images, are in that room.
 """
 
 import difflib
@@ -53,7 +53,7 @@ def real(
 
 
 def one_of(value: Any, known: Iterable[str], what: str, *, error: type[Exception] = ValueError) -> str:
-    """Return `value`; raise, with the nearest known name, unless it is one of those of a `what`, such as "data set"."""
+    """Return `value`; raise, with the nearest known name, unless it names a known `what`, such as "data set"."""
     known = list(known)
     if not isinstance(value, str) or value not in known:
         raise error(f"There is no {what} {shown(value)}{nearest(value, known)}")
@@ -95,7 +95,7 @@ def array(values: Any, name: str, axes: str) -> Any:
 
 
 def numbers(values: Any) -> Any:
-    """Return what holds real numbers as a numpy array; raise, with the bare cause, for other things."""
+    """Return real numbers as a numpy array; raise, with the bare cause, for anything else."""
     parts = [of_torch(one) for one in (values if isinstance(values, (list, tuple)) else [values])]
     if n := sum(np.ma.count_masked(one) for one in parts if isinstance(one, np.ma.MaskedArray)):
         raise ValueError(f"{n} numbers are masked; leave them out or fill them")
@@ -152,7 +152,7 @@ def check_no_copies(networks: Any) -> None:
 
 
 def nearest(name: object, known: Iterable[str]) -> str:
-    """Return what ends a message: which known name was probably meant, and which there are."""
+    """Return the end of a message: the nearest known name, and all known names."""
     known = list(known)
     by_small_letters = {other.lower(): other for other in known}
     close = difflib.get_close_matches(str(name).lower(), by_small_letters, n=1, cutoff=0.5)

@@ -18,7 +18,7 @@ from lnescape.study.store import CellStore, report_studies, studies_named
 
 
 class _Commands(click.Group):
-    """Say what is wrong in one sentence, without a traceback."""
+    """Report errors in one sentence, without a traceback."""
 
     def invoke(self, ctx: click.Context):
         for stream in (sys.stdout, sys.stderr):  # a code page may lack what is printed
@@ -39,10 +39,10 @@ class _Commands(click.Group):
 )
 @click.version_option(package_name="lnescape")
 def main() -> None:
-    """Run studies of retrained networks, see how far they are, and build the report.
+    """Run studies of retrained networks, show their progress, and build the report.
 
-    A study is a grid of cells. Each is computed once and stored in report/results; a study that was killed goes on
-    where it was.
+    A study is a grid of cells. Each is computed once and stored in report/results; a killed study resumes where it
+    stopped.
     """
 
 
@@ -105,7 +105,7 @@ def _list_cells(store: CellStore) -> None:
 
 
 def _announce(store: CellStore, *, limit: int | None, device: str, workers: int | None) -> None:
-    """Say what is to be computed and how long it will take, from a few measured steps."""
+    """Print what to compute and the expected time, from a few measured steps."""
     checked(lambda: checked_device(device))
     todo = store.missing()[:limit]
     click.echo(f"{len(todo)} cells to compute, {sum(map(trainings, todo)):.1f} trainings.")
@@ -135,7 +135,7 @@ def _clock(seconds: float) -> str:
 @click.argument("name", required=False)
 @click.option("--folder", type=click.Path(path_type=Path), help="Where cells are stored, in place of report/results.")
 def status(name: str | None, folder: Path | None) -> None:
-    """Say what is stored, missing and failed of the study NAME, or of all, and what it cost so far."""
+    """Show stored, missing and failed cells of the study NAME, or of all, and the cost so far."""
     click.echo(f"{'study':31} {'cells':>5} {'done':>5} {'missing':>7} {'failed':>6} {'cost so far':>15}  {'MB':>5}")
     for wanted in studies_named(name) if name else report_studies().values():
         store = CellStore(wanted, folder)
@@ -153,7 +153,7 @@ def status(name: str | None, folder: Path | None) -> None:
 
 @main.command(epilog="\b\nExample:\n  lnescape data")
 def data() -> None:
-    """Say where each data set was found, and check its files against their checksums."""
+    """Show where each data set was found, and check its files against their checksums."""
     for name, place in where_found().items():
         click.echo(f"{name:14} {place}")
 

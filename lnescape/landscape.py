@@ -160,7 +160,7 @@ def plane(
         points: Three points, such as the ends and the control point of a curve.
         split: Images and labels.
         n: Points along each axis, ≥ 2.
-        margin: How far the map reaches beyond the points, in shares of their extent.
+        margin: Extent of the map beyond the points, as a fraction of theirs.
         progress: Show a bar with the time left (from two seconds on).
 
     Returns:
@@ -198,7 +198,7 @@ def triangle(law: Law, simplex: Simplex, split, *, n: int = 11, progress: bool =
         The survey; `coordinates` are the coefficients, [n(n + 1)/2, 3].
 
     Raises:
-        TypeError: No simplex.
+        TypeError: `simplex` isn't a Simplex.
         ValueError: The simplex isn't a triangle.
     """
     if not isinstance(simplex, Simplex):

@@ -1,4 +1,4 @@
-"""Figures from arrays: of landscapes, predictions and statements. Nothing here trains, or reads files.
+"""Figures of landscapes, predictions and statements, from arrays. Nothing here trains or reads files.
 
 One colour, one marker and one kind of line belong to each method through the whole course, safe for
 colour-blind readers and distinct in grey. Every figure shows the name of its data (`source`).

@@ -1,4 +1,4 @@
-"""The progress bar of all that takes long: trainings, walks, surveys, statements and studies."""
+"""The progress bar of all long calls: trainings, walks, surveys, statements and studies."""
 
 import threading
 from collections.abc import Iterator

@@ -1,8 +1,8 @@
 """Subspaces of weight space: coordinates → convex coefficients → θ. Geometry only, nothing trains here.
 
-Every subspace is spanned by K vertices v_k. A point is a convex combination θ = Σ_k a_k v_k. The kinds differ in how
+Every subspace is spanned by K vertices v_k. A point is a convex combination θ = Σ_k a_k v_k. Kinds differ in how
 coordinates (a time t along a curve, or the coefficients themselves in a simplex) become coefficients a(t), and in which
-vertices are given, which are to be learned.
+vertices are given or learned.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""Covariates: what a prior may know about an input, from few networks and cheap exploration around them."""
+"""Covariates: predictors of u for an input, from few networks and cheap exploration around them."""
 
 from lnescape.covariates.explore import known_pair
 from lnescape.covariates.geometry import Geometry, gradient_distance

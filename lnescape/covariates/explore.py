@@ -1,7 +1,7 @@
-"""What trained networks, and cheap exploration around them, tell of an input: raw observations for the covariates.
+"""Raw observations of inputs for the covariates, from trained networks and cheap exploration around them.
 
 A probe looks at one network without further training and returns q or features, [kinds, images]. Bursts restart
-training near a solution; proxies are cheap retrainings of a smaller problem. `groups` makes covariates of it all.
+training near a solution; proxies are cheap retrainings of a smaller problem. `groups` turns all into covariates.
 """
 
 from collections import defaultdict
@@ -55,7 +55,7 @@ def explored(
     burst: Recipe | None = None, prepared: Prepared | None = None, neighbours: Neighbours | None = None,
     on_network: Callable[[], object] = lambda: None,
 ) -> Traces:  # fmt: skip
-    """Observe what some groups of covariates are made of."""
+    """Observe the quantities behind some groups of covariates."""
     groups = set(groups)
     rows: dict[str, list[np.ndarray]] = defaultdict(list)
     some = data.train.subset(slice(0, N_FEATURES)).images
@@ -105,7 +105,7 @@ def known_pair(runs: Members, data, *, players: int = 2) -> KnownPair:
     Args:
         runs: Retrainings, ten more than `players` or more.
         data: The data set, of classes.
-        players: Networks that show the covariates, as many as there are where the prior will be used.
+        players: Number of networks that give covariates: as many as in later statements.
 
     Returns:
         The pair.
@@ -158,7 +158,7 @@ def jitter(training_inputs: Tensor) -> Neighbours:
 def unavailable(
     law: Members, groups: Iterable[str], images: Tensor, *, neighbours: Neighbours | None = None
 ) -> dict[str, str]:
-    """Return which groups can't be observed on some networks and images, and why."""
+    """Return the groups that can't be observed on some networks and images, and why."""
     reasons: dict[str, str] = {}
     # Inputs of classes that are no images have no neighbours but the user's: priors of other pairs know none either.
     jittered = law.values is not None and images.is_floating_point()
@@ -177,7 +177,7 @@ def neighbourhood(
     law: Law, theta: Theta, images: Tensor, chosen: Classes, *, measurand: Measurand = log_odds,
     neighbours: Neighbours | None = None,
 ) -> Float[np.ndarray, "shifts images"]:  # fmt: skip
-    """Return q on inputs near each: images moved by a few pixels, `SHIFTS`, their border repeated, unless given."""
+    """Return q on neighbours of each input: unless given, images shifted by `SHIFTS`, their border repeated."""
     # Images at a time: as many as bounded memory holds where each call refreshes the normalisation, else as few as stay
     # in the cache.
     size = max(1, CHUNK // (len(SHIFTS) * images[0].numel())) if law.normalisation_images is not None else 500

@@ -1,7 +1,7 @@
 """Gradient distance: how far a small random displacement of the weights moves a prediction.
 
 A displacement δθ ~ (0, Σ) moves q(x) by gᵀδθ, g = ∂q(x)/∂θ, with variance gᵀΣg. Near a solution the inverse of the
-Fisher matrix is the classical guess for Σ up to a factor, so that ln gᵀ(F + rI)⁻¹g foretells ln u²(x) up to a level.
+Fisher matrix is the classical guess for Σ up to a factor, so ln gᵀ(F + rI)⁻¹g predicts ln u²(x) up to a constant.
 """
 
 import warnings
@@ -39,7 +39,7 @@ Quantity = Callable[[Tensor, Tensor], Tensor]
 
 @dataclass(frozen=True)
 class Geometry:
-    """Hold what the gradients of one network tell about some inputs."""
+    """Hold gradient-based quantities of one network for some inputs."""
 
     distance: Float[np.ndarray, " images"]  # h = ln gᵀ(F + rI)⁻¹g
     # how many independent inputs those that were named are worth, by the kernel gᵢᵀ(F + rI)⁻¹gⱼ: 1/n_eff = mean
@@ -164,7 +164,7 @@ _RULES = {nn.Linear: _linear, nn.Conv2d: _convolution, nn.BatchNorm2d: _batch_no
 
 
 def _has_rules(module: nn.Module) -> bool:
-    """Tell whether every trainable parameter belongs to a layer whose rule is written out."""
+    """Return whether every trainable parameter belongs to a layer with a written rule."""
     owners = [m for m in module.modules() if any(p.requires_grad for p in m.parameters(recurse=False))]
     plain = all(m.groups == 1 and m.padding_mode == "zeros" and not isinstance(m.padding, str)
                 for m in owners if isinstance(m, nn.Conv2d))  # fmt: skip
@@ -173,7 +173,7 @@ def _has_rules(module: nn.Module) -> bool:
 
 
 def _rules_hold(module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity) -> bool:
-    """Tell whether the rules of the layers give the gradients of autograd, on a few inputs."""
+    """Return whether the layers' rules give the gradients of autograd, on a few inputs."""
     # They don't where a layer is not called, is called on parts of an input, or gets its input without gradient.
     if not _has_rules(module) or not images.is_floating_point():
         return False
@@ -289,17 +289,17 @@ def gradient_distance(
     g is the gradient of the log-odds of the class `chosen` or, of measured values, of the output `chosen`.
 
     Args:
-        law: Tells builder and normalisation; its statistics are frozen.
-        theta: One network.
+        law: Gives builder and normalisation; its statistics are frozen.
+        theta: θ of one network.
         images: Normalised images.
         chosen: Class of the measurand for each image, or number of the output.
         training_images: Images that those of the Fisher matrix are drawn from.
-        seed: Of the labels that are drawn for it.
+        seed: Seed of the drawn labels.
         together: Images whose number of independent inputs is computed, such as those that a prior is fitted on; the
             first 3 000 unless given.
 
     Returns:
-        Distances and what else the gradients tell. Three forward passes an image: one, and a backward pass.
+        Distances and related quantities. Cost: three forward passes per image (a backward pass counts two).
 
     References: MacKay 1992, Neural Computation 4, 448 (gᵀH⁻¹g as the variance of a prediction).
     """

@@ -1,4 +1,4 @@
-"""Groups of covariates: from what networks and exploration show of an input to the columns of the prior, with costs."""
+"""Groups of covariates: from observations by networks and exploration to the columns of the prior, with costs."""
 
 # A group is computed only where what it needs was observed: no observation is None there.
 # mypy: disable-error-code="arg-type, index, operator, union-attr"
@@ -21,7 +21,7 @@ _OBSERVED = ("q", "outputs", "shifted", "path", "noise", "others", "bursts", "di
 
 @dataclass(frozen=True)
 class Traces:
-    """Hold what M networks, and cheap exploration around them, show of n inputs; what isn't known is None."""
+    """Hold observations of n inputs by M networks and cheap exploration around them; unknown ones are None."""
 
     q: ndarray  # the measurand, [M, n]
     outputs: ndarray | None = None  # `OUTPUTS` of each network, [M, 3, n]
@@ -80,7 +80,7 @@ def _outputs(seen: Traces) -> Columns:
 
 
 def _classes(seen: Traces) -> Columns:
-    """One indicator for each class: some classes are learned more steadily than others."""
+    """Return one indicator for each class: some classes are learned more steadily than others."""
     if seen.values and seen.n_classes == 1:
         return {}
     return {f"class {k}": (seen.chosen == k).astype(float) for k in range(seen.n_classes)}

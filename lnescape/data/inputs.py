@@ -1,4 +1,4 @@
-"""Images and labels as they come in: checked, in one sentence with cause and cure, and normalised."""
+"""Check and normalise images and labels; errors are one sentence with cause and cure."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -17,12 +17,12 @@ LN_VARIANCE = 13.8
 
 
 class DataError(ValueError):
-    """Data that cannot be used, found or trusted; the message says why and what to do."""
+    """Data cannot be used, found or trusted; the message says why and what to do."""
 
 
 @dataclass(frozen=True, eq=False)
 class Values:
-    """What takes a network's outputs to measured values: networks learn standardised values, (y − mean)/std."""
+    """Scale between outputs and measured values: networks learn standardised values, (y − mean)/std."""
 
     mean: Float[Tensor, " outputs"]  # of the training part, in the unit, [outputs]
     std: Float[Tensor, " outputs"]  # its standard deviation, in the unit, [outputs]
@@ -59,7 +59,7 @@ class Values:
 
 
 def check_pixels(pixels: object, part: str) -> Tensor:
-    """Return inputs as uint8, int64 or float32, their shape as it is; raise where they can't be inputs."""
+    """Return inputs as uint8, int64 or float32, in the same shape; raise if they can't be inputs."""
     images = _as_inputs(pixels, f"{part} images")
     if images.dim() < 2:
         raise DataError(f"{part} images have shape {list(images.shape)}; give [n, channels, height, width] or [n, …].")

@@ -1,4 +1,4 @@
-"""The data sets that are known by name, where their files are found, and the one way to torchvision.
+"""The data sets known by name, the places of their files, and the import of torchvision.
 
 The checksums are those that torchvision checks for CIFAR (``torchvision.datasets.CIFAR10`` and ``CIFAR100``, lists
 ``train_list``, ``test_list``, ``meta``). For MNIST and FashionMNIST torchvision lists the packed archives only; the
@@ -413,11 +413,11 @@ def _unreachable(urls: list[str]) -> str:
 def torchvision() -> ModuleType:
     """Return the module ``torchvision``, also where its compiled operators don't fit the installed torch.
 
-    Beside a mismatched torch, data sets, transforms and models work, ``torchvision.ops.nms`` does not.
+    With a mismatched torch, data sets, transforms and models work; ``torchvision.ops.nms`` does not.
 
     Raises:
         ImportError: torchvision is not installed.
-        RuntimeError: Its import fails for another reason than the missing operators.
+        RuntimeError: Its import fails for a reason other than missing operators.
 
     >>> torchvision().datasets.CIFAR10.base_folder
     'cifar-10-batches-py'

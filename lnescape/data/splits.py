@@ -258,11 +258,11 @@ def dataset(
     """Build a data set in four parts from your images and labels.
 
     Labels are classes (whole numbers) or measured values (floats, [n] or [n, outputs]). Networks learn values
-    standardised by mean and standard deviation of the training part; all that is reported is in their unit.
+    standardised by mean and standard deviation of the training part; results are in their unit.
 
     Each part is a pair (images, labels) of tensors or arrays, or a map-style torch data set whose items are (image,
-    label), the image a tensor, an array or a PIL image; its transforms are applied once, here. What is split off is
-    drawn by a permutation from numpy's ``RandomState(0)``.
+    label), the image a tensor, an array or a PIL image; its transforms are applied once, here. Missing parts are split
+    off by a permutation from numpy's ``RandomState(0)``.
 
     Args:
         train: Part for training, at least 2 images, 1 if `validation` is given.
@@ -270,7 +270,7 @@ def dataset(
         validation: Part for early choices; a tenth of the training set, at most 5 000 images, unless given.
         calibration: Part for calibration; half of the test set unless given. The other half is `test`, in the order in
             which it was given; `test.rows` are its rows there, and the identifiers in a statement.
-        foreign: Images that belong to no class.
+        foreign: Images of none of the classes.
         name: Name and title, printed in figures.
         classes: Names of the classes; without them, the numbers from 0 to the largest label of the training part. Of
             measured values, the names of the outputs.

@@ -1,4 +1,4 @@
-"""Engines: what a network computes at θ, forward and backward, without rewriting a layer.
+"""Engines: forward and backward passes of a network at θ, without rewriting a layer.
 
 `AnyNetwork` takes every module, one network at a time. `LinearChain` takes chains of linear layers and rectified linear
 units, and computes many networks at once with batched matrix products. `SideBySide` takes every module on an

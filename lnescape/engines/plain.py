@@ -72,7 +72,7 @@ class AnyNetwork:
         return images.clone(memory_format=torch.contiguous_format)  # grey ones may lie either way
 
     def together(self, most: int, operations: float) -> int:
-        """Tell how many networks to train at once, `most` or fewer, where a step takes so many operations."""
+        """Return how many networks to train at once, at most `most`, if a step takes so many operations."""
         return 1
 
     def home(self, n: int = 1) -> Float[Tensor, "1 parameters"]:
@@ -162,7 +162,7 @@ class LinearChain:
 
     @staticmethod
     def accepts(module: nn.Module) -> bool:
-        """Tell whether a module is [Flatten,] Linear, ReLU, Linear, ReLU, …, Linear, all trainable."""
+        """Return whether a module is [Flatten,] Linear, ReLU, Linear, ReLU, …, Linear, all trainable."""
         if type(module) is not nn.Sequential:
             return False
         layers = list(module)

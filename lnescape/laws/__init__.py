@@ -1,4 +1,4 @@
-"""Laws: every way to many networks, under one protocol."""
+"""Laws: all ways of drawing networks, under one protocol."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any

@@ -1,7 +1,7 @@
 """The protocol of a law, and the laws whose draws combine networks: members, subspaces, mixtures.
 
-A law is any way to many networks. It is drawn from (`sample`), predicts in bounded memory (`predict`), states its mean
-and covariance (`moments`), has a `cost`, and is kept in a file (`save`, `training.load_law`).
+A law is any source of networks. It draws them (`sample`), predicts in bounded memory (`predict`), states mean and
+covariance (`moments`), has a `cost`, and is kept in a file (`save`, `training.load_law`).
 """
 
 from abc import ABC, abstractmethod
@@ -326,8 +326,8 @@ class SubspaceLaw(Law):
 class Mixture(Law):
     """Several laws with equal weight, such as SWAG around each of three networks.
 
-    Of n draws every component gives n/M; where that isn't a whole number, the first components in a random order give
-    one more. They come component by component.
+    Every component gives n/M of n draws; if that isn't a whole number, the first components in a random order give one
+    more. Draws are in the order of the components.
 
     References: Wilson & Izmailov 2020, arXiv 2002.08791, section 3 (MultiSWAG).
     """

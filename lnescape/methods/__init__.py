@@ -1,4 +1,4 @@
-"""Methods: every way from a budget of trainings to many networks, through the same three lines.
+"""Methods: ways to spend a budget of trainings on many networks, all by the same three lines.
 
 law = METHOD(net, data, budget=1.5, seed=0); logp = law.predict(images, n=20); score(logp, labels)
 """

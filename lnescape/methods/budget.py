@@ -1,4 +1,4 @@
-"""The call of a method: what all of them take, and how a budget of trainings is shared out."""
+"""The call of a method: its options, and how it shares out a budget of trainings."""
 
 import math
 from collections.abc import Callable, Iterable, Mapping
@@ -23,15 +23,15 @@ from lnescape.weights import Builder
 
 
 class Options(TypedDict, total=False):
-    """What every method takes besides builder, data and budget; each raises ValueError for a budget that is too small.
+    """Options of every method besides builder, data and budget; all raise ValueError if the budget is too small.
 
     Attributes:
         seed: Seed of the method. Its trainings have the seeds 100·seed to 100·seed + 99: the same in every method
             and for every budget, and never those of another seed.
         recipe: Recipe of one plain training, the unit of the budget; that of `runs`, else `Recipe()`, unless given.
-        device: Where; the data's own device unless given.
-        folder: Where the states of trainings are kept. A killed call goes on from there, and what another method or a
-            smaller budget has trained already isn't trained again.
+        device: Device of the training; the data's unless given.
+        folder: Where the states of trainings are kept. A killed call resumes from there, and trainings of another
+            method or a smaller budget are used again.
         progress: Show bars with the time left.
     """
 
@@ -44,7 +44,7 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Plan:
-    """How a budget is shared out: n networks of so many epochs each, and epochs of exploration for each."""
+    """Shares of a budget: n networks of so many epochs each, and epochs of exploration for each."""
 
     n: int
     training: float
@@ -53,7 +53,7 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Request(Prepared):
-    """A method's call, checked, before any work is done: what its trainings need, and what was asked for."""
+    """A checked call of a method, before any work: the needs of its trainings, and the request."""
 
     method: str
     budget: float

@@ -52,7 +52,7 @@ def snapshot_ensemble(
     Args:
         net: Builder of one network.
         data: The data set.
-        budget: Cost in trainings, > 0; what is left of it after the last whole cycle isn't spent.
+        budget: Cost in trainings, > 0; any rest after the last whole cycle isn't spent.
         cycle: Cost of one cycle in trainings, > 0.
         exploring: Fields of the recipe that differ, such as {"learning_rate": 0.2}.
         **options: As in `Options`.

@@ -105,7 +105,7 @@ def laplace(
     The marginal likelihood of the layer, ½ (P ln δ − δ ‖θ̂‖² − ln det Λ) and a constant, is highest where δ = γ/‖θ̂‖²,
     γ = Σ h/(h + δ) over the eigenvalues h of H. Compared with `laplace-torch` on digits, δ is the same within the
     tolerance of a search, and so is the covariance, full and diagonal; its Kronecker form treats the bias apart. It
-    would bring ten further packages, and knows neither θ as one vector nor a budget: hence these lines.
+    needs ten further packages and supports neither θ as one vector nor a budget, hence this code.
 
     Measured values: Λ_k = (Σ_i φ_i φ_iᵀ + n K w I)/σ_k² for each of K outputs, w the weight decay,
     σ_k² = RSS_k/(n − γ), γ = tr[Σ φφᵀ (Σ φφᵀ + n K w I)⁻¹]: for linear regression the exact posterior of ridge
@@ -114,8 +114,8 @@ def laplace(
     Args:
         net: Builder of one network whose last layer is linear.
         data: The data set.
-        budget: Cost in trainings, > 0, that of the curvature included, which is dear on tiny data; from 2 on several
-            networks are trained. What one plain training, or `runs`, and the curvature cost unless given.
+        budget: Cost in trainings, > 0, including the curvature, which is expensive on tiny data; several networks from
+            2 on. Unless given, the cost of one plain training, or of `runs`, and of the curvature.
         runs: Networks trained already; they are trained here unless given.
         prior_precision: δ > 0, or "marginal likelihood", for each network the δ of the highest one; unless given
             images × weight decay, what the decay of "sgd" amounts to.

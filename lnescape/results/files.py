@@ -238,7 +238,7 @@ def loading(path: Path, kind: str, *, cure: str) -> Iterator[tuple[dict, dict[st
         if digest.hexdigest().encode() != found:
             raise ValueError("its checksum is another")
         if header["kind"] != kind:
-            raise ValueError(f"it holds a {header['kind']}, no {kind}")
+            raise ValueError(f"it holds a {header['kind']}, not a {kind}")
         file.seek(0)
         yield header["description"], load(file.read())
 

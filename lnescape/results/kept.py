@@ -1,4 +1,4 @@
-"""Stored results: numbers in JSON, arrays packed beside it; where they lie, and where they come from."""
+"""Stored results: numbers in JSON, arrays packed beside it; their place and provenance."""
 
 import dataclasses
 import difflib
@@ -52,7 +52,7 @@ def save_result(
         numbers: Nested dictionaries and lists of numbers, texts, None and `Estimate`s; nan comes back as None.
         arrays: numpy arrays or torch tensors by name.
         provenance: What `provenance` returns; "command" makes the result again.
-        folder: Where to; `report/results` of the project by default.
+        folder: Folder; `report/results` of the project by default.
 
     Returns:
         The path of the JSON file.
@@ -99,7 +99,7 @@ def load_result(name: str, *, folder: str | Path | None = None) -> Result:
 
     Args:
         name: Name of the result.
-        folder: Where from; `report/results` of the project by default.
+        folder: Folder; `report/results` of the project by default.
 
     Returns:
         The result; its `Estimate`s are `Estimate`s again.
@@ -255,13 +255,13 @@ def provenance(
     """Describe how a result was made, for `save_result`: what is passed, and code, machine, versions, date.
 
     Args:
-        command: What to type to make the result again.
+        command: Command that makes the result again.
         seed: The seed or seeds.
         data: The `Dataset`, whose name, title and checksum are kept; None where there is none.
         n: Number of independent repetitions (pairs, retrainings, …).
-        cost: In trainings; a number or a dataclass.
+        cost: Cost in trainings; a number or a dataclass.
         seconds: Wall time, in s.
-        recipe: What was done; a dataclass or a dictionary.
+        recipe: Recipe used; a dataclass or a dictionary.
         **extra: Anything else that `save_result` can store.
 
     Returns:

@@ -1,4 +1,4 @@
-"""Evaluations of u(x): what M retrainings show of every input, and whether the prior fits what they show."""
+"""Evaluations of u(x) for every input from M retrainings, and checks of the prior against them."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -77,7 +77,7 @@ class Evaluation:
         and the limit 0 it is the flip probability: the risk that a further retraining decides for another class.
 
         Args:
-            limit: In the unit of the measurand.
+            limit: Limit in the unit of the measurand.
 
         Returns:
             Probabilities.
@@ -121,15 +121,15 @@ def moderated(
 
     σ̃²(x) = (d₀ s₀²(x) + ν s²(x))/(d₀ + ν),  ν_eff = min(d₀ + ν, ν n_eff).
 
-    The scale that all inputs share is known with ν n_eff degrees of freedom and no more; d₀ pays for it already
-    (`fit_prior`, step 3), which is not enough where nearly all inputs move as one.
+    The scale that all inputs share is known with no more than ν n_eff degrees of freedom; d₀ allows for this
+    (`fit_prior`, step 3), but not enough if nearly all inputs move as one.
 
-    One network has ν = 0, and the prior decides alone, such as one that is borrowed (`borrowed_prior`): Type B.
+    One network has ν = 0: the prior, such as a borrowed one (`borrowed_prior`), decides alone: Type B.
 
     Args:
         q: Measurand per network and image; of the networks that the prior was fitted on, or of others.
         prior: The prior.
-        covariates: Covariates of each input, columns as in the fit.
+        covariates: Covariates of each input, with the columns of the fit.
 
     Returns:
         The evaluation.
@@ -159,7 +159,7 @@ def _checked_observations(q: ndarray, *, least: int = 2) -> ndarray:
     """Return the measurand as float64 [networks, images]; raise where it has no spread to evaluate."""
     q = array(q, "the observations", "networks images")
     if not q.shape[1]:
-        raise ValueError("The observations are of no input; give q [networks, images] of one or more.")
+        raise ValueError("q has no input; give q [networks, images] with at least one image.")
     if len(q) < least:
         what = f"{len(q)} network can't show how retraining spreads"
         raise ValueError(f"{what}; train a second one. What exploring around one network shows is not u(x).")
@@ -204,7 +204,7 @@ def diagnose(
     Args:
         q: Measurand per network and image.
         prior: The prior.
-        covariates: Of these inputs.
+        covariates: Covariates of these inputs.
 
     Returns:
         The diagnosis; of data that follow the model, 1 in 100 fails at most: by how much networks differ, inputs differ

@@ -1,4 +1,4 @@
-"""Fidelity: how good an evaluation of u(x) is, judged on retrainings it didn't use, in plain retrainings (REN)."""
+"""Fidelity: quality of an evaluation of u(x), judged on retrainings it didn't use, in plain retrainings (REN)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -81,7 +81,7 @@ def retraining_equivalent(squared_error: float) -> float:
 
 @dataclass(frozen=True)
 class Reference:
-    """Hold the retrainings that each draw leaves over, prepared by `of` for all evaluations of these draws."""
+    """Hold the retrainings that each draw leaves unused, prepared by `of` for all evaluations of these draws."""
 
     q: ndarray  # all retrainings, [N, inputs]
     members: tuple[tuple[int, ...], ...]  # for each draw, the rows that it uses

@@ -1,4 +1,4 @@
-"""The measurand q(x; ω), a number for each retraining ω and input x, and how well N of them tell its scatter u(x)."""
+"""The measurand q(x; ω), a number for each retraining ω and input x, and the precision of u(x) from N of them."""
 
 import math
 from collections.abc import Callable
@@ -60,7 +60,7 @@ def probability(
     The arguments are those of `log_odds`.
 
     Returns:
-        Probabilities, float64, over retrainings far from normal near 0 and 1.
+        Probabilities, float64; near 0 and 1 they are far from normal over retrainings.
 
     >>> probability(np.log([[[0.5, 0.3, 0.2]]]), np.array([1])).round(4)
     array([[0.3]])
@@ -119,7 +119,7 @@ def retrainings_needed(relative: float, *, prior_dof: float = 0.0) -> int:
         prior_dof: d₀, how many retrainings the prior is worth; 0 without one.
 
     Returns:
-        Retrainings, at least 2: a prior has no scale without two.
+        Number of retrainings, at least 2: a prior needs two for its scale.
 
     Raises:
         ValueError: r isn't positive.

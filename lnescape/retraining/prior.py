@@ -1,4 +1,4 @@
-"""The prior of the moderated evaluation: how variances are spread over inputs, given covariates of each input.
+"""The prior of the moderated evaluation: the distribution of variances over inputs, given their covariates.
 
 s² | σ² ~ σ² χ²_ν/ν,  1/σ² ~ χ²_{d₀}/(d₀ s₀²),  ln s₀²(x) = a + b·h(x)
 """
@@ -154,10 +154,10 @@ def fit_prior(
         covariates: One row for each input; no column for a constant prior.
         n_eff: Independent inputs that these are worth; `assumed_number`, min(n/10, 300), unless given.
         shrinkage: τ; ∞ for none.
-        names: Of the covariates, for messages and for `like`.
+        names: Names of the covariates, for messages and `like`.
         like: What `learn_prior` learned on other pairs of data and network.
-        slopes: {covariate: (mean, standard deviation)} of d ln s₀²/dh where theory or experience tells it, per unit of
-            the covariate as it is; it enters without a square.
+        slopes: {covariate: (mean, standard deviation)} of d ln s₀²/dh, if known from theory or experience, per unit of
+            the raw covariate, which enters without a square.
         outputs: Rows for each input, where networks give several values; they may move together, and count once.
 
     Returns:
@@ -213,7 +213,7 @@ def borrowed_prior(
     q: Float[ndarray, " images"], covariates: Float[ndarray, "images covariates"], *, names: tuple[str, ...],
     like: LearnedPrior, network: str = ANY,
 ) -> Prior:  # fmt: skip
-    """Borrow the whole prior from other pairs, where one network shows no spread: a Type B evaluation.
+    """Borrow the whole prior from other pairs, since one network shows no spread: a Type B evaluation.
 
     ln s₀²(x) = ln var_x q + level + b̄·z(x), z the covariates standardised on these inputs.
 
@@ -222,7 +222,7 @@ def borrowed_prior(
         covariates: One row for each input.
         names: Of the covariates.
         like: What `learn_prior` learned, with a level.
-        network: Kind of the network, whose level is borrowed where `like` knows it, and that of all kinds elsewhere.
+        network: Kind of the network; its level is borrowed if `like` has it, else that of all kinds.
 
     Returns:
         The prior; d₀ is the ν of everything that is borrowed.

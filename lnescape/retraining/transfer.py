@@ -1,4 +1,4 @@
-"""The prior of other pairs: what many retrainings of some pairs of data and network teach about another pair.
+"""The prior of other pairs: coefficients learned from many retrainings of some pairs for another pair.
 
 b ~ N(b̄, T) over pairs, b the coefficients of the covariates in `fit_prior`; b̄ and T by EM (empirical Bayes).
 """
@@ -146,14 +146,14 @@ def with_class_means(
     covariates: Float[ndarray, "images covariates"], names: tuple[str, ...], *,
     like: Float[ndarray, "some covariates"] | None = None,
 ) -> tuple[Float[ndarray, "images more"], tuple[str, ...]]:  # fmt: skip
-    """Add the class means of the covariates, which foretell the effects of the classes.
+    """Add the class means of the covariates, which predict the effects of the classes.
 
     Column "class mean of h": the mean of h over the inputs of the same class; the classes are the indicators.
 
     Args:
         covariates: Columns with indicators among them, such as those of the group "classes".
-        names: Of the columns.
-        like: The inputs that the prior is fitted on, of which the means are taken; these unless given.
+        names: Names of the columns.
+        like: Inputs over which the means are taken, those of the fit; these unless given.
 
     Returns:
         The columns with the further ones, and all names.

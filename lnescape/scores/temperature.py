@@ -1,4 +1,4 @@
-"""Temperature, which mends over- and underconfidence; the likelihood it leaves; the deep ensemble that has the same."""
+"""Temperature, which corrects over- and underconfidence; the likelihood after it; the deep-ensemble equivalent."""
 
 import math
 import warnings

@@ -58,17 +58,17 @@ def state_arrays(
     """State the uncertainty due to retraining from predictions of M networks, whatever framework they come from.
 
     Log-probabilities: the class of an input is that of the highest mean probability, and its log-odds are evaluated.
-    Values, which `unit` makes of them: each output is evaluated as it is; several share one prior, each in parts of the
-    root mean square of its s. Covariates are what the arrays show: the mean prediction, the spread of the logits, the
-    class, and how the networks differ in other classes or outputs, beyond what q explains; and those given.
+    Values (if `unit` is given): each output is evaluated as it is; several share one prior, each in parts of the
+    root mean square of its s. Covariates come from the arrays: the mean prediction, the spread of the logits, the
+    class, and differences in other classes or outputs beyond those in q; and those given.
 
     Args:
         predictions: Log-probabilities in nat, [networks, inputs, classes], or values, [networks, inputs] or
             [networks, inputs, outputs], of M ≥ 2 networks that differ in the seed alone.
         calibration: The same networks' predictions of inputs that the prior is fitted on, 50 or more, no labels needed;
             the inputs themselves unless given.
-        covariates: {name: one number for each input}, of your own, beside those.
-        calibration_covariates: The same for the calibration inputs, where these are given.
+        covariates: {name: one number for each input}, in addition to those.
+        calibration_covariates: The same for the calibration inputs, if these are given.
         unit: Unit of values, one for all outputs or one for each; "" for plain numbers. None means log-probabilities.
         limits: Tolerance limits (low, high) of values, in their unit, or two rows with one for each output.
         ids: Identifiers of the inputs, each once; their numbers unless given.

@@ -53,15 +53,15 @@ def state(
     probability over the M networks. Every argument is checked before the first training.
 
     Measured values are stated in their unit; several outputs share one prior, each in parts of the root mean square of
-    its s. Two trainings are the fewest: the scale that other pairs lend to one is that of log-odds, and would make u of
-    values too large by half and more (studies "angle-cnn" and "diabetes-mlp").
+    its s. At least two trainings are needed: the scale that other pairs lend is that of log-odds, and would make u of
+    values too large by half or more (studies "angle-cnn" and "diabetes-mlp").
 
     Args:
         net: Builder of one network.
         data: The data set.
-        runs: Networks trained already; with `fit(…, path=True)` their path serves as well.
-        seeds: Of the M trainings, where there are no runs. One, of classes, makes a Type B evaluation: pattern and
-            scale of u are borrowed from the pairs of `like`, the scale from networks of the same kind.
+        runs: Networks trained already; with `fit(…, path=True)` their path is used, too.
+        seeds: Seeds of the M trainings, if there are no runs. A single seed (classes only) gives a Type B evaluation:
+            pattern and scale of u come from the pairs of `like`, the scale from networks of the same kind.
         images: Normalised inputs, as in `data.test.images`, which are taken unless given.
         ids: Identifiers of the inputs, each once, or of the whole test set that `dataset` cut in two. Unless given,
             their numbers, or their rows in that test set.
@@ -70,7 +70,7 @@ def state(
         like: Prior of `learn_prior`, towards which the coefficients shrink. The package's own unless given, where
             gradient distance is among the covariates; None for no such prior.
         proxies: Builder of a narrower network, for cheap retrainings; the statement counts their cost.
-        n_proxies: How many of them, ≥ 4.
+        n_proxies: Number of proxies, ≥ 4.
         proxy_epochs: Length of their training, > 0, in parts of the plain one.
         measurand: From log-probabilities and classes to q [networks, images].
         neighbours: From inputs [n, …] to inputs near each, [kinds, n, …], kinds ≥ 2, for the groups "neighbourhood" and
@@ -78,9 +78,9 @@ def state(
             each feature's scatter.
         limits: Tolerance limits (low, high) of values, in their unit, or two rows with one for each output.
         level: Probability of coverage of the intervals, in (0, 1).
-        recipe: How to train.
-        device: Where to train; the data's device unless given. Runs stay where they are.
-        folder: Where trainings are kept: killed and called again, it goes on from there.
+        recipe: Recipe of the trainings.
+        device: Device to train on; the data's unless given. Runs are not moved.
+        folder: Folder for trainings; a killed call resumes from it.
         progress: Show bars with the time left.
 
     Returns:
@@ -259,7 +259,7 @@ def _origin(prepared: Prepared, runs: Members, images: Tensor) -> dict[str, str]
 
 
 def _checked_groups(covariates: Any, proxies: Builder | None) -> list[str]:
-    """Return the groups asked for, each once and without the proxies; raise where one can't be observed."""
+    """Return the requested groups, each once and without proxies; raise if one can't be observed."""
     groups = [covariates] if isinstance(covariates, str) else covariates
     instance(groups, Iterable, "covariates", f"pass names of groups, such as {FREE[:2]}")
     groups = [one_of(name, [*FREE, "gradient distance", "bursts", "proxies"], "group of covariates") for name in groups]
@@ -302,7 +302,7 @@ def _checked_images(images: Any, data) -> Tensor:
         want = f"a normalised {str(like.dtype).removeprefix('torch.')} tensor {('n', *like.shape[1:])}"
         raise ValueError(f"The images are {kind}; pass {want}, or data.prepare(pixels).")
     if not len(images) or not torch.isfinite(images).all():
-        what = "hold NaN or infinite values" if len(images) else "are none; there are no images to state"
+        what = "hold NaN or infinite values" if len(images) else "are empty; there is nothing to evaluate"
         raise ValueError(f"The images {what}; pass images as in data.test.images, or data.prepare(pixels).")
     return images
 

@@ -1,4 +1,4 @@
-"""A statement: what is stated of every input, as a page, a table, a sentence, a file and a certificate."""
+"""A statement on every input, as a page, a table, a sentence, a file and a certificate."""
 
 import json
 import math
@@ -270,7 +270,7 @@ class Statement:
         return page
 
     def reservations(self) -> dict[str, str]:
-        """Return the reservations by what they are about, each once; empty where none was found."""
+        """Return the reservations by subject, each once; empty if none was found."""
         of_decisions = [note for note in self.notes if note.startswith(DECISIONS)]
         fit = [note for note in self.notes if note not in of_decisions]
         groups = {"fit": fit, "decisions": [note.removeprefix(DECISIONS) for note in of_decisions]}

@@ -36,7 +36,7 @@ def _one_a_seed(cell: "Cell") -> int:
 
 @dataclass(frozen=True, kw_only=True)
 class Kind:
-    """What a method does with its cells, what it asks of them, and what they cost."""
+    """Behaviour of a method of cells: its experiment, requirements and cost."""
 
     experiment: Callable[..., Any]  # function of a module, (cell, data, panel, chosen) → Observation
     settings: tuple[str, ...] = ()  # that a cell must have

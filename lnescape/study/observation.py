@@ -1,4 +1,4 @@
-"""What is observed of a trained network, on which images: named arrays with named axes, mostly float16."""
+"""Observations of a trained network on a panel of images: named arrays with named axes, mostly float16."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""`run_study`: compute what a study lacks, on any executor, and store it cell by cell."""
+"""`run_study`: compute missing cells of a study on any executor and store each."""
 
 import math
 import multiprocessing
@@ -122,15 +122,15 @@ def run_study(
     executor: Executor | None = None, workers: int | None = None, folder: Path | str | None = None,
     progress: bool = True,
 ) -> dict[str, str]:  # fmt: skip
-    """Compute the cells that a study lacks; killed and called again, it goes on where it was.
+    """Compute the missing cells of a study; a killed call resumes where it stopped.
 
-    Each result is stored as soon as it is there. Two processes may run the same study at once: each cell is claimed
-    by one of them. A cell that fails is recorded with its error, and the others go on.
+    Each result is stored when it is ready. Two processes may run the same study at once: one of them claims each
+    cell. A cell that fails is recorded with its error, and the others go on.
 
     Args:
         study: Its name, or the study.
         limit: Compute at most so many cells.
-        device: Where to compute.
+        device: Device to compute on.
         executor: Any `concurrent.futures.Executor` whose workers find the data sets; this machine's processes if None.
         workers: Processes of the default executor; one for each core, and one on an accelerator, unless given.
         folder: Where the cells are stored; `report/results/DATA-NETWORK` unless given.
@@ -280,7 +280,7 @@ class _Session:
             try:
                 outcome: Result = future.result()
                 if outcome.provenance["cell"] != plain_copy(cell.content()):
-                    error = "The worker runs other code than this process; give both the same version."
+                    error = "The worker's code differs from this process's; use the same version in both."
             except (futures.BrokenExecutor, futures.CancelledError):
                 self._replace_executor()
                 if cell != self.alone:

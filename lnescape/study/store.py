@@ -1,4 +1,4 @@
-"""The store of a study's cells: one sealed result each, written once; claims, failures, and what is refused."""
+"""The store of a study's cells: one sealed result each, written once; claims, failures and checks."""
 
 import json
 import shlex
@@ -197,7 +197,7 @@ def report_studies() -> dict[str, Study]:
     except ModuleNotFoundError as error:
         if (error.name or "").split(".")[0] != "report":
             raise
-        what = "Studies with a name belong to the report, which is not installed: go to a clone of the project"
+        what = "Named studies belong to the report, which is not installed: go to a clone of the project"
         raise StudyError(f"{what}, or give a study of your own as module:NAME.") from error
 
 

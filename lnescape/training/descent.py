@@ -27,7 +27,7 @@ from lnescape.weights import seeded
 
 @dataclass
 class State:
-    """Where a descent stands at the end of an epoch: all that is needed to go on as if nothing had happened."""
+    """State of a descent at the end of an epoch: everything needed to continue as if uninterrupted."""
 
     epoch: int  # epochs done
     vertices: Tensor  # [S, K, P]

@@ -45,15 +45,15 @@ def fit_subspace(
     Args:
         net: Builder of one network.
         data: The data set.
-        subspace: What is to be learned.
+        subspace: Subspace to learn.
         seed: Seed of initialisations, points and order of the images.
-        recipe: How to train; `Recipe()` unless given.
+        recipe: Recipe of the training; `Recipe()` unless given.
         cosine_weight: β ≥ 0, used from scratch only.
         volume_weight: λ ≥ 0, used for a grown simplex only.
         points: Points drawn for each batch, ≥ 1; a step costs so many times as much.
         plain: Recipe of one plain training, the unit of cost; the same recipe unless given.
-        device: Where; the data's own device unless given.
-        folder: Where the state is kept at every epoch's end, as in `fit`.
+        device: Device of the training; the data's unless given.
+        folder: Folder for the state at every epoch's end, as in `fit`.
         progress: Show a bar with the time left (from two seconds on).
 
     Returns:

@@ -35,7 +35,7 @@ from lnescape.weights import (
 
 @dataclass(frozen=True, eq=False)
 class Prepared:
-    """A builder, data and a recipe that were checked against one another, with what follows from them.
+    """A builder, data and a recipe, checked against one another, with derived quantities.
 
     Made once by each public call and passed on: its network is the template of every engine.
     """
@@ -65,7 +65,7 @@ class Prepared:
             raise ValueError(f"A batch of {recipe.batch} is larger than the {n} training images; lower Recipe.batch.")
         if recipe.n_steps(n) < 1:
             least = 1 / (n // recipe.batch)
-            raise ValueError(f"{recipe.epochs:.2g} epochs are no step; at least {least:.2g} are needed for one.")
+            raise ValueError(f"{recipe.epochs:.2g} epochs are less than a step; use at least {least:.2g}.")
         _check_folder(folder)
         place: torch.device = checked_device(images.device if device is None else device)
         with RNG_LOCK:

@@ -44,7 +44,7 @@ _LATER = ("bias_rate", "first_pixels", "average_every")
 
 @dataclass(frozen=True)
 class Recipe:
-    """How a network is trained. With the data, the builder and a seed it fixes the result.
+    """Recipe of a training. With the data, the builder and a seed it fixes the result.
 
     References: Jordan 2024, arXiv 2404.00498 ("slanted", "alternate", and the last three); Zhang et al. 2019, arXiv
     1907.08610.
@@ -235,7 +235,7 @@ def _seconds_a_step(builder: Builder, data, device: torch.device, recipe: Recipe
 
 @dataclass(frozen=True)
 class Cost:
-    """What a law cost to train, in counted floating-point operations over those of one plain training.
+    """Cost of training a law: counted floating-point operations over those of one plain training.
 
     >>> Cost(operations=3e12, plain=1e12) + Cost(operations=1e12, plain=1e12)
     Cost: 4 trainings
@@ -373,7 +373,7 @@ def _checked_loss(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
         classes = logits.shape[-1] > 1 and not labels.is_floating_point()
         odd = classes and float(loss(probe, labels) + loss(-probe, labels)) == 0
         if odd and bool((logits.logsumexp(1).abs() > 1e-3).any()):
-            what = "The loss is a sum of the network's outputs, such as nn.NLLLoss, and has no least value"
+            what = "The loss is a sum of the network's outputs, such as nn.NLLLoss, and has no minimum"
             raise ValueError(f"{what}; use F.cross_entropy, or end the network in nn.LogSoftmax(1).")
         twice = float(loss(torch.cat([logits, logits]), torch.cat([labels, labels])))
     if twice > 1.9 * float(value.detach()) > 0:

@@ -55,18 +55,18 @@ def fit(
 ) -> Members:  # fmt: skip
     """Train one network for each seed; together they are a law, the deep ensemble.
 
-    θ_s is the result of stochastic gradient descent from the initialisation under seed s, the images in an order that
-    follows from s as well.
+    θ_s is the result of stochastic gradient descent from the initialisation under seed s; s also fixes the order of the
+    images.
 
     Args:
         net: Builder of one network.
         data: The data set.
         seeds: Distinct seeds, ≥ 0.
-        recipe: How to train; `Recipe()` unless given.
-        device: Where; the data's own device unless given.
+        recipe: Recipe of the training; `Recipe()` unless given.
+        device: Device of the training; the data's unless given.
         workers: Processes with one thread each; unless given, one for each thread where a group takes some 20 s.
         group: Networks trained together where they batch, ≥ 1.
-        folder: Where the state is kept at every epoch's end; a killed `fit` called again goes on from there.
+        folder: Folder for the state at every epoch's end; a killed `fit` called again resumes from it.
         path: Keep θ at every epoch's end as well, in the law's `path`, [M, epochs, P] on the CPU.
         progress: Show a bar with the time left (from two seconds on).
 
@@ -429,7 +429,7 @@ def members(
         net: Builder of the architecture.
         networks: Modules, state dicts, or θ; all of the same architecture.
         data: The data set they were trained on; its images refresh batch normalisation.
-        recipe: How one of them was trained, where known: it fixes the unit of cost.
+        recipe: Recipe of one of them, if known: it fixes the unit of cost.
         statistics: Those of normalisation layers are "recomputed" from training images, as for every other law, or
             "kept" as each network brings them: θ then holds them beside the parameters.
 
@@ -437,7 +437,7 @@ def members(
         The law; each network counts as one training.
 
     Raises:
-        TypeError: No list of networks.
+        TypeError: `networks` isn't a list.
         ValueError: Another architecture, other constants than the builder's, or weights that aren't finite.
 
     Warns:
