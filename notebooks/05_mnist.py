@@ -340,7 +340,7 @@ course.save(figure, "05_convergence")
 #
 # ## Two gates
 #
-# This project has *gates*: claims with a number, written down beforehand, and published as passed or failed. Two of them
+# This project has *gates*: claims with a number, most of them written down beforehand, and published as passed or failed. Two of them
 # concern the reference. G0: the reliability of ln s² is given with every figure. G2: log-odds are normal over retrainings, and
 # s² follows χ².
 

@@ -182,7 +182,7 @@ def test_a_worker_with_other_code_is_found_out(tmp_path, monkeypatch):
 
     monkeypatch.setattr(running, "compute", other)
     failed = run_study(TINY, folder=tmp_path, workers=1, limit=1, progress=False)
-    assert "other code" in failed[TINY.cells[0].name]
+    assert "code differs" in failed[TINY.cells[0].name]
 
 
 def test_a_name_follows_from_the_content_and_from_nothing_else():

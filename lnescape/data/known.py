@@ -320,7 +320,11 @@ def _read_checked(name: str, folder: Path, files: Collection[str]) -> dict[str, 
     contents = {}
     for file in files:
         expected = MD5[name][file]
-        content = (folder / file).read_bytes()
+        try:
+            content = (folder / file).read_bytes()
+        except OSError as error:
+            what = f"the file {folder / file} can't be read: {error.strerror}"
+            raise DataError(f"{what}; give yourself the right to read it, or put a copy in its place.") from error
         found = hashlib.md5(content, usedforsecurity=False).hexdigest()
         if found != expected:
             what = f"the file {folder / file} is damaged: md5 expected {expected}, found {found}"

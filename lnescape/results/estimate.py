@@ -150,8 +150,8 @@ def share_text(p: float) -> str:
 
 
 def percent(p: float) -> str:
-    """Return a probability in per cent."""
-    return "< 0.1 %" if p < 0.001 else "> 99.9 %" if p > 0.999 else f"{100 * p:.1f} %"
+    """Return a risk in per cent; below 1 %, it has not been verified (report, decisions)."""
+    return "< 1 %" if p < 0.01 else "> 99 %" if p > 0.99 else f"{100 * p:.1f} %"
 
 
 def probability_text(p: float) -> str:

@@ -207,8 +207,8 @@ def diagnose(
         covariates: Covariates of these inputs.
 
     Returns:
-        The diagnosis; of data that follow the model, 1 in 100 fails at most: by how much networks differ, inputs differ
-        together, and what they share drops out of the comparison of bins.
+        The diagnosis. For data that follow the model, at most 1 in 100 fails; fewer if inputs move together, since what
+        they share drops out of the comparison of bins.
 
     Raises:
         ValueError: Numbers that aren't finite, or other covariates than those of the prior.

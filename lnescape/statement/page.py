@@ -407,7 +407,7 @@ class Statement:
         doubtful = f"{int((self.risk > DOUBTFUL).sum())} of {self.risk.size}{each} would fall"
         often = f"in more than {share_text(DOUBTFUL)} of retrainings"
         if self.limits is None:
-            return {"decisions": f"{doubtful} otherwise {often}; risks below 1 % are not resolved"}
+            return {"decisions": f"{doubtful} otherwise {often}"}
         names = [f"{name}: " for name in self.outputs] or [""]
         each = "; ".join(f"{name}{self._tolerance(k)[0]}" for k, name in enumerate(names))
         return {"limits": f"{each}; {doubtful} outside {often}, which is not the risk that the true values are outside"}

@@ -203,7 +203,7 @@ class _Session:
         self.room = workers if executor is None else 64
         self.flying: dict[Future, tuple[Cell, Any]] = {}
         self.suspects: list[Cell] = []  # on their way when a process died: tried again, each alone
-        self.alone: Cell | None = None
+        self.alone: Cell | None = None  # a suspect on its way: no other cell is sent before it lands
         self.lost: set[Cell] = set()  # failed in this run: not tried again
 
     def work(self, shown) -> None:
@@ -228,10 +228,12 @@ class _Session:
 
     def _submit(self) -> None:
         """Send on their way as many cells as there is room for."""
-        if self.suspects:
+        if self.suspects or self.alone:
             if not self.flying:
-                self.alone = self.suspects.pop()
-                self._send(self.alone)
+                cell = self.suspects.pop()
+                self.alone = cell if self._send(cell) else None
+                if self.alone is None:
+                    self.todo.append(cell)
             return
         for cell in list(self.todo):
             if len(self.flying) >= self.room:
@@ -243,8 +245,6 @@ class _Session:
         """Claim a cell and hand it to the executor; False where another process has it."""
         lock = self.store.claim(cell)
         if lock is None:
-            if cell not in self.todo:
-                self.todo.append(cell)
             return False
         try:
             if self.executor is None:
@@ -275,6 +275,7 @@ class _Session:
     def _land(self, future: Future, shown) -> None:
         """Store what a worker sends back, or why it failed."""
         cell, lock = self.flying.pop(future)
+        alone, self.alone = cell == self.alone, None
         try:
             error = ""
             try:
@@ -283,7 +284,7 @@ class _Session:
                     error = "The worker's code differs from this process's; use the same version in both."
             except (futures.BrokenExecutor, futures.CancelledError):
                 self._replace_executor()
-                if cell != self.alone:
+                if not alone:
                     self.suspects.append(cell)
                     return
                 error = (
