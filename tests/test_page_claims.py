@@ -7,7 +7,9 @@ import pytest
 from scipy import stats
 
 import lnescape as ln
+from lnescape.results.files import unseal
 from lnescape.retraining import effective_number
+from lnescape.statement.page import DELIVERED
 
 
 def drawn(m, n=1000, *, common=0.0, seed=0):
@@ -49,6 +51,12 @@ def test_what_was_measured_elsewhere_is_quoted_only_where_it_was_measured():
     few = ln.state_arrays(drawn(3, 200), unit="m").facts()
     assert "not judged with a prior fitted on so few inputs" in few["evaluation"]
     assert "how far the inputs move together was not measured" in few["one set"]
+    rows = [row for row in unseal(DELIVERED.read_bytes())["rows"] if (row["quantity"], row["dof"]) == ("value", 2)]
+    assert len(rows) == 2
+    stated = replace(ln.state_arrays(drawn(3), unit="m"), worth="from the networks")
+    for row in rows:  # the most like it is quoted
+        alike = replace(stated, prior=replace(stated.prior, n_eff=1.1 * row["n_eff"])).facts()["one set"]
+        assert f"where {2 * row['n_eff']:.3g} were given ({row['title']})" in alike
 
 
 def test_copies_but_for_noise_are_no_retrainings():

@@ -66,6 +66,12 @@ def test_both_ends_of_an_interval_have_one_notation(ends, printed):
     assert results.estimate.interval_text(*ends) == printed
 
 
+def test_shares_and_probabilities_keep_two_digits_of_what_is_small():
+    shares = [results.estimate.percent(p) for p in (0.0005, 0.004, 0.5, 0.995, 0.9995)]
+    assert shares == ["< 0.1 %", "0.4 %", "50.0 %", "99.5 %", "> 99.9 %"]
+    assert [results.estimate.probability_text(p) for p in (0.5, 0.00124, 0.99876)] == ["0.50", "0.0012", "0.9988"]
+
+
 def test_a_mean_has_the_uncertainty_and_the_degrees_of_freedom_of_its_sample():
     sample = [0.46, 0.48, 0.50, 0.55]
     for values in (sample, tuple(sample), iter(sample), np.array(sample), torch.tensor(sample, dtype=torch.float64)):

@@ -1,14 +1,18 @@
 """Statements from arrays: values and classes of any framework, what they state, and what is refused."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
+from scipy.special import expit
 from scipy.stats import norm, t
 from sklearn.datasets import load_diabetes
 from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import scale
 
 import lnescape as ln
+from lnescape.results.estimate import percent, two_digits
 
 D0, M, N = 8.0, 3, 4000
 
@@ -22,6 +26,7 @@ def drawn(seed: int = 0, networks: int = M):
 
 VALUES, SIGMA = drawn(networks=M + 50)
 ANGLE = ln.state_arrays(VALUES[:M], unit="°", limits=(10, 30), n_eff=N)
+LOGP = np.log(np.random.default_rng(0).dirichlet(np.ones(3), (3, 100)))
 
 
 def test_values_get_u_and_an_interval_that_covers_further_retrainings():
@@ -42,6 +47,20 @@ def test_the_risk_is_that_of_a_further_retraining_outside_the_limits():
     assert one.risk[0] == pytest.approx(float(sum(outside)[0]))
     high_only = ln.state_arrays(VALUES[:M], unit="°", limits=(-np.inf, 30), n_eff=N)
     np.testing.assert_allclose(high_only.risk, 1 - high_only.evaluation.below(30.0))
+    assert f"outside [10, 30] ° is {percent(one.risk[0])}." in one.sentence()
+    assert f"; {(ANGLE.risk > 0.05).sum()} of {N} would fall outside" in ANGLE.facts()["limits"]
+
+
+def test_intervals_have_the_level_that_is_asked_for():
+    """By Student's t; of a class as probabilities as well; of the expectation, over the networks' number alone."""
+    evaluation, stated = ANGLE.evaluation, ln.state_arrays(LOGP, level=0.8)
+    for of, size in (("retraining", 1 + 1 / M), ("mean", 1 / M)):
+        half = t.ppf(0.95, evaluation.dof) * evaluation.scale * np.sqrt(size)
+        np.testing.assert_allclose(evaluation.interval(0.9, of=of), [evaluation.mean - half, evaluation.mean + half])
+    table, half = stated.to_dataframe(), t.ppf(0.9, stated.dof) * stated.evaluation.scale * np.sqrt(1 + 1 / M)
+    np.testing.assert_allclose(table["low"], stated.evaluation.mean - half)
+    np.testing.assert_allclose(table["probability_low"], expit(table["low"]))
+    np.testing.assert_allclose(table["probability_high"], expit(stated.evaluation.mean + half))
 
 
 def test_each_of_several_outputs_is_in_its_own_unit():
@@ -57,6 +76,8 @@ def test_each_of_several_outputs_is_in_its_own_unit():
     assert list(table["output"]) == ["angle", "length"]
     assert list(table["unit"]) == ["°", "mm"]
     assert both["5"].sentence().count("Input 5: ") == 2
+    medians = [two_digits(np.median(u)) for u in both.u.T]
+    assert re.findall(r"median (\S+ \S+);", both.facts()["u"]) == [f"{medians[0]} °", f"{medians[1]} mm"]
 
 
 def test_covariates_of_one_s_own_foretell_u():
@@ -89,6 +110,10 @@ def test_inputs_unlike_those_of_the_fit_are_named():
     assert "u is extrapolated for 3" in stated.reservations()["extrapolation"]
     assert "unlike those that the prior was fitted on" in stated.sentence(0)
     assert "unlike" not in stated.sentence(40) + str(stated[40:])
+    two = rng.normal(size=(3, 2000, 2))  # what is given of an input is that of both its outputs
+    several = ln.state_arrays(two[:, 1000:], calibration=two[:, :1000], unit="", **own)
+    assert several.extrapolated[:30].all()
+    assert several.extrapolated[30:].mean() < 0.02
 
 
 def test_classes_are_stated_as_by_the_one_call():
@@ -120,9 +145,6 @@ def test_real_values_of_another_library_are_covered():
     low, high = stated.evaluation.interval()
     assert 0.8 < ((q[3:] >= low) & (q[3:] <= high)).mean() <= 1
     assert stated["242"].ids == ("242",)
-
-
-LOGP = np.log(np.random.default_rng(0).dirichlet(np.ones(3), (3, 100)))
 
 
 @pytest.mark.parametrize(

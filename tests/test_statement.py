@@ -1,9 +1,11 @@
 """The one call: what it states, on whose networks, what it refuses, and that it survives being killed."""
 
+import re
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -62,6 +64,8 @@ def test_the_page_says_what_is_covered_and_what_is_not(said):
     for word in ("moderated Type A", "ν_eff", "held-out inputs without labels", "covers", "leaves out", "3 trainings"):
         assert word in page
     assert "worth about 50 independent ones" in page  # 500 calibration images: a reservation
+    readme = (Path(__file__).parent.parent / "README.md").read_text()
+    assert f"ln u erred by {re.search(r'it is ([0-9]+ to [0-9]+ %)', readme)[1]} on" in said.facts()["evaluation"]
     assert "<table>" in said._repr_html_()
     assert max(map(len, page.splitlines())) < 130
     assert "degrees of freedom" in said.sentence(0)

@@ -14,6 +14,7 @@ from matplotlib.figure import Figure
 from scipy.special import log_softmax
 
 import lnescape as ln
+from lnescape.results.estimate import percent
 from lnescape.statement.certificate import MARGIN, WIDTH, _table
 
 RNG = np.random.default_rng(0)
@@ -86,7 +87,9 @@ def test_the_sentence_gives_the_probability_beside_the_log_odds_and_the_likelier
         pytest.approx(row["probability_high"], abs=0.006),
     )
     assert f"log-odds {ln.Estimate(row['q'], row['u'])} nat, mean probability {row['probability']:.2f}" in text
+    assert f"for another class is {percent(row['flip'])}, most likely" in text
     assert "most likely" not in CLASSES.sentence(int(np.argmin(CLASSES.flip)))
+    assert CLASSES.facts()["decisions"].startswith(f"{(CLASSES.flip > 0.05).sum()} of 200 would fall otherwise")
 
 
 def test_figures_show_limits_and_intervals():
