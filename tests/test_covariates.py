@@ -1,5 +1,7 @@
 """Covariates: what each group makes of traces, independence of s², bursts, proxies' recipe; what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -51,15 +53,36 @@ def test_every_group_gives_finite_columns_of_its_own(seen):
         assert own.shape[1] >= 1
 
 
-def test_columns_are_what_they_say(seen):
-
+def test_columns_are_what_they_say(seen, runs):
     own, names = columns_of(seen, ["outputs", "neighbourhood", "training path", "classes"])
     columns = dict(zip(names, own.T, strict=True))
     np.testing.assert_allclose(columns["q"], seen.q.mean(0))
     np.testing.assert_allclose(columns["ln sd over shifts"], np.log(seen.shifted.std(1, ddof=1)).mean(0), atol=1e-4)
     np.testing.assert_allclose(columns["ln sd over epochs"], np.log(seen.path.std(1, ddof=1)).mean(0), atol=1e-4)
     assert np.array_equal(columns["class 3"] == 1, seen.chosen == 3)
+    np.testing.assert_allclose(columns["log-sum-exp"], seen.outputs[:, 0].mean(0))
+    np.testing.assert_allclose(columns["ln spread of the logits"], np.log(seen.outputs[:, 1].mean(0)), atol=1e-4)
     np.testing.assert_allclose(seen.path[:, -1], seen.q, rtol=1e-5)  # the last epoch's end is the network
+    last = ln.members(NET, list(runs.path[2]), DATA).predict(DATA.test.images).numpy()
+    np.testing.assert_allclose(seen.path[2], ln.log_odds(last, seen.chosen), rtol=1e-4)
+
+
+def test_columns_are_those_of_all_networks_and_of_the_epochs_that_they_name():
+    rng, n = np.random.default_rng(0), 400
+    q, path = rng.normal(size=(3, n)), rng.normal(size=(3, 6, n))
+    path[:, -1] = q
+    known = {"distance": rng.normal(size=(3, n)), "bursts": rng.uniform(1, 2, (3, n)), "path": path, "shifted": path}
+    own, names = columns_of(Traces(q, **known), ["gradient distance", "bursts", "training path", "differences"])
+    columns = dict(zip(names, own.T, strict=True))
+    np.testing.assert_allclose(columns["gradient distance"], known["distance"].mean(0))
+    np.testing.assert_allclose(columns["ln sd over bursts"], np.log((known["bursts"] ** 2).mean(0)) / 2, atol=1e-5)
+    late = np.log(path[:, 3:].std(1, ddof=1)).mean(0)
+    np.testing.assert_allclose(columns["ln sd over late epochs"], late, atol=1e-3)
+    earlier = np.log((freed(path[:, :-1], q) ** 2).mean((0, 1))) / 2  # without the last, which is q
+    np.testing.assert_allclose(columns["ln difference at earlier epochs"], earlier, atol=1e-4)
+    values = Traces(q, outputs=rng.normal(size=(3, 3, n)), chosen=np.zeros(n, int), n_classes=1, values=True)
+    few = replace(values.of(range(3), slice(0, 9)), like=values)  # what is learned, is learned on the inputs of the fit
+    np.testing.assert_allclose(columns_of(few, ["outputs"])[0], columns_of(values, ["outputs"])[0][:9])
 
 
 def test_some_networks_and_images_can_be_taken(seen):

@@ -103,8 +103,10 @@ def test_a_network_smaller_than_the_sketch_has_the_distance_of_linear_algebra(da
     signs = torch.randint(0, 2, (650,), generator=torch.Generator().manual_seed(0)).mul(2).sub(1)
     g = nn.functional.pad(g * signs, (0, SKETCH - 650))
     ridge = geometry.FISHER_RIDGE * fisher.trace() / SKETCH
-    expected = (g @ torch.linalg.solve(fisher + ridge * torch.eye(SKETCH), g.T)).diag().log()
-    np.testing.assert_allclose(found.distance, expected.numpy(), rtol=1e-4)
+    kernel = g @ torch.linalg.solve(fisher + ridge * torch.eye(SKETCH), g.T)
+    np.testing.assert_allclose(found.distance, kernel.diag().log().numpy(), rtol=1e-4)
+    correlation = kernel / torch.outer(kernel.diag(), kernel.diag()).sqrt()
+    assert found.effective_inputs == pytest.approx(1 / float(correlation.square().mean()), rel=1e-3)
     assert found.trace == pytest.approx(float(fisher.trace()))
 
 

@@ -217,11 +217,11 @@ def test_uniform_predictions_score_as_the_closed_form_says():
 
 
 def test_bins_of_equal_width_are_those_of_papers():
-    p = torch.tensor([0.95, 0.85, 0.55, 0.60])  # in five bins: (0.8, 1] and (0.4, 0.6]
+    p = torch.tensor([0.95, 0.85, 0.55, 0.75], dtype=torch.float64)  # in four bins: (0.75, 1] and (0.5, 0.75]
     error = scores.calibration_error(
-        torch.stack([p, 1 - p], 1).log(), torch.tensor([0, 1, 0, 0]), n_bins=5, bins="width"
+        torch.stack([p, 1 - p], 1).log(), torch.tensor([0, 1, 0, 1]), n_bins=4, bins="width"
     )
-    assert float(error.value) == pytest.approx((abs(1 - 1.8) + abs(2 - 1.15)) / 4, abs=1e-6)
+    assert float(error.value) == pytest.approx((abs(1 - 1.8) + abs(1 - 1.3)) / 4, abs=1e-6)
 
 
 def test_score_gathers_the_scores_in_reading_order(sample):

@@ -72,7 +72,7 @@ def test_score_gives_them_all_in_the_unit():
     found = ln.score(STATED, LABELS, unit="°")
     assert list(found)[:4] == ["rmse", "mae", "crps", "r2"]
     assert "coverage" in found
-    assert found["rmse"].unit == "°"
+    assert {found[name].unit for name in ("rmse", "mae", "crps", "width")} == {"°"}
     assert found["total_variance"].unit == "(°)²"
     assert found["nll"].unit == "nat"
     assert "nll" not in ln.score(MEANS, LABELS)

@@ -11,9 +11,9 @@ import torch
 from torch import nn
 
 import lnescape as ln
-from lnescape.covariates import gradient_distance
+from lnescape.covariates import explore, gradient_distance
 from lnescape.covariates.explore import JITTER, MOVEMENT_OF_VALUES, jitter, movement, neighbourhood, value
-from lnescape.covariates.geometry import FISHER_RIDGE
+from lnescape.covariates.geometry import FISHER_RIDGE, curvature_of_values
 from lnescape.covariates.groups import Traces
 from lnescape.weights import build
 
@@ -58,6 +58,20 @@ def test_gradient_distance_of_a_linear_network_is_that_of_its_inputs():
         np.testing.assert_allclose(found, truth, rtol=1e-3, atol=1e-3)
 
 
+def test_a_stated_variance_is_that_of_the_output_that_is_asked_for():
+    """Of a linear network with two values: its covariate, and the curvature ½ e^s φφᵀ of its ln variance s."""
+    x, images = DATA.train.images, DATA.test.images[:30]
+    net = lambda: nn.Sequential(nn.Linear(4, 4))  # noqa: E731
+    law = ln.members(net, [net()], DATA)
+    seen = explore.outputs(law, law[0], images, x, chosen=np.arange(30) % 2)
+    with law.lend(law[0]) as module, torch.no_grad():
+        stated, s = module(images)[range(30), 2 + torch.arange(30) % 2], module(x)[:, 2:]
+        found = curvature_of_values(module, x, 2)
+    np.testing.assert_allclose(seen[0], stated, rtol=1e-5)
+    weights = 2 + 0.5 * s.double().exp().sum(1)  # of both values, and of both ln variances
+    assert float(found.trace()) == pytest.approx(float((weights * (1 + x.square().sum(1))).mean()), rel=1e-4)
+
+
 def test_inputs_are_moved_by_a_tenth_of_each_features_scatter():
     law, images = linear(DATA), DATA.test.images[:20]
     near = jitter(DATA.train.images)(images)
@@ -89,6 +103,7 @@ def test_a_statement_of_values_is_in_their_unit(runs):
     assert stated.outputs == ("across", "along")
     assert stated.risk.shape == (100, 2)
     assert "The highest risk:" in str(stated)
+    assert stated.facts()["limits"].startswith("across: -3 to 3 mm; along: 40 to 60 °; ")
     table = stated.to_dataframe()
     assert len(table) == 200
     assert list(table["unit"]) == 100 * ["mm", "°"]

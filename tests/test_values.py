@@ -1,8 +1,11 @@
 """Measured values: data in a unit, losses, laws that predict in it, truths that are known, and what is refused."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
+from scipy.linalg import block_diag
 from sklearn.linear_model import Ridge
 from torch import nn
 
@@ -10,6 +13,7 @@ import lnescape as ln
 from lnescape.data import DataError
 from lnescape.data.inputs import Values
 from lnescape.engines import engine_for
+from lnescape.laws.law import mixture_of
 from lnescape.training import gaussian_nll, squared_error
 from lnescape.weights import theta_of
 
@@ -135,6 +139,8 @@ def test_laws_predict_in_the_unit_and_remember_it_in_a_file(trained, tmp_path):
     again = ln.load_law(tmp_path / "law.safetensors", law.net)
     assert torch.equal(again.predict(data.test.images), predicted)
     assert again.values.unit == "mm"
+    mixture = mixture_of([replace(law, thetas=law.thetas[k : k + 1]) for k in range(2)], cost=None)
+    torch.testing.assert_close(mixture.predict(data.test.images, n=2), predicted)
     brought = ln.members(law.net, [law.module(theta) for theta in law.thetas], data)
     torch.testing.assert_close(brought.predict(data.test.images), predicted)
 
@@ -228,6 +234,23 @@ def test_laplace_of_a_linear_network_is_the_posterior_of_ridge_regression():
     sd = law.predict(data.test.images, n=1000).std(0)[:, 0] / data.values.std
     truth = np.sqrt(np.einsum("ij,jk,ik->i", columns[100:], covariance, columns[100:]))
     np.testing.assert_allclose(sd.numpy(), truth, rtol=0.11)
+
+
+def test_laplace_where_variances_are_predicted_has_the_precision_of_its_formula(monkeypatch):
+    """Λ = Σ diag(1/σ², ½) ⊗ φφᵀ + n K w I, by numpy; of half of the images twice as much, but for their choice."""
+    data, recipe = made(), ln.Recipe(epochs=1, batch=32, weight_decay=0.01)
+    net = lambda: nn.Sequential(nn.Linear(1, 2))  # noqa: E731
+    theta = torch.tensor([0.3, 0.5, 0.1, -0.4])
+    runs = ln.members(net, [theta], data)
+    phi = np.c_[data.train.images.double(), np.ones(360)]
+    s = phi @ [0.5, -0.4]
+    blocks = [phi.T @ (w[:, None] * phi) + 3.6 * np.eye(2) for w in (np.exp(-s), np.full(360, 0.5))]
+    order = [0, 2, 1, 3]  # weights of both outputs, then their biases
+    truth = np.linalg.inv(block_diag(*blocks))[np.ix_(order, order)]
+    for images, tolerance in ((10_000, 1e-4), (180, 0.2)):
+        monkeypatch.setattr("lnescape.methods.gaussian.N_IMAGES", images)
+        found = ln.laplace(net, data, runs=runs, recipe=recipe).moments(torch.eye(4))[1].numpy()
+        np.testing.assert_allclose(found, truth, atol=tolerance * truth.max())
 
 
 @pytest.mark.parametrize(
