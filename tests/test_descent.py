@@ -13,7 +13,7 @@ from torch.func import functional_call
 import lnescape as ln
 from lnescape import progress
 from lnescape.data.shifts import augment
-from lnescape.training import descent
+from lnescape.training import Prepared, descent, walk
 from lnescape.training.descent import generator, stream_seed
 from lnescape.training.recipe import resolve
 from lnescape.weights import build, theta_of
@@ -30,7 +30,7 @@ def runs(net, data):
     return ln.fit(net, data, seeds=range(3), recipe=QUICK)
 
 
-def by_autograd(net, data, vertices, rows, *, draw, added, seed):
+def by_autograd(net, data, vertices, rows, *, draw, added, seed, points=1):
     """Train some rows of the vertices as a reader would: θ = Σ a_k v_k, and autograd does the rest."""
     module, moving = build(net, 0), nn.Parameter(vertices[rows].clone())
     optimiser = torch.optim.SGD([moving], momentum=0.9, nesterov=True, weight_decay=QUICK.weight_decay, lr=0.1)
@@ -43,22 +43,41 @@ def by_autograd(net, data, vertices, rows, *, draw, added, seed):
             optimiser.param_groups[0]["lr"] = QUICK.learning_rate_at((epoch + step / n_steps) / QUICK.epochs)
             batch = order[step * QUICK.batch : (step + 1) * QUICK.batch]
             v = torch.cat([vertices[: rows.start], moving, vertices[rows.stop :]])
-            parts = (draw(1, stream) @ v)[0].split([p.numel() for p in named.values()])
-            weights = {name: part.view_as(p) for (name, p), part in zip(named.items(), parts, strict=True)}
-            logits = functional_call(module, weights, data.train.images[batch])
+            loss = 0.0
+            for theta in draw(points, stream) @ v:
+                parts = theta.split([p.numel() for p in named.values()])
+                weights = {name: part.view_as(p) for (name, p), part in zip(named.items(), parts, strict=True)}
+                logits = functional_call(module, weights, data.train.images[batch])
+                loss = loss + nn.functional.cross_entropy(logits, data.train.labels[batch]) / points
             optimiser.zero_grad()
-            (nn.functional.cross_entropy(logits, data.train.labels[batch]) + added(v, stream)).backward()
+            (loss + added(v, stream)).backward()
             optimiser.step()
     return torch.cat([vertices[: rows.start], moving.detach(), vertices[rows.stop :]])
 
 
-@pytest.mark.parametrize("kind", [ln.Bezier, ln.PolyChain])
-def test_a_learned_curve_is_plain_autograd(kind, net, data, runs):
+@pytest.mark.parametrize(("kind", "points"), [(ln.Bezier, 1), (ln.PolyChain, 2)])
+def test_a_learned_curve_is_plain_autograd(kind, points, net, data, runs):
     curve = kind.between(runs[0], runs[1], n_control=2)
-    options = {"draw": curve.draw, "added": lambda v, stream: 0.0, "seed": 3}
+    options = {"draw": curve.draw, "added": lambda v, stream: 0.0, "seed": 3, "points": points}
     expected = by_autograd(net, data, curve.vertices, slice(1, 3), **options)
-    found = ln.fit_subspace(net, data, curve, recipe=QUICK, seed=3).vectors
-    torch.testing.assert_close(found, expected, rtol=1e-3, atol=1e-4)
+    law = ln.fit_subspace(net, data, curve, recipe=QUICK, seed=3, points=points)
+    torch.testing.assert_close(law.vectors, expected, rtol=1e-3, atol=1e-4)
+    assert law.cost.trainings == 2 + points
+
+
+def test_a_walk_is_one_training_that_is_looked_at_now_and_then(net, data, runs):
+    recipe = replace(QUICK, epochs=1, schedule="constant", learning_rate=0.02)
+    ends = walk(Prepared.of(net, data, recipe), runs[0], pieces=3, seed=7)
+    module = runs.module(runs[0]).train()
+    how = {"momentum": 0.9, "nesterov": True, "weight_decay": recipe.weight_decay}
+    optimiser = torch.optim.SGD(module.parameters(), lr=0.02, **how)
+    for piece, end in enumerate(ends):
+        order = torch.randperm(len(data.train), generator=generator(stream_seed(7, piece, "walk"), 0, "order"))
+        for batch in order.split(recipe.batch)[: len(order) // recipe.batch]:
+            optimiser.zero_grad()
+            nn.functional.cross_entropy(module(data.train.images[batch]), data.train.labels[batch]).backward()
+            optimiser.step()
+        torch.testing.assert_close(end, theta_of(module), rtol=1e-3, atol=1e-4)
 
 
 def test_a_simplex_from_scratch_is_plain_autograd(net, data):
@@ -115,6 +134,7 @@ def test_streams_are_independent_by_seed_epoch_and_purpose():
     [
         ("constant", [0.2, 0.2, 0.2, 0.2]),
         ("cosine", [0.2, 0.1 * (1 + math.cos(math.pi / 8)), 0.1, 0.0]),
+        ("cycle", [0.0, 0.05, 0.2, 0.0]),
         ("onecycle", [0.0, 0.1, 0.15, 0.0]),  # at 1/2: a third of the way down, (1 + cos 60°)/2 = 3/4
     ],
 )

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 import lnescape as ln
+from lnescape.engines import AnyNetwork
 from lnescape.networks import whitening_filters
 from lnescape.training import count_operations
 from lnescape.training.descent import generator, smaller
@@ -62,6 +63,28 @@ def test_biases_at_a_rate_of_their_own_and_averages_are_plain_pytorch(data):
     found = ln.fit(normed, data, seeds=[3], recipe=SLANTED, progress=False)[0]
     torch.testing.assert_close(found, by_hand(data, SLANTED, 3), rtol=1e-4, atol=1e-5)
     assert normalisation_biases(normed()).tolist() == list(range(44, 48))
+
+
+def test_a_network_sees_images_mirrored_and_small_as_its_recipe_says(data, monkeypatch):
+    seen, real = [], AnyNetwork.loss_and_gradient
+    monkeypatch.setattr(AnyNetwork, "loss_and_gradient", lambda *a: seen.append(a[2][0].clone()) or real(*a))
+    n, images = len(data.train), data.train.images
+
+    def mirrored(flip):
+        """Tell, for two epochs of one step, which images were mirrored."""
+        seen.clear()
+        ln.fit(normed, data, seeds=[0], recipe=replace(SLANTED, batch=n, flip=flip), progress=False)
+        orders = [torch.randperm(n, generator=generator(0, epoch, "order")) for epoch in range(2)]
+        pairs = [((s == images[o].flip(-1)).flatten(1).all(1), o) for s, o in zip(seen, orders, strict=True)]
+        return torch.stack([turned[order.argsort()] for turned, order in pairs])
+
+    alternate, drawn = mirrored("alternate"), mirrored(True)
+    assert torch.equal(alternate[0], ~alternate[1])  # both ways in two epochs
+    for some in (*drawn, drawn[0] == drawn[1]):  # 1 197 coins, seven standard deviations
+        assert 0.4 < some.double().mean() < 0.6
+    seen.clear()
+    ln.fit(normed, data, seeds=[0], recipe=replace(SLANTED, first_pixels=6), progress=False)
+    assert [s.shape[-1] for s in seen] == [6] * 11 + [8] * 11
 
 
 def test_a_killed_training_goes_on_with_its_average(data, tmp_path):

@@ -11,7 +11,7 @@ from torch import nn
 
 import lnescape as ln
 from lnescape.training.prepared import check_builder
-from lnescape.weights import build, theta_of
+from lnescape.weights import build, seeded, theta_of
 
 RECIPE = ln.Recipe(epochs=1, batch=64, precision="float32")
 
@@ -174,6 +174,11 @@ def test_chance_of_python_and_numpy_follows_the_seed(data):
     one, again = (ln.fit(net, data, seeds=[3], recipe=RECIPE).thetas for _ in range(2))
     assert torch.equal(one, again)
     assert random.getstate() == before
+    chance = []
+    for seed in (3, 4):
+        with seeded(seed):
+            chance.append((random.random(), np.random.rand()))  # noqa: NPY002
+    assert all(np.not_equal(*chance))
 
 
 def test_statistics_of_instance_normalisation_are_refreshed(data):

@@ -104,9 +104,9 @@ def dropout():
     return law, mean, (patterns - mean).T @ np.diag(weight) @ (patterns - mean)
 
 
-def softmax_regression():
+def softmax_regression(mixing=torch.eye(3)):  # noqa: B008
     """400 images of a softmax regression with three inputs and three classes."""
-    x = torch.randn(400, 3, generator=torch.Generator().manual_seed(0))
+    x = torch.randn(400, 3, generator=torch.Generator().manual_seed(0)) @ mixing
     labels = (x + torch.randn(400, 3, generator=torch.Generator().manual_seed(1))).argmax(1)
     parts = {"train": (x, labels), "validation": (x[:50], labels[:50]), "calibration": (x[:50], labels[:50])}
     return ln.dataset(**parts, test=(x[:50], labels[:50]), name="softmax regression")
@@ -129,7 +129,9 @@ def laplace():
 
 def in_parts(structure):
     """The covariance by numpy, of the product of two matrices or of a diagonal, at the best precision of a grid."""
-    data, theta = softmax_regression(), points(1)[0] / 4
+    # Inputs of unlike size that go together: no basis is taken for its transpose.
+    mixing = torch.tensor([[1.0, 0.8, 0.0], [0.0, 0.4, 0.3], [0.5, 0.0, 2.0]])
+    data, theta = softmax_regression(mixing), points(1)[0] / 4
     phi = np.c_[data.train.images.double().numpy(), np.ones(len(data.train))]
     order = np.r_[[4 * c + j for c in range(3) for j in range(3)], [3, 7, 11]]  # weights, then the bias
     p = torch.softmax(torch.from_numpy(phi) @ torch.from_numpy(_rows(theta)).T, 1).numpy()
@@ -240,6 +242,14 @@ def test_laws_without_spread_are_their_network():
         assert float(law.moments(torch.eye(P))[1].abs().max()) < 1e-12
 
 
+def test_the_components_of_a_mixture_draw_by_chance_of_their_own():
+    gaussian = ln.laws.GaussianLaw(net, torch.zeros(P), scale=torch.ones(P))
+    one, other = torch.cat(list(ln.laws.Mixture(net, (gaussian, gaussian)).sample(2, seed=1)))
+    assert not torch.equal(one, other)
+    apart = ln.laws.Mixture(net, (ln.Members(net, points(1)), ln.Members(net, points(1, seed=1))))
+    assert len({float(next(apart.sample(1, seed=seed))[0, 0]) for seed in range(8)}) == 2  # the one more is either's
+
+
 def test_the_order_of_what_is_given_does_not_matter():
     order, directions = torch.tensor([2, 0, 3, 1]), torch.eye(P)
     given = points(4)
@@ -271,10 +281,8 @@ def test_every_method_finds_the_one_optimum_of_a_convex_problem():
 
     optimum = minimize(potential, np.zeros(P), jac=True, method="BFGS", tol=1e-8).x
     recipe = ln.Recipe(epochs=60, batch=200, learning_rate=0.3, weight_decay=decay, precision="float32")
-    # The loss pulls a vertex with weight E a_k only, weight decay in full: at the optimum both balance for E a_k decay.
-    pulls = {"learned_subspace": 1 / 2, "mode_curve": 1 / 3, "simplex_ensemble": 0.4, "simplicial_complex": 0.4}
-    options = {name: {"exploring": {"weight_decay": pull * decay}} for name, pull in pulls.items()}
-    options["learned_subspace"]["cosine_weight"] = 0.0
+    # The loss pulls a vertex with weight E a_k only, and so does weight decay unless it is set otherwise.
+    options = {"learned_subspace": {"cosine_weight": 0.0}}
     options |= {"swag": {"exploring": {"learning_rate": 0.01}}, "snapshot_ensemble": {"cycle": 1.0}}
     for name, method in ln.METHODS.items():
         if name == "dropout":  # another loss: held to its own truth above

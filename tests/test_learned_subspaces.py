@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 
@@ -131,6 +132,8 @@ def test_a_plane_passes_through_its_points(net, data, runs):
     origin = (abs(seen.coordinates - seen.anchors[0]).sum(1)).argmin()
     assert abs(seen.coordinates[origin] - seen.anchors[0]).sum() < 1e-9
     assert seen.loss[origin] == pytest.approx(loss[0], abs=1e-6)
+    wide = ln.plane(runs, runs[:3], data.test, n=2, margin=0.25)
+    assert np.ptp(wide.coordinates, 0) == pytest.approx(1.5 * np.ptp(seen.anchors, 0))
     distances = torch.cdist(runs[:3].double(), runs[:3].double())
     torch.testing.assert_close(torch.cdist(*[torch.from_numpy(seen.anchors)] * 2), distances, rtol=1e-5, atol=1e-6)
     grid = torch.from_numpy(seen.coordinates).reshape(5, 5, 2)

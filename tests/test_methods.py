@@ -100,6 +100,7 @@ def test_a_larger_budget_goes_on_from_a_smaller_one(data, tmp_path):
     net, options = ln.network("mlp", data, width=8), {"recipe": RECIPE, "progress": False, "folder": tmp_path}
     small, large = (ln.deep_ensemble(net, data, budget=b, **options) for b in (1, 3))
     assert torch.equal(large[0], small[0])
+    assert (large.seeds, ln.deep_ensemble(net, data, budget=2, seed=3, **options).seeds) == ((0, 1, 2), (300, 301))
     short, long = (ln.snapshot_ensemble(net, data, budget=b, **options) for b in (1, 3))
     assert torch.equal(long[:4], short.thetas)
     one, two = (ln.fast_geometric_ensemble(net, data, budget=b, cycles=3, **options) for b in (1.5, 3))
@@ -111,10 +112,22 @@ def test_a_larger_budget_goes_on_from_a_smaller_one(data, tmp_path):
     assert again.cost.trainings == two.cost.trainings
 
 
+def test_explorations_have_the_schedule_and_the_rate_of_their_method(data, monkeypatch):
+    seen, real = [], ln.training.walk
+    monkeypatch.setattr("lnescape.methods.budget.walk", lambda *a, **o: seen.append(a[0].recipe) or real(*a, **o))
+    net = ln.network("mlp", data, width=8)
+    for name in ("snapshot_ensemble", "fast_geometric_ensemble", "swag"):
+        ln.METHODS[name](net, data, recipe=RECIPE, progress=False, **CHANGES.get(name, {}))
+    assert [(r.schedule, r.learning_rate) for r in seen] == [("cosine", 0.1), ("cycle", 0.1), ("constant", 0.025)]
+
+
 def test_networks_that_are_there_already_are_taken(data):
     net = ln.network("mlp", data, width=8)
     runs = ln.fit(net, data, seeds=[5, 6], recipe=RECIPE, progress=False)
-    assert ln.laplace(net, data, runs=runs).recipe == runs.recipe
+    usual = ln.laplace(net, data, runs=runs)
+    assert usual.recipe == runs.recipe
+    given = ln.laplace(net, data, runs=runs, prior_precision=len(data.train) * RECIPE.weight_decay)
+    assert torch.equal(usual.factors, given.factors)
     half = ln.deep_ensemble(net, data, budget=1, members=2, recipe=RECIPE, progress=False)
     around = ln.swag(net, data, runs=half, budget=1.5, snapshots=4, recipe=RECIPE, progress=False)
     assert 1.3 < around.cost.trainings <= 1.5 * 1.05  # they cost one training together; the rest is whole pieces
