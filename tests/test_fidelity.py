@@ -44,9 +44,20 @@ def test_an_exact_u_is_worth_all_and_ranks_at_the_ceiling():
 def test_the_interval_of_ren_has_students_factor():
     reference = Reference.of(Q, draws(2))
     found = fidelity([type_a(Q[list(rows)]) for rows in draws(2)], reference)
+    assert reference.dof == 9  # of ten blocks of the networks that no draw uses
     half = t.ppf(0.975, reference.dof) * found.squared_error.u
     ends = [retraining_equivalent(found.squared_error.value + sign * half) for sign in (1, -1)]
     assert [found.ren.low, found.ren.high] == pytest.approx(ends)
+
+
+def test_few_judges_are_freed_of_their_bias_and_no_network_judges_itself():
+    q, drawn = np.random.default_rng(1).normal(size=(10, 20_000)), [(0, 1), (2, 3)]
+    exact = [Evaluation(q[list(rows)].mean(0), np.ones(20_000), 1e6, 2) for rows in drawn]
+    found = fidelity(exact, Reference.of(q, drawn))
+    assert found.bias.value == pytest.approx(0, abs=0.02)
+    assert found.squared_error.value == pytest.approx(0, abs=0.02)
+    narrow = [Evaluation(q[k], np.full(20_000, 1e-9), 1e6, 1) for k in (0, 1)]
+    assert fidelity(narrow, Reference.of(q, [(0,), (1,)])).coverage.value == 0
 
 
 def test_a_wrong_scale_is_seen_by_ren_scale_bias_and_coverage():

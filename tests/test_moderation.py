@@ -64,8 +64,9 @@ def test_the_diagnosis_finds_a_rare_class_of_another_scale(n_eff):
     rare = (np.arange(N) % 10 == 0).astype(float)
     columns = np.concatenate([h, rare[:, None]], 1)
     prior = fit_prior(q[:2].var(0, ddof=1), 1, columns, n_eff=n_eff or effective_number(q))
-    wider = 5 + (q[:2] - 5) * np.where(rare == 1, 3.0, 1.0)
-    assert re.search(r"pattern over .*covariate 2\b", str(diagnose(wider, prior, columns)))
+    for factor in (1 / 3, 3.0):
+        wider = 5 + (q[:2] - 5) * np.where(rare == 1, factor, 1.0)
+        assert re.search(r"pattern over .*covariate 2\b", str(diagnose(wider, prior, columns)))
     few = diagnose(wider[:, :5], prior, columns[:5])
     assert not few.passed
     assert "too few" in str(few)
@@ -83,6 +84,12 @@ def test_the_diagnosis_names_heavy_tails_a_wrong_pattern_and_a_wrong_scale():
     found = diagnose(5 + 2 * (q[:2] - 5), prior, h)
     assert "times what the prior expects" in str(found)
     assert found.factor == pytest.approx(4, rel=0.25)
+    rng, level = np.random.default_rng(0), np.repeat([[0.0], [3.0]], N // 2, 0)
+    scatter = np.where(level[:, 0] > 0, np.sqrt(3 / rng.chisquare(3, N)), 1.0)  # about the prior, of one half only
+    for sigma, says in ((scatter, "one d₀ doesn't fit all"), (rng.choice([0.1, 1.0], N), r"the law of the model, F")):
+        q = np.exp(level[:, 0]) * sigma * rng.normal(size=(5, N))
+        prior = fit_prior(q.var(0, ddof=1), 4, level, n_eff=N)
+        assert says in str(diagnose(q, prior, level))
 
 
 def test_the_profile_likelihood_is_that_of_f():
@@ -220,8 +227,15 @@ def test_a_slope_known_beforehand_is_kept_where_the_data_decide_nothing():
     with warnings.catch_warnings(action="ignore"):  # 60 inputs are few for d₀
         shrunk = fit_prior(s2, 1, h[:, None], **how)
         known = fit_prior(s2, 1, h[:, None], slopes={"h": (0.9, 0.05)}, **how)
+        scaled = fit_prior(s2, 1, 1000 * h[:, None], slopes={"h": (9e-4, 5e-5)}, **how)  # in another unit
+        step = (h > 0).astype(float)[:, None]
+        stepped = fit_prior(np.exp(step[:, 0]) * rng.chisquare(2, 2000) / 2, 2, step, n_eff=60)
     error = [np.log(prior.variance(h[:, None])) - 0.9 * h for prior in (shrunk, known)]
     assert error[1].std() < 0.03 < error[0].std()
+    np.testing.assert_allclose(scaled.variance(1000 * h[:, None]), known.variance(h[:, None]))
+    assert stepped.coefficients[1] == pytest.approx(15 / (15 + 0.2**-2), abs=0.1)  # shrinks; five standard errors
+    far = known.centre + known.width * [[5.0], [50.0]]  # beyond four standard deviations the law is not extrapolated
+    assert np.ptp(known.variance(far)) == 0
     with pytest.raises(ValueError, match="none of the covariates"):
         fit_prior(s2, 1, h[:, None], slopes={"other": (1, 1)}, **how)
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.special import polygamma
 from torch import nn
 
 import lnescape as ln
@@ -13,9 +14,12 @@ from lnescape.retraining import (
     borrowed_prior,
     fit_prior,
     learn_prior,
+    level_of,
     moderated,
     with_class_means,
 )
+from lnescape.retraining.judging import log_bias
+from lnescape.retraining.prior import _adapted, _placed, terms_of
 
 NAMES = ("a", "b", "c")
 GROUPS = {"a": "wide", "b": "wide", "c": "narrow"}
@@ -71,6 +75,8 @@ def test_two_networks_know_more_with_what_other_pairs_taught(prior):
 def test_few_pairs_claim_less(prior):
     """The spread of the next pair around b̄ of three is wider than that of the pairs themselves."""
     assert learned(3, strength=4).spread["narrow"][0] > prior.spread["narrow"][0]
+    usual = learned(3, strength=1e6).spread["narrow"]  # decides alone, times (P + 1)/(P − 1)
+    assert usual == pytest.approx((0.12 * 2**0.5, 0.03 * 2**0.5), rel=1e-3)
 
 
 def test_what_it_does_not_know_shrinks_as_ever(prior):
@@ -80,11 +86,12 @@ def test_what_it_does_not_know_shrinks_as_ever(prior):
     names = (*NAMES, "new", "class 0")
     fit = fit_prior(variance, 2, more, n_eff=300, names=names, like=prior)
     assert np.isfinite(fit.variance(more)).all()
+    placed = _placed(prior, NAMES, np.ones(3, bool))  # inputs that decide nothing leave the spreads as they were
+    _, tau = _adapted(variance, 2, terms_of(h), weight=1e-12, tau=np.full(7, np.inf), learned=placed)
+    np.testing.assert_allclose(tau[1:], placed[1][1:], rtol=1e-6)
     assert abs(fit.coefficients[4]) < 0.12
-    plain = fit_prior(variance, 2, more[:, 3:], n_eff=300, names=names[3:])
     with pytest.raises(ValueError, match=r"None of the covariates \(new, class 0\)"):
         fit_prior(variance, 2, more[:, 3:], n_eff=300, names=names[3:], like=prior)
-    assert plain.dof > 0
 
 
 def test_it_is_kept_in_a_sealed_file(prior, tmp_path):
@@ -161,12 +168,26 @@ def test_a_borrowed_scale_covers_over_many_pairs():
     assert 0.93 < np.mean(covered) < 0.97
 
 
+def test_a_level_is_that_of_the_variance_however_few_networks_tell_it():
+    """ln s² of few networks is too low on average, and ln of a variance with ν degrees of freedom is, too."""
+    rng = np.random.default_rng(0)
+    q = 3 * rng.normal(size=20_000) + rng.normal(size=(3, 20_000))
+    assert level_of(q) == pytest.approx(np.log(1 / 10), abs=0.03)  # its standard uncertainty is 0.009
+    h = rng.normal(size=(2, 3000, 1))
+    pairs = [KnownPair(one, rng.chisquare(2, 3000) / 2, 2, 3000, ("h",), spread=1.0) for one in h]
+    level, dof = learn_prior(pairs).levels["any"]
+    assert level == pytest.approx(log_bias(dof), abs=0.1)  # ln σ² is 0; four standard uncertainties
+    # The variance of ln σ² for another pair: of the mean level and beside it, of the pattern, and beside that, d₀ = 20.
+    known = learned(2, levels=[-2.0, -2.4])
+    level, dof = known.levels["any"]
+    assert level == pytest.approx(-2.2 + log_bias(dof))
+    pattern = sum(np.square(known.spread[GROUPS[name]]).sum() for name in NAMES)
+    assert polygamma(1, dof / 2) == pytest.approx(0.08 * (1 + 1 / 2) + pattern + polygamma(1, 10), rel=0.05)
+
+
 def test_a_prior_without_a_level_lends_no_scale():
     like = learned(2)
     assert not like.levels
-    assert learned(2, levels=[-2.0, -2.4]).levels["any"][0] == pytest.approx(
-        -2.2, abs=0.3
-    )  # networks without covariates
     with pytest.raises(ValueError, match="no level"):
         borrowed_prior(np.zeros(100), np.zeros((100, 3)), names=NAMES, like=like)
 
@@ -177,6 +198,10 @@ def test_a_prior_is_learned_from_retrainings_of_ones_own(data):
         runs = ln.fit(ln.network("mlp", data, width=width), data, seeds=range(12), recipe=recipe, progress=False)
         pairs.append(ln.covariates.known_pair(runs, data))
     assert [(pair.dof, pair.network, len(pair.variance)) for pair in pairs] == [(9, "fully connected", 200)] * 2
+    logp = runs.predict(data.calibration.images).double().numpy()  # the first two networks play, the others judge
+    q = ln.log_odds(logp, np.exp(logp[2:]).mean(0).argmax(1))
+    np.testing.assert_allclose(pairs[1].variance, q[2:].var(0, ddof=1), rtol=1e-3)
+    assert pairs[1].spread == pytest.approx(q[0].var(), rel=1e-3)
     with pytest.raises(ValueError, match="from 12 retrainings or more, not 3"):
         ln.covariates.known_pair(ln.members(runs.net, list(runs.thetas[:3]), data), data)
     stated = ln.state(runs.net, data, runs=ln.members(runs.net, list(runs.thetas[:2]), data), like=learn_prior(pairs))
