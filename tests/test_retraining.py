@@ -77,7 +77,9 @@ def test_reliability_is_what_the_two_variances_say():
     spread = 0.5
     q = rng.normal(size=(32, 20_000)) * np.exp(spread / 2 * rng.normal(size=20_000))
     known = spread**2 / (spread**2 + relative_spread(15) ** 2)
-    assert reliability(q, n_halvings=4).halves == pytest.approx(known, abs=0.03)
+    found, together = reliability(q, n_halvings=4), spread**2 / (spread**2 + relative_spread(31) ** 2)
+    assert (found.halves, found.whole) == pytest.approx((known, together), abs=0.03)
+    assert found.ceiling == pytest.approx(together**0.5, abs=0.03)
     assert abs(reliability(rng.normal(size=(32, 5000)), n_halvings=4).halves) < 0.05  # one σ for all: nothing to know
     with pytest.raises(ValueError, match="can't be halved"):
         reliability(q[:3])

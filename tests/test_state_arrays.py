@@ -5,13 +5,14 @@ import re
 import numpy as np
 import pytest
 import torch
-from scipy.special import expit
+from scipy.special import expit, log_softmax
 from scipy.stats import norm, t
 from sklearn.datasets import load_diabetes
 from sklearn.neural_network import MLPRegressor
 from sklearn.preprocessing import scale
 
 import lnescape as ln
+from lnescape.covariates import DEFAULT
 from lnescape.results.estimate import percent, two_digits
 
 D0, M, N = 8.0, 3, 4000
@@ -49,6 +50,13 @@ def test_the_risk_is_that_of_a_further_retraining_outside_the_limits():
     np.testing.assert_allclose(high_only.risk, 1 - high_only.evaluation.below(30.0))
     assert f"outside [10, 30] ° is {percent(one.risk[0])}." in one.sentence()
     assert f"; {(ANGLE.risk > 0.05).sum()} of {N} would fall outside" in ANGLE.facts()["limits"]
+
+
+def test_a_class_of_less_than_a_half_is_no_doubtful_decision():
+    logits = np.log([0.4, 0.2, 0.2, 0.2]) + 0.05 * np.random.default_rng(0).normal(size=(3, 200, 4))
+    stated = ln.state_arrays(log_softmax(logits, -1))
+    assert stated.evaluation.mean.max() < 0  # log-odds
+    assert stated.flip.max() < 0.01
 
 
 def test_intervals_have_the_level_that_is_asked_for():
@@ -129,6 +137,9 @@ def test_classes_are_stated_as_by_the_one_call():
     assert np.corrcoef(np.log(stated.evaluation.scale), np.log(called.evaluation.scale))[0, 1] > 0.8
     assert stated.groups == ("outputs", "classes", "differences for other classes")
     assert called.likelier[np.argmin(called.flip)] == called.chosen[np.argmin(called.flip)]
+    groups = (*DEFAULT, "neighbourhood", "differences")  # what is stated of an input doesn't depend on the others
+    whole, few = (ln.state(net, data, runs=runs, images=data.test.images[:n], covariates=groups) for n in (200, 10))
+    np.testing.assert_allclose(few.u, whole.u[:10], rtol=1e-3)
 
 
 def test_real_values_of_another_library_are_covered():

@@ -129,7 +129,9 @@ def test_inputs_that_move_together_are_worth_fewer():
 def test_stated_variances_are_a_covariate_of_one_value():
     data = table(outputs=1)
     net = ln.network("mlp", data, width=8, variance=True)
-    stated = ln.state(net, data, seeds=range(2), recipe=RECIPE, progress=False)
+    runs = ln.fit(net, data, seeds=range(2), recipe=RECIPE, progress=False)
+    stated = ln.state(net, data, runs=runs, progress=False)
+    np.testing.assert_allclose(stated.evaluation.mean, runs.predict(data.test.images)[:, :, 0, 0].mean(0), rtol=1e-5)
     assert "ln stated variance" in stated.prior.names
     assert "classes" not in stated.groups
     assert stated.quantity == "across"
