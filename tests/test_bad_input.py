@@ -84,8 +84,6 @@ def test_a_network_built_in_double_precision_is_trained_in_single(data):
 
 
 def test_names_of_options_and_data(data):
-    with pytest.raises(ValueError, match="did you mean 'width'"):
-        ln.network("mlp", data, widht=3)
     for request in (lambda: ln.network("mlp", "digits"), lambda: ln.fit(ln.network("mlp", data), "digits", seeds=[0])):
         with pytest.raises(TypeError, match="data are a str; pass what lnescape.load"):
             request()
@@ -226,14 +224,9 @@ def test_predictions(kind, net, data, runs):
             subspace.predict(images, n=n)
 
 
-def test_networks_from_elsewhere(net, data, runs):
-    for networks, message in (
-        (net(), "list of networks"),
-        (["a.pt"], "is a str"),
-        ([runs[0] * torch.nan], "NaN or inf"),
-    ):
-        with pytest.raises((TypeError, ValueError), match=message):
-            ln.members(net, networks, data)
+def test_networks_from_elsewhere(net, data):
+    with pytest.raises(TypeError, match="is a str"):
+        ln.members(net, ["a.pt"], data)
 
 
 def test_files_of_laws(net, runs, tmp_path):
@@ -254,7 +247,6 @@ def test_landscapes(data, runs):
         (lambda: ln.along(runs, line, data.foreign), "have no labels"),
         (lambda: ln.survey(runs, runs[0], part), "Points have shape"),
         (lambda: ln.survey(runs, torch.zeros(2, 5), part), "Points have shape"),
-        (lambda: ln.plane(runs, runs[:2], part), "goes through three points"),
         (lambda: ln.plane(runs, runs[:3], part, n=1), "n must be a whole number of at least 2"),
         (lambda: ln.triangle(runs, line, part), "is a Simplex, not a Segment"),
         (lambda: ln.triangle(runs, simplex, part, n=1), "n must be a whole number of at least 2"),

@@ -50,13 +50,6 @@ def test_a_law_with_one_member_is_the_network(net, runs, data):
     torch.testing.assert_close(alone.predict(images, 1)[0], by_hand(net, runs[0], data, images), rtol=1e-4, atol=1e-5)
 
 
-def test_a_simplex_of_no_size_predicts_as_its_vertex(net, runs, data):
-    images, norm = data.test.images[:20], runs.normalisation_images
-    law = ln.SubspaceLaw(net, Simplex.around(runs[0], 3), normalisation_images=norm)
-    expected = by_hand(net, runs[0], data, images).expand(5, -1, -1)
-    torch.testing.assert_close(law.predict(images, n=5, seed=0), expected, rtol=0, atol=2e-5)
-
-
 def test_chunks_do_not_change_what_is_drawn(net, runs, data, monkeypatch):
     law = ln.SubspaceLaw(net, Simplex(runs.thetas, 3), normalisation_images=runs.normalisation_images)
     whole = law.predict(data.test.images[:5], n=40, seed=1)

@@ -120,22 +120,6 @@ def test_proxies_that_show_fewer_inputs_than_assumed_are_quoted_as_a_lower_bound
     assert "measure n_eff on proxies" not in page.reservations()["fit"]
 
 
-def test_few_networks_are_built_beside_those_that_are_trained():
-    """Builder and proxies are checked once; exploring goes through one network and one engine."""
-    calls = []
-
-    def counted(width):
-        net = ln.network("mlp", DATA, width=width)
-        return lambda: calls.append(width) or net()
-
-    net = counted(32)
-    runs = ln.fit(net, DATA, seeds=range(3), path=True, **QUIET)
-    assert len(calls) <= 2 + 3
-    calls.clear()
-    ln.state(net, DATA, runs=runs, proxies=counted(8), n_proxies=6, **QUIET)
-    assert len(calls) <= 8 + 6
-
-
 class WithNormalisation(nn.Module):
     """A network of one's own."""
 

@@ -71,12 +71,6 @@ def test_simplex_is_drawn_uniformly():
     assert abs(a.var() - 3 / 80) < 5 * 3 / 80 * math.sqrt(2 / 40_000)
 
 
-def test_zero_radius_simplex_is_its_vertex(ends):
-    simplex = Simplex.around(ends[0], 3)
-    a = simplex.draw(20, torch.Generator().manual_seed(0))
-    torch.testing.assert_close(simplex.at(a), ends[:1].expand(20, -1), rtol=0, atol=1e-6)
-
-
 @pytest.mark.parametrize("dimension", [1, 2, 5])
 def test_log_volume_of_unit_vectors_is_that_of_the_corner_simplex(dimension):
     # 0, e₁ … e_d: V = 1/d!

@@ -220,5 +220,6 @@ def test_a_statement_calls_its_builders_eight_times_beside_the_trainings(data):
     net, proxies = (Counted(ln.network("mlp", data, width=width)) for width in (16, 8))
     runs = ln.fit(net, data, seeds=range(3), recipe=QUICK, path=True)
     net.calls = 0
-    ln.state(net, data, runs=runs, proxies=proxies, n_proxies=4, covariates=("outputs", "noise", "bursts"))
+    groups = ("outputs", "noise", "bursts", "gradient distance")
+    ln.state(net, data, runs=runs, proxies=proxies, n_proxies=4, covariates=groups)
     assert net.calls + proxies.calls <= 8 + 4
