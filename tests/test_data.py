@@ -137,8 +137,7 @@ def test_noise_and_contrast_have_the_stated_size():
             assert float(spread) == pytest.approx(size, rel=0.02)
             assert shifted.pixels.double().mean() == pytest.approx(float(pixels.double().mean()), abs=1)
             assert torch.equal(shifted.pixels, data.shifted(kind, strength).pixels)
-    floats = (ramp.float() / 51 - 2, labels)  # from −2 to 3
-    assert dataset(train=floats, calibration=floats, test=floats).pixel_range == (-2, 3)
+    assert dataset(**dict.fromkeys(PARTS[:1] + PARTS[2:], (ramp.float() / 51 - 2, labels))).pixel_range == (-2, 3)
 
 
 def test_nothing_here_touches_the_global_generators(mnist5k):
