@@ -587,16 +587,14 @@ course.table(rows, "Change of REN at M = 2 by each purchase")
 #
 # ### Exercise 1: the ridge
 #
-# The ridge r is a free choice. Over how many powers of ten does it hardly matter? `gradient_distance` takes several at
-# once, `ridges=(…)`, as fractions of the mean eigenvalue of F.
+# The ridge r is a free choice. Over how many powers of ten does it hardly matter? `gradient_distance` takes it as
+# `ridge=`, a fraction of the mean eigenvalue of F.
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
-ridges = (1e-4, 1e-2, 1.0, 100.0)
-seen = gradient_distance(
-    mine, mine[0], images, chosen, training_images=part, seed=0, ridges=ridges
-)
+asked = {"training_images": part, "seed": 0}
 rows = {}
-for r, distances in zip(ridges, seen.distance, strict=True):
+for r in (1e-4, 1e-2, 1.0, 100.0):
+    distances = gradient_distance(mine, mine[0], images, chosen, ridge=r, **asked).distance
     fit = np.polyfit(distances, log_variance, 1)[0]
     rows[f"r = {r:g}"] = {"slope": fit, "correlation": np.corrcoef(distances, log_variance)[0, 1]}
 course.table(rows, digits=2)

@@ -67,8 +67,8 @@ def test_both_ends_of_an_interval_have_one_notation(ends, printed):
 
 
 def test_shares_and_probabilities_keep_two_digits_of_what_is_small():
-    shares = [results.estimate.percent(p) for p in (0.0005, 0.004, 0.5, 0.995, 0.9995)]
-    assert shares == ["< 0.1 %", "0.4 %", "50.0 %", "99.5 %", "> 99.9 %"]
+    shares = [results.estimate.percent(p) for p in (0.005, 0.014, 0.5, 0.985, 0.995)]
+    assert shares == ["< 1 %", "1.4 %", "50.0 %", "98.5 %", "> 99 %"]
     assert [results.estimate.probability_text(p) for p in (0.5, 0.00124, 0.99876)] == ["0.50", "0.0012", "0.9988"]
 
 

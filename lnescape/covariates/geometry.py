@@ -282,9 +282,10 @@ def curvature_of_values(module: nn.Module, images: Tensor, n_values: int) -> Flo
 @torch.no_grad()
 def gradient_distance(
     law: Law, theta: Float[Tensor, " parameters"], images: Tensor, chosen: Int[np.ndarray, " images"], *,
-    training_images: Tensor, seed: int, together: slice | Bool[np.ndarray, " images"] = slice(0, 3000),
+    training_images: Tensor, seed: int, ridge: float = FISHER_RIDGE,
+    together: slice | Bool[np.ndarray, " images"] = slice(0, 3000),
 ) -> Geometry:  # fmt: skip
-    """Compute h = ln gᵀ(F + rI)⁻¹g of one network for some inputs, r a hundredth of the mean eigenvalue of F.
+    """Compute h = ln gᵀ(F + rI)⁻¹g of one network for some inputs.
 
     g is the gradient of the log-odds of the class `chosen` or, of measured values, of the output `chosen`.
 
@@ -295,6 +296,7 @@ def gradient_distance(
         chosen: Class of the measurand for each image, or number of the output.
         training_images: Images that those of the Fisher matrix are drawn from.
         seed: Seed of the drawn labels.
+        ridge: r, as a fraction of the mean eigenvalue of F.
         together: Images whose number of independent inputs is computed, such as those that a prior is fitted on; the
             first 3 000 unless given.
 
@@ -311,7 +313,7 @@ def gradient_distance(
         else:
             fisher = curvature_of_values(module, training_images, len(law.values.mean))
         unit = torch.eye(SKETCH, dtype=fisher.dtype, device=fisher.device) * fisher.trace() / SKETCH
-        factor = torch.linalg.cholesky(fisher + FISHER_RIDGE * unit)
+        factor = torch.linalg.cholesky(fisher + ridge * unit)
         wanted = torch.zeros(len(images), dtype=torch.bool)
         wanted[torch.from_numpy(np.arange(len(images))[together])] = True
         logs, directions = [], []

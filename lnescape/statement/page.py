@@ -50,7 +50,9 @@ N_SHOWN = 5
 ASSUMED, GIVEN, NOISE = "assumed", "given by the user", "from noise on the weights"  # where n_eff is from
 CHECKED, NETWORKS, PROXIES = "assumed; noise on the weights shows no fewer", "from the networks", "from proxies"
 FROM_PACKAGE = "shipped"  # the prior of other pairs that the package brings, whose errors are known
-ENOUGH = 1000  # calibration inputs, from which on errors that were measured with up to 3 000 are quoted
+ENOUGH = (
+    1000  # calibration inputs, below which errors that were measured with up to 3 000 are quoted with a reservation
+)
 DELIVERED = Path(__file__).with_name("delivered.json")  # made of the report's summaries by report/studies/small.py
 DOUBTFUL = 0.05  # risk above which a decision, or conformity with limits, is counted as doubtful
 DECISIONS = "For the decisions: "  # before a note that is about them alone
@@ -428,8 +430,6 @@ class Statement:
         by_model = f"{100 * squared_error_of(self.dof) ** 0.5 / 2:.0f} % by the model"
         if self.like not in ("", FROM_PACKAGE):
             return f"{by_model}; not judged with this prior"
-        if self.n_calibration < ENOUGH and self.evaluation.n > 1:
-            return f"{by_model}; not judged with a prior fitted on so few inputs"
         quantity = "value" if self.chosen is None else self.quantity
         wanted = {"quantity": quantity, "like": bool(self.like), "networks": self.evaluation.n}
         if self.evaluation.n == 1 and self.network != ANY:  # on the kind depends how well its level is known
@@ -440,11 +440,12 @@ class Statement:
             return f"{by_model}; not judged for these covariates"
         errors = sorted({f"{100 * row['error']:.0f}" for row in found}, key=float)
         inputs, n = " and inputs" if self.contrast is not None else "", self.evaluation.n
+        few = f"; here on {self.n_calibration}, and so few may do less well" if self.n_calibration < ENOUGH else ""
         ends = " to ".join(errors[:: max(len(errors) - 1, 1)])
         return (
             f"{by_model}; with {n} training{'s' * (n > 1)} and these covariates ln σ̃ erred by {ends} % on "
             f"{len(found)} pair{'s' * (len(found) > 1)} of data and network with many retrainings{inputs}, and a prior "
-            "fitted on up to 3 000 inputs"
+            f"fitted on up to 3 000 inputs{few}"
         )
 
     def _one_set(self) -> str:
