@@ -27,6 +27,8 @@ def test_a_plain_ensemble_of_m_is_worth_m(members):
     assert found.ren.low <= found.ren.value <= found.ren.high
     assert found.coverage.value == pytest.approx(95, abs=0.7)
     assert found.bias.value == pytest.approx(0, abs=0.08)
+    inflated = (members - 1) / (members - 3) if members > 3 else 1.0  # u² over σ̃²
+    assert found.scale.value == pytest.approx(inflated, rel=0.1)
     if members == 2:  # two numbers don't tell which inputs are uncertain: intervals of the lowest u hold far too few
         assert found.deciles[0].value < 70 < 99 < found.deciles[-1].value
 

@@ -49,12 +49,12 @@ def test_data_from_the_model_give_back_dof_scale_and_coverage(members, dof):
 @pytest.mark.parametrize(("members", "shared", "slopes"), [(3, 0.1, (0.8, -0.4)), (2, 0.3, (0, 0)), (3, 0.5, (0, 0))])
 def test_the_diagnosis_passes_data_from_the_model(members, shared, slopes):
     """20 sets at a false alarm of 1 in 100 each, at most: three or more fail once in 1 000. Worth 900, 130, 50."""
-    failed = 0
+    failed = np.zeros(2, int)
     for seed in range(20):
         q, h, _ = drawn(members, 8.0, seed=100 + seed, shared=shared, slopes=slopes)
         prior = fit_prior(q[:members].var(0, ddof=1), members - 1, h, n_eff=effective_number(q))
-        failed += not diagnose(q[:members], prior, h).passed
-    assert failed <= 2
+        failed += [not diagnose(own, prior, h).passed for own in (q[:members], q[members : 2 * members])]  # and others
+    assert (failed <= 2).all()
 
 
 @pytest.mark.parametrize("n_eff", [None, 300.0])
@@ -103,6 +103,15 @@ def test_the_profile_likelihood_is_that_of_f():
     assert likelihood[1] - likelihood[0] == pytest.approx(true[1] - true[0], abs=1e-8)
 
 
+def test_the_degrees_of_freedom_are_a_posterior_mean_less_the_cost_of_the_fit():
+    """δ̄ on a fine even grid, its likelihood tempered, and one coefficient, the constant, paid for."""
+    variance, delta = np.random.default_rng(0).f(2, 8, 2000), np.linspace(1e-3, 2, 500)
+    likelihood = profile(variance, 2, 1 / delta)[1]
+    posterior = np.exp(3 * 100 / 2000 * (likelihood - likelihood.max()) - delta / 0.1)
+    used = 1 / ((posterior * delta).sum() / posterior.sum() + 1 / (2 * 100))
+    assert fit_prior(variance, 2, np.empty((2000, 0)), n_eff=100).dof == pytest.approx(used, rel=0.01)
+
+
 def test_the_quasi_likelihood_against_a_second_implementation():
     """A general minimiser finds the same maximum; shrinkage pulls to zero."""
     from scipy.optimize import minimize
@@ -132,6 +141,8 @@ def test_the_moderated_variance_is_the_mean_of_both_by_degrees_of_freedom():
     weight = prior.dof / (prior.dof + 2)
     np.testing.assert_allclose(both.scale**2, weight * known + (1 - weight) * plain.scale**2)
     assert both.dof == prior.dof + 2
+    assumed, most = (fit_prior(q.var(0, ddof=1), 2, NONE, n_eff=n_eff).n_eff for n_eff in (None, 1e9))
+    assert (assumed, most) == (300, N)  # never more than there are
 
 
 @pytest.mark.filterwarnings("ignore:The likelihood puts no bound", "ignore:The inputs are worth about")
@@ -148,6 +159,7 @@ def test_shrinkage_guards_against_what_two_networks_happen_to_share():
             q = rng.normal(size=(2, 12)) @ loadings + 0.5 * rng.normal(size=(2, N))
             prior = fit_prior(q.var(0, ddof=1), 1, loadings.T, n_eff=worth, shrinkage=tau)
             found.append(np.log(prior.variance(loadings.T)).std())
+            assert prior.dof < worth / prior.n_coefficients  # what was spent on coefficients, ν = 1
         error[name] = np.mean(found)
     assert error["shrunk"] < 0.5 * error["free"]
 

@@ -1,5 +1,7 @@
 """The prior of other pairs: known truth, what it gains on another pair, how it is kept, what it refuses."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy.special import polygamma
@@ -35,12 +37,12 @@ def drawn(rng, slopes, n, dof, d0=20):
     return h, truth, truth * d0 / rng.chisquare(d0, n) * rng.chisquare(dof, n) / dof
 
 
-def learned(n_pairs, seed=0, **options):
+def learned(n_pairs, seed=0, n_eff=1500, **options):
     rng = np.random.default_rng(seed)
     pairs = []
     for _ in range(n_pairs):
         h, _, variance = drawn(rng, MEAN + SPREADS * rng.normal(size=3), 1500, 40)
-        pairs.append(KnownPair(h, variance, 40, 1500, NAMES))
+        pairs.append(KnownPair(h, variance, 40, n_eff, NAMES))
     return learn_prior(pairs, groups=GROUPS, **options)
 
 
@@ -75,8 +77,8 @@ def test_two_networks_know_more_with_what_other_pairs_taught(prior):
 def test_few_pairs_claim_less(prior):
     """The spread of the next pair around b̄ of three is wider than that of the pairs themselves."""
     assert learned(3, strength=4).spread["narrow"][0] > prior.spread["narrow"][0]
-    usual = learned(3, strength=1e6).spread["narrow"]  # decides alone, times (P + 1)/(P − 1)
-    assert usual == pytest.approx((0.12 * 2**0.5, 0.03 * 2**0.5), rel=1e-3)
+    for alone in ({"strength": 1e6}, {"n_eff": 1e-6}):  # the usual spread decides, times (P + 1)/(P − 1)
+        assert learned(3, **alone).spread["narrow"] == pytest.approx((0.12 * 2**0.5, 0.03 * 2**0.5), rel=1e-3)
 
 
 def test_what_it_does_not_know_shrinks_as_ever(prior):
@@ -87,6 +89,7 @@ def test_what_it_does_not_know_shrinks_as_ever(prior):
     fit = fit_prior(variance, 2, more, n_eff=300, names=names, like=prior)
     assert np.isfinite(fit.variance(more)).all()
     placed = _placed(prior, NAMES, np.ones(3, bool))  # inputs that decide nothing leave the spreads as they were
+    assert list(placed[1][1:]) == [prior.spread[GROUPS[name]][power] for power in (0, 1) for name in NAMES]
     _, tau = _adapted(variance, 2, terms_of(h), weight=1e-12, tau=np.full(7, np.inf), learned=placed)
     np.testing.assert_allclose(tau[1:], placed[1][1:], rtol=1e-6)
     assert abs(fit.coefficients[4]) < 0.12
@@ -125,6 +128,8 @@ def test_a_network_borrows_the_level_of_its_kind_or_else_of_all():
     many, of_all, too_few = (borrowed_prior(q, h, network=kind, **given) for kind in kinds)
     assert many.dof > of_all.dof == too_few.dof  # one level shows no spread
     assert many.coefficients[0] > of_all.coefficients[0]
+    steep = borrowed_prior(q, h, names=NAMES, like=replace(like, mean=like.mean + 0.1))  # keeps its level on average
+    assert np.log(steep.variance(h)).mean() == pytest.approx(np.log(q.var()) + like.levels["any"][0])
     with pytest.raises(ValueError, match="There is no kind of network 'convolution'"):
         borrowed_prior(q, h, network="convolution", **given)
     net = ln.network("mlp", ln.load("digits"), width=8)
