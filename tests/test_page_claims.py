@@ -57,7 +57,7 @@ def test_what_was_measured_elsewhere_is_quoted_only_where_it_was_measured():
     stated = replace(ln.state_arrays(drawn(3), unit="m"), worth="from the networks")
     for row in rows:  # the most like it is quoted
         alike = replace(stated, prior=replace(stated.prior, n_eff=1.1 * row["n_eff"])).facts()["one set"]
-        assert f"where {2 * row['n_eff']:.3g} were given ({row['title']})" in alike
+        assert f"with {2 * row['n_eff']:.3g} ({row['title']})" in alike
 
 
 def test_copies_but_for_noise_are_no_retrainings():

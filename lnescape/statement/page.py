@@ -457,10 +457,11 @@ class Statement:
         known = [row for row in _delivered()["rows"] if row["quantity"] == quantity]
         known = [row for row in known if row["dof"] == dof] or known
         row = min(known, key=lambda row: abs(math.log(row["dof"] * row["n_eff"] / (dof * n_eff))))
+        here, there = (f"{number:.3g}" for number in (dof * n_eff, row["dof"] * row["n_eff"]))
         return (
-            f"{level}; the scale that all inputs share is given ν n_eff = {dof * n_eff:.3g} degrees of freedom; "
-            f"where {row['dof'] * row['n_eff']:.3g} were given ({row['title']}), {share_text(row['share'])} of "
-            f"{row['sets']} single sets of {row['dof'] + 1} networks had 95 % intervals that cover 90 to 99 %"
+            f"{level}; the inputs' common scale is evaluated with ν n_eff = {here} degrees of freedom; with {there} "
+            f"({row['title']}), {share_text(row['share'])} of {row['sets']} sets of {row['dof'] + 1} networks had 95 % "
+            "intervals that cover 90 to 99 %"
         )
 
     def __str__(self) -> str:
