@@ -97,7 +97,7 @@ class Subspace(ABC):
         """Return the point in the middle: t = 1/2, or equal coefficients."""
         return self.at(0.5)
 
-    def description(self) -> dict:
+    def describe(self) -> dict:
         """Return what, besides its vertices, makes the subspace, as plain values."""
         return {"subspace": type(self).__name__, "free": [self.free.start, self.free.stop], "grown": self.grown}
 
@@ -354,9 +354,9 @@ class SimplicialComplex(Simplex):
         each = [Simplex(vertices[self.rows(m)], len(self.rows(m))).log_volume() for m in range(self.n_modes)]
         return float(torch.tensor(each, dtype=torch.float64).logsumexp(0))
 
-    def description(self) -> dict:
+    def describe(self) -> dict:
         """Return what, besides its vertices, makes the subspace, as plain values."""
-        return super().description() | {"n_modes": self.n_modes}
+        return super().describe() | {"n_modes": self.n_modes}
 
     @classmethod
     def described(cls, vertices: Float[Tensor, "vertices parameters"], description: dict) -> Self:

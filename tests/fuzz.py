@@ -96,7 +96,7 @@ def _laws() -> list:
 def _law(folder: Path, number: int, law) -> Kept:
     def read(file: Path):
         found = ln.load_law(file, net)
-        return found.description(), found.tensors()
+        return found.describe(), found.tensors()
 
     return Kept(folder / f"law-{number}.safetensors", law.save, read, kind="law")
 

@@ -143,9 +143,9 @@ class Law(ABC):
 
     def save(self, path: Path | str) -> None:
         """Write the law as one safetensors file; its builder and images stay with the program."""
-        files.save(Path(path), "law", self.description(), self.tensors())
+        files.save(Path(path), "law", self.describe(), self.tensors())
 
-    def description(self) -> dict:
+    def describe(self) -> dict:
         """Return what, besides its tensors, makes the law, as plain values."""
         more: dict[str, Any] = {} if self.values is None else {"values": self.values.describe()}
         more |= {"trained_on": self.trained_on, "wrappers": wrappers_of(self.net)}
@@ -261,9 +261,9 @@ class Members(Law):
         x = directions.double() @ self.thetas.double().T
         return x.mean(1), x.cov(correction=0).view(len(x), len(x))
 
-    def description(self) -> dict:
+    def describe(self) -> dict:
         """Return what, besides its tensors, makes the law, as plain values."""
-        return super().description() | {"failed": list(self.failed.items())}
+        return super().describe() | {"failed": list(self.failed.items())}
 
     @classmethod
     def described(cls, net: Builder, description: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
@@ -312,9 +312,9 @@ class SubspaceLaw(Law):
         """Return θ in the middle of the subspace."""
         return self.subspace.midpoint()
 
-    def description(self) -> dict:
+    def describe(self) -> dict:
         """Return what, besides its tensors, makes the law, as plain values."""
-        return super().description() | self.subspace.description()
+        return super().describe() | self.subspace.describe()
 
     @classmethod
     def described(cls, net: Builder, description: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
@@ -367,9 +367,9 @@ class Mixture(Law):
         within = torch.stack([covariance for _, covariance in moments]).mean(0)
         return means.mean(0), within + apart.T @ apart / len(means)
 
-    def description(self) -> dict:
+    def describe(self) -> dict:
         """Return what, besides its tensors, makes the law, as plain values."""
-        return super().description() | {"components": [law.description() for law in self.components]}
+        return super().describe() | {"components": [law.describe() for law in self.components]}
 
     @classmethod
     def described(cls, net: Builder, description: dict, tensors: dict[str, Tensor], **known: Any) -> Law:

@@ -194,9 +194,9 @@ class DropoutLaw(NoiseLaw):
             covariance += gate.rate / (1 - gate.rate) * seen @ seen.T
         return d @ theta, covariance
 
-    def description(self) -> dict:
+    def describe(self) -> dict:
         """Return what, besides its tensors, makes the law, as plain values."""
-        return super().description() | {"gates": [astuple(gate) for gate in self.gates]}
+        return super().describe() | {"gates": [astuple(gate) for gate in self.gates]}
 
     @classmethod
     def described(cls, net: Builder, description: dict, tensors: dict[str, Tensor], **known: Any) -> Law:

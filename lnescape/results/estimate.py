@@ -130,7 +130,7 @@ def _notation(value: float, u: float) -> str:
 
 def _rounded(value: float, u: float) -> tuple[Decimal, Decimal, str]:
     """Round both to the second digit of u; where that takes many digits, take a power of ten out, given as text."""
-    x, s = Decimal(repr(float(value))), _two_digits(u)
+    x, s = Decimal(repr(float(value))), _at_two_digits(u)
     x = x.quantize(Decimal(1).scaleb(int(s.as_tuple().exponent)), ROUND_HALF_EVEN)
     x = abs(x) if x == 0 else x  # no "-0.00"
     leading = max(x.adjusted() if x else s.adjusted(), s.adjusted())
@@ -139,7 +139,7 @@ def _rounded(value: float, u: float) -> tuple[Decimal, Decimal, str]:
     return x.scaleb(-leading), s.scaleb(-leading), f"e{leading:+03d}"
 
 
-def _two_digits(u: float) -> Decimal:
+def _at_two_digits(u: float) -> Decimal:
     """Round to two significant digits, as it is written: 0.0996 becomes 0.10, not 0.100."""
     return Decimal(f"{Decimal(repr(float(u))):.1e}")
 
@@ -158,7 +158,7 @@ def probability_text(p: float) -> str:
     """Return a probability with two digits of its distance from 0 or 1, whichever is nearer."""
     if not 1e-9 < p < 1 - 1e-9:
         return "< 1e-9" if p < 0.5 else "> 0.999999999"
-    place = int(_two_digits(min(p, 1 - p)).as_tuple().exponent)
+    place = int(_at_two_digits(min(p, 1 - p)).as_tuple().exponent)
     return f"{p:.{max(2, -place)}f}"
 
 
