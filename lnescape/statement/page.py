@@ -445,7 +445,7 @@ class Statement:
         return (
             f"{by_model}; with {n} training{'s' * (n > 1)} and these covariates ln σ̃ erred by {ends} % on "
             f"{len(found)} pair{'s' * (len(found) > 1)} of data and network with many retrainings{inputs}, and a prior "
-            f"fitted on up to 3 000 inputs{few}"
+            f"fitted on up to 3000 inputs{few}"
         )
 
     def _one_set(self) -> str:
