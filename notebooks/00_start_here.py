@@ -361,7 +361,7 @@ course.save(figure, "00_score_against_cost")
 #
 # A curve with its two ends costs three trainings; compare it with the ensemble of three. "Simplex" is a triangle learned from
 # scratch [3]. It costs one training; compare it with one network. On MNIST, *for better predictions*, neither beats plain
-# retraining at the same cost. The curve predicts no better than *one* network: worse on the MLP, equal on the CNN. The figure
+# retraining at the same cost. The curve predicts no better than *one* network: worse on the MLP, alike on the CNN. The figure
 # leaves another question open: can the landscape show how *uncertain* a prediction is?
 
 # %% [markdown]
@@ -430,8 +430,9 @@ for name, way in (("line", ln.Segment.between(networks[0], networks[1])), ("curv
 # %% [markdown]
 # ## What was recorded
 #
-# Here are the numbers of this run and the reference stored when these notebooks were committed. $E_n = \lvert a - b \rvert /
-# (2\sqrt{u^2(a) + u^2(b)})$ is at most 1 where the two agree. They are identical on the same machine with the same versions.
+# Here are the numbers of this run and the reference stored when these notebooks were committed.
+# $E_n = \lvert a - b \rvert / (2\sqrt{u^2(a) + u^2(b)})$ is at most 1 where the two agree. On the same machine with the same
+# versions, they are identical.
 
 # %%
 course.record(

@@ -313,7 +313,7 @@ course.table(rows, "Budget 3", digits=4)
 #
 # ## Which claims hold here?
 #
-# Each row is a claim from a paper about its setting (mostly CIFAR and residual networks). The columns show the stored results
+# Each row is a claim of a paper, made in its setting (mostly CIFAR and residual networks). The columns show the stored results
 # on MNIST. The verdict is computed. It is *open* if the difference is below the standard deviation of the mean CLL of two
 # networks, since two bases may differ by so much through luck. A claim that fails here may still hold in its setting.
 
@@ -400,7 +400,7 @@ fast = ln.Recipe(epochs=8, batch=50, precision="float32")
 three = ln.fit(small, digits, seeds=range(3), recipe=fast, progress=False)
 around = ln.swag(small, digits, runs=three, budget=4.5, recipe=fast, progress=False)
 print(around.cost, "of which 3 are the networks that were there")
-# Only the further steps of SWAG cost.
+# Only the further steps of SWAG are paid for.
 
 # %% [markdown]
 # ### Exercise 2

@@ -418,8 +418,8 @@ course.table(rows, "From three trainings with gradients, and the 95 % interval")
 #
 # A statement gives an interval for a further training: $\bar q \pm t\,\tilde\sigma\sqrt{1 + 1/M}$. Under the root, 1 is
 # the scatter of the further training, and 1/M that of the mean q̄. t is Student's factor: 1.96 if σ̃ were known
-# exactly, larger if $\nu_\mathrm{eff}$ is small. Do the intervals hold? We take those of each method and count the
-# judges inside. We also count them on two tenths of the images: the *surest*, with the smallest stated u, and the
+# exactly, larger if $\nu_\mathrm{eff}$ is small. Do the intervals hold? We take the 95 % intervals of each method and
+# count the judges inside. We also count them on two tenths of the images: the *surest*, with the smallest stated u, and the
 # *least sure*, with the largest.
 
 # %%

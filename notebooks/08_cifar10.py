@@ -334,7 +334,7 @@ course.table(tables.worths(pairs, "3", SHOWN), "REN of three trainings, with its
 
 # %% [markdown]
 # **What we see.** All free groups are worth as much for both networks on CIFAR-10 as for MNIST's perceptron. This answers the
-# second guess. But other covariates are equally good. For the perceptron, *outputs* are far ahead of all others. Here
+# second guess. But other covariates have caught up. For the perceptron, *outputs* are far ahead of all others. Here
 # *differences* are as good as outputs, and *bursts* at least as good. `13_appendix` has all groups, with cost, coverage and
 # shifts. The gradient distance is better still (`11_local_geometry`):
 
@@ -382,7 +382,7 @@ course.table(tables.schedules(networks), "Five networks, REN with M = 2")
 
 # %% [markdown]
 # **What we see.** u(x) follows no order. The most accurate networks have a *larger* u(x) than the fast CNN. Yet their decisions
-# are safer, since their mean log-odds are larger still: a better network may have a larger u(x). A constant prior is worth a
+# are safer, since their mean log-odds have grown more: a better network may have a larger u(x). A constant prior is worth a
 # little more where more decisions are right; the other values of REN follow no order.
 #
 # ## Exercises

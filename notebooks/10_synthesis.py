@@ -263,9 +263,9 @@ course.table(rows, "If all mixes were equally good and their errors independent 
 #
 # ### Exercise 1: for a colleague
 #
-# A colleague has two trainings on CIFAR-10 and a statement from `ln.state`. She asks: "Will my next training lie inside the 95
-# % interval?" Answer in numbers: overall, in the worst tenth of the stated u, and on noisy images. (`mixes[name]["all free
-# groups"]["2"]["deciles"]` holds the coverage by tenths.)
+# A colleague has two trainings on CIFAR-10 and a statement from `ln.state`. She asks: "Will my next training lie inside the
+# 95 % interval?" Answer in numbers: overall, in the worst tenth of the stated u, and on noisy images.
+# (`mixes[name]["all free groups"]["2"]["deciles"]` holds the coverage by tenths.)
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 rows = {}

@@ -68,8 +68,8 @@ profile = course.profile(profile)
 #
 # $f(x) = w^\mathsf{T} x$ with ten weights, fitted to 1 000 examples $y = \sum_j x_j + \mathrm{noise}$, the noise with σ = 0.5.
 # Here g = x, and with normal noise $F = X^\mathsf{T} X / n$, up to σ². A seed draws the noise of the labels. Least squares then
-# has the covariance $\sigma^2 (X^\mathsf{T} X)^{-1} = (\sigma^2/n)\, F^{-1}$, exactly. So $\operatorname{Var} f(x) =
-# (\sigma^2/n)\, g^\mathsf{T} F^{-1} g$. All 200 retrainings are one call of `lstsq`.
+# has the covariance $\sigma^2 (X^\mathsf{T} X)^{-1} = (\sigma^2/n)\, F^{-1}$, exactly. So
+# $\operatorname{Var} f(x) = (\sigma^2/n)\, g^\mathsf{T} F^{-1} g$. All 200 retrainings are one call of `lstsq`.
 
 # %%
 torch.manual_seed(0)
@@ -557,7 +557,7 @@ course.table(frame, "REN; coverage of 95 % intervals, in the order of the column
 # ### What else could one buy?
 #
 # Short restarts, learned lines, curves and triangles, SWAG and narrow networks each give one more covariate, at a
-# price. So does one more training. How does each purchase change REN, given outputs, classes and gradient distance?
+# price. One can also train once more. How does each purchase change REN, given outputs, classes and gradient distance?
 
 # %%
 keys = {

@@ -95,8 +95,8 @@ course.save(figure, "13_covariates_mnist")
 course.table(tables.left_out(stored), "REN of all free groups, M = 2, without …")
 
 # %% [markdown]
-# **What we see.** (In the row *none*, nothing is left out.) *Differences* or *training path* could go: without either, REN is
-# at least as high on most pairs. We keep the groups that were chosen before this table was made.
+# **What we see.** (In the row *none*, nothing is left out.) *Differences* or *training path* could go: without one of
+# them, REN is at least as high on most pairs. We keep the groups that were chosen before this table was made.
 
 # %% [markdown]
 # ## What does each purchase gain for its price?
