@@ -294,7 +294,7 @@ def _messages(failed: list[str], factor: float) -> tuple[str, ...]:
     scatter = "The variances scatter around the prior more for some inputs than for others"
     farther = "Single networks lie farther from their mean than normal ones would"
     known = {
-        "scale": f"{scale}: it was fitted on other inputs, or inputs move together.",
+        "scale": f"{scale}: other inputs, or ones moving together.",
         "one d₀": f"{scatter}: one d₀ doesn't fit all.",
         "law": "The variances don't follow the law of the model, F(ν, d₀).",
         "tails": f"{farther}: heavy tails, or inputs that move together.",
