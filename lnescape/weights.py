@@ -154,7 +154,7 @@ def _only_values(module: nn.Module, inputs: tuple, output: Any) -> Any:
 
 
 HOOKS = {"logits": _only_logits, "values": _only_values}
-KEPT = "kept statistics"
+KEPT_STATISTICS = "kept statistics"
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,7 +162,7 @@ class Wrapped:
     """A builder whose networks return their logits or values alone, or keep the statistics of their normalisation."""
 
     builder: Builder
-    how: str  # a name of `HOOKS`, or `KEPT`
+    how: str  # a name of `HOOKS`, or `KEPT_STATISTICS`
 
     def __call__(self) -> nn.Module:
         """Build a network."""
@@ -184,6 +184,8 @@ def wrapped(builder: Builder, names: Sequence[str]) -> Builder:
     if isinstance(builder, Wrapped):
         return builder
     for name in reversed(names):
+        if name not in (*HOOKS, KEPT_STATISTICS):
+            raise ValueError(f"there is nothing called {name} to put around a builder")
         builder = Wrapped(builder, name)
     return builder
 

@@ -8,6 +8,7 @@ from torch import nn
 
 import lnescape as ln
 from lnescape.data import torchvision
+from lnescape.laws.law import law_of
 from lnescape.subspaces import Simplex
 from lnescape.weights import build, refresh_normalisation, theta_of
 
@@ -99,6 +100,11 @@ def test_kept_laws_come_back(net, runs, data, tmp_path):
     (tmp_path / "law.safetensors").write_bytes(b"short")
     with pytest.raises(ValueError, match="damaged.*write it again with law.save"):
         ln.load_law(tmp_path / "law.safetensors", net)
+
+
+def test_a_law_with_something_unknown_around_its_builder_is_refused(net, runs):
+    with pytest.raises(ValueError, match="nothing called elsewhere"):
+        law_of(net, runs.describe() | {"wrappers": ["elsewhere"]}, runs.tensors())
 
 
 def test_impossible_draws_are_refused(net, runs, data):

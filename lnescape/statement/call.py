@@ -31,7 +31,7 @@ from lnescape.training import Prepared, Recipe, TrainingError
 from lnescape.training.descent import tensor_fingerprint
 from lnescape.training.prepared import check_builder, check_inputs, checked_seeds
 from lnescape.training.runs import checked_runs, retrain
-from lnescape.weights import KEPT, Builder, Wrapped
+from lnescape.weights import KEPT_STATISTICS, Builder, Wrapped
 
 MOST_CALIBRATION = 3000  # held-out images that the prior is fitted on
 PROXY_SEED = 1_000_000  # first seed of the proxies, far from those of the networks
@@ -103,7 +103,7 @@ def state(
     n_proxies, proxy_epochs = whole(n_proxies, "n_proxies", least=4), real(proxy_epochs, "proxy_epochs", above=0)
     inner = getattr(runs, "net", None)
     while isinstance(inner, Wrapped):
-        if inner.how == KEPT and inner.builder == net:
+        if inner.how == KEPT_STATISTICS and inner.builder == net:
             net = inner  # members(net, …, statistics="kept")
         inner = inner.builder
     template = check_builder(net, data)

@@ -26,7 +26,7 @@ from lnescape.training.prepared import Prepared, check_builder, checked_seeds
 from lnescape.training.recipe import Cost, Recipe, count_operations
 from lnescape.weights import (
     HOOKS,
-    KEPT,
+    KEPT_STATISTICS,
     RNG_LOCK,
     Builder,
     Template,
@@ -450,7 +450,7 @@ def members(
     2
     """
     kept = one_of(statistics, ["recomputed", "kept"], "treatment of statistics") == "kept"
-    template = check_builder(Wrapped(net, KEPT) if kept else net, data)
+    template = check_builder(Wrapped(net, KEPT_STATISTICS) if kept else net, data)
     if isinstance(networks, nn.Module | dict) or not isinstance(networks, Iterable):
         raise TypeError(f"One {type(networks).__name__} was given; pass a list of networks, [network].")
     if recipe is not None:
