@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from itertools import combinations
 from typing import Any
 
@@ -133,35 +132,33 @@ def state_arrays(
         notes = (*notes, BY_TWO)
     else:
         moving = [shared_movement(q[:, rows[0]][:, c::k]) for c in range(k)]
-        if n_eff := believed(max(float(np.mean(moving)), 0.0), n or p.shape[1]):
+        if n_eff := believed(float(np.mean(moving)), n or p.shape[1]):
             worth, notes = NETWORKS, (*notes, TOGETHER)
-    own = {f"covariate {name}": values for name, values in own.items()}
-    used = {name: values for name, values in {"calibration": known, **own}.items() if values is not None}
-    stated = statement_of(
+    used = {} if known is None else {"calibration": _sha256(known)}
+    used |= {f"covariate {name}": _sha256(values) for name, values in own.items()}
+    return statement_of(
         q, h, rows, n_eff=n_eff, level=level, title=title, left_out={}, trainings=float(len(p)), worth=worth,
-        n_calibration=n or p.shape[1], ids=ids, itself=known is None, covers=ASSERTED, **about,
-        origin=origin_of(
-            data=title, trained=f"{len(p)} networks, predictions {_sha256(p)}",
-            **{name: _sha256(values) for name, values in used.items()},
-        ),
+        n_calibration=n or p.shape[1], ids=ids, itself=known is None, covers=ASSERTED, notes=notes, **about,
+        origin=origin_of(data=title, trained=f"{len(p)} networks, predictions {_sha256(p)}", **used),
     )  # fmt: skip
-    return replace(stated, notes=(*(note.replace(ON_PROXIES, "") for note in stated.notes), *notes))
 
 
 def statement_of(
     q: ndarray, columns: Named, parts: tuple[slice, slice], *, n_eff: float | None = None,
     like: LearnedPrior | None = None, network: str = ANY, contrasts: ndarray | None = None,
-    scale: ndarray | float = 1.0, **about: Any,
+    scale: ndarray | float = 1.0, notes: Sequence[str] = (), on_proxies: bool = False, **about: Any,
 ) -> Statement:  # fmt: skip
     """Fit the prior on the first part of the inputs and state the second; q of values in parts of a scale each."""
     (h, _), (_, stated) = columns, parts
     k = len(about["units"])
     how: dict[str, Any] = {"n_eff": n_eff, "like": like, "network": network, "outputs": k}
-    evaluation, prior, notes = _evaluated(q, columns, parts, **how)
+    evaluation, prior, of_fit = _evaluated(q, columns, parts, **how)
     of_decisions = None
     if contrasts is not None:
         of_decisions, _, more = _evaluated(contrasts, columns, parts, **how)
-        notes = joined(notes, more)
+        of_fit = joined(of_fit, more)
+    if not on_proxies:  # there are none, or they have shown it
+        of_fit = tuple(note.replace(ON_PROXIES, "") for note in of_fit)
     if like is not None:
         checksum, packaged = (fingerprint(one.to_dict()) for one in (like, shipped_prior()))
         about["like"] = FROM_PACKAGE if checksum == packaged else checksum
@@ -169,7 +166,7 @@ def statement_of(
     shape = (-1, k) if about.get("outputs") else (-1,)
     mean, sigma = ((values.reshape(-1, k) * scale).reshape(shape) for values in (evaluation.mean, evaluation.scale))
     return Statement(
-        evaluation=Evaluation(mean, sigma, evaluation.dof, evaluation.n), prior=prior, notes=notes,
+        evaluation=Evaluation(mean, sigma, evaluation.dof, evaluation.n), prior=prior, notes=(*of_fit, *notes),
         contrast=of_decisions, diagnosis=diagnose(q[:, stated], prior, h[stated]), network=network,
         extrapolated=np.any(prior.beyond(h[stated]).reshape(-1, k), axis=1), **about,
     )  # fmt: skip
@@ -307,7 +304,7 @@ def joined(notes: tuple[str, ...], of_decisions: tuple[str, ...]) -> tuple[str, 
 
 def believed(moving: float, n: int) -> float | None:
     """Return how many independent inputs n are worth by their shared movement; None where more than is assumed."""
-    worth = 1 / (1 / n + moving)
+    worth = 1 / (1 / n + max(moving, 0.0))
     return worth if worth < assumed_number(n) else None
 
 

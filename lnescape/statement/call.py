@@ -24,7 +24,7 @@ from lnescape.retraining import (
     shipped_prior,
     with_class_means,
 )
-from lnescape.retraining.prior import FEWEST_INPUTS, ON_PROXIES, assumed_number
+from lnescape.retraining.prior import FEWEST_INPUTS, assumed_number
 from lnescape.statement.arrays import about_classes, believed, check_measurand, checked_limits, origin_of, statement_of
 from lnescape.statement.page import CHECKED, NOISE, PROXIES, Statement
 from lnescape.training import Prepared, Recipe, TrainingError
@@ -187,6 +187,7 @@ def _of_classes(
     logp, mean = predicted.cpu().numpy(), predicted.exp().mean(0).cpu().numpy()
     chosen = mean.argmax(1)
     n_eff, worth, groups = None, CHECKED, looked["groups"]
+    notes: list[str] = []
     with bar(len(runs), "exploring", "networks", show=progress) as shown:
         seen = explore.explored(runs, data, everything, chosen, measurand=measurand, on_network=shown.update, **looked)
         if len(runs) > 1:  # one network borrows its scale
@@ -198,19 +199,20 @@ def _of_classes(
         at_least, enough = effective_number(q[:, :n]), len(narrow) >= explore.ENOUGH_PROXIES
         if enough and at_least > (n_eff or assumed_number(n)):
             n_eff, worth = at_least, PROXIES
+        elif enough:
+            notes.append(
+                f"The {len(narrow)} proxies show that the inputs are worth {at_least:.0f} independent ones or more."
+            )
     fitted, stated = slice(0, n), slice(n, None)
     columns = columns_of(replace(seen, like=seen.of(range(len(runs)), fitted)), groups)
     if like is not None:
         columns = with_class_means(*columns, like=columns[0][fitted])
-    statement = statement_of(
+    return statement_of(
         seen.q, columns, (fitted, stated), n_eff=n_eff, like=like, network=kind_of(looked["prepared"].template.module),
-        groups=tuple(groups), n_calibration=n, worth=worth, n_proxies=0 if narrow is None else len(narrow), **known,
+        groups=tuple(groups), n_calibration=n, worth=worth, n_proxies=0 if narrow is None else len(narrow),
+        notes=notes, on_proxies=not notes, **known,
         **about_classes(logp, mean, chosen, stated, measurand=measurand, classes=tuple(map(str, data.classes))),
     )  # fmt: skip
-    if narrow is None or worth == PROXIES or not enough:
-        return statement
-    lower = f"The {len(narrow)} proxies show that the inputs are worth {at_least:.0f} independent ones or more."
-    return replace(statement, notes=(*(note.replace(ON_PROXIES, "") for note in statement.notes), lower))
 
 
 def _of_values(
@@ -234,12 +236,11 @@ def _of_values(
     parts = slice(0, n * k), slice(n * k, None)
     columns = columns_of(replace(every, like=every.of(range(len(runs)), parts[0])), looked["groups"])
     n_eff = believed(float(np.mean(moving)), n)
-    statement = statement_of(
+    return statement_of(
         every.q, columns, parts, n_eff=n_eff, worth=NOISE if n_eff else CHECKED, scale=scale, n_calibration=n,
         quantity=data.classes[0] if k == 1 else "value", units=units_of(data.unit, k),
         outputs=data.classes if k > 1 else (), groups=tuple(looked["groups"]), **known,
     )  # fmt: skip
-    return replace(statement, notes=tuple(note.replace(ON_PROXIES, "") for note in statement.notes))
 
 
 def _origin(prepared: Prepared, runs: Members, images: Tensor) -> dict[str, str]:

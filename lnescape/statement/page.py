@@ -47,12 +47,10 @@ LEAVES_OUT = (
 )
 NONE_FOUND = "none found; the checks miss trainings that fail rarely, and with two networks, or three, heavy tails"
 N_SHOWN = 5
-ASSUMED, GIVEN, NOISE = "assumed", "given by the user", "from noise on the weights"  # where n_eff is from
+ASSUMED, GIVEN, NOISE = "assumed", "given by the user", "from noise on the weights"  # how n_eff was found
 CHECKED, NETWORKS, PROXIES = "assumed; noise on the weights shows no fewer", "from the networks", "from proxies"
 FROM_PACKAGE = "shipped"  # the prior of other pairs that the package brings, whose errors are known
-ENOUGH = (
-    1000  # calibration inputs, below which errors that were measured with up to 3 000 are quoted with a reservation
-)
+ENOUGH = 1000  # calibration inputs; on fewer, errors that were measured with up to 3000 get a reservation
 DELIVERED = Path(__file__).with_name("delivered.json")  # made of the report's summaries by report/studies/small.py
 DOUBTFUL = 0.05  # risk above which a decision, or conformity with limits, is counted as doubtful
 DECISIONS = "For the decisions: "  # before a note that is about them alone
@@ -101,12 +99,12 @@ class Statement:
     ids: tuple[str, ...] = ()  #: identifiers of the inputs
     further: float = 0.0  #: further cost, in trainings
     passes: int = 0  #: forward passes for each input and network beside that of the prediction
-    worth: str = ASSUMED  #: where n_eff is from
+    worth: str = ASSUMED  #: how n_eff was found
     n_proxies: int = 0  #: number of proxies
     network: str = ANY  #: kind of network whose level is borrowed after one training, "any" for all kinds
     like: str = ""  #: "shipped", or the checksum of another prior that the coefficients shrink towards
     itself: bool = False  #: whether the prior was fitted on the inputs themselves
-    covers: str = COVERS  #: over what the uncertainty is
+    covers: str = COVERS  #: sources of the spread that is stated
     #: {what: identification}: network, data, recipe, checksums, versions
     origin: Mapping[str, str] = field(default_factory=dict)
 
