@@ -126,6 +126,8 @@ def test_inputs_that_are_all_the_same_are_worth_one(data):
     law = ln.members(net, [net()], data)
     images = data.test.images[:1].expand(50, -1, -1, -1)
     how = {"training_images": data.train.images[:200], "seed": 0}
+    with pytest.raises(ValueError, match="ridge must be a finite number above 0"):
+        gradient_distance(law, law[0], images, np.zeros(50, int), ridge=0, **how)
     same = gradient_distance(law, law[0], images, np.zeros(50, int), **how)
     other = gradient_distance(law, law[0], data.test.images[:50], np.zeros(50, int), **how)
     assert same.effective_inputs == pytest.approx(1.0, rel=1e-4)

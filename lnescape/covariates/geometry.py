@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from lnescape.checks import instance
+from lnescape.checks import instance, real
 from lnescape.laws import Law
 from lnescape.retraining.prior import ANY
 from lnescape.training.descent import generator
@@ -296,15 +296,19 @@ def gradient_distance(
         chosen: Class of the measurand for each image, or number of the output.
         training_images: Images that those of the Fisher matrix are drawn from.
         seed: Seed of the drawn labels.
-        ridge: r, as a fraction of the mean eigenvalue of F.
+        ridge: r > 0, as a fraction of the mean eigenvalue of F.
         together: Images whose number of independent inputs is computed, such as those that a prior is fitted on; the
             first 3 000 unless given.
 
     Returns:
         Distances and related quantities. Cost: three forward passes per image (a backward pass counts two).
 
+    Raises:
+        ValueError: The ridge isn't positive.
+
     References: MacKay 1992, Neural Computation 4, 448 (gᵀH⁻¹g as the variance of a prediction).
     """
+    ridge = real(ridge, "ridge", above=0)
     classes = torch.as_tensor(np.asarray(chosen), dtype=torch.int64, device=images.device)
     with law.lend(theta) as module:
         quantity: Quantity = log_odds_of if law.values is None else output_of
