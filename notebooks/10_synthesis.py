@@ -192,10 +192,11 @@ course.save(figure, "10_scores")
 # %% [markdown]
 # **What we see.** Most methods lie at or below the strokes: plain training is hard to beat at its cost. Exceptions differ from
 # pair to pair. On MNIST they are dropout and, for the CNN, Laplace. On the two short ResNets FGE and SWAG lie above the stroke
-# at 1.5 trainings (on CIFAR-10 ESPRO, too), on CIFAR-10's CNN SWAG alone, and on the fast CNN ESPRO at three trainings. On
-# CIFAR, longer plain training lies above them all: one longer network (the deep ensemble at 1.5), or two of them (the long
-# ensemble at 3). The symbols are means of two bases on MNIST and on the fast CNN, and *one* base elsewhere, so neighbours can't
-# be distinguished. Paths that are learned from scratch [6] lie in the grey field, below one network, on every pair.
+# at 1.5 trainings (on CIFAR-10 ESPRO, too), on CIFAR-10's CNN SWAG alone, and on CIFAR-10's fast CNN and fast ResNet ESPRO at
+# three trainings. On CIFAR, longer plain training lies above them all: one longer network (the deep ensemble at 1.5), or two of
+# them (the long ensemble at 3). The symbols are means of two bases on MNIST and on the fast CNN, and *one* base elsewhere, so
+# neighbours can't be distinguished. Paths that are learned from scratch [6] lie in the grey field, below one network, on every
+# pair.
 #
 # The two axes answer two questions. A method can be a poor ensemble and show much of u(x): a proxy is a *bad* network, but its
 # scatter has the right pattern.
