@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 RULE = (0.25, 1.0)  # epochs and rate of the bursts of gate G4 and of one training, the same for every pair
-TITLES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
+_FASHION, _ATTENTION = "report.studies.attention:fashion", "report.studies.attention:attention"
+TITLES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", _FASHION: "FashionMNIST"}
 # Covariates along learned paths, the keys of `comparison.PATHS`.
 LEARNED = ("line", "curve", "simplex", "ESPRO", "mode curve", "SWAG", "FGE")
 
@@ -183,6 +184,12 @@ _JUDGING: dict[str, Any] = {
     "shows": (), "published": {},
 }  # fmt: skip
 FASHION_MLP, FASHION_CNN = (replace(pair, **_JUDGING) for pair in (MNIST_MLP, MNIST_CNN))
+# Attention, after everything else. The rate is the better of two (0.001, 0.003) on validation images after four epochs.
+FASHION_ATTENTION = Pair(
+    **_JUDGING | {"data": _FASHION, "network": _ATTENTION, "n": 20, "group": 4, "explored": 6},
+    net="attention", words="attention network", name="fashion-mnist-attention", bursts=(), proxies=(),
+    recipe={"epochs": 5, "optimiser": "adamw", "learning_rate": 0.003, "weight_decay": 0.05, "precision": "float32"},
+)  # fmt: skip
 FURTHER = (CIFAR10_WIDE, CIFAR100_WIDE)  # computed in part: an accelerator is needed
 CHOOSING = tuple(pair for pair in PAIRS if pair.chooses)
 RESTARTED = tuple(pair for pair in (*PAIRS, *SHORT) if RULE in pair.bursts)  # bursts by the common rule are complete
@@ -211,7 +218,9 @@ SMALL = {
 
 
 def kind_of_network(network: str) -> str:
-    """Name the kind of a network that the library names, as `covariates.geometry.kind_of` does for a module."""
+    """Name the kind of a network, as `covariates.geometry.kind_of` does for a module."""
+    if network == _ATTENTION:
+        return "any"
     return "fully connected" if network == "mlp" else "convolutional"
 
 

@@ -1,0 +1,66 @@
+"""A network of another kind, which judges the method: attention over the patches of an image."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from lnescape.data import Dataset, dataset, load
+from lnescape.data.splits import PARTS
+
+SIZES = dict(zip(PARTS, (50_000, 500, 1200, 1000), strict=True))  # of each part, the first images
+
+
+def fashion(name: str = "fashion_mnist") -> Dataset:
+    """Return FashionMNIST as a user's data set, with few images to judge on, none of them altered or foreign."""
+    whole, parts = load(name), {}
+    for part, n in SIZES.items():
+        some = getattr(whole, part).subset(np.arange(min(n, len(getattr(whole, part)))))
+        parts[part] = (some.pixels, some.labels)
+    return dataset(**parts, name="FashionMNIST", classes=whole.classes)
+
+
+class Block(nn.Module):
+    """Attention between all tokens, then a perceptron on each; both are added to what came in."""
+
+    def __init__(self, width: int, heads: int):
+        """Make the two parts, each with its normalisation."""
+        super().__init__()
+        self.heads = heads
+        self.before_mixing, self.before_perceptron = nn.LayerNorm(width), nn.LayerNorm(width)
+        self.mixing, self.mixed = nn.Linear(width, 3 * width), nn.Linear(width, width)
+        self.perceptron = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Change [images, tokens, width]."""
+        n, t, width = tokens.shape
+        query, key, value = self.mixing(self.before_mixing(tokens)).view(n, t, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
+        seen = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(n, t, width)
+        tokens = tokens + self.mixed(seen)
+        return tokens + self.perceptron(self.before_perceptron(tokens))
+
+
+class Attention(nn.Module):
+    """Classify an image by attention over its patches of pixels, as in Dosovitskiy et al. 2021, arXiv 2010.11929."""
+
+    def __init__(self, shape: tuple[int, ...], n_classes: int, *, patch: int = 7, width: int = 64, depth: int = 2):
+        """Make patches of `patch` pixels a side, tokens of `width` numbers, and `depth` blocks with four heads."""
+        super().__init__()
+        channels, height, breadth = shape
+        self.patch = patch
+        n_tokens = (height // patch) * (breadth // patch)
+        self.embedding = nn.Linear(channels * patch * patch, width)
+        self.place = nn.Parameter(0.02 * torch.randn(n_tokens, width))
+        self.blocks = nn.Sequential(*(Block(width, 4) for _ in range(depth)))
+        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, n_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Give logits [images, classes]."""
+        patches = F.unfold(images, self.patch, stride=self.patch).transpose(1, 2)
+        tokens = self.blocks(self.embedding(patches) + self.place)
+        return self.head(self.norm(tokens).mean(1))
+
+
+def attention(shape: tuple[int, ...], n_classes: int, **options: int) -> nn.Module:
+    """Make one network; a cell names this function."""
+    return Attention(shape, n_classes, **options)
