@@ -4,7 +4,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 from scipy.special import polygamma
+from scipy.stats import multivariate_normal
 from torch import nn
 
 import lnescape as ln
@@ -22,6 +24,7 @@ from lnescape.retraining import (
 )
 from lnescape.retraining.judging import log_bias
 from lnescape.retraining.prior import _adapted, _placed, terms_of
+from lnescape.retraining.transfer import USUAL, _em, _Fit
 
 NAMES = ("a", "b", "c")
 GROUPS = {"a": "wide", "b": "wide", "c": "narrow"}
@@ -63,6 +66,32 @@ def test_planted_means_and_spreads_are_found(prior):
 
 
 @pytest.mark.filterwarnings("ignore:The likelihood puts no bound")
+def test_em_ends_where_the_likelihood_is_highest():
+    """Against the marginal law b̂ ~ N(b̄, I⁻¹ + T), maximised by another method, where two covariates say the same."""
+    rng, kind, free = np.random.default_rng(1), np.array([0, 0, 1, 1]), np.array([False, False, False, True])
+    fits = []
+    for _ in range(4):
+        x = rng.normal(size=(200, 12))  # a constant, four covariates, three indicators, four squares
+        x[:, 0], x[:, 2] = 1, x[:, 1] + 0.05 * x[:, 2]
+        fits.append(_Fit(0.3 + 0.2 * rng.normal(size=12), x.T @ x, 0.05))
+
+    def surprise(values):
+        mean, t, step = values[:8].reshape(2, 4), np.exp(values[8:12]).reshape(2, 2), np.exp(values[12])
+        total = np.delete(mean**2 / np.repeat(USUAL, 4, 1), 3).sum() / 2  # the fourth is free
+        total += (np.log(t) + USUAL / t).sum()  # the usual spread, counted twice
+        spread = np.concatenate([[1e4], t[0, kind], np.full(3, step), t[1, kind]])
+        centre = np.concatenate([[0], mean[0], np.zeros(3), mean[1]])
+        for fit in fits:
+            law = multivariate_normal(centre, np.linalg.inv(fit.information) + np.diag(spread))
+            total -= law.logpdf(fit.b)
+        return total
+
+    mean, t, step = _em(fits, kind, 2.0, free)
+    ended = np.concatenate([mean.ravel(), np.log(t).ravel(), [np.log(step)]])
+    best = minimize(surprise, ended + 0.05 * rng.normal(size=13), method="BFGS")
+    np.testing.assert_allclose(ended, best.x, atol=2e-3)
+
+
 def test_two_networks_know_more_with_what_other_pairs_taught(prior):
     """The mean squared error of ln s₀² over inputs, beyond its level, is less than half of that by shrinkage to 0."""
     rng, errors = np.random.default_rng(1), []

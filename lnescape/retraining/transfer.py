@@ -1,6 +1,7 @@
 """The prior of other pairs: coefficients learned from many retrainings of some pairs for another pair.
 
-b ~ N(b̄, T) over pairs, b the coefficients of the covariates in `fit_prior`; b̄ and T by EM (empirical Bayes).
+b ~ N(b̄, T) over pairs, b the coefficients of the covariates in `fit_prior`; b̄ and T by EM (empirical Bayes). A few
+pairs leave some directions of b̄ open, between covariates that say nearly the same: b̄ ~ N(0, U), U the usual spread.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,8 +28,9 @@ from lnescape.retraining.prior import (
 )
 
 WIDE = 3.0  # standard deviation under which a pair is fitted alone: wide enough to decide nothing
-MOST_STEPS, ENOUGH = 2000, 1e-3  # of EM; the largest change of ln T at which it ends
-USUAL = np.array([[SHRINKAGE], [0.03]]) ** 2  # T of z and of z² − 1 where nothing is known
+MOST_STEPS, ENOUGH = 2000, 1e-6  # of EM; the largest change of ln T at which it ends
+USUAL = np.array([[SHRINKAGE], [0.03]]) ** 2  # T of z and of z² − 1 where nothing is known, and U
+NOT_ZERO = ("gradient distance",)  # covariates whose b̄ is left free: theory gives them a slope
 LEAST = 1e-6  # of T: where all pairs share a coefficient, T falls towards 0 for ever
 
 
@@ -64,9 +66,10 @@ def learn_prior(
     Each pair p gives an estimate b̂_p and its information I_p by the gamma quasi-likelihood of `fit_prior`, in which s²
     counts with 1/(1/ν + 1/d₀) degrees of freedom, since it scatters around the regression as well. Then, in turn,
 
-    E: b_p ~ N(m_p, V_p),  V_p = (I_p + T⁻¹)⁻¹,  m_p = V_p (I_p b̂_p + T⁻¹ b̄)
-    M: b̄ = mean of m_p over the P pairs;  T of a group = mean of (m_p − b̄)² + V_p over its coefficients and the pairs,
-    to which a usual spread, 0.12² (0.03² for the squares), is added k times.
+    b̄ = (Σ W_p + U⁻¹)⁻¹ Σ W_p b̂_p,  W_p = (I_p⁻¹ + T)⁻¹: the likeliest for given T, under b̄ ~ N(0, U)
+    b_p ~ N(m_p, V_p),  V_p = (I_p + T⁻¹)⁻¹,  m_p = V_p (I_p b̂_p + T⁻¹ b̄)
+    T of a group = mean of (m_p − b̄)² + V_p over its coefficients and the P pairs, to which a usual spread, 0.12²
+    (0.03² for the squares), is added k times. U is that spread, too; b̄ of the gradient distance is free.
 
     At last T is multiplied by (P + 1)/(P − 1): b̄ is a mean of P pairs, and the next pair is another one.
 
@@ -93,7 +96,8 @@ def learn_prior(
     >>> rng = np.random.default_rng(0)
     >>> def pair(slope):
     ...     h = rng.normal(size=(2000, 1))
-    ...     return KnownPair(h, np.exp(slope * h[:, 0]) * rng.chisquare(30, 2000) / 30, 30, 2000, ("h",))
+    ...     s2 = np.exp(slope * h[:, 0]) * rng.chisquare(30, 2000) / 30
+    ...     return KnownPair(h, s2, 30, 2000, ("gradient distance",))
     >>> learned = learn_prior([pair(slope) for slope in (0.6, 0.8, 0.7, 0.9)])
     >>> learned.mean[0].round(2)
     array([0.75])
@@ -119,7 +123,7 @@ def learn_prior(
         if any(np.array_equal(pair.variance, other.variance) for other in pairs[:k]):
             raise ValueError(f"Pair {k} is a copy of one before it, and would make pairs look alike; leave it out.")
     fits, kind = [_fitted(pair, names) for pair in pairs], np.array([kinds.index(group) for group in group_of])
-    mean, t, step = _em(fits, kind, strength)
+    mean, t, step = _em(fits, kind, strength, np.isin(names, NOT_ZERO))
     spread = np.sqrt(t * (len(pairs) + 1) / (len(pairs) - 1))
     return LearnedPrior(
         names=tuple(names),
@@ -239,25 +243,45 @@ def _fitted(pair: KnownPair, names: list[str]) -> _Fit:
     return _Fit(b, weight / (1 / pair.dof + delta) / 2 * x.T @ x, delta)
 
 
-def _em(fits: list[_Fit], kind: ndarray, strength: float) -> tuple[ndarray, ndarray, float]:
+def _em(fits: list[_Fit], kind: ndarray, strength: float, free: ndarray) -> tuple[ndarray, ndarray, float]:
     """Return b̄ [2, covariates] of z and of z² − 1, T [2, groups], and T of the indicators."""
     c, sizes = len(kind), len(fits) * np.bincount(kind)
-    mean, t, step = np.zeros((2, c)), np.tile(USUAL, len(sizes)), STEP**2
+    t, step = np.tile(USUAL, len(sizes)), STEP**2
+    outside = 1 / np.repeat(USUAL, c, axis=1)
+    outside[0, free] = 0.0  # a flat law
     for _ in range(MOST_STEPS):
-        m, v, of_indicators = np.empty((len(fits), 2, c)), np.empty((len(fits), 2, c)), []
-        for k, fit in enumerate(fits):
-            n_indicators = len(fit.b) - 1 - 2 * c
-            penalty = np.concatenate([[0.0], 1 / t[0, kind], np.full(n_indicators, 1 / step), 1 / t[1, kind]])
-            towards = np.concatenate([[0.0], mean[0], np.zeros(n_indicators), mean[1]])
-            covariance = np.linalg.pinv(fit.information + np.diag(penalty), hermitian=True)
-            b, own = covariance @ (fit.information @ fit.b + penalty * towards), np.diag(covariance)
-            m[k], v[k] = (b[1 : c + 1], b[-c:]), (own[1 : c + 1], own[-c:])
-            of_indicators.append((b**2 + own)[c + 1 : -c])
-        mean, before = m.mean(0), t
-        squares = ((m - mean) ** 2 + v).sum(0)
+        priors = [_precision(fit, t[:, kind], step) for fit in fits]
+        mean = _best_mean(fits, priors, outside)
+        squares, of_indicators = np.zeros((2, c)), []
+        for fit, (precision, covariance) in zip(fits, priors, strict=True):
+            towards = np.concatenate([[0.0], mean[0], np.zeros(len(fit.b) - 1 - 2 * c), mean[1]])
+            b, own = covariance @ (fit.information @ fit.b + precision * towards), np.diag(covariance)
+            moved = (b - towards) ** 2 + own
+            squares += np.stack([moved[1 : c + 1], moved[-c:]])
+            of_indicators.append(moved[c + 1 : -c])
+        before = np.append(t, step)
         sums = np.stack([np.bincount(kind, one) for one in squares])
         t = np.maximum((sums + strength * USUAL) / (sizes + strength), LEAST)
         step = np.concatenate(of_indicators).mean() if any(map(len, of_indicators)) else step
-        if np.abs(np.log(t / before)).max() < ENOUGH:
+        if np.abs(np.log(np.append(t, step) / before)).max() < ENOUGH:
             break
     return mean, t, step
+
+
+def _precision(fit: _Fit, t: ndarray, step: float) -> tuple[ndarray, ndarray]:
+    """Return T⁻¹ of all coefficients of a pair, as a diagonal, and V = (I + T⁻¹)⁻¹; the constant is free."""
+    n_indicators = len(fit.b) - 1 - t.size
+    precision = np.concatenate([[0.0], 1 / t[0], np.full(n_indicators, 1 / step), 1 / t[1]])
+    return precision, np.linalg.pinv(fit.information + np.diag(precision), hermitian=True)
+
+
+def _best_mean(fits: list[_Fit], priors: list[tuple[ndarray, ndarray]], outside: ndarray) -> ndarray:
+    """Return the likeliest b̄ for given T: (Σ W_p + U⁻¹)⁻¹ Σ T⁻¹ V_p I_p b̂_p with W_p = T⁻¹ − T⁻¹ V_p T⁻¹."""
+    c = outside.shape[1]
+    weights, sums = np.diag(outside.ravel()), np.zeros(2 * c)
+    for fit, (precision, covariance) in zip(fits, priors, strict=True):
+        shared = np.r_[1 : c + 1, len(fit.b) - c : len(fit.b)]  # not the constant and the indicators
+        pull = precision[:, None] * covariance
+        weights = weights + (np.diag(precision) - pull * precision)[np.ix_(shared, shared)]
+        sums += (pull @ fit.information @ fit.b)[shared]
+    return (np.linalg.pinv(weights, hermitian=True) @ sums).reshape(2, c)
