@@ -160,14 +160,22 @@ def parse(text: bytes) -> Any:
 
 
 def seal(content: Mapping[str, Any]) -> bytes:
-    """Write JSON with the checksum of its canonical form; a value a line, without indents or blanks."""
+    """Write JSON with the checksum of its canonical form; a line for each value of the two outer levels."""
     whole = {**content, "sha256": hashlib.sha256(_canonical(content)).hexdigest()}
-    form: dict[str, Any] = {"indent": 0, "separators": (",", ":")}
-    plain = json.dumps(whole, sort_keys=True, allow_nan=False, ensure_ascii=False, **form)
-    sealed = f"{plain}\n".encode()
+    sealed = f"{_in_lines(whole, levels=2)}\n".encode()
     if len(sealed) > MOST_JSON or sum(map(sealed.count, (b",", b"[", b"{"))) > MOST_VALUES:
         raise ValueError("too many numbers and texts; put long lists into arrays")
     return sealed
+
+
+def _in_lines(value: Any, *, levels: int) -> str:
+    """Write JSON without blanks, and each value of so many levels of dictionaries in a line."""
+    if not (levels and isinstance(value, Mapping) and value):
+        return json.dumps(value, sort_keys=True, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
+    names = {name: json.dumps(name, ensure_ascii=False) for name in sorted(value)}
+    return (
+        "{\n" + ",\n".join(f"{own}:{_in_lines(value[name], levels=levels - 1)}" for name, own in names.items()) + "\n}"
+    )
 
 
 def unseal(text: bytes) -> dict[str, Any]:
