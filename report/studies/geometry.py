@@ -28,6 +28,7 @@ from lnescape.retraining import (
     learn_prior,
     level_of,
     moderated,
+    shipped_prior,
     with_class_means,
 )
 from lnescape.retraining import prior as fitting
@@ -39,7 +40,7 @@ from lnescape.study.store import CellStore
 from report.studies import moderation
 from report.studies.gates import g1, g5, g9, g10
 from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws
-from report.studies.pairs import JUDGES, LEVELLED, SMALL, WITH_GRADIENTS, Pair, kind_of_network
+from report.studies.pairs import FASHION_ATTENTION, JUDGES, LEVELLED, SMALL, WITH_GRADIENTS, Pair, kind_of_network
 from report.studies.uncertainty import gain_in_ren
 
 ALONE = "outputs, classes, gradient distance"
@@ -60,24 +61,29 @@ CERTAIN = 1e6  # degrees of freedom of a dispersion that is no estimate from ret
 def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     """Judge gradient distance alone and beside outputs and classes, on held-out retrainings and images."""
     own = assembled(study, store)
-    seen = levels(store.folder.parent, but=study.name.removesuffix("-geometry"))
-    learned = learn(others(study.name), store.folder.parent, levels=by_kind(seen))
+    found: dict = {}
+    if study.name.startswith(FASHION_ATTENTION.key):  # computed after the prior that the package ships was learned
+        learned = shipped_prior()
+    else:
+        seen = levels(store.folder.parent, but=study.name.removesuffix("-geometry"))
+        learned = learn(others(study.name), store.folder.parent, levels=by_kind(seen))
+        found = {"levels": seen, "learned": learned.to_dict()}
     known = MIXES | {TRANSFER: Mix(DEFAULT, like=learned)}
     if own.traces.path is None:  # the weights of the former players were not kept, and all covariates go together
         del known["all free groups"]
     test = own.where("test")
-    found: dict = {"n": len(own.q), "networks": own.n_networks, "images": len(test)}
+    found |= {"n": len(own.q), "networks": own.n_networks, "images": len(test)}
     retrained = [store.load(cell).arrays["accuracy"] for cell in study.cells if cell.method == "retrainings"]
     found["accuracy"] = Estimate.mean(100 * np.concatenate(retrained), unit="%")
     found |= _law_of_scale(own) | {"one network": one_network(own, test)}
     one = one_borrowed(own, test, learned, study)
     found["one network, borrowed scale"] = one.to_dict() | lent(learned, study)
     level = level_of(own.q[:, own.where("calibration")])
-    found |= {"usual u": float(np.exp(level / 2)), "levels": seen, "learned": learned.to_dict()}
+    found["usual u"] = float(np.exp(level / 2))
     found["G9"] = g9(one, n=found["n"]).to_dict()
     kept: dict[tuple[str, int, str], Fidelity] = {}
     judges: dict[int, Reference] = {}
-    places = {"test": test, **{kind: own.where(kind) for kind in (*SHIFTS, "foreign")}}
+    places = {"test": test, **{kind: where for kind in (*SHIFTS, "foreign") if len(where := own.where(kind))}}
     for members in SIZES:
         drawn = draws(own.n_networks, members)
         references = {place: Reference.of(own.q[:, judged], drawn) for place, judged in places.items()}
@@ -91,7 +97,7 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
                 shown = ("ren", "coverage") if place != "test" else ("ren", "coverage", "squared_error")
                 row = kept[place, members, name].to_dict(*(() if (place, name) == ("test", TRANSFER) else shown))
                 found.setdefault(place, {}).setdefault(name, {})[str(members)] = row
-    shifted = {kind: kept[kind, 2, TRANSFER] for kind in SHIFTS}
+    shifted = {kind: kept[kind, 2, TRANSFER] for kind in SHIFTS if kind in places}
     found["G1"] = g1(kept["test", 2, "constant"], 2, n=found["n"]).to_dict()
     found["G5"] = g5(kept["test", 2, TRANSFER], shifted, n=found["n"]).to_dict()
     with_others, without, alone = (kept["test", 2, name] for name in (TRANSFER, ALONE, "gradient distance"))

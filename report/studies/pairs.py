@@ -9,7 +9,8 @@ from typing import Any
 
 RULE = (0.25, 1.0)  # epochs and rate of the bursts of gate G4 and of one training, the same for every pair
 _FASHION, _ATTENTION = "report.studies.attention:fashion", "report.studies.attention:attention"
-TITLES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100", _FASHION: "FashionMNIST"}
+TITLES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
+TITLES[_FASHION] = TITLES["fashion_mnist"]
 # Covariates along learned paths, the keys of `comparison.PATHS`.
 LEARNED = ("line", "curve", "simplex", "ESPRO", "mode curve", "SWAG", "FGE")
 
