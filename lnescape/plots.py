@@ -228,6 +228,7 @@ def statement(stated, *, n: int = 40, title: str) -> Figure:
             left.set(xlabel="some inputs, by q̄", ylabel=f"{name}{unit}", xticks=[])
             left.set_title(f"q̄ and {100 * stated.level:.4g} % interval")
             right.hist(spread[:, j], bins=40, color=PALE)
-            right.set(xlabel=f"{'u' if stated.dof > 2 else 'σ̃'}(x){unit}, ν_eff = {stated.dof:.1f}", ylabel="inputs")
+            name = "u" if stated.dof > 2 else "σ̃"
+            right.set(xlabel=f"{name}(x){unit}, $\\nu_\\mathrm{{eff}}$ = {stated.dof:.1f}", ylabel="inputs")
             right.set_title("all inputs")
     return figure

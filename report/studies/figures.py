@@ -41,7 +41,8 @@ LOOKS = {
 # Other marks, each with the colour: M retrainings, sets of covariates.
 OF_SIZE = {2: ("o", BLUE), 3: ("^", RED), 4: ("s", GREEN)}
 LARGER = ("D", DARK)
-OF_SET = (("x", PALE), ("s", BLUE), ("o", DARK), ("^", RED), ("D", GREEN), ("v", "#CC79A7"))
+# The first, second and fourth are those of `lessons.WAYS`: plain, constant, with gradients.
+OF_SET = (("x", RED), ("^", GREEN), ("o", DARK), ("D", BLUE), ("s", PALE), ("v", "#CC79A7"))
 # Two networks in one panel are told apart by the filling of the marker, so that a copy in grey reads as well.
 FILL_OF_NETWORK = ("full", "none")
 FILL_OF_METHOD = {"short ensemble": "none"}  # its colour is that of the deep ensemble, its marker nearly so
@@ -524,7 +525,8 @@ def coverage(deciles: Mapping[str, Mapping[str, Sequence[float]]], flips: Clouds
         last.plot([0, 1], [0, 1], color=DARK, linewidth=0.6)
         for (name, (predicted, seen)), (marker, colour) in zip(flips.items(), looks_of(flips), strict=True):
             last.plot(predicted, seen, marker, color=colour, markersize=5, label=name)
-        last.set(title="decisions, M = 2", xlabel="predicted risk to flip", ylabel="observed", xlim=(0, 1), ylim=(0, 1))
+        last.set(title="decisions, M = 2", xlabel="predicted risk of a flip", ylabel="observed share")
+        last.set(xlim=(0, 1), ylim=(0, 1))
         close = {"fontsize": 6.5, "handlelength": 1.2, "handletextpad": 0.4, "borderpad": 0}
         axes[0].legend(loc="lower right", **(close if many else {"fontsize": 7.5}))
         marks, names = last.get_legend_handles_labels()
