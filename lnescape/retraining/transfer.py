@@ -29,7 +29,8 @@ from lnescape.retraining.prior import (
 
 WIDE = 3.0  # standard deviation under which a pair is fitted alone: wide enough to decide nothing
 MOST_STEPS, ENOUGH = 2000, 1e-6  # of EM; the largest change of ln T at which it ends
-USUAL = np.array([[SHRINKAGE], [0.03]]) ** 2  # T of z and of z² − 1 where nothing is known, and U
+USUAL = np.array([[SHRINKAGE], [0.03]]) ** 2  # T of z and of z² − 1 where nothing is known
+OUTSIDE = USUAL  # U
 NOT_ZERO = ("gradient distance",)  # covariates whose b̄ is left free: theory gives them a slope
 LEAST = 1e-6  # of T: where all pairs share a coefficient, T falls towards 0 for ever
 
@@ -247,7 +248,7 @@ def _em(fits: list[_Fit], kind: ndarray, strength: float, free: ndarray) -> tupl
     """Return b̄ [2, covariates] of z and of z² − 1, T [2, groups], and T of the indicators."""
     c, sizes = len(kind), len(fits) * np.bincount(kind)
     t, step = np.tile(USUAL, len(sizes)), STEP**2
-    outside = 1 / np.repeat(USUAL, c, axis=1)
+    outside = 1 / np.repeat(OUTSIDE, c, axis=1)
     outside[0, free] = 0.0  # a flat law
     for _ in range(MOST_STEPS):
         priors = [_precision(fit, t[:, kind], step) for fit in fits]

@@ -29,6 +29,7 @@ from lnescape.retraining import (
     level_of,
     moderated,
     shipped_prior,
+    transfer,
     with_class_means,
 )
 from lnescape.retraining import prior as fitting
@@ -104,6 +105,8 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     gain = gain_in_ren(with_others, without, judges[2])
     found["G10"] = g10(with_others, without, gain=gain, n=found["n"]).to_dict()
     found["sensitivity"] = sensitivity(own, judges[2])
+    if not study.name.startswith(FASHION_ATTENTION.key):
+        found["taught otherwise"] = taught_otherwise(own, study, store.folder.parent, judges[2])
     found["gain over gradient distance"] = gain_in_ren(with_others, alone, judges[2])
     return found, {}
 
@@ -143,6 +146,17 @@ def sensitivity(own: Assembled, judge: Reference) -> dict[str, dict[str, dict[st
         for name, row in rows.items():
             found.setdefault(name, {})[f"{factor:g}"] = row
     return found
+
+
+def taught_otherwise(own: Assembled, study: Study, folder: Path, judge: Reference) -> dict[str, dict[str, float]]:
+    """Give REN and coverage of two networks with a prior of other data alone, and under other laws of its mean."""
+    pairs, test = others(study.name), own.where("test")
+    priors = {"other data": learn([pair for pair in pairs if pair.data != study.cells[0].data], folder)}
+    for name, factor in (("law halved", 0.5), ("law doubled", 2.0), ("no law", 1e6)):
+        with patch.object(transfer, "OUTSIDE", factor**2 * transfer.OUTSIDE):
+            priors[name] = learn(pairs, folder)
+    judged = {name: Moderation(own, Mix(DEFAULT, like=one)).fidelity(test, judge) for name, one in priors.items()}
+    return {name: {"ren": one.ren.value, "coverage": one.coverage.value} for name, one in judged.items()}
 
 
 def one_network(own: Assembled, test: ndarray) -> dict:
