@@ -95,7 +95,7 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
             for place, judged in places.items():
                 there = [replace(one, mean=one.mean[judged], scale=one.scale[judged]) for one in evaluations]
                 kept[place, members, name] = fidelity(there, references[place])
-                shown = ("ren", "coverage") if place != "test" else ("ren", "coverage", "squared_error")
+                shown = ("ren", "coverage") if place != "test" else ("ren", "coverage", "squared_error", "dof")
                 row = kept[place, members, name].to_dict(*(() if (place, name) == ("test", TRANSFER) else shown))
                 found.setdefault(place, {}).setdefault(name, {})[str(members)] = row
     shifted = {kind: kept[kind, 2, TRANSFER] for kind in SHIFTS if kind in places}
