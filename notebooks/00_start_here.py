@@ -268,12 +268,12 @@ figure = ln.plots.path_losses(
     },
     logarithmic=False,
     source=data.title,
-    title="The straight line crosses a hill, the learned curve goes around it",
+    title="The straight line crosses a hill, the mode curve goes around it",
 )
 course.save_live(figure, "00_path")
 
 # %% [markdown]
-# **What we see.** Half-way along the line (dotted) the test loss is many times that of its ends. The learned curve
+# **What we see.** Half-way along the line (dotted) the test loss is many times that of its ends. The mode curve
 # passes below the hill. It isn't flat, but stays under twice the loss of its ends. Every point of that curve is a
 # usable network. The output above states the cost: the curve cost as much as one more training, so two ends and a curve
 # cost three. The legend has n = 1: this is one pair of networks.
@@ -281,7 +281,7 @@ course.save_live(figure, "00_path")
 # %% [markdown]
 # ## Many networks from one road
 #
-# A learned curve is also a law: draw a time t at random and take the network there. We take the mean of twenty:
+# A mode curve is also a law: draw a time t at random and take the network there. We take the mean of twenty:
 
 # %%
 on_road = path.predict(data.test.images, n=20, seed=0)
@@ -424,7 +424,7 @@ for name, way in (("line", ln.Segment.between(networks[0], networks[1])), ("curv
 # One trained network is one observation. Trained again with another seed, it decides otherwise on some images, sometimes in
 # spite of a high probability. The scatter of three trainings is a poor estimate of u(x). If we also use what the three networks
 # show of all images, the three are worth tens of trainings. Independent trainings end in separate valleys. A straight line
-# between them crosses a hill; a learned curve goes around it, for the cost of about one training. Networks along the curve are
+# between them crosses a hill; a mode curve goes around it, for the cost of about one training. Networks along the curve are
 # good, but their spread is not the spread of retraining.
 
 # %% [markdown]

@@ -428,7 +428,7 @@ print(f"entropy {of_test.total[image]:.3f} nat = aleatoric {of_test.aleatoric[im
       f"+ epistemic {of_test.epistemic[image]:.3f}")
 
 # %% [markdown]
-# This answers the question: it gives the number, its scatter, how that scatter was evaluated, and how well it is
+# These lines are the answer for one image: they give the number, its scatter, how that scatter was evaluated, and how well it is
 # known. (The class is the one that the mean of the ten prefers. The image was *picked* by the probability of one
 # network, so it
 # is not a typical one.)

@@ -225,7 +225,7 @@ course.save_live(figure, "03_path")
 
 # %% [markdown]
 # **What we see.** The ends of both paths are the same two networks, bit for bit. Between them the line rises to many times the
-# loss of its ends. The learned curve rises to three or four times that loss with all of MNIST, and to about ten times with 5
+# loss of its ends. The mode curve rises to three or four times that loss with all of MNIST, and to about ten times with 5
 # 000 images. This answers the second part of the guess. The axis is logarithmic, so that the rise of the curve is visible: it
 # is low beside the hill, but not flat. The curve by hand (not drawn) has neither schedule nor weight decay, and may be higher
 # or lower than the library's. All this is one pair, n = 1. The result may be luck.
@@ -290,7 +290,7 @@ course.save(figure, "03_plane")
 
 # %% [markdown]
 # **What we see.** Both networks lie in dark, low ground. The dotted line between them crosses the bright hill, and the
-# learned curve bends around it. The control point does *not* lie on the curve. Both axes have the same scale, so distances
+# mode curve bends around it. The control point does *not* lie on the curve. Both axes have the same scale, so distances
 # can be read off. Weights have no unit. The lengths below are Euclidean distances between θ, means over the five pairs: the
 # curve is only a little longer than the line.
 
@@ -462,7 +462,8 @@ for name, way in (("line", ln.Segment.between(two[0], two[1])), ("curve", learne
 # ## Summary
 #
 # On the straight line between two independently trained networks there is a barrier, for every pair that we looked at. A
-# learned curve joins them. Its loss is low, not flat; it costs about one training and is hardly longer than the line. A
+# mode curve joins them. Its loss is low, not flat; it costs about one training and is hardly longer than the line. So the
+# two lie in separate valleys along the line, and in one connected region of low loss along the curve. A
 # triangle trained from scratch shows no hill on our grid, but has a higher loss. Barriers are properties of points in weight
 # space, not of functions: renumbered twins have one, too.
 

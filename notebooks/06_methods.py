@@ -400,7 +400,7 @@ fast = ln.Recipe(epochs=8, batch=50, precision="float32")
 three = ln.fit(small, digits, seeds=range(3), recipe=fast, progress=False)
 around = ln.swag(small, digits, runs=three, budget=4.5, recipe=fast, progress=False)
 print(around.cost, "of which 3 are the networks that were there")
-# Only the further steps of SWAG are paid for.
+# In all that is the cost printed: three for the networks, the rest for the further steps of SWAG.
 
 # %% [markdown]
 # ### Exercise 2
@@ -411,7 +411,7 @@ print(around.cost, "of which 3 are the networks that were there")
 
 # %% tags=["solution"] jupyter={"source_hidden": true}
 refresh = ln.training.refresh_cost(around, digits, 20)
-print(f"{refresh.trainings:.2f} trainings' worth of operations, {refresh.seconds:.2f} s here")
+print(f"{refresh.trainings:.2f} trainings' worth of operations")
 # It is a cost of prediction: it grows with the number of networks that are drawn, and is the same
 # for all methods. On this tiny set it looks expensive, since the fixed images are a large part of
 # all images. On MNIST it is small.

@@ -395,7 +395,7 @@ for name in ("constant", "gradient distance"):
 course.table(rows, "Perceptron on MNIST, many sets of two and of three trainings")
 
 # %% [markdown]
-# The perceptron is one of eight networks in the next table. The prior uses the gradient distance, the outputs (mean
+# The perceptron is one of nine networks in the next table. The prior uses the gradient distance, the outputs (mean
 # log-odds, size and spread of the logits, distance in the last layer) and the class. It starts from slopes that were
 # learned on other networks (> 300: the judges are too few to bound REN):
 
@@ -482,8 +482,8 @@ print(textwrap.fill(statement.sentence(doubtful), 100))
 #   scale is common to all.
 # - *reservations*: a list of assumptions, not errors.
 # - u is the standard deviation of Student's t, a little larger than σ̃ [6]. In the table, a bracket with a point, such
-#   as -0.9(1.2), is the mean and its u = 1.2. A bracket without a point, such as -1.16(89), counts in units of the last
-#   digits: u = 0.89.
+#   as -0.5(1.1), is the mean and its u = 1.1. A bracket without a point, such as -0.92(87), counts in units of the last
+#   digits: u = 0.87.
 # - *decides otherwise* compares with the runner-up class, not with all others together. So it isn't the probability
 #   that q falls below 0.
 #
@@ -526,7 +526,7 @@ for first in (0, 3, 6, 9):
     }
 course.table(rows, digits=2)
 # All images share the same three networks. So d₀ is less certain than thousands of images suggest.
-# The likelihood is the more stable of the two.
+# The likelihood is the more stable of the two. The slope lies between 0.89 and 1.15.
 
 # %% [markdown]
 # ### Exercise 2: two trainings

@@ -166,7 +166,7 @@ course.save_live(figure, "08_statistics")
 # %% [markdown]
 # ## Trap: the hill that isn't there
 #
-# **What we see.** On the left, both paths lead over a high hill, and the learned curve is no better than the line. On the right,
+# **What we see.** On the left, both paths lead over a high hill, and the mode curve is no better than the line. On the right,
 # the *same weights* have refreshed statistics. The line still has a hill, though a narrower one, and the curve is nearly level from
 # one network to the other. The two panels agree at both ends, so a check of the ends finds nothing wrong.
 
@@ -217,7 +217,7 @@ course.save_live(figure, "08_plane")
 
 # %% [markdown]
 # **What we see.** With refreshed statistics the map is like that of MNIST: two networks in low ground, a hill on the straight
-# line, and a learned curve around it. This is one pair, n = 1.
+# line, and a mode curve around it. This is one pair, n = 1.
 
 # %% [markdown]
 # ## At full size: what retraining changes
@@ -334,7 +334,7 @@ course.table(tables.worths(pairs, "3", SHOWN), "REN of three trainings, with its
 
 # %% [markdown]
 # **What we see.** All free groups are worth as much for both networks on CIFAR-10 as for MNIST's perceptron. This answers the
-# second guess. But other covariates have caught up. For the perceptron, *outputs* are far ahead of all others. Here
+# second guess. But other covariates have caught up. For the perceptron, *outputs* are far ahead of *differences* and *bursts*. Here
 # *differences* are as good as outputs, and *bursts* at least as good. `13_appendix` has all groups, with cost, coverage and
 # shifts. The gradient distance is better still (`11_local_geometry`):
 
@@ -442,6 +442,9 @@ print("refreshing 20 networks:", ln.training.refresh_cost(law, data, 20))
 
 # %% [markdown]
 # ## What was recorded
+#
+# The brackets are over images. On another machine the same seeds give other networks, whose scatter the brackets exclude:
+# *no* marks sets of networks that differ by more than the brackets allow.
 
 # %%
 course.record(

@@ -252,7 +252,7 @@ course.save(figure, "09_questions")
 
 # %% [markdown]
 # **What we see.** Left: at the same mean log-odds u is nearly the same for both questions. The two curves differ by at most 0.1
-# nat. Right: the log-odds of families reach higher, since a family contains several of the candidates. So the answers to the
+# nat. Right (same colours; grey: log-odds 0): the log-odds of families reach higher, since a family contains several of the candidates. So the answers to the
 # first two guesses are *as much*, and *less often*. u(x) is a property of a question, not of a network or an image. Without the
 # mean, it does not show how safe a decision is.
 #
@@ -346,14 +346,14 @@ course.table(tables.worths(stored, "3", SHOWN), "REN of three trainings, with it
 # (`13_appendix` has all covariates and their costs.)
 #
 # - A *constant* prior makes three retrainings worth ten to fifteen, on each of the five pairs.
-# - *All free groups* raise that by a factor of about two to three and a half. The strongest group differs: *outputs* on
+# - *All free groups* raise that by a factor of about two to three and a half. The strongest *free* group differs: *outputs* on
 #   MNIST's perceptron and *classes* on its CNN,
 #   *differences* on CIFAR-100 and for CIFAR-10's residual network, *noise* for its CNN.
-# - *Bursts* alone are worth about as much as all free groups on CIFAR-10, and about two thirds of them on CIFAR-100.
-# - *Proxies* add little here. Of their decisions 42 % are right, against 65 % of the real networks. *Lines*, *curves*
+# - *Bursts* alone are worth about as much as all free groups on CIFAR-10, and about seven tenths of that on CIFAR-100.
+# - *Proxies* add little on CIFAR-100. Of their decisions there 42 % are right, against 65 % of the real networks. *Lines*, *curves*
 #   and *simplexes* add almost nothing, and cost a training each. *SWAG* and *FGE*, laws around
 #   one network, add more.
-# - A long interval means that the judges are few: here, eighteen retrainings.
+# - A long interval means that the judges are few: on CIFAR-100, seventeen retrainings.
 #
 # `10_synthesis` shows REN against cost and gains per further training, and tests which leads exceed chance.
 #
@@ -371,7 +371,7 @@ course.save(figure, "09_coverage")
 # %% [markdown]
 # **What we see.** The figure shows tenths of the stated u. The intervals stay within the 93 to 97 % of gate G5, with one
 # exception: the least sure images of CIFAR-10's CNN are covered a little too often, with two networks. The plain intervals,
-# from three numbers and Student's t, hold far too few retrainings on the images with a small stated u. Risks to flip above one
+# from three numbers and Student's t, hold far too few retrainings on the images with a small stated u. Risks of a flip above one
 # half are too high, as on all pairs: two networks that disagree do so partly by chance. Small risks are too low on CIFAR-100.
 #
 # The next table is for images unlike those of the fit.

@@ -190,7 +190,7 @@ course.save(figure, "13_beforehand")
 # setting. On MNIST's CNN they are shorter than a quarter of an epoch, on CIFAR-10's fast ResNet their rate is half as
 # high.) If the training loss is nearly zero, bursts
 # (filled symbols) explain little; on CIFAR they explain many times as
-# much. Proxies (hollow symbols) do not depend on it. But there are only five pairs, in which data, network and schedule changed
+# much. What proxies explain (hollow symbols) does not depend on it. The dashed line is the 0.02 of gate G3. But there are only five pairs, in which data, network and schedule changed
 # *together*. They show an order, not a cause. A rule of thumb: *look at the training loss before you pay for bursts.*
 #
 # ## Do the intervals hold?
@@ -224,8 +224,8 @@ course.table(tables.shifted(stored, "constant", "3"), "Constant prior, M = 3: RE
 course.table(tables.shifted(stored, "all free groups", "3"), "All free groups, M = 3: REN; inside")
 
 # %% [markdown]
-# **What we see.** Rotation does little harm. Low contrast is hard on MNIST, where low-contrast images scatter least. Noise is hard on
-# CIFAR. On MNIST, the intervals of foreign images hold too few retrainings.
+# **What we see.** Rotation does little harm. Low contrast is hard on MNIST. (Images of low contrast scatter least, on every pair.) Noise is
+# hard on CIFAR. On MNIST, the intervals of foreign images hold too few retrainings.
 #
 # ## What has to be assumed?
 #
@@ -353,7 +353,7 @@ columns = ["gate", "on", "verdict", "measured"]
 course.table(pd.DataFrame(gates, columns=columns).set_index("gate"))
 
 # %% [markdown]
-# The last three have separate verdicts. Where gradients were kept, G1 and G5 are also decided for the prior with gradient
+# G9, G10 and G11 have separate verdicts. Where gradients were kept, G1 and G5 are also decided for the prior with gradient
 # distance, including later networks:
 
 # %%
@@ -366,7 +366,7 @@ for pair in (*PAIRS, *FURTHER, *JUDGES):
 course.table(rows)
 
 # %% [markdown]
-# On small data sets G11 usually fails (report).
+# On small data sets G11 usually fails (section “Inputs that move together” of the report).
 #
 # ## Exercises
 #

@@ -12,6 +12,7 @@ from report.studies.lessons import FACTS
 from report.studies.pairs import (
     CHOOSING,
     CIFAR10_RESNET20,
+    FASHION_ATTENTION,
     FURTHER,
     HELD_OUT,
     JUDGES,
@@ -46,7 +47,8 @@ def ren_of(row: Mapping[str, Any]) -> str:
 
 
 # The networks of the README and how each is called there; the order is that of its table.
-HEADLINE = {pair.key: f"{pair.words}, {pair.title}" for pair in (*WITH_GRADIENTS, *HELD_OUT, *JUDGES)}
+_JUDGED = (*WITH_GRADIENTS, *HELD_OUT, *JUDGES, FASHION_ATTENTION)
+HEADLINE = {pair.key: f"{pair.words}, {pair.title}" for pair in _JUDGED}
 ALL_FREE, WITH_GRADIENT = "all free groups", "prior of other pairs"  # the latter: outputs, classes, gradient distance
 
 
@@ -66,7 +68,7 @@ WAYS = {
 def ways_on_networks() -> dict[str, dict[str, Any]]:
     """Gather what two and three trainings are worth on each network, {network: {way: {M: row}}}."""
     found, known = {}, set(list_results())
-    for pair in (pair for pair in (*PAIRS, *FURTHER, *JUDGES) if f"{pair.key}-geometry" in known):
+    for pair in (pair for pair in (*PAIRS, *FURTHER, *JUDGES, FASHION_ATTENTION) if f"{pair.key}-geometry" in known):
         mixes = headline(pair.key)
         if f"{pair.key}-uncertainty" in known:  # the free groups without gradients were judged in a study of their own
             mixes = load_result(f"{pair.key}-uncertainty").numbers["mixes"] | mixes
