@@ -266,14 +266,16 @@ def _check_batch_independence(template: Template, some: Tensor) -> None:
     """Raise where a prediction isn't finite, or differs from call to call, or with the other inputs of its batch."""
     module = template.fresh().float().eval()
     with RNG_LOCK, torch.random.fork_rng(), torch.no_grad():
-        alone, first, again = (module(part.clone()).double() for part in (some[:2], some, some))
+        alone, first, again, turned = (module(x.clone()).double() for x in (some[:2], some, some, some.flip(0)))
     if not first.isfinite().all():
         raise ValueError("The network gives NaN or infinite numbers before any training; make every output finite.")
-    for other, cause, cure in (
-        (again, "differs at a second call", "let no chance act in evaluation mode, as F.dropout(…, self.training)"),
-        (alone, "changes with the other inputs of its batch", "keep statistics (track_running_stats=True), or give "
-         "layers the batch as their first axis (batch_first=True)"),
-    ):  # fmt: skip
+    mixed = ("changes with the other inputs of its batch", "keep statistics (track_running_stats=True), or give layers "
+             "the batch as their first axis (batch_first=True)")  # fmt: skip
+    for other, (cause, cure) in (
+        (again, ("differs at a second call", "let no chance act in evaluation mode, as F.dropout(…, self.training)")),
+        (alone, mixed),
+        (turned.flip(0), mixed),  # a layer that takes rows for steps in time lets the first two depend on none behind
+    ):
         apart = float((other - first[: len(other)]).abs().max())
         if not apart <= 1e-3 * (1 + float(first.abs().max())):  # NaN either
             raise ValueError(f"A prediction {cause}, by {apart:.2g} nat: it isn't a function of the input; {cure}.")
