@@ -433,6 +433,7 @@ class FlatNetwork:
         """Move the network to θ and refresh its normalisation; return how many images passed for it."""
         if theta.shape != self.theta.shape:
             raise ValueError(f"θ has {theta.numel()} numbers, the network {self.theta.numel()} parameters.")
+        self.module.train()  # a layer that makes something else of its weights in eval(), such as their sum, undoes it
         self.theta.copy_(theta)
         return refresh_normalisation(self.module, images)
 

@@ -345,22 +345,27 @@ def _check_buffers(module: nn.Module, some: Tensor) -> None:
 
 
 def _check_gradients(module: nn.Module, some: Tensor) -> None:
-    """Raise where training predictions depend on a trainable parameter that gets no gradient."""
+    """Raise where predictions, in training or evaluation, depend on a trainable parameter that gets no gradient."""
 
-    def predicted() -> Tensor:
+    def predicted(mode: bool) -> Tensor:
         with RNG_LOCK, seeded(0), torch.enable_grad():
-            return module(some)
+            return module.train(mode)(some)
 
-    module.train()
-    if (first := predicted()).requires_grad:
-        first.square().sum().backward()
-    for name, p in module.named_parameters():
-        frozen = isinstance(module.get_submodule(name.rpartition(".")[0]), Frozen)
-        if p.requires_grad and p.grad is None and not frozen:
-            p.data.add_(1.0)
-            if not torch.allclose(predicted(), first, 1e-4, 1e-4, equal_nan=True):
-                cure = "freeze it by requires_grad_(False), or compute with it without no_grad and detach"
-                raise ValueError(f"{name!r} gets no gradient, though predictions depend on it; {cure}.")
+    parts = dict(module.named_modules())
+    for mode, when, cure in (
+        (True, "", "freeze it by requires_grad_(False), or compute with it without no_grad and detach"),
+        (False, " in evaluation mode", "compute with it there as in training (LoRA: merge_weights=False)"),
+    ):
+        module.zero_grad()
+        if (first := predicted(mode)).requires_grad:
+            first.square().sum().backward()
+        for name, p in module.named_parameters():
+            frozen = isinstance(parts[name.rpartition(".")[0]], Frozen)
+            if p.requires_grad and p.grad is None and not frozen:
+                module.train()
+                p.data.add_(1.0)
+                if not torch.allclose(predicted(mode), first, 1e-4, 1e-4, equal_nan=True):
+                    raise ValueError(f"{name!r} gets no gradient{when}, though predictions depend on it; {cure}.")
 
 
 def _wrong_output(module: nn.Module, data, some: Tensor) -> str | None:
