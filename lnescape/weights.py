@@ -107,11 +107,11 @@ def _copied(attributes: dict) -> dict:
 
 
 def identity(module: nn.Module, images: Tensor, *, training: bool = True) -> str:
-    """Name an architecture by what its network prints and by its outputs for inputs like some images."""
+    """Name an architecture by what its network prints and by what it computes for inputs like some images."""
     # Two builders may make the same parameters and differ in what they do with them, dropout for instance; what is kept
     # under one name must not mix them. Weights and inputs are drawn from a stream that is the same on every machine (a
-    # last layer that begins at zero would hide the others), in float64, and outputs rounded: sums may come in another
-    # order.
+    # last layer that begins at zero would hide the others), in float64, and numbers rounded: sums may come in another
+    # order. Stored studies hold the name in evaluation mode: outputs alone, once.
     module, some, digits = module.cpu().float().train(training), images.cpu(), 6
     before = [p.detach().clone() for p in trainable(module)]
     rng = np.random.RandomState(0)
@@ -121,15 +121,30 @@ def identity(module: nn.Module, images: Tensor, *, training: bool = True) -> str
         for p in trainable(module.double()):
             p.copy_(torch.as_tensor(rng.normal(size=p.shape)) / max(1, p[0].numel() if p.ndim > 1 else 10) ** 0.5)
         try:
-            with seeded(0):
-                logits = module(some)
+            values = _computed(module, some, training)
         except Exception:  # of a network that computes in float32 whatever its weights
             digits = 2
-            with seeded(0):
-                logits = module.float()(some.float() if some.is_floating_point() else some)
+            values = _computed(module.float(), some.float() if some.is_floating_point() else some, training)
         for p, own in zip(trainable(module.float()), before, strict=True):
             p.copy_(own)
-    return f"{module} {' '.join(f'{value:.{digits}g}' for value in logits.double().mean(0).tolist())}"
+    return f"{module} {' '.join(f'{value:.{digits}g}' for value in values)}"
+
+
+def _computed(module: nn.Module, some: Tensor, training: bool) -> list[float]:
+    """Return mean outputs; of a training also the length of each gradient, and outputs under more chance."""
+    with seeded(0), torch.set_grad_enabled(training):
+        logits = module(some)
+        values = logits.detach().double().mean(0).tolist()
+        if training and logits.requires_grad:
+            module.zero_grad()
+            logits.square().sum().backward()
+            lengths = [0.0 if p.grad is None else float(p.grad.norm()) for p in trainable(module)]
+            values += [length if length > 1e-6 * max(lengths) else 0.0 for length in lengths]  # others are rounding
+            module.zero_grad()
+        with torch.no_grad():
+            for _ in range(16 * training):  # a block that is left out by chance may well be there once
+                values += module(some[:2]).double().mean(0).tolist()
+    return values
 
 
 def architecture(module: nn.Module) -> str:

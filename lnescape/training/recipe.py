@@ -140,11 +140,13 @@ class Recipe:
             for size in (0.1, 1.0, 10.0, 100.0):  # losses may differ for small residuals only, or for large ones
                 outputs, values = torch.randn(64, 2 * n).to(device), size * torch.randn(64, n).to(device)
                 outputs[:, :n] *= size
-                targets = torch.arange(64).to(device) % n if data.values is None else values
-                try:
-                    at.append(f"{float(self.loss(outputs[:, :n], targets)):.6g}")
-                except Exception:  # of values and their variances
-                    at.append(f"{float(self.loss(outputs, targets)):.6g}")
+                # Classes may have weights: each is the right one once.
+                for first in range(0, n if data.values is None else 1, 64):
+                    targets = torch.arange(first, first + 64).to(device) % n if data.values is None else values
+                    try:
+                        at.append(f"{float(self.loss(outputs[:, :n], targets)):.6g}")
+                    except Exception:  # of values and their variances
+                        at.append(f"{float(self.loss(outputs, targets)):.6g}")
         return self.describe() | {"loss_at": at}
 
     def describe(self) -> dict:
