@@ -69,10 +69,37 @@ class Cosine(nn.Module):
         return 5 * nn.functional.linear(x, nn.functional.normalize(self.layer.weight, dim=1))
 
 
-@pytest.mark.parametrize("make", [Probe, Frames, Cosine])
-def test_where_the_rules_of_layers_do_not_hold_gradients_are_those_of_autograd(make):
+class Experts(nn.Module):
+    """Layers that each read the inputs above a bound, many of them, few or none."""
+
+    def __init__(self):
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(8, 3) for _ in range(4))
+
+    def forward(self, x):
+        out = self.layers[0](x)
+        for layer, bound in zip(self.layers[1:], (0.5, 2.2, 9.0), strict=True):
+            out = out.index_add(0, (rows := (x[:, 0] > bound).nonzero()[:, 0]), layer(x[rows]))
+        return out
+
+
+class Sorted(nn.Module):
+    """A network that sorts its batch, as code for sequences of many lengths does, and puts the rows back."""
+
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(8, 3)
+
+    def forward(self, x):
+        order = x[:, 0].argsort()
+        return self.layer(x[order])[order.argsort()]
+
+
+@pytest.mark.parametrize(("make", "n"), [(Probe, 5), (Frames, 5), (Cosine, 5), (Experts, 300), (Sorted, 140)])
+def test_where_the_rules_of_layers_do_not_hold_gradients_are_those_of_autograd(make, n):
     torch.manual_seed(0)
-    module, images, classes = make().eval(), torch.randn(5, 8), torch.arange(5) % 3
+    module, images, classes = make().eval(), torch.randn(n, 8), torch.arange(n) % 3
+    images[:128, 0].clamp_(max=0)  # these go to no expert
     assert geometry._has_rules(module)
     exact = geometry._one_by_one(module, images, classes, log_odds_of)
     signs = torch.randint(0, 2, (exact.shape[1],), generator=torch.Generator().manual_seed(0)).mul(2).sub(1)
