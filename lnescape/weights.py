@@ -305,7 +305,8 @@ def theta_of(network: nn.Module | dict, like: nn.Module | None = None) -> Float[
             if name in statistics:
                 continue
             raise ValueError(f"The state dict lacks {name!r}; it was saved from another architecture.")
-        if found[name].is_complex() or own.is_floating_point() and not found[name].is_floating_point():
+        is_real = own.is_floating_point() and not found[name].is_floating_point()
+        if is_real or found[name].is_complex() and not own.is_complex():
             kind = "complex" if found[name].is_complex() else str(found[name].dtype)
             raise ValueError(f"{name!r} is {kind} in the state dict; θ holds real numbers only.")
         if found[name].shape != own.shape:
@@ -426,7 +427,7 @@ class FlatNetwork:
     """
 
     def __init__(self, module: nn.Module, *, device: torch.device | str = "cpu"):
-        self.module = module.to(device, torch.float32)
+        self.module = module.to(device).float()  # which leaves complex buffers as they are
         self.theta = theta_of(self.module)
         self.gradient = torch.zeros_like(self.theta)
         self.bind()
