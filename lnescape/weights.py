@@ -222,8 +222,10 @@ def _rows(inputs: tuple, output: Any) -> Any:
 
 
 def _keep_statistics(module: nn.Module) -> None:
-    """Make parameters of the statistics of normalisation layers, which no training moves."""
+    """Make parameters of the statistics of torch's own normalisation layers, which no training moves."""
     for layer in normalisation_layers(module):
+        if not type(layer).__module__.startswith("torch.nn.modules."):
+            continue  # it may do more, such as an activation; `members` refuses it
         for name in ("running_mean", "running_var"):
             value = layer._buffers.pop(name)
             assert value is not None, "normalisation_layers lists those that keep statistics"

@@ -31,3 +31,18 @@ def test_complex_constants_keep_both_parts():
         ln.members(Rotated, [Rotated(0.5).state_dict()], DATA)
     with pytest.raises(ValueError, match="'h.bias' is complex in the state dict"):
         ln.members(Rotated, [{**nets[0].state_dict(), "h.bias": torch.ones(3) * 1j}], DATA)
+
+
+class Activated(nn.BatchNorm1d):
+    """A normalisation layer that holds the activation behind it, as timm's do."""
+
+    def forward(self, x):
+        return super().forward(x).relu()
+
+
+def test_statistics_of_layers_that_do_more_are_not_kept():
+    def net():
+        return nn.Sequential(nn.Linear(8, 6), Activated(6), nn.Linear(6, 3))
+
+    with pytest.raises(ValueError, match="torch's own normalisation layers, and Activated isn't one; use nn.BatchNorm"):
+        ln.members(net, [net().state_dict()], DATA, statistics="kept")

@@ -36,6 +36,7 @@ from lnescape.weights import (
     check_callable,
     identity,
     images_to_refresh,
+    normalisation_layers,
     theta_of,
     unwrapped,
 )
@@ -451,6 +452,9 @@ def members(
     """
     kept = one_of(statistics, ["recomputed", "kept"], "treatment of statistics") == "kept"
     template = check_builder(Wrapped(net, KEPT_STATISTICS) if kept else net, data)
+    if kept and (others := normalisation_layers(template.module)):
+        what = f"statistics='kept' is for torch's own normalisation layers, and {type(others[0]).__name__} isn't one"
+        raise ValueError(f"{what}; use nn.BatchNorm2d and the like, or leave statistics= out.")
     if isinstance(networks, nn.Module | dict) or not isinstance(networks, Iterable):
         raise TypeError(f"One {type(networks).__name__} was given; pass a list of networks, [network].")
     if recipe is not None:
