@@ -153,6 +153,21 @@ def architecture(module: nn.Module) -> str:
     return hashlib.sha256(f"{str(module).partition('(')[2]} {shapes}".encode()).hexdigest()[:16]
 
 
+def constants_of(module: nn.Module) -> list[float]:
+    """Describe what no training moves, frozen weights and buffers, by its length and its part along one direction."""
+    moved = statistics_names(module) | {
+        n for n, p in module.named_parameters(remove_duplicate=False) if p.requires_grad
+    }
+    squares, along = 0.0, 0.0
+    for number, (name, tensor) in enumerate(module.state_dict().items()):
+        if name not in moved:
+            real = torch.view_as_real(tensor) if tensor.is_complex() else tensor
+            x = real.flatten().cpu().double().nan_to_num(2.0, 1.0, -1.0)  # masks hold −∞
+            squares += float(x.square().sum())
+            along += float(x @ (torch.arange(len(x)).double() + number).cos())
+    return [squares**0.5, along]
+
+
 def _only_logits(module: nn.Module, inputs: tuple, output: Any) -> Any:
     """Return the logits in what a network returns: its `logits`, else its first part; two of them for a single one."""
     output = _rows(inputs, _named(output))

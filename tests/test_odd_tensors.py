@@ -5,32 +5,36 @@ import torch
 from torch import nn
 
 import lnescape as ln
+from lnescape.results import ResultError
 
 CHANCE = torch.Generator().manual_seed(0)
 X, Y = torch.randn(240, 8, generator=CHANCE), torch.arange(240) % 3
 DATA = ln.dataset(train=(X[:160], Y[:160]), test=(X[160:], Y[160:]))
 
 
-class Rotated(nn.Module):
-    """A network that turns pairs of features by fixed angles, as rotary embeddings do."""
+class Turned(nn.Module):
+    """A layer that turns pairs of features by fixed angles, as rotary embeddings do."""
 
     def __init__(self, step=1.0):
         super().__init__()
-        self.h = nn.Linear(8, 3)
         self.register_buffer("turns", torch.polar(torch.ones(4), step * torch.arange(4.0)))
 
     def forward(self, x):
-        return self.h(torch.view_as_real(torch.view_as_complex(x.unflatten(1, (4, 2))) * self.turns).flatten(1))
+        return torch.view_as_real(torch.view_as_complex(x.unflatten(1, (4, 2))) * self.turns).flatten(1)
+
+
+def rotated(step=1.0):
+    return nn.Sequential(Turned(step), nn.Linear(8, 3))
 
 
 def test_complex_constants_keep_both_parts():
-    nets = [Rotated(), Rotated()]
-    law = ln.members(Rotated, nets, DATA)
+    nets = [rotated(), rotated()]
+    law = ln.members(rotated, nets, DATA)
     torch.testing.assert_close(law.predict(X), torch.stack([net(X).log_softmax(1) for net in nets]).detach())
-    with pytest.raises(ValueError, match="The constant 'turns' differs"):
-        ln.members(Rotated, [Rotated(0.5).state_dict()], DATA)
-    with pytest.raises(ValueError, match="'h.bias' is complex in the state dict"):
-        ln.members(Rotated, [{**nets[0].state_dict(), "h.bias": torch.ones(3) * 1j}], DATA)
+    with pytest.raises(ValueError, match="The constant '0.turns' differs"):
+        ln.members(rotated, [rotated(0.5).state_dict()], DATA)
+    with pytest.raises(ValueError, match="'1.bias' is complex in the state dict"):
+        ln.members(rotated, [{**nets[0].state_dict(), "1.bias": torch.ones(3) * 1j}], DATA)
 
 
 class Activated(nn.BatchNorm1d):
@@ -46,3 +50,17 @@ def test_statistics_of_layers_that_do_more_are_not_kept():
 
     with pytest.raises(ValueError, match="torch's own normalisation layers, and Activated isn't one; use nn.BatchNorm"):
         ln.members(net, [net().state_dict()], DATA, statistics="kept")
+
+
+def test_a_law_is_read_with_the_frozen_weights_that_it_was_made_with(tmp_path):
+    def net(scale=1.0, turned=1.0):
+        body = nn.Linear(8, 6, bias=False).requires_grad_(False)
+        nn.init.constant_(body.weight, scale)
+        body.register_buffer("mask", torch.full((2,), -torch.inf))
+        return nn.Sequential(Turned(turned), body, nn.BatchNorm1d(6), nn.Linear(6, 3))
+
+    ln.members(net, [net(), net()], DATA).save(tmp_path / "law")
+    ln.load_law(tmp_path / "law", lambda: net(1 + 1e-7))
+    for other in (lambda: net(1.01), lambda: net(turned=1.01)):
+        with pytest.raises(ResultError, match="other frozen weights or buffers than the builder's; pass the builder"):
+            ln.load_law(tmp_path / "law", other)

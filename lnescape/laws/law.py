@@ -23,7 +23,7 @@ from lnescape.engines import engine_for
 from lnescape.progress import bar
 from lnescape.results import files
 from lnescape.subspaces import KINDS, Subspace, combine
-from lnescape.weights import Builder, FlatNetwork, architecture, build, wrapped, wrappers_of
+from lnescape.weights import Builder, FlatNetwork, architecture, build, constants_of, wrapped, wrappers_of
 
 # θ are drawn so many numbers at a time (256 MB), whatever the number of networks asked for.
 CHUNK = 2**26
@@ -149,7 +149,8 @@ class Law(ABC):
         """Return what, besides its tensors, makes the law, as plain values."""
         more: dict[str, Any] = {} if self.values is None else {"values": self.values.describe()}
         more |= {"trained_on": self.trained_on, "wrappers": wrappers_of(self.net)}
-        more["architecture"] = architecture(build(self.net, 0))
+        module = build(self.net, 0)
+        more |= {"architecture": architecture(module), "constants": constants_of(module)}
         if self.recipe is not None:
             more["recipe"] = self.recipe.describe()
         if self.cost is not None:

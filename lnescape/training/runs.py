@@ -34,6 +34,7 @@ from lnescape.weights import (
     architecture,
     build,
     check_callable,
+    constants_of,
     identity,
     images_to_refresh,
     normalisation_layers,
@@ -507,7 +508,7 @@ def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | N
 
     Raises:
         TypeError: `net` isn't a builder.
-        ResultError: The file is missing or damaged, or belongs to another architecture.
+        ResultError: The file is missing or damaged, or belongs to another architecture or other frozen weights.
     """
     check_callable(net)
     with files.loading(Path(path), "law", cure="write it again with law.save.") as (description, tensors):
@@ -522,5 +523,9 @@ def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | N
         raise ResultError(f"{path} holds networks of {law.n_parameters} parameters, the builder's have {length}.")
     if description.get("architecture", architecture(network)) != architecture(network):
         what = f"{path} holds networks with other layers, or in another order, than the builder's"
+        raise ResultError(f"{what}; pass the builder that they were made by.")
+    constants = constants_of(network)  # other machines may compute tables of sines with other last digits
+    if math.dist(description.get("constants", constants), constants) > 1e-5 * constants[0]:
+        what = f"{path} holds networks with other frozen weights or buffers than the builder's"
         raise ResultError(f"{what}; pass the builder that they were made by.")
     return law
