@@ -473,14 +473,14 @@ class FlatNetwork:
 
 @torch.no_grad()
 def with_features(module: nn.Module, images: Tensor) -> tuple[Tensor, Tensor | None]:
-    """Return logits, and the inputs [images, features] of the last linear layer called, None where there is none."""
+    """Return logits, and the inputs [images, features] of the last linear layer called; None without a row for each."""
     logits, features = [], []
     with _watched(module) as seen:
         for part in images.split(500):
             seen.clear()
             logits.append(module(part))
-            features += [inputs for _, inputs, _ in seen[-1:]]
-    return torch.cat(logits), torch.cat(features) if features else None
+            features += [inputs for _, inputs, *_ in seen[-1:] if len(inputs) == len(part)]
+    return torch.cat(logits), torch.cat(features) if len(features) == len(logits) else None
 
 
 @torch.no_grad()
@@ -488,16 +488,17 @@ def last_layer(module: nn.Module, images: Tensor) -> nn.Linear | None:
     """Return the linear layer whose output the logits are, or None where the network ends in anything else."""
     with _watched(module) as seen:
         logits = module(images)
-    return seen[-1][0] if seen and seen[-1][2] is logits else None
+    # Not where they were changed in place since, divided by a temperature for instance.
+    return seen[-1][0] if seen and seen[-1][2] is logits and seen[-1][3] == logits._version else None
 
 
 @contextmanager
-def _watched(module: nn.Module) -> Iterator[list[tuple[nn.Linear, Tensor, Tensor]]]:
-    """List layer, input and output of every linear layer that is called."""
-    seen: list[tuple[nn.Linear, Tensor, Tensor]] = []
+def _watched(module: nn.Module) -> Iterator[list[tuple[nn.Linear, Tensor, Tensor, int]]]:
+    """List layer, input and output of every linear layer that is called, and how often the output was changed."""
+    seen: list[tuple[nn.Linear, Tensor, Tensor, int]] = []
 
     def note(layer: nn.Linear, inputs: tuple, output: Tensor) -> None:
-        seen.append((layer, inputs[0], output))
+        seen.append((layer, inputs[0], output, output._version))
 
     with ExitStack() as hooks:
         for layer in (m for m in module.modules() if isinstance(m, nn.Linear)):

@@ -251,7 +251,7 @@ def outputs(
     """Return, of one network, ln Σ exp z, the standard deviation of its logits z, and ln φᵀH⁻¹φ of its features φ."""
     # Of values ln variance of the chosen output, nan where none is stated, in place of the first two.
     # H = E φφᵀ + 10⁻⁴ (tr E φφᵀ/d) I over the training images, φ the d inputs of the last linear layer; nan where there
-    # is no such layer, or one that reads more than one vector an image.
+    # is no such layer, or one that reads other than one vector an image, in the images' order.
     with law.lend(theta) as module:
         logits, features = with_features(module, images)
         if law.values is None:
@@ -262,10 +262,14 @@ def outputs(
             index = torch.as_tensor(chosen, device=logits.device).long()[:, None] + k
             none = torch.full_like(logits[:, 0], torch.nan)
             rows = [logits.gather(1, index)[:, 0] if stated else none, none]
-        if features is None or features.ndim > 2:
+        read = None
+        if features is not None and features.ndim == 2:
+            first, turned = features[:8], with_features(module, images[:8].flip(0))[1]
+            # Rows that don't turn with the inputs belong to others, as after sorting.
+            if turned is not None and torch.allclose(turned.flip(0), first, 1e-2, 1e-2 * float(first.abs().max())):
+                read = with_features(module, training_images)[1]
+        if features is None or read is None:
             return torch.stack([*rows, torch.full_like(rows[0], torch.nan)]).cpu().numpy()
-        _, read = with_features(module, training_images)
-        assert read is not None, "the same network has features on other images"
         seen = read.double()
     moment = seen.T @ seen / len(seen)
     moment.diagonal().add_(MOMENT_RIDGE * moment.trace().clamp_min(TINY) / len(moment))  # features may all be zero
