@@ -124,6 +124,15 @@ def test_inputs_unlike_those_of_the_fit_are_named():
     assert several.extrapolated[30:].mean() < 0.02
 
 
+def test_a_class_that_no_calibration_input_is_given_is_extrapolated():
+    logits = np.random.default_rng(0).normal(size=(3, 600, 3)) + 3 * np.eye(3)[np.arange(600) % 3]
+    logp = logits - np.logaddexp.reduce(logits, 2, keepdims=True)
+    chosen = np.exp(logp).mean(0).argmax(1)
+    stated = ln.state_arrays(logp[:, 300:], calibration=logp[:, :300][:, chosen[:300] < 2])
+    np.testing.assert_array_equal(stated.extrapolated[stated.chosen == 2], True)
+    assert stated.extrapolated[stated.chosen != 2].mean() < 0.2
+
+
 def test_classes_are_stated_as_by_the_one_call():
     data = ln.load("digits")
     net = ln.network("mlp", data, width=16)

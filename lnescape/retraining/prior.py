@@ -55,7 +55,10 @@ class Prior:
 
     def beyond(self, covariates: Float[ndarray, "images covariates"]) -> Bool[ndarray, " images"]:
         """Return which inputs have a covariate that s₀² clips: over 4 standard deviations from the mean of the fit."""
-        return (np.abs(self._columns(covariates) - self.centre) > CLIP * self.width).any(1)
+        # Or that differs at all where it was the same for all: the class of an input that none of the fit was given.
+        same = 1e-9 * np.maximum(np.abs(self.centre), 1)
+        most = np.where(np.isinf(self.width), same, CLIP * self.width)
+        return (np.abs(self._columns(covariates) - self.centre) > most).any(1)
 
     def _columns(self, covariates: ndarray) -> ndarray:
         """Return the covariates as float64; raise unless the columns are as many as in the fit."""
