@@ -110,3 +110,16 @@ def test_noise_is_added_to_predictions_without_variances(as_users_do):
 def test_arrays_are_scored_as_tensors(as_users_do):
     for predicted, right in ((MEANS.numpy(), LABELS.numpy()), (MEANS, LABELS.numpy())):
         assert str(ln.score(predicted, right, unit="m")) == str(ln.score(MEANS, LABELS, unit="m"))
+
+
+def test_masked_numbers_are_refused(as_users_do):
+    masked = np.ma.masked_less(LABELS.numpy(), float(LABELS.median()))
+    cases = [
+        lambda: ln.score(MEANS, masked),
+        lambda: scores.rmse(MEANS, masked),
+        lambda: ln.score(masked[None], LABELS),
+    ]
+    classes = np.ma.masked_equal(np.arange(4) % 2, 1)
+    for call in (*cases, lambda: ln.score(torch.zeros(4, 2).log_softmax(1), classes)):
+        with pytest.raises(ValueError, match=r"\d+ numbers are masked; leave those images out, or fill them"):
+            call()

@@ -357,7 +357,7 @@ def score(
     >>> print(score(torch.tensor([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8]]).log(), torch.tensor([0, 1, 1]))["nll"])
     0.41(25) nat
     """
-    predicted, right = (_as_tensor(given)[0] for given in (logp, labels))
+    predicted, right = (as_tensor(given)[0] for given in (logp, labels))
     of_values = predicted is not None and (predicted.ndim == 4 or predicted.shape[2:] == (1,))  # of classes two or more
     if of_values or right is not None and right.is_floating_point() and right.ndim == 2:
         from lnescape.scores.values import score_values
@@ -387,7 +387,7 @@ def mean_and_labels(logp: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Return the mean prediction and the labels as int64; raise where the labels do not belong to it."""
     mean = mean_prediction(logp)
     n_images, n_classes = mean.shape
-    labels, found = _as_tensor(labels)
+    labels, found = as_tensor(labels)
     if labels is None or labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
         raise TypeError(f"labels are whole numbers [images], and this is {found}; use torch.tensor(labels).")
     labels = labels.to(mean.device, torch.int64)
@@ -404,7 +404,7 @@ def mean_and_labels(logp: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
 def as_members(logp: Tensor) -> Float[Tensor, "members images classes"]:
     """Return log-probabilities with a dimension of members; raise where they have no such shape."""
     expected = "log-probabilities are floats [members, images, classes] or [images, classes]"
-    logp, found = _as_tensor(logp)
+    logp, found = as_tensor(logp)
     if logp is None or not logp.is_floating_point():
         raise TypeError(f"{expected}, and this is {found}; pass what law.predict returns.")
     if logp.ndim not in (2, 3):
@@ -414,8 +414,10 @@ def as_members(logp: Tensor) -> Float[Tensor, "members images classes"]:
     return logp if logp.ndim == 3 else logp.unsqueeze(0)
 
 
-def _as_tensor(values: Any) -> tuple[Any, str]:
+def as_tensor(values: Any) -> tuple[Any, str]:
     """Return a tensor of numbers, arrays or lists, and what it holds in words; None where there are no numbers."""
+    if isinstance(values, np.ma.MaskedArray) and (n := np.ma.count_masked(values)):
+        raise ValueError(f"{n} numbers are masked; leave those images out, or fill them by filled(…).")
     try:
         tensor = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
     except (TypeError, ValueError):

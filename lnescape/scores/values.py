@@ -8,14 +8,13 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from lnescape.checks import real
 from lnescape.results import Estimate
-from lnescape.scores.quality import CHUNK, TwoParts
+from lnescape.scores.quality import CHUNK, TwoParts, as_tensor
 
 
 def with_noise(values: Float[Tensor, "networks inputs outputs"], variance: Any) -> Float[Tensor, "networks inputs o 2"]:
@@ -250,9 +249,10 @@ def _as_values(predicted: Any, *, stated: bool = False) -> tuple[Tensor, Tensor]
 def _checked(predicted: Any, labels: Any, *, stated: bool = False) -> tuple[Tensor, Tensor, Tensor]:
     """Return values, variances and labels, float64; raise unless there is one label for each value of an input."""
     values, variances = _as_values(predicted, stated=stated)
-    if not isinstance(labels, Tensor) and np.asarray(labels).dtype.kind not in "biuf":
-        raise ValueError(f"Measured values are {np.asarray(labels).dtype}; pass numbers.")
-    right = torch.as_tensor(labels, dtype=torch.float64, device=values.device)
+    right, found = as_tensor(labels)
+    if right is None or right.is_complex():
+        raise ValueError(f"Measured values are real numbers, and this is {found}; pass numbers.")
+    right = right.to(values.device, torch.float64)
     if right.shape != values.shape[1:] or not bool(right.isfinite().all()):
         need = list(values.shape[1:])
         raise ValueError(f"Measured values have shape {list(right.shape)}, or are NaN; pass finite ones {need}.")
