@@ -1,4 +1,4 @@
-"""Tensors that a network holds beside plain weights: complex numbers."""
+"""Tensors beside plain weights: complex and frozen ones, statistics, views of a weight, and those of TorchScript."""
 
 import pytest
 import torch
@@ -6,6 +6,7 @@ from torch import nn
 
 import lnescape as ln
 from lnescape.results import ResultError
+from lnescape.training.prepared import check_builder
 
 CHANCE = torch.Generator().manual_seed(0)
 X, Y = torch.randn(240, 8, generator=CHANCE), torch.arange(240) % 3
@@ -64,3 +65,24 @@ def test_a_law_is_read_with_the_frozen_weights_that_it_was_made_with(tmp_path):
     for other in (lambda: net(1.01), lambda: net(turned=1.01)):
         with pytest.raises(ResultError, match="other frozen weights or buffers than the builder's; pass the builder"):
             ln.load_law(tmp_path / "law", other)
+
+
+class Tied(nn.Linear):
+    """A layer whose output goes back through its weight, which it keeps as a view or takes when it is called."""
+
+    def __init__(self, keep):
+        super().__init__(8, 3)
+        keep(self)
+
+    def forward(self, x):
+        return super().forward(x) @ (self.back if hasattr(self, "back") else self.weight.T)[:3]
+
+
+@pytest.mark.parametrize("keep", [
+    lambda own: setattr(own, "back", own.weight.detach().t()),
+    lambda own: own.register_buffer("back", own.weight.detach().t()),
+])  # fmt: skip
+def test_a_view_of_a_weight_that_would_not_follow_it_is_refused(keep):
+    check_builder(lambda: Tied(lambda own: None), DATA)
+    with pytest.raises(ValueError, match="'back' shares memory with the parameter 'weight', and would not follow it"):
+        check_builder(lambda: Tied(keep), DATA)

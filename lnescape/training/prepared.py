@@ -246,6 +246,14 @@ def _check_parameters(module: nn.Module) -> None:
             raise ValueError(f"The parameter {name!r} is empty; give every layer at least one unit.")
         if (other := begins.setdefault(p.data_ptr(), name)) != name:
             raise ValueError(f"{other!r} and {name!r} share memory, but are two parameters; use one in both places.")
+    owners = {p.untyped_storage().data_ptr(): name for name, p in module.named_parameters()}
+    for part in module.modules():
+        for name, value in (*vars(part).items(), *part.named_buffers(recurse=False)):
+            if type(value) is not Tensor or value.layout != torch.strided:
+                continue
+            if owner := owners.get(value.untyped_storage().data_ptr()):
+                what = f"The attribute {name!r} shares memory with the parameter {owner!r}, and would not follow it"
+                raise ValueError(f"{what}; compute it in forward(), or clone() it.")
 
 
 def _differing(template: Template, second: nn.Module, some: Tensor) -> str | None:
