@@ -86,3 +86,9 @@ def test_a_view_of_a_weight_that_would_not_follow_it_is_refused(keep):
     check_builder(lambda: Tied(lambda own: None), DATA)
     with pytest.raises(ValueError, match="'back' shares memory with the parameter 'weight', and would not follow it"):
         check_builder(lambda: Tied(keep), DATA)
+
+
+@pytest.mark.filterwarnings("ignore:.*jit.script")
+def test_torchscript_is_refused():
+    with pytest.raises(TypeError, match="returns TorchScript, which has no gradient for each input; return its nn.Mod"):
+        check_builder(lambda: torch.jit.script(nn.Linear(8, 3)), DATA)

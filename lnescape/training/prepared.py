@@ -216,6 +216,8 @@ def _two_networks(builder: Builder) -> tuple[nn.Module, nn.Module]:
         raise ValueError(f"The builder fails with {_in_a_line(error)}; call it once by itself to see where.") from error
     if not isinstance(first, nn.Module):
         raise TypeError(f"The builder returned a {type(first).__name__}, not an nn.Module; return the network.")
+    if isinstance(first, torch.jit.ScriptModule):
+        raise TypeError("The builder returns TorchScript, which has no gradient for each input; return its nn.Module.")
     if not isinstance(first.train(), nn.Module):
         raise TypeError("The network's train() returns nothing; end it with `return self`, as torch's does.")
     _check_parameters(first)
