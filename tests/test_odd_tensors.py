@@ -92,3 +92,19 @@ def test_a_view_of_a_weight_that_would_not_follow_it_is_refused(keep):
 def test_torchscript_is_refused():
     with pytest.raises(TypeError, match="returns TorchScript, which has no gradient for each input; return its nn.Mod"):
         check_builder(lambda: torch.jit.script(nn.Linear(8, 3)), DATA)
+
+
+@pytest.mark.filterwarnings("ignore:Lazy modules")
+def test_statistics_that_the_builder_moves_are_no_constants():
+    def lazy():
+        net = nn.Sequential(nn.LazyLinear(6), nn.LazyBatchNorm1d(), nn.LazyLinear(3))
+        net(torch.zeros(4, 8))
+        return net
+
+    def orthogonal(**options):
+        return nn.Sequential(nn.utils.parametrizations.orthogonal(nn.Linear(8, 8), **options), nn.Linear(8, 3))
+
+    check_builder(lazy, DATA)
+    with pytest.raises(ValueError, match="differs between two calls of the builder; pass use_trivialization=False"):
+        check_builder(orthogonal, DATA)
+    check_builder(lambda: orthogonal(use_trivialization=False), DATA)

@@ -204,7 +204,8 @@ def check_builder(builder: Builder, data) -> Template:
     if data.values is None:
         _check_no_probabilities(second, data.train.images[:64].cpu())
     if differing is not None:
-        raise ValueError(f"{differing} differs between two calls of the builder; fix its seed, or let it be trained.")
+        cure = "pass use_trivialization=False" if ".base'" in differing else "fix its seed, or let it be trained"
+        raise ValueError(f"{differing} differs between two calls of the builder; {cure}.")
     return template
 
 
@@ -262,8 +263,11 @@ def _differing(template: Template, second: nn.Module, some: Tensor) -> str | Non
     """Give two networks of a builder the same θ; return what still differs, or None."""
     first, others = template.fresh().float().eval(), second.float().eval().state_dict()
     constants = {n for n, p in first.named_parameters() if not p.requires_grad} | set(dict(first.named_buffers()))
+    statistics = statistics_names(first)  # a builder may pass inputs, to give lazy layers their sizes
     for name, own in first.state_dict().items():
-        if name in constants and not torch.equal(own, others[name]):
+        if name in statistics:
+            others[name].copy_(own)
+        elif name in constants and not torch.equal(own, others[name]):
             return f"The constant {name!r}"
     with RNG_LOCK, seeded(0), torch.no_grad():
         for p, own in zip(trainable(second), trainable(first), strict=True):
