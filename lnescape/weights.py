@@ -58,6 +58,17 @@ def seeded(seed: int) -> Iterator[None]:
         np.random.set_state(of_numpy)  # noqa: NPY002
 
 
+@contextmanager
+def plain_attention() -> Iterator[None]:
+    """Switch off torch's fast path for attention in evaluation mode: it calls no layers, and vmap doesn't know it."""
+    before = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(before)
+
+
 class Template:
     """One network of a builder, used again and again; each use finds it as it was built, but for its weights."""
 

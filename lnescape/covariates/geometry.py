@@ -22,7 +22,7 @@ from lnescape.checks import instance, real
 from lnescape.laws import Law
 from lnescape.retraining.prior import ANY
 from lnescape.training.descent import generator
-from lnescape.weights import places, trainable
+from lnescape.weights import places, plain_attention, trainable
 
 SKETCH = 2048  # dimensions of the count sketch
 FISHER_RIDGE = 1e-2  # in parts of the mean eigenvalue of the sketched Fisher matrix
@@ -232,6 +232,7 @@ def _by_layers(
         torch.autograd.grad(values.sum(), leaf)  # the hooks see every slope on its way
 
 
+@plain_attention()
 def _by_vmap(module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity) -> Float[Tensor, "images p"]:
     """Compute gradients of any module whose operations have rules for batches."""
     weights, value = _value_of(module, quantity)

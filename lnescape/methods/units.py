@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lnescape.laws.law import Law, mixture_of
 from lnescape.laws.noise import DropoutLaw, Gate
 from lnescape.methods.budget import Options, Request
-from lnescape.weights import Builder, FlatNetwork, Template, places
+from lnescape.weights import Builder, FlatNetwork, Template, places, plain_attention
 
 _LAYERS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 _CURE = (
@@ -46,6 +46,7 @@ def dropout(net: Builder, data, *, budget: float = 1.0, **options: Unpack[Option
     return mixture_of(laws, cost=request.cost(plan))
 
 
+@plain_attention()
 def gates_of(template: Template, images: Tensor) -> tuple[Gate, ...]:
     """Return a gate for each dropout layer: the weights that read it; raise unless they can stand for the layer."""
     module = template.fresh().cpu().float().eval()
