@@ -115,3 +115,27 @@ def _part(n_train, n_calibration):
     train, calibration = (DATA.train.images, DATA.train.labels), (DATA.calibration.images, DATA.calibration.labels)
     first = [tuple(own[:n] for own in part) for part, n in ((train, n_train), (calibration, n_calibration))]
     return ln.dataset(train=first[0], calibration=first[1], test=calibration, name="a part")
+
+
+class Pooled(nn.Module):
+    """A network whose pooling under a mask gives NaN for an input that is all padding."""
+
+    def __init__(self):
+        super().__init__()
+        self.e, self.h = nn.Embedding(20, 4), nn.Linear(4, 2)
+
+    def forward(self, x):
+        share = torch.zeros(x.shape).masked_fill(x == 0, -torch.inf).softmax(1)
+        return self.h((share[..., None] * self.e(x)).sum(1))
+
+
+@pytest.mark.parametrize(("row", "named"), [(70, "calibration input 10 "), (130, "stated input 10, id n30 ")])
+def test_an_input_that_networks_trained_before_cannot_predict_is_named(row, named):
+    x = torch.randint(1, 20, (160, 6), generator=torch.Generator().manual_seed(0))
+    x[row] = 0
+    y = torch.arange(160) % 2
+    parts = {"train": slice(0, 60), "calibration": slice(60, 120), "test": slice(120, 160)}
+    data = ln.dataset(**{part: (x[rows], y[rows]) for part, rows in parts.items()})
+    runs = ln.members(Pooled, [Pooled(), Pooled()], data)
+    with pytest.raises(ValueError, match=rf"can't predict {named}\(NaN or infinite numbers\); leave that input out"):
+        ln.state(Pooled, data, runs=runs, ids=[f"n{k + 20}" for k in range(40)], progress=False)

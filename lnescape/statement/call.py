@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from lnescape.checks import instance, one_of, real, shown, texts, units_of, whole
@@ -183,7 +183,7 @@ def _of_classes(
 ) -> Statement:  # fmt: skip
     """State classes, the calibration inputs first: the measurand of each input's class; `narrow` are proxies."""
     n = n_calibration
-    predicted = runs.predict(everything, progress=progress).double()
+    predicted = _predicted(runs, data, everything, n, ids=known["ids"], progress=progress).double()
     logp, mean = predicted.cpu().numpy(), predicted.exp().mean(0).cpu().numpy()
     chosen = mean.argmax(1)
     n_eff, worth, groups = None, CHECKED, looked["groups"]
@@ -221,7 +221,7 @@ def _of_values(
 ) -> Statement:  # fmt: skip
     """State values: every output in parts of the root mean square of its s, all under one prior."""
     k, n = data.n_classes, n_calibration
-    predicted = runs.predict(everything, progress=progress).cpu().numpy()
+    predicted = _predicted(runs, data, everything, n, ids=known["ids"], progress=progress).cpu().numpy()
     outputs = [np.full(len(everything), c) for c in range(k)]
     spread = [np.sqrt(explore.value(predicted, own)[:, :n].var(0, ddof=1).mean()) for own in outputs]
     scale = np.array([one if one > 0 else 1.0 for one in spread])
@@ -241,6 +241,21 @@ def _of_values(
         quantity=data.classes[0] if k == 1 else "value", units=units_of(data.unit, k),
         outputs=data.classes if k > 1 else (), groups=tuple(looked["groups"]), **known,
     )  # fmt: skip
+
+
+def _predicted(
+    runs: Members, data: Any, everything: Tensor, n: int, *, ids: Sequence[str], progress: bool
+) -> Float[Tensor, "networks inputs ..."]:  # fmt: skip
+    """Predict n calibration inputs and those that are stated; name one without a finite prediction."""
+    predicted = runs.predict(everything, progress=progress)
+    if len(wrong := (~predicted.flatten(2).isfinite().all(2).all(0)).nonzero()):
+        row, rows = int(wrong[0]), data.calibration.rows
+        if row >= n:
+            named = f"stated input {row - n}, id {ids[row - n]}"
+        else:
+            named = f"calibration input {row}" if rows is None else f"input {int(rows[row])} of the test set"
+        raise ValueError(f"The networks can't predict {named} (NaN or infinite numbers); leave that input out.")
+    return predicted
 
 
 def _origin(prepared: Prepared, runs: Members, images: Tensor) -> dict[str, str]:
