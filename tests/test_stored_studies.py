@@ -19,7 +19,7 @@ from report.studies.comparison import BASES, BUDGETS, CHOSEN, WAYS
 from report.studies.dispersion import dithered
 from report.studies.gates import g0
 from report.studies.geometry import taught
-from report.studies.pairs import JUDGES, WITH_LEVEL
+from report.studies.pairs import FASHION_ATTENTION, JUDGES, LEVELLED, WITH_GRADIENTS, WITH_LEVEL
 from report.studies.summaries import SUMMARIES
 
 RESULTS = Path(__file__).resolve().parent.parent / "report" / "results"
@@ -232,6 +232,14 @@ def test_the_level_of_bursts_is_learned_on_other_networks_and_fails(pair):
     assert numbers["G9"]["REN"] == one["ren"]["value"]
     # u is wrong by half the difference between the ratio that was lent and the pair's own.
     assert one["bias"].value == pytest.approx(ratio - log_bias(dof) - numbers["ratio"], abs=0.1)
+
+
+def test_the_network_of_another_kind_taught_nothing():
+    own = FASHION_ATTENTION.key
+    assert FASHION_ATTENTION not in (*WITH_GRADIENTS, *LEVELLED, *JUDGES)
+    assert not any(own in study for study in ln.retraining.shipped_prior().provenance["studies"])
+    lent = ln.load_result(f"{own}-geometry").numbers["one network, borrowed scale"]
+    assert (lent["level"], lent["dof"]) == pytest.approx(ln.retraining.shipped_prior().levels["any"], rel=1e-4)
 
 
 def test_the_shipped_prior_is_what_the_stored_pairs_teach():
