@@ -517,6 +517,7 @@ def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | N
             known["cost"] = Cost(**description["cost"])
         if "recipe" in description:
             known["recipe"] = Recipe.described(description["recipe"])
+        norm, along = map(float, description.get("constants", (math.nan, 0)))  # older files have none
         law = law_of(net, description, tensors, **known)
     network = build(law.net, 0)
     if law.n_parameters != (length := theta_of(network).numel()):
@@ -525,7 +526,7 @@ def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | N
         what = f"{path} holds networks with other layers, or in another order, than the builder's"
         raise ResultError(f"{what}; pass the builder that they were made by.")
     constants = constants_of(network)  # other machines may compute tables of sines with other last digits
-    if math.dist(description.get("constants", constants), constants) > 1e-5 * constants[0]:
+    if math.dist((norm, along), constants) > 1e-5 * constants[0]:
         what = f"{path} holds networks with other frozen weights or buffers than the builder's"
         raise ResultError(f"{what}; pass the builder that they were made by.")
     return law
