@@ -172,10 +172,8 @@ def _in_lines(value: Any, *, levels: int) -> str:
     """Write JSON without blanks, and each value of so many levels of dictionaries in a line."""
     if not (levels and isinstance(value, Mapping) and value):
         return json.dumps(value, sort_keys=True, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    names = {name: json.dumps(name, ensure_ascii=False) for name in sorted(value)}
-    return (
-        "{\n" + ",\n".join(f"{own}:{_in_lines(value[name], levels=levels - 1)}" for name, own in names.items()) + "\n}"
-    )
+    rows = (f"{_in_lines(name, levels=0)}:{_in_lines(own, levels=levels - 1)}" for name, own in sorted(value.items()))
+    return "{\n" + ",\n".join(rows) + "\n}"
 
 
 def unseal(text: bytes) -> dict[str, Any]:

@@ -63,7 +63,8 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     """Judge gradient distance alone and beside outputs and classes, on held-out retrainings and images."""
     own = assembled(study, store)
     found: dict = {}
-    if study.name.startswith(FASHION_ATTENTION.key):  # computed after the prior that the package ships was learned
+    came_last = study.name.startswith(FASHION_ATTENTION.key)  # after the prior that the package ships was learned
+    if came_last:
         learned = shipped_prior()
     else:
         seen = levels(store.folder.parent, but=study.name.removesuffix("-geometry"))
@@ -105,7 +106,7 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     gain = gain_in_ren(with_others, without, judges[2])
     found["G10"] = g10(with_others, without, gain=gain, n=found["n"]).to_dict()
     found["sensitivity"] = sensitivity(own, judges[2])
-    if not study.name.startswith(FASHION_ATTENTION.key):
+    if not came_last:
         found["taught otherwise"] = taught_otherwise(own, study, store.folder.parent, judges[2])
     found["gain over gradient distance"] = gain_in_ren(with_others, alone, judges[2])
     return found, {}

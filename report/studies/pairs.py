@@ -220,7 +220,7 @@ SMALL = {
 
 def kind_of_network(network: str) -> str:
     """Name the kind of a network, as `covariates.geometry.kind_of` does for a module."""
-    if network == _ATTENTION:
+    if ":" in network:  # of the report's own, which is attention
         return "any"
     return "fully connected" if network == "mlp" else "convolutional"
 
