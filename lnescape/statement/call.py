@@ -101,28 +101,17 @@ def state(
     """
     level = real(level, "level", above=0, below=1)
     n_proxies, proxy_epochs = whole(n_proxies, "n_proxies", least=4), real(proxy_epochs, "proxy_epochs", above=0)
-    inner = getattr(runs, "net", None)
-    while isinstance(inner, Wrapped):
-        if inner.how == KEPT_STATISTICS and inner.builder == net:
-            net = inner  # members(net, …, statistics="kept")
-        inner = inner.builder
+    net = _same_builder(net, runs)
     template = check_builder(net, data)
     if covariates is None:
         covariates = DEFAULT if measurand is log_odds else FREE
     groups = _checked_groups(covariates, proxies)
     tolerance = _checked_kind(data, limits, measurand, like, proxies)
     by_gradients = "gradient distance" in groups and measurand is log_odds
-    if isinstance(like, str):
-        one_of(like, ["shipped"], "learned prior")
-        like = shipped_prior() if by_gradients else None  # it knows gradient distance, and serves with it only
-    elif like is not None:
-        instance(like, LearnedPrior, "like", "pass what learn_prior returns, 'shipped' or None")
+    like = _checked_like(like, shipped_prior() if by_gradients else None)
     seeds = checked_seeds(seeds) if runs is None else []
     if runs is not None:
-        runs = checked_runs(runs, net, template, data)
-        if runs.cost is not None and runs.cost.trainings < 0.99 * len(runs):
-            what = f"{len(runs)} networks for {runs.cost.trainings:.2g} trainings are no retrainings but snapshots"
-            raise ValueError(f"{what}, or shorter ones; pass what fit returns.")
+        runs = _retrainings(checked_runs(runs, net, template, data))
         recipe, device = recipe or runs.recipe or Recipe(batch=min(Recipe.batch, len(data.train))), runs.device
     n_trained = len(seeds) if runs is None else len(runs) + len(runs.failed)
     borrows = by_gradients and like is not None and bool(like.levels) and data.values is None
@@ -133,12 +122,7 @@ def state(
     if neighbours is not None:
         _check_neighbours(neighbours, groups, images[:2])
     rows = data.test.rows if images is data.test.images else None  # in the test set that `dataset` cut in two
-    if rows is not None:
-        if ids is None:
-            ids = rows.tolist()
-        elif len(ids) == len(rows) + len(data.calibration):  # those of the whole of it
-            ids = [ids[row] for row in rows.tolist()]
-    ids = texts(ids, len(images), "ids, one for each input")
+    ids = _checked_ids(ids, len(images), rows, n_calibration=len(data.calibration))
     prepared = Prepared.of(net, data, recipe, device=device, folder=folder, template=template)
     data, recipe = prepared.data, prepared.recipe
     burst = explore.burst_recipe(recipe)
@@ -272,6 +256,44 @@ def _origin(prepared: Prepared, runs: Members, images: Tensor) -> dict[str, str]
         **known,
         stated=f"{len(images)} inputs, SHA-256 {tensor_fingerprint(images)}…",
     )
+
+
+def _same_builder(net: Builder, runs: Members | None) -> Builder:
+    """Return the builder of the runs where it is `net` with its statistics kept, as members(…) makes it, else `net`."""
+    inner = getattr(runs, "net", None)
+    while isinstance(inner, Wrapped):
+        if inner.how == KEPT_STATISTICS and inner.builder == net:
+            return inner
+        inner = inner.builder
+    return net
+
+
+def _retrainings(runs: Members) -> Members:
+    """Return the runs; raise where each cost less than a training."""
+    if runs.cost is not None and runs.cost.trainings < 0.99 * len(runs):
+        what = f"{len(runs)} networks for {runs.cost.trainings:.2g} trainings are no retrainings but snapshots"
+        raise ValueError(f"{what}, or shorter ones; pass what fit returns.")
+    return runs
+
+
+def _checked_like(like: Any, shipped: LearnedPrior | None) -> LearnedPrior | None:
+    """Return the prior towards which the coefficients shrink; `shipped` is the package's own, if it serves here."""
+    if isinstance(like, str):
+        one_of(like, ["shipped"], "learned prior")
+        return shipped
+    if like is not None:
+        instance(like, LearnedPrior, "like", "pass what learn_prior returns, 'shipped' or None")
+    return like
+
+
+def _checked_ids(ids: Any, n: int, rows: Any, *, n_calibration: int) -> tuple[str, ...]:
+    """Return the identifiers of n inputs, or of those of the test set that lie in `rows`."""
+    if rows is not None:
+        if ids is None:
+            ids = rows.tolist()
+        elif len(ids) == n + n_calibration:  # those of the whole of it
+            ids = [ids[row] for row in rows.tolist()]
+    return texts(ids, n, "ids, one for each input")
 
 
 def _checked_groups(covariates: Any, proxies: Builder | None) -> list[str]:
