@@ -11,6 +11,7 @@ from unittest.mock import patch
 
 import numpy as np
 from numpy import ndarray
+from scipy.special import polygamma
 
 from lnescape.covariates.geometry import SLOPE
 from lnescape.covariates.groups import DEFAULT, FREE, columns_of
@@ -39,6 +40,7 @@ from lnescape.study.cells import Study
 from lnescape.study.observation import PARTS
 from lnescape.study.store import CellStore
 from report.studies import moderation
+from report.studies.dispersion import jackknife
 from report.studies.gates import g1, g5, g9, g10
 from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws
 from report.studies.pairs import FASHION_ATTENTION, JUDGES, LEVELLED, SMALL, WITH_GRADIENTS, Pair, kind_of_network
@@ -53,6 +55,7 @@ MIXES = {
 }
 SIZES = (2, 3)  # M
 TRANSFER = "prior of other pairs"  # learned on covariates of two networks
+TENTHS = 10  # of the images, by log-odds
 SETS = 4  # of networks, whose covariates a prior is learned on
 # Constants of the fit that nothing but judgement or a pilot set, beside the shrinkage, n_eff and the slope.
 TRIED = ("CLIP", "STEP", "MEAN_DELTA", "TEMPER")
@@ -77,7 +80,7 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     found |= {"n": len(own.q), "networks": own.n_networks, "images": len(test)}
     retrained = [store.load(cell).arrays["accuracy"] for cell in study.cells if cell.method == "retrainings"]
     found["accuracy"] = Estimate.mean(100 * np.concatenate(retrained), unit="%")
-    found |= _law_of_scale(own) | {"one network": one_network(own, test)}
+    found |= _law_of_scale(own) | {"left over": left_over(own), "one network": one_network(own, test)}
     one = one_borrowed(own, test, learned, study)
     found["one network, borrowed scale"] = one.to_dict() | lent(learned, study)
     level = level_of(own.q[:, own.where("calibration")])
@@ -125,6 +128,34 @@ def _law_of_scale(own: Assembled) -> dict:
         "effective_inputs": effective_number(own.q[:, images]),
         "effective_inputs_by_gradients": Estimate.mean(own.facts["gradient_inputs"]),
     }
+
+
+def left_over(own: Assembled) -> dict[str, Any]:
+    """Estimate the variance of ln σ² over calibration images that covariates of all players leave, linearly.
+
+    ln s² scatters around ln σ² with the variance ψ₁((n − 1)/2), which is subtracted. By tenths of the images, in the
+    order of their mean log-odds: mean of ln s² − h, less that of all images.
+    """
+    images = own.where("calibration")
+    q, h = own.q[:, images], own.traces.distance.mean(0)[images]
+    mean, one = q.mean(0), np.ones(len(images))
+    free, _ = columns_of(own.traces.of(range(own.n_networks), images), DEFAULT)
+    designs = {
+        "constant": (one,), "gradient distance": (one, h), "gradient distance, log-odds": (one, h, mean, mean**2),
+        ALONE: (one, free),
+    }  # fmt: skip
+    terms = [np.linalg.qr(np.column_stack(columns))[0] for columns in designs.values()]
+    tenths = np.array_split(np.argsort(mean), TENTHS)
+
+    def of(q: ndarray) -> ndarray:
+        y = np.log(q.var(0, ddof=1)) - log_bias(len(q) - 1)
+        left = [((y - x @ (x.T @ y)) ** 2).sum() / (len(x) - x.shape[1]) for x in terms]
+        offsets = [(y - h)[some].mean() - (y - h).mean() for some in tenths]
+        return np.array([*(np.array(left) - polygamma(1, (len(q) - 1) / 2)), *offsets])
+
+    estimates = jackknife(of, q)
+    found: dict[str, Any] = dict(zip(designs, estimates, strict=False))
+    return found | {"log-odds": [mean[some].mean() for some in tenths], "offset": estimates[len(designs) :]}
 
 
 def sensitivity(own: Assembled, judge: Reference) -> dict[str, dict[str, dict[str, float]]]:
