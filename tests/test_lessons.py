@@ -46,6 +46,7 @@ def drawn(words=WORDS):
     yield lessons.shares_below({"entropy (nat)": {"test": U}}, least=0.1, **words)
     yield lessons.entropies({"u": U}, {"aleatoric": U, "epistemic": U}, **words)
     yield lessons.two_questions({"class": Q, "family": Q + 1}, **words)
+    yield lessons.beyond_gradients({"data": {"a network": (U, U, U)}, "others": {"one": (U, U, U)}}, **words)
 
 
 def test_each_figure_says_what_it_claims_and_where_its_data_are_from():

@@ -405,3 +405,24 @@ def two_questions(questions: Mapping[str, Float[ndarray, "retrainings images"]],
         right.axvline(0, color=PALE, linewidth=1)
         right.set(xlabel="mean log-odds (nat)", ylabel="images")
     return figure
+
+
+def beyond_gradients(
+    panels: Mapping[str, Mapping[str, tuple[ndarray, ndarray, ndarray]]], *, source: str, title: str
+) -> Figure:
+    """Draw the mean of ln s² − h over tenths of the images against their log-odds, less that of all images.
+
+    `panels` is {data: {network: (log-odds, offset, expanded uncertainty at 95 %)}}.
+    """
+    with canvas(len(panels), 3.1, source, title, width=7.2) as (figure, axes):
+        for axis, (data, networks) in zip(axes, panels.items(), strict=True):
+            axis.axhline(0, color=PALE, linewidth=1)
+            for (name, (q, offset, bar)), (marker, colour) in zip(networks.items(), looks_of(networks), strict=True):
+                look = {"color": colour, "markersize": 4, "linewidth": 1, "elinewidth": 0.8, "label": name}
+                axis.errorbar(q, offset, bar, fmt=f"{marker}-", **look)
+            axis.set(xlabel="mean log-odds of a tenth of the images, nat")
+            axis.set_title(data, fontsize=9)
+            axis.legend(fontsize=7.5, loc="upper right")
+            axis.sharey(axes[0])
+        axes[0].set_ylabel("mean of ln s² − h")
+    return figure

@@ -99,6 +99,32 @@ def by_trainings(pair: Pair, ways: Mapping[str, str]) -> Rows:
     return rows
 
 
+LEFT = {  # in words: as in the summaries of geometry
+    "gradient distance": "gradient distance",
+    "and log-odds": "gradient distance, log-odds",
+    "and outputs, classes": "outputs, classes, gradient distance",
+}
+
+
+def explained(pairs: Iterable[Pair]) -> Rows:
+    """Give the share of the variance of ln σ² over images that covariates of all players explain, in per cent."""
+    left = {name: one.numbers["left over"] for name, one in stored_of_pairs("-geometry", pairs).items()}
+    return {
+        name: {words: f"{100 * (1 - own[key].value / own['constant'].value):.0f}" for words, key in LEFT.items()}
+        for name, own in left.items()
+    }
+
+
+def beyond_gradients(pairs: Iterable[Pair]) -> dict[str, tuple[np.ndarray, ...]]:
+    """Give log-odds, the mean of ln s² − h less that of all images, and its expanded uncertainty, by tenths."""
+    found = {}
+    for name, result in stored_of_pairs("-geometry", pairs).items():
+        own = result.numbers["left over"]
+        columns = own["log-odds"], [one.value for one in own["offset"]], [one.expanded() for one in own["offset"]]
+        found[name] = tuple(map(np.array, columns))
+    return found
+
+
 def levels() -> dict[str, dict[str, float]]:
     """Give u of a usual image over the standard deviation of q over images, of each network, by kind of network."""
     known: dict[str, float] = {}
