@@ -1,6 +1,6 @@
 """The methods of cells that the report adds to scouts and retrainings: what is trained, and what is kept."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from inspect import signature
 from numbers import Real
@@ -36,7 +36,12 @@ def crossed(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observation:
     pairs = [(first, order) for first in cell.seeds for order in orders]
     law = train(cell, data, [order for _, order in pairs], initialisations=[first for first, _ in pairs])
     seen = observe(law, data, panel, chosen, keep=cell.keep)
-    for name, values in zip(("initialisation", "order"), zip(*pairs, strict=True), strict=True):
+    return _labelled(seen, pairs, "initialisation", "order")
+
+
+def _labelled(seen: Observation, labels: Sequence[Sequence[int]], *names: str) -> Observation:
+    """Add what tells the retrainings apart: for each of them, a value for each name."""
+    for name, values in zip(names, zip(*labels, strict=True), strict=True):
         seen.add(name, np.array(values), "retraining")
     return seen
 
@@ -51,9 +56,7 @@ def arithmetic(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observatio
             law = train(cell, data, [seed, *range(seed + 1, seed + together)])
         parts.append(law.thetas[:1])
     law = replace(law, thetas=torch.cat(parts), seeds=(seed,) * len(runs))
-    seen = observe(law, data, panel, chosen, keep=cell.keep)
-    for name, values in zip(("threads", "together"), zip(*runs, strict=True), strict=True):
-        seen.add(name, np.array(values), "retraining")
+    seen = _labelled(observe(law, data, panel, chosen, keep=cell.keep), runs, "threads", "together")
     # Runs that share a number here ended with the same bits.
     bits = {row.numpy().tobytes(): number for number, row in reversed(list(enumerate(law.thetas.cpu())))}
     seen.add("same_bits_as", np.array([bits[row.numpy().tobytes()] for row in law.thetas.cpu()]), "retraining")
@@ -79,10 +82,7 @@ def branches(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observation:
         parts.append(train(cell, data, orders, initialisations=[row[0] for row in rows], start=trunk.branched(n)))
         labels += rows
     law = replace(parts[0], thetas=torch.cat([part.thetas for part in parts]), seeds=tuple(range(len(labels))))
-    seen = observe(law, data, panel, chosen, keep=cell.keep)
-    for name, values in zip(("trunk", "leaves", "branch"), zip(*labels, strict=True), strict=True):
-        seen.add(name, np.array(values), "retraining")
-    return seen
+    return _labelled(observe(law, data, panel, chosen, keep=cell.keep), labels, "trunk", "leaves", "branch")
 
 
 COUNTS = (5, 10, 20, 40)  # proxies, of whose first so many the spread is kept
@@ -424,37 +424,9 @@ def _crossed(cell: Cell) -> int:
     return len(cell.seeds) * len(cell.settings["orders"])
 
 
-def _rerun(cell: Cell) -> int:
-    return sum(together for _, together in cell.settings["runs"])
-
-
 def _branched(cell: Cell) -> float:
     parts = sum(1 - epoch / cell.recipe.epochs for epoch in cell.settings["leaves"])
     return len(cell.seeds) * (1 + cell.settings["branches"] * parts)
-
-
-def _at_once(cell: Cell) -> int:
-    return len(cell.seeds) * cell.settings["branches"]
-
-
-def _burst(cell: Cell) -> float:
-    return len(cell.seeds) * (1 + cell.settings["n"] * cell.settings["epochs"] / cell.recipe.epochs)
-
-
-def _bursts(cell: Cell) -> int:
-    return len(cell.seeds) * cell.settings["n"]
-
-
-def _three(cell: Cell) -> float:
-    return 3.0
-
-
-def _one(cell: Cell) -> int:
-    return 1
-
-
-def _budget(cell: Cell) -> float:
-    return cell.settings["budget"]
 
 
 def _as_law(cell: Cell, found: dict) -> dict:
@@ -463,35 +435,39 @@ def _as_law(cell: Cell, found: dict) -> dict:
     return found | {name: (("law",), np.array([word])) for name, word in words.items()}
 
 
-def _as_yardstick(cell: Cell, found: dict) -> dict:
-    return {f"ensemble_{name}": own for name, own in found.items()}
-
-
-# Images that surveys pass forward: points of the paths × images of the split, and networks drawn from them.
 _OBSERVED: dict[str, Any] = {"scouts": True, "keep": ("panel", "test", "log_probabilities")}
+_BURSTS: dict[str, Any] = {
+    "settings": ("n", "epochs", "rate"), "scouts": True, "shares": True, "explores": True,
+    "trainings": lambda cell: len(cell.seeds) * (1 + cell.settings["n"] * cell.settings["epochs"] / cell.recipe.epochs),
+    "observed": lambda cell: len(cell.seeds) * cell.settings["n"],
+}  # fmt: skip
+# Images that surveys pass forward: points of the paths × images of the split, and networks drawn from them.
 for _method, _kind in {
     "crossed": Kind(experiment=crossed, settings=("orders",), trainings=_crossed, together=_crossed, **_OBSERVED),
-    "arithmetic": Kind(experiment=arithmetic, settings=("runs",), n_seeds=1, trainings=_rerun, **_OBSERVED),
+    "arithmetic": Kind(
+        experiment=arithmetic, settings=("runs",), n_seeds=1,
+        trainings=lambda cell: sum(together for _, together in cell.settings["runs"]), **_OBSERVED,
+    ),
     "branches": Kind(
-        experiment=branches, settings=("leaves", "branches"), trainings=_branched, together=_at_once,
-        observed=_branched, **_OBSERVED,
+        experiment=branches, settings=("leaves", "branches"), trainings=_branched, observed=_branched,
+        together=lambda cell: len(cell.seeds) * cell.settings["branches"], **_OBSERVED,
     ),
     "ensemble": Kind(experiment=ensemble),
-    "pair": Kind(experiment=pair, n_seeds=2, trainings=_three, together=_one, surveyed=4 * 31 * 10_000 + 200_000),
+    "pair": Kind(
+        experiment=pair, n_seeds=2, trainings=lambda cell: 3.0, together=lambda cell: 1,
+        surveyed=4 * 31 * 10_000 + 200_000,
+    ),
     "triangle": Kind(experiment=triangle, optional=("cosine_weight",), n_seeds=1, surveyed=400_000),
     "law": Kind(
         experiment=law, settings=("method", "budget"), optional=("options",), n_seeds=1, scouts=True, shares=True,
-        trainings=_budget, surveyed=30 * 23_000, check=_check_law, read=_as_law,
+        trainings=lambda cell: cell.settings["budget"], surveyed=30 * 23_000, check=_check_law, read=_as_law,
     ),
-    "yardstick": Kind(experiment=yardstick, shares=True, read=_as_yardstick),
-    "bursts": Kind(
-        experiment=bursts, settings=("n", "epochs", "rate"), scouts=True, shares=True, explores=True,
-        trainings=_burst, observed=_bursts,
+    "yardstick": Kind(
+        experiment=yardstick, shares=True,
+        read=lambda cell, found: {f"ensemble_{name}": own for name, own in found.items()},
     ),
+    "bursts": Kind(experiment=bursts, **_BURSTS),
     "proxies": Kind(experiment=proxies, scouts=True, explores=True),
-    "together": Kind(
-        experiment=together, settings=("n", "epochs", "rate"), scouts=True, shares=True, explores=True,
-        trainings=_burst, observed=_bursts,
-    ),
+    "together": Kind(experiment=together, **_BURSTS),
 }.items():  # fmt: skip
     register(_method, _kind)

@@ -73,16 +73,14 @@ def _by_batches(cell: Cell, data, images, classes: ndarray, seed: int) -> ndarra
     return np.var(q, axis=0, ddof=1) / N_BATCHES
 
 
-def _trainings(cell: Cell) -> float:
-    return 2.0 * len(cell.seeds)  # each network, and as much again for its batches
-
-
 def _as_bases(cell: Cell, found: dict) -> dict:
     """Give the networks an axis of their own, since fewer are compared than explored."""
     return {name.replace("explored", "base"): (("base", *axes[1:]), array) for name, (axes, array) in found.items()}
 
 
-register("literature", Kind(experiment=literature, scouts=True, explores=True, trainings=_trainings, read=_as_bases))
+_EACH = 2.0  # trainings: of a network, and as much again for its batches
+register("literature", Kind(experiment=literature, scouts=True, explores=True, read=_as_bases,
+                            trainings=lambda cell: _EACH * len(cell.seeds)))  # fmt: skip
 
 
 def beside_literature(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
