@@ -5,7 +5,7 @@ import pytest
 
 from lnescape.results import Estimate
 from lnescape.retraining import Fidelity, RetrainingEquivalent
-from report.studies.gates import Verdict, best_within, g3, g4, g5, g6, g7, g8, g9, g10, g11
+from report.studies.gates import Entry, Verdict, best_within, g3, g4, g5, g6, g7, g8, g9, g10, g11
 
 STRONG, WEAK, LOOSE = Estimate(0.10, 0.01, dof=20), Estimate(0.01, 0.001, dof=20), Estimate(0.10, 0.08, dof=3)
 
@@ -41,7 +41,7 @@ def test_g4_needs_five_pairs():
 
 
 def entries(*rows):
-    return [(f"mix {k}", cost, RetrainingEquivalent(ren, ren - 1, ren + 1)) for k, (cost, ren) in enumerate(rows)]
+    return [Entry(f"mix {k}", cost, RetrainingEquivalent(ren, ren - 1, ren + 1)) for k, (cost, ren) in enumerate(rows)]
 
 
 def test_the_best_is_sought_among_what_can_be_paid_for():

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float
@@ -121,12 +121,11 @@ ALL_PAIRS = 5  # of the study plan; verdicts over fewer can still turn
 EXPLORATIONS_OF_G3 = ("training path", "bursts", "curve", "line", "simplex", "proxies")  # G3 is asked of each
 
 
-def g1(constant: Fidelity, members: int, *, n: int) -> Verdict:
+def g1(constant: Fidelity, *, n: int) -> Verdict:
     """Gate G1, the pooling law: in distribution a constant prior is worth d₀ ≥ 8; refuted below 4."""
-    # Worth is what is measured: REN − M, since M plain retrainings have REN = M.
-    low, high = constant.ren.low - members, constant.ren.high - members
-    worth = constant.ren.value - members
-    numbers = {"worth": worth, "low": low, "high": high, "claimed": constant.dof - members + 1, "refuted": high < 4}
+    # Worth is what is measured at M = 2: REN − M, since M plain retrainings have REN = M.
+    worth, low, high = constant.ren.value - 2, constant.ren.low - 2, constant.ren.high - 2
+    numbers = {"worth": worth, "low": low, "high": high, "claimed": constant.dof - 1, "refuted": high < 4}
     return Verdict("G1", "a constant prior is worth d₀ ≥ 8 in distribution", worth >= 8, numbers, n)
 
 
@@ -186,13 +185,18 @@ def g10(with_others: Fidelity, alone: Fidelity, *, gain: Estimate, n: int) -> Ve
     return Verdict("G10", "M = 2: the prior of other pairs gains", numbers["REN"] > numbers["REN without"], numbers, n)
 
 
-Entry = tuple[str, float, RetrainingEquivalent]
+class Entry(NamedTuple):
+    """Hold what a mix with some number of networks costs and is worth."""
+
+    name: str
+    cost: float  # trainings in all
+    ren: RetrainingEquivalent
 
 
 def entries_of(mixes: Mapping[str, Mapping[str, Any]]) -> list[Entry]:
-    """List each mix of a summary, {name: {M: row}}, with each number of networks: its name, whole cost and REN."""
+    """List each mix of a summary, {name: {M: row}}, with each number of networks."""
     return [
-        (f"{name}, M = {m}", int(m) + row["further"], RetrainingEquivalent(**row["ren"]))
+        Entry(f"{name}, M = {m}", int(m) + row["further"], RetrainingEquivalent(**row["ren"]))
         for name, rows in mixes.items()
         for m, row in rows.items()
     ]
@@ -200,32 +204,33 @@ def entries_of(mixes: Mapping[str, Mapping[str, Any]]) -> list[Entry]:
 
 def best_within(entries: Sequence[Entry], cost: float) -> Entry:
     """Give the entry of the highest REN among those that cost no more; half a per cent is forgiven."""
-    none = ("none", 0.0, RetrainingEquivalent(0.0, 0.0, 0.0))
-    return max((e for e in entries if e[1] <= 1.005 * cost), key=lambda entry: entry[2].value, default=none)
+    none = Entry("none", 0.0, RetrainingEquivalent(0.0, 0.0, 0.0))
+    return max((one for one in entries if one.cost <= 1.005 * cost), key=lambda one: one.ren.value, default=none)
 
 
 def g7(pairs: Mapping[str, Sequence[Entry]]) -> Verdict:
     """Gate G7, reach: REN ≥ 30 at ≤ 3 trainings, proxies and exploration counted, on every pair."""
     # The best of several entries is the best by chance, too: a verdict near the limit is worth little.
     best = {pair: best_within(entries, 3.0) for pair, entries in pairs.items()}
-    every = all(e[2].value >= 30 for e in best.values())
-    return _reached("G7", "REN ≥ 30 at ≤ 3 trainings on every pair", best, every, failed=not every)
+    every = all(one.ren.value >= 30 for one in best.values())
+    decided = not every or len(pairs) >= ALL_PAIRS
+    claim = "REN ≥ 30 at ≤ 3 trainings on every pair"
+    return Verdict("G7", claim, every, _reached(best), len(pairs), "pairs", decided)
 
 
 def g8(pairs: Mapping[str, Sequence[Entry]]) -> Verdict:
     """Gate G8, moonshot: REN ≥ 30 at 2 trainings on every pair, and ≥ 60 at ≤ 3 on one."""
     two = {pair: best_within(entries, 2.0) for pair, entries in pairs.items()}
     three = {f"{pair}, at 3": best_within(entries, 3.0) for pair, entries in pairs.items()}
-    every = all(e[2].value >= 30 for e in two.values())
-    passed = every and any(e[2].value >= 60 for e in three.values())
+    every = all(one.ren.value >= 30 for one in two.values())
+    passed = every and any(one.ren.value >= 60 for one in three.values())
+    decided = not every or len(pairs) >= ALL_PAIRS
     claim = "REN ≥ 30 at 2 trainings on every pair, and ≥ 60 at ≤ 3 on one"
-    return _reached("G8", claim, two | three, passed, failed=not every)
+    return Verdict("G8", claim, passed, _reached(two | three), len(pairs), "pairs", decided)
 
 
-def _reached(gate: str, claim: str, best: Mapping[str, Entry], passed: bool, *, failed: bool) -> Verdict:
-    numbers: dict = {name: f"{e[0]}: REN {e[2]} at {e[1]:.2f} trainings" for name, e in best.items()}
-    n = len({name.removesuffix(", at 3") for name in best})
-    return Verdict(gate, claim, passed, numbers, n, "pairs", decided=failed or n >= ALL_PAIRS)
+def _reached(best: Mapping[str, Entry]) -> dict[str, str]:
+    return {pair: f"{one.name}: REN {one.ren} at {one.cost:.2f} trainings" for pair, one in best.items()}
 
 
 def over_pairs(found: Mapping[str, Mapping[str, Any]], ratios: Mapping[str, Estimate]) -> list[Verdict]:
@@ -235,12 +240,12 @@ def over_pairs(found: Mapping[str, Mapping[str, Any]], ratios: Mapping[str, Esti
     return [*(g3(partial, what) for what in EXPLORATIONS_OF_G3), g4(ratios), g7(reached), g8(reached)]
 
 
-def g6(entries: Sequence[tuple[str, float, float]], *, n: int, members: float = 3.0, cost: float = 1.5) -> Verdict:
+def g6(entries: Sequence[tuple[str, float, float]], *, n: int) -> Verdict:
     """Gate G6: some method is worth at least 3 members of a deep ensemble for at most 1.5 trainings."""
-    cheap = [entry for entry in entries if entry[1] <= 1.01 * cost]
-    best = max(cheap, key=lambda entry: entry[2], default=("none", math.nan, 0.0))
-    numbers = {"best": best[0], "its equivalent": best[2], "its cost": best[1]}
-    return Verdict("G6", f"DEE ≥ {members:g} at ≤ {cost:g} trainings", best[2] >= members, numbers, n, "bases")
+    cheap = [(way, cost, worth) for way, cost, worth in entries if cost <= 1.01 * 1.5]
+    best, cost, worth = max(cheap, key=lambda entry: entry[2], default=("none", math.nan, 0.0))
+    numbers = {"best": best, "its equivalent": worth, "its cost": cost}
+    return Verdict("G6", "DEE ≥ 3 at ≤ 1.5 trainings", worth >= 3, numbers, n, "bases")
 
 
 SINGLE_SETS = 0.90  # share of them that G11 asks for

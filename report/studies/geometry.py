@@ -103,7 +103,7 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
                 row = kept[place, members, name].to_dict(*(() if (place, name) == ("test", TRANSFER) else shown))
                 found.setdefault(place, {}).setdefault(name, {})[str(members)] = row
     shifted = {kind: kept[kind, 2, TRANSFER] for kind in SHIFTS if kind in places}
-    found["G1"] = g1(kept["test", 2, "constant"], 2, n=found["n"]).to_dict()
+    found["G1"] = g1(kept["test", 2, "constant"], n=found["n"]).to_dict()
     found["G5"] = g5(kept["test", 2, TRANSFER], shifted, n=found["n"]).to_dict()
     with_others, without, alone = (kept["test", 2, name] for name in (TRANSFER, ALONE, "gradient distance"))
     gain = gain_in_ren(with_others, without, judges[2])

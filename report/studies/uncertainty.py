@@ -10,7 +10,7 @@ from scipy.special import polygamma
 from lnescape.covariates.groups import FREE, columns_of
 from lnescape.data.shifts import KINDS as SHIFTS
 from lnescape.results import Estimate
-from lnescape.retraining import Evaluation, Fidelity, Reference, RetrainingEquivalent, effective_number, fidelity
+from lnescape.retraining import Evaluation, Fidelity, Reference, effective_number, fidelity
 from lnescape.retraining.judging import log_bias, retraining_equivalent
 from lnescape.study.cells import Study, check_known
 from lnescape.study.store import CellStore
@@ -56,15 +56,13 @@ def uncertainty(study: Study, store: CellStore) -> Summary:
     numbers |= _patterns(own, mixes) | _decisions(own)
     numbers["facts"] = {name: Estimate.mean(values) for name, values in own.facts.items()}
     numbers["effective_inputs"] = effective_number(own.q[:, own.where("calibration")])
-    numbers["best"] = {f"{cost:g}": _plain(best_within(entries_of(table), cost)) for cost in (2, 3)}
-    numbers["G1"] = g1(kept["constant", 2], 2, n=len(own.q)).to_dict()
+    for cost in (2, 3):
+        best = best_within(entries_of(table), cost)
+        ren = {"ren": best.ren.value, "low": best.ren.low, "high": best.ren.high}
+        numbers.setdefault("best", {})[str(cost)] = {"name": best.name, "trainings": best.cost} | ren
+    numbers["G1"] = g1(kept["constant", 2], n=len(own.q)).to_dict()
     numbers["G5"] = g5(kept["all free groups", 2], shifted, n=len(own.q)).to_dict()
     return numbers, {}
-
-
-def _plain(entry: tuple[str, float, RetrainingEquivalent]) -> dict:
-    name, cost, ren = entry
-    return {"name": name, "trainings": cost, "ren": ren.value, "low": ren.low, "high": ren.high}
 
 
 def sweeps(own: Assembled) -> dict:
