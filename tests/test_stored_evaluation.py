@@ -61,7 +61,7 @@ def test_all_exploration_is_charged(own):
 
 def test_one_evaluation_is_that_of_the_library(own):
     rows, fitted, judged = (0, 5), own.where("calibration"), own.where("test")
-    (evaluation,), (prior,) = Moderation(own, Mix(()))([rows], judged, fitted)
+    (evaluation,), (prior,) = Moderation(own, Mix(()))([rows], judged)
     q, nothing = own.q[list(rows)], np.empty((len(fitted), 0))
     by_hand = fit_prior(q[:, fitted].var(0, ddof=1), 1, nothing)
     assert prior.dof == pytest.approx(by_hand.dof)
@@ -82,9 +82,9 @@ def test_bases_and_sets_of_proxies_alternate_between_draws(own):
 
 def test_differences_learn_their_slopes_where_the_prior_is_fitted(own):
     """What is stated of an image doesn't depend on which others are looked at."""
-    rows, fitted, judged = [(0, 1)], own.where("calibration"), own.where("test")
-    whole = Moderation(own, Mix(("differences",)))(rows, judged, fitted)[0][0]
-    part = Moderation(own, Mix(("differences",)))(rows, judged[:40], fitted)[0][0]
+    rows, judged = [(0, 1)], own.where("test")
+    whole = Moderation(own, Mix(("differences",)))(rows, judged)[0][0]
+    part = Moderation(own, Mix(("differences",)))(rows, judged[:40])[0][0]
     np.testing.assert_allclose(part.scale, whole.scale[:40])
 
 

@@ -53,18 +53,18 @@ def gathered() -> dict:
         seen = np.flatnonzero(np.isin(stored.arrays[name], watched))[:OF_KIND]
         shown += [(kind, stored.arrays[name][k], stored.arrays[f"{name}_pixels"][k, 0]) for k in seen]
     places = np.searchsorted(watched, [place for _, place, _ in shown])
-    test, fitted = own.where("test"), own.where("calibration")
+    test = own.where("test")
     drawn = draws(own.n_networks, MEMBERS)
     reference = Reference.of(own.q[:, test], drawn)
     learned = learned_for(study.name)
     ways = {}
     for way, mix in (WAYS | {FREE: replace(WAYS[FREE], like=learned)}).items():
-        stated, _ = Moderation(own, mix)(drawn, np.concatenate([test, places]), fitted)
+        stated, _ = Moderation(own, mix)(drawn, np.concatenate([test, places]))
         of_test = [replace(one, mean=one.mean[: len(test)], scale=one.scale[: len(test)]) for one in stated]
         shown_scale = np.array([one.scale[len(test) :] for one in stated[:REDRAWS]])
         ways[way] = _judged(of_test, reference) | {"shown": shown_scale}
     alone = Reference.of(own.q[:, test], [(row,) for row in range(own.n_networks)])
-    ways[ONE] = _judged(from_one(own, test, [learned] * own.n_networks, kind_of_study(study)), alone)
+    ways[ONE] = _judged(from_one(own, [learned] * own.n_networks, kind_of_study(study)), alone)
     return {
         "kinds": [kind for kind, *_ in shown],
         "pixels": np.array([pixels for *_, pixels in shown]),

@@ -96,11 +96,14 @@ def _reference(
     return tuple(cells)
 
 
+def _reference_of(pair: Pair) -> tuple[Cell, ...]:
+    of_pair = {"group": pair.group, "explored": pair.explored, "keep": pair.keep, "observed": pair.observed}
+    return _reference(scouts_of(pair), pair.n, **of_pair)
+
+
 def _geometry(pair: Pair) -> tuple[Cell, ...]:
     """Retrainings with gradient distances, which play the method, and those that judge them."""
-    scouts = scouts_of(pair)
-    of_pair = {"group": pair.group, "explored": pair.explored, "keep": pair.keep, "observed": pair.observed}
-    reference = _reference(scouts, pair.n, **of_pair)
+    scouts, reference = scouts_of(pair), _reference_of(pair)
     if "gradients" in pair.observed:
         return reference
     # Under their seeds again: their weights were not kept.
@@ -216,10 +219,7 @@ def _studies(pair: Pair) -> tuple[Study, ...]:
     if pair.long:
         some = {"ways": comparison.FEWEST, "budgets": pair.budgets, "bases": comparison.BASES[: pair.bases]}
         some |= {"at_three": comparison.LEADING} if pair.leading else {}
-    reference = _reference(
-        scouts, pair.n, group=pair.group, explored=pair.explored, keep=pair.keep, observed=pair.observed
-    )
-    bursts, proxies = _bursts(pair), _proxies(pair)
+    reference, bursts, proxies = _reference_of(pair), _bursts(pair), _proxies(pair)
     ways = {comparison.PATHS[name] for name in pair.paths}
     laws = [cell for way, budget, _, cell in comparison.compared(scouts, **some) if (way, budget) in ways]
     name, many = pair.key, pair.many

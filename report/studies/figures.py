@@ -446,13 +446,11 @@ def frontier(entries: Mapping[str, Sequence[tuple[int, float, float, str]]], *, 
     """
     lines = -(-len(entries) // 3)  # at most three panels side by side
     columns = -(-len(entries) // lines)
-    many = len(entries) > 2  # then the panels share their scales, and are labelled at the edges only
-    last = max(cost for rows in entries.values() for _, cost, _, _ in rows) + 0.5
-    with canvas(columns, 3.2 if lines == 1 else 2.7 * lines, source, title, rows=lines) as (figure, grid):
-        axes = list(np.ravel(grid))
-        for axis, (name, rows) in zip(axes, entries.items(), strict=False):
-            top = last if many else max(cost for _, cost, _, _ in rows) + 0.5
-            line = np.linspace(2, top, 50)
+    top = max(cost for rows in entries.values() for _, cost, _, _ in rows) + 0.5
+    line = np.linspace(2, top, 50)
+    with canvas(columns, 2.7 * lines, source, title, rows=lines) as (figure, grid):
+        axes, spare = np.split(np.ravel(grid), [len(entries)])
+        for k, (axis, (name, rows)) in enumerate(zip(axes, entries.items(), strict=True)):
             axis.plot(line, line, color=DARK, linestyle="--", linewidth=1, label="more plain retrainings")
             axis.axhline(TARGET, color=PALE, linewidth=0.8, linestyle=":")
             best = 0.0
@@ -468,22 +466,17 @@ def frontier(entries: Mapping[str, Sequence[tuple[int, float, float, str]]], *, 
             for m in sorted({row[0] for row in rows}):
                 marker, colour = OF_SIZE.get(m, LARGER)
                 axis.plot([], [], marker, color=colour, label=f"M = {m}", markersize=5)
-            axis.set(yscale="log", title=name, xlabel="cost, trainings in all", ylabel="REN, retrainings")
-            axis.set(xlim=(-0.7 if many else 0.5, top), xticks=range(1, int(top) + 1))  # room for the words
+            axis.set(yscale="log", title=name, xlim=(-0.7, top), xticks=range(1, int(top) + 1))  # room for the words
+            axis.set_xlabel("cost, trainings in all" if k + columns >= len(entries) else "")
+            axis.set_ylabel("" if k % columns else "REN, retrainings")
+            axis.tick_params(labelleft=not k % columns)
             ticks_at(axis, y=(2, 3, 5, 10, 20, 30, 50))
-        for axis in axes[len(entries) :]:
+        ends = np.array([axis.get_ylim() for axis in axes])
+        for axis in axes:
+            axis.set_ylim(ends[:, 0].min(), ends[:, 1].max())
+        for axis in spare:
             axis.axis("off")
-        if not many:
-            axes[0].legend(fontsize=7.5, ncols=2, loc="upper left", bbox_to_anchor=(0, -0.2))
-        else:
-            ends = [axis.get_ylim() for axis in axes[: len(entries)]]
-            for k, axis in enumerate(axes[: len(entries)]):
-                axis.set_ylim(min(low for low, _ in ends), max(high for _, high in ends))
-                axis.set_xlabel(axis.get_xlabel() if k + columns >= len(entries) else "")
-                if k % columns:
-                    axis.set_ylabel("")
-                    axis.tick_params(labelleft=False)
-            legend_below(figure, *axes[0].get_legend_handles_labels(), columns=4)
+        legend_below(figure, *axes[0].get_legend_handles_labels(), columns=4)
     return figure
 
 

@@ -80,8 +80,8 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     found |= {"n": len(own.q), "networks": own.n_networks, "images": len(test)}
     retrained = [store.load(cell).arrays["accuracy"] for cell in study.cells if cell.method == "retrainings"]
     found["accuracy"] = Estimate.mean(100 * np.concatenate(retrained), unit="%")
-    found |= _law_of_scale(own) | {"left over": left_over(own), "one network": one_network(own, test)}
-    one = one_borrowed(own, test, learned, study)
+    found |= _law_of_scale(own) | {"left over": left_over(own), "one network": one_network(own)}
+    one = one_borrowed(own, learned, study)
     found["one network, borrowed scale"] = one.to_dict() | lent(learned, study)
     level = level_of(own.q[:, own.where("calibration")])
     found["usual u"] = float(np.exp(level / 2))
@@ -95,7 +95,7 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
         judges[members] = references["test"]
         for name, mix in known.items():
             # Each prior is fitted once, and judged at every place.
-            evaluations, _ = Moderation(own, mix)(drawn, np.arange(own.q.shape[1]), own.where("calibration"))
+            evaluations, _ = Moderation(own, mix)(drawn, np.arange(own.q.shape[1]))
             for place, judged in places.items():
                 there = [replace(one, mean=one.mean[judged], scale=one.scale[judged]) for one in evaluations]
                 kept[place, members, name] = fidelity(there, references[place])
@@ -191,13 +191,13 @@ def taught_otherwise(own: Assembled, study: Study, folder: Path, judge: Referenc
     return {name: {"ren": one.ren.value, "coverage": one.coverage.value} for name, one in judged.items()}
 
 
-def one_network(own: Assembled, test: ndarray) -> dict:
+def one_network(own: Assembled) -> dict:
     """Judge the pattern of one network at slope one; its level, one number, is taken from the retrainings."""
-    images, evaluations = own.where("calibration"), []
+    images, test, evaluations = own.where("calibration"), own.where("test"), []
     for row, h in enumerate(own.traces.distance):
         level = level_of_others(own, row, images, h[images])
         evaluations.append(Evaluation(own.q[row, test], np.exp((level + h[test]) / 2), CERTAIN, 1))
-    return judged_alone(own, test, evaluations).to_dict()
+    return judged_alone(own, evaluations).to_dict()
 
 
 def level_of_others(own: Assembled, row: int, images: ndarray, log_variance: ndarray) -> float:
@@ -206,9 +206,9 @@ def level_of_others(own: Assembled, row: int, images: ndarray, log_variance: nda
     return float((np.log(rest.var(0, ddof=1)) - log_bias(len(rest) - 1) - log_variance).mean())
 
 
-def from_one(own: Assembled, judged: ndarray, priors: Sequence[LearnedPrior], network: str) -> list[Evaluation]:
+def from_one(own: Assembled, priors: Sequence[LearnedPrior], network: str) -> list[Evaluation]:
     """Evaluate u(x) by each network alone, with pattern and scale of a prior, one for each network."""
-    images, evaluations = own.where("calibration"), []
+    images, judged, evaluations = own.where("calibration"), own.where("test"), []
     for row, learned in enumerate(priors):
         h, names = columns_of(own.traces.of((row,), images), DEFAULT)
         further, _ = columns_of(own.traces.of((row,), judged), DEFAULT)
@@ -219,14 +219,14 @@ def from_one(own: Assembled, judged: ndarray, priors: Sequence[LearnedPrior], ne
     return evaluations
 
 
-def one_borrowed(own: Assembled, test: ndarray, learned: LearnedPrior, study: Study) -> Fidelity:
+def one_borrowed(own: Assembled, learned: LearnedPrior, study: Study) -> Fidelity:
     """Judge each network alone, with pattern and scale that were both learned on other pairs."""
-    return judged_alone(own, test, from_one(own, test, [learned] * own.n_networks, kind_of_study(study)))
+    return judged_alone(own, from_one(own, [learned] * own.n_networks, kind_of_study(study)))
 
 
-def judged_alone(own: Assembled, test: ndarray, evaluations: Sequence[Evaluation]) -> Fidelity:
+def judged_alone(own: Assembled, evaluations: Sequence[Evaluation]) -> Fidelity:
     """Judge evaluations by one network each by all other networks."""
-    return fidelity(evaluations, Reference.of(own.q[:, test], [(row,) for row in range(own.n_networks)]))
+    return fidelity(evaluations, Reference.of(own.q[:, own.where("test")], [(row,) for row in range(own.n_networks)]))
 
 
 def learned_for(study: str) -> LearnedPrior:
@@ -261,14 +261,13 @@ WITH_LEVELS = (*(pair.key for pair in LEVELLED), *(f"{name}-together" for name i
 
 def levels(folder: Path, *, but: str = "", also: Sequence[str] = ()) -> dict[str, float]:
     """Give the level of every network but one on the calibration images, by the name of its study."""
-    names = (name for name in (*WITH_LEVELS, *also) if name != but)
-    return {name: level_on(name, folder, "calibration") for name in names}
+    return {name: _level_on(name, folder) for name in (*WITH_LEVELS, *also) if name != but}
 
 
-def level_on(name: str, folder: Path, part: str) -> float:
-    """Give the level of all retrainings of a study on some images of the panel."""
+def _level_on(name: str, folder: Path) -> float:
+    """Give the level of all retrainings of a study."""
     study, store = complete(name, folder)
-    images = store.load(study.cells[0]).arrays["part"] == PARTS.index(part)
+    images = store.load(study.cells[0]).arrays["part"] == PARTS.index("calibration")
     q = [store.load(cell).arrays["log_odds"] for cell in study.cells if cell.method == "retrainings"]
     return level_of(np.concatenate(q)[:, images].astype(float))
 

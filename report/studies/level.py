@@ -28,15 +28,14 @@ def level(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     ratios = {name: _ratio(assembled(*complete(TEACHING[name], folder))) for name in TEACHING if name != key}
     learned = learn(others(study.name), folder, levels={kind_of_study(study): list(ratios.values())})
     own = assembled(study, store)
-    test, calibration = own.where("test"), own.where("calibration")
     ratio, dof = lent(learned, study).values()
     # A level is relative to the variance of q over inputs, as `borrowed_prior` has it.
-    relative = ratio + local_levels(own) - np.log(own.q[: own.n_networks, calibration].var(1))
+    relative = ratio + local_levels(own) - np.log(own.q[: own.n_networks, own.where("calibration")].var(1))
     priors = [replace(learned, levels={ANY: (float(one), dof)}) for one in relative]
-    one, n = judged_alone(own, test, from_one(own, test, priors, ANY)), len(own.q)
-    burst = own.bursts[RULE]
-    numbers: dict = {"n": n, "networks": own.n_networks, "images": len(test), "trainings": 1 + burst.trainings}
-    numbers |= {"bursts": burst.n, "ratio": _ratio(own), "ratios": ratios, "lent": [ratio, dof]}
+    one, n, burst = judged_alone(own, from_one(own, priors, ANY)), len(own.q), own.bursts[RULE]
+    numbers: dict = {"n": n, "networks": own.n_networks, "images": len(own.where("test"))}
+    numbers |= {"trainings": 1 + burst.trainings, "bursts": burst.n}
+    numbers |= {"ratio": _ratio(own), "ratios": ratios, "lent": [ratio, dof]}
     return numbers | {"one network, level of bursts": one.to_dict(), "G9": g9(one, n=n).to_dict()}, {}
 
 

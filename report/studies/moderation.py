@@ -200,9 +200,9 @@ def usual_mixes(burst: tuple[float, float] | None, proxy: tuple[int, float, int]
     return {name: mix for name, mix in mixes.items() if burst or "bursts" not in (mix.groups or ())}
 
 
-def draws(n_networks: int, members: int, *, n: int = N_DRAWS, seed: int = 0) -> list[tuple[int, ...]]:
+def draws(n_networks: int, members: int, *, n: int = N_DRAWS) -> list[tuple[int, ...]]:
     """Draw sets of M networks so that each network is drawn about as often."""
-    rng, found = np.random.default_rng(seed), []
+    rng, found = np.random.default_rng(0), []
     while len(found) < n:
         order = rng.permutation(n_networks)
         found += [tuple(sorted(order[k : k + members].tolist())) for k in range(0, n_networks - members + 1, members)]
@@ -250,11 +250,10 @@ class Moderation:
                 more["slopes"] = {"gradient distance": SLOPE}
             return fit_prior(q.var(0, ddof=1), len(q) - 1, h, n_eff=n_eff, names=names, **more)
 
-    def __call__(
-        self, members: Sequence[Sequence[int]], judged: ndarray, fitted: ndarray
-    ) -> tuple[list[Evaluation], list[Prior]]:
+    def __call__(self, members: Sequence[Sequence[int]], judged: ndarray) -> tuple[list[Evaluation], list[Prior]]:
         """Evaluate u(x) for each draw of networks."""
         mix, everything = self.mix, self.all_of.q if self.q is None else self.q
+        fitted = self.all_of.where("calibration")
         evaluations, priors = [], []
         for draw, rows in enumerate(members):
             q = everything[list(rows)]
@@ -272,8 +271,7 @@ class Moderation:
 
     def fidelity(self, judged: ndarray, reference: Reference) -> Fidelity:
         """Judge the mix by the retrainings that each draw of networks leaves over."""
-        evaluations, _ = self(reference.members, judged, self.all_of.where("calibration"))
-        return fidelity(evaluations, reference)
+        return fidelity(self(reference.members, judged)[0], reference)
 
 
 def judged_by_size(

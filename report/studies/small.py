@@ -146,23 +146,21 @@ def single_sets(n_networks: int, members: int) -> list[tuple[int, ...]]:
 def _single_sets(own: Assembled, mix: Mix, members: int, found: dict, shown: dict[str, ndarray]) -> dict:
     """Give the share of single sets of networks whose 95 % intervals cover 90 to 99 %, for three values of n_eff."""
     sets = single_sets(own.n_networks, members)
-    images = own.where("calibration")
-    at = {"images": images, "test": own.where("test")}
-    before = covered(own, mix, sets, [found["assumed"]] * len(sets), bounded=False, **at)
+    before = covered(own, mix, sets, [found["assumed"]] * len(sets), bounded=False)
     if not shown:  # nothing but the assumption is known, too large to bound anything
         return {"before": before, "after": before}
     noise = shown["noise"]
     by_set = [noise[list(rows)] if len(noise) == own.n_networks else noise for rows in sets]
-    worth = [min(found["assumed"], _worth(len(images), movement_law(one.mean()))) for one in by_set]
-    measured = covered(own, mix, sets, [found["measured"].value] * len(sets), **at)
-    return {"before": before, "measured": measured, "after": covered(own, mix, sets, worth, **at)}
+    worth = [min(found["assumed"], _worth(found["images"], movement_law(one.mean()))) for one in by_set]
+    measured = covered(own, mix, sets, [found["measured"].value] * len(sets))
+    return {"before": before, "measured": measured, "after": covered(own, mix, sets, worth)}
 
 
-def covered(own: Assembled, mix: Mix, sets, worth, *, images: ndarray, test: ndarray, bounded: bool = True) -> dict:
+def covered(own: Assembled, mix: Mix, sets, worth, *, bounded: bool = True) -> dict:
     """Evaluate each set with its n_eff, and count the other retrainings inside its intervals."""
-    shares, dofs = [], []
+    shares, dofs, test = [], [], own.where("test")
     for rows, n_eff in zip(sets, worth, strict=True):
-        (evaluation,), (prior,) = Moderation(own, replace(mix, n_eff=n_eff))([rows], test, images)
+        (evaluation,), (prior,) = Moderation(own, replace(mix, n_eff=n_eff))([rows], test)
         if not bounded:  # ν_eff as it was before inputs that move together bounded it
             evaluation = replace(evaluation, dof=prior.dof + len(rows) - 1)
         low, high = evaluation.interval()

@@ -15,7 +15,6 @@ from lnescape.landscape import barrier
 from lnescape.results import Estimate, normalised_error, provenance, save_result
 from lnescape.retraining import fit_prior, log_odds, moderated
 from lnescape.scores import deep_ensemble_equivalent
-from lnescape.scores.temperature import Equivalent
 from lnescape.study.cells import Study, trainings
 from lnescape.study.observation import PARTS, data_and_panel
 from lnescape.study.reading import read_study
@@ -76,12 +75,9 @@ def arithmetic(study: Study, store: CellStore) -> Summary:
 def branches(study: Study, store: CellStore) -> Summary:
     """Give, for each epoch at which branches leave, the share κ of the variance that the trunk has fixed."""
     ds = read_study(study, folder=store.folder)
-    leaves = np.unique(ds["leaves"])
     rows = {}
-    for epoch in leaves:
-        part = ds["log_odds"].values[(ds["leaves"] == epoch).values]
-        trunks = ds["trunk"].values[(ds["leaves"] == epoch).values]
-        q = np.stack([part[trunks == trunk] for trunk in np.unique(trunks)])
+    for epoch, part in ds[["log_odds", "trunk"]].groupby(ds["leaves"]):
+        q = np.stack([own["log_odds"].values for _, own in part.groupby("trunk")])
         trunk, branch, kappa = jackknife(_split, q, unit="nat²")
         rows[str(int(epoch))] = {"trunk": trunk, "branch": branch, "kappa": replace(kappa, unit="")}
     numbers = {"leaves": rows, "trunks": q.shape[0], "branches": q.shape[1], "images": q.shape[2]}
@@ -261,14 +257,11 @@ def _row(rows: list[dict[str, float]], curve: dict[str, np.ndarray], names: Sequ
         values = [row[name] for row in kept if np.isfinite(row[name])]
         if values:
             numbers[name] = Estimate.mean(values, unit=UNITS.get(name, ""))
-    worth = [deep_ensemble_equivalent(cll, curve["cll_mean"], curve["cll_sd"]) for cll in (row["cll"] for row in kept)]
-    mean = deep_ensemble_equivalent(numbers["cll"].value, curve["cll_mean"], curve["cll_sd"])
-    numbers["dee"] = _told(mean) | {"bases": [one.value for one in worth]}
+    scale = curve["cll_mean"], curve["cll_sd"]
+    dee = deep_ensemble_equivalent(numbers["cll"].value, *scale)
+    numbers["dee"] = {"value": dee.value, "low": dee.low, "high": dee.high, "text": str(dee)}
+    numbers["dee"]["bases"] = [deep_ensemble_equivalent(row["cll"], *scale).value for row in kept]
     return numbers
-
-
-def _told(worth: Equivalent) -> dict:
-    return {"value": worth.value, "low": worth.low, "high": worth.high, "text": str(worth)}
 
 
 def weights(study: Study, store: CellStore) -> Summary:

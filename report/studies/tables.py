@@ -350,9 +350,14 @@ def own_class() -> Rows:
     return rows
 
 
-def _percent(share: float) -> str:
-    """Write a share in per cent; halves are rounded up, as in the report's tables."""
-    return f"{100 * share + 1e-9:.1f} %"
+def _scatter(numbers: Mapping[str, Any]) -> dict[str, str]:
+    """Write accuracy, u(x) and flips of a reference."""
+    u = numbers["u"]["test"]
+    return {
+        "right": str(numbers["accuracy"]),
+        "median u (nat)": f"{u['median']:.2f}",
+        "decides otherwise": f"{100 * u['flips'] + 1e-9:.1f} %",  # halves are rounded up, as in the report's tables
+    }
 
 
 def references(reference: Results) -> Rows:
@@ -360,9 +365,7 @@ def references(reference: Results) -> Rows:
     return {
         f"{pair}, n = {result.numbers['n']}": {
             "epochs": result.provenance["recipe"]["epochs"],
-            "right": str(result.numbers["accuracy"]),
-            "median u (nat)": f"{result.numbers['u']['test']['median']:.2f}",
-            "decides otherwise": _percent(result.numbers["u"]["test"]["flips"]),
+            **_scatter(result.numbers),
             "ceiling": str(result.numbers["G0"]["ceiling of a rank correlation"]),
         }
         for pair, result in reference.items()
@@ -421,9 +424,7 @@ def schedules(studies: Mapping[str, str]) -> Rows:
     for name, study in studies.items():
         n, own = load_result(study).numbers, load_result(f"{study}-uncertainty").numbers
         rows[f"{name}, n = {n['n']}"] = {
-            "right": str(n["accuracy"]),
-            "median u (nat)": f"{n['u']['test']['median']:.2f}",
-            "decides otherwise": _percent(n["u"]["test"]["flips"]),
+            **_scatter(n),
             "REN, constant": ren_of(own["mixes"]["constant"]["2"]),
             "REN, all free": ren_of(own["mixes"]["all free groups"]["2"]),
             "REN, bursts": ren_of(own["mixes"]["bursts"]["2"]),

@@ -67,12 +67,12 @@ def uncertainty(study: Study, store: CellStore) -> Summary:
 
 def sweeps(own: Assembled) -> dict:
     """Vary bursts and proxies, judged on the calibration images by other networks, and choose the best cheap ones."""
-    judged = fitted = own.where("calibration")
+    judged = own.where("calibration")
     drawn = draws(own.n_networks, 3)
     reference = Reference.of(own.q[:, judged], drawn)
 
     def judge(mix: Mix, seen: Assembled = own) -> dict:
-        evaluations, priors = Moderation(seen, mix)(drawn, judged, fitted)
+        evaluations, priors = Moderation(seen, mix)(drawn, judged)
         found = fidelity(evaluations, reference)
         ren = {"ren": found.ren.value, "low": found.ren.low, "high": found.ren.high}
         return ren | {"dof": float(np.mean([prior.dof for prior in priors])), "coverage": found.coverage}
@@ -155,7 +155,7 @@ def _decisions(own: Assembled) -> dict:
     """Compare the predicted probability that a further retraining decides otherwise with how often one did."""
     judged, members = own.where("test", "shifted"), 2
     drawn = draws(own.n_networks, members)
-    evaluations, _ = Moderation(own, Mix(FREE), own.contrast)(drawn, judged, own.where("calibration"))
+    evaluations, _ = Moderation(own, Mix(FREE), own.contrast)(drawn, judged)
     edges = np.array([0, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 1.0])
     rows = []
     for low, high in zip(edges, edges[1:], strict=False):

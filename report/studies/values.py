@@ -104,8 +104,8 @@ def values(cell: Cell, data: Dataset, panel: Panel, chosen: None) -> Observation
 register("values", Kind(experiment=values, optional=("explored",)))
 
 
-def assembled_values(study: Study, store: CellStore) -> tuple[Assembled, ndarray]:
-    """Put together the cells of a study of values; the explored ones stand first. Give the right values, too."""
+def assembled_values(study: Study, store: CellStore) -> Assembled:
+    """Put together the cells of a study of values; the explored ones stand first."""
     arrays = [store.load(cell).arrays for cell in study.cells]
     explored = [own for own in arrays if "near_value" in own]
     q = dithered(np.concatenate([own["value"] for own in arrays]))
@@ -119,8 +119,7 @@ def assembled_values(study: Study, store: CellStore) -> tuple[Assembled, ndarray
     traces = Traces(q[:n], outputs, shifted=near, noise=noise, distance=distance, chosen=chosen, n_classes=1,
                     values=True)  # fmt: skip
     label = arrays[0]["label"].astype(float)
-    own = Assembled(q, q, traces, part, label, {}, int((part == "calibration").sum()))
-    return own, label
+    return Assembled(q, q, traces, part, label, {}, int((part == "calibration").sum()))
 
 
 MIXES = {"none (plain Type A)": Mix(None), "constant": Mix(())} | {name: Mix((name,)) for name in OBSERVED}
@@ -130,18 +129,18 @@ N_MEMBERS = (2, 3)
 
 def of_values(study: Study, store: CellStore) -> tuple[dict[str, Any], dict[str, ndarray]]:
     """Judge u(x) from one, two and three retrainings, compare it with the error, and give the gates."""
-    own, label = assembled_values(study, store)
+    own = assembled_values(study, store)
     test, fitted = own.where("test"), own.where("calibration")
     found: dict[str, Any] = {"n": len(own.q), "networks": own.n_networks, "inputs": len(test)}
-    found |= _errors(own.q[:, test], label[test])
+    found |= _errors(own.q[:, test], own.label[test])
     found["effective_inputs"] = effective_number(own.q[:, fitted])
     learned = shipped_prior()
-    one = one_borrowed(own, test, learned, study)
-    found["one network"] = one_network(own, test)
+    one = one_borrowed(own, learned, study)
+    found["one network"] = one_network(own)
     found["one network, borrowed scale"] = one.to_dict() | lent(learned, study)
     kept, _ = judged_by_size(own, MIXES, N_MEMBERS, test)
     table = {name: {str(m): kept[name, m].to_dict() for m in N_MEMBERS} for name in MIXES}
-    found["single"] = _single_sets(own, test, fitted)
+    found["single"] = _single_sets(own, len(fitted))
     shares = {f"M = {m}": row["share"] for m, row in found["single"].items()}
     n = found["n"]
     gates = (
@@ -151,13 +150,12 @@ def of_values(study: Study, store: CellStore) -> tuple[dict[str, Any], dict[str,
     return found | {"mixes": table} | {verdict.gate: verdict.to_dict() for verdict in gates}, {}
 
 
-def _single_sets(own: Assembled, test: ndarray, fitted: ndarray) -> dict[str, Any]:
+def _single_sets(own: Assembled, n_fitted: int) -> dict[str, Any]:
     """Give the share of single sets of networks whose 95 % intervals cover 90 to 99 %, with the assumed n_eff."""
     # A statement lowers n_eff where noise on the weights shows that inputs move together; that noise wasn't stored.
-    mix, worth = MIXES[OF_VALUES], assumed_number(len(fitted))
-    sets = {m: single_sets(own.n_networks, m) for m in N_MEMBERS}
-    at = {"images": fitted, "test": test}
-    return {str(m): covered(own, mix, some, [worth] * len(some), **at) for m, some in sets.items()}
+    mix, worth = MIXES[OF_VALUES], assumed_number(n_fitted)
+    sets = {str(m): single_sets(own.n_networks, m) for m in N_MEMBERS}
+    return {m: covered(own, mix, some, [worth] * len(some)) for m, some in sets.items()}
 
 
 def _errors(q: ndarray, label: ndarray) -> dict[str, Any]:
