@@ -1,6 +1,7 @@
 """One thread, no window, the shapes that signatures state are checked, and no test takes long."""
 
 import os
+from contextlib import contextmanager
 from functools import wraps
 from importlib import import_module
 
@@ -86,6 +87,41 @@ def as_users_do():
     config.update("jaxtyping_disable", True)
     yield
     config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture
+def no_training(monkeypatch):
+    """Let no step be trained."""
+
+    def step(*_):
+        raise AssertionError("a step was trained before the request was refused")
+
+    monkeypatch.setattr("lnescape.training.descent._Running.step", step)
+
+
+@pytest.fixture
+def killed_after(monkeypatch):
+    """Interrupt what is trained inside `with killed_after(n):` once n states are kept."""
+    from lnescape.training.descent import State
+
+    save = State.save
+
+    @contextmanager
+    def killed(n):
+        calls = []
+
+        def kept(*state):
+            save(*state)
+            calls.append(1)
+            if len(calls) == n:
+                raise KeyboardInterrupt
+
+        with monkeypatch.context() as patched:
+            patched.setattr(State, "save", kept)
+            with pytest.raises(KeyboardInterrupt):
+                yield
+
+    return killed
 
 
 @pytest.fixture

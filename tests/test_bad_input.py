@@ -10,7 +10,6 @@ import torch
 from torch import nn
 
 import lnescape as ln
-from lnescape.training import descent
 from tests.test_training import QUICK
 
 pytestmark = pytest.mark.usefixtures("as_users_do")
@@ -24,14 +23,6 @@ def net(data):
 @pytest.fixture(scope="module")
 def runs(net, data):
     return ln.fit(net, data, seeds=range(3), recipe=QUICK)
-
-
-@pytest.fixture
-def no_training(monkeypatch):
-    def step(*_):
-        raise AssertionError("a step was trained before the request was refused")
-
-    monkeypatch.setattr(descent._Running, "step", step)
 
 
 class Returning(nn.Module):
@@ -61,7 +52,6 @@ def failing():
         (lambda: nn.Sequential(nn.Flatten(), nn.LazyLinear(10)), "'1.weight' holds no numbers yet"),
         (lambda: Returning(lambda x, y: (str(y), x)), "returns str"),
         (lambda: Returning(lambda x, y: {}["a"]), "KeyError: 'a'"),
-        (lambda: nn.Linear(64, 10), r"put nn.Flatten\(\) before it"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")

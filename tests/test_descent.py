@@ -13,7 +13,7 @@ from torch.func import functional_call
 import lnescape as ln
 from lnescape import progress
 from lnescape.data.shifts import augment
-from lnescape.training import Prepared, descent, walk
+from lnescape.training import Prepared, walk
 from lnescape.training.descent import generator, stream_seed
 from lnescape.training.recipe import resolve
 from lnescape.weights import build, theta_of
@@ -215,22 +215,14 @@ def test_a_state_cut_short_while_it_is_written_leaves_the_one_before(net, data, 
     assert torch.equal(ln.fit(net, data, seeds=[0], recipe=QUICK, folder=tmp_path).thetas, undisturbed.thetas)
 
 
-def test_the_step_of_a_failure_is_kept(net, data, tmp_path, monkeypatch):
+def test_the_step_of_a_failure_is_kept(net, data, tmp_path, killed_after):
     def poisoned():
         module = net()
         if torch.initial_seed() == 1:
             module[1].weight.data.fill_(torch.inf)
         return module
 
-    kept = descent.State.save
-
-    def killed(*state):
-        kept(*state)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(descent.State, "save", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with killed_after(1):
         ln.fit(poisoned, data, seeds=[0, 1], recipe=QUICK, folder=tmp_path)
-    monkeypatch.setattr(descent.State, "save", kept)
     with pytest.warns(UserWarning, match="seed 1 at step 0"):
         ln.fit(poisoned, data, seeds=[0, 1], recipe=QUICK, folder=tmp_path)

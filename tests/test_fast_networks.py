@@ -87,25 +87,12 @@ def test_a_network_sees_images_mirrored_and_small_as_its_recipe_says(data, monke
     assert [s.shape[-1] for s in seen] == [6] * 11 + [8] * 11
 
 
-def test_a_killed_training_goes_on_with_its_average(data, tmp_path):
+def test_a_killed_training_goes_on_with_its_average(data, tmp_path, killed_after):
     recipe = replace(SLANTED, flip="alternate", first_pixels=6, shift=1)
     whole = ln.fit(normed, data, seeds=[0, 1], recipe=recipe, progress=False)
 
-    class Killed(Exception):
-        pass
-
-    from lnescape.training import descent
-
-    def stop(state, *more):
-        save(state, *more)
-        raise Killed
-
-    save, descent.State.save = descent.State.save, stop
-    try:
-        with pytest.raises(Killed):
-            ln.fit(normed, data, seeds=[0], recipe=recipe, folder=tmp_path, progress=False)
-    finally:
-        descent.State.save = save
+    with killed_after(1):
+        ln.fit(normed, data, seeds=[0], recipe=recipe, folder=tmp_path, progress=False)
     again = ln.fit(normed, data, seeds=[0], recipe=recipe, folder=tmp_path, progress=False)
     assert torch.equal(again[0], whole[0])
 

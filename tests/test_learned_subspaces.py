@@ -81,23 +81,11 @@ def test_the_volume_of_a_complex_is_that_of_its_simplexes_and_pulls_their_shared
     torch.testing.assert_close(growing.slope(v[3].detach().float()).double(), expected[3], rtol=1e-4, atol=1e-6)
 
 
-def test_a_killed_fit_subspace_goes_on_to_the_same_bits(net, data, runs, tmp_path, monkeypatch):
-    from lnescape.training import descent
-
+def test_a_killed_fit_subspace_goes_on_to_the_same_bits(net, data, runs, tmp_path, killed_after):
     request = {"recipe": QUICK, "volume_weight": 1e-3}
     undisturbed = ln.fit_subspace(net, data, Simplex.around(runs[0], 3), **request)
-    kept, calls = descent.State.save, []
-
-    def killed(*state):
-        kept(*state)
-        calls.append(1)
-        if len(calls) == 3:  # in the middle of the second new vertex
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(descent.State, "save", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with killed_after(3):  # in the middle of the second new vertex
         ln.fit_subspace(net, data, Simplex.around(runs[0], 3), folder=tmp_path, **request)
-    monkeypatch.setattr(descent.State, "save", kept)
     resumed = ln.fit_subspace(net, data, Simplex.around(runs[0], 3), folder=tmp_path, **request)
     assert torch.equal(resumed.vectors, undisturbed.vectors)
 

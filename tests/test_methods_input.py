@@ -66,12 +66,8 @@ class Functional(nn.Module):
         return self.b(self.drop(h))
 
 
-class Shared(nn.Module):
+class Shared(Functional):
     """One dropout layer in two places."""
-
-    def __init__(self):
-        super().__init__()
-        self.drop, self.a, self.b = nn.Dropout(0.5), nn.Linear(64, 8), nn.Linear(8, 10)
 
     def forward(self, x):
         return self.b(self.drop(self.a(self.drop(x.flatten(1)))))
@@ -82,11 +78,8 @@ class Tied(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.first, self.middle, self.last = (
-            nn.Linear(64, 10, bias=False),
-            nn.Linear(10, 64),
-            nn.Linear(64, 10, bias=False),
-        )
+        self.first, self.last = (nn.Linear(64, 10, bias=False) for _ in range(2))
+        self.middle = nn.Linear(10, 64)
         self.last.weight = self.first.weight
 
     def forward(self, x):

@@ -1,6 +1,5 @@
 """Figures: drawn from arrays, named by their data, the same bytes each time, one style for each method."""
 
-import os
 from types import SimpleNamespace
 
 import numpy as np
@@ -265,23 +264,6 @@ def test_coordinates_are_hundredths_and_ids_are_numbered_as_they_appear():
         '<path id="m1" d="M 7.13 1\nL 0 2.5" style="stroke-width: 0.125"/><use x="7.13" xlink:href="#m1" '
         'clip-path="url(#p2)" transform="translate(7.13 3) scale(0.015625)"/><clipPath id="p2"/>'
     )
-
-
-def test_a_figure_cut_short_leaves_the_one_before(tmp_path, monkeypatch):
-    monkeypatch.setenv("LNESCAPE_HOME", str(tmp_path))
-    figure = triangle_map(source="MNIST", title="Claim")
-    course.save_live(figure, "99_claim")
-    file = tmp_path / "report" / "live" / "99_claim.svg"
-    before = file.read_bytes()
-
-    def cut(descriptor):
-        os.ftruncate(descriptor, 4)
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(os, "fsync", cut)
-    with pytest.raises(KeyboardInterrupt):
-        course.save_live(figure, "99_claim")
-    assert file.read_bytes() == before
 
 
 @pytest.mark.parametrize("what", ["color", "marker", "linestyle"])

@@ -196,6 +196,7 @@ def test_real_values_of_another_library_are_covered():
         (VALUES[:3], {"unit": "°", "measurand": ln.retraining.contrast}, "is for classes"),
         (np.stack([VALUES[:3], np.ones_like(VALUES[:3])], 2), {"unit": "°"}, "Output 1 is the same"),
         (LOGP, {"limits": (0, 1)}, "are those of measured values"),
+        (np.exp(LOGP), {}, "These are probabilities"),  # before log_softmax is advised
         (LOGP, {"calibration": np.exp(LOGP)}, "These are probabilities"),
         (LOGP, {"measurand": lambda logp: logp}, "measurand fails"),
         (LOGP, {"covariates": {"q": np.ones(100)}}, "'q' is there already"),
@@ -231,8 +232,3 @@ def test_rounded_predictions_are_refused(step):
     with pytest.raises(ValueError, match="inputs all networks give the same number, as after rounding"):
         ln.state_arrays(np.round(values / step) * step, unit="mm")
     assert ln.state_arrays(values, unit="mm").u.min() > 0.01
-
-
-def test_probabilities_are_named_before_log_softmax_is_advised():
-    with pytest.raises(ValueError, match="are probabilities"):
-        ln.state_arrays(np.random.default_rng(0).dirichlet(np.ones(4), (3, 100)))

@@ -6,7 +6,6 @@ import torch
 from torch import nn
 
 import lnescape as ln
-from lnescape.training import descent
 from tests.test_statement import DATA, NET, QUIET, RECIPE
 
 NARROW = ln.network("mlp", DATA, width=4)
@@ -21,14 +20,6 @@ def _holed(images):
 @pytest.fixture(scope="module")
 def runs():
     return ln.fit(NET, DATA, seeds=range(3), recipe=RECIPE, progress=False)
-
-
-@pytest.fixture
-def no_training(monkeypatch):
-    def step(*_):
-        raise AssertionError("a step was trained before the request was refused")
-
-    monkeypatch.setattr(descent._Running, "step", step)
 
 
 @pytest.mark.parametrize(

@@ -115,23 +115,11 @@ def test_losses_of_a_user_are_kept_apart_by_their_values(data, tmp_path):
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adamw"])
-def test_a_killed_fit_goes_on_to_the_same_bits(data, tmp_path, monkeypatch, optimiser):
+def test_a_killed_fit_goes_on_to_the_same_bits(data, tmp_path, killed_after, optimiser):
     recipe = replace(QUICK, epochs=3, optimiser=optimiser, learning_rate=0.01)
     undisturbed = ln.fit(Mixed, data, seeds=[7], recipe=recipe)
-    from lnescape.training import descent
-
-    kept, calls = descent.State.save, []
-
-    def killed(*state):
-        kept(*state)
-        calls.append(1)
-        if len(calls) == 2:
-            raise KeyboardInterrupt
-
-    monkeypatch.setattr(descent.State, "save", killed)
-    with pytest.raises(KeyboardInterrupt):
+    with killed_after(2):
         ln.fit(Mixed, data, seeds=[7], recipe=recipe, folder=tmp_path)
-    monkeypatch.setattr(descent.State, "save", kept)
     resumed = ln.fit(Mixed, data, seeds=[7], recipe=recipe, folder=tmp_path)
     assert torch.equal(resumed.thetas, undisturbed.thetas)
     (file,) = tmp_path.iterdir()
