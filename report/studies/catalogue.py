@@ -301,11 +301,10 @@ STUDIES = {
 # In the order in which an accelerator takes them: main pairs, wide networks, methods.
 _EXPLORED = ("", "-bursts", "-proxies")
 _MAIN = ("cifar10-fast-resnet", "cifar10-fast-cnn", "cifar100-fast-resnet", "cifar10-wide")
-QUEUES = {
-    "accelerator": (
-        *(f"{name}{what}" for name in _MAIN for what in _EXPLORED),
-        *(f"{name}-methods" for name in ("cifar10-fast-resnet", "cifar100-fast-resnet", "cifar10-fast-cnn")),
-        *(f"cifar100-wide{what}" for what in _EXPLORED),
-        "cifar10-wide-methods", "cifar10-resnet20-methods",
-    ),
-}  # fmt: skip
+QUEUE = (
+    *(f"{name}{what}" for name in _MAIN for what in _EXPLORED),
+    *(f"{name}-methods" for name in ("cifar10-fast-resnet", "cifar100-fast-resnet", "cifar10-fast-cnn")),
+    *(f"cifar100-wide{what}" for what in _EXPLORED),
+    "cifar10-wide-methods",
+    "cifar10-resnet20-methods",
+)

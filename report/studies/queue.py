@@ -1,6 +1,6 @@
-"""Take what the studies of a queue lack, in a fixed order, and stop in time, on an accelerator that is lent.
+"""Take what the studies of the queue lack, in a fixed order, and stop in time, on an accelerator that is lent.
 
-Run from the root of the clone: `python -m report.studies.queue accelerator --minutes 9 --device cuda`.
+Run from the root of the clone: `python -m report.studies.queue --minutes 9 --device cuda`.
 """
 
 import argparse
@@ -12,7 +12,7 @@ from time import perf_counter
 from lnescape.study.cells import Cell, Study, trainings
 from lnescape.study.running import InlineExecutor, run_study
 from lnescape.study.store import CellStore
-from report.studies.catalogue import QUEUES, STUDIES
+from report.studies.catalogue import QUEUE, STUDIES
 
 
 def run_queue(studies: Iterable[Study], *, minutes: float, device: str, folder: Path | None = None) -> None:
@@ -43,9 +43,7 @@ def _kind(cell: Cell) -> tuple:
 
 if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("name", choices=list(QUEUES))
     parser.add_argument("--minutes", type=float, default=9.0)
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--folder", type=Path, help="in place of report/results")
-    options = vars(parser.parse_args())
-    run_queue([STUDIES[study] for study in QUEUES[options.pop("name")]], **options)
+    run_queue([STUDIES[study] for study in QUEUE], **vars(parser.parse_args()))

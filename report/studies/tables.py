@@ -130,14 +130,12 @@ def levels() -> dict[str, dict[str, float]]:
     known: dict[str, float] = {}
     for pair in WITH_GRADIENTS:  # each judged by the levels of all others
         known |= load_result(f"{pair.key}-geometry").numbers["levels"]
-    names = {pair.key: pair.label for pair in LEVELLED}
-    names[CIFAR10_RESNET20.key] = f"{CIFAR10_RESNET20.label}, full width"
-    networks = {pair.key: pair.network for pair in LEVELLED}
-    for name, (network, _, _) in SMALL.items():
-        names[f"{name}-together"], networks[f"{name}-together"] = name.replace("-", " "), network
+    named = {pair.key: (pair.label, pair.network) for pair in LEVELLED}
+    named[CIFAR10_RESNET20.key] = f"{CIFAR10_RESNET20.label}, full width", CIFAR10_RESNET20.network
+    named |= {f"{name}-together": (name.replace("-", " "), network) for name, (network, *_) in SMALL.items()}
     found: dict[str, dict[str, float]] = {"convolutional": {}, "fully connected": {}}
-    for name, label in names.items():
-        found[kind_of_network(networks[name])][label] = float(np.exp(known[name] / 2))
+    for name, (label, network) in named.items():
+        found[kind_of_network(network)][label] = float(np.exp(known[name] / 2))
     return found
 
 
@@ -264,12 +262,11 @@ def _signed(own: Estimate) -> str:
 
 def ahead(stored: Results, m: str) -> Rows:
     """Lay out how far one more training is ahead of each other purchase: rows are pairs, columns are purchases."""
-    rows: Rows = {}
-    for pair, result in stored.items():
-        for what, own in result.numbers["gains"].get(m, {}).items():
-            if what not in ("one more training", "bursts + proxies"):
-                rows.setdefault(pair, {})[what] = _signed(own["ahead"])
-    return rows
+    left = ("one more training", "bursts + proxies")
+    gains = {pair: result.numbers["gains"][m] for pair, result in stored.items()}
+    return {
+        pair: {what: _signed(own[what]["ahead"]) for what in own if what not in left} for pair, own in gains.items()
+    }
 
 
 def without_free(stored: Results) -> Rows:
