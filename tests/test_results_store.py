@@ -70,75 +70,42 @@ def test_a_result_without_arrays_leaves_none_of_the_former_one(home):
     assert load_result("a").arrays == {}
 
 
-def cut(folder):
-    text = (folder / "a.json").read_bytes()
-    (folder / "a.json").write_bytes(text[: len(text) - 40])
+def list_instead(own, other):
+    return b'["command"]'  # of a list no command is known
 
 
-def edit(folder):
-    text = (folder / "a.json").read_text(encoding="utf-8")
-    assert "0.48412" in text
-    (folder / "a.json").write_text(text.replace("0.48412", "0.38412"), encoding="utf-8")
+DAMAGE = [  # what becomes of a file, beside that of another result, and what is said
+    ("a.json", lambda own, other: own[:-40], "cut short"),
+    ("a.json", lambda own, other: own.replace(b"0.48412", b"0.38412"), "edited by hand"),
+    ("a.json", lambda own, other: own.replace(b'"seed":3', b'"seed":4'), "edited by hand"),
+    ("a.json", list_instead, "edited by hand"),
+    ("a.json", lambda own, other: other, "renamed"),
+    ("a.safetensors.xz", lambda own, other: own[:-1] + bytes([own[-1] ^ 1]), "has checksum"),
+    ("a.safetensors.xz", lambda own, other: own[:-8], "has checksum"),
+    ("a.safetensors.xz", lambda own, other: other, "belongs to another run"),
+    ("a.safetensors.xz", None, "is missing"),
+]
 
 
-def edit_provenance(folder):
-    text = (folder / "a.json").read_text(encoding="utf-8")
-    (folder / "a.json").write_text(text.replace('"seed":3', '"seed":4'), encoding="utf-8")
-
-
-def replace_by_a_list(folder):
-    (folder / "a.json").write_text('["command"]', encoding="utf-8")
-
-
-def replace_by_another(folder):
-    (folder / "b.json").replace(folder / "a.json")
-
-
-def edit_arrays(folder):
-    packed = bytearray((folder / "a.safetensors.xz").read_bytes())
-    packed[-1] ^= 1
-    (folder / "a.safetensors.xz").write_bytes(packed)
-
-
-def cut_arrays(folder):
-    packed = (folder / "a.safetensors.xz").read_bytes()
-    (folder / "a.safetensors.xz").write_bytes(packed[:-8])
-
-
-def take_arrays_of_another(folder):
-    (folder / "b.safetensors.xz").replace(folder / "a.safetensors.xz")
-
-
-def remove_arrays(folder):
-    (folder / "a.safetensors.xz").unlink()
-
-
-@pytest.mark.parametrize(
-    ("damage", "file", "what"),
-    [
-        (cut, "a.json", "cut short"),
-        (edit, "a.json", "edited by hand"),
-        (edit_provenance, "a.json", "edited by hand"),
-        (replace_by_a_list, "a.json", "edited by hand"),
-        (replace_by_another, "a.json", "renamed"),
-        (edit_arrays, "a.safetensors.xz", "has checksum"),
-        (cut_arrays, "a.safetensors.xz", "has checksum"),
-        (take_arrays_of_another, "a.safetensors.xz", "belongs to another run"),
-        (remove_arrays, "a.safetensors.xz", "is missing"),
-    ],
-)
-def test_a_touched_result_is_named_with_its_cure(home, damage, file, what):
+@pytest.mark.parametrize(("file", "damage", "what"), DAMAGE)
+def test_a_touched_result_is_named_with_its_cure(home, file, damage, what):
     for name, number in (("a", 1), ("b", 2)):
         numbers = {"n": number, "loss": NUMBERS["loss"]}
         path = save_result(name, numbers=numbers, arrays={"x": np.arange(number)}, provenance=ORIGIN)
     load_result("a")
-    damage(path.parent)
+    own, other = path.with_name(file), path.with_name(f"b{file[1:]}")
+    before = own.read_bytes()
+    if damage is None:
+        own.unlink()
+    else:
+        own.write_bytes(damage(before, other.read_bytes()))
+        assert own.read_bytes() != before
     with pytest.raises(ResultError, match=what) as caught:
         load_result("a")
     message = str(caught.value)
-    assert str(path.parent / file) in message
+    assert str(own) in message
     assert "delete it and run" in message
-    if damage is not replace_by_a_list:
+    if damage is not list_instead:
         assert "`make report`" in message
     assert "\n" not in message
 
