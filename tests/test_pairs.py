@@ -11,9 +11,8 @@ from lnescape.study.cells import KINDS
 from lnescape.study.observation import rounded
 from lnescape.study.store import CellStore, studies_named, study_named
 from report.studies.catalogue import QUEUE, STUDIES, scouts_of
-from report.studies.comparison import PATHS
 from report.studies.geometry import others
-from report.studies.pairs import CIFAR10_RESNET20, FURTHER, LEARNED, PAIRS, RESTARTED, SHORT, WITH_GRADIENTS
+from report.studies.pairs import CIFAR10_RESNET20, FURTHER, PAIRS, RESTARTED, SHORT, WITH_GRADIENTS
 from report.studies.queue import run_queue
 from tests.tiny import TINY
 
@@ -31,10 +30,6 @@ def test_a_pair_has_its_studies_from_one_entry(pair):
         assert STUDIES[f"{pair.key}-{what}"].command == f"lnescape study {pair.key}-{what}"
     explored = {seed for cell in reference[1:] if "covariates" in cell.keep for seed in cell.seeds}
     assert explored == set(range(pair.explored))
-
-
-def test_learned_paths_have_one_list():
-    assert tuple(PATHS) == LEARNED
 
 
 def test_no_two_pairs_share_their_names():

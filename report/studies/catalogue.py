@@ -23,6 +23,7 @@ from report.studies.pairs import (
     MNIST_CNN,
     MNIST_MLP,
     PAIRS,
+    PATHS,
     RESTARTED,
     SHORT,
     SMALL,
@@ -220,7 +221,7 @@ def _studies(pair: Pair) -> tuple[Study, ...]:
         some = {"ways": comparison.FEWEST, "budgets": pair.budgets, "bases": comparison.BASES[: pair.bases]}
         some |= {"at_three": comparison.LEADING} if pair.leading else {}
     reference, bursts, proxies = _reference_of(pair), _bursts(pair), _proxies(pair)
-    ways = {comparison.PATHS[name] for name in pair.paths}
+    ways = {PATHS[name] for name in pair.paths}
     laws = [cell for way, budget, _, cell in comparison.compared(scouts, **some) if (way, budget) in ways]
     name, many = pair.key, pair.many
     first = {"first": 0} if pair.long and not pair.control else {}  # the reference's, which are no method's own

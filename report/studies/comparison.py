@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lnescape.study.cells import Cell, check_known
+from report.studies.pairs import PATHS
 
 BUDGETS = (1, 1.5, 3)  # trainings
 BASES = (20, 21)  # seeds of the methods: disjoint networks, and other ones than scouts, reference and yardstick have
@@ -28,17 +29,6 @@ WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "SWAG": ("swag", {}),
     "Laplace": ("laplace", {}),
     "dropout": ("dropout", {}),
-}
-# Learned paths: the group of covariates, the way of the comparison that it was made by, and its budget. All of it is
-# further cost: the networks that a path begins with are none of the M.
-PATHS = {
-    "line": ("learned line", 1),
-    "curve": ("learned curve", 1),
-    "simplex": ("learned triangle", 1),
-    "ESPRO": ("ESPRO", 1.5),
-    "mode curve": ("mode curve", 3),
-    "SWAG": ("SWAG", 1.5),
-    "FGE": ("FGE", 1.5),
 }
 # What is run where a training takes long; budgets and bases are the pair's.
 FEWEST = (

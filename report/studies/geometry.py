@@ -160,16 +160,15 @@ def left_over(own: Assembled) -> dict[str, Any]:
 
 def sensitivity(own: Assembled, judge: Reference) -> dict[str, dict[str, dict[str, float]]]:
     """Give REN and coverage of two networks with each constant of the fit as it is, halved and doubled."""
-    test, images = own.where("test"), own.where("calibration")
+    n = len(own.where("calibration"))
 
     def judged(**changes: Any) -> dict[str, float]:
-        one = Moderation(own, replace(MIXES[ALONE], **changes)).fidelity(test, judge)
-        return {"ren": one.ren.value, "coverage": one.coverage.value}
+        return _worth(own, replace(MIXES[ALONE], **changes), judge)
 
     found: dict[str, dict[str, dict[str, float]]] = {"none": {"1": judged()}}
     for factor in (0.5, 2.0):
         rows = {"SHRINKAGE": judged(shrinkage=factor * SHRINKAGE)}
-        rows["n_eff"] = judged(n_eff=factor * assumed_number(len(images)))
+        rows["n_eff"] = judged(n_eff=factor * assumed_number(n))
         with patch.object(moderation, "SLOPE", (SLOPE[0], factor * SLOPE[1])):
             rows["SLOPE"] = judged()
         for name in TRIED:
@@ -182,13 +181,18 @@ def sensitivity(own: Assembled, judge: Reference) -> dict[str, dict[str, dict[st
 
 def taught_otherwise(own: Assembled, study: Study, folder: Path, judge: Reference) -> dict[str, dict[str, float]]:
     """Give REN and coverage of two networks with a prior of other data alone, and under other laws of its mean."""
-    pairs, test = others(study.name), own.where("test")
+    pairs = others(study.name)
     priors = {"other data": learn([pair for pair in pairs if pair.data != study.cells[0].data], folder)}
     for name, factor in (("law halved", 0.5), ("law doubled", 2.0), ("no law", 1e6)):
         with patch.object(transfer, "OUTSIDE", factor**2 * transfer.OUTSIDE):
             priors[name] = learn(pairs, folder)
-    judged = {name: Moderation(own, Mix(DEFAULT, like=one)).fidelity(test, judge) for name, one in priors.items()}
-    return {name: {"ren": one.ren.value, "coverage": one.coverage.value} for name, one in judged.items()}
+    return {name: _worth(own, Mix(DEFAULT, like=one), judge) for name, one in priors.items()}
+
+
+def _worth(own: Assembled, mix: Mix, judge: Reference) -> dict[str, float]:
+    """Give REN and coverage of a mix on the test images."""
+    one = Moderation(own, mix).fidelity(own.where("test"), judge)
+    return {"ren": one.ren.value, "coverage": one.coverage.value}
 
 
 def one_network(own: Assembled) -> dict:

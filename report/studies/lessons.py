@@ -4,7 +4,6 @@ from collections.abc import Mapping
 
 import numpy as np
 from jaxtyping import Float, Int
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy import ndarray
 
@@ -116,9 +115,12 @@ def stated_against_true(
 ) -> Figure:
     """Draw u(x) as each way states it against the true one, with the error of ln u in percent in the panel."""
     ends = np.array([0.5 * true.min(), 2 * true.max()])
+    ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5) if ends[0] < tick < ends[1]]
     with canvas(len(stated), 2.9, source, title, width=7.2) as (figure, axes):
         for axis, (way, values), (colour, _) in zip(axes, stated.items(), WAYS, strict=False):
-            _diagonal(axis, ends)
+            axis.plot(ends, ends, color=PALE, linewidth=1)
+            axis.set(xscale="log", yscale="log")
+            ticks_at(axis, x=ticks, y=ticks)
             axis.plot(true, np.clip(values, *ends), ".", color=colour, markersize=2.5, alpha=0.5)
             axis.text(0.04, 0.95, f"error {errors[way]:.0f} %", transform=axis.transAxes, va="top", color=colour,
                       fontsize=11, fontweight="bold")  # fmt: skip
@@ -127,14 +129,6 @@ def stated_against_true(
             axis.set_box_aspect(1)
         axes[0].set_ylabel("stated u(x), nat")
     return figure
-
-
-def _diagonal(axis: Axes, ends: ndarray) -> None:
-    """Draw the line of equal u on logarithmic axes."""
-    axis.plot(ends, ends, color=PALE, linewidth=1)
-    axis.set(xscale="log", yscale="log")
-    ticks = [tick for tick in (0.1, 0.2, 0.5, 1, 2, 5) if ends[0] < tick < ends[1]]
-    ticks_at(axis, x=ticks, y=ticks)
 
 
 def scale_of_ren(found: Mapping[str, Two], *, source: str, title: str) -> Figure:

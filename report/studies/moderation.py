@@ -18,8 +18,9 @@ from lnescape.retraining.transfer import with_class_means
 from lnescape.study.cells import Cell, Study
 from lnescape.study.observation import PARTS, Panel
 from lnescape.study.store import CellStore
-from report.studies.comparison import PATHS, path_of
+from report.studies.comparison import path_of
 from report.studies.dispersion import dithered
+from report.studies.pairs import PATHS
 
 
 @dataclass(frozen=True)
@@ -272,6 +273,14 @@ class Moderation:
     def fidelity(self, judged: ndarray, reference: Reference) -> Fidelity:
         """Judge the mix by the retrainings that each draw of networks leaves over."""
         return fidelity(self(reference.members, judged)[0], reference)
+
+
+def by_mix(rows: Mapping[tuple[str, int], dict]) -> dict[str, dict[str, dict]]:
+    """Nest rows {(mix, M): row} as summaries hold them."""
+    nested: dict[str, dict[str, dict]] = {}
+    for (name, members), row in rows.items():
+        nested.setdefault(name, {})[str(members)] = row
+    return nested
 
 
 def judged_by_size(

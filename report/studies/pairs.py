@@ -11,8 +11,17 @@ RULE = (0.25, 1.0)  # epochs and rate of the bursts of gate G4 and of one traini
 _FASHION, _ATTENTION = "report.studies.attention:fashion", "report.studies.attention:attention"
 TITLES = {"mnist": "MNIST", "fashion_mnist": "FashionMNIST", "cifar10": "CIFAR-10", "cifar100": "CIFAR-100"}
 TITLES[_FASHION] = TITLES["fashion_mnist"]
-# Covariates along learned paths, the keys of `comparison.PATHS`.
-LEARNED = ("line", "curve", "simplex", "ESPRO", "mode curve", "SWAG", "FGE")
+# Learned paths: the group of covariates, the way of the comparison that it was made by, and its budget. All of it is
+# further cost: the networks that a path begins with are none of the M.
+PATHS = {
+    "line": ("learned line", 1),
+    "curve": ("learned curve", 1),
+    "simplex": ("learned triangle", 1),
+    "ESPRO": ("ESPRO", 1.5),
+    "mode curve": ("mode curve", 3),
+    "SWAG": ("SWAG", 1.5),
+    "FGE": ("FGE", 1.5),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,7 +54,7 @@ class Pair:
     bases: int = 1  # repetitions of the comparison
     leading: bool = False  # at three trainings, only what leads on other pairs is compared
     control: bool = False  # stands beside a pair, and is none: no rule is learned on it
-    paths: tuple[str, ...] = LEARNED  # learned paths that are judged as covariates
+    paths: tuple[str, ...] = tuple(PATHS)  # learned paths that are judged as covariates
     shows: tuple[str, ...] = ()  # kinds of images that notebooks show: "easy", "undecided", "foreign"
     chooses: bool = True  # what it changes that one's own networks choose the class is judged, too
     published: dict[str, str] = field(default_factory=dict)  # accuracy in % as its source prints it, decided beforehand

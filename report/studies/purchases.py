@@ -10,7 +10,7 @@ from lnescape.results import list_results, load_result
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
 from report.studies.geometry import learned_for
-from report.studies.moderation import Assembled, Mix, assembled, judged_by_size
+from report.studies.moderation import Assembled, Mix, assembled, by_mix, judged_by_size
 from report.studies.uncertainty import gains, sweeps
 
 FREE = "outputs, classes, gradient distance, with the prior of other pairs"
@@ -25,10 +25,8 @@ def purchases(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]
     test = own.where("test")
     kept, references = judged_by_size(own, mixes, SIZES, test)
     further = {(name, members): mixes[name].further(own, members) for name, members in kept}
-    table: dict = {}
-    for (name, members), found in kept.items():
-        row = found.to_dict("ren", "coverage", "scale", "dof", "squared_error")
-        table.setdefault(name, {})[str(members)] = row | {"further": further[name, members]}
+    shown = ("ren", "coverage", "scale", "dof", "squared_error")
+    table = by_mix({key: found.to_dict(*shown) | {"further": further[key]} for key, found in kept.items()})
     numbers = {"n": len(own.q), "networks": own.n_networks, "images": len(test), "mixes": table}
     return numbers | {"gains": gains(kept, references, further, base=FREE, joined=f"{FREE} + ")}, {}
 

@@ -284,11 +284,7 @@ def paths(study: Study, store: CellStore) -> Summary:
     for cell in study.cells:
         for name, array in store.load(cell).arrays.items():
             found.setdefault(name, []).append(array)
-    alone = ("single", "ensemble_accuracy", "ensemble_nll", "t")
-    arrays = {
-        name: parts[0] if len(parts) == 1 or name in alone else np.concatenate(parts) for name, parts in found.items()
-    }
-    arrays["t"] = np.stack(found["t"])
+    arrays = {name: (np.stack if name == "t" else np.concatenate)(parts) for name, parts in found.items()}
     n = len(arrays["t"])
     numbers: dict[str, object] = {"n": n, "n_retrainings": len(arrays["single"]), "n_bases": n}
     numbers |= {"images_of_the_training_loss": N_TRAINING_IMAGES, "draws": N_DRAWS}

@@ -14,11 +14,10 @@ from lnescape.retraining import Evaluation, Fidelity, Reference, effective_numbe
 from lnescape.retraining.judging import log_bias, retraining_equivalent
 from lnescape.study.cells import Study, check_known
 from lnescape.study.store import CellStore
-from report.studies.comparison import PATHS
 from report.studies.dispersion import partial_r_squared, variance_ratio
 from report.studies.gates import best_within, entries_of, g1, g5
-from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws, judged_by_size, usual_mixes
-from report.studies.pairs import RESTARTED, RULE
+from report.studies.moderation import Assembled, Mix, Moderation, assembled, by_mix, draws, judged_by_size, usual_mixes
+from report.studies.pairs import PATHS, RESTARTED, RULE
 
 Summary = tuple[dict, dict[str, ndarray]]
 SIZES = (2, 3, 4)  # M
@@ -38,12 +37,13 @@ def uncertainty(study: Study, store: CellStore) -> Summary:
     mixes = usual_mixes(tuple(chosen["bursts"]) if own.bursts else None, tuple(chosen["proxies"]))
     mixes = {name: mix for name, mix in mixes.items() if set(mix.groups or ()) & set(PATHS) <= set(own.paths)}
     test = own.where("test")
-    table: dict = {name: {} for name in mixes}
     kept, references = judged_by_size(own, mixes, SIZES, test)
-    for (name, members), found in kept.items():
-        shown = ("ren", "squared_error", "coverage", "dof", *(("deciles",) if name in WITH_DECILES else ()))
-        cost = {"further": mixes[name].further(own, members), "passes": mixes[name].passes(own)}
-        table[name][str(members)] = found.to_dict(*shown) | cost
+    further = {(name, members): mixes[name].further(own, members) for name, members in kept}
+    rows = {}
+    for key, found in kept.items():
+        shown = ("ren", "squared_error", "coverage", "dof", *(("deciles",) if key[0] in WITH_DECILES else ()))
+        rows[key] = found.to_dict(*shown) | {"further": further[key], "passes": mixes[key[0]].passes(own)}
+    table = by_mix(rows)
     numbers |= {"mixes": table, "draws": len(references[2].members)}
     # Leave out each free group in turn, and keep all; vary how many independent inputs those of the fit are worth.
     left = {"none": Mix(FREE)} | {name: Mix(tuple(other for other in FREE if other != name)) for name in FREE}
@@ -51,7 +51,7 @@ def uncertainty(study: Study, store: CellStore) -> Summary:
     numbers["leave_one_out"] = {name: one.to_dict("ren", "coverage") for name, one in judged.items()}
     varied = {n_eff: Moderation(own, Mix(FREE, n_eff=n_eff)).fidelity(test, references[2]) for n_eff in N_EFFS}
     numbers["sensitivity"] = [{"n_eff": n} | one.to_dict("ren", "coverage", "dof") for n, one in varied.items()]
-    numbers["gains"] = gains(kept, references, {key: mixes[key[0]].further(own, key[1]) for key in kept})
+    numbers["gains"] = gains(kept, references, further)
     numbers["shift"], shifted = _under_shift(own)
     numbers |= _patterns(own, mixes) | _decisions(own)
     numbers["facts"] = {name: Estimate.mean(values) for name, values in own.facts.items()}
@@ -111,14 +111,12 @@ def sweeps(own: Assembled) -> dict:
 
 def _under_shift(own: Assembled) -> tuple[dict, dict[str, Fidelity]]:
     """Judge priors fitted in distribution on shifted and foreign images."""
-    table: dict = {}
-    of_gate = {}
-    for kind in (*SHIFTS, "foreign"):
-        kept, _ = judged_by_size(own, UNDER_SHIFT, (2, 3), own.where(kind))
-        for (name, members), found in kept.items():
-            table.setdefault(kind, {}).setdefault(name, {})[str(members)] = found.to_dict("ren", "coverage")
-        of_gate[kind] = kept["all free groups", 2]
-    return table, {kind: of_gate[kind] for kind in SHIFTS}
+    kept = {kind: judged_by_size(own, UNDER_SHIFT, (2, 3), own.where(kind))[0] for kind in (*SHIFTS, "foreign")}
+    table = {
+        kind: by_mix({key: found.to_dict("ren", "coverage") for key, found in there.items()})
+        for kind, there in kept.items()
+    }
+    return table, {kind: kept[kind]["all free groups", 2] for kind in SHIFTS}
 
 
 def _patterns(own: Assembled, mixes: dict[str, Mix]) -> dict:

@@ -28,7 +28,7 @@ from lnescape.study.store import CellStore
 from report.studies.dispersion import dithered
 from report.studies.gates import g0, g2, g5, g9, g11
 from report.studies.geometry import lent, one_borrowed, one_network
-from report.studies.moderation import Assembled, Mix, judged_by_size
+from report.studies.moderation import Assembled, Mix, by_mix, judged_by_size
 from report.studies.small import OF_VALUES, covered, single_sets
 
 DIGITS = (4, 7)
@@ -139,7 +139,7 @@ def of_values(study: Study, store: CellStore) -> tuple[dict[str, Any], dict[str,
     found["one network"] = one_network(own)
     found["one network, borrowed scale"] = one.to_dict() | lent(learned, study)
     kept, _ = judged_by_size(own, MIXES, N_MEMBERS, test)
-    table = {name: {str(m): kept[name, m].to_dict() for m in N_MEMBERS} for name in MIXES}
+    table = by_mix({key: judged.to_dict() for key, judged in kept.items()})
     found["single"] = _single_sets(own, len(fitted))
     shares = {f"M = {m}": row["share"] for m, row in found["single"].items()}
     n = found["n"]
