@@ -101,7 +101,7 @@ def test_public_functions_take_at_most_four_positional_arguments(path):
 
 
 def modules_after(statement: str) -> set[str]:
-    code = f"{statement}; import sys; print(*{{name.split('.')[0] for name in sys.modules}})"
+    code = f"{statement}\nimport sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(done.stdout.split())
 

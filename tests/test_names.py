@@ -3,14 +3,13 @@
 import ast
 import importlib
 import pkgutil
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
 import lnescape
+from tests.test_architecture import modules_after
 
 PACKAGE = Path(lnescape.__file__).parent
 PACKAGES = ["lnescape", *(found.name for found in pkgutil.walk_packages([str(PACKAGE)], "lnescape.") if found.ispkg)]
@@ -42,9 +41,7 @@ def test_no_name_of_a_package_hides_a_module(package):
 
 
 def modules_of(statement: str) -> set[str]:
-    code = f"{statement}\nimport sys; print(*(name for name in sys.modules if name.split('.')[0] == 'lnescape'))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    return set(done.stdout.split())
+    return {name for name in modules_after(statement) if name.split(".")[0] == "lnescape"}
 
 
 def test_the_import_of_the_package_imports_no_room():
