@@ -90,7 +90,6 @@ def test_a_network_sees_images_mirrored_and_small_as_its_recipe_says(data, monke
 def test_a_killed_training_goes_on_with_its_average(data, tmp_path, killed_after):
     recipe = replace(SLANTED, flip="alternate", first_pixels=6, shift=1)
     whole = ln.fit(normed, data, seeds=[0, 1], recipe=recipe, progress=False)
-
     with killed_after(1):
         ln.fit(normed, data, seeds=[0], recipe=recipe, folder=tmp_path, progress=False)
     again = ln.fit(normed, data, seeds=[0], recipe=recipe, folder=tmp_path, progress=False)

@@ -98,12 +98,6 @@ def test_length_of_a_parabola_against_quadrature():
 def test_wrong_geometry_is_refused(as_users_do, ends):
     with pytest.raises(ValueError, match="same builder"):
         Bezier.between(ends[0], ends[1][:5])
-    with pytest.raises(ValueError, match="n_vertices of a .* at least 2"):
-        Simplex.from_scratch(1)
-    with pytest.raises(ValueError, match="n_control .* at least 1"):
-        Bezier.between(*ends, n_control=0)
-    with pytest.raises(ValueError, match="sum to one"):
-        Simplex(torch.eye(3), 3).at([0.5, 0.2, 0.2])
     with pytest.raises(ValueError, match="between 0 and 1"):
         Segment.between(*ends).at(1.2)
     with pytest.raises(ValueError, match="NaN"):

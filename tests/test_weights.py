@@ -7,25 +7,18 @@ import torch
 from torch import nn
 
 from lnescape.weights import FlatNetwork, refresh_normalisation, theta_of
+from tests.test_training import Mixed
 
 
-class Shared(nn.Module):
-    """A user's module: a constant, a shared parameter, dropout, batch normalisation, a frozen weight."""
+class Shared(Mixed):
+    """A user's module with a frozen weight, too."""
 
     def __init__(self):
         super().__init__()
-        self.register_buffer("scale", torch.tensor(0.5))
-        self.conv = nn.Conv2d(1, 4, 3, padding=1)
-        self.norm = nn.BatchNorm2d(4)
-        self.inner = nn.Linear(4, 4)
-        self.again = self.inner
-        self.frozen = nn.Parameter(torch.ones(4), requires_grad=False)
-        self.drop = nn.Dropout(0.2)
-        self.out = nn.Linear(4, 10)
+        self.frozen = nn.Parameter(torch.ones(10), requires_grad=False)
 
     def forward(self, x):
-        h = torch.relu(self.norm(self.conv(x))).mean((2, 3)) * self.frozen
-        return self.out(self.drop(self.again(torch.relu(self.inner(h * self.scale)))))
+        return super().forward(x) * self.frozen
 
 
 def same_module(layout=torch.contiguous_format):
