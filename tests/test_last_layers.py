@@ -8,9 +8,8 @@ from torch import nn
 import lnescape as ln
 from lnescape.covariates.explore import outputs
 from lnescape.weights import last_layer, with_features
+from tests.test_odd_tensors import X, Y
 
-CHANCE = torch.Generator().manual_seed(0)
-X, Y = torch.randn(240, 8, generator=CHANCE), torch.arange(240) % 3
 DATA = ln.dataset(train=(X[:100], Y[:100]), test=(X[180:], Y[180:]), calibration=(X[100:180], Y[100:180]))
 
 

@@ -8,10 +8,7 @@ import lnescape as ln
 from lnescape.covariates.geometry import _count_sketch, _one_by_one, log_odds_of, sketched_gradients
 from lnescape.training.prepared import check_builder
 from lnescape.weights import FlatNetwork
-
-CHANCE = torch.Generator().manual_seed(0)
-X, Y = torch.randn(240, 8, generator=CHANCE), torch.arange(240) % 3
-DATA = ln.dataset(train=(X[:160], Y[:160]), test=(X[160:], Y[160:]))
+from tests.test_odd_tensors import DATA, X, Y
 
 
 class LowRank(nn.Linear):
@@ -67,7 +64,7 @@ class Padded(nn.Module):
         return self.h(hidden.masked_fill(padding[..., None], 0).sum(1))
 
 
-TOKENS = torch.randint(1, 30, (200, 6), generator=CHANCE)
+TOKENS = torch.randint(1, 30, (200, 6), generator=torch.Generator().manual_seed(0))
 TOKENS[::2, 4:] = 0
 
 
