@@ -1,5 +1,7 @@
 """Gradient distance against closed forms, and its three ways of computing gradients against one another."""
 
+from contextlib import nullcontext
+
 import numpy as np
 import pytest
 import torch
@@ -105,6 +107,54 @@ def test_where_the_rules_of_layers_do_not_hold_gradients_are_those_of_autograd(m
     signs = torch.randint(0, 2, (exact.shape[1],), generator=torch.Generator().manual_seed(0)).mul(2).sub(1)
     found = sketched_gradients(module, images, classes, log_odds_of)
     torch.testing.assert_close(found, geometry._count_sketch(exact, signs), rtol=1e-4, atol=1e-6)
+
+
+class Words(nn.Module):
+    """Embeddings, called twice, of tokens and places and in bags, with the padding 0; one may be the last layer."""
+
+    def __init__(self, mode, tied):
+        super().__init__()
+        self.words, self.places = nn.Embedding(400, 48, padding_idx=0), nn.Embedding(6, 48)
+        self.bag = nn.EmbeddingBag(400, 48, padding_idx=0, mode=mode)
+        self.norm, self.last = nn.LayerNorm(48), nn.Linear(48, 400 if tied else 3, bias=False)
+        if tied:
+            self.last.weight = self.words.weight
+
+    def forward(self, x):
+        every = self.words(x) + self.places(torch.arange(6)) + self.words(x[:, :1])
+        return self.last(self.norm(every).tanh().sum(1) + self.bag(x))
+
+
+class Packed(nn.Module):
+    """A recurrent network that drops the padding of its batch, so that inputs look up different numbers of rows."""
+
+    def __init__(self):
+        super().__init__()
+        self.words, self.cell, self.last = nn.Embedding(400, 48), nn.LSTM(48, 4, batch_first=True), nn.Linear(4, 3)
+
+    def forward(self, x):
+        lengths = (x > 0).sum(1)
+        x = self.words(x[:, : int(lengths.max())])
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        return self.last(self.cell(packed)[1][0][-1])
+
+
+@pytest.mark.filterwarnings("ignore:There is a performance drop")  # torch's, of bags in vmap
+@pytest.mark.parametrize(
+    ("make", "holds"),
+    [(lambda: Words("mean", tied=False), True), (lambda: Words("sum", tied=False), True), (Packed, True),
+     (lambda: Words("max", tied=False), False), (lambda: Words("sum", tied=True), False)],
+)  # fmt: skip
+def test_gradients_of_large_embeddings_are_those_of_autograd(make, holds):
+    torch.manual_seed(0)
+    module, x, classes = make().eval(), torch.randint(1, 400, (7, 6)), torch.arange(7) % 3
+    x[1:5, 3:], x[5, 4:] = 0, x[5, 0]  # padding, and a token several times
+    exact = geometry._one_by_one(module, x, classes, log_odds_of)
+    signs = torch.randint(0, 2, (exact.shape[1],), generator=torch.Generator().manual_seed(0)).mul(2).sub(1)
+    assert bool(geometry._tables(module, x, classes, log_odds_of, signs)) == holds
+    with pytest.warns(UserWarning, match="one input at a time") if make is Packed else nullcontext():
+        found = sketched_gradients(module, x, classes, log_odds_of)
+    torch.testing.assert_close(found, geometry._count_sketch(exact, signs), rtol=1e-3, atol=1e-4)
 
 
 def test_the_measurand_is_the_log_odds():

@@ -5,7 +5,7 @@ Fisher matrix is the classical guess for Σ up to a factor, so ln gᵀ(F + rI)�
 """
 
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -32,6 +32,7 @@ N_FISHER = 5000  # gradients behind the Fisher matrix
 N_TRAINING = 20_000  # training images that they are drawn from
 AT_ONCE = 4000  # inputs whose sketched gradients are held
 _NUMBERS = 2**26  # of gradients that are held at once: 256 MiB
+_TABLE = 2**14  # numbers in an embedding from which on only the rows that an input looks up get a gradient
 
 # From the logits of one input, [classes], and a class to a number.
 Quantity = Callable[[Tensor, Tensor], Tensor]
@@ -84,24 +85,30 @@ def sketched_gradients(
     # product, go to the buckets of a tensor sketch (Pham, Pagh 2013, KDD).
     n = sum(p.numel() for p in trainable(module))
     signs = torch.randint(0, 2, (n,), generator=torch.Generator().manual_seed(0)).mul(2).sub(1).to(images.device)
-    rows, size, gradients = [], max(1, min(128, _NUMBERS // n)), _by_vmap
+    rows, size = [], max(1, min(128, _NUMBERS // n))
     # A layer may read a part of its batch, as experts do, or sort it; alone, an input is the whole of it.
     by_layers = next((k for k in (size, 1) if _rules_hold(module, images[:k], classes[:k], quantity)), 0)
     size = by_layers or size
+    ways: tuple[Callable[..., Tensor], ...] = (_by_vmap, _one_by_one)
+    if not by_layers and (tables := _tables(module, images, classes, quantity, signs)):
+        unread = sum(weight.numel() for weight in {table.weight for table in tables})
+        read = sum(table.embedding_dim for table in tables) * images[0].numel()
+        size = max(1, min(128, _NUMBERS // (n - unread + read)))
+        ways = tuple(partial(_by_tables, signs=signs, tables=tables, at_once=k) for k in (True, False))
     for part, own in zip(images.split(size), classes.split(size), strict=True):
         if by_layers:
             rows.append(_sketched(module, part, own, quantity, signs))
             continue
         try:
-            flat = gradients(module, part, own, quantity)
+            found = ways[0](module, part, own, quantity)
         except RuntimeError as error:
-            if gradients is not _by_vmap:
+            if len(ways) == 1:
                 raise
             cause = str(error).splitlines()[0]
             warnings.warn(f"Gradients are computed one input at a time, slower: {cause}", stacklevel=2)
-            gradients = _one_by_one
-            flat = gradients(module, part, own, quantity)
-        rows.append(_count_sketch(flat, signs))
+            ways = ways[1:]
+            found = ways[0](module, part, own, quantity)
+        rows.append(found if isinstance(ways[0], partial) else _count_sketch(found, signs))
     return torch.cat(rows)
 
 
@@ -232,6 +239,76 @@ def _by_layers(
         torch.autograd.grad(values.sum(), leaf)  # the hooks see every slope on its way
 
 
+def _tables(
+    module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity, signs: Tensor
+) -> list[nn.Embedding | nn.EmbeddingBag]:
+    """List the large embeddings, if the rows that they look up give the gradients of autograd, as `_rules_hold`."""
+    # They don't where the weights of an embedding are read elsewhere, too, or a bag gives the largest of its rows.
+    tables = [m for m in module.modules() if isinstance(m, (nn.Embedding, nn.EmbeddingBag))]
+    tables = [m for m in tables if m.weight.requires_grad and m.weight.numel() > _TABLE]
+    if not tables:
+        return []
+    some = torch.tensor([0, len(images) // 2, len(images) - 1]).unique()
+    exact = _count_sketch(_one_by_one(module, images[some], classes[some], quantity), signs)
+    try:
+        found = _by_tables(module, images[some], classes[some], quantity, signs=signs, tables=tables, at_once=False)
+    except (RuntimeError, IndexError):
+        return []
+    return tables if torch.allclose(found, exact, 1e-2, 1e-3 * float(exact.abs().max())) else []
+
+
+@plain_attention()
+def _by_tables(
+    module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity, *,
+    signs: Tensor, tables: list[nn.Embedding | nn.EmbeddingBag], at_once: bool,
+) -> Float[Tensor, "images sketch"]:  # fmt: skip
+    """Sketch gradients, those of large embeddings from the rows that each input looks up, by the same signs."""
+    # A zero is added to every row where it is looked up: the gradient of this zero is that of the row.
+    where, named = places(module), dict(module.named_parameters())
+    begins = {table: where[id(table.weight)] for table in tables}  # functional_call puts others in their place
+    weights, value = _value_of(module, quantity, apart={id(table.weight) for table in tables})
+
+    def watched(parts: dict, image: Tensor, chosen: Tensor) -> tuple[Tensor, list[Tensor]]:
+        read: list[Tensor] = []  # places in θ of the numbers looked up
+
+        def note(table: nn.Embedding | nn.EmbeddingBag, inputs: tuple[Tensor], output: Tensor) -> Tensor:
+            tokens, width = inputs[0], table.embedding_dim
+            read.append(begins[table] + width * tokens[..., None] + torch.arange(width, device=tokens.device))
+            if parts is weights:
+                return output
+            zero = parts.get(len(read) - 1)
+            if zero is None or zero.shape != read[-1].shape:
+                raise RuntimeError("inputs look up different numbers of rows")
+            counts = torch.ones_like(tokens) if table.padding_idx is None else tokens != table.padding_idx
+            zero = zero * counts[..., None]
+            if isinstance(table, nn.EmbeddingBag):
+                zero = zero.sum(-2) / (counts.sum(-1, keepdim=True).clamp_min(1) if table.mode == "mean" else 1)
+            return output + zero
+
+        with ExitStack() as hooks:
+            for table in tables:
+                hooks.enter_context(table.register_forward_hook(note))
+            return value({k: p for k, p in parts.items() if k in weights}, image, chosen), read
+
+    sketch, size = torch.zeros(len(images), SKETCH, device=images.device), len(images) if at_once else 1
+    for rows, some, own in zip(*(x.split(size) for x in (sketch, images, classes)), strict=True):
+        first = watched(weights, some[0], own[0])[1]
+        parts = weights | {k: torch.zeros(i.shape, device=i.device) for k, i in enumerate(first)}
+        if at_once:
+            with sdpa_kernel(SDPBackend.MATH):
+                found, read = vmap(grad(watched, has_aux=True), in_dims=(None, 0, 0))(parts, some, own)
+        else:
+            found, read = _plain_gradient(watched, parts, some[0], own[0])
+        for k, gradient in found.items():
+            gradient = gradient.reshape(len(rows), -1)
+            if k in weights:
+                _add_sketch(rows, signs, where[id(named[k])], gradient)
+            else:
+                place = read[k].reshape(len(rows), -1)
+                rows.scatter_add_(1, place % SKETCH, gradient * signs[place])
+    return sketch
+
+
 @plain_attention()
 def _by_vmap(module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity) -> Float[Tensor, "images p"]:
     """Compute gradients of any module whose operations have rules for batches."""
@@ -244,24 +321,34 @@ def _by_vmap(module: nn.Module, images: Tensor, classes: Tensor, quantity: Quant
 def _one_by_one(module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity) -> Float[Tensor, "images p"]:
     """Compute gradients of any module, one input at a time."""
     weights, value = _value_of(module, quantity)
-    leaves = {name: p.clone().requires_grad_() for name, p in weights.items()}
     rows = []
     for image, chosen in zip(images, classes, strict=True):
-        with torch.enable_grad():
-            parts = torch.autograd.grad(value(leaves, image, chosen), list(leaves.values()), materialize_grads=True)
-        rows.append(torch.cat([(part.to_dense() if part.is_sparse else part).flatten() for part in parts]))
+        parts, _ = _plain_gradient(lambda *of: (value(*of), None), weights, image, chosen)
+        rows.append(torch.cat([(part.to_dense() if part.is_sparse else part).flatten() for part in parts.values()]))
     return torch.stack(rows)
 
 
-def _value_of(module: nn.Module, quantity: Quantity) -> tuple[dict[str, Tensor], Callable[..., Tensor]]:
+def _plain_gradient(watched: Callable[..., Any], weights: dict, image: Tensor, chosen: Tensor) -> tuple[dict, Any]:
+    """Differentiate the first of two results by the weights, without torch.func, which takes fewer modules."""
+    leaves = {name: p.clone().requires_grad_() for name, p in weights.items()}
+    with torch.enable_grad():
+        result, beside = watched(leaves, image, chosen)
+        found = torch.autograd.grad(result, list(leaves.values()), materialize_grads=True)
+    return dict(zip(leaves, found, strict=True)), beside
+
+
+def _value_of(
+    module: nn.Module, quantity: Quantity, apart: Container[int] = ()
+) -> tuple[dict[str, Tensor], Callable[..., Tensor]]:
     """Split a module into its weights, in the order of θ, and the function of weights, input and class."""
     named = dict(module.named_parameters())
-    frozen = {name: p.detach() for name, p in named.items() if not p.requires_grad} | dict(module.named_buffers())
+    free = {name: p.detach() for name, p in named.items() if p.requires_grad and id(p) not in apart}
+    frozen = {name: p.detach() for name, p in named.items() if name not in free} | dict(module.named_buffers())
 
     def value(weights: dict[str, Tensor], image: Tensor, chosen: Tensor) -> Tensor:
         return quantity(functional_call(module, weights | frozen, (image.unsqueeze(0),))[0], chosen)
 
-    return {name: p.detach() for name, p in named.items() if p.requires_grad}, value
+    return free, value
 
 
 @torch.no_grad()
