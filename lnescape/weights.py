@@ -14,6 +14,7 @@ import inspect
 import random
 import threading
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from collections.abc import Set as Names
 from contextlib import ExitStack, contextmanager
@@ -436,11 +437,18 @@ def refresh_normalisation(module: nn.Module, images: Shaped[Tensor, "images ..."
         layer.momentum = None  # torch's word for a plain average over batches
         layer.train()
     batches = [part for part in images.split(batch) if len(part) == batch] or [images]
-    with torch.no_grad():
-        for number, part in enumerate(batches):
-            for layer in layers:
-                if isinstance(layer, _InstanceNorm):  # to which None means no average at all
-                    layer.momentum = 1 / (number + 1)
+
+    calls: Counter[nn.Module] = Counter()
+
+    def count(layer: _NormBase, _: Any) -> None:  # None means no average at all here, and a layer may be called twice
+        calls[layer] += 1
+        layer.momentum = 1 / calls[layer]
+
+    with torch.no_grad(), ExitStack() as hooks:
+        for layer in layers:
+            if isinstance(layer, _InstanceNorm):
+                hooks.enter_context(layer.register_forward_pre_hook(count))
+        for part in batches:
             module(part)
     for layer, momentum in zip(layers, momenta, strict=True):
         layer.momentum = momentum
