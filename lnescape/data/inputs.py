@@ -99,7 +99,12 @@ def check_new_pixels(pixels: object, image_shape: tuple[int, ...], dtype: torch.
 
 def check_labels(labels: object, part: str, n_images: int, *, unit: Any = None) -> Tensor:
     """Return classes as int64 [n], or measured values as float32 [n, outputs]; raise unless there is one an image."""
+    first = None if isinstance(labels, Tensor) else next(iter(labels), None) if np.iterable(labels) else labels
+    if isinstance(first, (str, bytes)):
+        cure = "number them alike in every part, [names.index(one) for one in labels], and pass classes=names"
+        raise DataError(f"{part} labels are text, such as {str(first)!r}; {cure}, such as sorted(set(labels)).")
     given = _as_tensor(labels, f"{part} labels")
+    _refuse_several(given, part, n_images, unit)
     if given.is_floating_point():
         return _check_values(given, part, n_images, unit)
     if given.is_complex() or given.dtype == torch.bool:
@@ -116,6 +121,19 @@ def check_labels(labels: object, part: str, n_images: int, *, unit: Any = None) 
     if int(given.min()) < 0:
         raise DataError(f"{part} labels go down to {int(given.min())}; classes are numbered from 0.")
     return given
+
+
+def _refuse_several(given: Tensor, part: str, n_images: int, unit: Any) -> None:
+    """Raise where an image has a class at each pixel, or several classes at once."""
+    what = f"{part} labels have shape {list(given.shape)}"
+    if given.ndim > 2:
+        cure = "ln.state_arrays takes a row for each pixel, with n_eff= the number of images"
+        raise DataError(f"{what}, more than one class an image, as of its pixels; {cure}.")
+    if given.ndim == 2 and given.shape[1] > 1 and unit is None and not given.is_complex():
+        ones = (given == 1).sum(1)
+        if bool(((given == 0) | (given == 1)).all()) and not bool((ones == 1).all()):
+            cure = f"state each class by itself, with labels[:, k], [{n_images}]"
+            raise DataError(f"{what}, and mark {int(ones.min())} to {int(ones.max())} classes an image; {cure}.")
 
 
 def _check_values(values: Tensor, part: str, n_images: int, unit: Any) -> Float[Tensor, "images outputs"]:
@@ -212,7 +230,7 @@ def _check_resolved(values: Tensor, what: str) -> None:
 
 def _as_tensor(values: object, what: str) -> Tensor:
     """Return `values` as one plain tensor of numbers; raise where they have different shapes or aren't numbers."""
-    cure = "give an array in which all have the same shape"
+    cure = "give an array in which all have the same shape (texts: numbers of tokens, padded to one length)"
     if what.endswith("labels"):
         cure = "give one number for each image (names of classes: np.unique(labels, return_inverse=True)[1])"
     try:

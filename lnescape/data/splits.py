@@ -2,7 +2,7 @@
 
 import hashlib
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, fields, replace
 from functools import cached_property, partial
 from typing import Any
@@ -21,6 +21,7 @@ PARTS = ("train", "validation", "calibration", "test")
 SPLIT_SEED = 0  # of numpy's RandomState, whose stream is frozen
 MOST_APART = 5  # standard deviations of the training part by which the mean of another part may differ, and ratio
 MAX_VALIDATION = 5000  # images split off a training set without validation part, at most
+ONE_TENSOR = "join them in one tensor, such as torch.cat([one, other], 1), and take them apart in forward()"
 N_NORMALISATION = 5000  # images; enough for the statistics of batch norm (SWAG uses as many)
 
 
@@ -370,6 +371,9 @@ def _read(part: object, key: str, unit: Any) -> tuple[Tensor, Tensor]:
         if len(part) != 2:
             raise DataError(f"{key} has {len(part)} entries; give two, (images, labels), or a list of pairs.")
         images, labels = part
+        parts = tuple(images.values()) if isinstance(images, Mapping) else images if isinstance(images, tuple) else ()
+        if parts and (isinstance(images, Mapping) or len(parts) != len(labels) == len(parts[0])):
+            raise DataError(f"{key} holds {len(parts)} inputs for each label; {ONE_TENSOR}.")
     else:
         images, labels = _read_items(part, key)
     pixels = inputs.check_pixels(images, key)
@@ -393,12 +397,15 @@ def _read_items(part: object, key: str) -> tuple[Tensor, list]:
         if not (isinstance(item, (tuple, list)) and len(item) == 2):
             raise DataError(f"{key}[{index}] isn't a pair (image, label); the data set must give pairs.")
         image, label = item
+        if isinstance(image, (Mapping, tuple)):
+            raise DataError(f"{key}[{index}] holds {len(image)} inputs for one label; {ONE_TENSOR}.")
         images.append(inputs.one_image(image, f"{key}[{index}]"))
         labels.append(label.item() if getattr(label, "ndim", None) == 0 else label)
     shapes = {tuple(image.shape) for image in images}
     if len(shapes) > 1:
         some = " and ".join(str(list(shape)) for shape in sorted(shapes)[:2])
-        raise DataError(f"{key} holds images of {len(shapes)} different shapes, such as {some}; resize them to one.")
+        what = f"{key} holds images of {len(shapes)} different shapes, such as {some}"
+        raise DataError(f"{what}; resize them to one, or pad them.")
     return torch.stack(images), labels
 
 

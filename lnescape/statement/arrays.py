@@ -193,6 +193,9 @@ def _of_classes(
         raise ValueError(f"{what}; values need their unit, unit='' for plain numbers.")
     total = np.logaddexp.reduce(logp, 2, keepdims=True)
     if (far := float(total.flat[np.abs(total).argmax()])) and abs(far) > ROUNDED:
+        if ((logp >= 0) & (logp <= 1)).all():
+            why = "These lie between 0 and 1 and don't sum to 1, as probabilities of several labels"
+            raise ValueError(f"{why}; state each label by itself, from np.log(np.stack([1 - p, p], -1)).")
         why = f"The exponentials of an input sum to {np.exp(far):.3g}, not to 1"
         raise ValueError(f"{why}; take log_softmax of logits, or name the unit of values, unit='' for plain numbers.")
     mean, (fitted, stated) = np.exp(logp - total).mean(0), parts
