@@ -139,7 +139,6 @@ class Packed(nn.Module):
         return self.last(self.cell(packed)[1][0][-1])
 
 
-@pytest.mark.filterwarnings("ignore:There is a performance drop")  # torch's, of bags in vmap
 @pytest.mark.parametrize(
     ("make", "holds"),
     [(lambda: Words("mean", tied=False), True), (lambda: Words("sum", tied=False), True), (Packed, True),

@@ -6,7 +6,7 @@ Fisher matrix is the classical guess for Σ up to a factor, so ln gᵀ(F + rI)�
 
 import warnings
 from collections.abc import Callable, Container, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -295,7 +295,7 @@ def _by_tables(
         first = watched(weights, some[0], own[0])[1]
         parts = weights | {k: torch.zeros(i.shape, device=i.device) for k, i in enumerate(first)}
         if at_once:
-            with sdpa_kernel(SDPBackend.MATH):
+            with _for_vmap():
                 found, read = vmap(grad(watched, has_aux=True), in_dims=(None, 0, 0))(parts, some, own)
         else:
             found, read = _plain_gradient(watched, parts, some[0], own[0])
@@ -309,11 +309,19 @@ def _by_tables(
     return sketch
 
 
+@contextmanager
+def _for_vmap() -> Iterator[None]:
+    """Take the kernel of attention that has rules for batches, and keep quiet where torch has none for a layer."""
+    with warnings.catch_warnings(), sdpa_kernel(SDPBackend.MATH):
+        warnings.filterwarnings("ignore", "There is a performance drop")  # no user can cure that
+        yield
+
+
 @plain_attention()
 def _by_vmap(module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity) -> Float[Tensor, "images p"]:
     """Compute gradients of any module whose operations have rules for batches."""
     weights, value = _value_of(module, quantity)
-    with sdpa_kernel(SDPBackend.MATH):  # the other kernels of attention have no such rules
+    with _for_vmap():
         found = vmap(grad(value), in_dims=(None, 0, 0))(weights, images, classes)
     return torch.cat([g.flatten(1) for g in found.values()], 1)
 
