@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from scipy.special import polygamma
 
+import lnescape as ln
 from lnescape.retraining import Reference, fidelity
 from lnescape.retraining.judging import log_bias
 from report.studies.uncertainty import RULES, learned
+from tests.test_users_networks import RECIPE, Bag, data, features, single_logit, tokens
 
 FACTOR, N_BURSTS, N, IMAGES, SPREAD = 1.5, 12, 40, 3000, 0.6
 
@@ -47,6 +49,13 @@ def test_what_it_is_worth_is_what_theory_says(found):
     assert judged.squared_error.value == pytest.approx(left + log_bias(rule.dof) ** 2, abs=0.02)
     assert judged.ren.value == pytest.approx(1 + rule.dof, rel=0.15)
     assert judged.coverage.value == pytest.approx(95, abs=1)
+
+
+@pytest.mark.parametrize(("n", "inputs"), [(1, tokens), (2, tokens), (1, features)])
+def test_a_borrowed_scale_of_images_is_doubted_for_tokens(n, inputs):
+    net = Bag if inputs is tokens else single_logit
+    stated = str(ln.state(net, data(inputs), seeds=range(n), recipe=RECIPE, progress=False))
+    assert ("The inputs are tokens" in stated) == (n == 1 and inputs is tokens)
 
 
 def test_a_pair_of_another_size_betrays_one_variance(found):

@@ -35,6 +35,7 @@ from lnescape.weights import KEPT_STATISTICS, Builder, Wrapped
 
 MOST_CALIBRATION = 3000  # held-out images that the prior is fitted on
 PROXY_SEED = 1_000_000  # first seed of the proxies, far from those of the networks
+TOKENS = "The inputs are tokens, and the scale is that of networks of images; it can be wrong by a factor of ten."
 
 
 def state(
@@ -191,10 +192,12 @@ def _of_classes(
     columns = columns_of(replace(seen, like=seen.of(range(len(runs)), fitted)), groups)
     if like is not None:
         columns = with_class_means(*columns, like=columns[0][fitted])
+    # A prior that the user learned may be one of texts.
+    of_tokens = len(runs) == 1 and everything.dtype == torch.int64 and like is shipped_prior()
     return statement_of(
         seen.q, columns, (fitted, stated), n_eff=n_eff, like=like, network=kind_of(looked["prepared"].template.module),
         groups=tuple(groups), n_calibration=n, worth=worth, n_proxies=0 if narrow is None else len(narrow),
-        notes=notes, on_proxies=not notes, **known,
+        notes=[*notes, *[TOKENS] * of_tokens], on_proxies=not notes, **known,
         **about_classes(logp, mean, chosen, stated, measurand=measurand, classes=tuple(map(str, data.classes))),
     )  # fmt: skip
 
