@@ -66,6 +66,7 @@ ROWS: dict[str, list[tuple[str, str]]] = {
         ("ln.fit(net(), data, seeds=[0])", "pass a function"),
         ("ln.fit(lambda n: net(), data, seeds=[0])", "wrap it in a lambda"),
         ("ln.fit(lambda: nn.Linear(64, 10), data, seeds=[0])", "nn.Flatten()"),
+        ("ln.fit(lambda: nn.Bilinear(64, 64, 10), data, seeds=[0])", "let forward() take one tensor"),
         ("ln.fit(lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 3)), data, seeds=[0])", "shape (2, 10)"),
         ("ln.fit(lambda: nn.Sequential(net(), nn.Softmax(1)), data, seeds=[0])", "leave out the softmax"),
         ("ln.fit(lambda: nn.Sequential(net(), nn.Sigmoid()), data, seeds=[0])", "leave out the softmax or sigmoid"),

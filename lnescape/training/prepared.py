@@ -400,6 +400,8 @@ def _wrong_output(module: nn.Module, data, some: Tensor) -> str | None:
                     "fit its first layer to them, or put nn.Flatten() before it (grey images: give unsqueeze(1); whole "
                     "numbers are tokens, give features as floats; uint8 are pixels, give tokens as int64)"
                 )
+                if isinstance(error, TypeError):  # an argument is missing
+                    cure = "let forward() take one tensor, and take it apart inside where it holds several inputs"
                 raise ValueError(f"The network can't take {what}; {cure}.") from error
         if not torch.equal(given, some[:n]):
             what = "The network changes its inputs in place, and so the data"
