@@ -33,9 +33,12 @@ N_TRAINING = 20_000  # training images that they are drawn from
 AT_ONCE = 4000  # inputs whose sketched gradients are held
 _NUMBERS = 2**26  # of gradients that are held at once: 256 MiB
 _TABLE = 2**14  # numbers in an embedding from which on only the rows that an input looks up get a gradient
+_IN_CACHE = 2**21  # numbers that are sketched at once: fresh memory takes ten times as long
 
 # From the logits of one input, [classes], and a class to a number.
 Quantity = Callable[[Tensor, Tensor], Tensor]
+# Of one parameter: gradients [images, numbers], or their factors [images, places, outputs], [images, places, inputs].
+Own = Tensor | tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,7 @@ def sketched_gradients(
     # (Charikar, Chen, Farach-Colton 2002, ICALP). The weights of a large linear layer, whose gradient is an outer
     # product, go to the buckets of a tensor sketch (Pham, Pagh 2013, KDD).
     n = sum(p.numel() for p in trainable(module))
-    signs = torch.randint(0, 2, (n,), generator=torch.Generator().manual_seed(0)).mul(2).sub(1).to(images.device)
+    signs = torch.randint(0, 2, (n,), generator=torch.Generator().manual_seed(0)).mul(2.0).sub(1).to(images.device)
     rows, size = [], max(1, min(128, _NUMBERS // n))
     # A layer may read a part of its batch, as experts do, or sort it; alone, an input is the whole of it.
     by_layers = next((k for k in (size, 1) if _rules_hold(module, images[:k], classes[:k], quantity)), 0)
@@ -125,19 +128,31 @@ def _sketched(module: nn.Module, images: Tensor, classes: Tensor, quantity: Quan
     return sketch
 
 
-def _count_sketch(values: Tensor, signs: Tensor, first: int = 0) -> Float[Tensor, "images sketch"]:
+def _count_sketch(own: Own, signs: Tensor, first: int = 0) -> Float[Tensor, "images sketch"]:
     """Sketch the gradients of parameters first, first + 1, …, whose signs are given."""
-    before = first % SKETCH
-    padded = nn.functional.pad(values * signs, (before, -(before + len(signs)) % SKETCH))
-    return padded.view(len(values), -1, SKETCH).sum(1)
+    factors, before = own if isinstance(own, tuple) else (own,), first % SKETCH
+    width = -(-(before + len(signs)) // SKETCH) * SKETCH
+    size, sketched = max(1, _IN_CACHE // width), []
+    padded = factors[0].new_zeros(min(size, len(factors[0])), width)
+    for part in zip(*(factor.split(size) for factor in factors), strict=True):
+        rows = padded[: len(part[0])]
+        inside = rows[:, before : before + len(signs)]
+        if len(part) == 1:
+            torch.mul(part[0], signs, out=inside)
+        else:
+            slope, x = part
+            torch.bmm(slope.transpose(1, 2), x, out=inside.view(len(x), slope.shape[2], x.shape[2]))
+            inside.mul_(signs)
+        sketched.append(rows.view(len(rows), -1, SKETCH).sum(1))
+    return torch.cat(sketched)
 
 
-def _add_sketch(sketch: Tensor, signs: Tensor, first: int, own: Tensor | tuple[Tensor, Tensor]) -> None:
-    """Add the sketched gradients of one parameter, or of the two factors of a large one."""
-    if isinstance(own, tuple):
+def _add_sketch(sketch: Tensor, signs: Tensor, p: Tensor, first: int, own: Own) -> None:
+    """Add the sketched gradients of the parameter p, the weights of a linear layer by their factors."""
+    if isinstance(own, tuple) and p.ndim == 2:
         sketch.add_(_tensor_sketch(*own, seed=first))
     else:
-        sketch.add_(_count_sketch(own, signs[first : first + own.shape[1]], first))
+        sketch.add_(_count_sketch(own, signs[first : first + p.numel()], first))
 
 
 def _tensor_sketch(slope: Tensor, x: Tensor, seed: int) -> Float[Tensor, "images sketch"]:
@@ -152,7 +167,7 @@ def _tensor_sketch(slope: Tensor, x: Tensor, seed: int) -> Float[Tensor, "images
     return torch.fft.irfft((waves[0] * waves[1]).sum(1), SKETCH)
 
 
-def _linear(layer: nn.Linear, x: Tensor, slope: Tensor) -> Iterator[tuple[Tensor, Any]]:
+def _linear(layer: nn.Linear, x: Tensor, slope: Tensor) -> Iterator[tuple[Tensor, Own]]:
     """Yield each parameter of a linear layer with its gradient for every input, or the two factors of a large one."""
     slope, x = slope.reshape(len(x), -1, slope.shape[-1]), x.reshape(len(x), -1, x.shape[-1])
     yield layer.weight, (slope, x) if layer.weight.numel() > SKETCH else slope.transpose(1, 2) @ x
@@ -160,13 +175,13 @@ def _linear(layer: nn.Linear, x: Tensor, slope: Tensor) -> Iterator[tuple[Tensor
         yield layer.bias, slope.sum(1)
 
 
-def _convolution(layer: nn.Conv2d, x: Tensor, slope: Tensor) -> Iterator[tuple[Tensor, Tensor]]:
-    """Yield each parameter of a convolution with its gradient for every input."""
+def _convolution(layer: nn.Conv2d, x: Tensor, slope: Tensor) -> Iterator[tuple[Tensor, Own]]:
+    """Yield the weights of a convolution with the factors of their gradient for every input, and its bias."""
     slope = slope.flatten(2)
     if layer.weight.requires_grad:
         assert not isinstance(layer.padding, str), "see _has_rules"
         patches = nn.functional.unfold(x, layer.kernel_size, layer.dilation, layer.padding, layer.stride)
-        yield layer.weight, slope @ patches.transpose(1, 2)
+        yield layer.weight, (slope.transpose(1, 2), patches.transpose(1, 2))
     if layer.bias is not None:
         yield layer.bias, slope.sum(2)
 
@@ -201,7 +216,7 @@ def _rules_hold(module: nn.Module, images: Tensor, classes: Tensor, quantity: Qu
     exact = _one_by_one(module, images[some], classes[some], quantity)
     found = torch.zeros_like(exact)
 
-    def take(first: int, own: Tensor | tuple[Tensor, Tensor]) -> None:
+    def take(p: Tensor, first: int, own: Own) -> None:
         whole = (own[0][some].transpose(1, 2) @ own[1][some]).flatten(1) if isinstance(own, tuple) else own[some]
         found[:, first : first + whole.shape[1]] += whole
 
@@ -227,7 +242,7 @@ def _by_layers(
         def collect(slope: Tensor) -> None:
             for p, own in _RULES[type(layer)](layer, inputs[0].detach(), slope):
                 if id(p) in where:
-                    take(where[id(p)], own if isinstance(own, tuple) else own.flatten(1))
+                    take(p, where[id(p)], own if isinstance(own, tuple) else own.flatten(1))
 
         output.register_hook(collect)
 
