@@ -78,7 +78,7 @@ def refuse_probabilities(logp: ndarray) -> None:
 
 def _split(logp: ndarray, chosen: ndarray) -> tuple[ndarray, ndarray]:
     """Separate the chosen class [networks, images] from the others, −∞ in its place."""
-    others = array(logp, "logp", "networks images classes").copy()
+    others = array(logp, "logp", "networks images classes")  # a copy
     refuse_probabilities(others)
     chosen, shape = np.asarray(chosen), others.shape
     fits = chosen.shape == shape[1:2] and chosen.dtype.kind in "iu"
