@@ -206,8 +206,8 @@ def under_noise(
     # A filter is a row of a weight of two or more dimensions: what makes one unit or channel. Biases stay as they are.
     stream = generator(seed, 0, "weight noise")
     with law.lend(theta) as module:
-        draws = torch.stack([_noisy(module, stream) for _ in range(n)])
-    logp = predict_at(law, iter([draws]), images, n)
+        chunks = (torch.stack([_noisy(module, stream) for _ in range(size)]) for size in law.chunks(n))
+        logp = predict_at(law, chunks, images, n)
     return measurand(logp.cpu().numpy(), chosen)
 
 
