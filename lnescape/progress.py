@@ -7,7 +7,7 @@ from typing import Any
 
 _OPEN = threading.local()  # `.n` bars of this thread; those inside another one, shown or not, are not shown
 _FORM = "{desc} {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} {unit}, {elapsed} so far, about {remaining} left"
-PATIENCE = 2.0  # seconds after which whatever still runs says what it does
+PATIENCE = 2.0  # seconds after which whatever still runs says what it does, and again after as many
 
 
 @contextmanager
@@ -22,13 +22,20 @@ def bar(total: float, title: str, unit: str, *, show: bool = True, stay: bool = 
         total=total, desc=title, unit=unit, bar_format=_FORM, smoothing=0.1,
         delay=0 if stay else PATIENCE, leave=stay, disable=bool(outer) or not (show and total),
     ) as shown:  # fmt: skip
-        appear = threading.Timer(PATIENCE, shown.refresh)  # also where the first step takes minutes
-        appear.daemon = True
+        ended = threading.Event()
+
+        def tick() -> None:
+            while not ended.wait(PATIENCE):  # the time goes on, also where a step takes minutes
+                shown.refresh()
+
+        clock = threading.Thread(target=tick, daemon=True)
         if not shown.disable:
-            appear.start()
+            clock.start()
         _OPEN.n = outer + 1
         try:
             yield shown
         finally:
             _OPEN.n = outer
-            appear.cancel()
+            ended.set()
+            if clock.is_alive():
+                clock.join()
