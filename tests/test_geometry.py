@@ -23,6 +23,13 @@ def mixed():
     )  # fmt: skip
 
 
+def test_sketches_one_input_at_a_time_are_the_same_bit_for_bit(data, monkeypatch):
+    known = (mixed().eval(), data.test.images[:6], torch.arange(6), log_odds_of)
+    together = sketched_gradients(*known)
+    monkeypatch.setattr(geometry, "_IN_CACHE", 1)
+    assert torch.equal(sketched_gradients(*known), together)
+
+
 def test_gradients_by_layers_by_vmap_and_one_by_one_agree(data):
     module = mixed().eval()
     images, classes = data.test.images[:6], torch.arange(6)
