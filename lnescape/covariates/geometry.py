@@ -317,7 +317,7 @@ def _by_tables(
         for k, gradient in found.items():
             gradient = gradient.reshape(len(rows), -1)
             if k in weights:
-                _add_sketch(rows, signs, where[id(named[k])], gradient)
+                _add_sketch(rows, signs, named[k], where[id(named[k])], gradient)
             else:
                 place = read[k].reshape(len(rows), -1)
                 rows.scatter_add_(1, place % SKETCH, gradient * signs[place])
