@@ -6,9 +6,11 @@ import http.server
 import pickle
 import socket
 import struct
+import tempfile
 import threading
 import time
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -75,6 +77,13 @@ def test_official_sets_are_split_as_documented(mnist):
     random = np.random.RandomState(0)
     assert np.array_equal(numbers_of(data.validation), random.permutation(N_TRAIN)[:5000])
     assert np.array_equal(numbers_of(data.calibration), random.permutation(10_000)[:5000])
+
+
+def test_data_are_found_where_there_is_no_home(mnist, monkeypatch):
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    monkeypatch.setattr("os.path.expanduser", lambda path: path)
+    assert len(load("mnist", folder=mnist, download=False).test) == 5000
+    assert f"not found in {Path(tempfile.gettempdir()) / 'lnescape'}" in known.where_found()["mnist"]
 
 
 def cifar_files(name):

@@ -304,9 +304,10 @@ def where_found() -> dict[str, str]:
 
 def _places(folder: str | Path | None = None) -> list[Path]:
     """List the folders to look in: the one given, else ``$LNESCAPE_DATA`` and the cache folder."""
-    base = os.environ.get("XDG_CACHE_HOME")
-    cache = (Path(base) if base else Path.home() / ".cache") / "lnescape"
-    asked = [folder] if folder is not None else [os.environ.get("LNESCAPE_DATA"), cache]
+    base = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if base == "~/.cache":  # there is no home
+        base = tempfile.gettempdir()
+    asked = [folder] if folder is not None else [os.environ.get("LNESCAPE_DATA"), Path(base) / "lnescape"]
     return [Path(place).expanduser() for place in asked if place]
 
 
