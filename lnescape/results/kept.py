@@ -363,7 +363,7 @@ def _git(*arguments: str) -> str | None:
     """Run git in the package folder; None where git or a repository is missing."""
     command = ["git", "-C", str(PACKAGE), *arguments]
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=False)
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", timeout=10, check=False)
     except (OSError, subprocess.TimeoutExpired):
         return None
     return done.stdout.strip() if done.returncode == 0 else None
