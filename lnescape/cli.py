@@ -136,8 +136,9 @@ def _clock(seconds: float) -> str:
 @click.option("--folder", type=click.Path(path_type=Path), help="Where cells are stored, in place of report/results.")
 def status(name: str | None, folder: Path | None) -> None:
     """Show stored, missing and failed cells of the study NAME, or of all, and the cost so far."""
+    shown = studies_named(name) if name else report_studies().values()
     click.echo(f"{'study':31} {'cells':>5} {'done':>5} {'missing':>7} {'failed':>6} {'cost so far':>15}  {'MB':>5}")
-    for wanted in studies_named(name) if name else report_studies().values():
+    for wanted in shown:
         store = CellStore(wanted, folder)
         done = [cell for cell in wanted.cells if store.has(cell)]
         failures = store.failures()

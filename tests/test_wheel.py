@@ -75,9 +75,10 @@ def test_a_study_of_ones_own_runs_is_killed_goes_on_and_is_read(installed, tmp_p
     assert "{'retraining': 8, 'image': 2400}" in seen
 
 
-def test_without_the_clone_named_studies_are_refused_with_the_cure(installed, tmp_path):
+@pytest.mark.parametrize("words", [["study", "mnist-mlp"], ["status"]])
+def test_without_the_clone_named_studies_are_refused_with_the_cure(words, installed, tmp_path):
     code = "from lnescape.cli import main; main()"
-    answer = start(code, installed, tmp_path, "study", "mnist-mlp").communicate()[1].strip().splitlines()
-    assert len(answer) == 1
-    assert "clone of the project" in answer[0]
-    assert "module:NAME" in answer[0]
+    printed, answer = start(code, installed, tmp_path, *words).communicate()
+    assert (printed, answer.count("\n")) == ("", 1)
+    assert "clone of the project" in answer
+    assert "module:NAME" in answer
