@@ -358,7 +358,7 @@ class Mixture(Law):
         for number, (law, count) in enumerate(zip(self.components, counts.tolist(), strict=True)):
             if count:
                 own = np.random.SeedSequence([seed % 2**64, number]).generate_state(1, np.uint64)[0]
-                yield from law.thetas_of(law.count(count), int(own >> 1))
+                yield from law.thetas_of(law.count(count), int(own) >> 1)
 
     def moments(self, directions: Float[Tensor, "directions parameters"]) -> Moments:
         """Return the mean of the components' covariances, plus the covariance of their means."""
