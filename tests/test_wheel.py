@@ -79,6 +79,8 @@ def test_a_study_of_ones_own_runs_is_killed_goes_on_and_is_read(installed, tmp_p
 def test_without_the_clone_named_studies_are_refused_with_the_cure(words, installed, tmp_path):
     code = "from lnescape.cli import main; main()"
     printed, answer = start(code, installed, tmp_path, *words).communicate()
-    assert (printed, answer.count("\n")) == ("", 1)
-    assert "clone of the project" in answer
-    assert "module:NAME" in answer
+    (*before, last) = answer.splitlines()  # without Triton, torch logs a line before
+    assert printed == ""
+    assert "Traceback" not in "".join(before)
+    assert "clone of the project" in last
+    assert "module:NAME" in last
