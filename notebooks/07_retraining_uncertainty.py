@@ -406,8 +406,8 @@ for key, name in tables.HEADLINE.items():
 course.table(rows, "From three trainings with gradients, and the 95 % interval")
 
 # %% [markdown]
-# This is where "thirty" comes from: it is about the smallest value. `13_appendix` has every other covariate that was
-# tried, with its cost.
+# This is where "thirty" comes from: eight of the nine networks reach it, three of them only just. On the attention network,
+# three trainings are worth 18. `13_appendix` has every other covariate that was tried, with its cost.
 #
 # Three cautions. REN is about u, not about the *mean* prediction, which remains that of three trainings. REN is an
 # average over images. And the images must be like those that the prior was fitted on: on faint, noisy or foreign ones u
@@ -566,8 +566,8 @@ for images in (second, 2 * second):
 #
 # Take predictions of your own: three or more networks that differ in their seed only, from whatever framework. You need
 # their log-odds of one class for each input, as an array [networks, inputs], for some hundred inputs to fit the prior
-# on and for inputs to state. Any known number for each input may be a covariate. Which u does `ln.moderated`
-# state? If you have ten networks more to judge by, what is your REN? Here, small networks on small digits stand in for
+# on and for inputs to state. Any known number for each input may be a covariate. How many degrees of
+# freedom does `ln.moderated` state? If you have ten networks more to judge by, what is your REN? Here, small networks on small digits stand in for
 # yours. (There are few inputs, and the library warns that they count as even fewer.)
 
 # %% tags=["solution"] jupyter={"source_hidden": true}

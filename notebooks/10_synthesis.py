@@ -163,7 +163,7 @@ course.table(
 # **What we see.** A positive value means that one more training is ahead. All values are positive, for every purchase and every
 # pair. If the interval contains zero, the question is open on that pair. It is decided for the perceptron, for CIFAR-10's fast
 # CNN, and for all but the bursts of its fast ResNet. On CIFAR-100 it is decided for the learned paths only. It is open on
-# MNIST's CNN, which few retrainings judge, and for the bursts of both ResNets. Without the free groups the order changes
+# MNIST's CNN, which few retrainings judge, for the bursts of both ResNets and for the proxies of CIFAR-100. Without the free groups the order changes
 # (`13_appendix`), but the free groups take no further training. This is the result of the course in two sentences: **exploring
 # near a solution can show where u(x) is large. The networks that you already have show it at least as well, at no cost.**
 #
@@ -255,8 +255,8 @@ course.table(rows, "If all mixes were equally good and their errors independent 
 # - **Foreign inputs.** The prior is fitted on images of the same kind. Under shift its worth falls, and intervals may
 #   hold too few retrainings (`13_appendix`).
 # - **Proxies of a deep network.** They need a network that is cheap *and* similar; those of CIFAR-100 show little.
-# - **One training.** Its scale is borrowed from other networks. On six networks it is worth 22 to 42 plain trainings. On two
-#   that were trained after the rule was fixed, the stated u was 1.5 and 2.2 times the true one (`11_local_geometry`).
+# - **One training.** Its scale is borrowed from other networks. On six networks it is worth 22 to 42 plain trainings. On three
+#   that were trained after the rule was fixed, it is worth 3, 5 and 7 (`11_local_geometry`).
 # - **What all trainings share.** Data, labels, the choice of network: all retrainings can give the same wrong prediction. u(x)
 #   is one line of an uncertainty budget, never its sum.
 #
@@ -264,7 +264,7 @@ course.table(rows, "If all mixes were equally good and their errors independent 
 #
 # ### Exercise 1: for a colleague
 #
-# A colleague has two trainings on CIFAR-10 and a statement from `ln.state`. She asks: "Will my next training lie inside the
+# A colleague has two trainings on CIFAR-10 and a statement with all free groups. She asks: "Will my next training lie inside the
 # 95 % interval?" Answer in numbers: overall, in the tenth of the stated u whose coverage is farthest from 95 %, and
 # on noisy images.
 # (`mixes[name]["all free groups"]["2"]["deciles"]` holds the coverage by tenths.)

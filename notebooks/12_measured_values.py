@@ -50,7 +50,7 @@ small = profile == "quick"
 #
 # ## By hand: five readings
 #
-# Five networks that differ only in the seed read the same digit, which was turned by 20°:
+# Suppose that five networks that differ only in the seed read the same digit, which was turned by 20°:
 
 # %%
 readings, true = np.array([26.1, 22.4, 24.8, 21.0, 25.2]), 20.0
@@ -97,8 +97,8 @@ course.table(
 
 # %% [markdown]
 # *rmse* and *mae* are the root mean square and the mean absolute error, *crps* is a proper score, in degrees, and *r2* the
-# explained part of the variance. The aleatoric variance, which networks may state themselves, is 0 here: these state none
-# (exercise 2).
+# explained part of the variance. The epistemic variance is the scatter of the networks. The aleatoric one, which networks may
+# state themselves, is 0 here: these state none (exercise 2).
 #
 # The library standardises targets for the training, and converts predictions back to degrees. Networks with one output for each
 # value learn by squared error. With `ln.network(…, variance=True)` they state a variance as well.
