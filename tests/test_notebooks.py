@@ -101,10 +101,13 @@ def outputs(notebook) -> list:
     return [output for cell in code_cells(notebook) for output in cell.outputs]
 
 
-def test_every_picture_has_an_alternative_text(notebook):
+def test_every_picture_is_shown_and_has_an_alternative_text(notebook):
+    pictures = 0
     for output in outputs(notebook):
         for form in {"image/png", "image/svg+xml"} & set(output.get("data", {})):
+            pictures += 1
             assert output.metadata.get(form, {}).get("alt")
+    assert pictures >= sum("course.save" in cell.source for cell in code_cells(notebook))
 
 
 def test_tables_are_narrow_and_printed_lines_short(notebook):

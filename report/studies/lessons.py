@@ -412,11 +412,11 @@ def beyond_gradients(
         for axis, (data, networks) in zip(axes, panels.items(), strict=True):
             axis.axhline(0, color=PALE, linewidth=1)
             for (name, (q, offset, bar)), (marker, colour) in zip(networks.items(), looks_of(networks), strict=True):
-                look = {"color": colour, "markersize": 4, "linewidth": 1, "elinewidth": 0.8, "label": name}
-                axis.errorbar(q, offset, bar, fmt=f"{marker}-", **look)
+                look = {"color": colour, "markersize": 4, "linewidth": 1, "elinewidth": 0.8}
+                axis.errorbar(q, offset, bar, fmt=f"{marker}-", label=name.removeprefix(f"{data} "), **look)
             axis.set(xlabel="mean log-odds of a tenth of the images, nat")
             axis.set_title(data, fontsize=9)
-            axis.legend(fontsize=7.5, loc="upper right")
+            axis.legend(fontsize=7.5, loc="lower right")
             axis.sharey(axes[0])
         axes[0].set_ylabel("mean of ln s² − h")
     return figure
