@@ -10,7 +10,7 @@ from lnescape.covariates import FREE
 from lnescape.covariates.groups import Traces
 from lnescape.retraining import fit_prior, moderated
 from lnescape.study.store import CellStore, study_named
-from report.studies.geometry import ALONE, left_over
+from report.studies.geometry import ALONE, explained
 from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws
 
 
@@ -88,17 +88,18 @@ def test_differences_learn_their_slopes_where_the_prior_is_fitted(own):
     np.testing.assert_allclose(part.scale, whole.scale[:40])
 
 
-def test_what_covariates_leave_of_the_variance_is_what_was_planted():
+def test_what_covariates_explain_of_the_variance_is_what_was_planted():
     rng = np.random.default_rng(0)
     mean, h, other = rng.normal(3, 2, 2000), rng.normal(size=2000), rng.normal(size=2000)
-    # ln σ² = h − 0.3 q̄ + 0.5 z leaves 0.3² · 2² + 0.5² = 0.61 to h, 0.5² to h and q̄, nothing to h, z and an output q̄.
+    # ln σ² = h − 0.3 q̄ + 0.5 z has the variance 1 + 0.3² · 2² + 0.5² = 1.61.
     q = mean + np.exp((h - 0.3 * mean + 0.5 * other) / 2) * rng.normal(size=(40, 2000))
     outputs = np.tile([mean, np.exp(other), other], (4, 1, 1))
     traces = Traces(q[:4], outputs=outputs, distance=np.tile(h, (4, 1)), chosen=np.arange(2000) % 2, n_classes=2)
-    found = left_over(Assembled(q, None, traces, np.full(2000, "calibration"), np.zeros(2000), {}, 2000))
-    planted = {"constant": 1.61, "gradient distance": 0.61, "gradient distance, log-odds": 0.25, ALONE: 0}
-    for name, value in planted.items():  # ± 10 %: four standard deviations over data like these
-        assert found[name].value == pytest.approx(value, rel=0.1, abs=0.01)
+    found = explained(Assembled(q, None, traces, np.full(2000, "calibration"), np.zeros(2000), {}, 2000))
+    assert found["variance"].value == pytest.approx(1.61, rel=0.1)  # four standard deviations over data like these
+    planted = {"gradient distance": 1 / 1.61, "gradient distance, log-odds": 1.36 / 1.61, ALONE: 1}
+    for name, share in planted.items():
+        assert found["shares"][name].value == pytest.approx(100 * share, abs=4)
     # Over tenths, q̄ has the mean of a tenth of a normal distribution: ±1.75 standard deviations at the ends.
     ends = [found["offset"][0].value, found["offset"][-1].value]
     np.testing.assert_allclose(ends, [0.3 * 2 * 1.755, -0.3 * 2 * 1.755], atol=0.15)

@@ -80,7 +80,7 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     found |= {"n": len(own.q), "networks": own.n_networks, "images": len(test)}
     retrained = [store.load(cell).arrays["accuracy"] for cell in study.cells if cell.method == "retrainings"]
     found["accuracy"] = Estimate.mean(100 * np.concatenate(retrained), unit="%")
-    found |= _law_of_scale(own) | {"left over": left_over(own), "one network": one_network(own)}
+    found |= _law_of_scale(own) | {"explained": explained(own), "one network": one_network(own)}
     one = one_borrowed(own, learned, study)
     found["one network, borrowed scale"] = one.to_dict() | lent(learned, study)
     level = level_of(own.q[:, own.where("calibration")])
@@ -130,32 +130,31 @@ def _law_of_scale(own: Assembled) -> dict:
     }
 
 
-def left_over(own: Assembled) -> dict[str, Any]:
-    """Estimate the variance of ln σ² over calibration images that covariates of all players leave, linearly.
+def explained(own: Assembled) -> dict[str, Any]:
+    """Estimate the share (%) of the variance of ln σ² over calibration images that covariates of all players explain.
 
-    ln s² scatters around ln σ² with the variance ψ₁((n − 1)/2), which is subtracted. By tenths of the images, in the
-    order of their mean log-odds: mean of ln s² − h, less that of all images.
+    By least squares. ln s² scatters around ln σ² with the variance ψ₁((n − 1)/2), which is subtracted. By tenths of the
+    images, in the order of their mean log-odds: mean of what the line on gradient distance leaves of ln s².
     """
     images = own.where("calibration")
     q, h = own.q[:, images], own.traces.distance.mean(0)[images]
     mean, one = q.mean(0), np.ones(len(images))
     free, _ = columns_of(own.traces.of(range(own.n_networks), images), DEFAULT)
-    designs = {
-        "constant": (one,), "gradient distance": (one, h), "gradient distance, log-odds": (one, h, mean, mean**2),
-        ALONE: (one, free),
-    }  # fmt: skip
-    terms = [np.linalg.qr(np.column_stack(columns))[0] for columns in designs.values()]
+    designs = {"gradient distance": (h,), "gradient distance, log-odds": (h, mean, mean**2), ALONE: (free,)}
+    terms = [np.linalg.qr(np.column_stack([one, *columns]))[0] for columns in ((), *designs.values())]
     tenths = np.array_split(np.argsort(mean), TENTHS)
 
     def of(q: ndarray) -> ndarray:
-        y = np.log(q.var(0, ddof=1)) - log_bias(len(q) - 1)
-        left = [((y - x @ (x.T @ y)) ** 2).sum() / (len(x) - x.shape[1]) for x in terms]
-        offsets = [(y - h)[some].mean() - (y - h).mean() for some in tenths]
-        return np.array([*(np.array(left) - polygamma(1, (len(q) - 1) / 2)), *offsets])
+        y = np.log(q.var(0, ddof=1))
+        rests = [y - x @ (x.T @ y) for x in terms]
+        noise = polygamma(1, (len(q) - 1) / 2)
+        left = np.array([(rest**2).sum() / (len(x) - x.shape[1]) for rest, x in zip(rests, terms, strict=True)]) - noise
+        return np.array([left[0], *(100 * (1 - left[1:] / left[0])), *(rests[1][some].mean() for some in tenths)])
 
-    estimates = jackknife(of, q)
-    found: dict[str, Any] = dict(zip(designs, estimates, strict=False))
-    return found | {"log-odds": [mean[some].mean() for some in tenths], "offset": estimates[len(designs) :]}
+    variance, *estimates = jackknife(of, q)
+    shares = dict(zip(designs, estimates, strict=False))
+    beyond = {"log-odds": [mean[some].mean() for some in tenths], "offset": estimates[len(designs) :]}
+    return {"variance": variance, "shares": shares} | beyond
 
 
 def sensitivity(own: Assembled, judge: Reference) -> dict[str, dict[str, dict[str, float]]]:

@@ -99,7 +99,7 @@ def by_trainings(pair: Pair, ways: Mapping[str, str]) -> Rows:
     return rows
 
 
-LEFT = {  # in words: as in the summaries of geometry
+SHARES = {  # in words: as in the summaries of geometry
     "gradient distance": "gradient distance",
     "and log-odds": "gradient distance, log-odds",
     "and outputs, classes": "outputs, classes, gradient distance",
@@ -108,18 +108,16 @@ LEFT = {  # in words: as in the summaries of geometry
 
 def explained(pairs: Iterable[Pair]) -> Rows:
     """Give the share of the variance of ln σ² over images that covariates of all players explain, in per cent."""
-    left = {name: one.numbers["left over"] for name, one in stored_of_pairs("-geometry", pairs).items()}
-    return {
-        name: {words: f"{100 * (1 - own[key].value / own['constant'].value):.0f}" for words, key in LEFT.items()}
-        for name, own in left.items()
-    }
+    stored = stored_of_pairs("-geometry", pairs)
+    shares = {name: one.numbers["explained"]["shares"] for name, one in stored.items()}
+    return {name: {words: str(own[key]) for words, key in SHARES.items()} for name, own in shares.items()}
 
 
 def beyond_gradients(pairs: Iterable[Pair]) -> dict[str, tuple[np.ndarray, ...]]:
-    """Give log-odds, the mean of ln s² − h less that of all images, and its expanded uncertainty, by tenths."""
+    """Give log-odds, mean residual of the line of ln s² on h, and its expanded uncertainty, by tenths of the images."""
     found = {}
     for name, result in stored_of_pairs("-geometry", pairs).items():
-        own = result.numbers["left over"]
+        own = result.numbers["explained"]
         columns = own["log-odds"], [one.value for one in own["offset"]], [one.expanded() for one in own["offset"]]
         found[name] = tuple(map(np.array, columns))
     return found
