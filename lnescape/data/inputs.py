@@ -126,7 +126,8 @@ def check_labels(labels: object, part: str, n_images: int, *, unit: Any = None) 
 def _refuse_several(given: Tensor, part: str, n_images: int, unit: Any) -> None:
     """Raise where an image has a class at each pixel, or several classes at once."""
     what = f"{part} labels have shape {list(given.shape)}"
-    if given.ndim > 2:
+    measured = given.is_floating_point() and bool((given % 1 != 0).any())
+    if given.ndim > 2 and not measured:
         cure = "ln.state_arrays takes a row for each pixel, with n_eff= the number of images"
         raise DataError(f"{what}, more than one class an image, as of its pixels; {cure}.")
     if given.ndim == 2 and given.shape[1] > 1 and unit is None and not given.is_complex():
