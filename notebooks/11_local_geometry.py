@@ -570,8 +570,8 @@ course.table(frame, "REN; coverage of 95 % intervals, in the order of the column
 # **What we see.** The intervals hold, as on the other networks. But the gradient shows less: two trainings are worth 9 with it alone,
 # and 14 with outputs and classes, where a constant prior gives 6. Three are worth 18, an error of u of 18 %.
 #
-# What does the gradient miss there? With many retrainings we can ask how ln s² and h part from each other. We average h over the
-# players, sort the images by their log-odds into tenths, and look at the mean of ln s² − h in each.
+# What does the gradient miss there? With many retrainings we can ask. We average h over the players and fit a line to ln s²
+# against h. Then we sort the images by their log-odds into tenths, and look at the mean of what the line leaves in each.
 
 # %%
 groups = {"MNIST and CIFAR": PAIRS, "FashionMNIST": (*JUDGES, FASHION_ATTENTION)}
@@ -588,14 +588,13 @@ course.table(rows, "Variance of ln u² over images that covariates of all player
 
 # %% [markdown]
 # **What we see.** The table gives the share of the variance of ln u² over images that a linear fit explains; the noise of ln s² is
-# subtracted. On MNIST and CIFAR the gradient tells nearly all. ln s² − h is about the same for disputed and for sure images, and h
-# explains 84 to 96 % (the wide CNN is in the table only). On FashionMNIST, most sure images have a smaller u than slope one predicts:
-# between tenths of the images, u differs from the prediction by a factor of 1.2 to 1.3 on the perceptron and the CNN, and by a
-# factor of 2 on the attention network. On the CNN the slope shows it all: it is 0.8, not one, and given a fitted slope the log-odds
-# explain no more. On the attention network they do: they raise the explained share from 62 to 88 %. Its log-odds end near 7, where
-# retrainings agree best, although the gradient is as large as elsewhere. Why is not known: architecture and optimiser were changed
-# together. **The cure.** Keep outputs and classes among the covariates, as `state` does. With the prior of other pairs they cost
-# little where the gradient tells nearly all, and they supply a part of what it misses.
+# subtracted, and the brackets hold the uncertainty over retrainings. On MNIST and CIFAR the gradient tells nearly all: h
+# explains 84 to 96 % (the wide CNN is in the table only), and what the line leaves hardly depends on the log-odds. On FashionMNIST's perceptron and CNN it
+# explains 87 and 90 %. On the attention network it explains 62 %, and the line fails at both ends: u of disputed images is larger than
+# their gradient predicts, u of sure images smaller, by a factor of 2 between the ends. The log-odds of that network end near 7,
+# where retrainings agree best, although the gradient is as large as elsewhere. Given the log-odds as well, the share is 88 %. Why this is so is not known:
+# architecture and optimiser were changed together. **The cure.** Keep outputs and classes among the covariates, as `state` does. With
+# the prior of other pairs they cost little where the gradient tells nearly all, and they supply a part of what it misses.
 #
 # A statement counts on what other networks delivered. On a new kind of network, check one statement against a few
 # further trainings.

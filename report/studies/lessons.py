@@ -404,7 +404,7 @@ def two_questions(questions: Mapping[str, Float[ndarray, "retrainings images"]],
 def beyond_gradients(
     panels: Mapping[str, Mapping[str, tuple[ndarray, ndarray, ndarray]]], *, source: str, title: str
 ) -> Figure:
-    """Draw the mean of ln s² − h over tenths of the images against their log-odds, less that of all images.
+    """Draw the mean of what a line on h leaves of ln s², over tenths of the images, against their log-odds.
 
     `panels` is {data: {network: (log-odds, offset, expanded uncertainty at 95 %)}}.
     """
@@ -418,5 +418,5 @@ def beyond_gradients(
             axis.set_title(data, fontsize=9)
             axis.legend(fontsize=7.5, loc="lower right")
             axis.sharey(axes[0])
-        axes[0].set_ylabel("mean of ln s² − h")
+        axes[0].set_ylabel("mean residual of ln s²")
     return figure
