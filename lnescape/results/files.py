@@ -212,7 +212,7 @@ def unpack(packed: bytes) -> dict[str, np.ndarray]:
     if len(whole) > most or not stream.eof or stream.unused_data:
         raise ValueError(f"cut short, or unpacked more than {most / 2**20:.0f} MB")
     parse(whole[8 : 8 + _length(whole[:8], len(whole))])
-    return load(whole)
+    return dict(sorted(load(whole).items()))  # which come in a random order
 
 
 def save(path: Path, kind: str, description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
