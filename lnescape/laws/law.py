@@ -74,6 +74,11 @@ class Law(ABC):
         return next(iter(self.tensors().values())).device
 
     @property
+    def _priced(self) -> str:
+        """Return the end of what is printed: the cost, where it is known."""
+        return "" if self.cost is None else f"; {self.cost}"
+
+    @property
     def n_parameters(self) -> int:
         """Return P, the number of parameters of one network."""
         return next(iter(self.tensors().values())).shape[-1]
@@ -238,9 +243,8 @@ class Members(Law):
         return self.thetas[index]
 
     def __repr__(self) -> str:
-        return (
-            f"Members: {len(self)} networks of {self.thetas.shape[1]} parameters, seeds {list(self.seeds)}; {self.cost}"
-        )
+        many = f"{len(self)} network{'s' * (len(self) != 1)}"
+        return f"Members: {many} of {self.thetas.shape[1]} parameters, seeds {list(self.seeds)}{self._priced}"
 
     def count(self, n: int | None) -> int:
         """Return n as int, the number of members where it is None; raise unless there are so many members."""
@@ -289,7 +293,7 @@ class SubspaceLaw(Law):
         return self.subspace.vertices
 
     def __repr__(self) -> str:
-        return f"Uniform law over a {self.subspace}; {self.cost}"
+        return f"Uniform law over a {self.subspace}{self._priced}"
 
     def thetas_of(self, n: int, seed: int) -> Iterator[Float[Tensor, "chunk parameters"]]:
         """Draw n points uniformly in the coordinate, in chunks."""
@@ -349,7 +353,7 @@ class Mixture(Law):
         return {f"{number}.{name}": tensor for number, law in laws for name, tensor in law.tensors().items()}
 
     def __repr__(self) -> str:
-        return f"Mixture of {len(self.components)} laws, the first a {self.components[0]!r}; in all {self.cost}"
+        return f"Mixture of {len(self.components)} laws, the first a {self.components[0]!r}{self._priced}"
 
     def thetas_of(self, n: int, seed: int) -> Iterator[Float[Tensor, "chunk parameters"]]:
         """Draw n networks, in chunks, each component under a seed of its own."""

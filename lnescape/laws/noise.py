@@ -54,7 +54,7 @@ class GaussianLaw(NoiseLaw):
 
     def __repr__(self) -> str:
         rank, own = 0 if self.factors is None else len(self.factors), "no noise" if self.scale is None else "noise"
-        return f"Gaussian law in {len(self.mean)} dimensions, {own} of its own on each, {rank} shared; {self.cost}"
+        return f"Gaussian law in {len(self.mean)} dimensions, {own} of its own on each, {rank} shared{self._priced}"
 
     def _one(self, generator: torch.Generator) -> Float[Tensor, " parameters"]:
         theta = self.mean.clone()
@@ -109,7 +109,7 @@ class KroneckerLaw(NoiseLaw):
 
     def __repr__(self) -> str:
         outputs, inputs = self.deviations.shape
-        return f"Gaussian law on a layer of {outputs} × {inputs} parameters, a product of two bases; {self.cost}"
+        return f"Gaussian law on a layer of {outputs} × {inputs} parameters, a product of two bases{self._priced}"
 
     @property
     def _size(self) -> int:
@@ -176,7 +176,7 @@ class DropoutLaw(NoiseLaw):
 
     def __repr__(self) -> str:
         units = sum(gate.units for gate in self.gates)
-        return f"Dropout law: {units} units of one network, each on or off; {self.cost}"
+        return f"Dropout law: {units} units of one network, each on or off{self._priced}"
 
     def _one(self, generator: torch.Generator) -> Float[Tensor, " parameters"]:
         theta = self.theta.clone()
