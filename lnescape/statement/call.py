@@ -249,8 +249,9 @@ def _origin(prepared: Prepared, runs: Members, images: Tensor) -> dict[str, str]
     """Identify network, data, recipe, trained networks and the inputs that are stated."""
     data, module, known = prepared.data, prepared.template.module, {}
     trained = f"{len(runs)} network{'s' * (len(runs) > 1)}, SHA-256 {tensor_fingerprint(runs.thetas)}…"
-    if runs.recipe is not None:  # of networks trained elsewhere neither recipe nor seeds are known
+    if runs.recipe is not None:
         known["recipe"] = ", ".join(f"{name} {value}" for name, value in runs.recipe.describe().items())
+    if runs.cost is not None and runs.cost.seconds:  # of networks trained elsewhere the seeds are not known
         trained = f"{trained}, seeds {', '.join(map(str, runs.seeds))}"
     return origin_of(
         network=f"{type(module).__name__}, {runs.thetas.shape[1]} parameters",
@@ -325,12 +326,12 @@ def _checked_kind(data, limits: Any, measurand: Any, like: Any, proxies: Any) ->
 
 
 def _check_number(n: int, borrows: bool, *, values: bool) -> None:
-    """Raise for no training, or a single one where no other pair lends its scale."""
-    if n < 1 or (n == 1 and not borrows):
+    """Raise for a single training where no other pair lends its scale."""
+    if n == 1 and not borrows:
         one = "; or one, with gradient distance among the covariates and like='shipped'"
         if values:
             one = ": the scale that other pairs lend to one network is that of log-odds, and wrong for values"
-        what = f"{n} training has no spread: nothing shows how far a second one would fall"
+        what = "One training has no spread: nothing shows how far a second one would fall"
         raise ValueError(f"{what}. Give two or more (seeds=range(2), or runs= of two){one}.")
 
 
