@@ -308,7 +308,7 @@ class Statement:
             else f"{self.n_calibration} held-out inputs without labels"
         )
         worth = f", worth {self.prior.n_eff:.0f} independent ones ({self.worth})" if n > 1 else ""
-        groups = ["output" if self.outputs and name == "classes" else name for name in self.groups]
+        groups = ["which output" if self.outputs and name == "classes" else name for name in self.groups]
         missing = "".join(f"; without {name}: {reason}" for name, reason in self.left_out.items())
         elsewhere = "; coefficients shrink towards those of other pairs of data and network (Type B)"
         diverged = f" ({self._lost} diverged)" if self._lost else ""
@@ -462,8 +462,12 @@ class Statement:
             "intervals that cover 90 to 99 %"
         )
 
+    def _heading(self) -> str:
+        """Return the first line of the page."""
+        return f"Uncertainty of {len(self)} prediction{'s' * (len(self) != 1)} due to retraining · {self.title}"
+
     def __str__(self) -> str:
-        lines = [f"Uncertainty of {len(self)} predictions due to retraining · {self.title}", ""]
+        lines = [self._heading(), ""]
         for name, text in self.facts().items():
             head, *rest = textwrap.wrap(text, 98)
             lines += [f"{name.split(' (')[0]:>13}  {head}", *(f"{'':15}{line}" for line in rest)]
@@ -488,8 +492,7 @@ class Statement:
         facts = "".join(f"<tr><th {left}>{name}</th><td {left}>{text}</td></tr>" for name, text in pairs)
         heading, (first, *others) = self._shown()
         table = row(first, "th") + "".join(row(cells, "td") for cells in others)
-        title = f"Uncertainty of {len(self)} predictions due to retraining · {escape(self.title)}"
-        return f"<h4>{title}</h4><table>{facts}</table><p>{heading}</p><table>{table}</table>"
+        return f"<h4>{escape(self._heading())}</h4><table>{facts}</table><p>{heading}</p><table>{table}</table>"
 
 
 _ARRAYS = (*_ROWS, "limits")
