@@ -67,7 +67,7 @@ def test_an_unknown_study_suggests_the_nearest():
         ({"settings": {"orders": [1]}}, "no setting of 'scouts' 'orders'"),
         ({"seeds": (1, 1)}, "Seed 1 is given twice"),
         ({"options": {"width": {1, 2}}}, "not JSON serializable"),
-        ({"precision": "auto"}, "says its precision"),
+        ({"precision": "auto"}, "precision='float32'"),
         ({"loss": lambda logits, labels: logits.sum()}, "function of a module"),
         ({"method": "retrainings"}, "needs scouts="),
         ({"method": "pair"}, "has 2 seeds, not 3"),

@@ -108,10 +108,10 @@ def check_labels(labels: object, part: str, n_images: int, *, unit: Any = None) 
     if given.is_floating_point():
         return _check_values(given, part, n_images, unit)
     if given.is_complex() or given.dtype == torch.bool:
-        raise DataError(f"{part} labels have dtype {_name(given.dtype)}; give whole numbers: labels.long().")
+        raise DataError(f"{part} labels have dtype {_name(given.dtype)}; give whole numbers, of dtype int64.")
     if unit is not None:
         what = f"{part} labels are whole numbers, which are classes, and classes have no unit"
-        raise DataError(f"{what}; leave unit={unit!r} out, or give measured values as floats: labels.astype(float).")
+        raise DataError(f"{what}; leave unit={unit!r} out, or give measured values as floats.")
     if given.dim() != 1:
         cure = f"one class number per image, [{n_images}] (one-hot: labels.argmax(1); a column: labels.reshape(-1))"
         raise DataError(f"{part} labels have shape {list(given.shape)}; give {cure}.")
@@ -145,7 +145,7 @@ def _check_values(values: Tensor, part: str, n_images: int, unit: Any) -> Float[
     _check_finite(rows, f"{part} values", "leave these inputs out, or measure them again")
     if unit is None and bool((rows == rows.round()).all()):
         kind = f"{part} labels are whole numbers of dtype {_name(values.dtype)}"
-        raise DataError(f"{kind}; for classes give labels.long() (one-hot: labels.argmax(1)), for values unit='°'.")
+        raise DataError(f"{kind}; for classes give int64 (one-hot: labels.argmax(1)), for values a unit, unit='°'.")
     _check_resolved(rows, f"{part} values")
     span = float((rows.amax(0) - rows.amin(0)).max())
     if not (span == 0 or 1e-15 < span < 1e15):

@@ -107,7 +107,7 @@ def learn_prior(
         instance(pair, KnownPair, "a pair", "pass KnownPair(covariates, variance, dof, n_eff, names)")
         _check_pair(pair)
     if len(pairs) < 2:
-        raise ValueError(f"There is {len(pairs)} pair, and only several show how pairs differ; give two or more.")
+        raise ValueError(f"Only several pairs show how pairs differ; give two or more, not {len(pairs)}.")
     strength = real(strength, "strength", least=0)
     by_kind = levels if isinstance(levels, Mapping) else {ANY: levels}
     further = {str(kind): array(some, "levels", "pairs") for kind, some in by_kind.items()}

@@ -111,7 +111,7 @@ class Cell:
         if rules.check is not None:
             rules.check(self.settings)
         if self.recipe.precision == "auto":
-            raise StudyError("A cell says its precision, so that no two machines differ: Recipe(precision='float32').")
+            raise StudyError("Precision 'auto' depends on the machine; give a cell Recipe(precision='float32').")
         if not (isinstance(self.data, str) and ":" in self.data):
             check_known(self.data, NAMES, "data set")
         if not (isinstance(self.network, str) and ":" in self.network):

@@ -62,7 +62,8 @@ class Prepared:
         instance(recipe, Recipe, "The recipe", "pass lnescape.Recipe(epochs=10, batch=128)")
         n, images = len(data.train), data.train.images
         if n < recipe.batch:
-            raise ValueError(f"A batch of {recipe.batch} is larger than the {n} training images; lower Recipe.batch.")
+            why = f"A batch of {recipe.batch} is larger than the {n} training images"
+            raise ValueError(f"{why}; pass recipe=Recipe(batch=…), {n} or less.")
         if recipe.n_steps(n) < 1:
             least = 1 / (n // recipe.batch)
             raise ValueError(f"{recipe.epochs:.2g} epochs are less than a step; use at least {least:.2g}.")
@@ -86,7 +87,7 @@ class Prepared:
         return cls(template.builder, data, recipe, operations, name, template)
 
     def under(self, recipe: Recipe) -> "Prepared":
-        """Return the same under another recipe, its precision resolved."""
+        """Return the same under another recipe, whose precision isn't "auto"."""
         return replace(self, recipe=recipe)
 
     def engine(self, *, chains: bool = True):
