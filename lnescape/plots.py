@@ -76,8 +76,8 @@ def path_losses(
     """
     with canvas(len(panels), 2.9, source, title) as (figure, axes):
         for number, (axis, (heading, methods)) in enumerate(zip(axes, panels.items(), strict=True)):
-            for method, (t, values) in methods.items():
-                style = {k: v for k, v in STYLE[method].items() if k != "marker"}
+            for k, (method, (t, values)) in enumerate(methods.items()):
+                style = {"color": f"C{k}"} | STYLE.get(method, {}) | {"marker": None}
                 values = np.atleast_2d(values)
                 if len(values) > 1:
                     axis.plot(t, values.T, **(style | {"linewidth": 0.6, "alpha": 0.5}))
