@@ -49,4 +49,4 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     """List the names and the rooms."""
-    return sorted({*globals(), *__all__, *_ROOMS})
+    return sorted({"__version__", *__all__, *_ROOMS})
