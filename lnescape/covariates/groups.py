@@ -67,7 +67,7 @@ def ln_of(spread: ndarray) -> ndarray:
 
 
 def _outputs(seen: Traces) -> Columns:
-    """Mean log-odds and its modulus, or value, spread and log-sum-exp of the logits, distance in the last layer."""
+    """Return mean log-odds and modulus, or value; spread and log-sum-exp of logits; distance in the last layer."""
     lse, spread, distance = seen.outputs.mean(0)
     q = seen.q.mean(0)
     if seen.values:
@@ -87,12 +87,12 @@ def _classes(seen: Traces) -> Columns:
 
 
 def _neighbourhood(seen: Traces) -> Columns:
-    """Spread of q over small shifts of the input."""
+    """Return the spread of q over small shifts of the input."""
     return {"ln sd over shifts": ln_of(seen.shifted.std(1, ddof=1)).mean(0)}
 
 
 def _path(seen: Traces) -> Columns:
-    """Spread of q over the epochs' ends of each training."""
+    """Return the spread of q over the epochs' ends of each training."""
     columns = {"ln sd over epochs": ln_of(seen.path.std(1, ddof=1)).mean(0)}
     late = seen.path[:, seen.path.shape[1] // 2 :]
     if late.shape[1] > 1:
@@ -101,12 +101,12 @@ def _path(seen: Traces) -> Columns:
 
 
 def _noise(seen: Traces) -> Columns:
-    """Spread of q under noise on the weights."""
+    """Return the spread of q under noise on the weights."""
     return {"ln sd under noise": ln_of(seen.noise).mean(0)}
 
 
 def _differences(seen: Traces) -> Columns:
-    """How the networks differ beyond q: on shifted images and, where known, for other classes and at earlier epochs."""
+    """Return how the networks differ beyond q: on shifted images, for other classes and at earlier epochs, if known."""
     fitted, columns = seen.like or seen, {}
     for name, kind, last in (
         ("on shifted images", "shifted", None),
@@ -120,17 +120,17 @@ def _differences(seen: Traces) -> Columns:
 
 
 def _bursts(seen: Traces) -> Columns:
-    """Spread of q over short restarts from each network."""
+    """Return the spread of q over short restarts from each network."""
     return {"ln sd over bursts": ln_of(np.sqrt((seen.bursts**2).mean(0)))}
 
 
 def _distance(seen: Traces) -> Columns:
-    """Gradient of q in the metric of the Fisher matrix."""
+    """Return the length of the gradient of q in the inverse Fisher metric."""
     return {"gradient distance": seen.distance.mean(0)}
 
 
 def _spread(seen: Traces, name: str) -> Columns:
-    """Spread of q along a learned path, under a law, or over cheap retrainings."""
+    """Return the spread of q along a learned path, under a law, or over cheap retrainings."""
     return {f"ln sd {name}": ln_of(seen.spreads[name])}
 
 

@@ -178,7 +178,7 @@ def _nearest_to_one(loss, best: float) -> float:
 
 
 def _finite(mean: Tensor) -> Tensor:
-    """Probabilities of exactly 0 become about the smallest float64, e⁻⁷⁰⁰: −∞/T would stay −∞ at every temperature."""
+    """Clamp ln p at −700 nat, about the smallest float64: −∞/T would stay −∞ at every temperature."""
     return mean.clamp(min=-700.0)
 
 

@@ -35,7 +35,7 @@ def read_study(study: str | Study, *, folder: Path | str | None = None) -> xarra
     | `path_log_odds` | explored, epoch, watched_image | q at the epochs' ends |
     | `shifted_log_odds` | explored, shift, watched_image | q on the image moved by a few pixels |
     | `noise_spread` | explored, watched_image | standard deviation of q under noise on the weights |
-    | `outputs` | explored, output, watched_image | what a network's outputs say of an input |
+    | `outputs` | explored, output, watched_image | functions of a network's outputs, by name |
     | `other_log_odds` | explored, other, watched_image | log-odds of the next classes after c(x) |
     | `training_loss`, `gradient_scatter`, `distance`, `pool_loss` | explored | facts about each network |
 
