@@ -82,7 +82,7 @@ def study(
             continue
         failed = run_study(wanted, executor=executor, folder=folder, **how)
         any_failed |= bool(failed)
-        for cell, error in failed.items():
+        for cell, error in list(failed.items())[1:]:  # the first one is printed already
             click.echo(f"{cell} failed: {error}", err=True)
         if missing := store.missing():
             click.echo(f"{len(missing)} of {len(wanted.cells)} cells are missing; `{wanted.command}` goes on.")

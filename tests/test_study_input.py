@@ -213,10 +213,11 @@ def test_a_study_that_was_never_run(tmp_path):
 
 def test_failed_cells_have_a_status_of_their_own(tmp_path, monkeypatch):
     monkeypatch.setattr("lnescape.cli._announce", lambda *_, **__: None)
-    monkeypatch.setattr("lnescape.cli.run_study", lambda *_, **__: {"scouts-1": "why"})
+    monkeypatch.setattr("lnescape.cli.run_study", lambda *_, **__: {"scouts-1": "printed there", "scouts-2": "why"})
     result = CliRunner().invoke(main, ["study", "digits-mlp", "--folder", str(tmp_path)])
     assert result.exit_code == 3
-    assert "scouts-1 failed: why" in result.output
+    assert "scouts-2 failed: why" in result.output
+    assert "scouts-1" not in result.output
 
 
 def test_ctrl_c_ends_a_study_in_one_sentence(tmp_path):
