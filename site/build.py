@@ -25,7 +25,6 @@ sys.path.append(str(ROOT))  # for what the tests try
 IN_BACKTICKS = re.compile(r"(?<!\[)`(?:notebooks/)?(\d\d)(?:_\w+)?(?:\.ipynb)?`")  # `03_paths`, `03`: not yet a link
 WHOLE = re.compile(r"(?<=\d) (?=%|\d{3}\b)")  # 5 % and 7 000 are not broken at the end of a line
 IN_PACKAGE = re.compile(r"(?<!\[)`(ln\.(\w+(?:\.\w+)*)[^`<>]*)`")  # `ln.fit`, `ln.fit(net, data)`
-# Anything that a browser fetches by itself, in a page or a style sheet, from an address with // or http://
 LIVE = "application/vnd.vegalite.v5+json"  # a chart among the outputs of a notebook
 # Draws every chart of a page, its two halves below each other where the window is narrow.
 DRAW = """
@@ -37,6 +36,7 @@ for (const place of document.querySelectorAll(".chart")) {
 """
 STILL = re.compile(r"!\[[^\]]*\]\(report/figures/00_train_again\.svg\)")
 CAPTION = re.compile(r"^\*(Left: [^*]+)\*$", re.MULTILINE)
+# Anything that a browser fetches by itself, in a page or a style sheet, from an address with // or http://
 LOADED = re.compile(
     r"<(?:script|link|img|iframe|source)\b[^>]*?\b(?:src|href)=[\"'](?:https?:)?//[^\"'>]+|url\([\"']?(?:https?:)?//[^)]+"
 )
