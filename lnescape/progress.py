@@ -7,7 +7,7 @@ from typing import Any
 
 _OPEN = threading.local()  # `.n` bars of this thread; those inside another one, shown or not, are not shown
 _FORM = "{desc} {percentage:3.0f}% |{bar}| {n:.0f}/{total:.0f} {unit}, {elapsed} so far, about {remaining} left"
-PATIENCE = 2.0  # seconds after which whatever still runs says what it does, and again after as many
+PATIENCE = 2.0  # seconds until a bar is shown, and between its refreshes
 
 
 @contextmanager

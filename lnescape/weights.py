@@ -308,7 +308,7 @@ def theta_of(network: nn.Module | dict, like: nn.Module | None = None) -> Float[
 
     Args:
         network: A module, or a state dict saved from one.
-        like: For a state dict, a module of the same architecture, which tells names and order.
+        like: For a state dict, a module of the same architecture, which gives names and order.
 
     Returns:
         A new tensor [P] that shares no memory with the network.

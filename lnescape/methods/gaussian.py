@@ -104,8 +104,8 @@ def laplace(
 
     The marginal likelihood of the layer, ½ (P ln δ − δ ‖θ̂‖² − ln det Λ) and a constant, is highest where δ = γ/‖θ̂‖²,
     γ = Σ h/(h + δ) over the eigenvalues h of H. Compared with `laplace-torch` on digits, δ is the same within the
-    tolerance of a search, and so is the covariance, full and diagonal; its Kronecker form treats the bias apart. It
-    needs ten further packages and supports neither θ as one vector nor a budget, hence this code.
+    tolerance of a search, and so is the covariance, full and diagonal; its Kronecker form treats the bias apart. That
+    package needs ten others and supports neither θ as one vector nor a budget, hence this code.
 
     Measured values: Λ_k = (Σ_i φ_i φ_iᵀ + n K w I)/σ_k² for each of K outputs, w the weight decay,
     σ_k² = RSS_k/(n − γ), γ = tr[Σ φφᵀ (Σ φφᵀ + n K w I)⁻¹]: for linear regression the exact posterior of ridge

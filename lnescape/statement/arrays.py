@@ -175,7 +175,7 @@ def statement_of(
 def about_classes(
     logp: ndarray, mean: ndarray, chosen: ndarray, stated: slice, *, measurand: Measurand, classes: tuple[str, ...]
 ) -> dict[str, Any]:
-    """Return what a statement says of classes besides the evaluation; `mean` are mean probabilities."""
+    """Return the fields of a statement on classes besides the evaluation; `mean` are mean probabilities."""
     name = "log-odds" if measurand is log_odds else getattr(measurand, "__name__", "measurand")
     return {
         "quantity": name, "units": ("nat" if measurand in (log_odds, contrast) else "",), "classes": classes,
@@ -187,7 +187,7 @@ def about_classes(
 def _of_classes(
     logp: ndarray, parts: tuple[slice, slice], measurand: Measurand, names: Sequence[Any] | None
 ) -> tuple[ndarray, Columns, dict[str, Any]]:
-    """Return q, covariates, and what the statement says of classes, of log-probabilities."""
+    """Return q, covariates and the fields of a statement on classes, from log-probabilities."""
     if logp.ndim != 3 or logp.shape[2] < 2:
         what = f"Log-probabilities are [networks, inputs, classes], not {logp.shape}"
         raise ValueError(f"{what}; values need their unit, unit='' for plain numbers.")
@@ -217,7 +217,7 @@ def _of_classes(
 def _of_values(
     values: ndarray, parts: tuple[slice, slice], unit: Any, names: Sequence[Any] | None, limits: Any
 ) -> tuple[ndarray, Columns, dict[str, Any]]:
-    """Return q in parts of each output's root mean square of s, covariates, and what the statement says of values."""
+    """Return q in parts of each output's root mean square of s, covariates and the fields of a statement on values."""
     if values.ndim == 3 and values.shape[2] > 1 and np.allclose(np.exp(np.minimum(values, 1)).sum(2), 1, atol=1e-4):
         raise ValueError(f"The predictions are log-probabilities, and classes have no unit; leave unit={unit!r} out.")
     several = values.ndim == 3

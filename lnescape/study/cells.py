@@ -179,7 +179,7 @@ class Study:
     title: str  # what it is for
     cells: tuple[Cell, ...]  # in the order in which they are computed; scouts first
     command: str = ""  # what to type to run it
-    remark: str = ""  # what `lnescape status` says of missing cells
+    remark: str = ""  # printed by `lnescape status` where cells are missing
 
     def __post_init__(self) -> None:
         """Put each cell's scouts, where they are not listed, at the front."""
@@ -201,7 +201,7 @@ class Study:
         return self.cells[0].folder
 
     def keep_summary(self) -> Path | None:
-        """Store what is made of the cells once all are there; nothing, unless a class of studies says what."""
+        """Store a summary once all cells are there, and return its path; None here, for subclasses to override."""
         return None
 
 
@@ -216,7 +216,7 @@ def loss_name(recipe: Recipe) -> str:
         return "cross_entropy"
     place = f"{getattr(recipe.loss, '__module__', '')}:{getattr(recipe.loss, '__qualname__', '<')}"
     if "<" in place:
-        raise StudyError("The loss of a cell must be a function of a module, so that its name tells what it is.")
+        raise StudyError("The loss of a cell must be a function of a module, which other processes can import.")
     return place
 
 

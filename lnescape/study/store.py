@@ -60,7 +60,7 @@ class CellStore:
 
     def check_same(self, cell: Cell, origin: Mapping[str, Any]) -> None:
         """Raise where a name of data or of a network stands for something else than in a cell read before."""
-        # Cells are named by what they say, such as "module:function", and not by what the function returns.
+        # Cells are named by their content, such as "module:function", and not by what the function returns.
         content = {name: value for name, value in plain_copy(cell.content()).items() if name not in ("seeds", "keep")}
         operations = origin.get("operations")
         found: dict[tuple, Any] = {

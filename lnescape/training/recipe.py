@@ -132,7 +132,7 @@ class Recipe:
         return replace(self, first_pixels=0, average_every=0)
 
     def identity(self, data) -> dict:
-        """Return what tells two recipes apart: plain values, and values of a user's loss at fixed random outputs."""
+        """Return what distinguishes recipes: plain values, and values of a user's loss at fixed random outputs."""
         if self.loss in (F.cross_entropy, squared_error, gaussian_nll):
             return self.describe()
         n, device, at = data.n_classes, data.train.images.device, []

@@ -40,7 +40,7 @@ def crossed(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observation:
 
 
 def _labelled(seen: Observation, labels: Sequence[Sequence[int]], *names: str) -> Observation:
-    """Add what tells the retrainings apart: for each of them, a value for each name."""
+    """Add what distinguishes the retrainings: for each of them, a value for each name."""
     for name, values in zip(names, zip(*labels, strict=True), strict=True):
         seen.add(name, np.array(values), "retraining")
     return seen

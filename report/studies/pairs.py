@@ -56,7 +56,7 @@ class Pair:
     control: bool = False  # stands beside a pair, and is none: no rule is learned on it
     paths: tuple[str, ...] = tuple(PATHS)  # learned paths that are judged as covariates
     shows: tuple[str, ...] = ()  # kinds of images that notebooks show: "easy", "undecided", "foreign"
-    chooses: bool = True  # what it changes that one's own networks choose the class is judged, too
+    chooses: bool = True  # whether the effect of choosing the class from the evaluated networks is judged
     published: dict[str, str] = field(default_factory=dict)  # accuracy in % as its source prints it, decided beforehand
 
     @property
@@ -128,10 +128,10 @@ CIFAR100_RESNET = replace(
     published={"network": "ResNet-20, full width", "accuracy": "69.06", "training": "240 epochs",
                "source": "tian2020"},
 )  # fmt: skip
-# Trained first. Networks that learn as fast today are more accurate; these show what accuracy changes.
+# Trained first. Networks that learn as fast today are more accurate; these show the effect of accuracy.
 SHORT = (CIFAR10_CNN, CIFAR10_RESNET, CIFAR100_RESNET)
 
-# What a short schedule and half the width decide is seen beside this one: on an accelerator; hours on a core or two.
+# Shows the effects of a short schedule and of half the width; an accelerator is needed, or hours on a core or two.
 CIFAR10_RESNET20 = replace(
     CIFAR10_RESNET, control=True, paths=(), name="cifar10-resnet20", words="residual network", remark="full schedule",
     options={},

@@ -1,4 +1,4 @@
-"""Summaries: what a complete study says, as the numbers and arrays that notebooks and report read."""
+"""Summaries: the results of a complete study, as the numbers and arrays that notebooks and report read."""
 
 import math
 import warnings
@@ -140,7 +140,7 @@ def _outputs(q: np.ndarray) -> np.ndarray:
 
 
 def _parts(study: Study, store: CellStore, of_cell: dict[str, str]) -> dict[str, xr.Dataset]:
-    """Separate the retrainings by what `of_cell` says of their cell, in the order of their seeds."""
+    """Separate the retrainings by the value of `of_cell` for their cell, in the order of their seeds."""
     ds = read_study(study, folder=store.folder)
     own = np.array([of_cell[name] for name in ds["cell"].values])
     return {name: ds.isel(retraining=own == name).sortby("seed") for name in dict.fromkeys(of_cell.values())}
