@@ -1,6 +1,7 @@
 """What the methods refuse, in one sentence and before any training; which dropout a law over θ can stand for."""
 
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -33,6 +34,14 @@ def test_channels_that_are_off_are_weights_that_are_zero(data):
     gates = gates_of(Template(Channels()), images)
     assert [(gate.units, gate.width) for gate in gates] == [(6, 9), (4, 16)]
     assert [gate.units for gate in gates_of(Template(Mixed()), images)] == [4]
+
+
+def test_what_read_memory_before_a_dropout_layer_wrote_there_is_no_reader():
+    images = torch.rand(4, 3, 8, 8)
+    net = ln.network("cnn", SimpleNamespace(image_shape=(3, 8, 8), n_classes=2), dropout=0.1)
+    for n in range(40):
+        kept = [torch.rand(97 * n + k) for k in range(30)][::2]  # with free memory between them
+        assert len(gates_of(Template(net()), images)) == 2, len(kept)
 
 
 class Twice(nn.Module):

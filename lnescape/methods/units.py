@@ -61,7 +61,7 @@ def gates_of(template: Template, images: Tensor) -> tuple[Gate, ...]:
         if len(written.get(name, ())) > 1:
             raise ValueError(f"The dropout layer {name!r} is used {len(written[name])} times; give each place its own.")
         shape, place = written.get(name, [(None, None)])[0]
-        readers = [m for m, at in read if at == place]
+        readers = [m for m, x in read if x.data_ptr() == place]
         gate = _gate(layer, shape, readers[0], starts) if len(readers) == 1 else None
         if gate is None:
             raise ValueError(f"No weights can stand for the dropout layer {name!r}; {_CURE}.")
@@ -75,8 +75,8 @@ def gates_of(template: Template, images: Tensor) -> tuple[Gate, ...]:
 def _reading(module: nn.Module, layers: dict[str, Any]) -> Iterator[tuple[dict, list]]:
     """Note where each dropout layer writes its output, and from where linear layers and convolutions read."""
     written: dict[str, list[tuple[torch.Size, int]]] = {}
-    read: list[tuple[nn.Module, int]] = []
-    kept: list[Tensor] = []  # alive, so that no place is used twice
+    read: list[tuple[nn.Module, Tensor]] = []  # alive, as are those below, so that no place is used twice
+    kept: list[Tensor] = []
 
     def write(name: str, output: Tensor) -> Tensor:
         kept.append(output.clone(memory_format=torch.contiguous_format))  # flattening then copies nothing
@@ -89,7 +89,7 @@ def _reading(module: nn.Module, layers: dict[str, Any]) -> Iterator[tuple[dict, 
             hooks.enter_context(hook)
         for m in module.modules():
             if isinstance(m, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
-                hook = m.register_forward_pre_hook(lambda m, inputs: read.append((m, inputs[0].data_ptr())))
+                hook = m.register_forward_pre_hook(lambda m, inputs: read.append((m, inputs[0])))
                 hooks.enter_context(hook)
         yield written, read
 
