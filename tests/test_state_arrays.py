@@ -38,6 +38,12 @@ def test_values_get_u_and_an_interval_that_covers_further_retrainings():
     assert (ANGLE.units, ANGLE.quantity, ANGLE.flip) == (("°",), "value", None)
 
 
+def test_values_as_a_column_of_one_output_are_stated_as_without_it():
+    column = ln.state_arrays(VALUES[:M, :, None], unit="°", limits=(10, 30), n_eff=N)
+    assert column.rows() == ANGLE.rows()
+    assert ln.state_arrays(VALUES[:M, :100], unit="°", names=["phi"]).sentence().startswith("Input 0: phi, value ")
+
+
 def test_the_risk_is_that_of_a_further_retraining_outside_the_limits():
     """The mean risk against the mean of what is known exactly, of inputs spread evenly across both limits."""
     true = norm.cdf(10, VALUES.mean(0), SIGMA) + norm.sf(30, VALUES.mean(0), SIGMA)
