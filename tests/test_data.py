@@ -234,7 +234,7 @@ def good(**change):
         (good(train=(torch.rand(8, 3, 4, 4), [0, 10**7] * 4)), "train labels go up to 10000000 .image 1. but only 2"),
         (good(test=(torch.rand(8, 3, 4, 4), [0, 2**31] * 4)), "test labels go up to 2147483648 .image 1."),
         (good(classes=("a", "b", "c")), "up to 3 .image 3. but there are 3 classes, numbered 0 to 2"),
-        (good(train=(torch.rand(8, 3, 4, 4), torch.arange(8.0))), "for classes give labels.long"),
+        (good(train=(torch.rand(8, 3, 4, 4), torch.arange(8.0))), "for classes give int64"),
         (good(train=(torch.rand(8, 3, 4, 4), torch.eye(8).long())), r"argmax\(1\)"),
         (good(train=(torch.rand(8, 3, 4, 4), torch.arange(7))), "8 images but 7 labels"),
         (good(train=(torch.rand(0, 3, 4, 4), torch.arange(0))), "train is empty"),

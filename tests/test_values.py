@@ -68,7 +68,7 @@ def good(**change):
             "2 of 4 are NaN or infinite, the first is",
         ),
         (good(train=(np.ones((4, 2)), [0, 1, 2, 3]), unit="mm"), "classes have no unit; leave unit='mm' out"),
-        (good(train=(np.ones((4, 2)), [0.0, 1.0, 2.0, 3.0])), "for values unit="),
+        (good(train=(np.ones((4, 2)), [0.0, 1.0, 2.0, 3.0])), "for values a unit, unit="),
         (good(train=(np.ones((4, 2)), np.ones((4, 2, 2)) / 2)), r"give \[4\] or \[4, outputs\]"),
         (good(test=(np.ones((4, 1), "f4"), [0, 1, 0, 1])), "test labels are classes, train labels 1 values an input"),
         (good(train=(np.ones((4, 1), "f4"), [0.5] * 4)), "the same for every input"),
