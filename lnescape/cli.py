@@ -10,7 +10,7 @@ import click
 
 from lnescape.checks import checked_device
 from lnescape.data import DataError, where_found
-from lnescape.results import ResultError, project_folder
+from lnescape.results import ResultError, project_folder, results_folder
 from lnescape.study import StudyError, run_study, trainings
 from lnescape.study.cells import checked
 from lnescape.study.running import dask_executor, expected_seconds, usual_workers
@@ -150,6 +150,7 @@ def status(name: str | None, folder: Path | None) -> None:
         )
         for cell, error in failures.items():
             click.echo(f"  {cell} failed: {error}")
+    click.echo(f"Cells are in {folder or results_folder()}.")
 
 
 @main.command(epilog="\b\nExample:\n  lnescape data")

@@ -81,3 +81,22 @@ def test_a_statement_knows_networks_that_keep_their_statistics_and_return_more_t
     net = lambda: Pair(nn.Flatten(), nn.Linear(64, 10), nn.BatchNorm1d(10))  # noqa: E731
     runs = ln.members(net, [build(net, seed).eval() for seed in range(2)], data, statistics="kept")
     assert ln.state(net, data, runs=runs, covariates="outputs", progress=False).evaluation.n == 2
+
+
+def test_some_of_the_networks_are_retrainings_with_their_seeds_and_their_share_of_the_cost():
+    data = ln.load("digits")
+    net = ln.network("mlp", data, width=8)
+    runs = ln.fit(net, data, seeds=range(4), recipe=ln.Recipe(epochs=1), progress=False)
+    some = runs.subset([3, 1])
+    assert torch.equal(some.thetas, runs.thetas[[3, 1]])
+    assert (some.seeds, some.cost.trainings) == ((3, 1), pytest.approx(2))
+    stated = ln.state(net, data, runs=some, progress=False)
+    assert stated.trainings == 2
+    assert "seeds 3, 1" in stated.origin["trained"]
+    for rows, message in (([], "one or more"), ([1, 1], "each once"), ([4], "from 0 to 3, not 4")):
+        with pytest.raises(IndexError, match=message):
+            runs.subset(rows)
+    with pytest.raises(ValueError, match="leave one of them out"):
+        ln.state(net, data, runs=some, seeds=range(3))
+    with pytest.raises(ValueError, match=r"'c.txt' doesn't end in .pdf"):
+        stated.certificate("c.txt", date="30 November 2026")

@@ -129,8 +129,7 @@ def known_pair(runs: Members, data, *, players: int = 2) -> KnownPair:
     runs = checked_runs(runs, runs.net, template, data)
     logp = runs.predict(images).cpu().numpy()
     chosen = np.exp(logp[players:]).mean(0).argmax(1)
-    some = replace(runs, thetas=runs.thetas[:players], seeds=runs.seeds[:players], failed={}, path=None)
-    seen = explored(some, data, images, chosen, groups=DEFAULT)
+    seen = explored(runs.subset(range(players)), data, images, chosen, groups=DEFAULT)
     columns, names = with_class_means(*columns_of(seen, DEFAULT))
     q = log_odds(logp, chosen)
     return KnownPair(

@@ -242,6 +242,37 @@ class Members(Law):
     def __getitem__(self, index: int | slice) -> Float[Tensor, "*members parameters"]:
         return self.thetas[index]
 
+    def subset(self, rows: slice | Sequence[int]) -> "Members":
+        """Return the law of some of the members, at their share of the cost.
+
+        Args:
+            rows: Their numbers, from 0 on, each once, or a slice.
+
+        Returns:
+            A law with their seeds and paths; it knows of no training that diverged.
+
+        Raises:
+            IndexError: No member, one twice, or one that isn't there.
+
+        >>> import lnescape as ln
+        >>> data = ln.load("digits")
+        >>> five = ln.fit(ln.network("mlp", data, width=16), data, seeds=range(5), recipe=ln.Recipe(epochs=1))
+        >>> five.subset([0, 3]).seeds, five.subset(slice(2, None)).cost.trainings
+        ((0, 3), 3.0)
+        """
+        if isinstance(rows, slice):
+            rows = range(len(self))[rows]
+        last = len(self) - 1
+        chosen = [whole(row, "number of a member", least=0, most=last, error=IndexError) for row in rows]
+        if not chosen or len(set(chosen)) < len(chosen):
+            raise IndexError(f"Members {chosen} of {len(self)}: name one or more, each once.")
+        cost, path, share = self.cost, self.path, len(chosen) / len(self)
+        return replace(
+            self, thetas=self.thetas[chosen], seeds=tuple(self.seeds[row] for row in chosen) if self.seeds else (),
+            failed={}, path=None if path is None else path[chosen],
+            cost=cost and replace(cost, operations=cost.operations * share, seconds=cost.seconds * share),
+        )  # fmt: skip
+
     def __repr__(self) -> str:
         many = f"{len(self)} network{'s' * (len(self) != 1)}"
         return f"Members: {many} of {self.thetas.shape[1]} parameters, seeds {list(self.seeds)}{self._priced}"

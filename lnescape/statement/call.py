@@ -39,7 +39,7 @@ TOKENS = "The inputs are tokens, and the scale is that of networks of images; it
 
 
 def state(
-    net: Builder, data, *, runs: Members | None = None, seeds: Iterable[int] = range(3),
+    net: Builder, data, *, runs: Members | None = None, seeds: Iterable[int] | None = None,
     images: Shaped[Tensor, "images ..."] | None = None, ids: Sequence[Any] | None = None,
     covariates: Iterable[str] | None = None, like: LearnedPrior | Literal["shipped"] | None = "shipped",
     proxies: Builder | None = None, n_proxies: int = 40, proxy_epochs: float = 0.2, measurand: Measurand = log_odds,
@@ -61,8 +61,9 @@ def state(
         net: Builder of one network.
         data: The data set.
         runs: Networks trained already; with `fit(…, path=True)` their path is used, too.
-        seeds: Seeds of the M trainings, if there are no runs. A single seed (classes only) gives a Type B evaluation:
-            pattern and scale of u come from the pairs of `like`, the scale from networks of the same kind.
+        seeds: Seeds of the M trainings, if there are no runs; range(3) unless given. A single seed (classes only) gives
+            a Type B evaluation: pattern and scale of u come from the pairs of `like`, the scale from networks of the
+            same kind.
         images: Normalised inputs, as in `data.test.images`, which are taken unless given.
         ids: Identifiers of the inputs, each once, or of the whole test set that `dataset` cut in two. Unless given,
             their numbers, or their rows in that test set.
@@ -110,7 +111,9 @@ def state(
     tolerance = _checked_kind(data, limits, measurand, like, proxies)
     by_gradients = "gradient distance" in groups and measurand is log_odds
     like = _checked_like(like, shipped_prior() if by_gradients else None)
-    seeds = checked_seeds(seeds) if runs is None else []
+    if runs is not None and seeds is not None:
+        raise ValueError("runs are networks that are trained, and seeds= would train others; leave one of them out.")
+    seeds = checked_seeds(range(3) if seeds is None else seeds) if runs is None else []
     if runs is not None:
         runs = _retrainings(checked_runs(runs, net, template, data))
         recipe, device = recipe or runs.recipe or Recipe(batch=min(Recipe.batch, len(data.train))), runs.device

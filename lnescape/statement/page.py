@@ -257,11 +257,13 @@ class Statement:
             The page as a figure.
 
         Raises:
-            ValueError: The page has no room for a result.
+            ValueError: The file's name doesn't end in .pdf, or the page has no room for a result.
             ResultError: The file can't be written.
         """
         from lnescape.statement.certificate import as_pdf, certificate_of
 
+        if Path(path).suffix.lower() != ".pdf":
+            raise ValueError(f"A certificate is a PDF, and {Path(path).name!r} doesn't end in .pdf.")
         instance(about or {}, Mapping, "about", "give {heading: text}")
         for what, text in {"date": date, **(about or {})}.items():
             instance(text, str, what, "give it as text")

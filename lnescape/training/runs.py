@@ -139,7 +139,7 @@ def retrain(
 
 def checked_runs(runs: Any, net: Builder, template: Template, data) -> Members:
     """Return networks that were trained before; raise unless the builder makes them, and they were trained on data."""
-    instance(runs, Members, "runs", "pass what fit returns, or members(net, networks, data)")
+    instance(runs, Members, "runs", "pass what fit returns, runs.subset(rows) of it, or members(net, networks, data)")
     if len(runs) == 0 or runs.n_parameters != template.n_parameters:
         what = f"{len(runs)} networks of {runs.n_parameters} parameters, the builder's have {template.n_parameters}"
         raise ValueError(f"runs are {what}; pass at least one network that this builder made.")
