@@ -232,6 +232,7 @@ def movement(
 
 
 def _noisy(module: nn.Module, stream: torch.Generator) -> Float[Tensor, " parameters"]:
+    """Return θ with noise on each row of weights, in parts of the row's norm."""
     parts = []
     for p in trainable(module):
         w = p.detach()

@@ -61,10 +61,12 @@ class AnyNetwork:
         return normalisation_biases(self.flat.module).to(self.device)
 
     def _arithmetic(self) -> AbstractContextManager:
+        """Compute in bfloat16 or float32 within a block, whatever the caller does."""
         # Pass enabled=False as well: the caller may be inside torch.autocast.
         return torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16")
 
     def _laid_out(self, images: Tensor) -> Tensor:
+        """Return images in the layout of memory that convolutions are fastest on."""
         if not self.has_convolution or images.ndim != 4:
             return images
         if self.channels_last:
@@ -208,6 +210,7 @@ class LinearChain:
         return values
 
     def _cast(self, thetas: Tensor) -> list[tuple[Tensor, Tensor]]:
+        """Return weights and biases of each layer, in the precision of the products."""
         if self.dtype == torch.float32:
             return self._views(thetas)
         return self._views(self._buffer("weights", *thetas.shape).copy_(thetas))

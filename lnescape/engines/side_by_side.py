@@ -117,6 +117,7 @@ class SideBySide(AnyNetwork):
         self._captured = _kind(images, labels, loss)
 
     def _graph_on(self, side: torch.cuda.Stream, loss: Loss) -> torch.cuda.CUDAGraph | None:
+        """Capture one step; None, with a warning, where it can't be captured."""
         graph, held = torch.cuda.CUDAGraph(), self._buffers()
         try:
             with torch.cuda.graph(graph, stream=side):

@@ -207,6 +207,7 @@ class _Session:
         self.lost: set[Cell] = set()  # failed in this run: not tried again
 
     def work(self, shown) -> None:
+        """Compute all cells, and wait for those that other processes compute."""
         try:
             while self.todo or self.flying or self.suspects:
                 self._submit()

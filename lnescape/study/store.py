@@ -154,6 +154,7 @@ class CellStore:
                 raise StudyError(f"{what}; make it writable, or {self._elsewhere}.") from error
 
     def _check_version(self, name: str) -> None:
+        """Raise where a stored cell is of another version of the recipe."""
         path = self.folder / f"{name}.json"
         try:
             content = files.parse(files.read(path, most=files.MOST_JSON, cure=""))
