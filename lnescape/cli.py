@@ -61,9 +61,7 @@ Examples:
 @click.option("--device", default="cpu", show_default=True, help="Where to compute, such as cuda.")
 @click.option("--workers", type=click.IntRange(1), help="Processes; one for each core unless given.")
 @click.option("--dask", metavar="ADDRESS", help="Scheduler of a Dask cluster that computes instead.")
-@click.option(
-    "--folder", "--out", type=click.Path(path_type=Path), help="Where cells are stored, in place of report/results."
-)
+@click.option("--folder", type=click.Path(path_type=Path), help="Where cells are stored, in place of report/results.")
 def study(
     name: str, *, dry_run: bool, limit: int | None, device: str, workers: int | None, dask: str | None,
     folder: Path | None,

@@ -65,8 +65,8 @@ def state(
             a Type B evaluation: pattern and scale of u come from the pairs of `like`, the scale from networks of the
             same kind.
         images: Normalised inputs, as in `data.test.images`, which are taken unless given.
-        ids: Identifiers of the inputs, each once, or of the whole test set that `dataset` cut in two. Unless given,
-            their numbers, or their rows in that test set.
+        ids: Identifiers of the inputs, each once, or of the whole test set that `dataset` cut in two; the half that
+            became the calibration part is not stated. Unless given, their numbers, or their rows in that test set.
         covariates: Groups of `covariates.GROUPS`. Unless given, those of `covariates.DEFAULT`, with gradient distance,
             for log-odds and values, and those of `covariates.FREE` for another measurand. "bursts" may be added.
         like: Prior of `learn_prior`, towards which the coefficients shrink. The package's own unless given, where
