@@ -88,31 +88,39 @@ def sketched_gradients(
     # product, go to the buckets of a tensor sketch (Pham, Pagh 2013, KDD).
     n = sum(p.numel() for p in trainable(module))
     signs = torch.randint(0, 2, (n,), generator=torch.Generator().manual_seed(0)).mul(2.0).sub(1).to(images.device)
-    rows, size = [], max(1, min(128, _NUMBERS // n))
+    size = max(1, min(128, _NUMBERS // n))
     # A layer may read a part of its batch, as experts do, or sort it; alone, an input is the whole of it.
     by_layers = next((k for k in (size, 1) if _rules_hold(module, images[:k], classes[:k], quantity)), 0)
-    size = by_layers or size
-    ways: tuple[Callable[..., Tensor], ...] = (_by_vmap, _one_by_one)
-    if not by_layers and (tables := _tables(module, images, classes, quantity, signs)):
+    ways: tuple[Callable[..., Tensor], ...]  # the fastest first
+    if by_layers:
+        size, ways = by_layers, (partial(_sketched, signs=signs),)
+    elif tables := _tables(module, images, classes, quantity, signs):
         unread = sum(weight.numel() for weight in {table.weight for table in tables})
         read = sum(table.embedding_dim for table in tables) * images[0].numel()
         size = max(1, min(128, _NUMBERS // (n - unread + read)))
         ways = tuple(partial(_by_tables, signs=signs, tables=tables, at_once=k) for k in (True, False))
+    else:
+        ways = tuple(partial(_whole, gradients=gradients, signs=signs) for gradients in (_by_vmap, _one_by_one))
+    rows = []
     for part, own in zip(images.split(size), classes.split(size), strict=True):
-        if by_layers:
-            rows.append(_sketched(module, part, own, quantity, signs))
-            continue
         try:
-            found = ways[0](module, part, own, quantity)
+            rows.append(ways[0](module, part, own, quantity))
         except RuntimeError as error:
             if len(ways) == 1:
                 raise
             cause = str(error).splitlines()[0]
             warnings.warn(f"Gradients are computed one input at a time, slower: {cause}", stacklevel=2)
             ways = ways[1:]
-            found = ways[0](module, part, own, quantity)
-        rows.append(found if isinstance(ways[0], partial) else _count_sketch(found, signs))
+            rows.append(ways[0](module, part, own, quantity))
     return torch.cat(rows)
+
+
+def _whole(
+    module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity, *,
+    gradients: Callable[..., Tensor], signs: Tensor,
+) -> Tensor:  # fmt: skip
+    """Sketch gradients that are first written whole."""
+    return _count_sketch(gradients(module, images, classes, quantity), signs)
 
 
 def _sketched(module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity, signs: Tensor) -> Tensor:
