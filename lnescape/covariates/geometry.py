@@ -265,7 +265,7 @@ def _by_layers(
 def _tables(
     module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity, signs: Tensor
 ) -> list[nn.Embedding | nn.EmbeddingBag]:
-    """List the large embeddings, if the rows that they look up give the gradients of autograd, as `_rules_hold`."""
+    """List the large embeddings; none unless the gradients of the rows that they look up are those of autograd."""
     # They don't where the weights of an embedding are read elsewhere, too, or a bag gives the largest of its rows.
     tables = [m for m in module.modules() if isinstance(m, (nn.Embedding, nn.EmbeddingBag))]
     tables = [m for m in tables if m.weight.requires_grad and m.weight.numel() > _TABLE]

@@ -233,7 +233,7 @@ def _as_tensor(values: object, what: str) -> Tensor:
     """Return `values` as one plain tensor of numbers; raise where they have different shapes or aren't numbers."""
     cure = "give an array in which all have the same shape (texts: numbers of tokens, padded to one length)"
     if what.endswith("labels"):
-        cure = "give one number for each image (names of classes: np.unique(labels, return_inverse=True)[1])"
+        cure = "give one number for each image"
     try:
         if isinstance(values, (list, tuple)) and values and hasattr(values[0], "getbands"):
             values = torch.stack([one_image(image) for image in values])

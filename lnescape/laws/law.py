@@ -5,7 +5,7 @@ covariance (`moments`), has a `cost`, and is kept in a file (`save`, `training.l
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, asdict, dataclass, field, replace
 from importlib import import_module
@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
-from lnescape.checks import whole
+from lnescape.checks import instance, whole
 from lnescape.data.inputs import Values
 from lnescape.engines import engine_for
 from lnescape.progress import bar
@@ -249,9 +249,10 @@ class Members(Law):
             rows: Their numbers, from 0 on, each once, or a slice.
 
         Returns:
-            A law with their seeds and paths; it knows of no training that diverged.
+            A law with their seeds and paths, whose `failed` is empty.
 
         Raises:
+            TypeError: `rows` names no members.
             IndexError: No member, one twice, or one that isn't there.
 
         >>> import lnescape as ln
@@ -260,6 +261,7 @@ class Members(Law):
         >>> five.subset([0, 3]).seeds, five.subset(slice(2, None)).cost.trainings
         ((0, 3), 3.0)
         """
+        instance(rows, (slice, Iterable), "rows", "name members, such as [0, 2] or slice(2)")
         if isinstance(rows, slice):
             rows = range(len(self))[rows]
         last = len(self) - 1

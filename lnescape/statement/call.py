@@ -112,7 +112,7 @@ def state(
     by_gradients = "gradient distance" in groups and measurand is log_odds
     like = _checked_like(like, shipped_prior() if by_gradients else None)
     if runs is not None and seeds is not None:
-        raise ValueError("runs are networks that are trained, and seeds= would train others; leave one of them out.")
+        raise ValueError("runs are trained already, and seeds= would train others; leave one of them out.")
     seeds = checked_seeds(range(3) if seeds is None else seeds) if runs is None else []
     if runs is not None:
         runs = _retrainings(checked_runs(runs, net, template, data))

@@ -133,8 +133,8 @@ def _law_of_scale(own: Assembled) -> dict:
 def explained(own: Assembled) -> dict[str, Any]:
     """Estimate the share (%) of the variance of ln σ² over calibration images that covariates of all players explain.
 
-    By least squares. ln s² scatters around ln σ² with the variance ψ₁((n − 1)/2), which is subtracted. By tenths of the
-    images, in the order of their mean log-odds: mean of what the line on gradient distance leaves of ln s².
+    The fit is by least squares. ln s² scatters around ln σ² with the variance ψ₁((n − 1)/2), which is subtracted. The
+    offset of a tenth of the images, in the order of their mean log-odds, is the mean residual of the line on h.
     """
     images = own.where("calibration")
     q, h = own.q[:, images], own.traces.distance.mean(0)[images]

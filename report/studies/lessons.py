@@ -404,7 +404,7 @@ def two_questions(questions: Mapping[str, Float[ndarray, "retrainings images"]],
 def beyond_gradients(
     panels: Mapping[str, Mapping[str, tuple[ndarray, ndarray, ndarray]]], *, source: str, title: str
 ) -> Figure:
-    """Draw the mean of what a line on h leaves of ln s², over tenths of the images, against their log-odds.
+    """Draw the mean residual of the line of ln s² on h, for tenths of the images, against their log-odds.
 
     `panels` is {data: {network: (log-odds, offset, expanded uncertainty at 95 %)}}.
     """

@@ -114,7 +114,7 @@ def explained(pairs: Iterable[Pair]) -> Rows:
 
 
 def beyond_gradients(pairs: Iterable[Pair]) -> dict[str, tuple[np.ndarray, ...]]:
-    """Give log-odds, mean residual of the line of ln s² on h, and its expanded uncertainty, by tenths of the images."""
+    """Give log-odds, mean residual of the line of ln s² on h and its expanded uncertainty, for tenths of the images."""
     found = {}
     for name, result in stored_of_pairs("-geometry", pairs).items():
         own = result.numbers["explained"]
