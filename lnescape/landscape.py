@@ -51,9 +51,9 @@ def survey(law: Law, thetas: Float[Tensor, "points parameters"], split) -> tuple
         want = law.n_parameters
         raise ValueError(f"Points have shape {list(thetas.shape)}, the networks {want} parameters; give [n, {want}].")
     if not hasattr(split, "images"):
-        raise ValueError(f"A {type(split).__name__} has no images and labels; pass a part of the data, as data.test.")
+        raise ValueError(f"A {type(split).__name__} has no inputs and labels; pass a part of the data, as data.test.")
     if not (split.labels >= 0 if law.values is None else split.labels.isfinite()).all():
-        raise ValueError("These images have no labels, so their loss is undefined; pass data.test.")
+        raise ValueError("These inputs have no labels, so their loss is undefined; pass data.test.")
     losses, qualities = [], []
     for chunk in thetas.split(16):
         predicted = predict_at(law, iter([chunk]), split.images, len(chunk))

@@ -430,7 +430,7 @@ def refresh_normalisation(module: nn.Module, images: Shaped[Tensor, "images ..."
     if not layers:
         return 0
     if images is None or len(images) == 0:
-        raise ValueError("The network has batch normalisation; give the law images of the training set to refresh it.")
+        raise ValueError("The network has batch normalisation; give the law inputs of the training set to refresh it.")
     momenta = [layer.momentum for layer in layers]
     for layer in layers:
         layer.reset_running_stats()

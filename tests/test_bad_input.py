@@ -126,7 +126,7 @@ def each(logits, labels):
         ({"recipe": replace(QUICK, loss=lambda x, y: 1.0)}, "returns a float; it must"),
         ({"recipe": replace(QUICK, loss=lambda x, y: x.detach().sum())}, "with a gradient"),
         ({"recipe": replace(QUICK, loss=lambda x, y: x @ y)}, "it takes logits"),
-        ({"recipe": ln.Recipe(batch=10**6)}, "larger than the 1197 training images"),
+        ({"recipe": ln.Recipe(batch=10**6)}, "larger than the 1197 training inputs"),
         ({"device": "gpu"}, "device 'gpu'"),
         ({"folder": __file__}, "name a folder that can be written"),
         ({"folder": f"{__file__}/below"}, "name a folder that can be written"),
@@ -204,7 +204,7 @@ def test_predictions(kind, net, data, runs):
     law = runs if kind == "chain" else ln.members(small, [small()], data)
     images = data.test.images
     bad = {"NaN": images * torch.nan, "none at all": images[:0], "uint8": data.test.pixels, "ndarray": images.numpy()}
-    bad |= {r"can't take images of shape \(1, 28, 28\)": torch.rand(5, 1, 28, 28), "not Split": data.test}
+    bad |= {r"can't take inputs of shape \(1, 28, 28\)": torch.rand(5, 1, 28, 28), "not Split": data.test}
     for message, given in bad.items():
         with pytest.raises((TypeError, ValueError), match=f"{message}.*data.test.images"):
             law.predict(given)

@@ -15,7 +15,7 @@ OTHER = ln.dataset(train=(IMAGES[80:], LABELS[80:]), test=(IMAGES[:80], LABELS[:
 @pytest.mark.parametrize("method", ["laplace", "swag", "mode_curve", "simplex_ensemble"])
 def test_methods_refuse_runs_of_other_data_and_of_other_networks(method):
     runs = fit(chain, seeds=range(2))
-    with pytest.raises(ValueError, match="trained on other images"):
+    with pytest.raises(ValueError, match="trained on other inputs"):
         ln.METHODS[method](chain, OTHER, budget=9, runs=runs)
     with pytest.raises(ValueError, match="another network than those of runs"):
         ln.METHODS[method](lambda: chain(nn.Tanh), DATA, budget=9, runs=runs)
@@ -31,7 +31,7 @@ def test_a_kept_law_knows_the_network_it_was_made_with(tmp_path):
 
 def test_a_pair_that_teaches_a_prior_belongs_together():
     runs = fit(chain, seeds=range(12))
-    with pytest.raises(ValueError, match="trained on other images"):
+    with pytest.raises(ValueError, match="trained on other inputs"):
         ln.covariates.known_pair(runs, OTHER)
     pair = ln.covariates.known_pair(runs, DATA)
     with pytest.raises(ValueError, match="Pair 1 is a copy"):

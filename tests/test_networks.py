@@ -154,7 +154,7 @@ LOST = "such as an attribute, changes while the network trains, and would be los
         (lambda: nn.Sequential(nn.Flatten(), nn.Linear(64, 10, device="meta")), "no layer device='meta'"),
         (lambda: Chance(partial(torch.rand, 1, generator=torch.Generator().manual_seed(0))), LOST),
         (lambda: Chance(partial(next, itertools.count())), LOST),
-        (lambda: nn.Linear(5, 10), r"can't take float32 images of shape \(1, 8, 8\)"),
+        (lambda: nn.Linear(5, 10), r"can't take float32 inputs of shape \(1, 8, 8\)"),
     ],
 )
 def test_builders_that_cannot_be_trained_are_refused(as_users_do, data, builder, message):

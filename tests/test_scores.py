@@ -263,12 +263,12 @@ DIVERGED[1, 2, 0] = math.nan
         (UNIFORM.long(), [0, 1, 2], r"this is of torch\.int64"),
         (UNIFORM[0, 0], [0], r"this has the shape \[4\]"),
         (UNIFORM[:, :0], [], r"of shape \[2, 0, 4\] is empty"),
-        (UNIFORM.exp(), [0, 1, 2], r"member 0, image 0 holds probabilities.*pass probabilities\.log\(\)"),
+        (UNIFORM.exp(), [0, 1, 2], r"member 0, input 0 holds probabilities.*pass probabilities\.log\(\)"),
         (UNIFORM + 3, [0, 1, 2], r"sum to 20\.09, not to 1: these are logits; apply torch\.log_softmax"),
         (UNIFORM + 0.0011, [0, 1, 2], "sum to 1.001, not to 1"),
-        (DIVERGED, [0, 1, 2], "of member 1, image 2 contain nan: its training diverged"),
-        (UNIFORM, [0, 1], r"for 3 images and labels of shape \[2\]"),
-        (UNIFORM, [[0, 1, 2]], r"for 3 images and labels of shape \[1, 3\]"),
+        (DIVERGED, [0, 1, 2], "of member 1, input 2 contain nan: its training diverged"),
+        (UNIFORM, [0, 1], r"for 3 inputs and labels of shape \[2\]"),
+        (UNIFORM, [[0, 1, 2]], r"for 3 inputs and labels of shape \[1, 3\]"),
         (UNIFORM, [0, 1, 4], "label 4 is out of range.*classes 0 to 3"),
         (UNIFORM, [0, 1, -1], "label -1 is out of range.*auroc instead"),
         (UNIFORM, [0.0, 1.0, 2.0], r"this is of torch\.float32; use torch\.tensor\(labels\)"),
@@ -289,10 +289,10 @@ def test_other_refusals():
         scores.disagreement(UNIFORM[:1])
     with pytest.raises(ValueError, match="n_bins must be a whole number from 1"):
         scores.calibration_error(UNIFORM, torch.tensor([0, 1, 2]), n_bins=0)
-    with pytest.raises(ValueError, match="foreign: image 1 has nan"):
+    with pytest.raises(ValueError, match="foreign: input 1 has nan"):
         scores.auroc(torch.tensor([0.1, math.nan]), torch.tensor([0.2]))
     with pytest.raises(ValueError, match="own: the shape is"):
         scores.auroc(torch.tensor([0.1]), torch.tensor([]))
     contradicting = torch.tensor([[[0.0, -math.inf]], [[-math.inf, 0.0]]])
-    with pytest.raises(ValueError, match="image 0 is undefined"):
+    with pytest.raises(ValueError, match="input 0 is undefined"):
         scores.logit_average(contradicting)

@@ -78,7 +78,7 @@ def test_the_bounds_of_the_temperature_follow_the_logits(scale):
     assert found == pytest.approx(scale / math.log(3), rel=1e-4)
 
 
-@pytest.mark.parametrize(("labels", "cause"), [([0, 0], "every image is right"), ([1, 1], "no more probable")])
+@pytest.mark.parametrize(("labels", "cause"), [([0, 0], "every input is right"), ([1, 1], "no more probable")])
 def test_a_temperature_at_its_bound_says_so(labels, cause):
     with pytest.warns(UserWarning, match=f"is a bound, because .*{cause}"):
         ln.fit_temperature(torch.tensor([[0.6, 0.4]] * 2).log(), torch.tensor(labels))
@@ -90,7 +90,7 @@ def test_side_inputs_are_checked_as_the_main_ones_are(bad):
     logp, labels = torch.tensor([[0.6, 0.4]] * 4).log(), torch.tensor([0, 0, 1, 1])
     with pytest.raises(ValueError, match="certainty"):
         ln.scores.aurc(logp, labels, certainty=bad)
-    with pytest.raises(ValueError, match="half must be 0 or 1 for each of 4 images"):
+    with pytest.raises(ValueError, match="half must be 0 or 1 for each of 4 inputs"):
         ln.scores.calibrated_log_likelihood(logp, labels, bad)
     if len(np.shape(bad)) != 1 or not np.isfinite(bad).all():
         for foreign, other in ((bad, [0.5]), ([0.5], bad)):

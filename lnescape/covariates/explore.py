@@ -29,7 +29,7 @@ from lnescape.training.runs import checked_runs, train_groups
 from lnescape.weights import trainable, with_features
 
 Theta = Float[Tensor, " parameters"]
-Classes = Int[np.ndarray, " images"]  # the class of each image that the measurand is of, or the output of values
+Classes = Int[np.ndarray, " inputs"]  # the class of each image that the measurand is of, or the output of values
 Neighbours = Callable[[Tensor], Tensor]  # from inputs [n, …] to inputs near each of them, [kinds, n, …]
 SHIFTS = ((-3, 0), (3, 0), (0, -3), (0, 3), (-2, -2), (2, 2), (-2, 2), (2, -2))  # pixels: down, right
 NOISE = 0.15  # norm of the noise on a filter, in parts of the filter's own norm
@@ -138,7 +138,7 @@ def known_pair(runs: Members, data, *, players: int = 2) -> KnownPair:
     )  # fmt: skip
 
 
-def value(predicted: Float[np.ndarray, "..."], chosen: Classes) -> Float[np.ndarray, "networks images"]:
+def value(predicted: Float[np.ndarray, "..."], chosen: Classes) -> Float[np.ndarray, "networks inputs"]:
     """Return one measured value of each input, the output `chosen`, float64; variances are left out."""
     values = predicted[..., 0] if predicted.ndim == 4 else predicted
     return np.take_along_axis(values, np.asarray(chosen)[None, :, None], 2)[:, :, 0].astype(np.float64)
@@ -175,7 +175,7 @@ def unavailable(
 def neighbourhood(
     law: Law, theta: Theta, images: Tensor, chosen: Classes, *, measurand: Measurand = log_odds,
     neighbours: Neighbours | None = None,
-) -> Float[np.ndarray, "shifts images"]:  # fmt: skip
+) -> Float[np.ndarray, "shifts inputs"]:  # fmt: skip
     """Return q on neighbours of each input: unless given, images shifted by `SHIFTS`, their border repeated."""
     # Images at a time: as many as bounded memory holds where each call refreshes the normalisation, else as few as stay
     # in the cache.
@@ -200,7 +200,7 @@ def moved(
 
 def under_noise(
     law: Law, theta: Theta, images: Tensor, chosen: Classes, *, n: int, seed: int, measurand: Measurand = log_odds
-) -> Float[np.ndarray, "draws images"]:
+) -> Float[np.ndarray, "draws inputs"]:
     """Return q under noise on the weights: each filter w_i becomes w_i + 0.15 ‖w_i‖ ε_i/‖ε_i‖, ε_i normal."""
     # A filter is a row of a weight of two or more dimensions: what makes one unit or channel. Biases stay as they are.
     stream = generator(seed, 0, "weight noise")
@@ -216,7 +216,7 @@ def movement_law(noise: float) -> float:
 
 
 def movement(
-    law: Members, images: Tensor, chosen: Int[np.ndarray, " images"], *, measurand: Measurand = log_odds
+    law: Members, images: Tensor, chosen: Int[np.ndarray, " inputs"], *, measurand: Measurand = log_odds
 ) -> float:
     """Estimate ρ, the mean squared correlation of two inputs over retrainings: n are worth 1/(1/n + ρ)."""
     # Noise on the weights moves inputs together as well, log-odds less than retraining does and values more; what it
@@ -247,7 +247,7 @@ def _noisy(module: nn.Module, stream: torch.Generator) -> Float[Tensor, " parame
 @torch.no_grad()
 def outputs(
     law: Law, theta: Theta, images: Tensor, training_images: Tensor, *, chosen: Classes | None = None
-) -> Float[np.ndarray, "kinds images"]:
+) -> Float[np.ndarray, "kinds inputs"]:
     """Return, of one network, ln Σ exp z, the standard deviation of its logits z, and ln φᵀH⁻¹φ of its features φ."""
     # Of values ln variance of the chosen output, nan where none is stated, in place of the first two.
     # H = E φφᵀ + 10⁻⁴ (tr E φφᵀ/d) I over the training images, φ the d inputs of the last linear layer; nan where there
@@ -278,8 +278,8 @@ def outputs(
 
 
 def other_classes(
-    logp: Float[np.ndarray, "networks images classes"], chosen: Classes
-) -> Float[np.ndarray, "networks others images"]:
+    logp: Float[np.ndarray, "networks inputs classes"], chosen: Classes
+) -> Float[np.ndarray, "networks others inputs"]:
     """Return the log-odds of the classes c + 1, c + 2, … modulo their number: others than c, fixed by c."""
     n_networks, n_images, n_classes = logp.shape
     if n_classes == 2:  # p and 1 − p carry the same information

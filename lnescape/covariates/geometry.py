@@ -45,7 +45,7 @@ Own = Tensor | tuple[Tensor, Tensor]
 class Geometry:
     """Hold gradient-based quantities of one network for some inputs."""
 
-    distance: Float[np.ndarray, " images"]  # h = ln gᵀ(F + rI)⁻¹g
+    distance: Float[np.ndarray, " inputs"]  # h = ln gᵀ(F + rI)⁻¹g
     # how many independent inputs those that were named are worth, by the kernel gᵢᵀ(F + rI)⁻¹gⱼ: 1/n_eff = mean
     # over all i, j of its squared correlation
     effective_inputs: float
@@ -80,8 +80,8 @@ def output_of(outputs: Float[Tensor, " outputs"], chosen: Int[Tensor, ""]) -> Fl
 
 
 def sketched_gradients(
-    module: nn.Module, images: Shaped[Tensor, "images ..."], classes: Int[Tensor, " images"], quantity: Quantity
-) -> Float[Tensor, "images sketch"]:
+    module: nn.Module, images: Shaped[Tensor, "inputs ..."], classes: Int[Tensor, " inputs"], quantity: Quantity
+) -> Float[Tensor, "inputs sketch"]:
     """Compute the gradient of a quantity of each input, by a network in evaluation mode, in a count sketch."""
     # Parameter j goes to bucket j mod 2 048 with a random sign; inner products are kept on average over the signs
     # (Charikar, Chen, Farach-Colton 2002, ICALP). The weights of a large linear layer, whose gradient is an outer
@@ -136,7 +136,7 @@ def _sketched(module: nn.Module, images: Tensor, classes: Tensor, quantity: Quan
     return sketch
 
 
-def _count_sketch(own: Own, signs: Tensor, first: int = 0) -> Float[Tensor, "images sketch"]:
+def _count_sketch(own: Own, signs: Tensor, first: int = 0) -> Float[Tensor, "inputs sketch"]:
     """Sketch the gradients of parameters first, first + 1, …, whose signs are given."""
     factors, before = own if isinstance(own, tuple) else (own,), first % SKETCH
     width = -(-(before + len(signs)) // SKETCH) * SKETCH
@@ -163,7 +163,7 @@ def _add_sketch(sketch: Tensor, signs: Tensor, p: Tensor, first: int, own: Own) 
         sketch.add_(_count_sketch(own, signs[first : first + p.numel()], first))
 
 
-def _tensor_sketch(slope: Tensor, x: Tensor, seed: int) -> Float[Tensor, "images sketch"]:
+def _tensor_sketch(slope: Tensor, x: Tensor, seed: int) -> Float[Tensor, "inputs sketch"]:
     """Sketch Σ slope xᵀ, the gradient of a linear layer's weights, from sketches of both factors."""
     # Weight (i, j) goes to bucket h(i) + h'(j) mod 2 048 with the sign s(i) s'(j): a circular convolution.
     generator, waves = torch.Generator().manual_seed(seed), []
@@ -284,7 +284,7 @@ def _tables(
 def _by_tables(
     module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity, *,
     signs: Tensor, tables: list[nn.Embedding | nn.EmbeddingBag], at_once: bool,
-) -> Float[Tensor, "images sketch"]:  # fmt: skip
+) -> Float[Tensor, "inputs sketch"]:  # fmt: skip
     """Sketch gradients, those of large embeddings from the rows that each input looks up, by the same signs."""
     # A zero is added to every row where it is looked up: the gradient of this zero is that of the row.
     where, named = places(module), dict(module.named_parameters())
@@ -341,7 +341,7 @@ def _for_vmap() -> Iterator[None]:
 
 
 @plain_attention()
-def _by_vmap(module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity) -> Float[Tensor, "images p"]:
+def _by_vmap(module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity) -> Float[Tensor, "inputs p"]:
     """Compute gradients of any module whose operations have rules for batches."""
     weights, value = _value_of(module, quantity)
     with _for_vmap():
@@ -349,7 +349,7 @@ def _by_vmap(module: nn.Module, images: Tensor, classes: Tensor, quantity: Quant
     return torch.cat([g.flatten(1) for g in found.values()], 1)
 
 
-def _one_by_one(module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity) -> Float[Tensor, "images p"]:
+def _one_by_one(module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity) -> Float[Tensor, "inputs p"]:
     """Compute gradients of any module, one input at a time."""
     weights, value = _value_of(module, quantity)
     rows = []
@@ -419,9 +419,9 @@ def curvature_of_values(module: nn.Module, images: Tensor, n_values: int) -> Flo
 
 @torch.no_grad()
 def gradient_distance(
-    law: Law, theta: Float[Tensor, " parameters"], images: Tensor, chosen: Int[np.ndarray, " images"], *,
+    law: Law, theta: Float[Tensor, " parameters"], images: Tensor, chosen: Int[np.ndarray, " inputs"], *,
     training_images: Tensor, seed: int, ridge: float = FISHER_RIDGE,
-    together: slice | Bool[np.ndarray, " images"] = slice(0, 3000),
+    together: slice | Bool[np.ndarray, " inputs"] = slice(0, 3000),
 ) -> Geometry:  # fmt: skip
     """Compute h = ln gᵀ(F + rI)⁻¹g of one network for some inputs.
 

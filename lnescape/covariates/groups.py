@@ -57,8 +57,8 @@ class Traces:
 
 
 Columns = dict[str, ndarray]
-Observed = Float[ndarray, "networks images"]
-Kinds = Float[ndarray, "networks kinds images"]
+Observed = Float[ndarray, "networks inputs"]
+Kinds = Float[ndarray, "networks kinds inputs"]
 
 
 def ln_of(spread: ndarray) -> ndarray:
@@ -183,12 +183,12 @@ def freed(values: Kinds, q: Observed, *, like: tuple[ndarray, ndarray] | None = 
     return values - values.mean(0) - slope[:, bins] * (q - q.mean(0))[:, None]
 
 
-def difference(values: Kinds, q: Observed, *, like: tuple[ndarray, ndarray]) -> Float[ndarray, " images"]:
+def difference(values: Kinds, q: Observed, *, like: tuple[ndarray, ndarray]) -> Float[ndarray, " inputs"]:
     """Return ln of how the networks differ in other quantities, beyond what their difference in q explains."""
     return ln_of(np.sqrt(np.mean(freed(values, q, like=like) ** 2, (0, 1))))
 
 
-def columns_of(seen: Traces, groups: Iterable[str]) -> tuple[Float[ndarray, "images covariates"], tuple[str, ...]]:
+def columns_of(seen: Traces, groups: Iterable[str]) -> tuple[Float[ndarray, "inputs covariates"], tuple[str, ...]]:
     """Put the columns of some groups side by side."""
     columns: Columns = {}
     for name in groups:

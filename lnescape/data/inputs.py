@@ -60,31 +60,31 @@ class Values:
 
 def check_pixels(pixels: object, part: str) -> Tensor:
     """Return inputs as uint8, int64 or float32, in the same shape; raise if they can't be inputs."""
-    images = _as_inputs(pixels, f"{part} images")
+    images = _as_inputs(pixels, f"{part} inputs")
     if images.dim() < 2:
-        raise DataError(f"{part} images have shape {list(images.shape)}; give [n, channels, height, width] or [n, …].")
+        raise DataError(f"{part} inputs have shape {list(images.shape)}; give [n, channels, height, width] or [n, …].")
     if images.numel() == 0:
-        raise DataError(f"{part} is empty (shape {list(images.shape)}); give at least one image.")
+        raise DataError(f"{part} is empty (shape {list(images.shape)}); give at least one input.")
     shape = list(images.shape[1:])
     if images.dtype == torch.uint8 and len(shape) == 3 and shape[-1] in (1, 3) and shape[0] not in (1, 3):
         raise DataError(f"{part} images have their channels last, {shape}; put them first with .permute(0, 3, 1, 2).")
     if images.dtype == torch.uint8 and len(shape) == 1 and int(images.max()) <= 1:
         raise DataError(f"{part} images are uint8 of 0 and 1, and pixels run to 255; give features as floats.")
-    _check_finite(images, f"{part} images")
+    _check_finite(images, f"{part} inputs")
     return images
 
 
 def check_new_pixels(pixels: object, image_shape: tuple[int, ...], dtype: torch.dtype) -> Tensor:
     """Return a user's new images as a batch; raise where shape, type or range differ from the data set's."""
-    images = _as_inputs(pixels, "images")
+    images = _as_inputs(pixels, "inputs")
     if tuple(images.shape) == image_shape:
         images = images.unsqueeze(0)
     if tuple(images.shape[1:]) != image_shape:
         here, there = list(images.shape), ", ".join(str(side) for side in ("n", *image_shape))
         raise DataError(f"images have shape {here}, the data set's have [{there}]; resize them, channels first.")
     if len(images) == 0:
-        raise DataError("there is no image in the batch; give at least one.")
-    _check_finite(images, "images")
+        raise DataError("there is no input in the batch; give at least one.")
+    _check_finite(images, "inputs")
     if images.dtype == dtype:
         return images
     if dtype != torch.uint8:
@@ -113,10 +113,10 @@ def check_labels(labels: object, part: str, n_images: int, *, unit: Any = None) 
         what = f"{part} labels are whole numbers, which are classes, and classes have no unit"
         raise DataError(f"{what}; leave unit={unit!r} out, or give measured values as floats.")
     if given.dim() != 1:
-        cure = f"one class number per image, [{n_images}] (one-hot: labels.argmax(1); a column: labels.reshape(-1))"
+        cure = f"one class number per input, [{n_images}] (one-hot: labels.argmax(1); a column: labels.reshape(-1))"
         raise DataError(f"{part} labels have shape {list(given.shape)}; give {cure}.")
     if len(given) != n_images:
-        raise DataError(f"{part} has {n_images} images but {len(given)} labels; give one label per image.")
+        raise DataError(f"{part} has {n_images} inputs but {len(given)} labels; give one label per input.")
     given = given.to(torch.int64)
     if int(given.min()) < 0:
         raise DataError(f"{part} labels go down to {int(given.min())}; classes are numbered from 0.")
@@ -129,12 +129,12 @@ def _refuse_several(given: Tensor, part: str, n_images: int, unit: Any) -> None:
     measured = given.is_floating_point() and bool((given % 1 != 0).any())
     if given.ndim > 2 and not measured:
         cure = "ln.state_arrays takes a row for each pixel, with n_eff= the number of images"
-        raise DataError(f"{what}, more than one class an image, as of its pixels; {cure}.")
+        raise DataError(f"{what}, more than one class an input, as of its pixels; {cure}.")
     if given.ndim == 2 and given.shape[1] > 1 and unit is None and not given.is_complex():
         ones = (given == 1).sum(1)
         if bool(((given == 0) | (given == 1)).all()) and not bool((ones == 1).all()):
             cure = f"state each class by itself, with labels[:, k], [{n_images}]"
-            raise DataError(f"{what}, and mark {int(ones.min())} to {int(ones.max())} classes an image; {cure}.")
+            raise DataError(f"{what}, and mark {int(ones.min())} to {int(ones.max())} classes an input; {cure}.")
 
 
 def _check_values(values: Tensor, part: str, n_images: int, unit: Any) -> Float[Tensor, "images outputs"]:
@@ -157,7 +157,7 @@ def count_classes(labels: Tensor) -> int:
     """Return the largest label plus one; raise where that is a stray label and not a class."""
     largest, n_different = int(labels.max()), len(labels.unique())
     if largest + 1 > _NUMBERS_PER_CLASS * max(n_different, 10):
-        found = f"train labels go up to {largest} (image {int(labels.argmax())}) but only {n_different} occur"
+        found = f"train labels go up to {largest} (input {int(labels.argmax())}) but only {n_different} occur"
         raise DataError(f"{found}; correct that label, number them without gaps, or name all classes in classes=(…).")
     return largest + 1
 
@@ -233,7 +233,7 @@ def _as_tensor(values: object, what: str) -> Tensor:
     """Return `values` as one plain tensor of numbers; raise where they have different shapes or aren't numbers."""
     cure = "give an array in which all have the same shape (texts: numbers of tokens, padded to one length)"
     if what.endswith("labels"):
-        cure = "give one number for each image"
+        cure = "give one number for each input"
     try:
         if isinstance(values, (list, tuple)) and values and hasattr(values[0], "getbands"):
             values = torch.stack([one_image(image) for image in values])

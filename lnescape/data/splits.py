@@ -54,7 +54,12 @@ class Split:
     def __repr__(self) -> str:
         """Return the title, the number of images and where they lie."""
         shape = "×".join(str(side) for side in self.pixels.shape[1:])
-        return f"{self.title or 'split'}: {len(self)} images {shape}, {self.pixels.device}"
+        return f"{self.title or 'split'}: {len(self)} {self.kind} {shape}, {self.pixels.device}"
+
+    @property
+    def kind(self) -> str:
+        """What to call what is given: images, or inputs of another kind."""
+        return "images" if self.pixels.dim() == 4 else "inputs"
 
     def __getstate__(self) -> dict[str, object]:
         """Leave the cached float images behind; a worker process computes them again."""
@@ -78,7 +83,7 @@ class Split:
                 raise DataError(f"indices hold {given.dtype}; give whole numbers, a mask of booleans, or a slice.")
             n, mask, given = len(self), given.dtype == bool, np.atleast_1d(given)
             if mask and given.shape != (n,):
-                raise DataError(f"The mask has shape {list(given.shape)}; give it one boolean for each of {n} images.")
+                raise DataError(f"The mask has shape {list(given.shape)}; give it one boolean for each of {n} inputs.")
             if not mask and given.size and not -n <= given.min() <= given.max() < n:
                 raise DataError(f"indices go from {given.min()} to {given.max()}; give positions below {n}.")
             indices = torch.as_tensor(given.astype(bool if mask else np.int64), device=self.pixels.device)
@@ -135,7 +140,7 @@ class Dataset:
         return (
             f"Dataset {self.name!r}: {self.title}\n"
             f"  {', '.join(counts)}\n"
-            f"  images {shape}, {what}, {self.train.pixels.device}"
+            f"  {self.train.kind} {shape}, {what}, {self.train.pixels.device}"
         )
 
     @property
@@ -302,7 +307,7 @@ def dataset(
     parts = {key: _read(part, key, unit) for key, part in given.items() if part is not None}
     for key in ("train", "test"):
         if key not in parts:
-            raise DataError(f"{key}=None: give the part as (images, labels) or a torch data set.")
+            raise DataError(f"{key}=None: give the part as (inputs, labels) or a torch data set.")
     names = _names(parts["train"][1], classes)
     outside = None if foreign is None else inputs.check_pixels(foreign, "foreign")
     _check_together(parts, len(names), outside)
@@ -365,11 +370,11 @@ def _read(part: object, key: str, unit: Any) -> tuple[Tensor, Tensor]:
     if isinstance(part, Split):
         part = (part.pixels, part.labels)
     if isinstance(part, (Tensor, np.ndarray)):
-        raise DataError(f"{key} holds images only; give (images, labels).")
+        raise DataError(f"{key} holds inputs only; give (inputs, labels).")
     pairs = isinstance(part, list) and len(part) > 0 and all(isinstance(one, tuple) and len(one) == 2 for one in part)
     if isinstance(part, (tuple, list)) and not pairs:
         if len(part) != 2:
-            raise DataError(f"{key} has {len(part)} entries; give two, (images, labels), or a list of pairs.")
+            raise DataError(f"{key} has {len(part)} entries; give two, (inputs, labels), or a list of pairs.")
         images, labels = part
         parts = tuple(images.values()) if isinstance(images, Mapping) else images if isinstance(images, tuple) else ()
         if parts and (isinstance(images, Mapping) or len(parts) != len(labels) == len(parts[0])):
@@ -384,9 +389,9 @@ def _read_items(part: object, key: str) -> tuple[Tensor, list]:
     """Return images and labels of a map-style data set, read item by item."""
     if not (hasattr(part, "__getitem__") and hasattr(part, "__len__")) or isinstance(part, (dict, str)):
         kind = type(part).__name__
-        raise DataError(f"{key} is {kind}; give (images, labels) or a torch data set with len() and [index].")
+        raise DataError(f"{key} is {kind}; give (inputs, labels) or a torch data set with len() and [index].")
     if len(part) == 0:
-        raise DataError(f"{key} is empty; give at least one image.")
+        raise DataError(f"{key} is empty; give at least one input.")
     images, labels = [], []
     for index in range(len(part)):  # most data sets don't stop when iterated over
         try:
@@ -395,7 +400,7 @@ def _read_items(part: object, key: str) -> tuple[Tensor, list]:
             why = f"{type(error).__name__}: {error}"
             raise DataError(f"{key}[{index}] can't be read ({why}); repair it, or leave it out.") from error
         if not (isinstance(item, (tuple, list)) and len(item) == 2):
-            raise DataError(f"{key}[{index}] isn't a pair (image, label); the data set must give pairs.")
+            raise DataError(f"{key}[{index}] isn't a pair (input, label); the data set must give pairs.")
         image, label = item
         if isinstance(image, (Mapping, tuple)):
             raise DataError(f"{key}[{index}] holds {len(image)} inputs for one label; {ONE_TENSOR}.")
@@ -404,7 +409,7 @@ def _read_items(part: object, key: str) -> tuple[Tensor, list]:
     shapes = {tuple(image.shape) for image in images}
     if len(shapes) > 1:
         some = " and ".join(str(list(shape)) for shape in sorted(shapes)[:2])
-        what = f"{key} holds images of {len(shapes)} different shapes, such as {some}"
+        what = f"{key} holds inputs of {len(shapes)} different shapes, such as {some}"
         raise DataError(f"{what}; resize them to one, or pad them.")
     return torch.stack(images), labels
 
@@ -415,7 +420,7 @@ def _cut(
     """Cut one share-th off a part; return it, then the rest, and the rows of both."""
     images, labels = part
     if len(images) < 2:
-        raise DataError(f"{key} has one image and two parts must be cut from it; give at least two.")
+        raise DataError(f"{key} has one input and two parts must be cut from it; give at least two.")
     n = max(1, min(len(images) // share, MAX_VALIDATION if key == "train" else len(images)))
     order = torch.from_numpy(np.random.RandomState(SPLIT_SEED).permutation(len(images))).to(images.device)
     cut, rest = order[:n], order[n:].sort().values if in_order else order[n:]
@@ -426,8 +431,8 @@ def _warn_of_another_range(images: Tensor, reference: Tensor, key: str) -> None:
     """Warn where a part lies elsewhere than the training part, as after a division by 255 of one of them alone."""
     (mean, std), (own, width) = ((part.double().mean(), part.double().std()) for part in (reference, images))
     if std > 0 and not (abs(own - mean) <= MOST_APART * std and std / MOST_APART <= width <= MOST_APART * std):
-        what = f"{key} images are {float(own):.3g} on average with a standard deviation of {float(width):.3g}"
-        there = f"train images {float(mean):.3g} with {float(std):.3g}"
+        what = f"{key} inputs are {float(own):.3g} on average with a standard deviation of {float(width):.3g}"
+        there = f"train inputs {float(mean):.3g} with {float(std):.3g}"
         warnings.warn(f"{what}, {there}; bring them to one range unless that is meant.", stacklevel=4)
 
 
@@ -443,9 +448,9 @@ def _check_together(parts: dict[str, tuple[Tensor, Tensor]], n_classes: int, for
     for key, images in pixels.items():
         here, there = list(images.shape[1:]), list(reference.shape[1:])
         if here != there:
-            raise DataError(f"{key} images have shape {here}, train images {there}; resize them to one shape.")
+            raise DataError(f"{key} inputs have shape {here}, train inputs {there}; resize them to one shape.")
         if images.dtype != reference.dtype:
-            raise DataError(f"{key} images are {images.dtype}, train images {reference.dtype}; convert them.")
+            raise DataError(f"{key} inputs are {images.dtype}, train inputs {reference.dtype}; convert them.")
         if images.device != reference.device:
             raise DataError(f"{key} lies on {images.device}, train on {reference.device}; move them to one.")
         if key in PARTS and images.is_floating_point() and len(images) >= 20:
@@ -456,6 +461,6 @@ def _check_together(parts: dict[str, tuple[Tensor, Tensor]], n_classes: int, for
                      for labels in (labels, of_train)]  # fmt: skip
             raise DataError(f"{key} labels are {kinds[0]}, train labels {kinds[1]}; give both in one form.")
         if not labels.is_floating_point() and int(labels.max()) >= n_classes:
-            last = f"{key} labels go up to {int(labels.max())} (image {int(labels.argmax())}) but there are {n_classes}"
+            last = f"{key} labels go up to {int(labels.max())} (input {int(labels.argmax())}) but there are {n_classes}"
             cure = "correct that label, or name all classes in classes=(…)"
             raise DataError(f"{last} classes, numbered 0 to {n_classes - 1}; {cure}.")

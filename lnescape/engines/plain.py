@@ -102,10 +102,10 @@ class AnyNetwork:
 
     @torch.no_grad()
     def log_probabilities(
-        self, thetas: Float[Tensor, "networks parameters"], images: Shaped[Tensor, "images ..."], *,
+        self, thetas: Float[Tensor, "networks parameters"], images: Shaped[Tensor, "inputs ..."], *,
         normalisation_images: Tensor | None = None, batch: int = 500, out: Tensor | None = None, softmax: bool = True,
         on_batch: Callable[..., object] = lambda n: None,
-    ) -> Float[Tensor, "networks images classes"]:  # fmt: skip
+    ) -> Float[Tensor, "networks inputs classes"]:  # fmt: skip
         """Compute ln p(class | image) at every θ, or plain outputs, in evaluation mode, normalisation refreshed."""
         if self.has_normalisation and normalisation_images is not None:
             normalisation_images = self._laid_out(normalisation_images)
@@ -243,10 +243,10 @@ class LinearChain:
 
     @torch.no_grad()
     def log_probabilities(
-        self, thetas: Float[Tensor, "networks parameters"], images: Shaped[Tensor, "images ..."], *,
+        self, thetas: Float[Tensor, "networks parameters"], images: Shaped[Tensor, "inputs ..."], *,
         normalisation_images: Tensor | None = None, batch: int = 500, out: Tensor | None = None, softmax: bool = True,
         on_batch: Callable[..., object] = lambda n: None,
-    ) -> Float[Tensor, "networks images classes"]:  # fmt: skip
+    ) -> Float[Tensor, "networks inputs classes"]:  # fmt: skip
         """Compute ln p(class | image) at every θ, or plain outputs."""
         flat = images.flatten(1).to(self.dtype)
         if out is None:

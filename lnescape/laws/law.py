@@ -97,7 +97,7 @@ class Law(ABC):
         return (min(size, n - start) for start in range(0, n, size))
 
     def predict(
-        self, images: Shaped[Tensor, "images ..."], n: int | None = None, *, seed: int = 0, batch: int = 500,
+        self, images: Shaped[Tensor, "inputs ..."], n: int | None = None, *, seed: int = 0, batch: int = 500,
         progress: bool = True,
     ) -> Float[Tensor, "..."]:  # fmt: skip
         """Predict with n networks drawn from the law: ln p_m(class | image), or values; normalisation is refreshed.
@@ -195,8 +195,8 @@ def predict_at(
             except (RuntimeError, IndexError) as error:  # the latter for a token that was never seen
                 if isinstance(error, torch.OutOfMemoryError):
                     raise
-                why = f"images of shape {tuple(images.shape[1:])} ({str(error).splitlines()[0]})"
-                raise ValueError(f"The network can't take {why}; give it images as in data.test.images.") from error
+                why = f"inputs of shape {tuple(images.shape[1:])} ({str(error).splitlines()[0]})"
+                raise ValueError(f"The network can't take {why}; give it inputs as in data.test.images.") from error
             if out is None:
                 out = part if len(part) == n else part.new_empty(n, *part.shape[1:])
                 out[: len(part)] = part
@@ -207,12 +207,12 @@ def predict_at(
 
 def _check_images(images: Tensor, batch: int) -> None:
     """Raise unless the images are finite floats, or tokens, at least one, in batches of at least one."""
-    cure = "pass data.test.images, or data.prepare(pixels) for images of your own"
+    cure = "pass data.test.images, or data.prepare(pixels) for inputs of your own"
     if not isinstance(images, Tensor) or not (images.is_floating_point() or images.dtype == torch.int64):
         what = str(images.dtype) if isinstance(images, Tensor) else type(images).__name__
-        raise TypeError(f"Images are a float tensor, normalised as in training, or int64 tokens, not {what}; {cure}.")
+        raise TypeError(f"Inputs are a float tensor, normalised as in training, or int64 tokens, not {what}; {cure}.")
     if len(images) == 0 or not torch.isfinite(images.sum()):  # one pass; a finite sum has only finite terms
-        raise ValueError(f"The images are {'NaN or infinite' if len(images) else 'none at all'}; {cure}.")
+        raise ValueError(f"The inputs are {'NaN or infinite' if len(images) else 'none at all'}; {cure}.")
     whole(batch, "batch", least=1)
 
 

@@ -92,7 +92,7 @@ class Evaluation:
         return t.cdf((limit - self.mean) / (self.scale * np.sqrt(1 + 1 / self.n)), self.dof)
 
 
-def type_a(q: Float[ndarray, "networks images"]) -> Evaluation:
+def type_a(q: Float[ndarray, "networks inputs"]) -> Evaluation:
     """Evaluate u(x) from the retrainings of each input alone, plain Type A: σ̃² = Σ_m (q_m − q̄)²/(M − 1), ν = M − 1.
 
     Args:
@@ -115,7 +115,7 @@ def type_a(q: Float[ndarray, "networks images"]) -> Evaluation:
 
 
 def moderated(
-    q: Float[ndarray, "networks images"], prior: Prior, covariates: Float[ndarray, "images covariates"]
+    q: Float[ndarray, "networks inputs"], prior: Prior, covariates: Float[ndarray, "inputs covariates"]
 ) -> Evaluation:
     """Evaluate u(x) from the retrainings and a prior that all inputs share: moderated Type A.
 
@@ -157,9 +157,9 @@ def moderated(
 
 def _checked_observations(q: ndarray, *, least: int = 2) -> ndarray:
     """Return the measurand as float64 [networks, images]; raise where it has no spread to evaluate."""
-    q = array(q, "the observations", "networks images")
+    q = array(q, "the observations", "networks inputs")
     if not q.shape[1]:
-        raise ValueError("q has no input; give q [networks, images] with at least one image.")
+        raise ValueError("q has no input; give q [networks, inputs] with at least one input.")
     if len(q) < least:
         what = f"{len(q)} network can't show how retraining spreads"
         raise ValueError(f"{what}; train a second one. What exploring around one network shows is not u(x).")
@@ -189,7 +189,7 @@ class Diagnosis:
 
 
 def diagnose(
-    q: Float[ndarray, "networks images"], prior: Prior, covariates: Float[ndarray, "images covariates"]
+    q: Float[ndarray, "networks inputs"], prior: Prior, covariates: Float[ndarray, "inputs covariates"]
 ) -> Diagnosis:
     """Compare s² of some inputs with the prior: those it was fitted on, or new ones, such as shifted images.
 
@@ -224,7 +224,7 @@ def diagnose(
     """
     from scipy.stats import chi2, f, kstest, norm
 
-    prior, q = instance(prior, Prior, "prior", PASS_PRIOR), array(q, "the observations", "networks images")
+    prior, q = instance(prior, Prior, "prior", PASS_PRIOR), array(q, "the observations", "networks inputs")
     if len(q) == 1:
         return Diagnosis(("One network shows no spread, so that nothing checks the borrowed scale.",), {}, np.nan)
     plain = type_a(q)

@@ -25,13 +25,13 @@ class Reliability:
     ceiling: float  # rank correlation that an exact u(x) would have with all of them, about √whole
 
 
-def reliability(q: Float[ndarray, "networks images"], *, n_halvings: int = 20, seed: int = 0) -> Reliability:
+def reliability(q: Float[ndarray, "networks inputs"], *, n_halvings: int = 20, seed: int = 0) -> Reliability:
     """Return the split-half reliability of ln s², by Spearman and Brown (1910)."""
     from scipy.stats import spearmanr
 
-    q = array(q, "q", "networks images")
+    q = array(q, "q", "networks inputs")
     if len(q) < 4 or q.shape[1] < 3:
-        raise ValueError(f"{len(q)} networks and {q.shape[1]} images can't be halved; four and three are the least.")
+        raise ValueError(f"{len(q)} networks and {q.shape[1]} inputs can't be halved; four and three are the least.")
     rng, found = np.random.default_rng(seed), []
     for _ in range(n_halvings):
         order = rng.permutation(len(q))

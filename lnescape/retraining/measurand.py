@@ -14,8 +14,8 @@ Measurand = Callable[[ndarray, ndarray], ndarray]
 
 
 def log_odds(
-    logp: Float[ndarray, "networks images classes"], chosen: Int[ndarray, " images"]
-) -> Float[ndarray, "networks images"]:
+    logp: Float[ndarray, "networks inputs classes"], chosen: Int[ndarray, " inputs"]
+) -> Float[ndarray, "networks inputs"]:
     """Return the log-odds of a class that was fixed beforehand, q = ln p_c − ln Σ_{k≠c} p_k, the measurand by default.
 
     Args:
@@ -36,8 +36,8 @@ def log_odds(
 
 
 def contrast(
-    logp: Float[ndarray, "networks images classes"], chosen: Int[ndarray, " images"]
-) -> Float[ndarray, "networks images"]:
+    logp: Float[ndarray, "networks inputs classes"], chosen: Int[ndarray, " inputs"]
+) -> Float[ndarray, "networks inputs"]:
     """Return the contrast to the runner-up, z_c − max_{k≠c} z_k, negative where the network decides for another class.
 
     The arguments are those of `log_odds`.
@@ -53,8 +53,8 @@ def contrast(
 
 
 def probability(
-    logp: Float[ndarray, "networks images classes"], chosen: Int[ndarray, " images"]
-) -> Float[ndarray, "networks images"]:
+    logp: Float[ndarray, "networks inputs classes"], chosen: Int[ndarray, " inputs"]
+) -> Float[ndarray, "networks inputs"]:
     """Return the probability p_c of the class; intervals are better made in log-odds and mapped.
 
     The arguments are those of `log_odds`.
@@ -78,14 +78,14 @@ def refuse_probabilities(logp: ndarray) -> None:
 
 def _split(logp: ndarray, chosen: ndarray) -> tuple[ndarray, ndarray]:
     """Separate the chosen class [networks, images] from the others, −∞ in its place."""
-    others = array(logp, "logp", "networks images classes")  # a copy
+    others = array(logp, "logp", "networks inputs classes")  # a copy
     refuse_probabilities(others)
     chosen, shape = np.asarray(chosen), others.shape
     fits = chosen.shape == shape[1:2] and chosen.dtype.kind in "iu"
     if not fits or chosen.size and not 0 <= chosen.min() <= chosen.max() < shape[2]:
-        what = f"Predictions are [networks, images, classes], here {list(shape)}, and chosen is one class, from 0 on"
+        what = f"Predictions are [networks, inputs, classes], here {list(shape)}, and chosen is one class, from 0 on"
         here = f"here {chosen.dtype} {list(chosen.shape)}"
-        raise ValueError(f"{what}, for each image, {here}; take logp.mean(0).argmax(1).")
+        raise ValueError(f"{what}, for each input, {here}; take logp.mean(0).argmax(1).")
     index = np.broadcast_to(chosen[None, :, None], (*others.shape[:2], 1))
     inside = np.take_along_axis(others, index, 2)[:, :, 0]
     np.put_along_axis(others, index, -np.inf, 2)

@@ -50,11 +50,11 @@ class Prior:
     n_inputs: int  # inputs of the fit
     names: tuple[str, ...] = ()  # of the covariates
 
-    def variance(self, covariates: Float[ndarray, "images covariates"]) -> Float[ndarray, " images"]:
+    def variance(self, covariates: Float[ndarray, "inputs covariates"]) -> Float[ndarray, " inputs"]:
         """Return s₀² of some inputs, in the squared unit of the measurand; the columns are those of the fit."""
         return np.exp(terms(self._columns(covariates), self.centre, self.width, self.squared) @ self.coefficients)
 
-    def beyond(self, covariates: Float[ndarray, "images covariates"]) -> Bool[ndarray, " images"]:
+    def beyond(self, covariates: Float[ndarray, "inputs covariates"]) -> Bool[ndarray, " inputs"]:
         """Return which inputs have a covariate that s₀² clips: over 4 standard deviations from the mean of the fit."""
         # Or that differs at all where it was the same for all: the class of an input that none of the fit was given.
         same = 1e-9 * np.maximum(np.abs(self.centre), 1)
@@ -135,7 +135,7 @@ def shipped_prior() -> LearnedPrior:
 
 
 def fit_prior(
-    variance: Float[ndarray, " images"], dof: float, covariates: Float[ndarray, "images covariates"], *,
+    variance: Float[ndarray, " inputs"], dof: float, covariates: Float[ndarray, "inputs covariates"], *,
     n_eff: float | None = None, shrinkage: float = SHRINKAGE, names: tuple[str, ...] = (),
     like: LearnedPrior | None = None, slopes: Mapping[str, tuple[float, float]] | None = None, outputs: int = 1,
 ) -> Prior:  # fmt: skip
@@ -214,7 +214,7 @@ def fit_prior(
 
 
 def borrowed_prior(
-    q: Float[ndarray, " images"], covariates: Float[ndarray, "images covariates"], *, names: tuple[str, ...],
+    q: Float[ndarray, " inputs"], covariates: Float[ndarray, "inputs covariates"], *, names: tuple[str, ...],
     like: LearnedPrior, network: str = ANY,
 ) -> Prior:  # fmt: skip
     """Borrow the whole prior from other pairs, since one network shows no spread: a Type B evaluation.
@@ -238,7 +238,7 @@ def borrowed_prior(
     """
     if not like.levels:
         raise ValueError("The learned prior has no level; learn it on pairs whose `spread` is given, or train twice.")
-    covariates, q = checked_covariates(covariates, names), array(q, "q", "images")
+    covariates, q = checked_covariates(covariates, names), array(q, "q", "inputs")
     if len(q) != len(covariates) or not np.isfinite(q).all() or np.ptp(q) == 0:
         what = f"q must be {len(covariates)} finite numbers that differ, one for each row of covariates"
         raise ValueError(f"{what}: how it varies over inputs is the only scale of one network.")
@@ -365,7 +365,7 @@ def profile(ratio: ndarray, dof: float, d: ndarray) -> tuple[ndarray, ndarray]:
     return log_c[:, 0], terms
 
 
-def effective_number(q: Float[ndarray, "networks images"]) -> float:
+def effective_number(q: Float[ndarray, "networks inputs"]) -> float:
     """Return the number of independent inputs that n inputs of the same networks are worth.
 
     1/n_eff = 1/n + mean over i ≠ j of r²_ij, r the correlation of two inputs over the networks; its noise, 1/(N − 1),
@@ -388,10 +388,10 @@ def effective_number(q: Float[ndarray, "networks images"]) -> float:
     >>> round(effective_number(shared + 0.1 * rng.normal(size=(200, 400))), 2)
     1.02
     """
-    q = array(q, "q", "networks images")
+    q = array(q, "q", "networks inputs")
     n_networks, n = q.shape
     if n_networks < 4 or n < 2:
-        raise ValueError(f"{n_networks} networks and {n} images show no correlations; four and two are the least.")
+        raise ValueError(f"{n_networks} networks and {n} inputs show no correlations; four and two are the least.")
     if not np.isfinite(q).all():
         raise ValueError("q must be finite; leave out networks that diverged.")
     mean, n = _squared_correlation(q)
@@ -402,7 +402,7 @@ def effective_number(q: Float[ndarray, "networks images"]) -> float:
 
 def _squared_correlation(q: ndarray) -> tuple[float, int]:
     """Return the mean of r²_ij over pairs of inputs that move, as observed, and how many inputs do."""
-    q = array(q, "q", "networks images")
+    q = array(q, "q", "networks inputs")
     z = q - q.mean(0)
     size = np.sqrt((z**2).sum(0))
     z = z[:, size > 0] / size[size > 0]
@@ -411,7 +411,7 @@ def _squared_correlation(q: ndarray) -> tuple[float, int]:
     return (squares - n) / max(n * (n - 1), 1), n
 
 
-def shared_movement(q: Float[ndarray, "draws images"]) -> float:
+def shared_movement(q: Float[ndarray, "draws inputs"]) -> float:
     """Return ρ ≤ 1, the mean of r²_ij over pairs of inputs, freed of the noise of few draws, at least three."""
     # r² of n draws has the mean 1/ν where inputs are independent, ν = n − 1, and is 1 where they move as one: ρ is the
     # mean of (r² − 1/ν)/(1 − 1/ν).
@@ -431,14 +431,14 @@ def assumed_number(n: int) -> float:
     return float(min(n / 10, 300))
 
 
-def terms_of(covariates: Float[ndarray, "images covariates"]) -> Float[ndarray, "images terms"]:
+def terms_of(covariates: Float[ndarray, "inputs covariates"]) -> Float[ndarray, "inputs terms"]:
     """Return the terms [1, z, z² − 1] of a regression on covariates, standardised on these inputs."""
     return terms(covariates, *measures(covariates, ()))
 
 
 def checked_covariates(covariates: ndarray, names: tuple[str, ...] = ()) -> ndarray:
     """Return covariates as float64 [images, covariates]; raise where one isn't finite, with its name."""
-    covariates = array(covariates, "covariates", "images covariates")
+    covariates = array(covariates, "covariates", "inputs covariates")
     if names and len(names) != covariates.shape[1]:
         raise ValueError(f"There are {covariates.shape[1]} covariates and {len(names)} names; give one name for each.")
     bad = ~np.isfinite(covariates)
@@ -452,7 +452,7 @@ def checked_covariates(covariates: ndarray, names: tuple[str, ...] = ()) -> ndar
 
 def _checked_variance(variance: ndarray, outputs: int = 1) -> ndarray:
     """Return variances as float64; raise where no prior can be fitted on them."""
-    variance = array(variance, "variance", "images")
+    variance = array(variance, "variance", "inputs")
     if (n := len(variance) // outputs) < FEWEST_INPUTS:
         what = f"A prior is learned from how variances differ over inputs; {n} are too few to find d₀"
         raise ValueError(f"{what}: give {FEWEST_INPUTS} inputs or more, unlabelled ones will do.")

@@ -40,8 +40,8 @@ class KnownPair:
     """Hold a pair of data and network with many retrainings, for `learn_prior`."""
 
     # one row for each input, made of as few networks as where the prior will be used
-    covariates: Float[ndarray, "images covariates"]
-    variance: Float[ndarray, " images"]  # s² of each input over many retrainings
+    covariates: Float[ndarray, "inputs covariates"]
+    variance: Float[ndarray, " inputs"]  # s² of each input over many retrainings
     dof: float  # ν, the degrees of freedom of s²
     n_eff: float  # independent inputs that these are worth; see `effective_number`
     names: tuple[str, ...]  # of the covariates
@@ -139,7 +139,7 @@ def learn_prior(
 
 def _check_pair(pair: KnownPair) -> None:
     """Raise unless the variances of a pair can be regressed on its covariates."""
-    covariates, variance = checked_covariates(pair.covariates, pair.names), array(pair.variance, "variance", "images")
+    covariates, variance = checked_covariates(pair.covariates, pair.names), array(pair.variance, "variance", "inputs")
     if len(variance) != len(covariates) or not (np.isfinite(variance) & (variance > 0)).all():
         raise ValueError(f"The variances of a pair must be {len(covariates)} finite numbers above 0, one for each row.")
     for name in ("dof", "n_eff", "spread"):
@@ -148,9 +148,9 @@ def _check_pair(pair: KnownPair) -> None:
 
 
 def with_class_means(
-    covariates: Float[ndarray, "images covariates"], names: tuple[str, ...], *,
+    covariates: Float[ndarray, "inputs covariates"], names: tuple[str, ...], *,
     like: Float[ndarray, "some covariates"] | None = None,
-) -> tuple[Float[ndarray, "images more"], tuple[str, ...]]:  # fmt: skip
+) -> tuple[Float[ndarray, "inputs more"], tuple[str, ...]]:  # fmt: skip
     """Add the class means of the covariates, which predict the effects of the classes.
 
     Column "class mean of h": the mean of h over the inputs of the same class; the classes are the indicators.
@@ -178,7 +178,7 @@ def with_class_means(
     return np.concatenate([covariates, covariates[:, indicator] @ means], 1), (*names, *more)
 
 
-def level_of(q: Float[ndarray, "networks images"]) -> float:
+def level_of(q: Float[ndarray, "networks inputs"]) -> float:
     """Return the level of u: ln σ² over retrainings, as a mean over inputs, − ln of the variance of q over inputs.
 
     Args:

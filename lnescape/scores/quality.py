@@ -21,7 +21,7 @@ SUM_TOLERANCE = 1e-3
 N_SIMULATIONS = 200
 
 
-def mean_prediction(logp: Float[Tensor, "*members images classes"]) -> Float[Tensor, "images classes"]:
+def mean_prediction(logp: Float[Tensor, "*members inputs classes"]) -> Float[Tensor, "inputs classes"]:
     """Return the mean prediction, the average of the members' probabilities: ln p̄_c(x) = ln (1/M) Σ_m p_mc(x).
 
     Args:
@@ -42,7 +42,7 @@ def mean_prediction(logp: Float[Tensor, "*members images classes"]) -> Float[Ten
     return torch.cat([log_mean(chunk) for chunk in checked_chunks(logp)])
 
 
-def logit_average(logp: Float[Tensor, "*members images classes"]) -> Float[Tensor, "images classes"]:
+def logit_average(logp: Float[Tensor, "*members inputs classes"]) -> Float[Tensor, "inputs classes"]:
     """Return the normalised geometric mean of the members' probabilities, for comparison: p_c ∝ exp((1/M) Σ_m ln p_mc).
 
     Args:
@@ -61,12 +61,12 @@ def logit_average(logp: Float[Tensor, "*members images classes"]) -> Float[Tenso
     """
     average = torch.cat([chunk.mean(0) for chunk in checked_chunks(logp)])
     if (excluded := average.isneginf().all(-1)).any():
-        what = f"the logit average of image {int(excluded.nonzero()[0])} is undefined"
+        what = f"the logit average of input {int(excluded.nonzero()[0])} is undefined"
         raise ValueError(f"{what}, because each of its classes has probability 0 for some member; use mean_prediction.")
     return average.log_softmax(-1)
 
 
-def accuracy(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " images"]) -> Estimate:
+def accuracy(logp: Float[Tensor, "*members inputs classes"], labels: Int[Tensor, " inputs"]) -> Estimate:
     """Return the share of images whose most probable class is the right one, (1/n) Σ_i [argmax_c p̄_c(x_i) = y_i].
 
     Args:
@@ -87,7 +87,7 @@ def accuracy(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor,
     return Estimate.mean((mean.argmax(-1) == labels).double())
 
 
-def nll(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " images"]) -> Estimate:
+def nll(logp: Float[Tensor, "*members inputs classes"], labels: Int[Tensor, " inputs"]) -> Estimate:
     """Return the negative log-likelihood of the mean prediction, −(1/n) Σ_i ln p̄_{y_i}(x_i), a proper score.
 
     The arguments are those of `accuracy`.
@@ -104,7 +104,7 @@ def nll(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " im
     return Estimate.mean(0 - mean.gather(1, labels.unsqueeze(1)), unit="nat")
 
 
-def brier(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " images"]) -> Estimate:
+def brier(logp: Float[Tensor, "*members inputs classes"], labels: Int[Tensor, " inputs"]) -> Estimate:
     """Return the Brier score of the mean prediction, (1/n) Σ_i Σ_c (p̄_c(x_i) − [c = y_i])², proper and always finite.
 
     The arguments are those of `accuracy`.
@@ -135,7 +135,7 @@ class CalibrationError:
 
 
 def calibration_error(
-    logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " images"], *, n_bins: int = 15,
+    logp: Float[Tensor, "*members inputs classes"], labels: Int[Tensor, " inputs"], *, n_bins: int = 15,
     bins: str = "mass", seed: int = 0,
 ) -> CalibrationError:  # fmt: skip
     """Return the calibration error of the mean prediction's top probability, in bins of equal mass or width.
@@ -190,7 +190,7 @@ class TwoParts:
     epistemic: Tensor  # how much the members differ: mutual information between member and class; variance of values
 
 
-def entropy_split(logp: Float[Tensor, "*members images classes"]) -> TwoParts:
+def entropy_split(logp: Float[Tensor, "*members inputs classes"]) -> TwoParts:
     """Split the entropy of the mean prediction into the members' mean entropy and the part due to their differences.
 
     H(p̄) = (1/M) Σ_m H(p_m) + (1/M) Σ_m Σ_c p_mc ln(p_mc / p̄_c)
@@ -220,7 +220,7 @@ def entropy_split(logp: Float[Tensor, "*members images classes"]) -> TwoParts:
     return TwoParts(aleatoric + epistemic, aleatoric, epistemic)
 
 
-def disagreement(logp: Float[Tensor, "members images classes"]) -> Estimate:
+def disagreement(logp: Float[Tensor, "members inputs classes"]) -> Estimate:
     """Return the share of images on which two members decide differently, averaged over pairs of members.
 
     1 − (1/n) Σ_i Σ_c k_ic (k_ic − 1) / (M (M − 1)), with k_ic the number of members that decide for class c
@@ -298,8 +298,8 @@ def false_positive_rate(
 
 
 def aurc(
-    logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " images"], *,
-    certainty: Float[Tensor, " images"] | None = None,
+    logp: Float[Tensor, "*members inputs classes"], labels: Int[Tensor, " inputs"], *,
+    certainty: Float[Tensor, " inputs"] | None = None,
 ) -> Estimate:  # fmt: skip
     """Return the mean error rate over all shares of images kept, the most certain first (area under risk–coverage).
 
@@ -335,7 +335,7 @@ def aurc(
 
 
 def score(
-    logp: Float[Tensor, "..."], labels: Shaped[Tensor, "images *outputs"], *, unit: str | Sequence[str] = ""
+    logp: Float[Tensor, "..."], labels: Shaped[Tensor, "inputs *outputs"], *, unit: str | Sequence[str] = ""
 ) -> dict[str, Estimate]:
     """Return all scores of the mean prediction and, where there are several members, of their differences.
 
@@ -389,21 +389,21 @@ def mean_and_labels(logp: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
     n_images, n_classes = mean.shape
     labels, found = as_tensor(labels)
     if labels is None or labels.is_floating_point() or labels.is_complex() or labels.dtype == torch.bool:
-        raise TypeError(f"labels are whole numbers [images], and this is {found}; use torch.tensor(labels).")
+        raise TypeError(f"labels are whole numbers [inputs], and this is {found}; use torch.tensor(labels).")
     labels = labels.to(mean.device, torch.int64)
     if labels.shape != (n_images,):
-        what = f"there are predictions for {n_images} images and labels of shape {list(labels.shape)}"
-        raise ValueError(f"{what}; pass one label for each image, from the same split.")
+        what = f"there are predictions for {n_images} inputs and labels of shape {list(labels.shape)}"
+        raise ValueError(f"{what}; pass one label for each input, from the same split.")
     if (low := int(labels.min())) < 0 or (high := int(labels.max())) >= n_classes:
         wrong = low if low < 0 else high
         why = f"label {wrong} is out of range: the prediction has classes 0 to {n_classes - 1}"
-        raise ValueError(f"{why}; number the classes from 0 (images of no class, label -1, have auroc instead).")
+        raise ValueError(f"{why}; number the classes from 0 (inputs of no class, label -1, have auroc instead).")
     return mean, labels
 
 
-def as_members(logp: Tensor) -> Float[Tensor, "members images classes"]:
+def as_members(logp: Tensor) -> Float[Tensor, "members inputs classes"]:
     """Return log-probabilities with a dimension of members; raise where they have no such shape."""
-    expected = "log-probabilities are floats [members, images, classes] or [images, classes]"
+    expected = "log-probabilities are floats [members, inputs, classes] or [inputs, classes]"
     logp, found = as_tensor(logp)
     if logp is None or not logp.is_floating_point():
         raise TypeError(f"{expected}, and this is {found}; pass what law.predict returns.")
@@ -417,7 +417,7 @@ def as_members(logp: Tensor) -> Float[Tensor, "members images classes"]:
 def as_tensor(values: Any) -> tuple[Any, str]:
     """Return a tensor of numbers, arrays or lists, and what it holds in words; None where there are no numbers."""
     if isinstance(values, np.ma.MaskedArray) and (n := np.ma.count_masked(values)):
-        raise ValueError(f"{n} numbers are masked; leave those images out, or fill them by filled(…).")
+        raise ValueError(f"{n} numbers are masked; leave those inputs out, or fill them by filled(…).")
     try:
         tensor = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
     except (TypeError, ValueError):
@@ -425,7 +425,7 @@ def as_tensor(values: Any) -> tuple[Any, str]:
     return tensor, f"of {tensor.dtype}"
 
 
-def checked_chunks(logp: Tensor) -> Iterator[Float[Tensor, "members images classes"]]:
+def checked_chunks(logp: Tensor) -> Iterator[Float[Tensor, "members inputs classes"]]:
     """Yield the images in float64, some at a time; raise where a row does not hold log-probabilities."""
     members = as_members(logp)
     n_images = max(1, CHUNK // (members.shape[0] * members.shape[2]))
@@ -435,7 +435,7 @@ def checked_chunks(logp: Tensor) -> Iterator[Float[Tensor, "members images class
         wrong = ~((sums - 1).abs() <= SUM_TOLERANCE)  # so written, nan is wrong too
         if wrong.any():
             member, image = wrong.nonzero()[0].tolist()
-            raise ValueError(_refusal(chunk[member, image], f"member {member}, image {start + image}"))
+            raise ValueError(_refusal(chunk[member, image], f"member {member}, input {start + image}"))
         yield chunk
 
 
@@ -451,19 +451,19 @@ def _refusal(row: Float[Tensor, " classes"], where: str) -> str:
     )
 
 
-def log_mean(logp: Float[Tensor, "members images classes"]) -> Float[Tensor, "images classes"]:
+def log_mean(logp: Float[Tensor, "members inputs classes"]) -> Float[Tensor, "inputs classes"]:
     """Return the logarithm of the mean probability, exactly where all members are equal."""
     top = logp.amax(0)
     top = top.masked_fill(top.isneginf(), 0)  # else −∞ − (−∞)
     return top + (logp - top).exp_().mean(0).log_()
 
 
-def _bin_sums(excess: Float[Tensor, "*rows images"], bins: Int[Tensor, " images"]) -> Float[Tensor, "*rows bins"]:
+def _bin_sums(excess: Float[Tensor, "*rows inputs"], bins: Int[Tensor, " inputs"]) -> Float[Tensor, "*rows bins"]:
     """Return the sum of the excess in each bin."""
     return excess.new_zeros(*excess.shape[:-1], int(bins.max()) + 1).index_add_(-1, bins, excess)
 
 
-def _bias(confidence: Float[Tensor, " images"], bins: Int[Tensor, " images"], seed: int) -> Estimate:
+def _bias(confidence: Float[Tensor, " inputs"], bins: Int[Tensor, " inputs"], seed: int) -> Estimate:
     """Return the mean calibration error over simulated labels of a perfectly calibrated prediction."""
     confidence, bins = confidence.cpu(), bins.cpu()  # the same random numbers on every device
     generator = torch.Generator().manual_seed(seed)
@@ -482,13 +482,13 @@ def _share_below(scores: Tensor, others: Tensor) -> Tensor:
     return below.double() / (2 * len(others))
 
 
-def _one_each(values: Any, name: str, n: int | None = None) -> Float[Tensor, " images"]:
+def _one_each(values: Any, name: str, n: int | None = None) -> Float[Tensor, " inputs"]:
     """Return one number for each image, of `n` where given, in float64; raise where one is missing or not finite."""
-    numbers = torch.from_numpy(array(values, name, "images"))
+    numbers = torch.from_numpy(array(values, name, "inputs"))
     if len(numbers) == 0 or n not in (None, len(numbers)):
-        images = "image" if n is None else f"of {n} images"
-        raise ValueError(f"{name}: the shape is {list(numbers.shape)}; give one number for each {images}.")
+        each = "input" if n is None else f"of {n} inputs"
+        raise ValueError(f"{name}: the shape is {list(numbers.shape)}; give one number for each {each}.")
     if (bad := ~numbers.isfinite()).any():
         first = int(bad.nonzero()[0])
-        raise ValueError(f"{name}: image {first} has {float(numbers[first])}; give one finite number for each image.")
+        raise ValueError(f"{name}: input {first} has {float(numbers[first])}; give one finite number for each input.")
     return numbers

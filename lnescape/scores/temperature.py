@@ -17,7 +17,7 @@ _FLAT = 1e-15  # losses that differ by less, in nat, are equal: a few roundings 
 _NEAR = 1e-3  # of ln T: this near to a bound is at it; a loss that such a step doesn't change is flat
 
 
-def fit_temperature(logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " images"]) -> float:
+def fit_temperature(logp: Float[Tensor, "*members inputs classes"], labels: Int[Tensor, " inputs"]) -> float:
     """Return the temperature T that minimises the mean of −ln softmax(ln p̄ / T)_y.
 
     The loss is convex in 1/T; it is minimised over ln T, to 10⁻⁸. Where several temperatures are equally good (each
@@ -54,15 +54,15 @@ def fit_temperature(logp: Float[Tensor, "*members images classes"], labels: Int[
         best = _minimum(loss, high - _NEAR, bounds[1])
     best = _nearest_to_one(loss, best)
     if not bounds[0] + _NEAR < best < bounds[1] - _NEAR:
-        cause = "every image is right" if best < 0 else "right classes are no more probable than others"
+        cause = "every input is right" if best < 0 else "right classes are no more probable than others"
         warnings.warn(
-            f"the temperature {math.exp(best):.3g} is a bound, because {cause}; fit it on more images.", stacklevel=2
+            f"the temperature {math.exp(best):.3g} is a bound, because {cause}; fit it on more inputs.", stacklevel=2
         )
     return math.exp(best)
 
 
 def calibrated_log_likelihood(
-    logp: Float[Tensor, "*members images classes"], labels: Int[Tensor, " images"], half: Int[Tensor, " images"]
+    logp: Float[Tensor, "*members inputs classes"], labels: Int[Tensor, " inputs"], half: Int[Tensor, " inputs"]
 ) -> Estimate:
     """Return the log-likelihood after temperature scaling, each half of the images with the other's temperature (CLL).
 
@@ -89,7 +89,7 @@ def calibrated_log_likelihood(
     mean, labels = mean_and_labels(logp, labels)
     half = torch.as_tensor(half, device=mean.device)
     if half.shape != labels.shape or set(half.unique().tolist()) != {0, 1}:
-        raise ValueError(f"half must be 0 or 1 for each of {len(mean)} images, and both must occur; use halves(n).")
+        raise ValueError(f"half must be 0 or 1 for each of {len(mean)} inputs, and both must occur; use halves(n).")
     losses = mean.new_empty(len(mean))
     for part in (0, 1):
         scored, others = half == part, half != part
@@ -98,7 +98,7 @@ def calibrated_log_likelihood(
     return Estimate.mean(-losses, unit="nat")
 
 
-def halves(n: int) -> Int[Tensor, " images"]:
+def halves(n: int) -> Int[Tensor, " inputs"]:
     """Return 0, 1, 0, 1 and so on: every other image is in the same half."""
     return torch.arange(n) % 2
 
@@ -182,7 +182,7 @@ def _finite(mean: Tensor) -> Tensor:
     return mean.clamp(min=-700.0)
 
 
-def _losses(mean: Tensor, labels: Tensor, temperature: float) -> Float[Tensor, " images"]:
+def _losses(mean: Tensor, labels: Tensor, temperature: float) -> Float[Tensor, " inputs"]:
     """Return −ln p of the right class of each image, in nat, at the temperature."""
     scaled = (mean / temperature).log_softmax(-1)
     return -scaled.gather(1, labels.unsqueeze(1)).squeeze(1)

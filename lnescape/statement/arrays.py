@@ -329,7 +329,7 @@ def _sha256(values: ndarray) -> str:
 def check_measurand(measurand: Any, n_networks: int, n_classes: int) -> None:
     """Raise unless the measurand makes one finite number for each network and image; tried on two images."""
     logp = np.log(np.random.default_rng(0).dirichlet(np.ones(n_classes), (n_networks, 2)))
-    takes = "it takes log-probabilities [networks, images, classes] and one class for each image, as log_odds does"
+    takes = "it takes log-probabilities [networks, inputs, classes] and one class for each input, as log_odds does"
     if not callable(measurand):
         raise TypeError(f"The measurand is a {type(measurand).__name__}, not a function; {takes}.")
     try:

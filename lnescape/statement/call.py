@@ -40,7 +40,7 @@ TOKENS = "The inputs are tokens, and the scale is that of networks of images; it
 
 def state(
     net: Builder, data, *, runs: Members | None = None, seeds: Iterable[int] | None = None,
-    images: Shaped[Tensor, "images ..."] | None = None, ids: Sequence[Any] | None = None,
+    images: Shaped[Tensor, "inputs ..."] | None = None, ids: Sequence[Any] | None = None,
     covariates: Iterable[str] | None = None, like: LearnedPrior | Literal["shipped"] | None = "shipped",
     proxies: Builder | None = None, n_proxies: int = 40, proxy_epochs: float = 0.2, measurand: Measurand = log_odds,
     neighbours: explore.Neighbours | None = None, limits: tuple[Any, Any] | None = None, level: float = 0.95,
@@ -345,10 +345,10 @@ def _checked_images(images: Any, data) -> Tensor:
     if not isinstance(images, Tensor) or images.dtype != like.dtype or images.shape[1:] != like.shape[1:]:
         kind = f"{images.dtype} {tuple(images.shape)}" if isinstance(images, Tensor) else type(images).__name__
         want = f"a normalised {str(like.dtype).removeprefix('torch.')} tensor {('n', *like.shape[1:])}"
-        raise ValueError(f"The images are {kind}; pass {want}, or data.prepare(pixels).")
+        raise ValueError(f"The inputs are {kind}; pass {want}, or data.prepare(pixels).")
     if not len(images) or not torch.isfinite(images).all():
         what = "hold NaN or infinite values" if len(images) else "are empty; there is nothing to evaluate"
-        raise ValueError(f"The images {what}; pass images as in data.test.images, or data.prepare(pixels).")
+        raise ValueError(f"The inputs {what}; pass inputs as in data.test.images, or data.prepare(pixels).")
     return images
 
 
@@ -373,8 +373,8 @@ def _check_neighbours(neighbours: Any, groups: list[str], two: Tensor) -> None:
 def _check_sizes(data, burst: Recipe | None) -> None:
     """Raise for too few calibration images to fit the prior on, or bursts without a step."""
     if (n := len(data.calibration)) < FEWEST_INPUTS:
-        what = f"The data hold {n} calibration images, and the prior needs {FEWEST_INPUTS} or more"
-        raise ValueError(f"{what}; pass more as dataset(…, calibration=(images, labels)), where any labels will do.")
+        what = f"The data hold {n} calibration inputs, and the prior needs {FEWEST_INPUTS} or more"
+        raise ValueError(f"{what}; pass more as dataset(…, calibration=(inputs, labels)), where any labels will do.")
     if burst is not None and burst.n_steps(len(data.train)) < 1:
-        why = f"A burst of {burst.epochs:g} epochs is no step on {len(data.train)} images in batches of {burst.batch}"
+        why = f"A burst of {burst.epochs:g} epochs is no step on {len(data.train)} inputs in batches of {burst.batch}"
         raise ValueError(f"{why}; leave 'bursts' out, or lower Recipe.batch.")

@@ -62,7 +62,7 @@ class Prepared:
         instance(recipe, Recipe, "The recipe", "pass lnescape.Recipe(epochs=10, batch=128)")
         n, images = len(data.train), data.train.images
         if n < recipe.batch:
-            why = f"A batch of {recipe.batch} is larger than the {n} training images"
+            why = f"A batch of {recipe.batch} is larger than the {n} training inputs"
             raise ValueError(f"{why}; pass recipe=Recipe(batch=…), {n} or less.")
         if recipe.n_steps(n) < 1:
             least = 1 / (n // recipe.batch)
@@ -189,7 +189,7 @@ def check_builder(builder: Builder, data) -> Template:
         if got := _wrong_output(template.module, data, some):
             n, what = data.n_classes, "classes" if data.values is None else "values an input"
             more = "" if data.values is None else f", or (2, {2 * n}) with a ln variance for each"
-            why = f"For 2 images the network returns {got}, but {data.name} has {n} {what}"
+            why = f"For 2 inputs the network returns {got}, but {data.name} has {n} {what}"
             raise ValueError(f"{why}; return a tensor of shape (2, {n}){more}, alone, first in a tuple or as 'logits'.")
     if late := {name for name, _ in first.named_parameters()} - names:
         raise ValueError(f"The parameter {min(late)!r} is made by the first prediction; make it in __init__.")
@@ -396,7 +396,7 @@ def _wrong_output(module: nn.Module, data, some: Tensor) -> str | None:
             except Exception as error:
                 if n == 1:  # batch statistics, which are refused further on
                     continue
-                what = f"{kind} images of shape {tuple(data.image_shape)} ({_in_a_line(error)})"
+                what = f"{kind} inputs of shape {tuple(data.image_shape)} ({_in_a_line(error)})"
                 cure = (
                     "fit its first layer to them, or put nn.Flatten() before it (grey images: give unsqueeze(1); whole "
                     "numbers are tokens, give features as floats; uint8 are pixels, give tokens as int64)"

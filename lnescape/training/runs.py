@@ -144,7 +144,7 @@ def checked_runs(runs: Any, net: Builder, template: Template, data) -> Members:
         what = f"{len(runs)} networks of {runs.n_parameters} parameters, the builder's have {template.n_parameters}"
         raise ValueError(f"runs are {what}; pass at least one network that this builder made.")
     if runs.trained_on not in ("", data.training_checksum):
-        what = "The runs were trained on other images than data.train, or on images normalised otherwise"
+        what = "The runs were trained on other inputs than data.train, or on inputs normalised otherwise"
         raise ValueError(f"{what}; pass the data set that they were trained on.")
     if runs.values is not None and runs.values.unit != data.unit:
         what = f"The runs were trained on values in {runs.values.unit!r}, and the data set is in {data.unit!r}"
