@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,15 +20,16 @@ __all__ = ["Survey", "along", "barrier", "plane", "survey", "triangle"]
 class Survey:
     """Loss and accuracy at surveyed points of weight space, as arrays that a figure takes."""
 
-    coordinates: np.ndarray  # where: times [n], plane positions [n, 2] in weight units, or coefficients [n, K]
     # mean cross-entropy over the images, nat; of measured values `squared_error` or `gaussian_nll`, [n]
     loss: np.ndarray
     accuracy: np.ndarray | None  # share of correct decisions, [n]; None for measured values
+    rmse: np.ndarray | None  # root mean square error of measured values, in their unit, [n]; None for classes
+    # where: times [n], plane positions [n, 2] in weight units, or coefficients [n, K]; None for points of `survey`
+    coordinates: np.ndarray | None = None
     anchors: np.ndarray | None = None  # plane positions of the points that define a plane, [3, 2]; None elsewhere
-    rmse: np.ndarray | None = None  # root mean square error of measured values, in their unit, [n]; None for classes
 
 
-def survey(law: Law, thetas: Float[Tensor, "points parameters"], split) -> tuple[np.ndarray, np.ndarray]:
+def survey(law: Law, thetas: Float[Tensor, "points parameters"], split) -> Survey:
     """Measure mean loss and accuracy, or root mean square error, of the networks at given points.
 
     L(θ) = −(1/n) Σ_i ln p(y_i | x_i, θ), normalisation refreshed at every θ; for measured values `squared_error` or
@@ -41,32 +41,44 @@ def survey(law: Law, thetas: Float[Tensor, "points parameters"], split) -> tuple
         split: Images and labels, such as `data.test`.
 
     Returns:
-        Loss in nat [n], and accuracy [n] or, of measured values, their root mean square error in the unit [n].
+        The survey, without coordinates.
 
     Raises:
         ValueError: Points of another network, or images without labels.
     """
+    return _surveyed(law, thetas, lambda some: some, split, progress=False)
+
+
+def _surveyed(
+    law: Law, points: Tensor, at: Callable[[Tensor], Tensor], split, progress: bool, **where: np.ndarray
+) -> Survey:
+    """Survey the networks at some points at a time, which bounds the memory for their weights."""
     instance(law, Law, "law", "pass what fit, members or a method returns")
-    if thetas.ndim != 2 or thetas.shape[1] != law.n_parameters:
-        want = law.n_parameters
-        raise ValueError(f"Points have shape {list(thetas.shape)}, the networks {want} parameters; give [n, {want}].")
     if not hasattr(split, "images"):
         raise ValueError(f"A {type(split).__name__} has no inputs and labels; pass a part of the data, as data.test.")
     if not (split.labels >= 0 if law.values is None else split.labels.isfinite()).all():
         raise ValueError("These inputs have no labels, so their loss is undefined; pass data.test.")
     losses, qualities = [], []
-    for chunk in thetas.split(16):
-        predicted = predict_at(law, iter([chunk]), split.images, len(chunk))
-        labels = split.labels.to(predicted.device)
-        if law.values is None:
-            labels = labels.expand(len(chunk), -1)
-            loss = -predicted.double().gather(2, labels.unsqueeze(2)).mean((1, 2))
-            quality = (predicted.argmax(2) == labels).double().mean(1)
-        else:
-            loss, quality = _of_values(predicted.double(), labels.double(), law.values.std.double())
-        losses.append(loss)
-        qualities.append(quality)
-    return torch.cat(losses).cpu().numpy(), torch.cat(qualities).cpu().numpy()
+    with bar(len(points), "survey", "points", show=progress) as shown:
+        for some in points.split(16):
+            thetas, want = at(some), law.n_parameters
+            if thetas.ndim != 2 or thetas.shape[1] != want:
+                what = f"Points have shape {list(thetas.shape)}, the networks {want} parameters"
+                raise ValueError(f"{what}; give [n, {want}].")
+            predicted = predict_at(law, iter([thetas]), split.images, len(thetas))
+            labels = split.labels.to(predicted.device)
+            if law.values is None:
+                labels = labels.expand(len(thetas), -1)
+                loss = -predicted.double().gather(2, labels.unsqueeze(2)).mean((1, 2))
+                quality = (predicted.argmax(2) == labels).double().mean(1)
+            else:
+                loss, quality = _of_values(predicted.double(), labels.double(), law.values.std.double())
+            losses.append(loss)
+            qualities.append(quality)
+            shown.update(len(some))
+    measured, found = torch.cat(losses).cpu().numpy(), torch.cat(qualities).cpu().numpy()
+    accuracy, rmse = (found, None) if law.values is None else (None, found)
+    return Survey(measured, accuracy, rmse, **where)
 
 
 def _of_values(predicted: Tensor, labels: Tensor, std: Tensor) -> tuple[Tensor, Tensor]:
@@ -101,21 +113,8 @@ def along(law: Law, curve: Curve, split, *, n: int = 31, progress: bool = True) 
     array([0.  , 0.25, 0.5 , 0.75, 1.  ])
     """
     instance(curve, Curve, "curve", "pass a Segment, a PolyChain or a Bezier, such as law.subspace")
-    return _surveyed(law, torch.linspace(0, 1, whole(n, "n", least=2)), curve.at, split, progress)
-
-
-def _surveyed(
-    law: Law, coordinates: Tensor, at: Callable[[Tensor], Tensor], split, progress: bool, anchors: Any = None
-) -> Survey:
-    """Survey the points that `at` makes of coordinates, some at a time, which bounds the memory for their weights."""
-    found = []
-    with bar(len(coordinates), "survey", "points", show=progress) as shown:
-        for part in coordinates.split(16):
-            found.append(survey(law, at(part), split))
-            shown.update(len(part))
-    loss, quality = (np.concatenate(values) for values in zip(*found, strict=True))
-    accuracy, rmse = (quality, None) if law.values is None else (None, quality)
-    return Survey(coordinates.double().numpy(), loss, accuracy, anchors, rmse)
+    t = torch.linspace(0, 1, whole(n, "n", least=2))
+    return _surveyed(law, t, curve.at, split, progress, coordinates=t.double().numpy())
 
 
 def barrier(t: Float[np.ndarray, " points"], loss: Float[np.ndarray, " points"]) -> float:
@@ -186,7 +185,8 @@ def plane(
     reach = margin * (high - low)
     x, y = (torch.linspace(*ends, n, dtype=torch.float64) for ends in zip(low - reach, high + reach, strict=True))
     grid = torch.cartesian_prod(y, x).flip(1)
-    return _surveyed(law, grid, lambda part: (origin + part.to(axes) @ axes).float(), split, progress, anchors.numpy())
+    where = {"coordinates": grid.numpy(), "anchors": anchors.numpy()}
+    return _surveyed(law, grid, lambda some: (origin + some.to(axes) @ axes).float(), split, progress, **where)
 
 
 def triangle(law: Law, simplex: Simplex, split, *, n: int = 11, progress: bool = True) -> Survey:
@@ -208,4 +208,4 @@ def triangle(law: Law, simplex: Simplex, split, *, n: int = 11, progress: bool =
     n = whole(n, "n", least=2)
     steps = [(i, j, n - 1 - i - j) for i in range(n) for j in range(n - i)]
     a = torch.tensor(steps, dtype=torch.float32) / (n - 1)
-    return _surveyed(law, a, simplex.at, split, progress)
+    return _surveyed(law, a, simplex.at, split, progress, coordinates=a.double().numpy())

@@ -33,15 +33,15 @@ def test_a_learned_curve_keeps_its_ends_and_avoids_the_barrier(kind, net, data, 
     straight = ln.along(runs, Segment.between(runs[0], runs[1]), data.train, n=11)
     learned = ln.along(runs, path.subspace, data.train, n=11)
     assert learned.loss.max() < 0.5 * straight.loss.max()
-    loss, accuracy = ln.survey(runs, path.at(torch.tensor([0.0, 0.1, 1.0])), data.train)
-    assert learned.loss[[0, 1, -1]] == pytest.approx(loss, abs=1e-6)
-    assert learned.accuracy[[0, 1, -1]] == pytest.approx(accuracy)
+    seen = ln.survey(runs, path.at(torch.tensor([0.0, 0.1, 1.0])), data.train)
+    assert learned.loss[[0, 1, -1]] == pytest.approx(seen.loss, abs=1e-6)
+    assert learned.accuracy[[0, 1, -1]] == pytest.approx(seen.accuracy)
     assert path.cost.trainings == 3  # two ends and the curve
 
 
 def test_a_simplex_from_scratch_is_good_at_its_midpoint_for_one_training(net, data, runs):
     law = ln.fit_subspace(net, data, Simplex.from_scratch(3), recipe=RECIPE)
-    loss, _ = ln.survey(law, torch.stack([law.midpoint(), runs.thetas.mean(0)]), data.train)
+    loss = ln.survey(law, torch.stack([law.midpoint(), runs.thetas.mean(0)]), data.train).loss
     assert loss[0] < 0.7 * loss[1]  # the mean of three independent networks is no network
     assert law.cost.trainings == 1
 
@@ -108,7 +108,7 @@ def test_convex_losses_have_no_barrier(data):
 
 def test_a_plane_passes_through_its_points(net, data, runs):
     seen = ln.plane(runs, runs[:3], data.test, n=5, margin=0.0)
-    loss, _ = ln.survey(runs, runs[:1], data.test)
+    loss = ln.survey(runs, runs[:1], data.test).loss
     origin = (abs(seen.coordinates - seen.anchors[0]).sum(1)).argmin()
     assert abs(seen.coordinates[origin] - seen.anchors[0]).sum() < 1e-9
     assert seen.loss[origin] == pytest.approx(loss[0], abs=1e-6)
@@ -120,7 +120,7 @@ def test_a_plane_passes_through_its_points(net, data, runs):
     assert (grid[:, 1:, 0] > grid[:, :-1, 0]).all()  # x runs fastest
     assert (grid[1:, :, 1] > grid[:-1, :, 1]).all()
     (second,) = ((abs(seen.coordinates - seen.anchors[1]) < 1e-9).all(1)).nonzero()[0]
-    assert seen.loss[second] == pytest.approx(ln.survey(runs, runs[1:2], data.test)[0][0], abs=1e-5)
+    assert seen.loss[second] == pytest.approx(ln.survey(runs, runs[1:2], data.test).loss[0], abs=1e-5)
 
 
 def test_triangle_is_surveyed_on_a_regular_grid(data, runs):
@@ -128,11 +128,12 @@ def test_triangle_is_surveyed_on_a_regular_grid(data, runs):
     seen = ln.triangle(runs, simplex, data.test, n=4)
     steps = sorted(map(tuple, (3 * seen.coordinates).round(5).tolist()))
     assert steps == sorted((i, j, k) for i in range(4) for j in range(4) for k in range(4) if i + j + k == 3)
-    loss, accuracy = ln.survey(runs, simplex.at(torch.from_numpy(seen.coordinates).float()), data.test)
-    assert seen.loss == pytest.approx(loss, abs=1e-6)
+    here = ln.survey(runs, simplex.at(torch.from_numpy(seen.coordinates).float()), data.test)
+    assert seen.loss == pytest.approx(here.loss, abs=1e-6)
     said = runs.predict(data.test.images).argmax(2)
-    assert accuracy[seen.coordinates[:, 0] == 1] == pytest.approx(float((said[0] == data.test.labels).float().mean()))
-    assert seen.accuracy == pytest.approx(accuracy)
+    right = float((said[0] == data.test.labels).float().mean())
+    assert here.accuracy[seen.coordinates[:, 0] == 1] == pytest.approx(right)
+    assert seen.accuracy == pytest.approx(here.accuracy)
 
 
 def test_the_cost_of_a_subspace_is_told_in_trainings_of_a_stated_recipe(net, data, runs):

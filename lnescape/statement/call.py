@@ -35,7 +35,6 @@ from lnescape.weights import KEPT_STATISTICS, Builder, Wrapped
 
 MOST_CALIBRATION = 3000  # held-out images that the prior is fitted on
 PROXY_SEED = 1_000_000  # first seed of the proxies, far from those of the networks
-TOKENS = "The inputs are tokens, and the scale is that of networks of images; it can be wrong by a factor of ten."
 
 
 def state(
@@ -119,7 +118,9 @@ def state(
         recipe, device = recipe or runs.recipe or Recipe(batch=min(Recipe.batch, len(data.train))), runs.device
     n_trained = len(seeds) if runs is None else len(runs) + len(runs.failed)
     borrows = by_gradients and like is not None and bool(like.levels) and data.values is None
-    _check_number(n_trained if runs is None else len(runs), borrows, values=data.values is not None)
+    foreign = data.train.pixels.dtype == torch.int64 and like is shipped_prior()  # tokens; a user's prior may know them
+    borrows = borrows and not foreign
+    _check_number(n_trained if runs is None else len(runs), borrows, values=data.values is not None, tokens=foreign)
     if data.values is None:
         check_measurand(measurand, n_trained, data.n_classes)
     images = _checked_images(images, data)
@@ -195,12 +196,10 @@ def _of_classes(
     columns = columns_of(replace(seen, like=seen.of(range(len(runs)), fitted)), groups)
     if like is not None:
         columns = with_class_means(*columns, like=columns[0][fitted])
-    # A prior that the user learned may be one of texts.
-    of_tokens = len(runs) == 1 and everything.dtype == torch.int64 and like is shipped_prior()
     return statement_of(
         seen.q, columns, (fitted, stated), n_eff=n_eff, like=like, network=kind_of(looked["prepared"].template.module),
         groups=tuple(groups), n_calibration=n, worth=worth, n_proxies=0 if narrow is None else len(narrow),
-        notes=[*notes, *[TOKENS] * of_tokens], on_proxies=not notes, **known,
+        notes=notes, on_proxies=not notes, **known,
         **about_classes(logp, mean, chosen, stated, measurand=measurand, classes=tuple(map(str, data.classes))),
     )  # fmt: skip
 
@@ -328,12 +327,14 @@ def _checked_kind(data, limits: Any, measurand: Any, like: Any, proxies: Any) ->
     return checked_limits(limits, data.n_classes)
 
 
-def _check_number(n: int, borrows: bool, *, values: bool) -> None:
+def _check_number(n: int, borrows: bool, *, values: bool, tokens: bool) -> None:
     """Raise for a single training where no other pair lends its scale."""
     if n == 1 and not borrows:
         one = "; or one, with gradient distance among the covariates and like='shipped'"
         if values:
             one = ": the scale that other pairs lend to one network is that of log-odds, and wrong for values"
+        elif tokens:
+            one = ": the scale that other pairs lend to one network is that of images, and wrong for tokens"
         what = "One training has no spread: nothing shows how far a second one would fall"
         raise ValueError(f"{what}. Give two or more (seeds=range(2), or runs= of two){one}.")
 

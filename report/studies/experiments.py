@@ -375,11 +375,12 @@ def triangle(cell, data, panel, chosen) -> Observation:
     net, shape = cell.builder(data), Simplex.from_scratch(3)
     law = fit_subspace(net, data, shape, seed=seed, recipe=cell.recipe, cosine_weight=weight, progress=False)
     corners = torch.nn.functional.normalize(law.vectors)
+    middle, vertices = survey(law, law.midpoint().unsqueeze(0), test), survey(law, law.vectors, test)
     validation = nll(law.predict(data.validation.images, n=N_DRAWS, seed=seed), data.validation.labels)
     out = {
         "simplex_ensemble": np.array(_drawn(law, test, seed)),
-        "simplex_midpoint": np.array(survey(law, law.midpoint().unsqueeze(0), test))[::-1, 0],
-        "simplex_vertices": np.stack(survey(law, law.vectors, test)[::-1], 1),
+        "simplex_midpoint": np.array([middle.accuracy[0], middle.loss[0]]),
+        "simplex_vertices": np.stack([vertices.accuracy, vertices.loss], 1),
         "simplex_cosines": (corners @ corners.T)[[0, 0, 1], [1, 2, 2]].cpu().numpy(),
         "validation_nll": np.array([validation.value, validation.u, validation.n]),
     }
