@@ -235,12 +235,12 @@ for name, n in stored.items():
         rows[f"{name}: {words}"] = {
             "M = 1: REN": tables.ren_of(n[key]),
             "inside (%)": str(n[key]["coverage"]),
-            "stated u over true u": float(np.exp(n[key]["bias"].value / 2)),
+            "stated scale over true scale": float(np.exp(n[key]["bias"].value / 2)),
         }
 course.table(rows, "What one network is worth")
 
 # %% [markdown]
-# **What we see.** With the borrowed scale, the stated u is 2.7 and 1.6 times the true one, and the intervals hold nearly every
+# **What we see.** With the borrowed scale, the scale of u is 2.7 and 1.6 times the true one, and the intervals hold nearly every
 # retraining. Relative to the spread of the predictions over the inputs, values scatter less over retrainings than
 # log-odds do. The *pattern* of one network is good: with the right scale, its REN is higher than that of two networks. But that
 # scale needs a second training. So `ln.state` refuses one network of values.

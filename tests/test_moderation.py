@@ -57,6 +57,19 @@ def test_the_diagnosis_passes_data_from_the_model(members, shared, slopes):
     assert (failed <= 2).all()
 
 
+def test_the_diagnosis_passes_classes_each_of_which_moves_together():
+    """False alarms as above. The inputs are worth some 130, those of one of ten classes some 13 and not 100."""
+    failed, classes = 0, np.arange(N) % 10
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        shared, own = rng.normal(size=(32, 10))[:, classes], rng.normal(size=(32, N))
+        q = 5 + np.sqrt(8 / rng.chisquare(8, N)) * (np.sqrt(0.3) * shared + np.sqrt(0.7) * own)
+        h = np.eye(10)[classes][:, :9]
+        prior = fit_prior(q[:2].var(0, ddof=1), 1, h, n_eff=effective_number(q))
+        failed += not diagnose(q[2:4], prior, h).passed
+    assert failed <= 2
+
+
 @pytest.mark.parametrize("n_eff", [None, 300.0])
 def test_the_diagnosis_finds_a_rare_class_of_another_scale(n_eff):
     """One input in ten has three times the spread; assumed to be worth 300, inputs still tell it."""

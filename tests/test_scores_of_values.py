@@ -121,5 +121,5 @@ def test_masked_numbers_are_refused(as_users_do):
     ]
     classes = np.ma.masked_equal(np.arange(4) % 2, 1)
     for call in (*cases, lambda: ln.score(torch.zeros(4, 2).log_softmax(1), classes)):
-        with pytest.raises(ValueError, match=r"\d+ numbers are masked; leave those images out, or fill them"):
+        with pytest.raises(ValueError, match=r"\d+ numbers are masked; leave those inputs out, or fill them"):
             call()

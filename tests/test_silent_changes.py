@@ -99,7 +99,7 @@ def test_one_seed_more_trains_no_other_again(tmp_path):
 def test_a_statement_refuses_networks_of_other_data():
     runs = fit(plain, seeds=range(2))
     other = ln.dataset(train=(10 * IMAGES[:160], LABELS[:160]), test=(10 * IMAGES[160:], LABELS[160:]))
-    with pytest.raises(ValueError, match="trained on other images"):
+    with pytest.raises(ValueError, match="trained on other inputs"):
         ln.state(plain, other, runs=runs, progress=False)
 
 
@@ -231,7 +231,7 @@ def test_what_inference_mode_predicted_predicts_again_outside(net):
         inside = runs.predict(DATA.test.images)
     outside = runs.predict(DATA.test.images.double())
     np.testing.assert_array_equal(inside, outside)
-    with pytest.raises(ValueError, match=r"gives \[9, 2, 3\] for 9|can't take images of shape \(2, 4\)"):
+    with pytest.raises(ValueError, match=r"gives \[9, 2, 3\] for 9|can't take inputs of shape \(2, 4\)"):
         runs.predict(torch.zeros(9, 2, 4))
 
 

@@ -57,8 +57,8 @@ def runs():
         ({"device": "nowhere"}, "device 'nowhere'"),
         ({"folder": "/proc/none"}, "name a folder that can be written"),
         ({"data": "digits"}, "data are a str"),
-        ({"data": "few"}, r"hold 20 calibration images.*calibration="),
-        ({"data": "short", "covariates": ("bursts",)}, "is no step on 450 images"),
+        ({"data": "few"}, r"hold 20 calibration inputs.*calibration="),
+        ({"data": "short", "covariates": ("bursts",)}, "is no step on 450 inputs"),
     ],
 )
 @pytest.mark.usefixtures("as_users_do", "no_training")

@@ -105,7 +105,7 @@ def test_a_batch_larger_than_the_data_and_a_network_that_does_not_fit_fail_with_
     large = TINY.cells[0].but(batch=5000)
     wrong = TINY.cells[0].but(network="torch.nn:Linear", options={})
     failed = run_study(Study("wrong", "", (large, wrong)), folder=tmp_path, workers=1, progress=False)
-    assert "larger than the 60 training images" in failed[large.name]
+    assert "larger than the 60 training inputs" in failed[large.name]
     assert "builder fails" in failed[wrong.name]
 
 

@@ -288,7 +288,7 @@ def test_tokens_that_cannot_be_used_are_named():
         )
     law = ln.members(Bag, [Bag()], data(tokens))
     for wrong in (torch.full((3, 6), 20), torch.rand(3, 6)):
-        with pytest.raises(ValueError, match=r"can't take images of shape \(6,\)"):
+        with pytest.raises(ValueError, match=r"can't take inputs of shape \(6,\)"):
             law.predict(wrong)
     with pytest.raises(ValueError, match="pixels are int64"):
         data(tokens).prepare(torch.rand(3, 6))

@@ -72,7 +72,7 @@ def test_refresh_is_an_average_over_whole_batches_without_dropout():
 
 
 def test_refresh_without_images_is_refused():
-    with pytest.raises(ValueError, match="give the law images"):
+    with pytest.raises(ValueError, match="give the law inputs"):
         refresh_normalisation(same_module(), None)
 
 

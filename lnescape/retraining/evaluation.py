@@ -1,7 +1,6 @@
 """Evaluations of u(x) for every input from M retrainings, and checks of the prior against them."""
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Literal
 
 import numpy as np
@@ -197,9 +196,9 @@ def diagnose(
     The checks are the mean of Z (scale), its mean in bins of each covariate and of s₀² (pattern; ten bins, or one for
     each value), its variance in ten bins of s₀² (one d₀ for all?), the law of Z as a whole, and, from three networks
     on, whether the farthest of them is as far from q̄, in units of s, as in normal samples (tails). All inputs share the
-    networks: n of them, all or those of a bin, count as `effective_number_of` n. A pattern is reported where it makes a
-    factor of 1.5 on s² in some bin; the shrinkage of a fit on few inputs can leave one. With two networks heavy tails
-    and a smaller d₀ look the same, and the tails can't be checked.
+    networks: n of them count as `effective_number_of` n, a bin in proportion, as if no other bin moved along with it. A
+    pattern is reported where it makes a factor of 1.5 on s² in some bin; the shrinkage of a fit on few inputs can leave
+    one. With two networks heavy tails and a smaller d₀ look the same, and the tails can't be checked.
 
     Args:
         q: Measurand per network and image.
@@ -239,8 +238,11 @@ def diagnose(
     ratio = plain.scale**2 / expected
     z = np.clip(norm.ppf(np.clip(law.cdf(ratio), 1e-12, 1 - 1e-12)), -5, 5)
 
-    worth = partial(effective_number_of, n_eff=prior.n_eff, n_measured=prior.n_inputs)
-    n_eff = worth(len(z))
+    n_eff = effective_number_of(len(z), n_eff=prior.n_eff, n_measured=prior.n_inputs)
+
+    def worth(some: ndarray) -> float:
+        return max(n_eff * float(some.mean()), 1.0)
+
     scale = z.mean() * np.sqrt(n_eff)
     p_values = {"scale": float(2 * norm.sf(abs(scale)))}
     variance, factor, material = z.var(), float(np.median(ratio) / law.median()), set()
@@ -249,12 +251,12 @@ def diagnose(
     for name, values in pattern.items():
         bins = _bins(values)
         means = np.array([z[one].mean() - z.mean() for one in bins])
-        weights = np.array([worth(int(one.sum())) for one in bins]) / max(variance, 1e-12)
+        weights = np.array([worth(one) for one in bins]) / max(variance, 1e-12)
         p_values[f"{PATTERN}{name}"] = float(chi2.sf((weights * means**2).sum(), max(len(bins) - 1, 1)))
         factors = [np.median(ratio[one]) / np.median(ratio) for one in bins]
         if factors and max(max(factors), 1 / max(min(factors), 1e-12)) > MATERIAL:
             material.add(f"{PATTERN}{name}")
-    spread = [(z[one].var(), worth(int(one.sum()))) for one in _bins(expected)]
+    spread = [(z[one].var(), worth(one)) for one in _bins(expected)]
     excess = sum(n / 2 * (v / variance - 1) ** 2 for v, n in spread)
     p_values["one d₀"] = float(chi2.sf(excess, max(len(spread) - 1, 1)))
     distance = kstest((z - z.mean()) / z.std(), "norm").statistic
