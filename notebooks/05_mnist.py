@@ -34,7 +34,7 @@ import torch
 from scipy.stats import norm, spearmanr
 
 import lnescape as ln
-from lnescape.retraining.judging import reliability
+from lnescape.retraining.judging import split_half
 from notebooks import course
 from report.studies import figures, lessons
 from report.studies.dispersion import (
@@ -483,7 +483,7 @@ for name, guess in (("normal law", predicted), ("counted share", (first < 0).mea
 order = np.random.default_rng(1).permutation(len(q))
 for size in (128, 8):
     halves = [q[rows][:, unaltered].var(0, ddof=1) for rows in np.array_split(order[:size], 2)]
-    by_library = reliability(q[order[:size]][:, unaltered], n_halvings=10).halves
+    by_library = split_half(q[order[:size]][:, unaltered], n_halvings=10).halves
     print(f"{size} retrainings: {spearmanr(*halves).statistic:.2f} by hand, "
           f"{by_library:.2f} by library, mean of 10 halvings")
 # With few retrainings the two halves hardly agree on which images have a large u(x).

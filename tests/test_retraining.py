@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from lnescape.retraining import contrast, log_odds, probability
-from lnescape.retraining.judging import reliability
+from lnescape.retraining.judging import split_half
 from report.studies.dispersion import (
     crossed_components,
     excess_kurtosis,
@@ -77,12 +77,12 @@ def test_reliability_is_what_the_two_variances_say():
     spread = 0.5
     q = rng.normal(size=(32, 20_000)) * np.exp(spread / 2 * rng.normal(size=20_000))
     known = spread**2 / (spread**2 + relative_spread(15) ** 2)
-    found, together = reliability(q, n_halvings=4), spread**2 / (spread**2 + relative_spread(31) ** 2)
+    found, together = split_half(q, n_halvings=4), spread**2 / (spread**2 + relative_spread(31) ** 2)
     assert (found.halves, found.whole) == pytest.approx((known, together), abs=0.03)
     assert found.ceiling == pytest.approx(together**0.5, abs=0.03)
-    assert abs(reliability(rng.normal(size=(32, 5000)), n_halvings=4).halves) < 0.05  # one σ for all: nothing to know
+    assert abs(split_half(rng.normal(size=(32, 5000)), n_halvings=4).halves) < 0.05  # one σ for all: nothing to know
     with pytest.raises(ValueError, match="can't be halved"):
-        reliability(q[:3])
+        split_half(q[:3])
 
 
 def test_crossed_components_are_unbiased():

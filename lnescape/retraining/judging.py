@@ -17,7 +17,7 @@ N_DECILES = 10
 
 
 @dataclass(frozen=True)
-class Reliability:
+class SplitHalf:
     """Hold how well N retrainings order the inputs by their uncertainty."""
 
     halves: float  # rank correlation of ln s² between two halves of them, mean over random halvings
@@ -25,7 +25,7 @@ class Reliability:
     ceiling: float  # rank correlation that an exact u(x) would have with all of them, about √whole
 
 
-def reliability(q: Float[ndarray, "networks inputs"], *, n_halvings: int = 20, seed: int = 0) -> Reliability:
+def split_half(q: Float[ndarray, "networks inputs"], *, n_halvings: int = 20, seed: int = 0) -> SplitHalf:
     """Return the split-half reliability of ln s², by Spearman and Brown (1910)."""
     from scipy.stats import spearmanr
 
@@ -39,7 +39,7 @@ def reliability(q: Float[ndarray, "networks inputs"], *, n_halvings: int = 20, s
         found.append(spearmanr(*parts).statistic)
     halves = float(np.mean(found))
     both = 2 * halves / (1 + halves)
-    return Reliability(halves, both, float(np.sqrt(max(both, 0.0))))
+    return SplitHalf(halves, both, float(np.sqrt(max(both, 0.0))))
 
 
 @dataclass(frozen=True)
@@ -223,7 +223,7 @@ def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: 
     low, high = values[0, 0] - half, values[0, 0] + half
     return Fidelity(
         ren=RetrainingEquivalent(*map(retraining_equivalent, (values[0, 0], high, low))),
-        scale=found[1], bias=found[2], rank=found[3], ceiling=reliability(reference.q, n_halvings=4).ceiling,
+        scale=found[1], bias=found[2], rank=found[3], ceiling=split_half(reference.q, n_halvings=4).ceiling,
         coverage=found[4], deciles=found[5:],
         dof=float(dof.mean()), squared_error=found[0], left_out=values[:, 0],
     )  # fmt: skip

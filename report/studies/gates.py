@@ -11,7 +11,7 @@ from numpy import ndarray
 
 from lnescape.results import Estimate
 from lnescape.retraining import Fidelity, RetrainingEquivalent
-from lnescape.retraining.judging import reliability
+from lnescape.retraining.judging import split_half
 from report.studies.dispersion import excess_kurtosis, jackknife, normal_twins, relative_spread, spread_of_log_variance
 
 HOLDS = " holds"  # ends the names of the parts of a claim
@@ -74,7 +74,7 @@ def g0(q: Float[ndarray, "networks images"]) -> Verdict:
     # all; no estimate of u(x) can correlate with the reference above the ceiling. It holds above two uncertainties, by
     # leaving out one block of retrainings at a time.
     parts = ("halves", "whole", "ceiling")
-    found = jackknife(lambda q: [getattr(reliability(q, n_halvings=10), part) for part in parts], q, n_blocks=16)
+    found = jackknife(lambda q: [getattr(split_half(q, n_halvings=10), part) for part in parts], q, n_blocks=16)
     names = ("half against half", "whole reference", "ceiling of a rank correlation")
     passed = all(np.isfinite(e.value) and e.value > 2 * e.u for e in found)
     claim = "the reliability of ln s² of the reference stands beside every figure"
