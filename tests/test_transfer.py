@@ -126,20 +126,6 @@ def test_what_it_does_not_know_shrinks_as_ever(prior):
         fit_prior(variance, 2, more[:, 3:], n_eff=300, names=names[3:], like=prior)
 
 
-@pytest.mark.filterwarnings("ignore:Covariates that are the same")
-def test_many_coefficients_are_fitted_alike(prior, monkeypatch):
-    rng = np.random.default_rng(2)
-    h, _, variance = drawn(rng, MEAN, 1000, 2)
-    classes = rng.integers(0, 5, 1000)[:, None] == np.arange(6)  # the last of them has no input
-    known = {"n_eff": 300, "names": (*NAMES, *(f"class {k}" for k in range(6))), "like": prior}
-    usual = fit_prior(variance, 2, np.concatenate([h, classes], 1), **known)
-    monkeypatch.setattr("lnescape.retraining.prior.MANY", 0)
-    many = fit_prior(variance, 2, np.concatenate([h, classes], 1), **known)
-    np.testing.assert_allclose(many.coefficients, usual.coefficients, rtol=1e-9, atol=1e-12)
-    assert many.n_coefficients == pytest.approx(usual.n_coefficients, rel=1e-9)
-    assert many.dof == pytest.approx(usual.dof, rel=1e-9)
-
-
 def test_it_is_kept_in_a_sealed_file(prior, tmp_path):
     file = tmp_path / "prior.json"
     prior.save(file)

@@ -31,7 +31,6 @@ ANY = "any"  # kind of network, where it isn't known or no prior was learned on 
 KINDS = (ANY, "convolutional", "fully connected")
 SHIPPED = Path(__file__).with_name("learned.json")
 REFITS = 8  # rounds in which the pair at hand corrects such spreads
-MANY = 500  # coefficients, above which their matrix is inverted by elimination, three times as fast
 
 
 @dataclass(frozen=True)
@@ -318,13 +317,8 @@ def quasi_likelihood(
     penalty = tau**-2.0
     information = weight * x.T @ x if information is None else information
     curvature = information + np.diag(penalty)
-    if len(tau) > MANY and (penalty[1:] > 0).all():
-        solve, varied = np.diag(tau**2.0), information.diagonal() > 0  # classes that no input has keep their prior
-        solve[np.ix_(varied, varied)] = np.linalg.inv(curvature[np.ix_(varied, varied)])
-        n_decided = float((solve * information).sum())
-    else:  # covariates may be equal or constant
-        solve = np.linalg.pinv(curvature, hermitian=True)
-        n_decided = float(np.trace(solve @ information))
+    solve = np.linalg.pinv(curvature, hermitian=True)  # covariates may be equal or constant
+    n_decided = float(np.trace(solve @ information))
     b = mean.copy()
     b[0] = np.log((variance * np.exp(-x @ mean)).mean())
 
