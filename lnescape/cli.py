@@ -14,7 +14,7 @@ from lnescape.results import ResultError, project_folder, results_folder
 from lnescape.study import StudyError, run_study, trainings
 from lnescape.study.cells import checked
 from lnescape.study.running import dask_executor, expected_seconds, usual_workers
-from lnescape.study.store import CellStore, report_studies, studies_named
+from lnescape.study.store import CellStore, report_studies, study_named
 
 
 class _Commands(click.Group):
@@ -69,25 +69,23 @@ def study(
     """Compute what a study lacks: one of the report's (`lnescape status` lists them), or module:NAME, your own."""
     executor = dask_executor(dask) if dask and not dry_run else None
     how: dict[str, Any] = {"limit": limit, "device": device, "workers": workers}
-    any_failed = False
-    for wanted in studies_named(name):
-        store = CellStore(wanted, folder)
-        if dry_run:
-            _list_cells(store)
-        if executor is None:
-            _announce(store, **how)
-        if dry_run:
-            continue
-        failed = run_study(wanted, executor=executor, folder=folder, **how)
-        any_failed |= bool(failed)
-        for cell, error in list(failed.items())[1:]:  # the first one is printed already
-            click.echo(f"{cell} failed: {error}", err=True)
-        if missing := store.missing():
-            click.echo(f"{len(missing)} of {len(wanted.cells)} cells are missing; `{wanted.command}` goes on.")
-        else:
-            kept = wanted.keep_summary() if folder is None else None
-            click.echo(f"Complete: {kept or store.folder}")
-    if any_failed:
+    wanted = study_named(name)
+    store = CellStore(wanted, folder)
+    if dry_run:
+        _list_cells(store)
+    if executor is None:
+        _announce(store, **how)
+    if dry_run:
+        return
+    failed = run_study(wanted, executor=executor, folder=folder, **how)
+    for cell, error in list(failed.items())[1:]:  # the first one is printed already
+        click.echo(f"{cell} failed: {error}", err=True)
+    if missing := store.missing():
+        click.echo(f"{len(missing)} of {len(wanted.cells)} cells are missing; `{wanted.command}` goes on.")
+    else:
+        kept = wanted.keep_summary() if folder is None else None
+        click.echo(f"Complete: {kept or store.folder}")
+    if failed:
         raise click.exceptions.Exit(3)
 
 
@@ -134,7 +132,7 @@ def _clock(seconds: float) -> str:
 @click.option("--folder", type=click.Path(path_type=Path), help="Where cells are stored, in place of report/results.")
 def status(name: str | None, folder: Path | None) -> None:
     """Show stored, missing and failed cells of the study NAME, or of all, and the cost so far."""
-    shown = studies_named(name) if name else report_studies().values()
+    shown = [study_named(name)] if name else report_studies().values()
     click.echo(f"{'study':31} {'cells':>5} {'done':>5} {'missing':>7} {'failed':>6} {'cost so far':>15}  {'MB':>5}")
     for wanted in shown:
         store = CellStore(wanted, folder)

@@ -173,19 +173,11 @@ def study_named(study: str | Study) -> Study:
     """Return a study, or find one of the report by its name or one of your own as "module:NAME"."""
     if not isinstance(study, str):
         return instance(study, Study, "study", "pass a Study, or the name of one", error=StudyError)
-    found = studies_named(study)
-    if len(found) > 1:
-        raise StudyError(f"{study!r} holds {len(found)} studies; give one of them.")
-    return found[0]
-
-
-def studies_named(name: str) -> list[Study]:
-    """Find the studies of a name: one of the report's, or all that "module:NAME" holds."""
-    if ":" in name:
-        return _own_studies(name)
+    if ":" in study:
+        return _own_study(study)
     known = report_studies()
-    check_known(name, known, "study")
-    return [known[name]]
+    check_known(study, known, "study")
+    return known[study]
 
 
 def report_studies() -> dict[str, Study]:
@@ -202,16 +194,14 @@ def report_studies() -> dict[str, Study]:
         raise StudyError(f"{what}, or give a study of your own as module:NAME.") from error
 
 
-def _own_studies(place: str) -> list[Study]:
-    """Import a study, or several, from a module of the working folder or of the path."""
+def _own_study(place: str) -> Study:
+    """Import a study from a module of the working folder or of the path."""
     if str(Path.cwd()) not in sys.path:
         sys.path.append(str(Path.cwd()))
     try:
         found = resolve_name(place)
     except (ImportError, AttributeError, ValueError) as error:
         raise StudyError(f"{place!r} names no study ({error}); give the place of one as module:NAME.") from error
-    several = list(found.values()) if isinstance(found, Mapping) else found
-    listed = several if isinstance(several, (list, tuple)) else [found]
-    if not listed or not all(isinstance(one, Study) for one in listed):
-        raise StudyError(f"{place!r} holds no study; give the place of a Study, or of a list or dictionary of them.")
-    return [replace(one, command=f"lnescape study {place}") for one in listed]
+    if not isinstance(found, Study):
+        raise StudyError(f"{place!r} is no study but a {type(found).__name__}; give the place of a Study.")
+    return replace(found, command=f"lnescape study {place}")
