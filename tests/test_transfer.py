@@ -86,7 +86,7 @@ def test_em_ends_where_the_likelihood_is_highest():
             total -= law.logpdf(fit.b)
         return total
 
-    mean, t, step = _em(fits, kind, 2.0, free)
+    mean, t, step = _em(fits, kind, free)
     ended = np.concatenate([mean.ravel(), np.log(t).ravel(), [np.log(step)]])
     best = minimize(surprise, ended + 0.05 * rng.normal(size=13), method="BFGS")
     np.testing.assert_allclose(ended, best.x, atol=2e-3)
@@ -105,9 +105,9 @@ def test_two_networks_know_more_with_what_other_pairs_taught(prior):
 
 def test_few_pairs_claim_less(prior):
     """The spread of the next pair around b̄ of three is wider than that of the pairs themselves."""
-    assert learned(3, strength=4).spread["narrow"][0] > prior.spread["narrow"][0]
-    for alone in ({"strength": 1e6}, {"n_eff": 1e-6}):  # the usual spread decides, times (P + 1)/(P − 1)
-        assert learned(3, **alone).spread["narrow"] == pytest.approx((0.12 * 2**0.5, 0.03 * 2**0.5), rel=1e-3)
+    assert learned(3).spread["narrow"][0] > prior.spread["narrow"][0]
+    usual = 0.12 * 2**0.5, 0.03 * 2**0.5  # times (P + 1)/(P − 1)
+    assert learned(3, n_eff=1e-6).spread["narrow"] == pytest.approx(usual, rel=1e-3)
 
 
 def test_what_it_does_not_know_shrinks_as_ever(prior):
@@ -212,7 +212,7 @@ def test_a_level_is_that_of_the_variance_however_few_networks_tell_it():
     level, dof = learn_prior(pairs).levels["any"]
     assert level == pytest.approx(log_bias(dof), abs=0.1)  # ln σ² is 0; four standard uncertainties
     # The variance of ln σ² for another pair: of the mean level and beside it, of the pattern, and beside that, d₀ = 20.
-    known = learned(2, levels=[-2.0, -2.4])
+    known = learned(2, levels={"any": [-2.0, -2.4]})
     level, dof = known.levels["any"]
     assert level == pytest.approx(-2.2 + log_bias(dof))
     pattern = sum(np.square(known.spread[GROUPS[name]]).sum() for name in NAMES)

@@ -30,6 +30,7 @@ from lnescape.retraining.prior import (
 WIDE = 3.0  # standard deviation under which a pair is fitted alone: wide enough to decide nothing
 MOST_STEPS, ENOUGH = 2000, 1e-6  # of EM; the largest change of ln T at which it ends
 USUAL = np.array([[SHRINKAGE], [0.03]]) ** 2  # T of z and of z² − 1 where nothing is known
+STRENGTH = 2.0  # how many coefficients it counts as
 OUTSIDE = USUAL  # U
 NOT_ZERO = ("gradient distance",)  # covariates whose b̄ is left free: theory gives them a slope
 LEAST = 1e-6  # of T: where all pairs share a coefficient, T falls towards 0 for ever
@@ -59,8 +60,8 @@ class _Fit(NamedTuple):
 
 
 def learn_prior(
-    pairs: Sequence[KnownPair], *, groups: Mapping[str, str] | None = None, strength: float = 2.0,
-    levels: Mapping[str, Sequence[float]] | Sequence[float] = (), provenance: Mapping[str, Any] | None = None,
+    pairs: Sequence[KnownPair], *, groups: Mapping[str, str] | None = None,
+    levels: Mapping[str, Sequence[float]] = {}, provenance: Mapping[str, Any] | None = None,
 ) -> LearnedPrior:  # fmt: skip
     """Learn from some pairs of data and network what the coefficients of another pair are likely to be.
 
@@ -70,7 +71,7 @@ def learn_prior(
     b̄ = (Σ W_p + U⁻¹)⁻¹ Σ W_p b̂_p,  W_p = (I_p⁻¹ + T)⁻¹: the likeliest for given T, under b̄ ~ N(0, U)
     b_p ~ N(m_p, V_p),  V_p = (I_p + T⁻¹)⁻¹,  m_p = V_p (I_p b̂_p + T⁻¹ b̄)
     T of a group = mean of (m_p − b̄)² + V_p over its coefficients and the P pairs, to which a usual spread, 0.12²
-    (0.03² for the squares), is added k times. U is that spread, too; b̄ of the gradient distance is free.
+    (0.03² for the squares), is added twice. U is that spread, too; b̄ of the gradient distance is free.
 
     At last T is multiplied by (P + 1)/(P − 1): b̄ is a mean of P pairs, and the next pair is another one.
 
@@ -81,7 +82,6 @@ def learn_prior(
     Args:
         pairs: Two or more; the covariates that all of them have are learned.
         groups: {covariate: its group}; the coefficients of a group share one spread. Each alone unless given.
-        strength: k ≥ 0, how many coefficients the usual spread counts as.
         levels: ln σ² − ln var_x q of further pairs, whose covariates nobody kept, by the kind of their networks; see
             `level_of`.
         provenance: How the pairs were made; kept with the prior.
@@ -108,9 +108,7 @@ def learn_prior(
         _check_pair(pair)
     if len(pairs) < 2:
         raise ValueError(f"Only several pairs show how pairs differ; give two or more, not {len(pairs)}.")
-    strength = real(strength, "strength", least=0)
-    by_kind = levels if isinstance(levels, Mapping) else {ANY: levels}
-    further = {str(kind): array(some, "levels", "pairs") for kind, some in by_kind.items()}
+    further = {str(kind): array(some, "levels", "pairs") for kind, some in levels.items()}
     if not all(np.isfinite(some).all() for some in further.values()):
         raise ValueError("levels must be finite; leave out pairs whose level isn't known.")
     names = [name for name in _continuous(pairs[0]) if all(name in _continuous(pair) for pair in pairs)]
@@ -124,7 +122,7 @@ def learn_prior(
         if any(np.array_equal(pair.variance, other.variance) for other in pairs[:k]):
             raise ValueError(f"Pair {k} is a copy of one before it, and would make pairs look alike; leave it out.")
     fits, kind = [_fitted(pair, names) for pair in pairs], np.array([kinds.index(group) for group in group_of])
-    mean, t, step = _em(fits, kind, strength, np.isin(names, NOT_ZERO))
+    mean, t, step = _em(fits, kind, np.isin(names, NOT_ZERO))
     spread = np.sqrt(t * (len(pairs) + 1) / (len(pairs) - 1))
     return LearnedPrior(
         names=tuple(names),
@@ -244,7 +242,7 @@ def _fitted(pair: KnownPair, names: list[str]) -> _Fit:
     return _Fit(b, weight / (1 / pair.dof + delta) / 2 * x.T @ x, delta)
 
 
-def _em(fits: list[_Fit], kind: ndarray, strength: float, free: ndarray) -> tuple[ndarray, ndarray, float]:
+def _em(fits: list[_Fit], kind: ndarray, free: ndarray) -> tuple[ndarray, ndarray, float]:
     """Return b̄ [2, covariates] of z and of z² − 1, T [2, groups], and T of the indicators."""
     c, sizes = len(kind), len(fits) * np.bincount(kind)
     t, step = np.tile(USUAL, len(sizes)), STEP**2
@@ -262,7 +260,7 @@ def _em(fits: list[_Fit], kind: ndarray, strength: float, free: ndarray) -> tupl
             of_indicators.append(moved[c + 1 : -c])
         before = np.append(t, step)
         sums = np.stack([np.bincount(kind, one) for one in squares])
-        t = np.maximum((sums + strength * USUAL) / (sizes + strength), LEAST)
+        t = np.maximum((sums + STRENGTH * USUAL) / (sizes + STRENGTH), LEAST)
         step = np.concatenate(of_indicators).mean() if any(map(len, of_indicators)) else step
         if np.abs(np.log(np.append(t, step) / before)).max() < ENOUGH:
             break
