@@ -86,11 +86,6 @@ def _classes(seen: Traces) -> Columns:
     return {f"class {k}": (seen.chosen == k).astype(float) for k in range(seen.n_classes)}
 
 
-def _neighbourhood(seen: Traces) -> Columns:
-    """Return the spread of q over small shifts of the input."""
-    return {"ln sd over shifts": ln_of(seen.shifted.std(1, ddof=1)).mean(0)}
-
-
 def _path(seen: Traces) -> Columns:
     """Return the spread of q over the epochs' ends of each training."""
     columns = {"ln sd over epochs": ln_of(seen.path.std(1, ddof=1)).mean(0)}
@@ -98,11 +93,6 @@ def _path(seen: Traces) -> Columns:
     if late.shape[1] > 1:
         columns["ln sd over late epochs"] = ln_of(late.std(1, ddof=1)).mean(0)
     return columns
-
-
-def _noise(seen: Traces) -> Columns:
-    """Return the spread of q under noise on the weights."""
-    return {"ln sd under noise": ln_of(seen.noise).mean(0)}
 
 
 def _differences(seen: Traces) -> Columns:
@@ -117,16 +107,6 @@ def _differences(seen: Traces) -> Columns:
         if values is not None and values[:, :last].shape[1]:
             columns[f"ln difference {name}"] = difference(values[:, :last], seen.q, like=(known[:, :last], fitted.q))
     return columns
-
-
-def _bursts(seen: Traces) -> Columns:
-    """Return the spread of q over short restarts from each network."""
-    return {"ln sd over bursts": ln_of(np.sqrt((seen.bursts**2).mean(0)))}
-
-
-def _distance(seen: Traces) -> Columns:
-    """Return the length of the gradient of q in the inverse Fisher metric."""
-    return {"gradient distance": seen.distance.mean(0)}
 
 
 def _spread(seen: Traces, name: str) -> Columns:
@@ -146,12 +126,12 @@ PATHS = ("line", "curve", "mode curve", "simplex", "ESPRO", "SWAG", "FGE")  # le
 GROUPS: dict[str, Group] = {
     "outputs": Group(_outputs, "outputs"),
     "classes": Group(_classes, "chosen"),
-    "neighbourhood": Group(_neighbourhood, "shifted"),
+    "neighbourhood": Group(lambda seen: {"ln sd over shifts": ln_of(seen.shifted.std(1, ddof=1)).mean(0)}, "shifted"),
     "training path": Group(_path, "path"),
-    "noise": Group(_noise, "noise"),
+    "noise": Group(lambda seen: {"ln sd under noise": ln_of(seen.noise).mean(0)}, "noise"),
     "differences": Group(_differences, "shifted"),
-    "gradient distance": Group(_distance, "distance"),
-    "bursts": Group(_bursts, "bursts"),
+    "gradient distance": Group(lambda seen: {"gradient distance": seen.distance.mean(0)}, "distance"),
+    "bursts": Group(lambda seen: {"ln sd over bursts": ln_of(np.sqrt((seen.bursts**2).mean(0)))}, "bursts"),
     **{name: Group(partial(_spread, name=name), name) for name in (*PATHS, "proxies")},
 }
 DEFAULT = ("outputs", "classes", "gradient distance")  # the sharpest known, by a learned prior
