@@ -71,17 +71,10 @@ class Subspace(ABC):
     def at(self, coordinates: Tensor | float) -> Float[Tensor, "*points parameters"]:
         """Return θ = Σ_k a_k v_k, [P] or [n, P], at one or n coordinates; a_k = 1 gives the vertex bit for bit.
 
-        Raises:
-            TypeError: Coordinates that aren't numbers.
-
         >>> Segment.between(torch.zeros(2), torch.ones(2)).at(0.25)
         tensor([0.2500, 0.2500])
         """
-        vertices = self._learned()
-        try:
-            given = torch.as_tensor(coordinates, dtype=torch.float32)
-        except (TypeError, ValueError, RuntimeError) as error:
-            raise TypeError(f"Coordinates are numbers, not {coordinates!r}; give one number or a tensor.") from error
+        vertices, given = self._learned(), torch.as_tensor(coordinates, dtype=torch.float32)
         points = given.ndim == self.coordinate_ndim + 1
         a = self.coefficients(given if points else given.unsqueeze(0))
         thetas = combine(a, vertices)

@@ -104,7 +104,6 @@ ROWS: dict[str, list[tuple[str, str]]] = {
     "Paths and methods": [
         ("ln.members(net, [net()], data, statistics='keep')", "did you mean 'kept'"),
         ("ln.Bezier.between(net(), net())", "see theta_of"),
-        ("ln.Segment.between(runs[0], runs[1]).at('half')", "give one number"),
         ("ln.fit_subspace(net, data, ln.Segment.between(runs[0], runs[1]))", "use Bezier.between"),
         ("ln.fit_subspace(wide, data, ln.Bezier.between(runs[0], runs[1]))", "the builder that the ends came from"),
         ("ln.fit_subspace(net, data, ln.Simplex.from_scratch(3), points=0)", "at least 1"),

@@ -197,15 +197,12 @@ def test_laws_and_walks_refuse_what_does_not_fit(data, as_users_do):
     net = ln.network("mlp", data, width=8)
     theta = ln.weights.theta_of(net())
     other = ln.laws.GaussianLaw(net, torch.zeros(5))
-    prepared = ln.training.Prepared.of(net, data, RECIPE)
     for make, message in (
         (lambda: ln.laws.GaussianLaw(net, theta, scale=torch.ones(3)), "The scale is one number ≥ 0"),
         (lambda: ln.laws.GaussianLaw(net, theta, scale=-torch.ones_like(theta)), "The scale is one number ≥ 0"),
         (lambda: ln.laws.GaussianLaw(net, theta, factors=torch.ones(2, 9000)), "factors act on parameters 0 to 9000"),
         (lambda: ln.laws.Mixture(net, (ln.Members(net, theta[None]), other)), "mix laws of one architecture"),
         (lambda: Gate(0, 8, 64, 1, 1.0), "A rate of 1.0 leaves nothing on"),
-        (lambda: ln.training.walk(prepared, theta, pieces=0, seed=0), "A walk needs a piece"),
-        (lambda: ln.training.walk(prepared, torch.zeros(5), pieces=1, seed=0), "pass a network of this builder"),
         (
             lambda: ln.training.refresh_cost(ln.Members(net, theta[None]), data, -1),
             "n must be a whole number .* not -1",

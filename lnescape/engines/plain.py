@@ -79,8 +79,6 @@ class AnyNetwork:
 
     def home(self, n: int = 1) -> Float[Tensor, "1 parameters"]:
         """Give the network's own buffer; θ written here need not be copied."""
-        if n != 1:
-            raise ValueError(f"This engine computes one network at a time, not {n}; see its `together`.")
         return self.flat.theta.unsqueeze(0)
 
     def loss_and_gradient(

@@ -30,8 +30,6 @@ def split_half(q: Float[ndarray, "networks inputs"], *, n_halvings: int = 20, se
     from scipy.stats import spearmanr
 
     q = array(q, "q", "networks inputs")
-    if len(q) < 4 or q.shape[1] < 3:
-        raise ValueError(f"{len(q)} networks and {q.shape[1]} inputs can't be halved; four and three are the least.")
     rng, found = np.random.default_rng(seed), []
     for _ in range(n_halvings):
         order = rng.permutation(len(q))

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
-from lnescape.checks import array, one_of, real, whole
+from lnescape.checks import array, one_of, whole
 from lnescape.results import Estimate
 
 # Float64 copies are made for this many numbers at a time, 32 MiB, however many members there are.
@@ -269,9 +269,7 @@ def auroc(foreign: Float[Tensor, " foreign"], own: Float[Tensor, " own"]) -> Est
     return Estimate(found.value, math.hypot(found.u, missed.u), n=len(foreign) + len(own))
 
 
-def false_positive_rate(
-    foreign: Float[Tensor, " foreign"], own: Float[Tensor, " own"], *, found: float = 0.95
-) -> Estimate:
+def false_positive_rate(foreign: Float[Tensor, " foreign"], own: Float[Tensor, " own"]) -> Estimate:
     """Return the share of the data set's images taken for foreign where 95 % of the foreign ones are found (FPR95).
 
     (1/n) Σ_i [own_i ≥ τ], τ the largest threshold that at least 95 % of the foreign images reach
@@ -279,7 +277,6 @@ def false_positive_rate(
     Args:
         foreign: A finite score of each foreign image, higher for more suspect ones.
         own: The same score of each image of the data set.
-        found: Share of the foreign images to be found, 0 < found ≤ 1.
 
     Returns:
         The share, 0 to 1, with its standard uncertainty over the images of the data set, the threshold taken as known.
@@ -291,8 +288,7 @@ def false_positive_rate(
     0.25(25)
     """
     foreign, own = _one_each(foreign, "foreign"), _one_each(own, "own")
-    found = real(found, "found", above=0, most=1)
-    least = max(1, math.ceil(found * len(foreign) - 1e-9))
+    least = math.ceil(0.95 * len(foreign) - 1e-9)
     threshold = foreign.sort(descending=True).values[least - 1]
     return Estimate.mean((own >= threshold).double())
 

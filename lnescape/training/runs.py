@@ -370,10 +370,6 @@ def walk(
     # The optimiser's velocity is carried from piece to piece, as if nothing had been looked at. The first n pieces of a
     # longer walk are those of a shorter one. A walk that diverged is NaN from there on.
     data, recipe, length = prepared.data, prepared.recipe, prepared.template.n_parameters
-    steps = recipe.n_steps(len(data.train))
-    if pieces < 1 or steps < 1 or len(theta) != length:
-        need = f"a piece, a step in each, and a θ of {length} numbers, not {pieces}, {steps} and {len(theta)}"
-        raise ValueError(f"A walk needs {need}; raise pieces or epochs, or pass a network of this builder.")
     engine = prepared.engine()
     file, state = None, State(0, theta.new_empty(1, 0, length), torch.full((1,), -1, device=theta.device), {})
     if folder is not None:
