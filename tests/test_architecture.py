@@ -18,7 +18,7 @@ ROOMS = [
     *("checks", "progress", "data", "weights", "networks", "engines", "results"),
     *("subspaces", "scores", "retraining"),
     *("laws", "training", "methods", "landscape"),
-    *("covariates", "plots", "statement", "study", "cli", "__main__"),
+    *("covariates", "plots", "statement", "study", "cli"),
 ]
 FILES = sorted(PACKAGE.rglob("*.py"))
 OF_REPORT = sorted(STUDIES.rglob("*.py"))

@@ -156,14 +156,6 @@ def test_networks_that_spoil_data_or_give_no_numbers_are_refused(data, net, says
     assert torch.equal(data.train.images, before)
 
 
-def test_batches_of_one_are_refused_where_normalisation_needs_two(data):
-    def net():
-        return nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Linear(64, 10))
-
-    with pytest.raises(ValueError, match="takes no batch of one .*; raise Recipe.batch"):
-        ln.fit(net, data, seeds=[0], recipe=ln.Recipe(batch=1, precision="float32"))
-
-
 def test_chance_of_python_and_numpy_follows_the_seed(data):
     def net():
         module = mlp()

@@ -313,7 +313,7 @@ def bursts(
 ) -> Iterator[Float[Tensor, "n parameters"]]:
     """Restart training n times from each member of a law, at rest, each time in another order of the images."""
     if prepared is None:
-        prepared = Prepared.of(law.net, data, recipe, measure=False)
+        prepared = Prepared.of(law.net, data, recipe)
     for theta, seed in zip(law.thetas, law.seeds, strict=True):
         orders = [stream_seed(seed, k, "burst") for k in range(n)]
         start = State(0, theta.expand(n, 1, -1).clone(), torch.full((n,), -1, device=theta.device), {})

@@ -41,7 +41,7 @@ def refuse_failed(failed: Iterable[int]) -> None:
 
 def train(cell: Cell, data, seeds: list[int], **rest: Any) -> Members:
     """Train the networks of some seeds under a cell's recipe, as many at once as batch; the rest as `train_group`."""
-    prepared = checked(lambda: Prepared.of(cell.builder(data), data, cell.recipe, measure=False))
+    prepared = checked(lambda: Prepared.of(cell.builder(data), data, cell.recipe))
     thetas = []
     for trained in train_groups(prepared, seeds, most=len(seeds), **rest):
         refuse_failed(trained.failed)

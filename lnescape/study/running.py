@@ -360,7 +360,7 @@ def _seconds_a_training(cell: Cell, device: str) -> float:
     data, _ = data_and_panel(cell.data, device)
     net = cell.builder(data)
     some = replace(data, train=data.train.subset(slice(0, _STEPS * cell.recipe.batch)))
-    prepared = Prepared.of(net, some, replace(cell.recipe, epochs=1), device=device, measure=False)
+    prepared = Prepared.of(net, some, replace(cell.recipe, epochs=1), device=device)
     at_once = prepared.together(KINDS[cell.method].together(cell))
     with threads_of(1):
         for _ in range(2):  # the first one warms up

@@ -50,10 +50,10 @@ class Prepared:
     @classmethod
     def of(
         cls, net: Builder, data, recipe: Any = None, *, device: torch.device | str | None = None, folder: Any = None,
-        measure: bool = True, template: Template | None = None,
+        template: Template | None = None,
     ) -> "Prepared":  # fmt: skip
         """Check builder, data, recipe, device and folder, and make ready what a training needs."""
-        # Precision "auto" is replaced by what is fastest here; without a measurement it means float32.
+        # Precision "auto" is replaced by what is fastest here.
         if not torch.is_grad_enabled() or any(map(torch.is_autocast_enabled, ("cpu", "cuda"))):
             what = "Gradients are needed, and are switched off here, or autocast is on; call this outside torch.no_grad"
             raise ValueError(f"{what}, torch.inference_mode and torch.autocast (bfloat16: Recipe.precision).")
@@ -75,15 +75,9 @@ class Prepared:
             one = images[0].to(place)
             operations = count_operations(template.fresh(), one, data.n_classes, recipe.loss, targets=targets)
             _check_small_images(operations, recipe, images)
-            if recipe.batch == 1:
-                try:
-                    template.fresh().train()(images[:1].cpu())
-                except ValueError as error:  # of normalisation
-                    raise ValueError(f"The network takes no batch of one ({error}); raise Recipe.batch.") from error
             name = identity(template.fresh(), images[:8])
             data = data.to(place)
-            if measure:
-                recipe = resolve(recipe, template.fresh, data, place, name=name, folder=folder)
+            recipe = resolve(recipe, template.fresh, data, place, name=name, folder=folder)
         return cls(template.builder, data, recipe, operations, name, template)
 
     def under(self, recipe: Recipe) -> "Prepared":
