@@ -17,7 +17,6 @@ from lnescape.scores.quality import (
     disagreement,
     entropy_split,
     false_positive_rate,
-    logit_average,
     mean_prediction,
     nll,
     score,
@@ -32,7 +31,7 @@ _OF_VALUES = ("coverage", "crps", "interval", "mae", "mixture_nll", "r2", "rmse"
 __all__ = [
     "accuracy", "auroc", "aurc", "brier", "calibrated_log_likelihood", "calibration_error", "coverage", "crps",
     "deep_ensemble_equivalent", "disagreement", "entropy_split", "false_positive_rate", "fit_temperature", "halves",
-    "interval", "logit_average", "mae", "mean_prediction", "mixture_nll", "nll", "r2", "rmse", "score",
+    "interval", "mae", "mean_prediction", "mixture_nll", "nll", "r2", "rmse", "score",
     "variance_split", "with_noise",
 ]  # fmt: skip
 

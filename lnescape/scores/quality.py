@@ -42,30 +42,6 @@ def mean_prediction(logp: Float[Tensor, "*members inputs classes"]) -> Float[Ten
     return torch.cat([log_mean(chunk) for chunk in checked_chunks(logp)])
 
 
-def logit_average(logp: Float[Tensor, "*members inputs classes"]) -> Float[Tensor, "inputs classes"]:
-    """Return the normalised geometric mean of the members' probabilities, for comparison: p_c ∝ exp((1/M) Σ_m ln p_mc).
-
-    Args:
-        logp: Log-probabilities in nat, of members or of one prediction; −∞ is allowed. Logits give the same.
-
-    Returns:
-        Log-probabilities [images, classes] in nat, float64.
-
-    Raises:
-        ValueError: The members exclude, between them, every class of an image.
-
-    References: Wortsman et al. 2021, arXiv:2102.10472, whose released code averages so.
-
-    >>> logit_average(torch.tensor([[[0.9, 0.1]], [[0.5, 0.5]]]).log()).exp()
-    tensor([[0.7500, 0.2500]], dtype=torch.float64)
-    """
-    average = torch.cat([chunk.mean(0) for chunk in checked_chunks(logp)])
-    if (excluded := average.isneginf().all(-1)).any():
-        what = f"the logit average of input {int(excluded.nonzero()[0])} is undefined"
-        raise ValueError(f"{what}, because each of its classes has probability 0 for some member; use mean_prediction.")
-    return average.log_softmax(-1)
-
-
 def accuracy(logp: Float[Tensor, "*members inputs classes"], labels: Int[Tensor, " inputs"]) -> Estimate:
     """Return the share of images whose most probable class is the right one, (1/n) Σ_i [argmax_c p̄_c(x_i) = y_i].
 

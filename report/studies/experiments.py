@@ -244,7 +244,7 @@ def law_scores(logp: Tensor, labels: Tensor, foreign: Tensor) -> dict[str, float
         "nll": nll(mean, labels),
         "brier": scores.brier(mean, labels),
         "cll": calibrated_log_likelihood(mean, labels, halves(len(labels))),
-        "logit_nll": nll(scores.logit_average(logp), labels),
+        "logit_nll": nll(logp.double().mean(0).log_softmax(-1), labels),
         "calibration_error": calibration.value,
         "calibration_bias": calibration.bias,
         "aurc": scores.aurc(mean, labels),
