@@ -119,12 +119,6 @@ class CellStore:
             return None
         return lock
 
-    def size(self) -> int:
-        """Add up the bytes of the study's cells."""
-        names = {cell.name for cell in self.study.cells}
-        own = (path for path in self.folder.glob("*.*") if path.name.split(".")[0] in names)
-        return sum(path.stat().st_size for path in own if files.is_file(path))
-
     def fail(self, cell: Cell, error: str) -> None:
         """Record why a cell failed."""
         self._write(cell, {"error": error}, {"command": self.study.command}, folder=self._failures)
