@@ -64,3 +64,25 @@ class Attention(nn.Module):
 def attention(shape: tuple[int, ...], n_classes: int, **options: int) -> nn.Module:
     """Make one network; a cell names this function."""
     return Attention(shape, n_classes, **options)
+
+
+class FixedMixing(Block):
+    """A block in which a learned matrix, the same for all images, mixes the tokens in place of attention."""
+
+    def __init__(self, width: int, heads: int):
+        """Make the parts of `Block`, with a matrix for sixteen tokens."""
+        super().__init__(width, heads)
+        self.mixing = nn.Linear(16, 16)
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        """Change [images, tokens, width]."""
+        mixed = self.mixing(self.before_mixing(tokens).transpose(1, 2)).transpose(1, 2)
+        tokens = tokens + self.mixed(mixed)
+        return tokens + self.perceptron(self.before_perceptron(tokens))
+
+
+def mixer(shape: tuple[int, ...], n_classes: int) -> nn.Module:
+    """Make the attention network with fixed mixing, as in Tolstikhin et al. 2021, arXiv 2105.01601."""
+    network = Attention(shape, n_classes)
+    network.blocks = nn.Sequential(*(FixedMixing(64, 4) for _ in range(2)))
+    return network

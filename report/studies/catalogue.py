@@ -11,6 +11,7 @@ from lnescape.study.cells import Cell, Study
 from lnescape.training import Recipe, squared_error
 from report.studies import comparison
 from report.studies.pairs import (
+    CHANGED,
     CIFAR10_CNN,
     CIFAR10_FAST_CNN,
     CIFAR10_FAST_RESNET,
@@ -270,7 +271,7 @@ STUDIES = {
             _on_test(MLP, "branches", (k, k + 1), leaves=[1, 3, 5, 7, 9], branches=3) for k in range(0, 8, 2)
         ), "branches"),
         *(_study(f"{pair.key}-geometry", f"Gradient distances of {pair.many}", _geometry(pair), "geometry")
-          for pair in (*WITH_GRADIENTS, *HELD_OUT, *JUDGES, FASHION_ATTENTION)),
+          for pair in (*WITH_GRADIENTS, *HELD_OUT, *JUDGES, FASHION_ATTENTION, *CHANGED)),
         *(_study(f"{pair.key}-level", f"u(x) of {pair.many} from one training and its bursts, with gradient distance",
                  _level(pair), "level") for pair in WITH_LEVEL),
         *(_study(f"{pair.key}-purchases", f"What to buy beside gradient distance: {pair.many}", _purchases(pair),
