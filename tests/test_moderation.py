@@ -224,23 +224,19 @@ def test_what_can_not_be_identified_is_said():
         fit_prior(rng.chisquare(9, N) / 9, 9, NONE, n_eff=N)  # one σ for all
 
 
-def test_large_arrays_are_quick_and_small():
-    """10⁵ inputs × 64 retrainings, twelve covariates: 1.6 s on one core; a bound that no busy machine breaks."""
+def test_large_arrays_take_bounded_memory():
+    """10⁵ inputs × 64 retrainings, twelve covariates."""
     import tracemalloc
-    from time import perf_counter
 
     rng = np.random.default_rng(0)
     q, h = rng.normal(size=(64, 100_000)), rng.normal(size=(100_000, 12))
     tracemalloc.start()
-    start = perf_counter()
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with warnings.catch_warnings(action="ignore"):
         prior = fit_prior(q.var(0, ddof=1), 63, h)
     moderated(q, prior, h).interval()
-    seconds, peak = perf_counter() - start, tracemalloc.get_traced_memory()[1]
+    peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 1e9
-    assert seconds < 8
 
 
 def test_a_slope_known_beforehand_is_kept_where_the_data_decide_nothing():
