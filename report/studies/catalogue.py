@@ -11,13 +11,13 @@ from lnescape.study.cells import Cell, Study
 from lnescape.training import Recipe, squared_error
 from report.studies import comparison
 from report.studies.pairs import (
-    CHANGED,
     CIFAR10_CNN,
     CIFAR10_FAST_CNN,
     CIFAR10_FAST_RESNET,
     CIFAR10_RESNET,
     CIFAR10_RESNET20,
     FASHION_ATTENTION,
+    FASHION_FIXED,
     FURTHER,
     HELD_OUT,
     JUDGES,
@@ -50,9 +50,16 @@ class ReportStudy(Study):
         return keep_summary(self)
 
 
+# Of studies whose cells aren't stored.
+REMARKS = {
+    "digits-mlp": "an example for you to run",
+    f"{FASHION_FIXED.key}-geometry": "its summary is stored; cells: minutes",
+}
+
+
 def _study(name: str, title: str, cells: tuple[Cell, ...], summary: str = "reference") -> ReportStudy:
     card = any(name.startswith(pair.key) for pair in (*FURTHER, CIFAR10_RESNET20))
-    remark = "waits for an accelerator" if card else "an example for you to run" if name == "digits-mlp" else ""
+    remark = "waits for an accelerator" if card else REMARKS.get(name, "")
     return ReportStudy(name, title, cells, f"lnescape study {name}", remark, summary)
 
 
@@ -271,7 +278,7 @@ STUDIES = {
             _on_test(MLP, "branches", (k, k + 1), leaves=[1, 3, 5, 7, 9], branches=3) for k in range(0, 8, 2)
         ), "branches"),
         *(_study(f"{pair.key}-geometry", f"Gradient distances of {pair.many}", _geometry(pair), "geometry")
-          for pair in (*WITH_GRADIENTS, *HELD_OUT, *JUDGES, FASHION_ATTENTION, *CHANGED)),
+          for pair in (*WITH_GRADIENTS, *HELD_OUT, *JUDGES, FASHION_ATTENTION, FASHION_FIXED)),
         *(_study(f"{pair.key}-level", f"u(x) of {pair.many} from one training and its bursts, with gradient distance",
                  _level(pair), "level") for pair in WITH_LEVEL),
         *(_study(f"{pair.key}-purchases", f"What to buy beside gradient distance: {pair.many}", _purchases(pair),

@@ -200,17 +200,11 @@ FASHION_ATTENTION = Pair(
     net="attention", words="attention network", name="fashion-mnist-attention", bursts=(), proxies=(),
     recipe={"epochs": 5, "optimiser": "adamw", "learning_rate": 0.003, "weight_decay": 0.05, "precision": "float32"},
 )  # fmt: skip
-# The attention network with one thing changed, to see why its gradients show less. The rate is the best of three (0.03,
-# 0.1, 0.3), chosen likewise.
-FASHION_ATTENTION_SGD = replace(
-    FASHION_ATTENTION, name="fashion-mnist-attention-sgd", net="attention, SGD", words="attention network under SGD",
-    recipe={"epochs": 5, "learning_rate": 0.03, "precision": "float32"},
-)  # fmt: skip
-FASHION_ATTENTION_FIXED = replace(
+# The same without attention, to see whether it is the cause that gradients show less there.
+FASHION_FIXED = replace(
     FASHION_ATTENTION, name="fashion-mnist-attention-fixed", net="fixed mixing", words="network with fixed mixing",
     network="report.studies.attention:mixer",
 )  # fmt: skip
-CHANGED = (FASHION_ATTENTION_SGD, FASHION_ATTENTION_FIXED)
 FURTHER = (CIFAR10_WIDE, CIFAR100_WIDE)  # computed in part: an accelerator is needed
 CHOOSING = tuple(pair for pair in PAIRS if pair.chooses)
 RESTARTED = tuple(pair for pair in (*PAIRS, *SHORT) if RULE in pair.bursts)  # bursts by the common rule are complete
