@@ -52,6 +52,10 @@ def test_what_was_measured_elsewhere_is_quoted_only_where_it_was_measured():
     assert "here on 200, and so few may do less well" in few["evaluation"]
     assert "less well" not in ln.state_arrays(drawn(3), unit="m").facts()["evaluation"]
     assert "how far the inputs move together was not measured" in few["one set"]
+    assert "sets of networks and inputs, not for every set;" in few["one set"]
+    logits = np.stack([drawn(3, 200), np.zeros((3, 200))], 2)
+    of_classes = ln.state_arrays(logits - np.log(np.exp(logits).sum(2, keepdims=True)))
+    assert "not for every set or class;" in of_classes.facts()["one set"]  # whose inputs move together
     rows = [row for row in unseal(DELIVERED.read_bytes())["rows"] if (row["quantity"], row["dof"]) == ("value", 2)]
     assert len(rows) == 2
     stated = replace(ln.state_arrays(drawn(3), unit="m"), worth="from the networks")

@@ -389,7 +389,7 @@ class Statement:
         return (
             f"Input {self.ids[0]}: {what}{value}{chance} (in brackets the {spread} due to retraining, {self.dof:.1f} "
             f"degrees of freedom, {self.kind}). One further retraining gives a value in {ends}{unit}{further} with a "
-            f"probability of {share_text(self.level)}, on average over sets of networks and similar inputs.{ending}"
+            f"probability of {share_text(self.level)}, on average over sets of networks and inputs.{ending}"
         )
 
     def _quantiles(self, k: int) -> str:
@@ -407,7 +407,7 @@ class Statement:
             return {}
         each = " values" if self.outputs else ""
         doubtful = f"{int((self.risk > DOUBTFUL).sum())} of {self.risk.size}{each} would fall"
-        often = f"in more than {share_text(DOUBTFUL)} of retrainings"
+        often = f"with a risk of more than {share_text(DOUBTFUL)}"  # not as often: q̄ is uncertain as well
         if self.limits is None:
             return {"decisions": f"{doubtful} otherwise {often}"}
         names = [f"{name}: " for name in self.outputs] or [""]
@@ -450,7 +450,8 @@ class Statement:
 
     def _one_set(self) -> str:
         """Write what single sets of networks delivered where the common scale was known nearly as well, by ν n_eff."""
-        level = f"{share_text(self.level)} holds on average over sets of networks, not for every set"
+        each = "every set" if self.chosen is None else "every set or class"  # inputs of one class move together
+        level = f"{share_text(self.level)} holds on average over sets of networks and inputs, not for {each}"
         if self.worth in (ASSUMED, GIVEN):
             return f"{level}; how far the inputs move together was not measured"
         dof, n_eff, quantity = self.evaluation.n - 1, self.prior.n_eff, "value" if self.chosen is None else "log-odds"
