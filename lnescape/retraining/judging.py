@@ -168,9 +168,9 @@ def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: 
 
     E e_A e_B = ψ₁(ν/2) + [ψ(ν/2) − ln(ν/2)]² gives ν, REN = 1 + ν; e_k = ln V̂ − ln V_k + ψ(ν_k/2) − ln(ν_k/2)
     against two halves of the reference, whose independent noise drops out. Uncertainties come from leaving out one
-    network, or block of networks, at a time, and from the spread over inputs; the interval of REN is that of the
-    squared error, with Student's factor of the fewer parts. Where few draws share their networks, leaving out one takes
-    whole draws away, and the uncertainties are too large.
+    network, or block of networks, at a time, that of the squared error from the spread over inputs, too; the interval
+    of REN is that of the squared error, with Student's factor of the fewer parts. Where few draws share their networks,
+    leaving out one takes whole draws away, and the uncertainties are too large.
 
     Args:
         evaluations: One for each draw, on the inputs of the reference.
