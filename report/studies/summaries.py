@@ -13,8 +13,9 @@ from scipy.stats import spearmanr
 
 from lnescape.landscape import barrier
 from lnescape.results import Estimate, normalised_error, provenance, save_result
-from lnescape.retraining import fit_prior, log_odds, moderated
+from lnescape.retraining import contrast, fit_prior, log_odds, moderated
 from lnescape.scores import deep_ensemble_equivalent
+from lnescape.statement.page import DOUBTFUL
 from lnescape.study.cells import Study, trainings
 from lnescape.study.observation import PARTS, data_and_panel
 from lnescape.study.reading import read_study
@@ -110,13 +111,26 @@ def own_class(study: Study, store: CellStore) -> Summary:
             own = np.exp(logp[list(mine)]).mean(0).argmax(1)
             rows["other"].append(float((own != scouts).mean()))
             for name, chosen in (("scouts", scouts), ("own", own)):
-                for what, value in _judged(log_odds(logp, chosen), list(mine), own != scouts).items():
+                q, apart = log_odds(logp, chosen), contrast(logp, chosen)
+                found = _judged(q, list(mine), own != scouts) | _doubtful(q, apart, list(mine))
+                for what, value in found.items():
                     rows.setdefault(f"{name}_{what}", []).append(value)
         rows["loss_of_coverage"] = np.subtract(rows["scouts_coverage"], rows["own_coverage"])
         numbers[str(members)] = {
             name: {"mean": float(np.mean(values)), "sd": float(np.std(values, ddof=1))} for name, values in rows.items()
         }
     return numbers, {}
+
+
+def _doubtful(q: np.ndarray, apart: np.ndarray, mine: list[int]) -> dict[str, float]:
+    """Give the mean risk (%) of the odd images where it is above 5 %, and the share of others that fall otherwise."""
+    columns, fitted, judged = _outputs(q[mine]), apart[mine][:, ::2], apart[mine][:, 1::2]
+    with warnings.catch_warnings(action="ignore"):
+        prior = fit_prior(fitted.var(0, ddof=1), len(mine) - 1, columns[::2], n_eff=N_EFF)
+    risk = moderated(judged, prior, columns[1::2]).below(0.0)
+    some = risk > DOUBTFUL
+    others = np.delete(apart, mine, axis=0)[:, 1::2][:, some]
+    return {"risk": 100 * float(risk[some].mean()), "flips": 100 * float((others < 0).mean())}
 
 
 def _judged(q: np.ndarray, mine: list[int], disputed: np.ndarray) -> dict[str, float]:
