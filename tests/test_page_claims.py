@@ -98,3 +98,10 @@ def test_the_risk_of_another_decision_follows_from_the_printed_contrast(tmp_path
         one.certificate(tmp_path / f"{k}.pdf", date="today")
         pdf.append((tmp_path / f"{k}.pdf").read_bytes())
     assert pdf[0] == pdf[1]
+
+
+@pytest.mark.parametrize(("k", "doubted"), [(10, False), (11, True)])
+def test_with_many_classes_the_risk_of_another_decision_is_doubted(k, doubted):
+    logits = np.random.default_rng(0).normal(size=(3, 400, k))
+    stated = ln.state_arrays(logits - np.log(np.exp(logits).sum(2, keepdims=True)))
+    assert ("with many classes" in stated.reservations().get("decisions", "")) == doubted

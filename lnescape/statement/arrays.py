@@ -38,6 +38,11 @@ BORROWED = (
     "them; a second training would show its scale. The network that is stated chooses the class as well, so that the "
     "risk of another decision can be too low."
 )
+MANY = 10  # classes; with ten, risks of the class that two networks chose were right, with a hundred too low by a fifth
+CROWDED = (
+    f"{DECISIONS}The networks that are stated choose the class as well; with many classes, others decide otherwise "
+    "more often than stated."
+)
 BY_TWO = (
     "Two networks don't show whether the inputs move together; if they do, all intervals can be too narrow at once."
 )
@@ -157,6 +162,8 @@ def statement_of(
     if contrasts is not None:
         of_decisions, _, more = _evaluated(contrasts, columns, parts, **how)
         of_fit = joined(of_fit, more)
+        if len(about["classes"]) > MANY and evaluation.n > 1:
+            notes = (*notes, CROWDED)
     if not on_proxies:  # there are none, or they have shown it
         of_fit = tuple(note.replace(ON_PROXIES, "") for note in of_fit)
     if like is not None:
