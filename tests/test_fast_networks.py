@@ -112,6 +112,14 @@ def test_small_images_keep_their_mean_and_cost_less(data):
     assert less / whole == pytest.approx(sum(steps) / (2 * steps[1]))
 
 
+def test_bursts_on_whole_images_cost_more_than_their_share_of_the_epochs(data):
+    recipe = replace(SLANTED, first_pixels=6)  # eleven steps on small images, then eleven on whole ones
+    stated = ln.state(normed, data, seeds=[0, 1], covariates=["bursts"], recipe=recipe, progress=False)
+    operations = count_operations(normed, data.train.images[0], 10)
+    plain = 11 * (operations.step_at(6) + operations.step)
+    assert stated.further == pytest.approx(2 * 12 * 3 * operations.step / plain)  # a quarter of an epoch: three steps
+
+
 def test_whitening_filters_whiten():
     images = torch.randn(200, 3, 12, 12, generator=torch.Generator().manual_seed(0)).cumsum(3)
     filters = whitening_filters(images)

@@ -154,8 +154,8 @@ def state(
         "passes": passes_of(groups, epochs=0 if runs.path is None else runs.path.shape[1] - 1),
         "origin": _origin(prepared, runs, images), "n_calibration": len(calibration), "progress": progress,
     }  # fmt: skip
-    steps = explore.N_BURSTS * burst.n_steps(len(data.train)) if "bursts" in groups else 0
-    known["further"] = len(runs) * steps / recipe.n_steps(len(data.train))
+    n_bursts = len(runs) * explore.N_BURSTS if "bursts" in groups else 0
+    known["further"] = n_bursts * prepared.priced(burst) / prepared.plain
     if data.values is not None:
         return _of_values(data, runs, everything, looked, limits=tolerance, **known)
     narrow: Members | None = None
