@@ -126,6 +126,7 @@ def _bursts(stored: Iterable[Stored]) -> dict[tuple[float, float], Burst]:
         )
         first = own[0][0]
         n = first.settings["n"]
+        # Charged by epochs; beside a plain training that begins with small images, operations would be a third more.
         out[key] = Burst(spread, n * key[0] / first.recipe.epochs, n, distance, loss)
     return out
 
