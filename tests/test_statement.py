@@ -71,6 +71,11 @@ def test_the_page_says_what_is_covered_and_what_is_not(said):
     assert "degrees of freedom" in said.sentence(0)
 
 
+def test_a_list_of_its_inputs_is_one_of_sentences(said):
+    assert repr(list(said[:2])) == f"[{said.sentence(0)}, {said.sentence(1)}]"
+    assert repr(said) == str(said)
+
+
 def test_it_trains_where_nothing_is_handed_in_and_resumes(tmp_path):
     first = ln.state(NET, DATA, seeds=range(2), folder=tmp_path, **QUIET)
     files = {path: path.stat().st_mtime_ns for path in tmp_path.glob("fit-*")}

@@ -479,7 +479,9 @@ class Statement:
         table = ["  ".join(cell.rjust(width) for cell, width in zip(row, widths, strict=True)) for row in rows]
         return "\n".join([*lines, "", heading, *table])
 
-    __repr__ = __str__
+    def __repr__(self) -> str:
+        # Of one input, as in a list of them, the sentence.
+        return self.sentence() if len(self) == 1 else str(self)
 
     def _shown(self) -> tuple[str, list[list[str]]]:
         """Return the rows of the inputs with the highest risk, or the largest u, and what they are."""
