@@ -23,7 +23,7 @@ from report.studies.pairs import FASHION_ATTENTION, FASHION_FIXED, JUDGES, LEVEL
 from report.studies.summaries import SUMMARIES
 
 RESULTS = Path(__file__).resolve().parent.parent / "report" / "results"
-SUMMARY_ALONE = "its summary is stored; cells: minutes"
+SUMMARY_ALONE = "summary stored; its cells take minutes"
 STORED = [study for study in STUDIES.values() if (RESULTS / f"{study.name}.json").is_file()]
 COMMITTED = [study for study in STORED if study.remark != SUMMARY_ALONE]
 WITH_LAWS = [study for study in COMMITTED if study.name.endswith("-methods")] + [STUDIES["mnist-cnn-uncertainty"]]

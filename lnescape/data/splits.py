@@ -58,7 +58,7 @@ class Split:
 
     @property
     def kind(self) -> str:
-        """What to call what is given: images, or inputs of another kind."""
+        """Word for what is given: "images" with channels, height and width, "inputs" otherwise."""
         return "images" if self.pixels.dim() == 4 else "inputs"
 
     def __getstate__(self) -> dict[str, object]:

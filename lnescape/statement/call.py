@@ -117,10 +117,9 @@ def state(
         runs = _retrainings(checked_runs(runs, net, template, data))
         recipe, device = recipe or runs.recipe or Recipe(batch=min(Recipe.batch, len(data.train))), runs.device
     n_trained = len(seeds) if runs is None else len(runs) + len(runs.failed)
-    borrows = by_gradients and like is not None and bool(like.levels) and data.values is None
-    foreign = data.train.pixels.dtype == torch.int64 and like is shipped_prior()  # tokens; a user's prior may know them
-    borrows = borrows and not foreign
-    _check_number(n_trained if runs is None else len(runs), borrows, values=data.values is not None, tokens=foreign)
+    tokens = data.train.pixels.dtype == torch.int64 and like is shipped_prior()  # a prior of the user's may know them
+    borrows = by_gradients and like is not None and bool(like.levels) and data.values is None and not tokens
+    _check_number(n_trained if runs is None else len(runs), borrows, values=data.values is not None, tokens=tokens)
     if data.values is None:
         check_measurand(measurand, n_trained, data.n_classes)
     images = _checked_images(images, data)

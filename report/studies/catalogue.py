@@ -50,10 +50,10 @@ class ReportStudy(Study):
         return keep_summary(self)
 
 
-# Of studies whose cells aren't stored.
+# What `lnescape status` says of studies whose cells aren't stored.
 REMARKS = {
     "digits-mlp": "an example for you to run",
-    f"{FASHION_FIXED.key}-geometry": "its summary is stored; cells: minutes",
+    f"{FASHION_FIXED.key}-geometry": "summary stored; its cells take minutes",
 }
 
 
