@@ -133,7 +133,8 @@ def _clock(seconds: float) -> str:
 def status(name: str | None, folder: Path | None) -> None:
     """Show stored, missing and failed cells of the study NAME, or of all, and the cost so far."""
     shown = [study_named(name)] if name else report_studies().values()
-    click.echo(f"{'study':31} {'cells':>5} {'done':>5} {'missing':>7} {'failed':>6} {'cost so far':>15}")
+    wide = max(len(wanted.name) for wanted in shown)
+    click.echo(f"{'study':{wide}} {'cells':>5} {'done':>5} {'missing':>7} {'failed':>6} {'cost so far':>15}")
     for wanted in shown:
         store = CellStore(wanted, folder)
         done = [cell for cell in wanted.cells if store.has(cell)]
@@ -141,7 +142,7 @@ def status(name: str | None, folder: Path | None) -> None:
         cost, missing = sum(map(trainings, done)), len(wanted.cells) - len(done)
         remark = f"  {wanted.remark}" if missing and wanted.remark else ""
         click.echo(
-            f"{wanted.name:31} {len(wanted.cells):5} {len(done):5} {missing:7} {len(failures):6} "
+            f"{wanted.name:{wide}} {len(wanted.cells):5} {len(done):5} {missing:7} {len(failures):6} "
             f"{cost:5.0f} trainings{remark}"
         )
         for cell, error in failures.items():
