@@ -46,6 +46,8 @@ def survey(law: Law, thetas: Float[Tensor, "points parameters"], split) -> Surve
     Raises:
         ValueError: Points of another network, or images without labels.
     """
+    if thetas.ndim != 2:
+        raise ValueError(f"Points have shape {list(thetas.shape)}; give [n, parameters], as runs[:1].")
     return _surveyed(law, thetas, lambda some: some, split, progress=False)
 
 
@@ -62,7 +64,7 @@ def _surveyed(
     with bar(len(points), "survey", "points", show=progress) as shown:
         for some in points.split(16):
             thetas, want = at(some), law.n_parameters
-            if thetas.ndim != 2 or thetas.shape[1] != want:
+            if thetas.shape[1] != want:
                 what = f"Points have shape {list(thetas.shape)}, the networks {want} parameters"
                 raise ValueError(f"{what}; give [n, {want}].")
             predicted = predict_at(law, iter([thetas]), split.images, len(thetas))

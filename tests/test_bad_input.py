@@ -237,7 +237,7 @@ def test_landscapes(data, runs):
         (lambda: ln.along(runs, line, part, n=1), "n must be a whole number of at least 2"),
         (lambda: ln.along(runs, line, part.images), "pass a part of the data"),
         (lambda: ln.along(runs, line, data.foreign), "have no labels"),
-        (lambda: ln.survey(runs, runs[0], part), "Points have shape"),
+        (lambda: ln.survey(runs, runs[0], part), rf"Points have shape \[{len(runs[0])}\]; give"),
         (lambda: ln.survey(runs, torch.zeros(2, 5), part), "Points have shape"),
         (lambda: ln.plane(runs, runs[:3], part, n=1), "n must be a whole number of at least 2"),
         (lambda: ln.triangle(runs, line, part), "is a Simplex, not a Segment"),
