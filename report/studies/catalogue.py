@@ -32,6 +32,7 @@ from report.studies.pairs import (
     WITH_LEVEL,
     Pair,
 )
+from report.studies.scale import cells as cells_of_scale
 from report.studies.values import cells_of_values
 
 
@@ -283,6 +284,8 @@ STUDIES = {
                  _level(pair), "level") for pair in WITH_LEVEL),
         *(_study(f"{pair.key}-purchases", f"What to buy beside gradient distance: {pair.many}", _purchases(pair),
                  "purchases") for pair in (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_CNN, CIFAR10_FAST_RESNET)),
+        _study("one-training", "What the path of one training tells of the scale of u",
+               tuple(cells_of_scale().values()), ""),
         _study("mnist-mlp-literature", "Infinitesimal jackknife and batches of the data, perceptrons on MNIST",
                (*_geometry(MNIST_MLP), MLP.but(method="literature", scouts=MLP, seeds=range(6))), "literature"),
         _study("cifar10-cnn-branches", "Branches that leave the trunk of one training at several epochs, CIFAR-10",

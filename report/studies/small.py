@@ -46,16 +46,16 @@ def wine() -> Dataset:
 
 def digits() -> Dataset:
     """Return the embedded digits: 1 197 training images, ten classes."""
-    return _cut("digits", dict.fromkeys(PARTS, 1197), range(10), "digits, 8×8")
+    return cut("digits", dict.fromkeys(PARTS, 1197), range(10), "digits, 8×8")
 
 
 def garments() -> Dataset:
     """Return two classes of FashionMNIST, 500 training images."""
     sizes = dict(zip(PARTS, (500, 50, 300, 300), strict=True))
-    return _cut("fashion_mnist", sizes, (PULLOVER, COAT), "FashionMNIST, 500 pullovers and coats")
+    return cut("fashion_mnist", sizes, (PULLOVER, COAT), "FashionMNIST, 500 pullovers and coats")
 
 
-def _cut(name: str, sizes: dict[str, int], classes: Sequence[int], title: str) -> Dataset:
+def cut(name: str, sizes: dict[str, int], classes: Sequence[int], title: str) -> Dataset:
     """Take the first images of some classes from each part of a data set that is known by name."""
     whole, parts = load(name), {}
     for part, n in sizes.items():
