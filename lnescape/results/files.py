@@ -27,8 +27,11 @@ MOST_JSON, MOST_VALUES = 16 * 2**20, 10**6  # bytes of one JSON; its numbers, te
 MOST_PACKED = 2**28  # bytes of packed arrays, which may unpack to 64 MB or to a hundred times that many
 UNPACKED, RATIO = 2**26, 100
 UNPACKING = 2**26  # bytes for the unpacking itself, which needs 9 MB for what is packed here
-# Arrays are mostly float16: two bytes a number, each kind of byte packed with its like.
-_PACKING = [{"id": lzma.FILTER_LZMA2, "preset": 6, "lc": 0, "lp": 1, "pb": 1}]
+# Arrays are mostly float16: two bytes a number, each kind of byte packed with its like. The smallest of three is kept.
+_PACKINGS = [
+    [{"id": lzma.FILTER_LZMA2, "preset": 6, "lc": lc, "lp": 1, "pb": 1, "nice_len": length}]
+    for lc, length in ((0, 64), (1, 273), (0, 8))
+]
 
 _BLANK = b"0" * 64  # stands for the checksum while it is taken
 _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
@@ -196,7 +199,8 @@ def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
     """Pack arrays; raise ValueError where `unpack` would refuse them."""
     from safetensors.numpy import save
 
-    packed = lzma.compress(whole := save(dict(arrays)), filters=_PACKING)
+    whole = save(dict(arrays))
+    packed = min((lzma.compress(whole, filters=how) for how in _PACKINGS), key=len)
     if len(packed) > MOST_PACKED or len(whole) > max(UNPACKED, RATIO * len(packed)):
         raise ValueError(f"arrays of {len(whole) / 2**20:.0f} MB are too much for one result; store fewer, or float16")
     return packed

@@ -72,10 +72,8 @@ def sweeps(own: Assembled) -> dict:
     reference = Reference.of(own.q[:, judged], drawn)
 
     def judge(mix: Mix, seen: Assembled = own) -> dict:
-        evaluations, priors = Moderation(seen, mix)(drawn, judged)
-        found = fidelity(evaluations, reference)
-        ren = {"ren": found.ren.value, "low": found.ren.low, "high": found.ren.high}
-        return ren | {"dof": float(np.mean([prior.dof for prior in priors])), "coverage": found.coverage}
+        evaluations, _ = Moderation(seen, mix)(drawn, judged)
+        return {"ren": fidelity(evaluations, reference).ren.value}
 
     bursts, proxies = [], []
     for key, burst in own.bursts.items():
@@ -106,7 +104,7 @@ def sweeps(own: Assembled) -> dict:
     if bursts:
         burst = best(bursts, 1.005 * CHEAP_BURSTS)
         chosen["bursts"] = [burst["epochs"], burst["rate"]]
-    return {"bursts": bursts, "proxies": proxies, "chosen": chosen, "free": judge(Mix(FREE))}
+    return {"bursts": bursts, "proxies": proxies, "chosen": chosen}
 
 
 def _under_shift(own: Assembled) -> tuple[dict, dict[str, Fidelity]]:
