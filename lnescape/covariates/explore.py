@@ -21,7 +21,7 @@ from lnescape.engines import engine_for
 from lnescape.laws import Law, Members, predict_at
 from lnescape.laws.law import CHUNK
 from lnescape.retraining import KnownPair, Measurand, effective_number, log_odds, with_class_means
-from lnescape.retraining.prior import shared_movement
+from lnescape.retraining.prior import shared_movement, yardstick
 from lnescape.training import Prepared, Recipe, TrainingError
 from lnescape.training.descent import State, generator, stream_seed
 from lnescape.training.prepared import check_builder
@@ -129,13 +129,19 @@ def known_pair(runs: Members, data, *, players: int = 2) -> KnownPair:
     runs = checked_runs(runs, runs.net, template, data)
     logp = runs.predict(images).cpu().numpy()
     chosen = np.exp(logp[players:]).mean(0).argmax(1)
-    seen = explored(runs.subset(range(players)), data, images, chosen, groups=DEFAULT)
+    seen = explored(runs.subset(range(players)), data, images, chosen, groups=(*DEFAULT, "training path"))
     columns, names = with_class_means(*columns_of(seen, DEFAULT))
     q = log_odds(logp, chosen)
     return KnownPair(
         columns, q[players:].var(0, ddof=1), len(q) - players - 1, effective_number(q), names,
-        spread=float(q[0].var()), network=kind_of(template.module),
+        spread=float(q[0].var()), path=None if seen.path is None or len(seen.path[0]) < 2 else yardstick(seen.path),
+        network=kind_of(template.module),
     )  # fmt: skip
+
+
+def has_path(law: Members) -> bool:
+    """Tell whether the networks keep where their epochs ended, two at least."""
+    return law.path is not None and law.path.shape[1] > 1
 
 
 def value(predicted: Float[np.ndarray, "..."], chosen: Classes) -> Float[np.ndarray, "networks inputs"]:

@@ -6,7 +6,7 @@ s² | σ² ~ σ² χ²_ν/ν,  1/σ² ~ χ²_{d₀}/(d₀ s₀²),  ln s₀²(x)
 import math
 import warnings
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -30,6 +30,7 @@ LENT = 1.0  # how many coefficients a spread counts as that was learned on few o
 ANY = "any"  # kind of network, where it isn't known or no prior was learned on its kind
 KINDS = (ANY, "convolutional", "fully connected")
 SHIPPED = Path(__file__).with_name("learned.json")
+LEAST = 1e-12  # in the squared unit of q: a variance below is taken as this much
 REFITS = 8  # rounds in which the pair at hand corrects such spreads
 
 
@@ -85,7 +86,20 @@ class LearnedPrior:
     # over inputs, a mean over networks: the scale that is borrowed where there is one network only. ν are the degrees
     # of freedom of a u that is borrowed altogether. Empty if nothing was learned.
     levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    # The same over the variance of q over the ends of the epochs, a geometric mean over inputs: a sharper scale.
+    path_levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)  # how it was made
+
+    def along(self, path: Float[ndarray, "epochs inputs"], q: Float[ndarray, " inputs"]) -> "LearnedPrior":
+        """Return the prior for one network whose training was watched: its levels are those that the path shows.
+
+        Args:
+            path: q at the ends of the epochs, two or more.
+            q: Where the training ended.
+        """
+        shown = yardstick(path) - float(np.log(np.var(q)))
+        seen = {kind: (level + shown, dof) for kind, (level, dof) in self.path_levels.items()}
+        return replace(self, levels=seen) if seen else self
 
     def save(self, path: Path | str) -> None:
         """Write it as one sealed JSON file; raise ResultError where that is impossible."""
@@ -93,7 +107,7 @@ class LearnedPrior:
 
     def to_dict(self) -> dict[str, Any]:
         """Describe the prior in what JSON can hold."""
-        plain = {name: dict(getattr(self, name)) for name in ("spread", "levels", "provenance")}
+        plain = {name: dict(getattr(self, name)) for name in ("spread", "levels", "path_levels", "provenance")}
         return {"kind": "learned prior"} | vars(self) | plain | {"mean": self.mean.tolist()}
 
     @staticmethod
@@ -108,10 +122,13 @@ class LearnedPrior:
             raise ValueError("names, groups and numbers don't belong together")
         if not np.isfinite(mean).all() or not all(0 < one < np.inf for one in (step, *sum(spread.values(), ()))):
             raise ValueError("a mean isn't finite, or a spread isn't positive")
-        levels = {str(kind): (float(level), float(dof)) for kind, (level, dof) in content["levels"].items()}
-        if not all(np.isfinite(level) and 0 < dof < np.inf for level, dof in levels.values()):
+        levels, of_paths = (
+            {str(kind): (float(level), float(dof)) for kind, (level, dof) in content.get(which, {}).items()}
+            for which in ("levels", "path_levels")
+        )
+        if not all(np.isfinite(level) and 0 < dof < np.inf for level, dof in (*levels.values(), *of_paths.values())):
             raise ValueError("a level isn't finite, or its degrees of freedom aren't positive")
-        return LearnedPrior(names, groups, mean, spread, step, levels, dict(content["provenance"]))
+        return LearnedPrior(names, groups, mean, spread, step, levels, of_paths, dict(content["provenance"]))
 
     @staticmethod
     def load(path: Path | str) -> "LearnedPrior":
@@ -224,7 +241,7 @@ def borrowed_prior(
         q: Measurand of one network.
         covariates: One row for each input.
         names: Of the covariates.
-        like: What `learn_prior` learned, with a level.
+        like: What `learn_prior` learned, with a level; of a training that was watched, `like.along(path, q)`.
         network: Kind of the network; its level is borrowed if `like` has it, else that of all kinds.
 
     Returns:
@@ -248,6 +265,11 @@ def borrowed_prior(
     mean[0] = np.log(np.var(q)) + level
     n = len(q)
     return Prior(mean, centre, width, squared, dof, dof, 0.0, float(n), n, tuple(names))
+
+
+def yardstick(path: Float[ndarray, "*networks epochs inputs"]) -> float:
+    """Return the mean over inputs (and networks) of ln of the variance of q over the ends of the epochs."""
+    return float(np.log(np.maximum(np.var(path, axis=-2, ddof=1), LEAST)).mean())
 
 
 def _placed(like: LearnedPrior, names: tuple[str, ...], squared: ndarray) -> tuple[ndarray, ndarray, ndarray]:

@@ -150,13 +150,15 @@ def state_arrays(
 
 def statement_of(
     q: ndarray, columns: Named, parts: tuple[slice, slice], *, n_eff: float | None = None,
-    like: LearnedPrior | None = None, network: str = ANY, contrasts: ndarray | None = None,
-    scale: ndarray | float = 1.0, notes: Sequence[str] = (), on_proxies: bool = False, **about: Any,
+    like: LearnedPrior | None = None, lent: LearnedPrior | None = None, network: str = ANY,
+    contrasts: ndarray | None = None, scale: ndarray | float = 1.0, notes: Sequence[str] = (),
+    on_proxies: bool = False, **about: Any,
 ) -> Statement:  # fmt: skip
     """Fit the prior on the first part of the inputs and state the second; q of values in parts of a scale each."""
     (h, _), (_, stated) = columns, parts
+    # `lent` is `like` with the scale that the path of a single training shows.
     k = len(about["units"])
-    how: dict[str, Any] = {"n_eff": n_eff, "like": like, "network": network, "outputs": k}
+    how: dict[str, Any] = {"n_eff": n_eff, "like": lent or like, "network": network, "outputs": k}
     evaluation, prior, of_fit = _evaluated(q, columns, parts, **how)
     of_decisions = None
     if contrasts is not None:
@@ -175,6 +177,7 @@ def statement_of(
     return Statement(
         evaluation=Evaluation(mean, sigma, evaluation.dof, evaluation.n), prior=prior, notes=(*of_fit, *notes),
         contrast=of_decisions, diagnosis=diagnose(q[:, stated], prior, h[stated]), network=network,
+        watched=lent is not None,
         extrapolated=np.any(prior.beyond(h[stated]).reshape(-1, k), axis=1), **about,
     )  # fmt: skip
 

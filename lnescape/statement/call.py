@@ -59,10 +59,11 @@ def state(
     Args:
         net: Builder of one network.
         data: The data set.
-        runs: Networks trained already; with `fit(…, path=True)` their path is used, too.
+        runs: Networks trained already; with `fit(…, path=True)` their path is used, too, and the scale of a single one
+            is known better.
         seeds: Seeds of the M trainings, if there are no runs; range(3) unless given. A single seed (classes only) gives
             a Type B evaluation: pattern and scale of u come from the pairs of `like`, the scale from networks of the
-            same kind.
+            same kind and from how far q moved over the epochs of the training.
         images: Normalised inputs, as in `data.test.images`, which are taken unless given.
         ids: Identifiers of the inputs, each once, or of the whole test set that `dataset` cut in two; the half that
             became the calibration part is not stated. Unless given, their numbers, or their rows in that test set.
@@ -136,7 +137,8 @@ def state(
     if runs is None:
         check_inputs(template, data.calibration.images[:MOST_CALIBRATION], "calibration", rows=data.calibration.rows)
         check_inputs(template, images, "stated", rows=rows)
-        runs = retrain(prepared, seeds, folder=folder, path="training path" in groups, progress=progress)
+        by_path = "training path" in groups or len(seeds) == 1  # of which it shows the scale
+        runs = retrain(prepared, seeds, folder=folder, path=by_path, progress=progress)
         if len(runs) == 1 < n_trained and not borrows:
             what = f"Of the trainings under the seeds {', '.join(map(str, seeds))} all but {runs.seeds[0]} diverged"
             raise TrainingError(f"{what}; lower the learning rate, or give more seeds.")
@@ -147,10 +149,11 @@ def state(
     groups = [name for name in groups if name not in left_out and not (name == "classes" and one_value)]
     calibration = data.calibration.images[:MOST_CALIBRATION]
     everything = torch.cat([calibration, images.to(calibration.device)])
+    watched = len(runs) == 1 and like is not None and bool(like.path_levels) and explore.has_path(runs)
     looked: dict[str, Any] = {"groups": groups, "burst": burst, "prepared": prepared, "neighbours": neighbours}
     known: dict[str, Any] = {
         "ids": ids, "level": level, "left_out": left_out, "trainings": float(n_trained), "title": data.title,
-        "passes": passes_of(groups, epochs=0 if runs.path is None else runs.path.shape[1] - 1),
+        "passes": passes_of(_observed(groups, watched), epochs=0 if runs.path is None else runs.path.shape[1] - 1),
         "origin": _origin(prepared, runs, images), "n_calibration": len(calibration), "progress": progress,
     }  # fmt: skip
     n_bursts = len(runs) * explore.N_BURSTS if "bursts" in groups else 0
@@ -162,12 +165,13 @@ def state(
         numbers = list(range(PROXY_SEED, PROXY_SEED + n_proxies))
         narrow = retrain(of_proxies, numbers, folder=folder, progress=progress)
         known["further"] += narrow.cost.operations / prepared.plain
-    return _of_classes(data, runs, everything, looked, measurand=measurand, like=like, narrow=narrow, **known)
+    how: dict[str, Any] = {"measurand": measurand, "like": like, "watched": watched, "narrow": narrow}
+    return _of_classes(data, runs, everything, looked, **how, **known)
 
 
 def _of_classes(
     data: Any, runs: Members, everything: Tensor, looked: dict[str, Any], *, n_calibration: int, measurand: Measurand,
-    like: LearnedPrior | None, narrow: Members | None, progress: bool, **known: Any,
+    like: LearnedPrior | None, watched: bool, narrow: Members | None, progress: bool, **known: Any,
 ) -> Statement:  # fmt: skip
     """State classes, the calibration inputs first: the measurand of each input's class; `narrow` are proxies."""
     n = n_calibration
@@ -177,7 +181,8 @@ def _of_classes(
     n_eff, worth, groups = None, CHECKED, looked["groups"]
     notes: list[str] = []
     with bar(len(runs), "exploring", "networks", show=progress) as shown:
-        seen = explore.explored(runs, data, everything, chosen, measurand=measurand, on_network=shown.update, **looked)
+        how = looked | {"groups": _observed(groups, watched), "measurand": measurand, "on_network": shown.update}
+        seen = explore.explored(runs, data, everything, chosen, **how)
         if len(runs) > 1:  # one network borrows its scale
             n_eff = believed(explore.movement(runs, everything[:n], chosen[:n], measurand=measurand), n)
             worth = CHECKED if n_eff is None else NOISE
@@ -195,12 +200,21 @@ def _of_classes(
     columns = columns_of(replace(seen, like=seen.of(range(len(runs)), fitted)), groups)
     if like is not None:
         columns = with_class_means(*columns, like=columns[0][fitted])
+    lent = None
+    if watched and like is not None and seen.path is not None:  # the path of the one network shows its scale
+        lent = like.along(seen.path[0, :, fitted], seen.q[0, fitted])
     return statement_of(
-        seen.q, columns, (fitted, stated), n_eff=n_eff, like=like, network=kind_of(looked["prepared"].template.module),
+        seen.q, columns, (fitted, stated), n_eff=n_eff, like=like, lent=lent,
+        network=kind_of(looked["prepared"].template.module),
         groups=tuple(groups), n_calibration=n, worth=worth, n_proxies=0 if narrow is None else len(narrow),
         notes=notes, on_proxies=not notes, **known,
         **about_classes(logp, mean, chosen, stated, measurand=measurand, classes=tuple(map(str, data.classes))),
     )  # fmt: skip
+
+
+def _observed(groups: list[str], watched: bool) -> list[str]:
+    """Return the groups that are observed: with the training path, where it shows the scale."""
+    return list(dict.fromkeys([*groups, "training path"])) if watched else groups
 
 
 def _of_values(
