@@ -3,21 +3,24 @@
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import torch
 from numpy import ndarray
 
-from lnescape.covariates.explore import ENOUGH_PROXIES
+from lnescape.covariates.explore import ENOUGH_PROXIES, burst_recipe
 from lnescape.covariates.geometry import SLOPE
 from lnescape.covariates.groups import FREE, Traces, columns_of, passes_of
+from lnescape.networks import NETWORKS
 from lnescape.retraining import Evaluation, Fidelity, LearnedPrior, Prior, Reference, fidelity, moderated, type_a
 from lnescape.retraining.prior import SHRINKAGE, assumed_number, effective_number_of, fit_prior
 from lnescape.retraining.transfer import with_class_means
 from lnescape.study.cells import Cell, Study
 from lnescape.study.observation import PARTS, Panel
 from lnescape.study.store import CellStore
+from lnescape.training import count_operations
 from report.studies.comparison import path_of
 from report.studies.dispersion import dithered
 from report.studies.pairs import PATHS
@@ -73,6 +76,8 @@ class Assembled:
         return len(self.traces.q)
 
 
+# Shape, classes and training images of data whose trainings begin with small images: known here without the data.
+CIFAR = {"cifar10": ((3, 32, 32), 10, 45_000), "cifar100": ((3, 32, 32), 100, 45_000)}
 _METHODS = ("scouts", "retrainings", "bursts", "proxies", "law")
 _OBSERVED = {
     "outputs": "outputs",
@@ -125,10 +130,21 @@ def _bursts(stored: Iterable[Stored]) -> dict[tuple[float, float], Burst]:
             for name in ("burst_spread", "burst_distance", "burst_training_loss")
         )
         first = own[0][0]
-        n = first.settings["n"]
-        # Charged by epochs; beside a plain training that begins with small images, operations would be a third more.
-        out[key] = Burst(spread, n * key[0] / first.recipe.epochs, n, distance, loss)
+        out[key] = Burst(spread, first.settings["n"] * _price(first), first.settings["n"], distance, loss)
     return out
+
+
+@lru_cache
+def _price(cell: Cell) -> float:
+    """Give what one burst costs, in plain trainings of equal floating-point operations."""
+    plain = cell.recipe
+    burst = burst_recipe(plain, epochs=cell.settings["epochs"], rate=cell.settings["rate"])
+    if not plain.first_pixels:  # all steps cost the same
+        return burst.epochs / plain.epochs
+    shape, n_classes, n_images = CIFAR[cell.data]
+    network = NETWORKS[cell.network](shape, n_classes, **cell.options)
+    operations = count_operations(network, torch.zeros(shape), n_classes)
+    return operations.training(burst, n_images) / operations.training(plain, n_images)
 
 
 def _proxies(stored: Iterable[Stored]) -> dict[tuple[int, float], list[ProxySet]]:
