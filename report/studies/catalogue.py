@@ -16,6 +16,7 @@ from report.studies.pairs import (
     CIFAR10_FAST_RESNET,
     CIFAR10_RESNET,
     CIFAR10_RESNET20,
+    CIFAR100_FAST_RESNET,
     FASHION_ATTENTION,
     FASHION_FIXED,
     FURTHER,
@@ -32,6 +33,7 @@ from report.studies.pairs import (
     WITH_LEVEL,
     Pair,
 )
+from report.studies.scale import COMPANIONS, SHORT_PART
 from report.studies.scale import cells as cells_of_scale
 from report.studies.values import cells_of_values
 
@@ -200,6 +202,14 @@ def _grouped(scouts: Cell, n: int) -> tuple[Cell, ...]:
     return tuple(_on_test(scouts, "retrainings", (k, k + 1)).but(options=other) for k in range(0, n, 2))
 
 
+def _companions(pair: Pair) -> Cell:
+    """Companions of networks that are stored, and take long to train again."""
+    scouts = scouts_of(pair)
+    return scouts.but(
+        method="companions", scouts=scouts, seeds=range(COMPANIONS[pair.key]), settings={"part": SHORT_PART}
+    )
+
+
 def _bursts(pair: Pair) -> tuple[Cell, ...]:
     scouts, groups = scouts_of(pair), pair.burst_group
     groups = groups if isinstance(groups, tuple) else (groups,) * len(pair.bursts)
@@ -284,8 +294,10 @@ STUDIES = {
                  _level(pair), "level") for pair in WITH_LEVEL),
         *(_study(f"{pair.key}-purchases", f"What to buy beside gradient distance: {pair.many}", _purchases(pair),
                  "purchases") for pair in (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_CNN, CIFAR10_FAST_RESNET)),
-        _study("one-training", "What the path of one training tells of the scale of u",
+        _study("one-training", "What one training and a short companion tell of the scale of u",
                tuple(cells_of_scale().values()), ""),
+        *(_study(f"{pair.key}-companions", f"Short companions of {pair.many}", (_companions(pair),), "")
+          for pair in (CIFAR10_FAST_CNN, CIFAR10_CNN, CIFAR10_FAST_RESNET, CIFAR100_FAST_RESNET)),
         _study("mnist-mlp-literature", "Infinitesimal jackknife and batches of the data, perceptrons on MNIST",
                (*_geometry(MNIST_MLP), MLP.but(method="literature", scouts=MLP, seeds=range(6))), "literature"),
         _study("cifar10-cnn-branches", "Branches that leave the trunk of one training at several epochs, CIFAR-10",
