@@ -6,7 +6,7 @@ from scipy.special import polygamma
 
 import lnescape as ln
 from lnescape.retraining import Reference, fidelity
-from lnescape.retraining.judging import log_bias
+from lnescape.retraining.prior import log_bias
 from report.studies.uncertainty import RULES, learned
 from tests.test_users_networks import RECIPE, Bag, data, features, single_logit, tokens
 

@@ -11,7 +11,7 @@ import pytest
 import lnescape as ln
 from lnescape.covariates.explore import MOVEMENT
 from lnescape.results.files import unseal
-from lnescape.retraining.judging import log_bias
+from lnescape.retraining.prior import log_bias
 from lnescape.statement.page import DELIVERED
 from lnescape.study.store import CellStore
 from report.studies.catalogue import STUDIES

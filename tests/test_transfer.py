@@ -22,8 +22,7 @@ from lnescape.retraining import (
     moderated,
     with_class_means,
 )
-from lnescape.retraining.judging import log_bias
-from lnescape.retraining.prior import _adapted, _placed, terms_of, yardstick
+from lnescape.retraining.prior import _adapted, _placed, beside, log_bias, terms_of
 from lnescape.retraining.transfer import USUAL, _em, _Fit
 
 NAMES = ("a", "b", "c")
@@ -176,35 +175,35 @@ def test_pairs_that_teach_nothing_are_refused():
         learn_prior([pair, KnownPair(h, variance, 10, 100, ("d", "e", "f"))])
 
 
-@pytest.mark.parametrize("watched", [False, True])
-def test_a_borrowed_scale_covers_over_many_pairs(watched):
+@pytest.mark.parametrize("compared", [False, True])
+def test_a_borrowed_scale_covers_over_many_pairs(compared):
     """95 % intervals of one network in 60 worlds of 5 pairs: 93 to 97 % (false alarm below 1 in 1 000)."""
     rng, covered, dofs = np.random.default_rng(0), [], []
 
     def pair(n=600):
-        # The level over inputs differs between pairs by 0.4; that over the path by 0.1, whatever the former is.
+        # The level over inputs differs between pairs by 0.4; that over a companion by 0.1, whatever the former is.
         level, slope = rng.normal(-2, 0.4), rng.normal(0.8, 0.05)
         h = rng.normal(size=(n, 1))
         variance = np.exp(level + slope * h[:, 0]) * 20 / rng.chisquare(20, n)
-        path = np.exp(rng.normal(0.35, 0.05)) * np.sqrt(variance) * rng.normal(size=(9, n))
-        return h, variance, rng.normal(size=n), path
+        mean = rng.normal(size=n)
+        q = mean + rng.normal(size=(3, n)) * np.sqrt(variance)
+        return h, variance, q, 3 + 0.5 * (mean + np.exp(rng.normal(0.3, 0.1)) * rng.normal(size=n) * np.sqrt(variance))
 
     for _ in range(60):
         made = [pair() for _ in range(5)]
         known = [
-            KnownPair(h, v * rng.chisquare(30, len(v)) / 30, 30, len(v), ("h",), float(mean.var()), yardstick(path))
-            for h, v, mean, path in made[1:]
+            KnownPair(h, v * rng.chisquare(30, len(v)) / 30, 30, len(v), ("h",), float(q[0].var()), beside(q[0], short))
+            for h, v, q, short in made[1:]
         ]
         like = learn_prior(known)
-        h, variance, mean, path = made[0]
-        q, other = mean + rng.normal(size=(2, len(mean))) * np.sqrt(variance)
-        lent = like.along(path, mean) if watched else like
-        evaluation = moderated(q[None], borrowed_prior(mean, h, names=("h",), like=lent), h)
+        h, _, q, short = made[0]
+        lent = like.with_companion(q[0], short) if compared else like
+        evaluation = moderated(q[:1], borrowed_prior(q[0], h, names=("h",), like=lent), h)
         low, high = evaluation.interval()
-        covered.append(((low <= other) & (other <= high)).mean())
+        covered.append(((low <= q[1:]) & (q[1:] <= high)).mean())
         dofs.append(evaluation.dof)
     assert 0.93 < np.mean(covered) < 0.97
-    assert bool(np.mean(dofs) > 3.8) is watched  # the level is one part of what is borrowed
+    assert bool(np.mean(dofs) > 3.8) is compared  # the level is one part of what is borrowed
 
 
 def test_a_level_is_that_of_the_variance_however_few_networks_tell_it():
@@ -212,10 +211,12 @@ def test_a_level_is_that_of_the_variance_however_few_networks_tell_it():
     rng = np.random.default_rng(0)
     q = 3 * rng.normal(size=20_000) + rng.normal(size=(3, 20_000))
     assert level_of(q) == pytest.approx(np.log(1 / 10), abs=0.03)  # its standard uncertainty is 0.009
-    path = 2 * rng.normal(size=(2, 6, 20_000))  # ln s² of six is too low by 0.21, for all pairs alike
-    assert level_of(q, path=path) == pytest.approx(log_bias(5) * -1 - np.log(4), abs=0.03)
-    with pytest.raises(ValueError, match="at the ends of two epochs or more"):
-        level_of(q, path=path[:, :1])
+    short = (
+        1 - 2 * q[:2] + 2 * rng.normal(size=(2, 20_000))
+    )  # beside it, q has the variance 1/(1/10 + 4/4)
+    assert level_of(q, companions=short) == pytest.approx(-np.log(1 / (1 / 10 + 1)), abs=0.03)
+    with pytest.raises(ValueError, match="one for each of the first"):
+        level_of(q, companions=np.tile(short, (2, 1)))
     h = rng.normal(size=(2, 3000, 1))
     pairs = [KnownPair(one, rng.chisquare(2, 3000) / 2, 2, 3000, ("h",), spread=1.0) for one in h]
     level, dof = learn_prior(pairs).levels["any"]
@@ -238,19 +239,18 @@ def test_a_prior_without_a_level_lends_no_scale():
 def test_a_prior_is_learned_from_retrainings_of_ones_own(data):
     recipe, pairs = ln.Recipe(epochs=3, precision="float32"), []
     for width in (8, 16):
-        how = {"seeds": range(12), "recipe": recipe, "progress": False, "path": width == 16}
-        runs = ln.fit(ln.network("mlp", data, width=width), data, **how)
-        pairs.append(ln.covariates.known_pair(runs, data))
+        net = ln.network("mlp", data, width=width)
+        runs = ln.fit(net, data, seeds=range(12), recipe=recipe, progress=False)
+        short = ln.fit(net, data, seeds=range(50, 52), recipe=replace(recipe, epochs=1), progress=False)
+        pairs.append(ln.covariates.known_pair(runs, data, companions=short if width == 16 else None))
     assert [(pair.dof, pair.network, len(pair.variance)) for pair in pairs] == [(9, "fully connected", 200)] * 2
     logp = runs.predict(data.calibration.images).double().numpy()  # the first two networks play, the others judge
     q = ln.log_odds(logp, np.exp(logp[2:]).mean(0).argmax(1))
     np.testing.assert_allclose(pairs[1].variance, q[2:].var(0, ddof=1), rtol=1e-3)
     assert pairs[1].spread == pytest.approx(q[0].var(), rel=1e-3)
-    ends = [ln.members(runs.net, list(theta), data).predict(data.calibration.images) for theta in runs.path[:2]]
-    chosen = np.exp(logp[2:]).mean(0).argmax(1)
-    path = np.stack([ln.log_odds(one.double().numpy(), chosen) for one in ends])
-    assert pairs[0].path is None
-    assert pairs[1].path == pytest.approx(np.log(path.var(1, ddof=1)).mean(), abs=0.01)
+    others = ln.log_odds(short.predict(data.calibration.images).numpy(), np.exp(logp[2:]).mean(0).argmax(1))
+    assert pairs[0].companion is None
+    assert pairs[1].companion == pytest.approx(np.mean([beside(q[k], others[k]) for k in range(2)]), abs=1e-3)
     with pytest.raises(ValueError, match="from 12 retrainings or more, not 3"):
         ln.covariates.known_pair(ln.members(runs.net, list(runs.thetas[:3]), data), data)
     stated = ln.state(runs.net, data, runs=ln.members(runs.net, list(runs.thetas[:2]), data), like=learn_prior(pairs))

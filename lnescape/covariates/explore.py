@@ -21,7 +21,7 @@ from lnescape.engines import engine_for
 from lnescape.laws import Law, Members, predict_at
 from lnescape.laws.law import CHUNK
 from lnescape.retraining import KnownPair, Measurand, effective_number, log_odds, with_class_means
-from lnescape.retraining.prior import shared_movement, yardstick
+from lnescape.retraining.prior import beside, shared_movement
 from lnescape.training import Prepared, Recipe, TrainingError
 from lnescape.training.descent import State, generator, stream_seed
 from lnescape.training.prepared import check_builder
@@ -96,7 +96,7 @@ def explored(
     return Traces(q, chosen=chosen, others=others, **what, **found)
 
 
-def known_pair(runs: Members, data, *, players: int = 2) -> KnownPair:
+def known_pair(runs: Members, data, *, players: int = 2, companions: Members | None = None) -> KnownPair:
     """Observe a pair of data and network with many retrainings, so that `learn_prior` can learn from it.
 
     The covariates are those of a statement, seen on the first networks; s² is over all others, on the calibration
@@ -106,6 +106,8 @@ def known_pair(runs: Members, data, *, players: int = 2) -> KnownPair:
         runs: Retrainings, ten more than `players` or more.
         data: The data set, of classes.
         players: Number of networks that give covariates: as many as in later statements.
+        companions: Trainings of other seeds over `COMPANION` = 0.3 of the epochs, so that statements on one network
+            with a companion can borrow their scale.
 
     Returns:
         The pair.
@@ -129,19 +131,19 @@ def known_pair(runs: Members, data, *, players: int = 2) -> KnownPair:
     runs = checked_runs(runs, runs.net, template, data)
     logp = runs.predict(images).cpu().numpy()
     chosen = np.exp(logp[players:]).mean(0).argmax(1)
-    seen = explored(runs.subset(range(players)), data, images, chosen, groups=(*DEFAULT, "training path"))
+    seen = explored(runs.subset(range(players)), data, images, chosen, groups=DEFAULT)
     columns, names = with_class_means(*columns_of(seen, DEFAULT))
-    q = log_odds(logp, chosen)
+    q, shown = log_odds(logp, chosen), None
+    if companions is not None:
+        companions = checked_runs(
+            instance(companions, Members, "companions", "pass what fit returns"), runs.net, template, data
+        )
+        others = log_odds(companions.predict(images).cpu().numpy(), chosen)
+        shown = float(np.mean([beside(one, other) for one, other in zip(q, others, strict=False)]))
     return KnownPair(
         columns, q[players:].var(0, ddof=1), len(q) - players - 1, effective_number(q), names,
-        spread=float(q[0].var()), path=None if seen.path is None or len(seen.path[0]) < 2 else yardstick(seen.path),
-        network=kind_of(template.module),
+        spread=float(q[0].var()), companion=shown, network=kind_of(template.module),
     )  # fmt: skip
-
-
-def has_path(law: Members) -> bool:
-    """Tell whether the networks keep where their epochs ended, two at least."""
-    return law.path is not None and law.path.shape[1] > 1
 
 
 def value(predicted: Float[np.ndarray, "..."], chosen: Classes) -> Float[np.ndarray, "networks inputs"]:

@@ -10,6 +10,7 @@ from numpy import ndarray
 from lnescape.checks import array, instance, whole
 from lnescape.results import Estimate
 from lnescape.retraining.evaluation import Evaluation
+from lnescape.retraining.prior import log_bias
 
 N_HALVINGS = 4  # of the reference of each draw
 N_BLOCKS = 10  # of networks that no evaluation used, left out one block at a time
@@ -50,13 +51,6 @@ class RetrainingEquivalent:
 
     def __str__(self) -> str:
         return f"{self.value:.1f} [{self.low:.1f}, {self.high:.1f}]"
-
-
-def log_bias(dof: float | Float[ndarray, "*any"]) -> float | Float[ndarray, "*any"]:
-    """Return E ln(s²/σ²) = ψ(ν/2) − ln(ν/2), by which ln s² is too low on average; nat, negative."""
-    from scipy.special import psi
-
-    return psi(np.asarray(dof) / 2) - np.log(np.asarray(dof) / 2)
 
 
 def squared_error_of(dof: float) -> float:

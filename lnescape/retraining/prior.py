@@ -30,7 +30,8 @@ LENT = 1.0  # how many coefficients a spread counts as that was learned on few o
 ANY = "any"  # kind of network, where it isn't known or no prior was learned on its kind
 KINDS = (ANY, "convolutional", "fully connected")
 SHIPPED = Path(__file__).with_name("learned.json")
-LEAST = 1e-12  # in the squared unit of q: a variance below is taken as this much
+COMPANION = 0.3  # epochs of the companion of one network, in parts of a training's
+LEAST = 1e-12  # in the squared unit of q: a square below is taken as this much
 REFITS = 8  # rounds in which the pair at hand corrects such spreads
 
 
@@ -86,20 +87,24 @@ class LearnedPrior:
     # over inputs, a mean over networks: the scale that is borrowed where there is one network only. ν are the degrees
     # of freedom of a u that is borrowed altogether. Empty if nothing was learned.
     levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    # The same over the variance of q over the ends of the epochs, a geometric mean over inputs: a sharper scale.
-    path_levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    # (level, ν) over what a companion shows, `beside`, for networks of all kinds: a sharper scale
+    companion: tuple[float, float] | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)  # how it was made
 
-    def along(self, path: Float[ndarray, "epochs inputs"], q: Float[ndarray, " inputs"]) -> "LearnedPrior":
-        """Return the prior for one network whose training was watched: its levels are those that the path shows.
+    def with_companion(self, q: Float[ndarray, " inputs"], companion: Float[ndarray, " inputs"]) -> "LearnedPrior":
+        """Return the prior for `borrowed_prior` of one network that has a companion: with the level that both show.
 
         Args:
-            path: q at the ends of the epochs, two or more.
-            q: Where the training ended.
+            q: Measurand of the network.
+            companion: The same of a training from another seed over `COMPANION` = 0.3 of the epochs.
+
+        Raises:
+            ValueError: No level over a companion was learned.
         """
-        shown = yardstick(path) - float(np.log(np.var(q)))
-        seen = {kind: (level + shown, dof) for kind, (level, dof) in self.path_levels.items()}
-        return replace(self, levels=seen) if seen else self
+        if self.companion is None:
+            raise ValueError("The learned prior has no level over a companion; learn it on pairs with `companion`.")
+        level, dof = self.companion
+        return replace(self, levels={ANY: (level + beside(q, companion) - float(np.log(np.var(q))), dof)})
 
     def save(self, path: Path | str) -> None:
         """Write it as one sealed JSON file; raise ResultError where that is impossible."""
@@ -107,7 +112,7 @@ class LearnedPrior:
 
     def to_dict(self) -> dict[str, Any]:
         """Describe the prior in what JSON can hold."""
-        plain = {name: dict(getattr(self, name)) for name in ("spread", "levels", "path_levels", "provenance")}
+        plain = {name: dict(getattr(self, name)) for name in ("spread", "levels", "provenance")}
         return {"kind": "learned prior"} | vars(self) | plain | {"mean": self.mean.tolist()}
 
     @staticmethod
@@ -122,13 +127,14 @@ class LearnedPrior:
             raise ValueError("names, groups and numbers don't belong together")
         if not np.isfinite(mean).all() or not all(0 < one < np.inf for one in (step, *sum(spread.values(), ()))):
             raise ValueError("a mean isn't finite, or a spread isn't positive")
-        levels, of_paths = (
-            {str(kind): (float(level), float(dof)) for kind, (level, dof) in content.get(which, {}).items()}
-            for which in ("levels", "path_levels")
-        )
-        if not all(np.isfinite(level) and 0 < dof < np.inf for level, dof in (*levels.values(), *of_paths.values())):
-            raise ValueError("a level isn't finite, or its degrees of freedom aren't positive")
-        return LearnedPrior(names, groups, mean, spread, step, levels, of_paths, dict(content["provenance"]))
+        levels = {str(kind): (float(level), float(dof)) for kind, (level, dof) in content["levels"].items()}
+        companion = None
+        if (shown := content.get("companion")) is not None:
+            companion = float(shown[0]), float(shown[1])
+        for level, dof in (*levels.values(), *([companion] if companion else [])):
+            if not (np.isfinite(level) and 0 < dof < np.inf):
+                raise ValueError("a level isn't finite, or its degrees of freedom aren't positive")
+        return LearnedPrior(names, groups, mean, spread, step, levels, companion, dict(content["provenance"]))
 
     @staticmethod
     def load(path: Path | str) -> "LearnedPrior":
@@ -241,7 +247,7 @@ def borrowed_prior(
         q: Measurand of one network.
         covariates: One row for each input.
         names: Of the covariates.
-        like: What `learn_prior` learned, with a level; of a training that was watched, `like.along(path, q)`.
+        like: What `learn_prior` learned, with a level; with a companion, `like.with_companion(q, companion)`.
         network: Kind of the network; its level is borrowed if `like` has it, else that of all kinds.
 
     Returns:
@@ -267,9 +273,10 @@ def borrowed_prior(
     return Prior(mean, centre, width, squared, dof, dof, 0.0, float(n), n, tuple(names))
 
 
-def yardstick(path: Float[ndarray, "*networks epochs inputs"]) -> float:
-    """Return the mean over inputs (and networks) of ln of the variance of q over the ends of the epochs."""
-    return float(np.log(np.maximum(np.var(path, axis=-2, ddof=1), LEAST)).mean())
+def beside(q: Float[ndarray, " inputs"], companion: Float[ndarray, " inputs"]) -> float:
+    """Return the mean over inputs of ln r², r the residual of q on that of a companion, less the mean of ln χ²₁."""
+    slope, constant = np.polyfit(companion, q, 1)
+    return float(np.log(np.maximum((q - slope * companion - constant) ** 2, LEAST)).mean() - log_bias(1))
 
 
 def _placed(like: LearnedPrior, names: tuple[str, ...], squared: ndarray) -> tuple[ndarray, ndarray, ndarray]:
@@ -358,6 +365,13 @@ def quasi_likelihood(
         if gained < 1e-9 * max(abs(now), 1.0):
             break
     return b, n_decided, np.diag(solve)
+
+
+def log_bias(dof: float | Float[ndarray, "*any"]) -> float | Float[ndarray, "*any"]:
+    """Return E ln(s²/σ²) = ψ(ν/2) − ln(ν/2), by which ln s² is too low on average; nat, negative."""
+    from scipy.special import psi
+
+    return psi(np.asarray(dof) / 2) - np.log(np.asarray(dof) / 2)
 
 
 def profile(ratio: ndarray, dof: float, d: ndarray) -> tuple[ndarray, ndarray]:

@@ -13,19 +13,19 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from lnescape.checks import array, instance, one_of, real
-from lnescape.retraining.judging import log_bias
 from lnescape.retraining.prior import (
     ANY,
     DELTAS,
     SHRINKAGE,
     STEP,
     LearnedPrior,
+    beside,
     checked_covariates,
     is_indicator,
+    log_bias,
     profile,
     quasi_likelihood,
     terms_of,
-    yardstick,
 )
 
 WIDE = 3.0  # standard deviation under which a pair is fitted alone: wide enough to decide nothing
@@ -47,13 +47,10 @@ class KnownPair:
     dof: float  # ν, the degrees of freedom of s²
     n_eff: float  # independent inputs that these are worth; see `effective_number`
     names: tuple[str, ...]  # of the covariates
-    # Yardsticks of a usual network, without which no level is learned for one network:
+    # Of a usual network, without which no level is learned for one network:
     spread: float | None = None  # variance of q over the inputs
-    path: float | None = None  # nat; mean over the inputs of ln of the variance of q over the ends of the epochs
+    companion: float | None = None  # what its companion shows; see `beside`
     network: str = ANY  # kind of its networks, "convolutional" or "fully connected"; "any" for others
-
-
-Level = tuple[str, float]  # kind of network, and its level
 
 
 class _Fit(NamedTuple):
@@ -66,7 +63,7 @@ class _Fit(NamedTuple):
 
 def learn_prior(
     pairs: Sequence[KnownPair], *, groups: Mapping[str, str] | None = None,
-    levels: Mapping[str, Sequence[float]] = {}, path_levels: Mapping[str, Sequence[float]] = {},
+    levels: Mapping[str, Sequence[float]] = {}, companion_levels: Sequence[float] = (),
     provenance: Mapping[str, Any] | None = None,
 ) -> LearnedPrior:  # fmt: skip
     """Learn from some pairs of data and network what the coefficients of another pair are likely to be.
@@ -83,15 +80,15 @@ def learn_prior(
 
     For one network, whose scale nothing shows, the level ln σ² − ln var_x q is averaged over all pairs, and over those
     of one kind of network; its variance for another pair, that of the pattern, Σ T, and that beside the pattern,
-    ψ′(d₀/2), add up to ψ′(ν/2), the variance of ln σ² of an estimate with ν degrees of freedom. The level over the
-    training path is learned likewise; see `level_of`.
+    ψ′(d₀/2), add up to ψ′(ν/2), the variance of ln σ² of an estimate with ν degrees of freedom. The level over what a
+    companion shows is learned likewise, of networks of all kinds together; see `level_of`.
 
     Args:
         pairs: Two or more; the covariates that all of them have are learned.
         groups: {covariate: its group}; the coefficients of a group share one spread. Each alone unless given.
         levels: ln σ² − ln var_x q of further pairs, whose covariates nobody kept, by the kind of their networks; see
             `level_of`.
-        path_levels: The same over the training path.
+        companion_levels: Levels of further pairs over their companions.
         provenance: How the pairs were made; kept with the prior.
 
     Returns:
@@ -116,7 +113,12 @@ def learn_prior(
         _check_pair(pair)
     if len(pairs) < 2:
         raise ValueError(f"Only several pairs show how pairs differ; give two or more, not {len(pairs)}.")
-    seen = [_levels_seen(pairs, levels, "spread"), _levels_seen(pairs, path_levels, "path")]
+    seen = [(str(kind), level) for kind, some in levels.items() for level in some]
+    seen += [(pair.network, _level_over(pair, np.log(pair.spread))) for pair in pairs if pair.spread is not None]
+    beside_it = [*companion_levels]
+    beside_it += [_level_over(pair, pair.companion) for pair in pairs if pair.companion is not None]
+    if not np.isfinite(array([*(level for _, level in seen), *beside_it], "levels", "pairs")).all():
+        raise ValueError("levels must be finite; leave out pairs whose level isn't known.")
     names = [name for name in _continuous(pairs[0]) if all(name in _continuous(pair) for pair in pairs)]
     if not names:
         raise ValueError("No covariate is there for every pair; name them alike, as columns_of does.")
@@ -130,15 +132,15 @@ def learn_prior(
     fits, kind = [_fitted(pair, names) for pair in pairs], np.array([kinds.index(group) for group in group_of])
     mean, t, step = _em(fits, kind, np.isin(names, NOT_ZERO))
     spread = np.sqrt(t * (len(pairs) + 1) / (len(pairs) - 1))
-    of_inputs, of_paths = (_levels(some, fits, pattern=float((spread[:, kind] ** 2).sum())) for some in seen)
+    other = _scatter_of(fits, pattern=float((spread[:, kind] ** 2).sum()))
     return LearnedPrior(
         names=tuple(names),
         groups=tuple(group_of),
         mean=mean,
         spread={group: (float(one), float(two)) for group, one, two in zip(kinds, *spread, strict=True)},
         step=float(np.sqrt(step)),
-        levels=of_inputs,
-        path_levels=of_paths,
+        levels=_levels(seen, other=other),
+        companion=_levels([(ANY, level) for level in beside_it], other=other).get(ANY),
         provenance=dict(provenance or {}),
     )
 
@@ -184,23 +186,21 @@ def with_class_means(
     return np.concatenate([covariates, covariates[:, indicator] @ means], 1), (*names, *more)
 
 
-def level_of(
-    q: Float[ndarray, "networks inputs"], *, path: Float[ndarray, "some epochs inputs"] | None = None
-) -> float:
+def level_of(q: Float[ndarray, "networks inputs"], *, companions: Float[ndarray, "some inputs"] | None = None) -> float:
     """Return the level of u: ln σ² over retrainings, as a mean over inputs, less a yardstick that one network shows.
 
-    The yardstick is ln of the variance of q over inputs, averaged over the networks; with a path, the mean over
-    networks and inputs of ln of the variance of q over the ends of the epochs.
+    The yardstick is ln of the variance of q over inputs, averaged over the networks; with companions, the mean of
+    `beside` over pairs of a network and a companion.
 
     Args:
         q: Measurand of many retrainings, in any unit.
-        path: q at the ends of the epochs of some of them, two or more.
+        companions: The same of companions of the first of them, trained over `COMPANION` of the epochs.
 
     Returns:
-        The level; −2 where u is e⁻¹ of the yardstick's standard deviation.
+        The level; −2 where u is e⁻¹ of the standard deviation that the yardstick stands for.
 
     Raises:
-        ValueError: Fewer than two networks, inputs or epochs, or an input at which the networks don't differ.
+        ValueError: Fewer than two networks or inputs, or an input at which the networks don't differ.
 
     >>> rng = np.random.default_rng(0)
     >>> round(level_of(3 * rng.normal(size=5000) + rng.normal(size=(50, 5000))), 1)  # ln(1²/(3² + 1²))
@@ -212,41 +212,37 @@ def level_of(
     variance = np.var(q, 0, ddof=1)
     if not (np.isfinite(variance).all() and (variance > 0).all()):
         raise ValueError("q must be finite and scatter at every input; leave out the inputs at which it doesn't.")
-    measured = np.log(np.var(q, 1).mean())
-    if path is not None:
-        path = array(path, "path", "networks epochs inputs")
-        if path.shape[1] < 2 or path.shape[2] != q.shape[1] or not np.isfinite(path).all():
-            what = f"path has shape {path.shape}, for {q.shape[1]} inputs"
-            raise ValueError(f"{what}; pass finite q of some networks at the ends of two epochs or more.")
-        measured = yardstick(path)
-    return float(np.log(variance).mean() - log_bias(len(q) - 1) - measured)
+    yardstick = np.log(np.var(q, 1).mean())
+    if companions is not None:
+        companions = array(companions, "companions", "networks inputs")
+        if not 0 < len(companions) <= len(q) or companions.shape[1] != q.shape[1]:
+            raise ValueError(f"companions have shape {companions.shape}, q {q.shape}; give one for each of the first.")
+        yardstick = np.mean([beside(one, other) for one, other in zip(q, companions, strict=False)])
+    return float(np.log(variance).mean() - log_bias(len(q) - 1) - yardstick)
 
 
-def _levels_seen(pairs: Sequence[KnownPair], further: Mapping[str, Sequence[float]], name: str) -> list[Level]:
-    """Return the kind and the level of each pair whose yardstick is known, and of further ones."""
-    seen = []
-    for kind, some in further.items():
-        levels = array(some, "levels", "pairs")
-        if not np.isfinite(levels).all():
-            raise ValueError("levels must be finite; leave out pairs whose level isn't known.")
-        seen += [(str(kind), float(level)) for level in levels]
-    for pair in pairs:
-        if (measured := getattr(pair, name)) is not None:
-            known = measured if name == "path" else np.log(measured)
-            seen.append((pair.network, float(np.log(pair.variance).mean() - log_bias(pair.dof) - known)))
-    return seen
+def _level_over(pair: KnownPair, yardstick: float) -> float:
+    """Return the level of a pair over a yardstick."""
+    return float(np.log(pair.variance).mean() - log_bias(pair.dof) - yardstick)
 
 
-def _levels(seen: list[Level], fits: list[_Fit], *, pattern: float) -> dict[str, tuple[float, float]]:
+def _scatter_of(fits: list[_Fit], *, pattern: float) -> float:
+    """Return the variance of ln σ² of a borrowed u but for that of its level: of the pattern, and beside it."""
+    from scipy.special import polygamma
+
+    return pattern + float(np.mean([polygamma(1, 1 / max(fit.delta, 1e-3) / 2) for fit in fits]))
+
+
+def _levels(seen: Sequence[tuple[str, float]], *, other: float) -> dict[str, tuple[float, float]]:
     """Return, by kind of network, the mean level, and ν of a u that rests on it alone."""
     from scipy.optimize import brentq
     from scipy.special import polygamma
 
-    beside, found = np.mean([polygamma(1, 1 / max(fit.delta, 1e-3) / 2) for fit in fits]), {}
+    found = {}
     for kind in dict.fromkeys([ANY, *(kind for kind, _ in seen)]):
         levels = [level for one, level in seen if kind in (ANY, one)]
         if len(levels) > 1:
-            error = np.var(levels, ddof=1) * (1 + 1 / len(levels)) + pattern + beside
+            error = np.var(levels, ddof=1) * (1 + 1 / len(levels)) + other
             dof = float(2 * brentq(lambda half, e=error: polygamma(1, half) - e, 1e-3, 1e6))
             found[kind] = (float(np.mean(levels) + log_bias(dof)), dof)
     return found

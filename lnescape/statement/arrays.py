@@ -156,8 +156,8 @@ def statement_of(
 ) -> Statement:  # fmt: skip
     """Fit the prior on the first part of the inputs and state the second; q of values in parts of a scale each."""
     (h, _), (_, stated) = columns, parts
-    # `lent` is `like` with the scale that the path of a single training shows.
     k = len(about["units"])
+    # `lent` is `like` with the scale that a companion shows.
     how: dict[str, Any] = {"n_eff": n_eff, "like": lent or like, "network": network, "outputs": k}
     evaluation, prior, of_fit = _evaluated(q, columns, parts, **how)
     of_decisions = None
@@ -177,7 +177,7 @@ def statement_of(
     return Statement(
         evaluation=Evaluation(mean, sigma, evaluation.dof, evaluation.n), prior=prior, notes=(*of_fit, *notes),
         contrast=of_decisions, diagnosis=diagnose(q[:, stated], prior, h[stated]), network=network,
-        watched=lent is not None,
+        companion=lent is not None,
         extrapolated=np.any(prior.beyond(h[stated]).reshape(-1, k), axis=1), **about,
     )  # fmt: skip
 

@@ -24,7 +24,7 @@ from lnescape.retraining import (
     shipped_prior,
     with_class_means,
 )
-from lnescape.retraining.prior import FEWEST_INPUTS, assumed_number
+from lnescape.retraining.prior import COMPANION, FEWEST_INPUTS, assumed_number
 from lnescape.statement.arrays import about_classes, believed, check_measurand, checked_limits, origin_of, statement_of
 from lnescape.statement.page import CHECKED, NOISE, PROXIES, Statement
 from lnescape.training import Prepared, Recipe, TrainingError
@@ -35,13 +35,15 @@ from lnescape.weights import KEPT_STATISTICS, Builder, Wrapped
 
 MOST_CALIBRATION = 3000  # held-out images that the prior is fitted on
 PROXY_SEED = 1_000_000  # first seed of the proxies, far from those of the networks
+COMPANION_SEED = 2_000_000
 
 
 def state(
     net: Builder, data, *, runs: Members | None = None, seeds: Iterable[int] | None = None,
     images: Shaped[Tensor, "inputs ..."] | None = None, ids: Sequence[Any] | None = None,
     covariates: Iterable[str] | None = None, like: LearnedPrior | Literal["shipped"] | None = "shipped",
-    proxies: Builder | None = None, n_proxies: int = 40, proxy_epochs: float = 0.2, measurand: Measurand = log_odds,
+    companion: bool = False, proxies: Builder | None = None, n_proxies: int = 40, proxy_epochs: float = 0.2,
+    measurand: Measurand = log_odds,
     neighbours: explore.Neighbours | None = None, limits: tuple[Any, Any] | None = None, level: float = 0.95,
     recipe: Recipe | None = None, device: torch.device | str | None = None, folder: Path | str | None = None,
     progress: bool = True,
@@ -59,11 +61,10 @@ def state(
     Args:
         net: Builder of one network.
         data: The data set.
-        runs: Networks trained already; with `fit(…, path=True)` their path is used, too, and the scale of a single one
-            is known better.
+        runs: Networks trained already; with `fit(…, path=True)` their path is used, too.
         seeds: Seeds of the M trainings, if there are no runs; range(3) unless given. A single seed (classes only) gives
             a Type B evaluation: pattern and scale of u come from the pairs of `like`, the scale from networks of the
-            same kind and from how far q moved over the epochs of the training.
+            same kind, unless a companion shows it.
         images: Normalised inputs, as in `data.test.images`, which are taken unless given.
         ids: Identifiers of the inputs, each once, or of the whole test set that `dataset` cut in two; the half that
             became the calibration part is not stated. Unless given, their numbers, or their rows in that test set.
@@ -71,6 +72,8 @@ def state(
             for log-odds and values, and those of `covariates.FREE` for another measurand. "bursts" may be added.
         like: Prior of `learn_prior`, towards which the coefficients shrink. The package's own unless given, where
             gradient distance is among the covariates; None for no such prior.
+        companion: Whether a single network gets a companion: a training from another seed over 0.3 of the epochs. How
+            far q of both lie apart shows the scale of u.
         proxies: Builder of a narrower network, for cheap retrainings; the statement counts their cost.
         n_proxies: Number of proxies, ≥ 4.
         proxy_epochs: Length of their training, > 0, in parts of the plain one.
@@ -120,7 +123,9 @@ def state(
     n_trained = len(seeds) if runs is None else len(runs) + len(runs.failed)
     tokens = data.train.pixels.dtype == torch.int64 and like is shipped_prior()  # a prior of the user's may know them
     borrows = by_gradients and like is not None and bool(like.levels) and data.values is None and not tokens
-    _check_number(n_trained if runs is None else len(runs), borrows, values=data.values is not None, tokens=tokens)
+    n_given = n_trained if runs is None else len(runs)
+    _check_number(n_given, borrows, values=data.values is not None, tokens=tokens)
+    _check_companion(companion, n_given == 1 and borrows and like is not None and like.companion is not None)
     if data.values is None:
         check_measurand(measurand, n_trained, data.n_classes)
     images = _checked_images(images, data)
@@ -134,11 +139,12 @@ def state(
     _check_sizes(data, burst if "bursts" in groups else None)
     if proxies is not None:
         of_proxies = Prepared.of(proxies, data, replace(recipe, epochs=proxy_epochs * recipe.epochs))
+    if companion:
+        short = prepared.under(replace(recipe, epochs=COMPANION * recipe.epochs))
     if runs is None:
         check_inputs(template, data.calibration.images[:MOST_CALIBRATION], "calibration", rows=data.calibration.rows)
         check_inputs(template, images, "stated", rows=rows)
-        by_path = "training path" in groups or len(seeds) == 1  # of which it shows the scale
-        runs = retrain(prepared, seeds, folder=folder, path=by_path, progress=progress)
+        runs = retrain(prepared, seeds, folder=folder, path="training path" in groups, progress=progress)
         if len(runs) == 1 < n_trained and not borrows:
             what = f"Of the trainings under the seeds {', '.join(map(str, seeds))} all but {runs.seeds[0]} diverged"
             raise TrainingError(f"{what}; lower the learning rate, or give more seeds.")
@@ -149,11 +155,10 @@ def state(
     groups = [name for name in groups if name not in left_out and not (name == "classes" and one_value)]
     calibration = data.calibration.images[:MOST_CALIBRATION]
     everything = torch.cat([calibration, images.to(calibration.device)])
-    watched = len(runs) == 1 and like is not None and bool(like.path_levels) and explore.has_path(runs)
     looked: dict[str, Any] = {"groups": groups, "burst": burst, "prepared": prepared, "neighbours": neighbours}
     known: dict[str, Any] = {
         "ids": ids, "level": level, "left_out": left_out, "trainings": float(n_trained), "title": data.title,
-        "passes": passes_of(_observed(groups, watched), epochs=0 if runs.path is None else runs.path.shape[1] - 1),
+        "passes": passes_of(groups, epochs=0 if runs.path is None else runs.path.shape[1] - 1),
         "origin": _origin(prepared, runs, images), "n_calibration": len(calibration), "progress": progress,
     }  # fmt: skip
     n_bursts = len(runs) * explore.N_BURSTS if "bursts" in groups else 0
@@ -161,19 +166,23 @@ def state(
     if data.values is not None:
         return _of_values(data, runs, everything, looked, limits=tolerance, **known)
     narrow: Members | None = None
+    companions: Members | None = None
+    if companion:
+        companions = retrain(short, [COMPANION_SEED], folder=folder, progress=progress)
+        known["further"] += prepared.priced(short.recipe) / prepared.plain
     if proxies is not None:
         numbers = list(range(PROXY_SEED, PROXY_SEED + n_proxies))
         narrow = retrain(of_proxies, numbers, folder=folder, progress=progress)
         known["further"] += narrow.cost.operations / prepared.plain
-    how: dict[str, Any] = {"measurand": measurand, "like": like, "watched": watched, "narrow": narrow}
+    how: dict[str, Any] = {"measurand": measurand, "like": like, "companions": companions, "narrow": narrow}
     return _of_classes(data, runs, everything, looked, **how, **known)
 
 
 def _of_classes(
     data: Any, runs: Members, everything: Tensor, looked: dict[str, Any], *, n_calibration: int, measurand: Measurand,
-    like: LearnedPrior | None, watched: bool, narrow: Members | None, progress: bool, **known: Any,
+    like: LearnedPrior | None, companions: Members | None, narrow: Members | None, progress: bool, **known: Any,
 ) -> Statement:  # fmt: skip
-    """State classes, the calibration inputs first: the measurand of each input's class; `narrow` are proxies."""
+    """State classes, the calibration inputs first; `companions` are one or none, `narrow` are proxies."""
     n = n_calibration
     predicted = _predicted(runs, data, everything, n, ids=known["ids"], progress=progress).double()
     logp, mean = predicted.cpu().numpy(), predicted.exp().mean(0).cpu().numpy()
@@ -181,8 +190,7 @@ def _of_classes(
     n_eff, worth, groups = None, CHECKED, looked["groups"]
     notes: list[str] = []
     with bar(len(runs), "exploring", "networks", show=progress) as shown:
-        how = looked | {"groups": _observed(groups, watched), "measurand": measurand, "on_network": shown.update}
-        seen = explore.explored(runs, data, everything, chosen, **how)
+        seen = explore.explored(runs, data, everything, chosen, measurand=measurand, on_network=shown.update, **looked)
         if len(runs) > 1:  # one network borrows its scale
             n_eff = believed(explore.movement(runs, everything[:n], chosen[:n], measurand=measurand), n)
             worth = CHECKED if n_eff is None else NOISE
@@ -201,8 +209,9 @@ def _of_classes(
     if like is not None:
         columns = with_class_means(*columns, like=columns[0][fitted])
     lent = None
-    if watched and like is not None and seen.path is not None:  # the path of the one network shows its scale
-        lent = like.along(seen.path[0, :, fitted], seen.q[0, fitted])
+    if companions is not None and like is not None:
+        q = measurand(companions.predict(everything[:n], progress=progress).cpu().numpy(), chosen[:n])
+        lent = like.with_companion(seen.q[0, fitted], q[0])
     return statement_of(
         seen.q, columns, (fitted, stated), n_eff=n_eff, like=like, lent=lent,
         network=kind_of(looked["prepared"].template.module),
@@ -210,11 +219,6 @@ def _of_classes(
         notes=notes, on_proxies=not notes, **known,
         **about_classes(logp, mean, chosen, stated, measurand=measurand, classes=tuple(map(str, data.classes))),
     )  # fmt: skip
-
-
-def _observed(groups: list[str], watched: bool) -> list[str]:
-    """Return the groups that are observed: with the training path, where it shows the scale."""
-    return list(dict.fromkeys([*groups, "training path"])) if watched else groups
 
 
 def _of_values(
@@ -350,6 +354,13 @@ def _check_number(n: int, borrows: bool, *, values: bool, tokens: bool) -> None:
             one = ": the scale that other pairs lend to one network is that of images, and wrong for tokens"
         what = "One training has no spread: nothing shows how far a second one would fall"
         raise ValueError(f"{what}. Give two or more (seeds=range(2), or runs= of two){one}.")
+
+
+def _check_companion(companion: Any, serves: bool) -> None:
+    """Raise where a companion is asked for that shows nothing."""
+    if instance(companion, bool, "companion", "pass True or False") and not serves:
+        what = "A companion shows the scale of a single network of classes, by a prior that knows companions"
+        raise ValueError(f"{what}; give one seed, or leave companion= out.")
 
 
 def _checked_images(images: Any, data) -> Tensor:

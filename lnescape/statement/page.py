@@ -102,7 +102,7 @@ class Statement:
     worth: str = ASSUMED  #: how n_eff was found
     n_proxies: int = 0  #: number of proxies
     network: str = ANY  #: kind of network whose level is borrowed after one training, "any" for all kinds
-    watched: bool = False  #: whether the scale of one training rests on its path, not on how q varies over inputs
+    companion: bool = False  #: whether a companion showed the scale of one training
     like: str = ""  #: "shipped", or the checksum of another prior that the coefficients shrink towards
     itself: bool = False  #: whether the prior was fitted on the inputs themselves
     covers: str = COVERS  #: sources of the spread that is stated
@@ -303,8 +303,8 @@ class Statement:
         n, u_known = self.evaluation.n, self.dof > 2
         symbol = "u" if u_known else "σ̃ (ν_eff ≤ 2: no u in the sense of JCGM 101)"
         of_kind = "networks" if self.network == ANY else f"{self.network} networks"
-        own = "q at the ends of its epochs, on" if self.watched else "q over"
-        lent = f"borrowed from other pairs of data and network, its scale from other {of_kind} and from {own}"
+        shown = "a companion's q on" if self.companion else f"other {of_kind} and from q over"
+        lent = f"borrowed from other pairs of data and network, its scale from {shown}"
         fitted = "fitted on" if n > 1 else lent
         inputs = (
             f"the {self.n_calibration} inputs themselves"

@@ -34,8 +34,7 @@ from lnescape.retraining import (
     with_class_means,
 )
 from lnescape.retraining import prior as fitting
-from lnescape.retraining.judging import log_bias
-from lnescape.retraining.prior import SHIPPED, SHRINKAGE, assumed_number
+from lnescape.retraining.prior import SHIPPED, SHRINKAGE, assumed_number, log_bias
 from lnescape.study.cells import Study
 from lnescape.study.observation import PARTS
 from lnescape.study.store import CellStore

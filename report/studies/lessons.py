@@ -8,7 +8,8 @@ from matplotlib.figure import Figure
 from numpy import ndarray
 
 from lnescape.plots import BLUE, DARK, GREEN, PALE, RED, STYLE, canvas
-from lnescape.retraining.judging import log_bias, squared_error_of
+from lnescape.retraining.judging import squared_error_of
+from lnescape.retraining.prior import log_bias
 from report.studies.figures import Clouds, Named, Numbers, PerImage, Two, legend_below, looks_of, thumbnail, ticks_at
 
 Retrained = Float[ndarray, " retrainings"]

@@ -5,8 +5,7 @@ from dataclasses import replace
 import numpy as np
 from numpy import ndarray
 
-from lnescape.retraining.judging import log_bias
-from lnescape.retraining.prior import ANY
+from lnescape.retraining.prior import ANY, log_bias
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
 from report.studies.gates import g9

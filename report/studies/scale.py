@@ -17,8 +17,7 @@ from lnescape.data import Dataset
 from lnescape.data.splits import PARTS
 from lnescape.laws import Members
 from lnescape.retraining import log_odds
-from lnescape.retraining.judging import log_bias
-from lnescape.retraining.prior import ANY, LEAST
+from lnescape.retraining.prior import ANY, LEAST, log_bias
 from lnescape.scores import accuracy, mean_prediction
 from lnescape.study.cells import Cell, Kind, register
 from lnescape.study.observation import Observation, Panel

@@ -11,7 +11,8 @@ from lnescape.covariates.groups import FREE, columns_of
 from lnescape.data.shifts import KINDS as SHIFTS
 from lnescape.results import Estimate
 from lnescape.retraining import Evaluation, Fidelity, Reference, effective_number, fidelity
-from lnescape.retraining.judging import log_bias, retraining_equivalent
+from lnescape.retraining.judging import retraining_equivalent
+from lnescape.retraining.prior import log_bias
 from lnescape.study.cells import Study, check_known
 from lnescape.study.store import CellStore
 from report.studies.dispersion import partial_r_squared, variance_ratio
