@@ -7,6 +7,7 @@ from typing import Any
 import report.studies.experiments  # noqa: F401 – it adds the methods of its cells
 import report.studies.literature  # noqa: F401 – the same
 from lnescape.covariates.explore import N_BURSTS
+from lnescape.retraining.prior import COMPANION
 from lnescape.study.cells import Cell, Study
 from lnescape.training import Recipe, squared_error
 from report.studies import comparison
@@ -33,7 +34,7 @@ from report.studies.pairs import (
     WITH_LEVEL,
     Pair,
 )
-from report.studies.scale import COMPANIONS, SHORT_PART
+from report.studies.scale import COMPANIONS
 from report.studies.scale import cells as cells_of_scale
 from report.studies.values import cells_of_values
 
@@ -206,7 +207,7 @@ def _companions(pair: Pair) -> Cell:
     """Companions of networks that are stored, and take long to train again."""
     scouts = scouts_of(pair)
     return scouts.but(
-        method="companions", scouts=scouts, seeds=range(COMPANIONS[pair.key]), settings={"part": SHORT_PART}
+        method="companions", scouts=scouts, seeds=range(COMPANIONS[pair.key]), settings={"part": COMPANION}
     )
 
 
@@ -295,7 +296,7 @@ STUDIES = {
         *(_study(f"{pair.key}-purchases", f"What to buy beside gradient distance: {pair.many}", _purchases(pair),
                  "purchases") for pair in (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_CNN, CIFAR10_FAST_RESNET)),
         _study("one-training", "What one training and a short companion tell of the scale of u",
-               tuple(cells_of_scale().values()), ""),
+               tuple(cells_of_scale().values()), "one training"),
         *(_study(f"{pair.key}-companions", f"Short companions of {pair.many}", (_companions(pair),), "")
           for pair in (CIFAR10_FAST_CNN, CIFAR10_CNN, CIFAR10_FAST_RESNET, CIFAR100_FAST_RESNET)),
         _study("mnist-mlp-literature", "Infinitesimal jackknife and batches of the data, perceptrons on MNIST",

@@ -17,7 +17,7 @@ from lnescape.data import Dataset
 from lnescape.data.splits import PARTS
 from lnescape.laws import Members
 from lnescape.retraining import log_odds
-from lnescape.retraining.prior import ANY, LEAST, log_bias
+from lnescape.retraining.prior import ANY, COMPANION, LEAST, beside, log_bias
 from lnescape.scores import accuracy, mean_prediction
 from lnescape.study.cells import Cell, Kind, register
 from lnescape.study.observation import Observation, Panel
@@ -45,7 +45,7 @@ from report.studies.small import cut
 BY_PATH = {"fully connected": -1.75, ANY: -0.71}
 # Second rule: over ln of the squared residuals of q on that of a companion, trained for a part of the epochs; the mean
 # over nine networks (standard deviation 0.23).
-BY_COMPANION, SHORT_PART = -1.09, 0.3
+BY_COMPANION = -1.09
 FIRST_COMPANION = 3000  # seed
 # How many are trained for networks that are stored.
 COMPANIONS = {
@@ -126,7 +126,7 @@ def cells() -> dict[str, Cell]:
     """Make the cell of each network, by its name."""
     return {
         name: Cell(
-            method="scale", data=data, network=network, options=options, seeds=range(n), settings={"part": SHORT_PART},
+            method="scale", data=data, network=network, options=options, seeds=range(n), settings={"part": COMPANION},
             recipe=Recipe(**{"precision": "float32"} | recipe),
         )
         for name, (data, network, options, recipe, n) in {**SEEN, **NEW}.items()
@@ -146,9 +146,9 @@ def scale(cell: Cell, data, panel: Panel, chosen: None) -> Observation:
     seen = Observation()
     for name, values in {
         "accuracy": [float(accuracy(one[None], panel.labels[panel.part == 0][:N_IMAGES].cpu())) for one in logp],
-        "of_others": _mean_log(others) - log_bias(len(q) - 2),
+        "of_others": mean_log(others) - log_bias(len(q) - 2),
         "over_inputs": np.log(q.var(1)),
-        "over_epochs": _mean_log(watched.path.var(1, ddof=1)),
+        "over_epochs": mean_log(watched.path.var(1, ddof=1)),
         "over_companion": [beside(one, other) for one, other in zip(q, companions, strict=True)],
     }.items():
         seen.add(name, np.array(values, np.float32), "network")
@@ -178,13 +178,7 @@ def _trained(cell: Cell, data, seeds: Sequence[int], epochs: float, **how: Any) 
     return law
 
 
-def beside(q: ndarray, companion: ndarray) -> float:
-    """Give the mean of ln r² over inputs, r the residual of q on that of a companion, freed of the bias of ln χ²."""
-    slope, level = np.polyfit(companion, q, 1)
-    return float(_mean_log((q - slope * companion - level) ** 2) - log_bias(1))
-
-
-def _mean_log(variances: ndarray) -> ndarray:
+def mean_log(variances: ndarray) -> ndarray:
     """Give the mean over inputs of ln variance; an input that doesn't move has the least that counts."""
     return np.log(np.maximum(variances, LEAST)).mean(-1)
 

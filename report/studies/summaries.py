@@ -36,6 +36,7 @@ from report.studies.gates import g0, g2, g6
 from report.studies.geometry import geometry
 from report.studies.level import level
 from report.studies.literature import beside_literature
+from report.studies.lone import one_training
 from report.studies.moderation import draws
 from report.studies.pairs import PAIRS
 from report.studies.purchases import purchases
@@ -405,7 +406,7 @@ def _gallery(
 
 _NAMED = (
     reference, crossed, arithmetic, branches, paths, candidates, precision, control, own_class, settings,
-    methods, weights, uncertainty, single, geometry, level, purchases, together,
+    methods, weights, uncertainty, single, geometry, level, purchases, together, one_training,
 )  # fmt: skip
 SUMMARIES: dict[str, Callable[[Study, CellStore], Summary]]
 SUMMARIES = {summary.__name__.replace("_", " "): summary for summary in _NAMED}
@@ -421,21 +422,23 @@ def keep_summary(study: Study) -> Path:
     store.check_complete()
     numbers, arrays = SUMMARIES[study.summary](study, store)
     stored = [store.load(cell).provenance for cell in study.cells]
-    data, _ = data_and_panel(study.cells[0].data, "cpu")
+    first = study.cells[0]
+    of_one: dict[str, Any] = {"data": None}
+    if len({(cell.data, cell.network) for cell in study.cells}) == 1:  # a pair's
+        of_one = {"recipe": first.recipe.describe(), "network": {"name": first.network, "options": first.options}}
+        of_one["data"], _ = data_and_panel(first.data, "cpu")
     made_by: dict[str, list[str]] = {}
     for cell, own in zip(study.cells, stored, strict=True):
         made_by.setdefault(own["code"]["commit"], []).append(cell.name)
     origin = provenance(
         command=study.command,
         seed=sorted({seed for cell in study.cells for seed in cell.seeds}),
-        data=data,
         n=numbers.get("n"),
         cost=sum(map(trainings, study.cells)),
         seconds=round(sum(own["seconds"] for own in stored), 1),
         computed_on=sorted({own["machine"]["device"] for own in stored}),  # "machine" is where it was summed up
-        recipe=study.cells[0].recipe.describe(),
-        network={"name": study.cells[0].network, "options": study.cells[0].options},
         cells=made_by,  # commit: the cells that its code computed
+        **of_one,
     )
     return save_result(study.name, numbers=rounded(numbers), arrays=arrays, provenance=origin)
 

@@ -1,0 +1,140 @@
+"""u(x) from one training: which yardstick carries its scale from network to network, and what a companion is worth."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from numpy import ndarray
+
+from lnescape.results import Estimate, load_result
+from lnescape.retraining.prior import ANY, COMPANION, beside, log_bias
+from lnescape.study.cells import Study
+from lnescape.study.store import CellStore
+from report.studies.gates import g9
+from report.studies.geometry import complete, from_one, judged_alone, kind_of_study, learn, others
+from report.studies.moderation import assembled
+from report.studies.pairs import (
+    CIFAR10_CNN,
+    CIFAR10_FAST_CNN,
+    CIFAR10_FAST_RESNET,
+    CIFAR100_FAST_RESNET,
+    FASHION_ATTENTION,
+    FASHION_CNN,
+    FASHION_FIXED,
+    FASHION_MLP,
+    PAIRS,
+    Pair,
+    kind_of_network,
+)
+from report.studies.scale import BY_COMPANION, BY_PATH, NEW, cells, mean_log
+
+# Stored networks whose companions were trained later; the others train theirs beside them.
+STORED = (CIFAR10_FAST_CNN, CIFAR10_FAST_RESNET, CIFAR100_FAST_RESNET, CIFAR10_CNN)
+# Pairs on which u(x) from one training is judged: gradients and companions of the same seeds are stored.
+JUDGED = (*PAIRS, FASHION_MLP, FASHION_CNN, FASHION_ATTENTION, FASHION_FIXED)
+YARDSTICKS = ("inputs", "epochs", "companion")
+TRAINED = "one-training"  # the study that trains the others
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What each network of a pair shows, and ln σ² of the others; one number for each network."""
+
+    kind: str
+    arrays: Mapping[str, ndarray]
+
+    def level(self, yardstick: str) -> Estimate:
+        """Estimate the level over a yardstick; u is that of a single network, not of the mean."""
+        levels = self.arrays["of_others"] - self.arrays[f"over_{yardstick}"]
+        return Estimate(levels.mean(), levels.std(ddof=1), n=len(levels))
+
+
+def shown(folder: Path) -> dict[str, Shown]:
+    """Read what is known of every network, by name."""
+    study, store = complete(TRAINED, folder)
+    found = {name: Shown(kind_of_network(cell.network), store.load(cell).arrays) for name, cell in cells().items()}
+    return found | {pair.label: _of_stored(pair, folder) for pair in STORED}
+
+
+def _of_stored(pair: Pair, folder: Path) -> Shown:
+    """Compare the networks of a stored pair with their companions, in turn."""
+    study, store = complete(pair.key, folder)
+    (*_, cell), of_companions = (
+        complete(f"{pair.key}-companions", folder)[0].cells,
+        complete(f"{pair.key}-companions", folder)[1],
+    )
+    own, companions = assembled(study, store), of_companions.load(cell).arrays["companion"].astype(float)
+    images = own.where("calibration")[: companions.shape[1]]
+    seen, q = own.traces.of(range(own.n_networks), images), own.q[:, images]
+    assert seen.path is not None, "the path was not kept"
+    rests = np.stack([np.delete(q, row, axis=0).var(0, ddof=1) for row in range(own.n_networks)])
+    arrays = {
+        "of_others": mean_log(rests) - log_bias(len(q) - 2),
+        "over_inputs": np.log(seen.q.var(1)),
+        "over_epochs": mean_log(seen.path.var(1, ddof=1)),
+        "over_companion": np.array([beside(one, companions[k % len(companions)]) for k, one in enumerate(seen.q)]),
+    }
+    return Shown(kind_of_study(study), arrays)
+
+
+def one_training(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
+    """Judge three yardsticks over all networks, and u(x) from one training and its companion on pairs."""
+    folder = store.folder.parent
+    found = shown(folder)
+    levels = {name: {what: own.level(what) for what in YARDSTICKS} for name, own in found.items()}
+    rows = {name: {"kind": own.kind, "new": name in NEW, "levels": levels[name]} for name, own in found.items()}
+    numbers: dict = {"n": len(rows), "networks": rows, "rules": {"path": BY_PATH, "companion": BY_COMPANION}}
+    numbers["errors"] = {
+        "path": [BY_PATH.get(found[name].kind, BY_PATH[ANY]) - levels[name]["epochs"].value for name in NEW],
+        "companion": [BY_COMPANION - levels[name]["companion"].value for name in NEW],
+    }
+    numbers["left out"] = {what: _left_out(levels, found, what) for what in YARDSTICKS}
+    numbers["trainings"] = 1 + COMPANION
+    numbers["pairs"] = {pair.key: _judged(pair, found, folder) for pair in JUDGED}
+    return numbers, {}
+
+
+def _left_out(levels: Mapping[str, Mapping[str, Estimate]], found: Mapping[str, Shown], what: str) -> dict[str, float]:
+    """Give the root mean square error of ln u² by the mean level of the other networks, of all kinds or of one."""
+
+    def error(same_kind: bool) -> float:
+        errors = []
+        for name, own in levels.items():
+            alike = [n for n in levels if n != name and (not same_kind or found[n].kind == found[name].kind)]
+            errors.append(np.mean([levels[n][what].value for n in alike]) - own[what].value)
+        return float(np.sqrt(np.mean(np.square(errors))))
+
+    return {"all": error(False), "kind": error(True)}
+
+
+def of_others(found: Mapping[str, Shown], but: str = "") -> list[float]:
+    """Give the levels over a companion of all networks but one."""
+    return [own.level("companion").value for name, own in found.items() if name != but]
+
+
+def _judged(pair: Pair, found: Mapping[str, Shown], folder: Path) -> dict:
+    """Judge each network of a pair alone, its scale by its companion and the level of all other networks."""
+    study, store = complete(f"{pair.key}-geometry", folder)
+    learned = learn(others(study.name), folder, companion_levels=of_others(found, but=pair.label))
+    own = assembled(study, store)
+    assert learned.companion is not None, "no level was learned"
+    level, dof = learned.companion
+    # A level is relative to the variance of q over inputs, as `LearnedPrior.with_companion` has it.
+    relative = found[pair.label].arrays["over_companion"] - np.log(
+        own.q[: own.n_networks, own.where("calibration")].var(1)
+    )
+    one = judged_alone(
+        own, from_one(own, [replace(learned, levels={ANY: (level + float(x), dof)}) for x in relative], ANY)
+    )
+    return one.to_dict() | {"level": level, "dof": dof, "G9": g9(one, n=len(own.q)).to_dict()}
+
+
+def learned_levels() -> tuple[dict[str, list[float]], list[float]]:
+    """Give the stored levels over inputs, by kind, and over companions, for the prior that the package ships."""
+    by_kind: dict[str, list[float]] = {}
+    beside_it = []
+    for row in load_result(TRAINED).numbers["networks"].values():
+        by_kind.setdefault(row["kind"], []).append(row["levels"]["inputs"].value)
+        beside_it.append(row["levels"]["companion"].value)
+    return by_kind, beside_it
