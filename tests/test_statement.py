@@ -14,6 +14,8 @@ from torch import nn
 
 import lnescape as ln
 from lnescape.covariates import DEFAULT, FREE
+from lnescape.retraining.prior import COMPANION, beside
+from lnescape.statement.call import COMPANION_SEED
 
 DATA = ln.load("mnist5k")
 NET = ln.network("mlp", DATA, width=32)
@@ -251,3 +253,20 @@ def test_one_training_borrows_its_scale_and_says_so(runs):
     assert np.log(stated.evaluation.scale**2).mean() == pytest.approx(
         np.log(q.var()) + like.levels["fully connected"][0], abs=0.3
     )
+
+
+def test_a_companion_shows_the_scale_of_one_training(runs):
+    one = ln.members(NET, [runs.module(runs[0])], DATA)
+    like = replace(ln.retraining.shipped_prior(), companion=(-1.0, 8.0))
+    stated = ln.state(NET, DATA, runs=one, like=like, companion=True, recipe=RECIPE, progress=False)
+    short = replace(RECIPE, epochs=COMPANION * RECIPE.epochs)
+    other = ln.fit(NET, DATA, seeds=[COMPANION_SEED], recipe=short, progress=False)
+    images = DATA.calibration.images
+    logp = [law.predict(images).double().numpy() for law in (one, other)]
+    q, companion = (ln.log_odds(each, logp[0][0].argmax(1))[0] for each in logp)
+    assert stated.dof == 8
+    assert stated.prior.coefficients[0] == pytest.approx(beside(q, companion) - 1, abs=1e-3)
+    assert stated.further == pytest.approx(COMPANION, rel=0.05)
+    assert "its scale known from a companion" in " ".join(str(stated).split())
+    with pytest.raises(ValueError, match="give one seed"):
+        ln.state(NET, DATA, companion=True, like=like, **QUIET)

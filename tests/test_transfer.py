@@ -211,9 +211,7 @@ def test_a_level_is_that_of_the_variance_however_few_networks_tell_it():
     rng = np.random.default_rng(0)
     q = 3 * rng.normal(size=20_000) + rng.normal(size=(3, 20_000))
     assert level_of(q) == pytest.approx(np.log(1 / 10), abs=0.03)  # its standard uncertainty is 0.009
-    short = (
-        1 - 2 * q[:2] + 2 * rng.normal(size=(2, 20_000))
-    )  # beside it, q has the variance 1/(1/10 + 4/4)
+    short = 1 - 2 * q[:2] + 2 * rng.normal(size=(2, 20_000))  # beside it, q has the variance 1/(1/10 + 4/4)
     assert level_of(q, companions=short) == pytest.approx(-np.log(1 / (1 / 10 + 1)), abs=0.03)
     with pytest.raises(ValueError, match="one for each of the first"):
         level_of(q, companions=np.tile(short, (2, 1)))

@@ -43,6 +43,7 @@ CROWDED = (
     f"{DECISIONS}The networks that are stated choose the class as well; with many classes, others decide otherwise "
     "more often than stated."
 )
+LENT = "Pattern and scale of u are borrowed", "The pattern of u, and what a companion tells of its scale, are borrowed"
 BY_TWO = (
     "Two networks don't show whether the inputs move together; if they do, all intervals can be too narrow at once."
 )
@@ -166,6 +167,8 @@ def statement_of(
         of_fit = joined(of_fit, more)
         if len(about["classes"]) > MANY and evaluation.n > 1:
             notes = (*notes, CROWDED)
+    if lent is not None:
+        of_fit = tuple(note.replace(*LENT) for note in of_fit)
     if not on_proxies:  # there are none, or they have shown it
         of_fit = tuple(note.replace(ON_PROXIES, "") for note in of_fit)
     if like is not None:

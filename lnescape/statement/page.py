@@ -303,8 +303,9 @@ class Statement:
         n, u_known = self.evaluation.n, self.dof > 2
         symbol = "u" if u_known else "σ̃ (ν_eff ≤ 2: no u in the sense of JCGM 101)"
         of_kind = "networks" if self.network == ANY else f"{self.network} networks"
-        shown = "a companion's q on" if self.companion else f"other {of_kind} and from q over"
-        lent = f"borrowed from other pairs of data and network, its scale from {shown}"
+        shown = "known from a companion, a short training of another seed, on"
+        shown = shown if self.companion else f"from other {of_kind} and from q over"
+        lent = f"borrowed from other pairs of data and network, its scale {shown}"
         fitted = "fitted on" if n > 1 else lent
         inputs = (
             f"the {self.n_calibration} inputs themselves"
