@@ -1,6 +1,6 @@
 """Figures of the course that teach one idea each: what retraining does, and how few trainings state it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -173,6 +173,30 @@ def levels(ratios: Mapping[str, Mapping[str, float]], later: Mapping[str, float]
         ticks_at(axis, x=(0.1, 0.2, 0.3, 0.5, 1))
         axis.grid(axis="y", color=FIELD, linewidth=0.6)
         axis.legend(fontsize=8, loc="center left")
+    return figure
+
+
+def yardsticks(
+    factors: Mapping[str, Mapping[str, float]], new: Mapping[str, Sequence[str]], *, source: str, title: str
+) -> Figure:
+    """Draw the factor on u of each network if its scale is borrowed from the others, one row for each yardstick.
+
+    `factors` is {yardstick: {network: factor}}; `new` names, for each, the networks that came after its rule.
+    """
+    with canvas(1, 2.4, source, title, width=5.6) as (figure, (axis,)):
+        axis.axvline(1, color=FIELD, linewidth=4)
+        for row, (name, own) in enumerate(factors.items()):
+            for after, colour, fill in ((False, BLUE, "full"), (True, RED, "none")):
+                some = np.sort([factor for network, factor in own.items() if (network in new[name]) is after])
+                places = row + (0.16 if after else -0.16) + np.resize([-0.06, 0.0, 0.06], len(some))
+                axis.plot(some, places, "o", color=colour, fillstyle=fill, markersize=4.5)
+        axis.plot([], [], "o", color=BLUE, markersize=4.5, label="known when the rule was fixed")
+        axis.plot([], [], "o", color=RED, fillstyle="none", markersize=4.5, label="trained afterwards")
+        axis.set_yticks(range(len(factors)), labels=list(factors))
+        axis.set(xscale="log", xlim=(0.2, 5), ylim=(len(factors) - 0.4, -0.6), ylabel="scale borrowed beside")
+        axis.set_xlabel("stated u / true u, one training, geometric mean over inputs and networks")
+        ticks_at(axis, x=(0.25, 0.5, 1, 2, 4))
+        legend_below(figure, *axis.get_legend_handles_labels(), columns=2)
     return figure
 
 

@@ -23,17 +23,27 @@ from report.studies.pairs import (
     FASHION_CNN,
     FASHION_FIXED,
     FASHION_MLP,
+    MNIST_CNN,
+    MNIST_MLP,
     PAIRS,
     Pair,
     kind_of_network,
 )
-from report.studies.scale import BY_COMPANION, BY_PATH, NEW, cells, mean_log
+from report.studies.scale import BY_COMPANION, BY_PATH, SEEN, cells, mean_log
 
 # Stored networks whose companions were trained later; the others train theirs beside them.
 STORED = (CIFAR10_FAST_CNN, CIFAR10_FAST_RESNET, CIFAR100_FAST_RESNET, CIFAR10_CNN)
 # Pairs on which u(x) from one training is judged: gradients and companions of the same seeds are stored.
 JUDGED = (*PAIRS, FASHION_MLP, FASHION_CNN, FASHION_ATTENTION, FASHION_FIXED)
-YARDSTICKS = ("inputs", "epochs", "companion")
+# Networks on which each rule was fixed, by their names in the table.
+_MNIST = {pair.label for pair in (MNIST_MLP, MNIST_CNN, *STORED)}
+_FASHION = {pair.label for pair in JUDGED if "fashion" in pair.key}
+_SMALL = {name for name in SEEN if name not in _MNIST | _FASHION}
+KNOWN = {
+    "inputs": _MNIST | _SMALL,
+    "epochs": _MNIST | _FASHION,
+    "companion": _FASHION | _SMALL | {"CIFAR-10 perceptron"},
+}
 TRAINED = "one-training"  # the study that trains the others
 
 
@@ -82,14 +92,18 @@ def one_training(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarra
     """Judge three yardsticks over all networks, and u(x) from one training and its companion on pairs."""
     folder = store.folder.parent
     found = shown(folder)
-    levels = {name: {what: own.level(what) for what in YARDSTICKS} for name, own in found.items()}
-    rows = {name: {"kind": own.kind, "new": name in NEW, "levels": levels[name]} for name, own in found.items()}
-    numbers: dict = {"n": len(rows), "networks": rows, "rules": {"path": BY_PATH, "companion": BY_COMPANION}}
-    numbers["errors"] = {
-        "path": [BY_PATH.get(found[name].kind, BY_PATH[ANY]) - levels[name]["epochs"].value for name in NEW],
-        "companion": [BY_COMPANION - levels[name]["companion"].value for name in NEW],
+    levels = {name: {what: own.level(what) for what in KNOWN} for name, own in found.items()}
+    rows = {
+        name: {"kind": own.kind, "after": [what for what in KNOWN if name not in KNOWN[what]], "levels": levels[name]}
+        for name, own in found.items()
     }
-    numbers["left out"] = {what: _left_out(levels, found, what) for what in YARDSTICKS}
+    numbers: dict = {"n": len(rows), "networks": rows, "rules": {"epochs": BY_PATH, "companion": BY_COMPANION}}
+    numbers["errors"] = {
+        name: {"epochs": BY_PATH.get(own.kind, BY_PATH[ANY]) - levels[name]["epochs"].value}
+        | {"companion": BY_COMPANION - levels[name]["companion"].value}
+        for name, own in found.items()
+    }  # of ln u², by the rules as they were fixed
+    numbers["left out"] = {what: _left_out(levels, found, what) for what in KNOWN}
     numbers["trainings"] = 1 + COMPANION
     numbers["pairs"] = {pair.key: _judged(pair, found, folder) for pair in JUDGED}
     return numbers, {}

@@ -13,6 +13,7 @@ from report.studies.pairs import (
     CHOOSING,
     CIFAR10_RESNET20,
     FASHION_ATTENTION,
+    FASHION_FIXED,
     FURTHER,
     HELD_OUT,
     JUDGES,
@@ -140,6 +141,43 @@ def levels() -> dict[str, dict[str, float]]:
 def judged_levels() -> dict[str, float]:
     """Give the same of the pairs that were computed after the rule of the level, in the order of its kinds."""
     return {pair.label: load_result(f"{pair.key}-geometry").numbers["usual u"] for pair in reversed(JUDGES)}
+
+
+YARDSTICKS = {"inputs": "q over inputs", "epochs": "q over epochs", "companion": "a companion"}  # in words
+
+
+def yardsticks() -> tuple[dict[str, dict[str, float]], dict[str, list[str]]]:
+    """Give stated over true u of each network by each yardstick, and the networks that came after its rule.
+
+    The scale is borrowed from all other networks; over inputs and over epochs, from those of the same kind.
+    """
+    rows = load_result("one-training").numbers["networks"]
+    factors: dict[str, dict[str, float]] = {}
+    for what, words in YARDSTICKS.items():
+        for name, own in rows.items():
+            others = [row for other, row in rows.items() if other != name]
+            if what != "companion":
+                others = [row for row in others if row["kind"] == own["kind"]]
+            error = np.mean([row["levels"][what].value for row in others]) - own["levels"][what].value
+            factors.setdefault(words, {})[name] = float(np.exp(error / 2))
+    after = {words: [name for name in rows if what in rows[name]["after"]] for what, words in YARDSTICKS.items()}
+    return factors, after
+
+
+def lone() -> Rows:
+    """Lay out what one training with a companion is worth on each pair with gradients."""
+    found = load_result("one-training").numbers["pairs"]
+    labels = {pair.key: pair.label for pair in (*PAIRS, *JUDGES, FASHION_ATTENTION, FASHION_FIXED)}
+    return {
+        labels[key]: {
+            "REN": f"{one['ren']['value']:.0f}",
+            "stated u / true u": f"{np.exp(one['bias'].value / 2):.2f}",
+            "coverage (%)": str(one["coverage"]),
+            "ν": f"{one['dof']:.1f}",
+            "G9": WORDS[one["G9"]["passed"]],
+        }
+        for key, one in found.items()
+    }
 
 
 def triple_of(row: Mapping[str, Any], sizes: Sequence[str] = ("2", "3")) -> dict[int, tuple[float, float, float]]:
