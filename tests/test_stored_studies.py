@@ -208,6 +208,9 @@ def test_the_page_of_a_statement_quotes_the_stored_errors_of_u():
             rows = [row for mix in mixes.values() for row in mix.values()]
             rows.append(numbers.get("one network, borrowed scale", {}))
             stored |= {row["squared_error"] ** 0.5 / 2 for row in rows if "squared_error" in row}
+    lone = ln.load_result("one-training").numbers["pairs"].values()
+    assert {row["error"] for row in quoted if row.get("companion")} == {one["squared_error"] ** 0.5 / 2 for one in lone}
+    stored |= {one["squared_error"] ** 0.5 / 2 for one in lone}
     assert {row["error"] for row in quoted} <= stored
     assert {row["quantity"] for row in quoted} == {"log-odds", "value"}
 
@@ -252,3 +255,14 @@ def test_the_shipped_prior_is_what_the_stored_pairs_teach():
     assert (again.names, again.groups) == (shipped.names, shipped.groups)
     for kind, level in again.levels.items():
         assert shipped.levels[kind] == pytest.approx(level, rel=1e-6)
+    assert shipped.companion == pytest.approx(again.companion, rel=1e-6)
+
+
+def test_a_companion_carries_the_scale_of_one_training_better_than_what_it_shows_itself():
+    numbers = ln.load_result("one-training").numbers
+    assert len(numbers["networks"]) > 20
+    errors = {what: min(own.values()) for what, own in numbers["left out"].items()}
+    assert errors["companion"] < errors["epochs"] < errors["inputs"]
+    for name, own in numbers["errors"].items():  # as the rules were fixed, by hand
+        level = numbers["networks"][name]["levels"]["companion"].value
+        assert own["companion"] == pytest.approx(numbers["rules"]["companion"] - level, rel=1e-4)

@@ -35,15 +35,18 @@ from lnescape.training.descent import fingerprint, tensor_fingerprint
 Named = tuple[ndarray, tuple[str, ...]]  # covariates, a column each, and their names
 BORROWED = (
     "Pattern and scale of u are borrowed from other pairs of data and network, and hold as far as this one is like "
-    "them; a second training would show its scale. The network that is stated chooses the class as well, so that the "
-    "risk of another decision can be too low."
+    "them; a second training would show its scale, and a companion most of it. The network that is stated chooses the "
+    "class as well, so that the risk of another decision can be too low."
 )
 MANY = 10  # classes; with ten, risks of the class that two networks chose were right, with a hundred too low by a fifth
 CROWDED = (
     f"{DECISIONS}The networks that are stated choose the class as well; with many classes, others decide otherwise "
     "more often than stated."
 )
-LENT = "Pattern and scale of u are borrowed", "The pattern of u, and what a companion tells of its scale, are borrowed"
+LENT = BORROWED.replace("Pattern and scale", "The pattern").replace(
+    ", and a companion most of it", " without borrowing"
+)
+LENT = LENT.replace("u are borrowed", "u, and the step from a companion to its scale, are borrowed")
 BY_TWO = (
     "Two networks don't show whether the inputs move together; if they do, all intervals can be too narrow at once."
 )
@@ -168,7 +171,7 @@ def statement_of(
         if len(about["classes"]) > MANY and evaluation.n > 1:
             notes = (*notes, CROWDED)
     if lent is not None:
-        of_fit = tuple(note.replace(*LENT) for note in of_fit)
+        of_fit = tuple(note.replace(BORROWED, LENT) for note in of_fit)
     if not on_proxies:  # there are none, or they have shown it
         of_fit = tuple(note.replace(ON_PROXIES, "") for note in of_fit)
     if like is not None:

@@ -435,8 +435,10 @@ class Statement:
             return f"{by_model}; not judged with this prior"
         quantity = "value" if self.chosen is None else self.quantity
         wanted = {"quantity": quantity, "like": bool(self.like), "networks": self.evaluation.n}
-        if self.evaluation.n == 1 and self.network != ANY:  # on the kind depends how well its level is known
-            wanted["network"] = self.network
+        if self.evaluation.n == 1:
+            wanted["companion"] = self.companion
+            if self.network != ANY and not self.companion:  # on the kind depends how well its level is known
+                wanted["network"] = self.network
         alike = [row for row in _delivered()["errors"] if wanted.items() <= row.items()]
         found = [row for row in alike if set(row["groups"]) == set(self.groups)]
         if not found:

@@ -320,14 +320,21 @@ def _groups(own: Assembled) -> dict[str, str]:
 
 
 def taught(**more: Any) -> LearnedPrior:
-    """Learn what the package ships, from all pairs that keep gradient distances and the levels of all networks."""
+    """Learn what the package ships, from all pairs that keep gradient distances and the levels of all networks.
+
+    Levels over inputs are those that were known when the networks with attention were judged by it.
+    """
     known = by_kind(levels(results_folder(), also=[f"{pair.key}-geometry" for pair in JUDGES]))
-    return learn(WITH_GRADIENTS, results_folder(), levels=known, **more)
+    levels_beside = [
+        row["levels"]["companion"].value for row in load_result("one-training").numbers["networks"].values()
+    ]
+    return learn(WITH_GRADIENTS, results_folder(), levels=known, companion_levels=levels_beside, **more)
 
 
 def ship() -> None:
     """Put the prior into the package."""
     names = [f"{pair.key}-geometry" for pair in WITH_GRADIENTS]
+    names.append("one-training")
     origin = provenance(command="python -m report.studies.geometry", seed=[0], data=None, n=len(names), studies=names)
     learned = taught(provenance=origin)
     learned.save(SHIPPED)

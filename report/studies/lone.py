@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 
-from lnescape.results import Estimate, load_result
+from lnescape.results import Estimate
 from lnescape.retraining.prior import ANY, COMPANION, beside, log_bias
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
@@ -142,13 +142,3 @@ def _judged(pair: Pair, found: Mapping[str, Shown], folder: Path) -> dict:
         own, from_one(own, [replace(learned, levels={ANY: (level + float(x), dof)}) for x in relative], ANY)
     )
     return one.to_dict() | {"level": level, "dof": dof, "G9": g9(one, n=len(own.q)).to_dict()}
-
-
-def learned_levels() -> tuple[dict[str, list[float]], list[float]]:
-    """Give the stored levels over inputs, by kind, and over companions, for the prior that the package ships."""
-    by_kind: dict[str, list[float]] = {}
-    beside_it = []
-    for row in load_result(TRAINED).numbers["networks"].values():
-        by_kind.setdefault(row["kind"], []).append(row["levels"]["inputs"].value)
-        beside_it.append(row["levels"]["companion"].value)
-    return by_kind, beside_it

@@ -209,7 +209,14 @@ def write_delivered() -> None:
                 "network": kind_of_network(STUDIES[name].cells[0].network),
             }
             row |= {"title": _title(stored), "error": mixes[mix][members]["squared_error"] ** 0.5 / 2}
+            if members == "1":
+                row["companion"] = False
             errors[name.removesuffix("-uncertainty").removesuffix("-geometry"), mix, members] = row
+    lone = load_result("one-training")
+    commits["one-training"] = lone.provenance["code"]["commit"]
+    for key, one in lone.numbers["pairs"].items():
+        error = one["squared_error"] ** 0.5 / 2
+        errors[key, TRANSFER, "companion"] = errors[key, TRANSFER, "1"] | {"companion": True, "error": error}
     origin = {"module": "report.studies.small", "summaries": commits}
     content = {"kind": "delivered", "rows": rows, "errors": list(errors.values()), "provenance": origin}
     write(DELIVERED, seal(content))
