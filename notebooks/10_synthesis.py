@@ -161,10 +161,9 @@ course.table(
 
 # %% [markdown]
 # **What we see.** A positive value means that one more training is ahead. All values are positive, for every purchase and every
-# pair. If the interval contains zero, the question is open on that pair. It is decided for the perceptron, for CIFAR-10's fast
-# CNN, and for all but the bursts of its fast ResNet. On CIFAR-100 it is decided for the learned paths only. It is open on
-# MNIST's CNN, which few retrainings judge, for the bursts of both ResNets and for the proxies of CIFAR-100. (Bursts are charged by their epochs here. Charged by operations, they cost
-# a third more on the fast networks, and the question is decided on CIFAR-10's fast ResNet, too.) Without the free groups the order changes
+# pair. If the interval contains zero, the question is open on that pair. It is decided for the perceptron and for both networks
+# on CIFAR-10. On CIFAR-100 it is decided for the learned paths only. It is open on MNIST's CNN, which few retrainings judge, and
+# for bursts and proxies on CIFAR-100. (Bursts are charged by their operations.) Without the free groups the order changes
 # (`13_appendix`), but the free groups take no further training. This is the result of the course in two sentences: **exploring
 # near a solution can show where u(x) is large. The networks that you already have show it at least as well, at no cost.**
 #
