@@ -102,9 +102,6 @@ NEW: dict[str, Trained] = {
     "CIFAR-10 fast ResNet, few images": (f"{_HERE}:few_objects", "fast_resnet", {}, {**_FAST, "epochs": 5}, 4),
     "FashionMNIST fast CNN": ("fashion_mnist", "fast_cnn", {}, {**_FAST, "epochs": 2}, 4),
     "CIFAR-10 CNN, AdamW": ("cifar10", "cnn", {}, {"epochs": 4, **_ADAMW}, 4),
-    "MNIST ResNet, group normalisation": (
-        "mnist", "resnet", {"depth": 8, "width": 8, "norm": "group"}, {"epochs": 3}, 4,
-    ),
 }  # fmt: skip
 
 
