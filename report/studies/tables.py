@@ -13,7 +13,6 @@ from report.studies.pairs import (
     CHOOSING,
     CIFAR10_RESNET20,
     FASHION_ATTENTION,
-    FASHION_FIXED,
     FURTHER,
     HELD_OUT,
     JUDGES,
@@ -167,7 +166,7 @@ def yardsticks() -> tuple[dict[str, dict[str, float]], dict[str, list[str]]]:
 def lone() -> Rows:
     """Lay out what one training with a companion is worth on each pair with gradients."""
     found = load_result("one-training").numbers["pairs"]
-    labels = {pair.key: pair.label for pair in (*PAIRS, *JUDGES, FASHION_ATTENTION, FASHION_FIXED)}
+    labels = {pair.key: pair.label for pair in (*PAIRS, *JUDGES, FASHION_ATTENTION)}
     return {
         labels[key]: {
             "REN": f"{one['ren']['value']:.0f}",
