@@ -264,5 +264,5 @@ def test_a_companion_carries_the_scale_of_one_training_better_than_what_it_shows
     errors = {what: min(own.values()) for what, own in numbers["left out"].items()}
     assert errors["companion"] < errors["epochs"] < errors["inputs"]
     for name, own in numbers["errors"].items():  # as the rules were fixed, by hand
-        level = numbers["networks"][name]["levels"]["companion"].value
+        level = numbers["networks"][name]["levels"]["companion"]
         assert own["companion"] == pytest.approx(numbers["rules"]["companion"] - level, rel=1e-4)

@@ -325,9 +325,7 @@ def taught(**more: Any) -> LearnedPrior:
     Levels over inputs are those that were known when the networks with attention were judged by it.
     """
     known = by_kind(levels(results_folder(), also=[f"{pair.key}-geometry" for pair in JUDGES]))
-    levels_beside = [
-        row["levels"]["companion"].value for row in load_result("one-training").numbers["networks"].values()
-    ]
+    levels_beside = [row["levels"]["companion"] for row in load_result("one-training").numbers["networks"].values()]
     return learn(WITH_GRADIENTS, results_folder(), levels=known, companion_levels=levels_beside, **more)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 from numpy import ndarray
 
-from lnescape.results import Estimate
 from lnescape.retraining.prior import ANY, COMPANION, beside, log_bias
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
@@ -54,10 +53,9 @@ class Shown:
     kind: str
     arrays: Mapping[str, ndarray]
 
-    def level(self, yardstick: str) -> Estimate:
-        """Estimate the level over a yardstick; u is that of a single network, not of the mean."""
-        levels = self.arrays["of_others"] - self.arrays[f"over_{yardstick}"]
-        return Estimate(levels.mean(), levels.std(ddof=1), n=len(levels))
+    def levels(self, yardstick: str) -> ndarray:
+        """Give the level over a yardstick, by each network."""
+        return self.arrays["of_others"] - self.arrays[f"over_{yardstick}"]
 
 
 def shown(folder: Path) -> dict[str, Shown]:
@@ -92,15 +90,16 @@ def one_training(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarra
     """Judge three yardsticks over all networks, and u(x) from one training and its companion on pairs."""
     folder = store.folder.parent
     found = shown(folder)
-    levels = {name: {what: own.level(what) for what in KNOWN} for name, own in found.items()}
+    levels = {name: {what: float(own.levels(what).mean()) for what in KNOWN} for name, own in found.items()}
     rows = {
         name: {"kind": own.kind, "after": [what for what in KNOWN if name not in KNOWN[what]], "levels": levels[name]}
+        | {"scatter": float(own.levels("companion").std(ddof=1))}  # of the level over companions, from one to the next
         for name, own in found.items()
     }
     numbers: dict = {"n": len(rows), "networks": rows, "rules": {"epochs": BY_PATH, "companion": BY_COMPANION}}
     numbers["errors"] = {
-        name: {"epochs": BY_PATH.get(own.kind, BY_PATH[ANY]) - levels[name]["epochs"].value}
-        | {"companion": BY_COMPANION - levels[name]["companion"].value}
+        name: {"epochs": BY_PATH.get(own.kind, BY_PATH[ANY]) - levels[name]["epochs"]}
+        | {"companion": BY_COMPANION - levels[name]["companion"]}
         for name, own in found.items()
     }  # of ln u², by the rules as they were fixed
     numbers["left out"] = {what: _left_out(levels, found, what) for what in KNOWN}
@@ -109,14 +108,14 @@ def one_training(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarra
     return numbers, {}
 
 
-def _left_out(levels: Mapping[str, Mapping[str, Estimate]], found: Mapping[str, Shown], what: str) -> dict[str, float]:
+def _left_out(levels: Mapping[str, Mapping[str, float]], found: Mapping[str, Shown], what: str) -> dict[str, float]:
     """Give the root mean square error of ln u² by the mean level of the other networks, of all kinds or of one."""
 
     def error(same_kind: bool) -> float:
         errors = []
         for name, own in levels.items():
             alike = [n for n in levels if n != name and (not same_kind or found[n].kind == found[name].kind)]
-            errors.append(np.mean([levels[n][what].value for n in alike]) - own[what].value)
+            errors.append(np.mean([levels[n][what] for n in alike]) - own[what])
         return float(np.sqrt(np.mean(np.square(errors))))
 
     return {"all": error(False), "kind": error(True)}
@@ -124,7 +123,7 @@ def _left_out(levels: Mapping[str, Mapping[str, Estimate]], found: Mapping[str, 
 
 def of_others(found: Mapping[str, Shown], but: str = "") -> list[float]:
     """Give the levels over a companion of all networks but one."""
-    return [own.level("companion").value for name, own in found.items() if name != but]
+    return [float(own.levels("companion").mean()) for name, own in found.items() if name != but]
 
 
 def _judged(pair: Pair, found: Mapping[str, Shown], folder: Path) -> dict:
@@ -141,4 +140,5 @@ def _judged(pair: Pair, found: Mapping[str, Shown], folder: Path) -> dict:
     one = judged_alone(
         own, from_one(own, [replace(learned, levels={ANY: (level + float(x), dof)}) for x in relative], ANY)
     )
-    return one.to_dict() | {"level": level, "dof": dof, "G9": g9(one, n=len(own.q)).to_dict()}
+    numbers = one.to_dict("ren", "bias", "coverage", "deciles", "squared_error")
+    return numbers | {"level": level, "dof": dof, "G9": g9(one, n=len(own.q)).to_dict()}

@@ -157,7 +157,7 @@ def yardsticks() -> tuple[dict[str, dict[str, float]], dict[str, list[str]]]:
             others = [row for other, row in rows.items() if other != name]
             if what != "companion":
                 others = [row for row in others if row["kind"] == own["kind"]]
-            error = np.mean([row["levels"][what].value for row in others]) - own["levels"][what].value
+            error = np.mean([row["levels"][what] for row in others]) - own["levels"][what]
             factors.setdefault(words, {})[name] = float(np.exp(error / 2))
     after = {words: [name for name in rows if what in rows[name]["after"]] for what, words in YARDSTICKS.items()}
     return factors, after

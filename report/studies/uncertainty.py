@@ -72,17 +72,19 @@ def sweeps(own: Assembled) -> dict:
     drawn = draws(own.n_networks, 3)
     reference = Reference.of(own.q[:, judged], drawn)
 
-    def judge(mix: Mix, seen: Assembled = own) -> dict:
+    def judge(mix: Mix, seen: Assembled = own) -> RetrainingEquivalent:
         evaluations, _ = Moderation(seen, mix)(drawn, judged)
-        return {"ren": fidelity(evaluations, reference).ren.value}
+        return fidelity(evaluations, reference).ren
 
     bursts, proxies = [], []
     for key, burst in own.bursts.items():
         row = {"epochs": key[0], "rate": key[1], "trainings": burst.trainings, "n": burst.n}
-        row |= {"alone": judge(Mix(("bursts",), bursts=key)), "with_free": judge(Mix((*FREE, "bursts"), bursts=key))}
+        alone = judge(Mix(("bursts",), bursts=key))
+        row["alone"] = {"ren": alone.value, "low": alone.low, "high": alone.high}
+        row["with_free"] = {"ren": judge(Mix((*FREE, "bursts"), bursts=key)).value}
         # Bursts of another player each: how much of what they show is about the network that they started from.
         swapped = replace(own, bursts={key: replace(burst, spread=np.roll(burst.spread, 1, axis=0))})
-        row["of_others"] = judge(Mix(("bursts",), bursts=key), swapped)
+        row["of_others"] = {"ren": judge(Mix(("bursts",), bursts=key), swapped).value}
         row["distance"] = Estimate.mean(burst.distance / own.facts["distance"])
         row["training_loss"] = Estimate.mean(burst.training_loss, unit="nat")
         row["ratio"] = variance_ratio(burst.spread[:, judged] ** 2, reference)
@@ -91,7 +93,8 @@ def sweeps(own: Assembled) -> dict:
         for n in sets[0].spread:
             row = {"width": key[0], "epochs": key[1], "n": n, "trainings": n * sets[0].trainings}
             mix = Mix(("proxies",), proxies=(*key, n))
-            row |= {"alone": judge(mix), "with_free": judge(replace(mix, groups=(*FREE, "proxies")))}
+            row["alone"] = {"ren": judge(mix).value}
+            row["with_free"] = {"ren": judge(replace(mix, groups=(*FREE, "proxies"))).value}
             row |= {"accuracy": 100 * np.mean([one.accuracy for one in sets])}
             row |= {"effective_inputs": np.mean([one.effective_inputs for one in sets])}
             proxies.append(row)
