@@ -10,7 +10,7 @@ from scipy.special import polygamma
 from lnescape.covariates.groups import FREE, columns_of
 from lnescape.data.shifts import KINDS as SHIFTS
 from lnescape.results import Estimate
-from lnescape.retraining import Evaluation, Fidelity, Reference, effective_number, fidelity
+from lnescape.retraining import Evaluation, Fidelity, Reference, RetrainingEquivalent, effective_number, fidelity
 from lnescape.retraining.judging import retraining_equivalent
 from lnescape.retraining.prior import log_bias
 from lnescape.study.cells import Study, check_known
