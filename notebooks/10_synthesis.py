@@ -255,8 +255,8 @@ course.table(rows, "If all mixes were equally good and their errors independent 
 # - **Foreign inputs.** The prior is fitted on images of the same kind. Under shift its worth falls, and intervals may
 #   hold too few retrainings (`13_appendix`).
 # - **Proxies of a deep network.** They need a network that is cheap *and* similar; those of CIFAR-100 show little.
-# - **One training.** Its scale is borrowed from other networks. On six networks it is worth 22 to 42 plain trainings. On three
-#   that were trained after the rule was fixed, it is worth 3, 5 and 7 (`11_local_geometry`).
+# - **One training.** Its scale is borrowed from other networks, and was wrong by up to 2.2 on three that came later. A companion,
+#   three tenths of a training, shows the scale; the pattern remains borrowed (`11_local_geometry`).
 # - **What all trainings share.** Data, labels, the choice of network: all retrainings can give the same wrong prediction. u(x)
 #   is one line of an uncertainty budget, never its sum.
 #

@@ -193,8 +193,8 @@ def yardsticks(
         axis.plot([], [], "o", color=BLUE, markersize=4.5, label="known when the rule was fixed")
         axis.plot([], [], "o", color=RED, fillstyle="none", markersize=4.5, label="trained afterwards")
         axis.set_yticks(range(len(factors)), labels=list(factors))
-        axis.set(xscale="log", xlim=(0.2, 5), ylim=(len(factors) - 0.4, -0.6), ylabel="scale borrowed beside")
-        axis.set_xlabel("stated u / true u, one training, geometric mean over inputs and networks")
+        axis.set(xscale="log", xlim=(0.2, 5), ylim=(len(factors) - 0.4, -0.6), ylabel="yardstick")
+        axis.set_xlabel("stated u / true u of one training, geometric mean")
         ticks_at(axis, x=(0.25, 0.5, 1, 2, 4))
         legend_below(figure, *axis.get_legend_handles_labels(), columns=2)
     return figure
