@@ -28,6 +28,8 @@
 profile = ""
 
 # %%
+import textwrap
+
 import numpy as np
 import pandas as pd
 import torch
@@ -414,8 +416,8 @@ single
 compared = ln.state(
     net, data, seeds=range(1), companion=True, recipe=recipe, progress=False
 )
-print(compared.facts()["prior"])
-print(compared.facts()["cost"])
+for line in ("prior", "cost"):
+    print(textwrap.fill(f"{line}: {compared.facts()[line]}", 90))
 
 # %% [markdown]
 # ### Judged by 24 retrainings

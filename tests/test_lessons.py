@@ -34,6 +34,7 @@ def drawn(words=WORDS):
     facts = {"a pair": {"training_loss": 0.1, "gradient_scatter": 1.0, "distance": 30.0}}
     yield lessons.beforehand(facts, {"a pair": {"bursts": (0.2, 0.1)}}, **words)
     yield lessons.levels({"a kind": {"a pair": 0.3}, "another": {"more": 0.4}}, {"one": 0.3, "two": 0.2}, **words)
+    yield lessons.yardsticks({"q": {"one": 0.6, "two": 2.0}, "more": {"one": 0.9}}, {"q": ["two"], "more": []}, **words)
     yield lessons.ring_valley(Q[:5, :2], Q[:5, 2:4], Q[0, :2], **words)
     yield lessons.even_points({"even": STREAM.dirichlet(np.ones(3), 50)}, **words)
     yield lessons.few_numbers(U, 60, **words)

@@ -270,3 +270,5 @@ def test_a_companion_shows_the_scale_of_one_training(runs):
     assert "its scale known from a companion" in " ".join(str(stated).split())
     with pytest.raises(ValueError, match="give one seed"):
         ln.state(NET, DATA, companion=True, like=like, **QUIET)
+    with pytest.raises(ValueError, match="give recipe="):
+        ln.state(NET, DATA, runs=one, companion=True, progress=False)

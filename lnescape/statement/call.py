@@ -119,6 +119,8 @@ def state(
     seeds = checked_seeds(range(3) if seeds is None else seeds) if runs is None else []
     if runs is not None:
         runs = _retrainings(checked_runs(runs, net, template, data))
+        if companion and recipe is None and runs.recipe is None:
+            raise ValueError("A companion is trained as the network was; give recipe=, by which that was.")
         recipe, device = recipe or runs.recipe or Recipe(batch=min(Recipe.batch, len(data.train))), runs.device
     n_trained = len(seeds) if runs is None else len(runs) + len(runs.failed)
     tokens = data.train.pixels.dtype == torch.int64 and like is shipped_prior()  # a prior of the user's may know them
