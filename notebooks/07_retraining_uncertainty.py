@@ -505,7 +505,8 @@ print(f"inside the 95 % intervals: {live_coverage} (n = {len(covered)} new netwo
 # over images, but not the scale. The factor from a local spread to u differs between networks, kinds of exploration and
 # data sets, and one network does not show it (`13_appendix` measures it). The second and third trainings give the
 # scale. **The cure.** Explore for the pattern, retrain for the scale. (`ln.state` accepts a single training. It then
-# borrows the scale from other networks and states this; `11_local_geometry` shows when it fails.)
+# borrows the scale from other networks and states this; `11_local_geometry` shows when it fails, and that a second training
+# cut to three tenths of the epochs shows most of the scale.)
 
 # %% [markdown]
 # ## Exercises
