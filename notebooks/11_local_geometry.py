@@ -370,8 +370,8 @@ course.save(figure, "11_yardsticks")
 # %% [markdown]
 # **What we see.** Each dot is a network whose scale is borrowed from the others. Beside q over images, the stated u of later
 # networks is wrong by up to a factor of 2.7. Beside q over the epochs of its own training it is wrong by up to 2.2: we had fixed a rule
-# there, too, and the next networks refuted it. Beside a companion, all networks that came after the rule (hollow) lie within a
-# factor of 1.4. The price is three tenths of a training. (The lonely dot is breast cancer, 150 patients to compare on.)
+# there, too, and the next networks refuted it. Beside a companion, all networks that had no part in the rule (hollow) lie within
+# a factor of 1.4. The price is three tenths of a training. (The lonely dot is breast cancer, 150 patients to compare on.)
 #
 # ## The statement from two trainings, and from one
 #

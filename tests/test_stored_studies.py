@@ -241,7 +241,7 @@ def test_the_level_of_bursts_is_learned_on_other_networks_and_fails(pair):
 
 
 @pytest.mark.parametrize("pair", [FASHION_ATTENTION, FASHION_FIXED], ids=lambda pair: pair.key)
-def test_the_networks_of_another_kind_taught_nothing(pair):
+def test_the_networks_of_another_kind_taught_nothing_that_judged_them(pair):
     own = pair.key
     assert pair not in (*WITH_GRADIENTS, *LEVELLED, *JUDGES)
     assert not any(own in study for study in ln.retraining.shipped_prior().provenance["studies"])

@@ -17,7 +17,6 @@ from report.studies.pairs import (
     CIFAR10_FAST_RESNET,
     CIFAR10_RESNET,
     CIFAR10_RESNET20,
-    CIFAR100_FAST_RESNET,
     FASHION_ATTENTION,
     FASHION_FIXED,
     FURTHER,
@@ -203,12 +202,10 @@ def _grouped(scouts: Cell, n: int) -> tuple[Cell, ...]:
     return tuple(_on_test(scouts, "retrainings", (k, k + 1)).but(options=other) for k in range(0, n, 2))
 
 
-def _companions(pair: Pair) -> Cell:
+def _companions(pair: Pair, n: int) -> Cell:
     """Companions of networks that are stored, and take long to train again."""
     scouts = scouts_of(pair)
-    return scouts.but(
-        method="companions", scouts=scouts, seeds=range(COMPANIONS[pair.key]), settings={"part": COMPANION}
-    )
+    return scouts.but(method="companions", scouts=scouts, seeds=range(n), settings={"part": COMPANION})
 
 
 def _bursts(pair: Pair) -> tuple[Cell, ...]:
@@ -297,8 +294,8 @@ STUDIES = {
                  "purchases") for pair in (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_CNN, CIFAR10_FAST_RESNET)),
         _study("one-training", "What one training and a short companion tell of the scale of u",
                tuple(cells_of_scale().values()), "one training"),
-        *(_study(f"{pair.key}-companions", f"Short companions of {pair.many}", (_companions(pair),), "")
-          for pair in (CIFAR10_FAST_CNN, CIFAR10_CNN, CIFAR10_FAST_RESNET, CIFAR100_FAST_RESNET)),
+        *(_study(f"{pair.key}-companions", f"Short companions of {pair.many}", (_companions(pair, n),), "")
+          for pair, n in COMPANIONS),
         _study("mnist-mlp-literature", "Infinitesimal jackknife and batches of the data, perceptrons on MNIST",
                (*_geometry(MNIST_MLP), MLP.but(method="literature", scouts=MLP, seeds=range(6))), "literature"),
         _study("cifar10-cnn-branches", "Branches that leave the trunk of one training at several epochs, CIFAR-10",

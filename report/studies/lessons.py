@@ -181,7 +181,7 @@ def yardsticks(
 ) -> Figure:
     """Draw the factor on u of each network if its scale is borrowed from the others, one row for each yardstick.
 
-    `factors` is {yardstick: {network: factor}}; `new` names, for each, the networks that came after its rule.
+    `factors` is {yardstick: {network: factor}}; `new` names, for each, the networks that its rule was not fixed on.
     """
     with canvas(1, 2.4, source, title, width=5.6) as (figure, (axis,)):
         axis.axvline(1, color=FIELD, linewidth=4)
@@ -190,8 +190,8 @@ def yardsticks(
                 some = np.sort([factor for network, factor in own.items() if (network in new[name]) is after])
                 places = row + (0.16 if after else -0.16) + np.resize([-0.06, 0.0, 0.06], len(some))
                 axis.plot(some, places, "o", color=colour, fillstyle=fill, markersize=4.5)
-        axis.plot([], [], "o", color=BLUE, markersize=4.5, label="known when the rule was fixed")
-        axis.plot([], [], "o", color=RED, fillstyle="none", markersize=4.5, label="trained afterwards")
+        axis.plot([], [], "o", color=BLUE, markersize=4.5, label="the rule was fixed on it")
+        axis.plot([], [], "o", color=RED, fillstyle="none", markersize=4.5, label="no part in the rule")
         axis.set_yticks(range(len(factors)), labels=list(factors))
         axis.set(xscale="log", xlim=(0.2, 5), ylim=(len(factors) - 0.4, -0.6), ylabel="yardstick")
         axis.set_xlabel("stated u / true u of one training, geometric mean")

@@ -3,21 +3,18 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from lnescape.retraining.prior import ANY, COMPANION, beside, log_bias
+from lnescape.retraining.prior import ANY, COMPANION
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
 from report.studies.gates import g9
-from report.studies.geometry import complete, from_one, judged_alone, kind_of_study, learn, others
+from report.studies.geometry import complete, from_one, judged_alone, learn, others
 from report.studies.moderation import assembled
 from report.studies.pairs import (
-    CIFAR10_CNN,
-    CIFAR10_FAST_CNN,
-    CIFAR10_FAST_RESNET,
-    CIFAR100_FAST_RESNET,
     FASHION_ATTENTION,
     FASHION_CNN,
     FASHION_FIXED,
@@ -28,10 +25,10 @@ from report.studies.pairs import (
     Pair,
     kind_of_network,
 )
-from report.studies.scale import BY_COMPANION, BY_PATH, SEEN, cells, mean_log
+from report.studies.scale import BY_COMPANION, BY_PATH, COMPANIONS, SEEN, cells, levels_and_yardsticks
 
-# Stored networks whose companions were trained later; the others train theirs beside them.
-STORED = (CIFAR10_FAST_CNN, CIFAR10_FAST_RESNET, CIFAR100_FAST_RESNET, CIFAR10_CNN)
+Rows = Mapping[str, Mapping[str, Any]]
+STORED = tuple(pair for pair, _ in COMPANIONS)
 # Pairs on which u(x) from one training is judged: gradients and companions of the same seeds are stored.
 JUDGED = (*PAIRS, FASHION_MLP, FASHION_CNN, FASHION_ATTENTION)
 # Networks on which each rule was fixed, by their names in the table.
@@ -60,30 +57,20 @@ class Shown:
 
 def shown(folder: Path) -> dict[str, Shown]:
     """Read what is known of every network, by name."""
-    study, store = complete(TRAINED, folder)
+    _, store = complete(TRAINED, folder)
     found = {name: Shown(kind_of_network(cell.network), store.load(cell).arrays) for name, cell in cells().items()}
     return found | {pair.label: _of_stored(pair, folder) for pair in STORED}
 
 
 def _of_stored(pair: Pair, folder: Path) -> Shown:
-    """Compare the networks of a stored pair with their companions, in turn."""
-    study, store = complete(pair.key, folder)
-    (*_, cell), of_companions = (
-        complete(f"{pair.key}-companions", folder)[0].cells,
-        complete(f"{pair.key}-companions", folder)[1],
-    )
-    own, companions = assembled(study, store), of_companions.load(cell).arrays["companion"].astype(float)
+    """Compare the networks of a stored pair with their companions."""
+    own = assembled(*complete(pair.key, folder))
+    short, store = complete(f"{pair.key}-companions", folder)
+    companions = store.load(short.cells[-1]).arrays["companion"].astype(float)
     images = own.where("calibration")[: companions.shape[1]]
-    seen, q = own.traces.of(range(own.n_networks), images), own.q[:, images]
-    assert seen.path is not None, "the path was not kept"
-    rests = np.stack([np.delete(q, row, axis=0).var(0, ddof=1) for row in range(own.n_networks)])
-    arrays = {
-        "of_others": mean_log(rests) - log_bias(len(q) - 2),
-        "over_inputs": np.log(seen.q.var(1)),
-        "over_epochs": mean_log(seen.path.var(1, ddof=1)),
-        "over_companion": np.array([beside(one, companions[k % len(companions)]) for k, one in enumerate(seen.q)]),
-    }
-    return Shown(kind_of_study(study), arrays)
+    path = own.traces.of(range(own.n_networks), images).path
+    assert path is not None, "the path was not kept"
+    return Shown(kind_of_network(pair.network), levels_and_yardsticks(own.q[:, images], path, companions))
 
 
 def one_training(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
@@ -102,23 +89,25 @@ def one_training(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarra
         | {"companion": BY_COMPANION - levels[name]["companion"]}
         for name, own in found.items()
     }  # of ln u², by the rules as they were fixed
-    numbers["left out"] = {what: _left_out(levels, found, what) for what in KNOWN}
+    numbers["left out"] = {
+        what: {
+            word: float(np.sqrt(np.mean(np.square([*errors_left_out(rows, what, same_kind=same).values()]))))
+            for word, same in (("all", False), ("kind", True))
+        }
+        for what in KNOWN
+    }  # root mean square of ln u²
     numbers["trainings"] = 1 + COMPANION
     numbers["pairs"] = {pair.key: _judged(pair, found, folder) for pair in JUDGED}
     return numbers, {}
 
 
-def _left_out(levels: Mapping[str, Mapping[str, float]], found: Mapping[str, Shown], what: str) -> dict[str, float]:
-    """Give the root mean square error of ln u² by the mean level of the other networks, of all kinds or of one."""
-
-    def error(same_kind: bool) -> float:
-        errors = []
-        for name, own in levels.items():
-            alike = [n for n in levels if n != name and (not same_kind or found[n].kind == found[name].kind)]
-            errors.append(np.mean([levels[n][what] for n in alike]) - own[what])
-        return float(np.sqrt(np.mean(np.square(errors))))
-
-    return {"all": error(False), "kind": error(True)}
+def errors_left_out(rows: Rows, what: str, *, same_kind: bool) -> dict[str, float]:
+    """Give the error of ln u² of each network, by the mean level of the others, of all kinds or of its own."""
+    found = {}
+    for name, own in rows.items():
+        alike = [row for n, row in rows.items() if n != name and (not same_kind or row["kind"] == own["kind"])]
+        found[name] = float(np.mean([row["levels"][what] for row in alike]) - own["levels"][what])
+    return found
 
 
 def of_others(found: Mapping[str, Shown], but: str = "") -> list[float]:
@@ -134,11 +123,8 @@ def _judged(pair: Pair, found: Mapping[str, Shown], folder: Path) -> dict:
     assert learned.companion is not None, "no level was learned"
     level, dof = learned.companion
     # A level is relative to the variance of q over inputs, as `LearnedPrior.with_companion` has it.
-    relative = found[pair.label].arrays["over_companion"] - np.log(
-        own.q[: own.n_networks, own.where("calibration")].var(1)
-    )
-    one = judged_alone(
-        own, from_one(own, [replace(learned, levels={ANY: (level + float(x), dof)}) for x in relative], ANY)
-    )
+    size = np.log(own.q[: own.n_networks, own.where("calibration")].var(1))
+    relative = level + found[pair.label].arrays["over_companion"] - size
+    one = judged_alone(own, from_one(own, [replace(learned, levels={ANY: (float(x), dof)}) for x in relative], ANY))
     numbers = one.to_dict("ren", "bias", "coverage", "deciles", "squared_error")
     return numbers | {"level": level, "dof": dof, "G9": g9(one, n=len(own.q)).to_dict()}

@@ -1,7 +1,7 @@
 """The scale of u from one training: what it shows itself, and what a short companion of another seed shows beside it.
 
-Two rules were fixed on the networks of `SEEN` and on stored ones: by the training's own path (refuted by the first six
-of `NEW`), then by a companion. All of `NEW` but the perceptron on CIFAR-10 were unseen when the second was fixed.
+Two rules were fixed: by the training's own path, which the first six networks of `NEW` refute, then by a companion.
+`lone.KNOWN` lists the networks on which each was fixed; the others judge it.
 """
 
 from collections.abc import Sequence
@@ -47,10 +47,8 @@ BY_PATH = {"fully connected": -1.75, ANY: -0.71}
 # over nine networks (standard deviation 0.23).
 BY_COMPANION = -1.09
 FIRST_COMPANION = 3000  # seed
-# How many are trained for networks that are stored.
-COMPANIONS = {
-    CIFAR10_FAST_CNN.key: 4, CIFAR10_CNN.key: 4, CIFAR10_FAST_RESNET.key: 2, CIFAR100_FAST_RESNET.key: 2,
-}  # fmt: skip
+# Pairs whose networks are stored and take long to train again, and how many companions are trained for each.
+COMPANIONS = ((CIFAR10_FAST_CNN, 4), (CIFAR10_CNN, 4), (CIFAR10_FAST_RESNET, 2), (CIFAR100_FAST_RESNET, 2))
 N_IMAGES = 1000  # of the calibration part
 
 
@@ -138,18 +136,27 @@ def scale(cell: Cell, data, panel: Panel, chosen: None) -> Observation:
     decided = mean_prediction(logp).argmax(1).cpu().numpy()
     watched = explored(law, data, images, decided, groups=["training path"])
     assert watched.path is not None, "the training was not watched"
-    q, companions = watched.q, _companions(cell, data, images, decided)
-    others = np.stack([np.delete(q, row, axis=0).var(0, ddof=1) for row in range(len(q))])
+    right = [float(accuracy(one[None], panel.labels[panel.part == 0][:N_IMAGES].cpu())) for one in logp]
+    found = levels_and_yardsticks(watched.q, watched.path, _companions(cell, data, images, decided))
     seen = Observation()
-    for name, values in {
-        "accuracy": [float(accuracy(one[None], panel.labels[panel.part == 0][:N_IMAGES].cpu())) for one in logp],
-        "of_others": mean_log(others) - log_bias(len(q) - 2),
-        "over_inputs": np.log(q.var(1)),
-        "over_epochs": mean_log(watched.path.var(1, ddof=1)),
-        "over_companion": [beside(one, other) for one, other in zip(q, companions, strict=True)],
-    }.items():
+    for name, values in {"accuracy": right, **found}.items():
         seen.add(name, np.array(values, np.float32), "network")
     return seen
+
+
+def levels_and_yardsticks(q: ndarray, path: ndarray, companions: ndarray) -> dict[str, ndarray]:
+    """Give, for each of the first networks, ln σ² of all others and what it shows itself, as means over inputs.
+
+    `q` are all networks, `path` [some, epochs, inputs] the first of them; companions are shared in turn.
+    """
+    n = len(path)
+    others = np.stack([np.delete(q, row, axis=0).var(0, ddof=1) for row in range(n)])
+    return {
+        "of_others": _mean_log(others) - log_bias(len(q) - 2),
+        "over_inputs": np.log(q[:n].var(1)),
+        "over_epochs": _mean_log(path.var(1, ddof=1)),
+        "over_companion": np.array([beside(q[row], companions[row % len(companions)]) for row in range(n)]),
+    }
 
 
 def companions(cell: Cell, data, panel: Panel, chosen: ndarray) -> Observation:
@@ -175,7 +182,7 @@ def _trained(cell: Cell, data, seeds: Sequence[int], epochs: float, **how: Any) 
     return law
 
 
-def mean_log(variances: ndarray) -> ndarray:
+def _mean_log(variances: ndarray) -> ndarray:
     """Give the mean over inputs of ln variance; an input that doesn't move has the least that counts."""
     return np.log(np.maximum(variances, LEAST)).mean(-1)
 

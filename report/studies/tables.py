@@ -9,6 +9,7 @@ from lnescape.results import Estimate, Result, list_results, load_result
 from lnescape.retraining import RetrainingEquivalent
 from report.studies.gates import EXPLORATIONS_OF_G3, Verdict, over_pairs
 from report.studies.lessons import FACTS
+from report.studies.lone import errors_left_out
 from report.studies.pairs import (
     CHOOSING,
     CIFAR10_RESNET20,
@@ -153,12 +154,8 @@ def yardsticks() -> tuple[dict[str, dict[str, float]], dict[str, list[str]]]:
     rows = load_result("one-training").numbers["networks"]
     factors: dict[str, dict[str, float]] = {}
     for what, words in YARDSTICKS.items():
-        for name, own in rows.items():
-            others = [row for other, row in rows.items() if other != name]
-            if what != "companion":
-                others = [row for row in others if row["kind"] == own["kind"]]
-            error = np.mean([row["levels"][what] for row in others]) - own["levels"][what]
-            factors.setdefault(words, {})[name] = float(np.exp(error / 2))
+        errors = errors_left_out(rows, what, same_kind=what != "companion")
+        factors[words] = {name: float(np.exp(error / 2)) for name, error in errors.items()}
     after = {words: [name for name in rows if what in rows[name]["after"]] for what, words in YARDSTICKS.items()}
     return factors, after
 
