@@ -232,6 +232,12 @@ def test_a_prior_without_a_level_lends_no_scale():
     assert not like.levels
     with pytest.raises(ValueError, match="no level"):
         borrowed_prior(np.zeros(100), np.zeros((100, 3)), names=NAMES, like=like)
+    with pytest.raises(ValueError, match="no level over a companion"):
+        like.with_companion(np.arange(9.0), np.arange(9.0))
+    with pytest.raises(ValueError, match="give finite q of both"):
+        learned(2, companion_levels=[-1.0, -1.2]).with_companion(np.arange(9.0), np.full(9, np.nan))
+    with pytest.raises((TypeError, ValueError), match="companion_levels"):
+        learned(2, companion_levels=-1.0)
 
 
 def test_a_prior_is_learned_from_retrainings_of_ones_own(data):

@@ -275,6 +275,10 @@ def borrowed_prior(
 
 def beside(q: Float[ndarray, " inputs"], companion: Float[ndarray, " inputs"]) -> float:
     """Return the mean over inputs of ln r², r the residual of q on that of a companion, less the mean of ln χ²₁."""
+    q, companion = array(q, "q", "inputs"), array(companion, "companion", "inputs")
+    if len(q) != len(companion) or len(q) < 3 or not (np.isfinite(q).all() and np.isfinite(companion).all()):
+        what = f"A network predicts {len(q)} inputs and its companion {len(companion)}"
+        raise ValueError(f"{what}; give finite q of both on the same inputs, three or more.")
     slope, constant = np.polyfit(companion, q, 1)
     return float(np.log(np.maximum((q - slope * companion - constant) ** 2, LEAST)).mean() - log_bias(1))
 

@@ -113,10 +113,15 @@ def learn_prior(
         _check_pair(pair)
     if len(pairs) < 2:
         raise ValueError(f"Only several pairs show how pairs differ; give two or more, not {len(pairs)}.")
-    seen = [(str(kind), level) for kind, some in levels.items() for level in some]
-    seen += [(pair.network, _level_over(pair, np.log(pair.spread))) for pair in pairs if pair.spread is not None]
-    beside_it = [*companion_levels]
-    beside_it += [_level_over(pair, pair.companion) for pair in pairs if pair.companion is not None]
+    known = {str(kind): array(some, "levels", "pairs") for kind, some in levels.items()}
+    seen = [(kind, float(level)) for kind, some in known.items() for level in some]
+    seen += [
+        (pair.network, _level(pair.variance, pair.dof, np.log(pair.spread)))
+        for pair in pairs
+        if pair.spread is not None
+    ]
+    beside_it = [float(level) for level in array(companion_levels, "companion_levels", "pairs")]
+    beside_it += [_level(pair.variance, pair.dof, pair.companion) for pair in pairs if pair.companion is not None]
     if not np.isfinite(array([*(level for _, level in seen), *beside_it], "levels", "pairs")).all():
         raise ValueError("levels must be finite; leave out pairs whose level isn't known.")
     names = [name for name in _continuous(pairs[0]) if all(name in _continuous(pair) for pair in pairs)]
@@ -153,6 +158,8 @@ def _check_pair(pair: KnownPair) -> None:
     for name in ("dof", "n_eff", "spread"):
         if (value := getattr(pair, name)) is not None:
             real(value, f"{name} of a pair", above=0)
+    if pair.companion is not None:
+        real(pair.companion, "companion of a pair, what `beside` returns,")
 
 
 def with_class_means(
@@ -218,12 +225,12 @@ def level_of(q: Float[ndarray, "networks inputs"], *, companions: Float[ndarray,
         if not 0 < len(companions) <= len(q) or companions.shape[1] != q.shape[1]:
             raise ValueError(f"companions have shape {companions.shape}, q {q.shape}; give one for each of the first.")
         yardstick = np.mean([beside(one, other) for one, other in zip(q, companions, strict=False)])
-    return float(np.log(variance).mean() - log_bias(len(q) - 1) - yardstick)
+    return _level(variance, len(q) - 1, yardstick)
 
 
-def _level_over(pair: KnownPair, yardstick: float) -> float:
-    """Return the level of a pair over a yardstick."""
-    return float(np.log(pair.variance).mean() - log_bias(pair.dof) - yardstick)
+def _level(variance: ndarray, dof: float, yardstick: float) -> float:
+    """Return the level of sample variances over a yardstick."""
+    return float(np.log(variance).mean() - log_bias(dof) - yardstick)
 
 
 def _scatter_of(fits: list[_Fit], *, pattern: float) -> float:

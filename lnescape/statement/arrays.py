@@ -33,20 +33,18 @@ from lnescape.statement.page import ASSERTED, ASSUMED, DECISIONS, FROM_PACKAGE, 
 from lnescape.training.descent import fingerprint, tensor_fingerprint
 
 Named = tuple[ndarray, tuple[str, ...]]  # covariates, a column each, and their names
-BORROWED = (
-    "Pattern and scale of u are borrowed from other pairs of data and network, and hold as far as this one is like "
-    "them; a second training would show its scale, and a companion most of it. The network that is stated chooses the "
-    "class as well, so that the risk of another decision can be too low."
+_BORROWED = (
+    "borrowed from other pairs of data and network, and hold as far as this one is like them; a second training would "
+    "show its scale"
 )
+_CHOOSES = "The network that is stated chooses the class as well, so that the risk of another decision can be too low."
+BORROWED = f"Pattern and scale of u are {_BORROWED}, and a companion most of it. {_CHOOSES}"
+LENT = f"The pattern of u, and the step from a companion to its scale, are {_BORROWED} without borrowing. {_CHOOSES}"
 MANY = 10  # classes; with ten, risks of the class that two networks chose were right, with a hundred too low by a fifth
 CROWDED = (
     f"{DECISIONS}The networks that are stated choose the class as well; with many classes, others decide otherwise "
     "more often than stated."
 )
-LENT = BORROWED.replace("Pattern and scale", "The pattern").replace(
-    ", and a companion most of it", " without borrowing"
-)
-LENT = LENT.replace("u are borrowed", "u, and the step from a companion to its scale, are borrowed")
 BY_TWO = (
     "Two networks don't show whether the inputs move together; if they do, all intervals can be too narrow at once."
 )
