@@ -1,0 +1,69 @@
+"""Networks that judge what one training and its companion give: no rule was made with their gradients in view.
+
+The scale of most of them was seen (`scale.NEW`); their patterns of u over inputs were not.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from lnescape.data import Dataset, dataset, load
+from lnescape.data.splits import PARTS
+from report.studies.pairs import Pair
+from report.studies.scale import NEW
+
+WATCHED = dict(zip(PARTS[1:], (200, 1000, 1000), strict=True))  # images of each part but the training images
+# Those that were planned, in the order of their cost.
+NAMES = (
+    "MNIST deep perceptron", "FashionMNIST narrow perceptron, dropout", "MNIST CNN, few images",
+    "CIFAR-100 deeper perceptron, AdamW", "CIFAR-10 perceptron", "FashionMNIST recurrent", "MNIST attention",
+    "CIFAR-10 attention", "FashionMNIST fast CNN", "CIFAR-10 fast ResNet, few images",
+)  # fmt: skip
+
+
+def judging_mnist() -> Dataset:
+    """Return MNIST with few images to judge on."""
+    return _judging("mnist")
+
+
+def judging_fashion() -> Dataset:
+    """Return FashionMNIST with few images to judge on."""
+    return _judging("fashion_mnist")
+
+
+def judging_cifar10() -> Dataset:
+    """Return CIFAR-10 with few images to judge on."""
+    return _judging("cifar10")
+
+
+def judging_cifar100() -> Dataset:
+    """Return CIFAR-100 with few images to judge on."""
+    return _judging("cifar100")
+
+
+def _judging(name: str) -> Dataset:
+    """Take all training images and the first images of every other part, none of them altered or foreign."""
+    whole, parts = load(name), {}
+    for part in PARTS:
+        some = getattr(whole, part)
+        some = some.subset(np.arange(WATCHED.get(part, len(some))))
+        parts[part] = (some.pixels, some.labels)
+    return dataset(**parts, name=whole.title, classes=whole.classes)
+
+
+_DATA = {"mnist": "mnist", "fashion_mnist": "fashion", "cifar10": "cifar10", "cifar100": "cifar100"}
+
+
+def _judge(name: str) -> Pair:
+    """Make the pair of a network of `scale.NEW`."""
+    data, network, options, recipe, _ = NEW[name]
+    net = name.split(" ", 1)[1]
+    more: dict[str, Any] = {"data": f"{__name__}:judging_{_DATA[data]}" if data in _DATA else data}
+    key = "judge-" + name.replace(",", "").replace(" ", "-").lower()
+    return Pair(
+        **more, network=network, options=options, recipe={"precision": "float32"} | recipe, name=key, net=net,
+        words=net, n=18, group=6, explored=6, observed=("gradients",), keep=("panel",), bursts=(), proxies=(),
+    )  # fmt: skip
+
+
+NEW_JUDGES = {name: _judge(name) for name in NAMES}
