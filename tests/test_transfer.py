@@ -72,7 +72,7 @@ def test_em_ends_where_the_likelihood_is_highest():
     for _ in range(4):
         x = rng.normal(size=(200, 12))  # a constant, four covariates, three indicators, four squares
         x[:, 0], x[:, 2] = 1, x[:, 1] + 0.05 * x[:, 2]
-        fits.append(_Fit(0.3 + 0.2 * rng.normal(size=12), x.T @ x, 0.05))
+        fits.append(_Fit(0.3 + 0.2 * rng.normal(size=12), x.T @ x, 0.05, np.ones(12)))
 
     def surprise(values):
         mean, t, step = values[:8].reshape(2, 4), np.exp(values[8:12]).reshape(2, 2), np.exp(values[12])
@@ -107,6 +107,24 @@ def test_few_pairs_claim_less(prior):
     assert learned(3).spread["narrow"][0] > prior.spread["narrow"][0]
     usual = 0.12 * 2**0.5, 0.03 * 2**0.5  # times (P + 1)/(P − 1)
     assert learned(3, n_eff=1e-6).spread["narrow"] == pytest.approx(usual, rel=1e-3)
+
+
+@pytest.mark.filterwarnings("ignore:The likelihood puts no bound")
+def test_the_slope_on_gradient_distance_travels_per_nat():
+    """Planted slope 0.8 on inputs that differ little; used where they differ three times as much, to 0.05."""
+    rng, names = np.random.default_rng(3), ("gradient distance", "a")
+
+    def pair(width):
+        h = rng.normal(size=(1500, 2)) * [width, 5]
+        return KnownPair(h, np.exp(0.8 * h[:, 0] + 0.05 * h[:, 1]) * rng.chisquare(40, 1500) / 40, 40, 1500, names, 1.0)
+
+    like = learn_prior([pair(width) for width in (0.3, 0.4, 0.5, 0.5)])
+    assert like.mean[0] == pytest.approx([0.8, 0.25], abs=0.05)  # the other one per standard deviation
+    wide, new = 1.2 * rng.normal(size=(1500, 2)), pair(1.2)
+    alone = borrowed_prior(rng.normal(size=1500), wide, names=names, like=like)
+    two = fit_prior(new.variance, 40, new.covariates, n_eff=100, names=names, like=like)
+    for fit, h in ((alone, wide), (two, new.covariates)):
+        assert np.polyfit(h[:, 0], np.log(fit.variance(h)), 1)[0] == pytest.approx(0.8, abs=0.05)
 
 
 def test_what_it_does_not_know_shrinks_as_ever(prior):

@@ -26,6 +26,9 @@ TEMPER = 3.0  # the likelihood of δ counts as that of so many times n_eff input
 DELTAS = np.geomspace(1e-3, 2.0, 48)  # where the likelihood of δ is computed
 FEWEST_INPUTS = 50
 ON_PROXIES = ", or measure n_eff on proxies (effective_number)"  # advice where it is assumed
+# Covariates whose slope on ln s₀² theory gives. What is learned of them on other pairs is per unit, here nat, and not
+# per standard deviation over the inputs: that is larger where u(x) differs more, and the slope is the same.
+PER_UNIT = ("gradient distance",)
 LENT = 1.0  # how many coefficients a spread counts as that was learned on few other pairs
 ANY = "any"  # kind of network, where it isn't known or no prior was learned on its kind
 KINDS = (ANY, "convolutional", "fully connected")
@@ -75,7 +78,8 @@ class Prior:
 class LearnedPrior:
     """Hold a normal prior on the coefficients of `fit_prior` that `learn_prior` learned on other pairs.
 
-    b ~ N(b̄, T), one b̄ for each coefficient, one √T for each group of covariates, their squares apart.
+    b ~ N(b̄, T), one b̄ for each coefficient, one √T for each group of covariates, their squares apart. Coefficients are
+    per standard deviation over the inputs at hand, those of the gradient distance per nat.
     """
 
     names: tuple[str, ...]  # of the covariates, without indicators
@@ -215,13 +219,14 @@ def fit_prior(
     if like is not None:
         instance(like, LearnedPrior, "like", "pass what learn_prior or shipped_prior returns, or None")
     centre, width, squared = measures(covariates, names)
-    x = terms(covariates, centre, width, squared)
+    unit = np.ones(1 + len(width) + squared.sum()) if like is None else units(names, width, squared)
+    x = terms(covariates, centre, width, squared) * unit
     tau = np.concatenate([[np.inf], np.where(squared, shrinkage, STEP), np.full(squared.sum(), shrinkage)])
     tau = tau if np.isfinite(shrinkage) else np.full_like(tau, np.inf)
     mean = np.zeros_like(tau)
     if like is not None:
         mean, tau = _adapted(variance, dof, x, weight=n_eff / n, tau=tau, learned=_placed(like, names, squared))
-    _put_slopes(tau, mean, slopes or {}, names=names, width=width, squared=squared)
+    _put_slopes(tau, mean, slopes or {}, names=names, width=width / unit[1 : 1 + len(width)], squared=squared)
     coefficients, n_coefficients, _ = quasi_likelihood(variance, dof, x, weight=n_eff / n, tau=tau, mean=mean)
     ratio = variance / np.exp(x @ coefficients)
     log_scale, likelihood = profile(ratio, dof, 1 / DELTAS)
@@ -231,6 +236,7 @@ def fit_prior(
     delta = float((weight * DELTAS).sum() / weight.sum())
     used = 1 / (delta + n_coefficients / (dof * n_eff))
     coefficients[0] += np.interp(delta, DELTAS, log_scale)
+    coefficients *= unit
     _warn(n_eff, assumed, likeliest)
     return Prior(coefficients, centre, width, squared, used, likeliest, n_coefficients, n_eff, n, tuple(names))
 
@@ -241,7 +247,8 @@ def borrowed_prior(
 ) -> Prior:  # fmt: skip
     """Borrow the whole prior from other pairs, since one network shows no spread: a Type B evaluation.
 
-    ln s₀²(x) = ln var_x q + level + b̄·z(x), z the covariates standardised on these inputs.
+    ln s₀²(x) = ln var_x q + level + b̄·z(x), z the covariates standardised on these inputs; the gradient distance is
+    centred only.
 
     Args:
         q: Measurand of one network.
@@ -268,6 +275,7 @@ def borrowed_prior(
     mean, _, _ = _placed(like, names, squared)
     one_of(network, dict.fromkeys([*KINDS, *like.levels]), "kind of network")
     level, dof = like.levels.get(network, like.levels[ANY])
+    mean = mean * units(names, width, squared)
     mean[0] = np.log(np.var(q)) + level
     n = len(q)
     return Prior(mean, centre, width, squared, dof, dof, 0.0, float(n), n, tuple(names))
@@ -515,6 +523,12 @@ def measures(covariates: ndarray, names: tuple[str, ...]) -> tuple[ndarray, ndar
         listed = ", ".join(which[:5]) + f", … ({len(which)} in all)" * (len(which) > 5)
         warnings.warn(f"Covariates that are the same for all inputs are left out: {listed}.", stacklevel=3)
     return centre, np.where(constant, np.inf, np.where(squared, width, 1.0)), squared
+
+
+def units(names: tuple[str, ...], width: ndarray, squared: ndarray) -> ndarray:
+    """Return, for each of [1, z, z² − 1], the width that its learned coefficient doesn't include; 1 if it does."""
+    own = np.where(np.isin(names, PER_UNIT) & np.isfinite(width), width, 1.0)
+    return np.concatenate([[1.0], own, own[squared] ** 2])
 
 
 def terms(covariates: ndarray, centre: ndarray, width: ndarray, squared: ndarray) -> ndarray:

@@ -16,6 +16,7 @@ from lnescape.checks import array, instance, one_of, real
 from lnescape.retraining.prior import (
     ANY,
     DELTAS,
+    PER_UNIT,
     SHRINKAGE,
     STEP,
     LearnedPrior,
@@ -23,9 +24,11 @@ from lnescape.retraining.prior import (
     checked_covariates,
     is_indicator,
     log_bias,
+    measures,
     profile,
     quasi_likelihood,
-    terms_of,
+    terms,
+    units,
 )
 
 WIDE = 3.0  # standard deviation under which a pair is fitted alone: wide enough to decide nothing
@@ -33,7 +36,6 @@ MOST_STEPS, ENOUGH = 2000, 1e-6  # of EM; the largest change of ln T at which it
 USUAL = np.array([[SHRINKAGE], [0.03]]) ** 2  # T of z and of z² − 1 where nothing is known
 STRENGTH = 2.0  # how many coefficients it counts as
 OUTSIDE = USUAL  # U
-NOT_ZERO = ("gradient distance",)  # covariates whose b̄ is left free: theory gives them a slope
 LEAST = 1e-6  # of T: where all pairs share a coefficient, T falls towards 0 for ever
 
 
@@ -59,6 +61,7 @@ class _Fit(NamedTuple):
     b: ndarray
     information: ndarray
     delta: float
+    unit: ndarray  # of `units`
 
 
 def learn_prior(
@@ -75,6 +78,9 @@ def learn_prior(
     b_p ~ N(m_p, V_p),  V_p = (I_p + T⁻¹)⁻¹,  m_p = V_p (I_p b̂_p + T⁻¹ b̄)
     T of a group = mean of (m_p − b̄)² + V_p over its coefficients and the P pairs, to which a usual spread, 0.12²
     (0.03² for the squares), is added twice. U is that spread, too; b̄ of the gradient distance is free.
+
+    Coefficients are per standard deviation over the inputs of a pair, that of the gradient distance per nat: as theory
+    gives it, and alike where u differs more between inputs (studies "…-geometry").
 
     At last T is multiplied by (P + 1)/(P − 1): b̄ is a mean of P pairs, and the next pair is another one.
 
@@ -135,9 +141,9 @@ def learn_prior(
         if any(np.array_equal(pair.variance, other.variance) for other in pairs[:k]):
             raise ValueError(f"Pair {k} is a copy of one before it, and would make pairs look alike; leave it out.")
     fits, kind = [_fitted(pair, names) for pair in pairs], np.array([kinds.index(group) for group in group_of])
-    mean, t, step = _em(fits, kind, np.isin(names, NOT_ZERO))
+    mean, t, step = _em(fits, kind, np.isin(names, PER_UNIT))
     spread = np.sqrt(t * (len(pairs) + 1) / (len(pairs) - 1))
-    other = _scatter_of(fits, pattern=float((spread[:, kind] ** 2).sum()))
+    other = _scatter_of(fits, spread[:, kind])
     return LearnedPrior(
         names=tuple(names),
         groups=tuple(group_of),
@@ -233,10 +239,13 @@ def _level(variance: ndarray, dof: float, yardstick: float) -> float:
     return float(np.log(variance).mean() - log_bias(dof) - yardstick)
 
 
-def _scatter_of(fits: list[_Fit], *, pattern: float) -> float:
+def _scatter_of(fits: list[_Fit], spread: ndarray) -> float:
     """Return the variance of ln σ² of a borrowed u but for that of its level: of the pattern, and beside it."""
     from scipy.special import polygamma
 
+    c = spread.shape[1]
+    widths = np.mean([(fit.unit[1 : c + 1], fit.unit[-c:]) for fit in fits], 0)  # of what a coefficient multiplies
+    pattern = float(((spread * widths) ** 2).sum())
     return pattern + float(np.mean([polygamma(1, 1 / max(fit.delta, 1e-3) / 2) for fit in fits]))
 
 
@@ -265,13 +274,16 @@ def _fitted(pair: KnownPair, names: list[str]) -> _Fit:
     """Fit the coefficients of some covariates and of all indicators of one pair alone."""
     covariates = np.asarray(pair.covariates, float)
     columns = [pair.names.index(name) for name in names]
-    covariates = np.concatenate([covariates[:, columns], covariates[:, is_indicator(covariates)]], 1)
-    x = terms_of(covariates)
+    indicator = is_indicator(covariates)
+    covariates = np.concatenate([covariates[:, columns], covariates[:, indicator]], 1)
+    centre, width, squared = measures(covariates, ())
+    every = (*names, *(name for name, own in zip(pair.names, indicator, strict=True) if own))
+    x = terms(covariates, centre, width, squared) * (unit := units(every, width, squared))
     tau, weight = np.array([np.inf, *[WIDE] * (x.shape[1] - 1)]), pair.n_eff / len(x)
     b, _, _ = quasi_likelihood(pair.variance, pair.dof, x, weight=weight, tau=tau, mean=np.zeros_like(tau))
     _, likelihood = profile(pair.variance / np.exp(x @ b), pair.dof, 1 / DELTAS)
     delta = float(DELTAS[likelihood.argmax()])
-    return _Fit(b, weight / (1 / pair.dof + delta) / 2 * x.T @ x, delta)
+    return _Fit(b, weight / (1 / pair.dof + delta) / 2 * x.T @ x, delta, unit)
 
 
 def _em(fits: list[_Fit], kind: ndarray, free: ndarray) -> tuple[ndarray, ndarray, float]:

@@ -34,7 +34,7 @@ from lnescape.retraining import (
     with_class_means,
 )
 from lnescape.retraining import prior as fitting
-from lnescape.retraining.prior import SHIPPED, SHRINKAGE, assumed_number, log_bias
+from lnescape.retraining.prior import PER_UNIT, SHIPPED, SHRINKAGE, assumed_number, log_bias
 from lnescape.study.cells import Study
 from lnescape.study.observation import PARTS
 from lnescape.study.store import CellStore
@@ -300,12 +300,15 @@ def _columns(own: Assembled, rows: Sequence[int]) -> tuple[ndarray, tuple[str, .
 
 
 def _known(own: Assembled) -> KnownPair:
-    """Stack the covariates of some sets of two networks, each standardised by itself; the other networks judge."""
+    """Stack the covariates of some sets of two networks, each standardised by itself; the other networks judge.
+
+    The gradient distance is centred only: its coefficient is per unit.
+    """
     images, covariates, variances = own.where("calibration"), [], []
     for rows in draws(own.n_networks, 2, n=SETS):
         h, names = _columns(own, rows)
         indicator = ((h == 0) | (h == 1)).all(0)
-        width = np.where(indicator | (h.std(0) == 0), 1.0, h.std(0))
+        width = np.where(indicator | np.isin(names, PER_UNIT) | (h.std(0) == 0), 1.0, h.std(0))
         covariates.append((h - np.where(indicator, 0.0, h.mean(0))) / width)
         variances.append(np.delete(own.q, rows, axis=0)[:, images].var(0, ddof=1))
     n_eff = effective_number(own.q[:, images])
