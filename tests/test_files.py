@@ -1,6 +1,7 @@
 """Every kept file: damaged, it is refused or made again; beside writers, and on a full disk, nothing is lost."""
 
 import errno
+import lzma
 import multiprocessing
 import os
 import subprocess
@@ -148,6 +149,26 @@ def test_numbers_that_could_not_be_read_back_are_refused_before_they_are_written
 def _write(folder: Path, value: int, stop):
     while not stop.is_set():
         save_result("a", numbers={"n": value}, arrays={"x": np.full(500, value)}, provenance=ORIGIN, folder=folder)
+
+
+def test_rows_that_are_alike_are_packed_as_steps_and_come_back_bit_by_bit():
+    rng = np.random.default_rng(0)
+    alike = (10 * rng.normal(size=2000) + rng.normal(size=(8, 2000))).astype(np.float16)
+    alike[2:5, :3] = [[np.nan, -0.0, np.inf], [0.0, 6e-8, -np.inf], [-1, 65504, -np.nan]]
+    arrays = {
+        "alike": alike,
+        "none": alike[:0],
+        "other": rng.normal(size=(8, 200)).astype(np.float16),
+        "whole": alike[0],
+    }
+    packed, again = files.pack(arrays), files.unpack(files.pack(arrays))
+    assert all(array.tobytes() == again[name].tobytes() for name, array in arrays.items())
+    assert len(packed) < 0.93 * len(files.pack({**arrays, "alike": alike.T.copy()}))  # whose rows are not
+    whole = lzma.decompress(packed)
+    assert b'[\\"alike\\"]' in whole
+    for name, message in (("whole", "can't be one of steps"), ("alien", "alien")):
+        with pytest.raises((ValueError, KeyError), match=message):
+            files.unpack(lzma.compress(whole.replace(b'[\\"alike\\"]', f'[\\"{name}\\"]'.encode())))
 
 
 def test_readers_beside_writers_find_one_result_or_the_other(tmp_path):
