@@ -297,8 +297,8 @@ STUDIES = {
                tuple(cells_of_scale().values()), "one training"),
         *(_study(f"{pair.key}-companions", f"Short companions of {pair.many}", (_companions(pair, n),), "")
           for pair, n in COMPANIONS),
-        *(_study(pair.key, f"A network that judges: {name}", (*_geometry(pair), _companions(pair, pair.explored)), "")
-          for name, pair in NEW_JUDGES.items()),
+        *(_study(pair.key, f"What one training tells, judged on new networks: {name}",
+                 (*_geometry(pair), _companions(pair, pair.explored)), "judge") for name, pair in NEW_JUDGES.items()),
         _study("mnist-mlp-literature", "Infinitesimal jackknife and batches of the data, perceptrons on MNIST",
                (*_geometry(MNIST_MLP), MLP.but(method="literature", scouts=MLP, seeds=range(6))), "literature"),
         _study("cifar10-cnn-branches", "Branches that leave the trunk of one training at several epochs, CIFAR-10",

@@ -79,7 +79,7 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     found |= {"n": len(own.q), "networks": own.n_networks, "images": len(test)}
     retrained = [store.load(cell).arrays["accuracy"] for cell in study.cells if cell.method == "retrainings"]
     found["accuracy"] = Estimate.mean(100 * np.concatenate(retrained), unit="%")
-    found |= _law_of_scale(own) | {"explained": explained(own), "one network": one_network(own)}
+    found |= law_of_scale(own) | {"explained": explained(own), "one network": one_network(own)}
     one = one_borrowed(own, learned, study)
     found["one network, borrowed scale"] = one.to_dict() | lent(learned, study)
     level = level_of(own.q[:, own.where("calibration")])
@@ -114,7 +114,7 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     return found, {}
 
 
-def _law_of_scale(own: Assembled) -> dict:
+def law_of_scale(own: Assembled) -> dict:
     """Fit ln s² of all retrainings on the mean gradient distance of the players, on the calibration images."""
     images, n = own.where("calibration"), len(own.q)
     h = own.traces.distance.mean(0)[images]

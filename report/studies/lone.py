@@ -4,16 +4,32 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 from numpy import ndarray
 
-from lnescape.retraining.prior import ANY, COMPANION
+from lnescape.covariates.groups import DEFAULT
+from lnescape.results import Estimate
+from lnescape.retraining import Fidelity, LearnedPrior
+from lnescape.retraining import prior as fitting
+from lnescape.retraining.prior import ANY, COMPANION, PER_UNIT, beside, log_bias
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
 from report.studies.gates import g9
-from report.studies.geometry import complete, from_one, judged_alone, learn, others
-from report.studies.moderation import assembled
+from report.studies.geometry import (
+    ALONE,
+    SIZES,
+    complete,
+    from_one,
+    judged_alone,
+    law_of_scale,
+    learn,
+    level_of_others,
+    others,
+)
+from report.studies.judges import NEW_JUDGES
+from report.studies.moderation import Assembled, Mix, assembled, by_mix, judged_by_size
 from report.studies.pairs import (
     FASHION_ATTENTION,
     FASHION_CNN,
@@ -22,6 +38,7 @@ from report.studies.pairs import (
     MNIST_CNN,
     MNIST_MLP,
     PAIRS,
+    WITH_GRADIENTS,
     Pair,
     kind_of_network,
 )
@@ -116,15 +133,56 @@ def of_others(found: Mapping[str, Shown], but: str = "") -> list[float]:
 
 
 def _judged(pair: Pair, found: Mapping[str, Shown], folder: Path) -> dict:
-    """Judge each network of a pair alone, its scale by its companion and the level of all other networks."""
+    """Judge each network of a pair beside its companion, by the level of all other networks."""
     study, store = complete(f"{pair.key}-geometry", folder)
     learned = learn(others(study.name), folder, companion_levels=of_others(found, but=pair.label))
-    own = assembled(study, store)
+    return _beside_companion(assembled(study, store), learned, found[pair.label].arrays["over_companion"])
+
+
+def _beside_companion(own: Assembled, learned: LearnedPrior, over_companion: ndarray) -> dict:
+    """Judge each network with the pattern of a prior, and the scale that its companion shows."""
     assert learned.companion is not None, "no level was learned"
     level, dof = learned.companion
-    # A level is relative to the variance of q over inputs, as `LearnedPrior.with_companion` has it.
-    size = np.log(own.q[: own.n_networks, own.where("calibration")].var(1))
-    relative = level + found[pair.label].arrays["over_companion"] - size
-    one = judged_alone(own, from_one(own, [replace(learned, levels={ANY: (float(x), dof)}) for x in relative], ANY))
+    one = _alone(own, learned, level + over_companion)
     numbers = one.to_dict("ren", "bias", "coverage", "deciles", "squared_error")
     return numbers | {"level": level, "dof": dof, "G9": g9(one, n=len(own.q)).to_dict()}
+
+
+def _alone(own: Assembled, learned: LearnedPrior, log_variance: ndarray) -> Fidelity:
+    """Judge each network with the pattern of a prior; `log_variance` is the mean over inputs of its ln s₀²."""
+    assert learned.companion is not None, "no level was learned"
+    # A level is relative to the variance of q over inputs, as `LearnedPrior.with_companion` has it.
+    levels = log_variance - np.log(own.q[: own.n_networks, own.where("calibration")].var(1))
+    lent = [replace(learned, levels={ANY: (float(one), learned.companion[1])}) for one in levels]
+    return judged_alone(own, from_one(own, lent, ANY))
+
+
+MIXES = {"constant": Mix(()), "gradient distance": Mix(("gradient distance",)), ALONE: Mix(DEFAULT)}
+UNITS = {"per unit": PER_UNIT, "per deviation": ()}  # of the learned coefficient of the gradient distance
+
+
+def judge(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
+    """Judge one network with its companion, two and three, on networks that taught nothing but a level."""
+    folder, own = store.folder.parent, assembled(study, store)
+    name = next(name for name, pair in NEW_JUDGES.items() if pair.key == study.name)
+    companions = store.load(study.cells[-1]).arrays["companion"].astype(float)
+    images, test = own.where("calibration"), own.where("test")
+    seen = own.q[: own.n_networks, images[: companions.shape[1]]]
+    over_companion = np.array([beside(q, companion) for q, companion in zip(seen, companions, strict=True)])
+    of_judges = np.array([level_of_others(own, row, images, np.zeros(len(images))) for row in range(own.n_networks)])
+    levels = of_others(shown(folder), but=name)
+    accuracy = [store.load(cell).arrays["accuracy"] for cell in study.cells if cell.method == "retrainings"]
+    found: dict = {"n": len(own.q), "networks": own.n_networks, "images": len(test), "name": name}
+    found["accuracy"] = Estimate.mean(100 * np.concatenate(accuracy), unit="%")
+    found |= law_of_scale(own) | {"width": float(own.traces.distance[:, images].std(1).mean())}
+    rows, _ = judged_by_size(own, MIXES, SIZES, test)
+    found["test"] = by_mix({key: row.to_dict("ren", "coverage") for key, row in rows.items()})
+    for words, unit in UNITS.items():
+        with patch.object(fitting, "PER_UNIT", unit):
+            learned = learn(WITH_GRADIENTS, folder, companion_levels=levels)
+            rows, _ = judged_by_size(own, {words: Mix(DEFAULT, like=learned)}, SIZES, test)
+            one = _beside_companion(own, learned, over_companion)
+            known = _alone(own, learned, of_judges + log_bias(one["dof"]))
+        found[words] = {"1": one, "scale of the judges": known.to_dict("ren")}
+        found[words] |= {str(members): row.to_dict("ren", "coverage") for (_, members), row in rows.items()}
+    return found, {}

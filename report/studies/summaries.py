@@ -36,7 +36,7 @@ from report.studies.gates import g0, g2, g6
 from report.studies.geometry import geometry
 from report.studies.level import level
 from report.studies.literature import beside_literature
-from report.studies.lone import one_training
+from report.studies.lone import judge, one_training
 from report.studies.moderation import draws
 from report.studies.pairs import PAIRS
 from report.studies.purchases import purchases
@@ -406,7 +406,7 @@ def _gallery(
 
 _NAMED = (
     reference, crossed, arithmetic, branches, paths, candidates, precision, control, own_class, settings,
-    methods, weights, uncertainty, single, geometry, level, purchases, together, one_training,
+    methods, weights, uncertainty, single, geometry, level, purchases, together, one_training, judge,
 )  # fmt: skip
 SUMMARIES: dict[str, Callable[[Study, CellStore], Summary]]
 SUMMARIES = {summary.__name__.replace("_", " "): summary for summary in _NAMED}
