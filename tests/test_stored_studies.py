@@ -19,7 +19,16 @@ from report.studies.comparison import BASES, BUDGETS, CHOSEN, WAYS
 from report.studies.dispersion import dithered
 from report.studies.gates import g0
 from report.studies.geometry import taught
-from report.studies.pairs import FASHION_ATTENTION, FASHION_FIXED, JUDGES, LEVELLED, WITH_GRADIENTS, WITH_LEVEL
+from report.studies.judges import NEW_JUDGES
+from report.studies.pairs import (
+    FASHION_ATTENTION,
+    FASHION_FIXED,
+    JUDGES,
+    LEVELLED,
+    MNIST_MLP,
+    WITH_GRADIENTS,
+    WITH_LEVEL,
+)
 from report.studies.summaries import SUMMARIES
 
 RESULTS = Path(__file__).resolve().parent.parent / "report" / "results"
@@ -208,7 +217,13 @@ def test_the_page_of_a_statement_quotes_the_stored_errors_of_u():
             rows = [row for mix in mixes.values() for row in mix.values()]
             rows.append(numbers.get("one network, borrowed scale", {}))
             stored |= {row["squared_error"] ** 0.5 / 2 for row in rows if "squared_error" in row}
-    lone = ln.load_result("one-training").numbers["pairs"].values()
+    lone = [*ln.load_result("one-training").numbers["pairs"].values()]
+    for numbers in (ln.load_result(pair.key).numbers for pair in NEW_JUDGES.values()):
+        lone.append(numbers["per unit"]["1"])
+        rows = [numbers["per unit"][m] for m in ("2", "3")] + [
+            row for mix in numbers["test"].values() for row in mix.values()
+        ]
+        stored |= {row["squared_error"] ** 0.5 / 2 for row in rows}
     assert {row["error"] for row in quoted if row.get("companion")} == {one["squared_error"] ** 0.5 / 2 for one in lone}
     stored |= {one["squared_error"] ** 0.5 / 2 for one in lone}
     assert {row["error"] for row in quoted} <= stored
@@ -228,13 +243,13 @@ def test_one_network_of_values_is_refused_because_the_scale_of_log_odds_is_wrong
 
 
 @pytest.mark.parametrize("pair", WITH_LEVEL, ids=lambda pair: pair.key)
-def test_the_level_of_bursts_is_learned_on_other_networks_and_fails(pair):
+def test_the_level_of_bursts_is_learned_on_other_networks_and_fails_on_all_but_one(pair):
     numbers = ln.load_result(f"{pair.key}-level").numbers
     assert not {pair.key, *(judge.key for judge in JUDGES)} & numbers["ratios"].keys()
     ratio, dof = numbers["lent"]
     assert ratio == pytest.approx(np.mean(list(numbers["ratios"].values())) + log_bias(dof), rel=1e-5)
     one = numbers["one network, level of bursts"]
-    assert not numbers["G9"]["passed"]
+    assert numbers["G9"]["passed"] == (pair is MNIST_MLP)
     assert numbers["G9"]["REN"] == one["ren"]["value"]
     # u is wrong by half the difference between the ratio that was lent and the pair's own.
     assert one["bias"].value == pytest.approx(ratio - log_bias(dof) - numbers["ratio"], abs=0.1)

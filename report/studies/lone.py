@@ -176,7 +176,7 @@ def judge(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     found["accuracy"] = Estimate.mean(100 * np.concatenate(accuracy), unit="%")
     found |= law_of_scale(own) | {"width": float(own.traces.distance[:, images].std(1).mean())}
     rows, _ = judged_by_size(own, MIXES, SIZES, test)
-    found["test"] = by_mix({key: row.to_dict("ren", "coverage") for key, row in rows.items()})
+    found["test"] = by_mix({key: row.to_dict("ren", "coverage", "squared_error") for key, row in rows.items()})
     for words, unit in UNITS.items():
         with patch.object(fitting, "PER_UNIT", unit):
             learned = learn(WITH_GRADIENTS, folder, companion_levels=levels)
@@ -184,5 +184,7 @@ def judge(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
             one = _beside_companion(own, learned, over_companion)
             known = _alone(own, learned, of_judges + log_bias(one["dof"]))
         found[words] = {"1": one, "scale of the judges": known.to_dict("ren")}
-        found[words] |= {str(members): row.to_dict("ren", "coverage") for (_, members), row in rows.items()}
+        found[words] |= {
+            str(members): row.to_dict("ren", "coverage", "squared_error") for (_, members), row in rows.items()
+        }
     return found, {}

@@ -22,6 +22,7 @@ from lnescape.study.store import CellStore
 from report.studies.dispersion import jackknife
 from report.studies.gates import g11
 from report.studies.geometry import ALONE, TRANSFER
+from report.studies.judges import NEW_JUDGES
 from report.studies.moderation import Assembled, Mix, Moderation, assembled
 from report.studies.pairs import kind_of_network
 
@@ -194,12 +195,15 @@ def write_delivered() -> None:
             own = {key: row.get("after", row)[key] for key in ("share", "sets", "n_eff")}
             rows.append({"title": _title(stored), "dof": int(members) - 1, "quantity": quantity} | own)
     judged = [name for end in ("-uncertainty", "-geometry") for name in known if name.endswith(end)]
-    for name in (*judged, *of_values):
+    judges = {pair.key: name for name, pair in NEW_JUDGES.items() if pair.key in known}
+    for name in (*judged, *of_values, *judges):
         stored = load_result(name)
         commits[name] = stored.provenance["code"]["commit"]
         mixes = stored.numbers["mixes"] if "mixes" in stored.numbers else stored.numbers["test"]
         if name.endswith("-geometry"):
             mixes[TRANSFER] |= {"1": stored.numbers["one network, borrowed scale"]}
+        if name in judges:
+            mixes[TRANSFER] = {m: stored.numbers["per unit"][m] for m in ("1", "2", "3")}
         for mix, members in ((one, m) for one in JUDGED if one in mixes for m in mixes[one]):
             row = {
                 "groups": list(JUDGED[mix]),
@@ -208,9 +212,10 @@ def write_delivered() -> None:
                 "quantity": "value" if name in of_values else "log-odds",
                 "network": kind_of_network(STUDIES[name].cells[0].network),
             }
-            row |= {"title": _title(stored), "error": mixes[mix][members]["squared_error"] ** 0.5 / 2}
+            title = judges.get(name) or _title(stored)
+            row |= {"title": title, "error": mixes[mix][members]["squared_error"] ** 0.5 / 2}
             if members == "1":
-                row["companion"] = False
+                row["companion"] = name in judges
             errors[name.removesuffix("-uncertainty").removesuffix("-geometry"), mix, members] = row
     lone = load_result("one-training")
     commits["one-training"] = lone.provenance["code"]["commit"]

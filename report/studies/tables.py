@@ -9,6 +9,7 @@ from lnescape.results import Estimate, Result, list_results, load_result
 from lnescape.retraining import RetrainingEquivalent
 from report.studies.gates import EXPLORATIONS_OF_G3, Verdict, over_pairs
 from report.studies.lessons import FACTS
+from report.studies.judges import NEW_JUDGES
 from report.studies.lone import errors_left_out
 from report.studies.pairs import (
     CHOOSING,
@@ -173,6 +174,23 @@ def lone() -> Rows:
             "G9": WORDS[one["G9"]["passed"]],
         }
         for key, one in found.items()
+    }
+
+
+def new_judges() -> Rows:
+    """Lay out what the networks of `judges` say of the borrowed pattern, and of one training with a companion."""
+    found = {name: load_result(pair.key).numbers for name, pair in NEW_JUDGES.items()}
+    return {
+        name: {
+            "scatter of h": f"{own['width']:.2f}",
+            "slope": f"{own['slope']:.2f}",
+            "pattern, per sd": f"{own['per deviation']['scale of the judges']['ren']['value']:.0f}",
+            "per unit": f"{own['per unit']['scale of the judges']['ren']['value']:.0f}",
+            "and a companion": f"{own['per unit']['1']['ren']['value']:.0f}",
+            "stated u / true u": f"{np.exp(own['per unit']['1']['bias'].value / 2):.2f}",
+            "two trainings": f"{own['per unit']['2']['ren']['value']:.0f}",
+        }
+        for name, own in found.items()
     }
 
 
