@@ -51,7 +51,7 @@ ASSUMED, GIVEN, NOISE = "assumed", "given by the user", "from noise on the weigh
 CHECKED, NETWORKS, PROXIES = "assumed; noise on the weights shows no fewer", "from the networks", "from proxies"
 FROM_PACKAGE = "shipped"  # the prior of other pairs that the package brings, whose errors are known
 ENOUGH = 1000  # calibration inputs; on fewer, errors that were measured with up to 3000 get a reservation
-DELIVERED = Path(__file__).with_name("delivered.json")  # made of the report's summaries by report/studies/small.py
+DELIVERED = Path(__file__).with_name("delivered.json")  # made by report/studies/delivered.py
 DOUBTFUL = 0.05  # risk above which a decision, or conformity with limits, is counted as doubtful
 DECISIONS = "For the decisions: "  # before a note that is about them alone
 # Headings of columns of `to_dataframe`.

@@ -8,8 +8,8 @@ import numpy as np
 from lnescape.results import Estimate, Result, list_results, load_result
 from lnescape.retraining import RetrainingEquivalent
 from report.studies.gates import EXPLORATIONS_OF_G3, Verdict, over_pairs
-from report.studies.lessons import FACTS
 from report.studies.judges import NEW_JUDGES
+from report.studies.lessons import FACTS
 from report.studies.lone import errors_left_out
 from report.studies.pairs import (
     CHOOSING,
