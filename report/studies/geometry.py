@@ -41,6 +41,7 @@ from lnescape.study.store import CellStore
 from report.studies import moderation
 from report.studies.dispersion import jackknife
 from report.studies.gates import g1, g5, g9, g10
+from report.studies.judges import NEW_JUDGES
 from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws
 from report.studies.pairs import FASHION_ATTENTION, JUDGES, LEVELLED, SMALL, WITH_GRADIENTS, Pair, kind_of_network
 from report.studies.uncertainty import gain_in_ren
@@ -325,17 +326,19 @@ def _groups(own: Assembled) -> dict[str, str]:
 def taught(**more: Any) -> LearnedPrior:
     """Learn what the package ships, from all pairs that keep gradient distances and the levels of all networks.
 
-    Levels over inputs are those that were known when the networks with attention were judged by it.
+    Levels over inputs are those that were known when the networks with attention were judged by it; levels over a
+    companion are those of all networks, which the new judges have become since.
     """
     known = by_kind(levels(results_folder(), also=[f"{pair.key}-geometry" for pair in JUDGES]))
     levels_beside = [row["levels"]["companion"] for row in load_result("one-training").numbers["networks"].values()]
+    levels_beside += [load_result(judge.key).numbers["level over a companion"] for judge in NEW_JUDGES.values()]
     return learn(WITH_GRADIENTS, results_folder(), levels=known, companion_levels=levels_beside, **more)
 
 
 def ship() -> None:
     """Put the prior into the package."""
     names = [f"{pair.key}-geometry" for pair in WITH_GRADIENTS]
-    names.append("one-training")
+    names += ["one-training", *(judge.key for judge in NEW_JUDGES.values())]
     origin = provenance(command="python -m report.studies.geometry", seed=[0], data=None, n=len(names), studies=names)
     learned = taught(provenance=origin)
     learned.save(SHIPPED)

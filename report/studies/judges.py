@@ -1,6 +1,6 @@
 """Networks that judge what one training and its companion give: no rule was made with their gradients in view.
 
-The scale of most of them was seen (`scale.NEW`); their patterns of u over inputs were not.
+They have the kinds and recipes of `scale.NEW`, whose scale was seen; patterns of u over inputs were not.
 """
 
 from typing import Any
@@ -42,7 +42,10 @@ def judging_cifar100() -> Dataset:
 
 
 def _judging(name: str) -> Dataset:
-    """Take all training images and the first images of every other part, none of them altered or foreign."""
+    """Take all training images and the first images of every other part, none of them altered or foreign.
+
+    As in a user's data set, pixels lie between 0 and 1: these are not the networks whose scale was seen.
+    """
     whole, parts = load(name), {}
     for part in PARTS:
         some = getattr(whole, part)

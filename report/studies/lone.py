@@ -175,6 +175,7 @@ def judge(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     found: dict = {"n": len(own.q), "networks": own.n_networks, "images": len(test), "name": name}
     found["accuracy"] = Estimate.mean(100 * np.concatenate(accuracy), unit="%")
     found |= law_of_scale(own) | {"width": float(own.traces.distance[:, images].std(1).mean())}
+    found["level over a companion"] = float((of_judges - over_companion).mean())
     rows, _ = judged_by_size(own, MIXES, SIZES, test)
     found["test"] = by_mix({key: row.to_dict("ren", "coverage", "squared_error") for key, row in rows.items()})
     for words, unit in UNITS.items():
