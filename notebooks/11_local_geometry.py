@@ -597,14 +597,14 @@ course.table(tables.lone(), "One training and a companion, 1.3 trainings")
 # **What we see.** The scale is right to within 7 % on all pairs but FashionMNIST's perceptron, where u is a quarter too large.
 # Gate G9 passes on two. On the fast CNN and MNIST's perceptron it fails by intervals that are a little too long.
 #
-# ### Ten networks that judge the borrowed pattern
+# ### Nine networks that judge the borrowed pattern
 #
-# The unit of the slope was found when all these pairs had been judged. So we trained ten more networks, on whose gradients nothing
+# The unit of the slope was found when all these pairs had been judged. So we trained nine more networks, on whose gradients nothing
 # had been chosen. In the columns *pattern* the judges give the scale, and only the pattern is borrowed: with its coefficient
 # per standard deviation of h, as at first, and per unit. The next columns are one training with a companion, and two trainings.
 
 # %%
-course.table(tables.new_judges(), "REN on ten networks that came last")
+course.table(tables.new_judges(), "REN on nine networks that came last")
 
 # %% [markdown]
 # **What we see.** JUDGED
