@@ -273,6 +273,18 @@ def test_the_shipped_prior_is_what_the_stored_pairs_teach():
     assert shipped.companion == pytest.approx(again.companion, rel=1e-6)
 
 
+def test_the_slope_per_unit_carries_over_to_networks_on_which_nothing_was_chosen():
+    """By what the borrowed pattern is worth if the judges give its scale, on most of them and as a geometric mean."""
+    found = [ln.load_result(judge.key).numbers for judge in NEW_JUDGES.values()]
+    assert all(one["name"] == name and one["n"] == 18 for name, one in zip(NEW_JUDGES, found, strict=True))
+    by_unit, by_deviation = (
+        np.log([one[unit]["scale of the judges"]["ren"]["value"] for one in found])
+        for unit in ("per unit", "per deviation")
+    )
+    assert (by_unit > by_deviation).sum() >= 6
+    assert (by_unit - by_deviation).mean() > 0.1
+
+
 def test_a_companion_carries_the_scale_of_one_training_better_than_what_it_shows_itself():
     numbers = ln.load_result("one-training").numbers
     assert len(numbers["networks"]) > 20

@@ -11,7 +11,7 @@ from lnescape.retraining.prior import COMPANION
 from lnescape.study.cells import Cell, Study
 from lnescape.training import Recipe, squared_error
 from report.studies import comparison
-from report.studies.judges import NEW_JUDGES
+from report.studies.judges import NAMES, NEW_JUDGES
 from report.studies.pairs import (
     CIFAR10_CNN,
     CIFAR10_FAST_CNN,
@@ -57,7 +57,10 @@ class ReportStudy(Study):
 # What `lnescape status` says of studies whose cells aren't stored.
 REMARKS = {
     "digits-mlp": "an example for you to run",
-    f"{FASHION_FIXED.key}-geometry": "summary stored; its cells take minutes",
+    **dict.fromkeys(
+        (f"{FASHION_FIXED.key}-geometry", *(NEW_JUDGES[name].key for name in NAMES[:4])),
+        "summary stored; its cells take minutes",
+    ),
 }
 
 

@@ -13,7 +13,7 @@ from report.studies.pairs import Pair
 from report.studies.scale import NEW
 
 WATCHED = dict(zip(PARTS[1:], (200, 1000, 1000), strict=True))  # images of each part but the training images
-# In the order of their cost. A tenth was planned, CIFAR-10's fast ResNet on few images, and not trained for lack of time.
+# In the order of their cost. A tenth was planned and not trained for lack of time: CIFAR-10's fast ResNet, few images.
 NAMES = (
     "MNIST deep perceptron", "FashionMNIST narrow perceptron, dropout", "MNIST CNN, few images",
     "CIFAR-100 deeper perceptron, AdamW", "CIFAR-10 perceptron", "FashionMNIST recurrent", "MNIST attention",
