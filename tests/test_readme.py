@@ -10,6 +10,7 @@ from pathlib import Path
 
 import lnescape as ln
 from report.studies import tables
+from report.studies.judges import NEW_JUDGES
 from report.studies.pairs import FASHION_ATTENTION, HELD_OUT, JUDGES, PAIRS
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -104,11 +105,14 @@ def test_the_result_is_the_stored_one():
         f"{min(some):.0f} to {max(some):.0f}"
         for some in ([x for key, x in singles.items() if ("fashion" in key) is fashion] for fashion in (False, True))
     ]
-    single = f"worth {ends[0]} plain ones on MNIST and CIFAR, and {ends[1]} on FashionMNIST."
+    later = [loaded(judge.key).numbers["per unit"]["1"] for judge in NEW_JUDGES.values()]
+    ends.append(f"{min(one['ren']['value'] for one in later):.0f} to {max(one['ren']['value'] for one in later):.0f}")
+    single = f"worth {ends[0]} plain ones on MNIST and CIFAR, {ends[1]} on FashionMNIST, {ends[2]} on nine others."
     assert single in text, f"the sentence should be: {single}"
     off, _ = tables.yardsticks()
-    farthest = max(max(x, 1 / x) for x in off["a companion"].values())
-    assert f"at most a factor of {farthest:.1f} on {lone['n']} networks" in " ".join(GUIDE.split())
+    off = [*off["a companion"].values(), *(math.exp(one["bias"].value / 2) for one in later)]
+    farthest = max(max(x, 1 / x) for x in off)
+    assert f"at most a factor of {farthest:.1f} on {lone['n'] + len(later)} networks" in " ".join(GUIDE.split())
     assert [one for one in plain if abs(50 * one["squared_error"] ** 0.5 - 70) > 5] == []
     for column, start in ((2, "brings this error to "), (3, "it is ")):
         errors = [int(line.split("|")[column].split()[0]) for line in map(row, tables.HEADLINE)]
