@@ -274,15 +274,16 @@ def test_the_shipped_prior_is_what_the_stored_pairs_teach():
 
 
 def test_the_slope_per_unit_carries_over_to_networks_on_which_nothing_was_chosen():
-    """By what the borrowed pattern is worth if the judges give its scale, on most of them and as a geometric mean."""
+    """By what the borrowed pattern is worth if the judges give its scale: on six of nine, and not beyond doubt."""
     found = [ln.load_result(judge.key).numbers for judge in NEW_JUDGES.values()]
     assert all(one["name"] == name and one["n"] == 18 for name, one in zip(NEW_JUDGES, found, strict=True))
     by_unit, by_deviation = (
         np.log([one[unit]["scale of the judges"]["ren"]["value"] for one in found])
         for unit in ("per unit", "per deviation")
     )
-    assert (by_unit > by_deviation).sum() >= 6
-    assert (by_unit - by_deviation).mean() > 0.1
+    gain = by_unit - by_deviation
+    assert (gain > 0).sum() == 6
+    assert 0 < gain.mean() < 2 * gain.std(ddof=1) / 3  # nine networks don't decide it, as the report says
 
 
 def test_a_companion_carries_the_scale_of_one_training_better_than_what_it_shows_itself():
