@@ -608,7 +608,7 @@ course.table(tables.new_judges(), "REN on nine networks that came last")
 
 # %% [markdown]
 # **What we see.** Per unit, the borrowed pattern is worth more on six of the nine, and less on three whose slope is low. As a
-# geometric mean it is worth 15 instead of 13: nine networks don't decide that. The unit rests on theory, and on the pairs
+# geometric mean it is worth 17 instead of 15: nine networks don't decide that. The unit rests on theory, and on the pairs
 # above. The scale beside a companion is less certain than before, too: u of the recurrent networks is 1.6 times too large. In all, one
 # training with a companion is worth 4 to 27 here. Two trainings, which borrow no scale, are worth 6 to 55.
 #
