@@ -186,12 +186,16 @@ def new_judges() -> Rows:
             "slope": f"{own['slope']:.2f}",
             "pattern, per sd": f"{own['per deviation']['scale of the judges']['ren']['value']:.0f}",
             "per unit": f"{own['per unit']['scale of the judges']['ren']['value']:.0f}",
-            "and a companion": f"{own['per unit']['1']['ren']['value']:.0f}",
-            "stated u / true u": f"{np.exp(own['per unit']['1']['bias'].value / 2):.2f}",
+            "one and a companion": _with_factor(own["per unit"]["1"]),
             "two trainings": f"{own['per unit']['2']['ren']['value']:.0f}",
         }
         for name, own in found.items()
     }
+
+
+def _with_factor(one: Mapping[str, Any]) -> str:
+    """Print REN of evaluations from one network, and stated over true u."""
+    return f"{one['ren']['value']:.0f} (u × {np.exp(one['bias'].value / 2):.2f})"
 
 
 def triple_of(row: Mapping[str, Any], sizes: Sequence[str] = ("2", "3")) -> dict[int, tuple[float, float, float]]:
