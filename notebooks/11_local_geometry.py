@@ -381,7 +381,8 @@ course.save(figure, "11_yardsticks")
 
 # %%
 learned = ln.retraining.shipped_prior()
-studies = ", ".join(name.removesuffix("-geometry") for name in learned.provenance["studies"])
+studies = [name for name in learned.provenance["studies"] if name.endswith("-geometry")]
+studies = ", ".join(name.removesuffix("-geometry") for name in studies)
 rows = {}
 for k, name in enumerate(learned.names):
     if not name.startswith("class mean"):
@@ -463,8 +464,8 @@ figure = lessons.clouds(
 course.save_live(figure, "11_stated")
 
 # %% [markdown]
-# **What we see.** The intervals from two trainings hold about 95 % of further retrainings, those from one training a few per cent
-# less, and those from one and a companion about 96 %. With one training $\nu_\mathrm{eff}$ is much lower, since the whole scale is
+# **What we see.** The intervals from two trainings hold about 95 % of further retrainings, as do those from one and a companion.
+# Those from one training hold two per cent less. With one training $\nu_\mathrm{eff}$ is much lower, since the whole scale is
 # borrowed; a companion raises it. Both clouds are flatter than the black line of equal u. The reason is shrinkage: if little is
 # known, the smallest stated u is too high and the largest too low. $\nu_\mathrm{eff}$ includes this.
 #
