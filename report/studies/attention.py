@@ -1,23 +1,19 @@
 """A network of another kind, which judges the method: attention over the patches of an image."""
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from lnescape.data import Dataset, dataset, load
+from lnescape.data import Dataset
 from lnescape.data.splits import PARTS
+from report.studies.small import first_images
 
 SIZES = dict(zip(PARTS, (50_000, 500, 1200, 1000), strict=True))  # of each part, the first images
 
 
-def fashion(name: str = "fashion_mnist") -> Dataset:
-    """Return FashionMNIST as a user's data set, with few images to judge on, none of them altered or foreign."""
-    whole, parts = load(name), {}
-    for part, n in SIZES.items():
-        some = getattr(whole, part).subset(np.arange(min(n, len(getattr(whole, part)))))
-        parts[part] = (some.pixels, some.labels)
-    return dataset(**parts, name="FashionMNIST", classes=whole.classes)
+def fashion() -> Dataset:
+    """Return FashionMNIST as a user's data set, with few images to judge on."""
+    return first_images("fashion_mnist", SIZES)
 
 
 class Block(nn.Module):

@@ -5,12 +5,11 @@ They have the kinds and recipes of `scale.NEW`, whose scale was seen; patterns o
 
 from typing import Any
 
-import numpy as np
-
-from lnescape.data import Dataset, dataset, load
+from lnescape.data import Dataset
 from lnescape.data.splits import PARTS
 from report.studies.pairs import Pair
 from report.studies.scale import NEW
+from report.studies.small import first_images
 
 WATCHED = dict(zip(PARTS[1:], (200, 1000, 1000), strict=True))  # images of each part but the training images
 # In the order of their cost. A tenth was planned and not trained for lack of time: CIFAR-10's fast ResNet, few images.
@@ -23,35 +22,22 @@ NAMES = (
 
 def judging_mnist() -> Dataset:
     """Return MNIST with few images to judge on."""
-    return _judging("mnist")
+    return first_images("mnist", WATCHED)
 
 
 def judging_fashion() -> Dataset:
     """Return FashionMNIST with few images to judge on."""
-    return _judging("fashion_mnist")
+    return first_images("fashion_mnist", WATCHED)
 
 
 def judging_cifar10() -> Dataset:
     """Return CIFAR-10 with few images to judge on."""
-    return _judging("cifar10")
+    return first_images("cifar10", WATCHED)
 
 
 def judging_cifar100() -> Dataset:
     """Return CIFAR-100 with few images to judge on."""
-    return _judging("cifar100")
-
-
-def _judging(name: str) -> Dataset:
-    """Take all training images and the first images of every other part, none of them altered or foreign.
-
-    As in a user's data set, pixels lie between 0 and 1: these are not the networks whose scale was seen.
-    """
-    whole, parts = load(name), {}
-    for part in PARTS:
-        some = getattr(whole, part)
-        some = some.subset(np.arange(WATCHED.get(part, len(some))))
-        parts[part] = (some.pixels, some.labels)
-    return dataset(**parts, name=whole.title, classes=whole.classes)
+    return first_images("cifar100", WATCHED)
 
 
 _DATA = {"mnist": "mnist", "fashion_mnist": "fashion", "cifar10": "cifar10", "cifar100": "cifar100"}

@@ -13,12 +13,12 @@ from lnescape.covariates.groups import DEFAULT
 from lnescape.results import Estimate
 from lnescape.retraining import Fidelity, LearnedPrior
 from lnescape.retraining import prior as fitting
-from lnescape.retraining.prior import ANY, COMPANION, PER_UNIT, beside, log_bias
+from lnescape.retraining.prior import ANY, COMPANION, PER_UNIT, log_bias
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
 from report.studies.gates import g9
+from report.studies.geometry import MIXES as OF_GEOMETRY
 from report.studies.geometry import (
-    ALONE,
     SIZES,
     complete,
     from_one,
@@ -42,7 +42,15 @@ from report.studies.pairs import (
     Pair,
     kind_of_network,
 )
-from report.studies.scale import BY_COMPANION, BY_PATH, COMPANIONS, SEEN, cells, levels_and_yardsticks
+from report.studies.scale import (
+    BY_COMPANION,
+    BY_PATH,
+    COMPANIONS,
+    SEEN,
+    cells,
+    levels_and_yardsticks,
+    over_companions,
+)
 
 Rows = Mapping[str, Mapping[str, Any]]
 STORED = tuple(pair for pair, _ in COMPANIONS)
@@ -83,11 +91,16 @@ def _of_stored(pair: Pair, folder: Path) -> Shown:
     """Compare the networks of a stored pair with their companions."""
     own = assembled(*complete(pair.key, folder))
     short, store = complete(f"{pair.key}-companions", folder)
-    companions = store.load(short.cells[-1]).arrays["companion"].astype(float)
+    companions = _companions(short, store)
     images = own.where("calibration")[: companions.shape[1]]
     path = own.traces.of(range(own.n_networks), images).path
     assert path is not None, "the path was not kept"
     return Shown(kind_of_network(pair.network), levels_and_yardsticks(own.q[:, images], path, companions))
+
+
+def _companions(study: Study, store: CellStore) -> ndarray:
+    """Read q of companions, from the last cell of a study."""
+    return store.load(study.cells[-1]).arrays["companion"].astype(float)
 
 
 def one_training(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
@@ -157,7 +170,7 @@ def _alone(own: Assembled, learned: LearnedPrior, log_variance: ndarray) -> Fide
     return judged_alone(own, from_one(own, lent, ANY))
 
 
-MIXES = {"constant": Mix(()), "gradient distance": Mix(("gradient distance",)), ALONE: Mix(DEFAULT)}
+MIXES = {name: mix for name, mix in OF_GEOMETRY.items() if set(mix.groups or ()) <= set(DEFAULT)}
 UNITS = {"per unit": PER_UNIT, "per deviation": ()}  # of the learned coefficient of the gradient distance
 
 
@@ -165,10 +178,9 @@ def judge(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     """Judge one network with its companion, two and three, on networks that taught nothing but a level."""
     folder, own = store.folder.parent, assembled(study, store)
     name = next(name for name, pair in NEW_JUDGES.items() if pair.key == study.name)
-    companions = store.load(study.cells[-1]).arrays["companion"].astype(float)
+    companions = _companions(study, store)
     images, test = own.where("calibration"), own.where("test")
-    seen = own.q[: own.n_networks, images[: companions.shape[1]]]
-    over_companion = np.array([beside(q, companion) for q, companion in zip(seen, companions, strict=True)])
+    over_companion = over_companions(own.q[: own.n_networks, images[: companions.shape[1]]], companions)
     of_judges = np.array([level_of_others(own, row, images, np.zeros(len(images))) for row in range(own.n_networks)])
     levels = of_others(shown(folder), but=name)
     accuracy = [store.load(cell).arrays["accuracy"] for cell in study.cells if cell.method == "retrainings"]

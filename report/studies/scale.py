@@ -155,8 +155,13 @@ def levels_and_yardsticks(q: ndarray, path: ndarray, companions: ndarray) -> dic
         "of_others": _mean_log(others) - log_bias(len(q) - 2),
         "over_inputs": np.log(q[:n].var(1)),
         "over_epochs": _mean_log(path.var(1, ddof=1)),
-        "over_companion": np.array([beside(q[row], companions[row % len(companions)]) for row in range(n)]),
+        "over_companion": over_companions(q[:n], companions),
     }
+
+
+def over_companions(q: ndarray, companions: ndarray) -> ndarray:
+    """Give what each network shows beside a companion; networks share companions in turn."""
+    return np.array([beside(own, companions[row % len(companions)]) for row, own in enumerate(q)])
 
 
 def companions(cell: Cell, data, panel: Panel, chosen: ndarray) -> Observation:

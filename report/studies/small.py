@@ -1,6 +1,6 @@
 """Inputs that move together: small and binary data sets, what their inputs are worth, and what single sets deliver."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -58,6 +58,19 @@ def cut(name: str, sizes: dict[str, int], classes: Sequence[int], title: str) ->
         some = split.subset(np.flatnonzero(np.isin(split.labels.numpy(), classes))[:n])
         parts[part] = (some.images, torch.as_tensor(np.searchsorted(classes, some.labels.numpy())))
     return dataset(**parts, name=title, classes=[whole.classes[k] for k in classes])
+
+
+def first_images(name: str, sizes: Mapping[str, int]) -> Dataset:
+    """Take the first images of each part of a data set, as a user would bring them: none are altered or foreign.
+
+    `sizes` are by part, all images where there is none. Pixels lie between 0 and 1.
+    """
+    whole, parts = load(name), {}
+    for part in PARTS:
+        split = getattr(whole, part)
+        some = split.subset(np.arange(min(sizes.get(part, len(split)), len(split))))
+        parts[part] = (some.pixels, some.labels)
+    return dataset(**parts, name=whole.title, classes=whole.classes)
 
 
 def _table(raw, name: str, ends: tuple[int, int, int]) -> Dataset:
