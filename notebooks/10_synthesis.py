@@ -89,7 +89,7 @@ course.save(figure, "10_worth")
 # on. Where a mark is missing, that way was not computed. Three steps are large. The first is from plain to *constant*:
 # thousands of images together show the typical u. The second is from constant to *free, without gradients*: the networks show
 # which images scatter more. The third is to the *gradient distance*, which shows this best. Two trainings then exceed 30 on
-# five of nine networks; MNIST's CNN and the three networks on FashionMNIST, which came last, stay below. Note the bars. With few
+# five of nine networks; MNIST's CNN and the three networks on FashionMNIST, which came later, stay below. Note the bars. With few
 # judges, an interval may extend to several times the value, and values within it can't be ranked.
 #
 # G7 asks for a REN of 30 within three trainings, G8 within two. Both were stated before the gradient distance was known. With

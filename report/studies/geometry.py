@@ -41,7 +41,7 @@ from lnescape.study.store import CellStore
 from report.studies import moderation
 from report.studies.dispersion import jackknife
 from report.studies.gates import g1, g5, g9, g10
-from report.studies.judges import NEW_JUDGES
+from report.studies.judges import NEW_JUDGES, SCALE_SEEN
 from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws
 from report.studies.pairs import FASHION_ATTENTION, JUDGES, LEVELLED, SMALL, WITH_GRADIENTS, Pair, kind_of_network
 from report.studies.uncertainty import gain_in_ren
@@ -331,14 +331,19 @@ def taught(**more: Any) -> LearnedPrior:
     """
     known = by_kind(levels(results_folder(), also=[f"{pair.key}-geometry" for pair in JUDGES]))
     levels_beside = [row["levels"]["companion"] for row in load_result("one-training").numbers["networks"].values()]
-    levels_beside += [load_result(judge.key).numbers["level over a companion"] for judge in NEW_JUDGES.values()]
+    levels_beside += [load_result(name).numbers["level over a companion"] for name in _of_new_judges()]
     return learn(WITH_GRADIENTS, results_folder(), levels=known, companion_levels=levels_beside, **more)
+
+
+def _of_new_judges() -> list[str]:
+    """Name the studies of judges whose companions the prior doesn't know already."""
+    return [judge.key for name, judge in NEW_JUDGES.items() if name not in SCALE_SEEN]
 
 
 def ship() -> None:
     """Put the prior into the package."""
     names = [f"{pair.key}-geometry" for pair in WITH_GRADIENTS]
-    names += ["one-training", *(judge.key for judge in NEW_JUDGES.values())]
+    names += ["one-training", *_of_new_judges()]
     origin = provenance(command="python -m report.studies.geometry", seed=[0], data=None, n=len(names), studies=names)
     learned = taught(provenance=origin)
     learned.save(SHIPPED)

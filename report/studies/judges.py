@@ -1,6 +1,6 @@
 """Networks that judge what one training and its companion give: no rule was made with their gradients in view.
 
-They have the kinds and recipes of `scale.NEW`, whose scale was seen; patterns of u over inputs were not.
+They have the kinds and recipes of `scale.NEW`, mostly with other pixels. Patterns of u over inputs were not seen.
 """
 
 from typing import Any
@@ -56,3 +56,5 @@ def _judge(name: str) -> Pair:
 
 
 NEW_JUDGES = {name: _judge(name) for name in NAMES}
+# Networks of `scale.NEW` themselves, whose scale was seen: they judge the pattern alone.
+SCALE_SEEN = tuple(name for name in NAMES if NEW[name][0] not in _DATA)
