@@ -115,9 +115,8 @@ def test_the_result_is_the_stored_one():
     off, _ = tables.yardsticks()
     off = [*off["a companion"].values(), *(math.exp(one["bias"].value / 2) for one in later)]
     farthest = max(max(x, 1 / x) for x in off)
-    assert f"at most a factor of {farthest:.1f} on {lone['n'] + len(later) - len(SCALE_SEEN)} networks" in " ".join(
-        GUIDE.split()
-    )
+    n = lone["n"] + len(later) - len(SCALE_SEEN)
+    assert f"at most a factor of {farthest:.1f} on {n} networks" in " ".join(GUIDE.split())
     assert [one for one in plain if abs(50 * one["squared_error"] ** 0.5 - 70) > 5] == []
     for column, start in ((2, "brings this error to "), (3, "it is ")):
         errors = [int(line.split("|")[column].split()[0]) for line in map(row, tables.HEADLINE)]

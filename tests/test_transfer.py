@@ -141,6 +141,8 @@ def test_what_it_does_not_know_shrinks_as_ever(prior):
     assert abs(fit.coefficients[4]) < 0.12
     with pytest.raises(ValueError, match=r"None of the covariates \(new, class 0\)"):
         fit_prior(variance, 2, more[:, 3:], n_eff=300, names=names[3:], like=prior)
+    with pytest.raises(ValueError, match=r"None of the covariates \(without names\)"):
+        fit_prior(variance, 2, h, n_eff=300, like=prior)
 
 
 def test_it_is_kept_in_a_sealed_file(prior, tmp_path):

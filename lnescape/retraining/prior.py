@@ -219,13 +219,15 @@ def fit_prior(
     if like is not None:
         instance(like, LearnedPrior, "like", "pass what learn_prior or shipped_prior returns, or None")
     centre, width, squared = measures(covariates, names)
-    unit = np.ones(1 + len(width) + squared.sum()) if like is None else units(names, width, squared)
+    unit, learned = np.ones(1 + len(width) + squared.sum()), None
+    if like is not None:
+        learned, unit = _placed(like, names, squared), units(names, width, squared)
     x = terms(covariates, centre, width, squared) * unit
     tau = np.concatenate([[np.inf], np.where(squared, shrinkage, STEP), np.full(squared.sum(), shrinkage)])
     tau = tau if np.isfinite(shrinkage) else np.full_like(tau, np.inf)
     mean = np.zeros_like(tau)
-    if like is not None:
-        mean, tau = _adapted(variance, dof, x, weight=n_eff / n, tau=tau, learned=_placed(like, names, squared))
+    if learned is not None:
+        mean, tau = _adapted(variance, dof, x, weight=n_eff / n, tau=tau, learned=learned)
     _put_slopes(tau, mean, slopes or {}, names=names, width=width / unit[1 : 1 + len(width)], squared=squared)
     coefficients, n_coefficients, _ = quasi_likelihood(variance, dof, x, weight=n_eff / n, tau=tau, mean=mean)
     ratio = variance / np.exp(x @ coefficients)
