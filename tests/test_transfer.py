@@ -191,6 +191,8 @@ def test_pairs_that_teach_nothing_are_refused():
     pair = KnownPair(h, variance, 10, 100, NAMES)
     with pytest.raises(ValueError, match="two or more"):
         learn_prior([pair])
+    with pytest.raises(ValueError, match="have no names"):
+        learn_prior([pair, replace(pair, names=())])
     with pytest.raises(ValueError, match="No covariate is there for every pair"):
         learn_prior([pair, KnownPair(h, variance, 10, 100, ("d", "e", "f"))])
 

@@ -160,6 +160,8 @@ def learn_prior(
 def _check_pair(pair: KnownPair) -> None:
     """Raise unless the variances of a pair can be regressed on its covariates."""
     covariates, variance = checked_covariates(pair.covariates, pair.names), array(pair.variance, "variance", "inputs")
+    if not pair.names:
+        raise ValueError("The covariates of a pair have no names; give them as columns_of does.")
     if len(variance) != len(covariates) or not (np.isfinite(variance) & (variance > 0)).all():
         raise ValueError(f"The variances of a pair must be {len(covariates)} finite numbers above 0, one for each row.")
     for name in ("dof", "n_eff", "spread"):
