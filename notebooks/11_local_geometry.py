@@ -602,8 +602,8 @@ course.table(tables.lone(), "One training and a companion, 1.3 trainings")
 #
 # The unit of the slope was found when all these pairs had been judged; the tables are computed again with it. So we trained nine more networks, on whose gradients nothing
 # had been chosen. In the columns *pattern* the judges give the scale, and only the pattern is borrowed: with its coefficient
-# per standard deviation of h, as at first, and per unit. Then come one training with a companion (in brackets stated u / true u), and
-# two trainings.
+# per standard deviation of h, as at first, and per unit. The last columns are one training with a companion (in brackets: stated
+# u / true u) and two trainings.
 
 # %%
 course.table(tables.new_judges(), "REN on nine networks that came last")

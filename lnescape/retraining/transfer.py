@@ -62,7 +62,7 @@ class _Fit(NamedTuple):
     b: ndarray
     information: ndarray
     delta: float
-    unit: ndarray  # of `units`
+    unit: ndarray  # what `units` returns
 
 
 def learn_prior(
