@@ -528,7 +528,7 @@ def measures(covariates: ndarray, names: tuple[str, ...]) -> tuple[ndarray, ndar
 
 
 def units(names: tuple[str, ...], width: ndarray, squared: ndarray) -> ndarray:
-    """Return, for each of [1, z, z² − 1], the width that takes its learned coefficient to standardised z; 1 for most."""
+    """Return, for each of [1, z, z² − 1], the width that takes a learned coefficient to standardised z; 1 for most."""
     own = np.where(np.isin(names, PER_UNIT) & np.isfinite(width), width, 1.0)
     return np.concatenate([[1.0], own, own[squared] ** 2])
 
