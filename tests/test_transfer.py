@@ -5,7 +5,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from scipy.optimize import minimize
-from scipy.special import polygamma
 from scipy.stats import multivariate_normal
 from torch import nn
 
@@ -18,11 +17,9 @@ from lnescape.retraining import (
     borrowed_prior,
     fit_prior,
     learn_prior,
-    level_of,
-    moderated,
     with_class_means,
 )
-from lnescape.retraining.prior import _adapted, _placed, beside, log_bias, terms_of
+from lnescape.retraining.prior import _adapted, _placed, beside, terms_of
 from lnescape.retraining.transfer import USUAL, _em, _Fit
 
 NAMES = ("a", "b", "c")
@@ -195,71 +192,6 @@ def test_pairs_that_teach_nothing_are_refused():
         learn_prior([pair, replace(pair, names=())])
     with pytest.raises(ValueError, match="No covariate is there for every pair"):
         learn_prior([pair, KnownPair(h, variance, 10, 100, ("d", "e", "f"))])
-
-
-@pytest.mark.parametrize("compared", [False, True])
-def test_a_borrowed_scale_covers_over_many_pairs(compared):
-    """95 % intervals of one network in 60 worlds of 5 pairs: 93 to 97 % (false alarm below 1 in 1 000)."""
-    rng, covered, dofs = np.random.default_rng(0), [], []
-
-    def pair(n=600):
-        # The level over inputs differs between pairs by 0.4; that over a companion by 0.1, whatever the former is.
-        level, slope = rng.normal(-2, 0.4), rng.normal(0.8, 0.05)
-        h = rng.normal(size=(n, 1))
-        variance = np.exp(level + slope * h[:, 0]) * 20 / rng.chisquare(20, n)
-        mean = rng.normal(size=n)
-        q = mean + rng.normal(size=(3, n)) * np.sqrt(variance)
-        return h, variance, q, 3 + 0.5 * (mean + np.exp(rng.normal(0.3, 0.1)) * rng.normal(size=n) * np.sqrt(variance))
-
-    for _ in range(60):
-        made = [pair() for _ in range(5)]
-        known = [
-            KnownPair(h, v * rng.chisquare(30, len(v)) / 30, 30, len(v), ("h",), float(q[0].var()), beside(q[0], short))
-            for h, v, q, short in made[1:]
-        ]
-        like = learn_prior(known)
-        h, _, q, short = made[0]
-        lent = like.with_companion(q[0], short) if compared else like
-        evaluation = moderated(q[:1], borrowed_prior(q[0], h, names=("h",), like=lent), h)
-        low, high = evaluation.interval()
-        covered.append(((low <= q[1:]) & (q[1:] <= high)).mean())
-        dofs.append(evaluation.dof)
-    assert 0.93 < np.mean(covered) < 0.97
-    assert bool(np.mean(dofs) > 3.8) is compared  # the level is one part of what is borrowed
-
-
-def test_a_level_is_that_of_the_variance_however_few_networks_tell_it():
-    """ln s² of few networks is too low on average, and ln of a variance with ν degrees of freedom is, too."""
-    rng = np.random.default_rng(0)
-    q = 3 * rng.normal(size=20_000) + rng.normal(size=(3, 20_000))
-    assert level_of(q) == pytest.approx(np.log(1 / 10), abs=0.03)  # its standard uncertainty is 0.009
-    short = 1 - 2 * q[:2] + 2 * rng.normal(size=(2, 20_000))  # beside it, q has the variance 1/(1/10 + 4/4)
-    assert level_of(q, companions=short) == pytest.approx(-np.log(1 / (1 / 10 + 1)), abs=0.03)
-    with pytest.raises(ValueError, match="one for each of the first"):
-        level_of(q, companions=np.tile(short, (2, 1)))
-    h = rng.normal(size=(2, 3000, 1))
-    pairs = [KnownPair(one, rng.chisquare(2, 3000) / 2, 2, 3000, ("h",), spread=1.0) for one in h]
-    level, dof = learn_prior(pairs).levels["any"]
-    assert level == pytest.approx(log_bias(dof), abs=0.1)  # ln σ² is 0; four standard uncertainties
-    # The variance of ln σ² for another pair: of the mean level and beside it, of the pattern, and beside that, d₀ = 20.
-    known = learned(2, levels={"any": [-2.0, -2.4]})
-    level, dof = known.levels["any"]
-    assert level == pytest.approx(-2.2 + log_bias(dof))
-    pattern = sum(np.square(known.spread[GROUPS[name]]).sum() for name in NAMES)
-    assert polygamma(1, dof / 2) == pytest.approx(0.08 * (1 + 1 / 2) + pattern + polygamma(1, 10), rel=0.05)
-
-
-def test_a_prior_without_a_level_lends_no_scale():
-    like = learned(2)
-    assert not like.levels
-    with pytest.raises(ValueError, match="no level"):
-        borrowed_prior(np.zeros(100), np.zeros((100, 3)), names=NAMES, like=like)
-    with pytest.raises(ValueError, match="no level over a companion"):
-        like.with_companion(np.arange(9.0), np.arange(9.0))
-    with pytest.raises(ValueError, match="give finite q of both"):
-        learned(2, companion_levels=[-1.0, -1.2]).with_companion(np.arange(9.0), np.full(9, np.nan))
-    with pytest.raises((TypeError, ValueError), match="companion_levels"):
-        learned(2, companion_levels=-1.0)
 
 
 def test_a_prior_is_learned_from_retrainings_of_ones_own(data):

@@ -118,10 +118,10 @@ def moderated(
 ) -> Evaluation:
     """Evaluate u(x) from the retrainings and a prior that all inputs share: moderated Type A.
 
-    σ̃²(x) = (d₀ s₀²(x) + ν s²(x))/(d₀ + ν),  ν_eff = min(d₀ + ν, ν n_eff).
+    σ̃²(x) = (d₀ s₀²(x) + ν s²(x))/(d₀ + ν),  ν_eff = min(d₀ + ν, ν n_eff + ν_lent).
 
-    The scale that all inputs share is known with no more than ν n_eff degrees of freedom; d₀ allows for this
-    (`fit_prior`, step 3), but not enough if nearly all inputs move as one.
+    The scale that all inputs share is known with no more than ν n_eff degrees of freedom, and those that a borrowed
+    scale adds; d₀ allows for this (`fit_prior`, steps 3 and 4), but not enough if nearly all inputs move as one.
 
     One network has ν = 0: the prior, such as a borrowed one (`borrowed_prior`), decides alone: Type B.
 
@@ -150,7 +150,7 @@ def moderated(
         raise ValueError(f"There are {q.shape[1]} inputs and {len(covariates)} rows of covariates; give as many.")
     mean, dof = q.mean(0), len(q) - 1
     variance = (prior.dof * prior.variance(covariates) + ((q - mean) ** 2).sum(0)) / (prior.dof + dof)
-    known = prior.dof + dof if dof == 0 else min(prior.dof + dof, dof * prior.n_eff)
+    known = prior.dof + dof if dof == 0 else min(prior.dof + dof, dof * prior.n_eff + prior.lent_dof)
     return Evaluation(mean, np.sqrt(variance), known, len(q))
 
 

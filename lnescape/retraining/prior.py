@@ -32,6 +32,7 @@ PER_UNIT = ("gradient distance",)
 LENT = 1.0  # how many coefficients a spread counts as that was learned on few other pairs
 ANY = "any"  # kind of network, where it isn't known or no prior was learned on its kind
 KINDS = (ANY, "convolutional", "fully connected")
+Level = tuple[float, float, float]  # see `LearnedPrior.levels`
 SHIPPED = Path(__file__).with_name("learned.json")
 COMPANION = 0.3  # epochs of the companion of one network, in parts of a training's
 LEAST = 1e-12  # in the squared unit of q: a square below is taken as this much
@@ -53,6 +54,7 @@ class Prior:
     n_eff: float  # independent inputs that those of the fit are worth
     n_inputs: int  # inputs of the fit
     names: tuple[str, ...] = ()  # of the covariates
+    lent_dof: float = 0.0  # degrees of freedom that a borrowed scale adds to ν n_eff, for the scale of all inputs
 
     def variance(self, covariates: Float[ndarray, "inputs covariates"]) -> Float[ndarray, " inputs"]:
         """Return s₀² of some inputs, in the squared unit of the measurand; the columns are those of the fit."""
@@ -87,12 +89,12 @@ class LearnedPrior:
     mean: ndarray  # b̄ of z and of z² − 1, [2, covariates]
     spread: Mapping[str, tuple[float, float]]  # {group: √T of z and of z² − 1}
     step: float  # √T of indicators, whose b̄ is 0
-    # {kind of network: (level, ν)}, "any" for all kinds; the level is ln of u² of a usual input over the variance of q
-    # over inputs, a mean over networks: the scale that is borrowed where there is one network only. ν are the degrees
-    # of freedom of a u that is borrowed altogether. Empty if nothing was learned.
-    levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    # (level, ν) over what a companion shows, `beside`, for networks of all kinds: a sharper scale
-    companion: tuple[float, float] | None = None
+    # {kind of network: (level, ν, its u)}, "any" for all kinds. The level is ln of u² of a usual input over the
+    # variance of q over inputs, a mean over networks: a scale to borrow. ν is that of a u which is borrowed altogether,
+    # as with one network; the third is the standard uncertainty of the level. Empty if none is known.
+    levels: Mapping[str, Level] = field(default_factory=dict)
+    # The same over what a companion shows, `beside`, for networks of all kinds: a sharper scale
+    companion: Level | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)  # how it was made
 
     def with_companion(self, q: Float[ndarray, " inputs"], companion: Float[ndarray, " inputs"]) -> "LearnedPrior":
@@ -107,8 +109,29 @@ class LearnedPrior:
         """
         if self.companion is None:
             raise ValueError("The learned prior has no level over a companion; learn it on pairs with `companion`.")
-        level, dof = self.companion
-        return replace(self, levels={ANY: (level + beside(q, companion) - float(np.log(np.var(q))), dof)})
+        level, *known = self.companion
+        return replace(self, levels={ANY: (level + beside(q, companion) - float(np.log(np.var(q))), *known)})
+
+    def scale(self, q: Float[ndarray, "networks inputs"]) -> tuple[float, float] | None:
+        """Return the mean over inputs of ln σ² that other pairs lend, for `fit_prior`; None where no level is known.
+
+        It is by the level of all kinds of networks: their kind foretells it no better (study "one-training").
+
+        Args:
+            q: Measurand of the networks at hand.
+
+        Returns:
+            The mean and its standard uncertainty.
+        """
+        if not self.levels:
+            return None
+        level, dof, u = self.levels[ANY]
+        return float(np.log(np.var(q, 1)).mean()) + level - float(log_bias(dof)), u
+
+    def level(self, network: str) -> Level:
+        """Return the level of a kind of network, or that of all kinds; raise ValueError where there is no such kind."""
+        one_of(network, dict.fromkeys([*KINDS, *self.levels]), "kind of network")
+        return self.levels.get(network, self.levels[ANY])
 
     def save(self, path: Path | str) -> None:
         """Write it as one sealed JSON file; raise ResultError where that is impossible."""
@@ -131,13 +154,8 @@ class LearnedPrior:
             raise ValueError("names, groups and numbers don't belong together")
         if not np.isfinite(mean).all() or not all(0 < one < np.inf for one in (step, *sum(spread.values(), ()))):
             raise ValueError("a mean isn't finite, or a spread isn't positive")
-        levels = {str(kind): (float(level), float(dof)) for kind, (level, dof) in content["levels"].items()}
-        companion = None
-        if (shown := content.get("companion")) is not None:
-            companion = float(shown[0]), float(shown[1])
-        for level, dof in (*levels.values(), *([companion] if companion else [])):
-            if not (np.isfinite(level) and 0 < dof < np.inf):
-                raise ValueError("a level isn't finite, or its degrees of freedom aren't positive")
+        levels = {str(kind): _level(one) for kind, one in content["levels"].items()}
+        companion = None if content.get("companion") is None else _level(content["companion"])
         return LearnedPrior(names, groups, mean, spread, step, levels, companion, dict(content["provenance"]))
 
     @staticmethod
@@ -145,6 +163,14 @@ class LearnedPrior:
         """Read what `save` wrote; raise ResultError where the file is missing, damaged or of another kind."""
         with reading(Path(path), "make it again with learn_prior(…).save(path).") as file:
             return LearnedPrior.from_dict(unseal(file.read(MOST_JSON + 1)))  # which refuses more than MOST_JSON
+
+
+def _level(given: Sequence[Any]) -> Level:
+    """Return a level as it was read; raise unless it is finite, and what is known of it positive."""
+    level, dof, u = map(float, given)
+    if not (np.isfinite(level) and 0 < dof < np.inf and 0 < u < np.inf):
+        raise ValueError("a level isn't finite, or its degrees of freedom or its uncertainty aren't positive")
+    return level, dof, u
 
 
 @cache
@@ -163,7 +189,8 @@ def shipped_prior() -> LearnedPrior:
 def fit_prior(
     variance: Float[ndarray, " inputs"], dof: float, covariates: Float[ndarray, "inputs covariates"], *,
     n_eff: float | None = None, shrinkage: float = SHRINKAGE, names: tuple[str, ...] = (),
-    like: LearnedPrior | None = None, slopes: Mapping[str, tuple[float, float]] | None = None, outputs: int = 1,
+    like: LearnedPrior | None = None, scale: tuple[float, float] | None = None,
+    slopes: Mapping[str, tuple[float, float]] | None = None, outputs: int = 1,
 ) -> Prior:  # fmt: skip
     """Fit the prior on the sample variances of many inputs.
 
@@ -175,6 +202,11 @@ def fit_prior(
     2. The scale and d₀ follow from s²/(c μ) ~ F(ν, d₀), by maximum likelihood over c for each δ = 1/d₀.
     3. δ̄ is the mean under the prior e^(−δ/0.1), the likelihood tempered by min(1, 3 n_eff/n), and
        d₀ = 1/(δ̄ + p/(ν n_eff)): the cost of fitting p coefficients is taken off.
+    4. With `scale`, and where the inputs are worth fewer than would be assumed, so that they tell little of what all
+       share: the mean over inputs of ln σ² becomes the mean of the fitted one, whose variance is ψ′(ν n_eff/2), and
+       the one given, weighted by 1/variance. The variance of the one given is u², or (u² + d² + var d)/2 if this is
+       more, in turns, d the difference that is left: a pair that disagrees shows that pairs differ more. In d₀, the
+       cost of the constant falls from 1/(ν n_eff) to 1/(ν n_eff + ν_lent).
 
     Inputs share the networks, so that n of them are worth n_eff: `effective_number`.
 
@@ -186,6 +218,7 @@ def fit_prior(
         shrinkage: τ; ∞ for none.
         names: Names of the covariates, for messages and `like`.
         like: What `learn_prior` learned on other pairs of data and network.
+        scale: Mean over inputs of ln σ² and its standard uncertainty, if known from elsewhere: `like.scale(q)`.
         slopes: {covariate: (mean, standard deviation)} of d ln s₀²/dh, if known from theory or experience, per unit of
             the raw covariate, which enters without a square.
         outputs: Rows for each input, where networks give several values; they may move together, and count once.
@@ -236,11 +269,16 @@ def fit_prior(
     weight = min(1.0, TEMPER * n_eff / n) * (likelihood - likelihood.max()) - DELTAS / MEAN_DELTA
     weight = np.exp(weight - weight.max()) * np.gradient(DELTAS)
     delta = float((weight * DELTAS).sum() / weight.sum())
-    used = 1 / (delta + n_coefficients / (dof * n_eff))
     coefficients[0] += np.interp(delta, DELTAS, log_scale)
+    known, lent_dof = dof * n_eff, 0.0
+    if scale is not None and n_eff < assumed_number(n // outputs):
+        shift, lent_dof = _lent(float((x @ coefficients).mean() - log_bias(1 / delta)), known, *scale)
+        coefficients[0] += shift
+    used = 1 / (delta + (n_coefficients - 1) / known + 1 / (known + lent_dof))
     coefficients *= unit
     _warn(n_eff, assumed, likeliest)
-    return Prior(coefficients, centre, width, squared, used, likeliest, n_coefficients, n_eff, n, tuple(names))
+    of_fit = used, likeliest, n_coefficients, n_eff, n
+    return Prior(coefficients, centre, width, squared, *of_fit, tuple(names), lent_dof)
 
 
 def borrowed_prior(
@@ -275,8 +313,7 @@ def borrowed_prior(
         raise ValueError(f"{what}: how it varies over inputs is the only scale of one network.")
     centre, width, squared = measures(covariates, names)
     mean, _, _ = _placed(like, names, squared)
-    one_of(network, dict.fromkeys([*KINDS, *like.levels]), "kind of network")
-    level, dof = like.levels.get(network, like.levels[ANY])
+    level, dof, _ = like.level(network)
     mean = mean * units(names, width, squared)
     mean[0] = np.log(np.var(q)) + level
     n = len(q)
@@ -379,6 +416,28 @@ def quasi_likelihood(
         if gained < 1e-9 * max(abs(now), 1.0):
             break
     return b, n_decided, np.diag(solve)
+
+
+def _lent(own: float, known: float, mean: float, u: float) -> tuple[float, float]:
+    """Return how far ln σ² of `known` degrees of freedom moves towards a borrowed mean, and the ν that it gains."""
+    from scipy.special import polygamma
+
+    fitted, variance, shift = float(polygamma(1, known / 2)), u**2, 0.0
+    for _ in range(REFITS):
+        share = fitted / (fitted + variance)
+        shift = share * (mean - own)
+        seen = (own + shift - mean) ** 2 + share * variance
+        variance = max(u**2, (LENT * u**2 + seen) / (LENT + 1))  # agreement may be by chance
+    share = fitted / (fitted + variance)
+    return share * (mean - own), max(dof_of(share * variance) - known, 0.0)
+
+
+def dof_of(variance: float) -> float:
+    """Return ν of a sample variance s² whose ln s² has this variance, ψ′(ν/2)."""
+    from scipy.optimize import brentq
+    from scipy.special import polygamma
+
+    return float(2 * brentq(lambda half: polygamma(1, half) - variance, 1e-3, 1e6))
 
 
 def log_bias(dof: float | Float[ndarray, "*any"]) -> float | Float[ndarray, "*any"]:

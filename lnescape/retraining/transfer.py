@@ -20,8 +20,10 @@ from lnescape.retraining.prior import (
     SHRINKAGE,
     STEP,
     LearnedPrior,
+    Level,
     beside,
     checked_covariates,
+    dof_of,
     is_indicator,
     log_bias,
     measures,
@@ -252,18 +254,15 @@ def _scatter_of(fits: list[_Fit], spread: ndarray) -> float:
     return pattern + float(np.mean([polygamma(1, 1 / max(fit.delta, 1e-3) / 2) for fit in fits]))
 
 
-def _levels(seen: Sequence[tuple[str, float]], *, other: float) -> dict[str, tuple[float, float]]:
-    """Return, by kind of network, the mean level, and ν of a u that rests on it alone."""
-    from scipy.optimize import brentq
-    from scipy.special import polygamma
-
+def _levels(seen: Sequence[tuple[str, float]], *, other: float) -> dict[str, Level]:
+    """Return, by kind of network, the mean level, ν of a u that rests on it alone, and the level's uncertainty."""
     found = {}
     for kind in dict.fromkeys([ANY, *(kind for kind, _ in seen)]):
         levels = [level for one, level in seen if kind in (ANY, one)]
         if len(levels) > 1:
-            error = np.var(levels, ddof=1) * (1 + 1 / len(levels)) + other
-            dof = float(2 * brentq(lambda half, e=error: polygamma(1, half) - e, 1e-3, 1e6))
-            found[kind] = (float(np.mean(levels) + log_bias(dof)), dof)
+            variance = float(np.var(levels, ddof=1)) * (1 + 1 / len(levels))
+            dof = dof_of(variance + other)
+            found[kind] = (float(np.mean(levels) + log_bias(dof)), dof, variance**0.5)
     return found
 
 

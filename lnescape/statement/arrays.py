@@ -152,14 +152,14 @@ def state_arrays(
 
 def statement_of(
     q: ndarray, columns: Named, parts: tuple[slice, slice], *, n_eff: float | None = None,
-    like: LearnedPrior | None = None, lent: LearnedPrior | None = None, network: str = ANY,
+    like: LearnedPrior | None = None, lent: LearnedPrior | None = None, network: str | None = None,
     contrasts: ndarray | None = None, scale: ndarray | float = 1.0, notes: Sequence[str] = (),
     on_proxies: bool = False, **about: Any,
 ) -> Statement:  # fmt: skip
     """Fit the prior on the first part of the inputs and state the second; q of values in parts of a scale each."""
     (h, _), (_, stated) = columns, parts
     k = len(about["units"])
-    # `lent` is `like` with the scale that a companion shows.
+    # `lent` is `like` with the scale that a companion shows; `network` is the kind whose scale is borrowed, if any.
     how: dict[str, Any] = {"n_eff": n_eff, "like": lent or like, "network": network, "outputs": k}
     evaluation, prior, of_fit = _evaluated(q, columns, parts, **how)
     of_decisions = None
@@ -180,7 +180,7 @@ def statement_of(
     mean, sigma = ((values.reshape(-1, k) * scale).reshape(shape) for values in (evaluation.mean, evaluation.scale))
     return Statement(
         evaluation=Evaluation(mean, sigma, evaluation.dof, evaluation.n), prior=prior, notes=(*of_fit, *notes),
-        contrast=of_decisions, diagnosis=diagnose(q[:, stated], prior, h[stated]), network=network,
+        contrast=of_decisions, diagnosis=diagnose(q[:, stated], prior, h[stated]), network=network or ANY,
         companion=lent is not None,
         extrapolated=np.any(prior.beyond(h[stated]).reshape(-1, k), axis=1), **about,
     )  # fmt: skip
@@ -279,8 +279,8 @@ def checked_limits(limits: Any, k: int) -> ndarray | None:
 
 
 def _evaluated(
-    q: ndarray, columns: Named, parts: Sequence[slice], *, n_eff: float | None, like: LearnedPrior | None, network: str,
-    outputs: int,
+    q: ndarray, columns: Named, parts: Sequence[slice], *, n_eff: float | None, like: LearnedPrior | None,
+    network: str | None, outputs: int,
 ) -> tuple[Evaluation, Prior, tuple[str, ...]]:  # fmt: skip
     """Fit the prior on the first part of the inputs, evaluate the second; warnings become notes."""
     (h, names), (fitted, stated) = columns, parts
@@ -289,12 +289,14 @@ def _evaluated(
         warnings.simplefilter("always")
         if len(q) == 1 and like is not None:
             notes = (BORROWED,)
-            prior = borrowed_prior(q[0, fitted], h[fitted], names=names, like=like, network=network)
+            prior = borrowed_prior(q[0, fitted], h[fitted], names=names, like=like, network=network or ANY)
         else:
             _check_ties(q[:, fitted])
             slopes = {"gradient distance": SLOPE} if like is None and "gradient distance" in names else {}
             variance = q[:, fitted].var(0, ddof=1)
             more: dict[str, Any] = {"like": like, "slopes": slopes, "outputs": outputs}
+            if like is not None and network is not None:
+                more["scale"] = like.scale(q[:, fitted])
             prior = fit_prior(variance, len(q) - 1, h[fitted], n_eff=n_eff, names=names, **more)
     return moderated(q[:, stated], prior, h[stated]), prior, (*notes, *(str(one.message) for one in caught))
 

@@ -64,7 +64,8 @@ def state(
         runs: Networks trained already; with `fit(…, path=True)` their path is used, too.
         seeds: Seeds of the M trainings, if there are no runs; range(3) unless given. A single seed (classes only) gives
             a Type B evaluation: pattern and scale of u come from the pairs of `like`, the scale from networks of the
-            same kind, unless a companion shows it.
+            same kind, unless a companion shows it. With more seeds, the borrowed scale counts as some more degrees of
+            freedom, which matter where the inputs are worth few.
         images: Normalised inputs, as in `data.test.images`, which are taken unless given.
         ids: Identifiers of the inputs, each once, or of the whole test set that `dataset` cut in two; the half that
             became the calibration part is not stated. Unless given, their numbers, or their rows in that test set.
@@ -177,12 +178,14 @@ def state(
         narrow = retrain(of_proxies, numbers, folder=folder, progress=progress)
         known["further"] += narrow.cost.operations / prepared.plain
     how: dict[str, Any] = {"measurand": measurand, "like": like, "companions": companions, "narrow": narrow}
+    how["network"] = kind_of(template.module) if borrows else None
     return _of_classes(data, runs, everything, looked, **how, **known)
 
 
 def _of_classes(
     data: Any, runs: Members, everything: Tensor, looked: dict[str, Any], *, n_calibration: int, measurand: Measurand,
-    like: LearnedPrior | None, companions: Members | None, narrow: Members | None, progress: bool, **known: Any,
+    like: LearnedPrior | None, companions: Members | None, narrow: Members | None, network: str | None, progress: bool,
+    **known: Any,
 ) -> Statement:  # fmt: skip
     """State classes, the calibration inputs first; `companions` are one or none, `narrow` are proxies."""
     n = n_calibration
@@ -215,8 +218,7 @@ def _of_classes(
         q = measurand(companions.predict(everything[:n], progress=progress).cpu().numpy(), chosen[:n])
         lent = like.with_companion(seen.q[0, fitted], q[0])
     return statement_of(
-        seen.q, columns, (fitted, stated), n_eff=n_eff, like=like, lent=lent,
-        network=kind_of(looked["prepared"].template.module),
+        seen.q, columns, (fitted, stated), n_eff=n_eff, like=like, lent=lent, network=network,
         groups=tuple(groups), n_calibration=n, worth=worth, n_proxies=0 if narrow is None else len(narrow),
         notes=notes, on_proxies=not notes, **known,
         **about_classes(logp, mean, chosen, stated, measurand=measurand, classes=tuple(map(str, data.classes))),

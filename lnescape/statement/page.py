@@ -316,6 +316,8 @@ class Statement:
         groups = ["which output" if self.outputs and name == "classes" else name for name in self.groups]
         missing = "".join(f"; without {name}: {reason}" for name, reason in self.left_out.items())
         elsewhere = "; coefficients shrink towards those of other pairs of data and network (Type B)"
+        if self.prior.lent_dof:
+            elsewhere += f", the scale of all inputs by {self.prior.lent_dof:.1f} degrees of freedom"
         diverged = f" ({self._lost} diverged)" if self._lost else ""
         further = f" + {self.further:.2f} for exploration" if self.further else ", no further one"
         narrow = f", {self.n_proxies} of the narrower network" if self.n_proxies else ""
@@ -454,18 +456,19 @@ class Statement:
         )
 
     def _one_set(self) -> str:
-        """Write what single sets of networks delivered where the common scale was known nearly as well, by ν n_eff."""
+        """Write what single sets of networks delivered where the common scale was known nearly as well."""
         each = "every set" if self.chosen is None else "every set or class"  # inputs of one class move together
         level = f"{share_text(self.level)} holds on average over sets of networks and inputs, not for {each}"
         if self.worth in (ASSUMED, GIVEN):
             return f"{level}; how far the inputs move together was not measured"
-        dof, n_eff, quantity = self.evaluation.n - 1, self.prior.n_eff, "value" if self.chosen is None else "log-odds"
+        dof, quantity = self.evaluation.n - 1, "value" if self.chosen is None else "log-odds"
+        common = dof * self.prior.n_eff + self.prior.lent_dof
         known = [row for row in _delivered()["rows"] if row["quantity"] == quantity]
         known = [row for row in known if row["dof"] == dof] or known
-        row = min(known, key=lambda row: abs(math.log(row["dof"] * row["n_eff"] / (dof * n_eff))))
-        here, there = (f"{number:.3g}" for number in (dof * n_eff, row["dof"] * row["n_eff"]))
+        row = min(known, key=lambda row: abs(math.log(row["common"] / common)))
+        here, there = (f"{number:.3g}" for number in (common, row["common"]))
         return (
-            f"{level}; the inputs' common scale is evaluated with ν n_eff = {here} degrees of freedom; with {there} "
+            f"{level}; the inputs' common scale is evaluated with {here} degrees of freedom; with {there} "
             f"({row['title']}), {share_text(row['share'])} of {row['sets']} sets of {row['dof'] + 1} networks had 95 % "
             "intervals that cover 90 to 99 %"
         )

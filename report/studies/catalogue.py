@@ -30,6 +30,7 @@ from report.studies.pairs import (
     RESTARTED,
     SHORT,
     SMALL,
+    SMALL_JUDGES,
     WITH_GRADIENTS,
     WITH_LEVEL,
     Pair,
@@ -156,7 +157,7 @@ N_SMALL = 48  # retrainings of each
 
 def _small(name: str) -> tuple[Cell, ...]:
     """Retrainings on a small data set, and how inputs move together in the first twelve."""
-    network, options, recipe = SMALL[name]
+    network, options, recipe = (SMALL | SMALL_JUDGES)[name]
     scouts = Cell(
         method="scouts", data=f"report.studies.small:{name.replace('-', '_')}", network=network, options=options,
         seeds=range(1000, 1005), recipe=Recipe(**recipe, precision="float32"),
@@ -281,6 +282,8 @@ STUDIES = {
         *(study for pair in (*PAIRS, *SHORT, CIFAR10_RESNET20, *FURTHER) for study in _studies(pair)),
         *(_study(f"{name}-together", f"How inputs move together: {name.replace('-', ' ')}", _small(name), "together")
           for name in SMALL),
+        *(_study(f"{name}-lent", f"Whether a borrowed scale helps: {name.replace('-', ' ')}", _small(name), "lent")
+          for name in SMALL_JUDGES),
         _study("angle-cnn", "The angle of a digit, 36 retrainings of a convolutional network", ANGLE, "values"),
         _study("diabetes-mlp", "Progression of 442 patients, 48 retrainings of a perceptron", DIABETES, "values"),
         _study("mnist-mlp-crossed", "8 initialisations × 8 orders of the images", _crossed(MLP, 8), "crossed"),

@@ -263,7 +263,7 @@ class Moderation:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # n_eff and d₀ are reported as numbers
             if self.mix.like is not None:
-                more["like"] = self.mix.like
+                more |= {"like": self.mix.like, "scale": self.mix.like.scale(q)}
             elif "gradient distance" in names:
                 more["slopes"] = {"gradient distance": SLOPE}
             return fit_prior(q.var(0, ddof=1), len(q) - 1, h, n_eff=n_eff, names=names, **more)

@@ -13,14 +13,14 @@ from lnescape.covariates.groups import DEFAULT, FREE
 from lnescape.data import Dataset, dataset, load
 from lnescape.data.splits import PARTS, SPLIT_SEED
 from lnescape.retraining import effective_number, shipped_prior
-from lnescape.retraining.prior import assumed_number, shared_movement
+from lnescape.retraining.prior import assumed_number, log_bias, shared_movement
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
 from report.studies.dispersion import jackknife
 from report.studies.gates import g11
 from report.studies.moderation import Assembled, Mix, Moderation, assembled
+from report.studies.pairs import WITH_GRADIENTS
 
-PULLOVER, COAT = 2, 4  # classes of FashionMNIST
 OF_VALUES = "outputs + gradient distance"  # what a statement takes for measured values
 
 
@@ -46,8 +46,37 @@ def digits() -> Dataset:
 
 def garments() -> Dataset:
     """Return two classes of FashionMNIST, 500 training images."""
-    sizes = dict(zip(PARTS, (500, 50, 300, 300), strict=True))
-    return cut("fashion_mnist", sizes, (PULLOVER, COAT), "FashionMNIST, 500 pullovers and coats")
+    return _two_classes("fashion_mnist", (2, 4), 500, "FashionMNIST, 500 pullovers and coats")
+
+
+def four_or_nine() -> Dataset:
+    """Return two digits of MNIST, 300 training images."""
+    return _two_classes("mnist", (4, 9), 300, "MNIST, 300 fours and nines")
+
+
+def three_or_five() -> Dataset:
+    """Return two digits of MNIST, 500 training images."""
+    return _two_classes("mnist", (3, 5), 500, "MNIST, 500 threes and fives")
+
+
+def sneaker_or_boot() -> Dataset:
+    """Return two classes of FashionMNIST, 300 training images."""
+    return _two_classes("fashion_mnist", (7, 9), 300, "FashionMNIST, 300 sneakers and boots")
+
+
+def car_or_truck() -> Dataset:
+    """Return two classes of CIFAR-10, 500 training images."""
+    return _two_classes("cifar10", (1, 9), 500, "CIFAR-10, 500 cars and trucks")
+
+
+def cat_or_dog() -> Dataset:
+    """Return two classes of CIFAR-10, 1 000 training images."""
+    return _two_classes("cifar10", (3, 5), 1000, "CIFAR-10, 1 000 cats and dogs")
+
+
+def _two_classes(name: str, classes: tuple[int, int], n: int, title: str) -> Dataset:
+    """Take the first n training images of two classes, and 300 for calibration and for the test each."""
+    return cut(name, dict(zip(PARTS, (n, 50, 300, 300), strict=True)), classes, title)
 
 
 def cut(name: str, sizes: dict[str, int], classes: Sequence[int], title: str) -> Dataset:
@@ -99,18 +128,32 @@ def together(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     found["candidates"] = {name: _worth(n, values.mean()) for name, values in shown.items()}
     if shown:
         found |= {"corrected": _left_out(study, shown, n), "estimated": _worth(n, movement_law(shown["noise"].mean()))}
-    mix = _stated(own, study)
+    mix = _stated(own, study, store)
     found["groups"] = list(mix.groups or ())
     found["single"] = {str(m): _single_sets(own, mix, m, found, shown) for m in SIZES}
-    shares = {f"M = {m}": row["after"]["share"] for m, row in found["single"].items()}
+    shares = {f"M = {m}": row["stated"]["share"] for m, row in found["single"].items()}
     return found | {"G11": g11(shares, n=len(q)).to_dict()}, {}
 
 
-def _stated(own: Assembled, study: Study) -> Mix:
-    """Return the covariates of a statement; the shipped prior is kept from the pairs that it was learned on."""
+def lent(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
+    """Judge the scale that other pairs lend, where inputs move together, on a data set that taught nothing."""
+    found, arrays = together(study, store)
+    left_out = ("candidates", "corrected", "groups")  # judges of the borrowed scale are not to choose between these
+    return {name: value for name, value in found.items() if name not in left_out}, arrays
+
+
+def _stated(own: Assembled, study: Study, store: CellStore) -> Mix:
+    """Return the covariates of a statement; the shipped prior is kept from what it was learned on."""
+    from report.studies.geometry import WITH_LEVELS, learn, levels_taught
+
     if own.traces.distance is None:
         return Mix(FREE)
-    return Mix(DEFAULT, like=shipped_prior() if ":" in study.cells[0].data else None)
+    if ":" not in study.cells[0].data:
+        return Mix(DEFAULT)
+    if study.name not in WITH_LEVELS:
+        return Mix(DEFAULT, like=shipped_prior())
+    folder = store.folder.parent
+    return Mix(DEFAULT, like=learn(WITH_GRADIENTS, folder, levels=levels_taught(folder, but=study.name)))
 
 
 def _shown(study: Study, store: CellStore) -> dict[str, ndarray]:
@@ -152,21 +195,26 @@ def single_sets(n_networks: int, members: int) -> list[tuple[int, ...]]:
 
 
 def _single_sets(own: Assembled, mix: Mix, members: int, found: dict, shown: dict[str, ndarray]) -> dict:
-    """Give the share of single sets of networks whose 95 % intervals cover 90 to 99 %, for three values of n_eff."""
+    """Give the share of single sets of networks whose 95 % intervals cover 90 to 99 %.
+
+    "before": n_eff assumed; "measured": on all retrainings; "after": estimated from noise on the weights; "stated":
+    with the scale that other pairs lend as well. The others have the scale of the networks at hand alone.
+    """
     sets = single_sets(own.n_networks, members)
-    before = covered(own, mix, sets, [found["assumed"]] * len(sets), bounded=False)
+    alone = mix if mix.like is None else replace(mix, like=replace(mix.like, levels={}))
+    before = covered(own, alone, sets, [found["assumed"]] * len(sets), bounded=False)
     if not shown:  # nothing but the assumption is known, too large to bound anything
-        return {"before": before, "after": before}
+        return {"before": before, "after": before, "stated": before}
     noise = shown["noise"]
     by_set = [noise[list(rows)] if len(noise) == own.n_networks else noise for rows in sets]
     worth = [min(found["assumed"], _worth(found["images"], movement_law(one.mean()))) for one in by_set]
-    measured = covered(own, mix, sets, [found["measured"].value] * len(sets))
-    return {"before": before, "measured": measured, "after": covered(own, mix, sets, worth)}
+    rows = {"before": before, "measured": covered(own, alone, sets, [found["measured"].value] * len(sets))}
+    return rows | {"after": covered(own, alone, sets, worth), "stated": covered(own, mix, sets, worth)}
 
 
 def covered(own: Assembled, mix: Mix, sets, worth, *, bounded: bool = True) -> dict:
     """Evaluate each set with its n_eff, and count the other retrainings inside its intervals."""
-    shares, dofs, test = [], [], own.where("test")
+    shares, errors, dofs, common, test = [], [], [], [], own.where("test")
     for rows, n_eff in zip(sets, worth, strict=True):
         (evaluation,), (prior,) = Moderation(own, replace(mix, n_eff=n_eff))([rows], test)
         if not bounded:  # ν_eff as it was before inputs that move together bounded it
@@ -174,10 +222,14 @@ def covered(own: Assembled, mix: Mix, sets, worth, *, bounded: bool = True) -> d
         low, high = evaluation.interval()
         others = np.delete(own.q[:, test], rows, axis=0)
         shares.append(100 * ((others >= low) & (others <= high)).mean())
+        errors.append((2 * np.log(evaluation.scale) - np.log(others.var(0, ddof=1)) + log_bias(len(others) - 1)).mean())
         dofs.append(evaluation.dof)
+        common.append((len(rows) - 1) * prior.n_eff + prior.lent_dof)
     inside = np.array([INSIDE[0] <= share <= INSIDE[1] for share in shares])
+    # "scale": root mean square over sets of the mean over inputs of ln σ̃² − ln σ²
     return {
         "share": float(inside.mean()), "below": float((np.array(shares) < INSIDE[0]).mean()), "sets": len(sets),
         "mean": float(np.mean(shares)), "lowest": min(shares), "highest": max(shares), "dof": float(np.mean(dofs)),
-        "n_eff": float(np.mean(worth)),
+        "n_eff": float(np.mean(worth)), "common": float(np.mean(common)),
+        "scale": float(np.sqrt(np.mean(np.square(errors)))),
     }  # fmt: skip
