@@ -113,25 +113,11 @@ class LearnedPrior:
         return replace(self, levels={ANY: (level + beside(q, companion) - float(np.log(np.var(q))), *known)})
 
     def scale(self, q: Float[ndarray, "networks inputs"]) -> tuple[float, float] | None:
-        """Return the mean over inputs of ln σ² that other pairs lend, for `fit_prior`; None where no level is known.
-
-        It is by the level of all kinds of networks: their kind foretells it no better (study "one-training").
-
-        Args:
-            q: Measurand of the networks at hand.
-
-        Returns:
-            The mean and its standard uncertainty.
-        """
+        """Return the mean over inputs of ln σ² that other pairs lend for q, and its u; None where no level is known."""
         if not self.levels:
             return None
-        level, dof, u = self.levels[ANY]
+        level, dof, u = self.levels[ANY]  # their kind foretells it no better (study "one-training")
         return float(np.log(np.var(q, 1)).mean()) + level - float(log_bias(dof)), u
-
-    def level(self, network: str) -> Level:
-        """Return the level of a kind of network, or that of all kinds; raise ValueError where there is no such kind."""
-        one_of(network, dict.fromkeys([*KINDS, *self.levels]), "kind of network")
-        return self.levels.get(network, self.levels[ANY])
 
     def save(self, path: Path | str) -> None:
         """Write it as one sealed JSON file; raise ResultError where that is impossible."""
@@ -178,7 +164,7 @@ def shipped_prior() -> LearnedPrior:
     """Return the prior that the package ships, for the covariates of `covariates.DEFAULT`.
 
     Returns:
-        What the report's pairs on MNIST and CIFAR-10 teach, which `provenance` names, with the levels of all networks.
+        What the pairs teach that its `provenance` names, with the levels of all networks.
 
     >>> "gradient distance" in shipped_prior().names
     True
@@ -277,8 +263,7 @@ def fit_prior(
     used = 1 / (delta + (n_coefficients - 1) / known + 1 / (known + lent_dof))
     coefficients *= unit
     _warn(n_eff, assumed, likeliest)
-    of_fit = used, likeliest, n_coefficients, n_eff, n
-    return Prior(coefficients, centre, width, squared, *of_fit, tuple(names), lent_dof)
+    return Prior(coefficients, centre, width, squared, used, likeliest, n_coefficients, n_eff, n, tuple(names), lent_dof)
 
 
 def borrowed_prior(
@@ -313,7 +298,8 @@ def borrowed_prior(
         raise ValueError(f"{what}: how it varies over inputs is the only scale of one network.")
     centre, width, squared = measures(covariates, names)
     mean, _, _ = _placed(like, names, squared)
-    level, dof, _ = like.level(network)
+    one_of(network, dict.fromkeys([*KINDS, *like.levels]), "kind of network")
+    level, dof, _ = like.levels.get(network, like.levels[ANY])
     mean = mean * units(names, width, squared)
     mean[0] = np.log(np.var(q)) + level
     n = len(q)
@@ -422,12 +408,11 @@ def _lent(own: float, known: float, mean: float, u: float) -> tuple[float, float
     """Return how far ln σ² of `known` degrees of freedom moves towards a borrowed mean, and the ν that it gains."""
     from scipy.special import polygamma
 
-    fitted, variance, shift = float(polygamma(1, known / 2)), u**2, 0.0
+    fitted, variance, share = float(polygamma(1, known / 2)), u**2, 0.0
     for _ in range(REFITS):
         share = fitted / (fitted + variance)
-        shift = share * (mean - own)
-        seen = (own + shift - mean) ** 2 + share * variance
-        variance = max(u**2, (LENT * u**2 + seen) / (LENT + 1))  # agreement may be by chance
+        seen = u**2 * LENT + ((1 - share) * (mean - own)) ** 2 + share * variance
+        variance = max(u**2, seen / (LENT + 1))  # agreement may be by chance
     share = fitted / (fitted + variance)
     return share * (mean - own), max(dof_of(share * variance) - known, 0.0)
 
