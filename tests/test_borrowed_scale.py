@@ -1,11 +1,11 @@
-"""A scale that is borrowed from other pairs: for one network altogether, for several where inputs move together."""
+"""A scale that is borrowed from other pairs: for one network altogether, for several in part."""
 
 import numpy as np
 import pytest
 from scipy.special import polygamma
 
 from lnescape.retraining import KnownPair, borrowed_prior, effective_number, fit_prior, learn_prior, level_of, moderated
-from lnescape.retraining.prior import _lent, assumed_number, beside, dof_of, log_bias
+from lnescape.retraining.prior import _lent, beside, dof_of, log_bias
 from tests.test_transfer import GROUPS, NAMES, learned
 
 
@@ -51,12 +51,11 @@ def test_a_level_is_that_of_the_variance_however_few_networks_tell_it():
         level_of(q, companions=np.tile(short, (2, 1)))
     h = rng.normal(size=(2, 3000, 1))
     pairs = [KnownPair(one, rng.chisquare(2, 3000) / 2, 2, 3000, ("h",), spread=1.0) for one in h]
-    level, dof, _ = learn_prior(pairs).levels["any"]
+    level, dof = learn_prior(pairs).levels["any"]
     assert level == pytest.approx(log_bias(dof), abs=0.1)  # ln σ² is 0; four standard uncertainties
     # The variance of ln σ² for another pair: of the mean level and beside it, of the pattern, and beside that, d₀ = 20.
     known = learned(2, levels={"any": [-2.0, -2.4]})
-    level, dof, u = known.levels["any"]
-    assert u**2 == pytest.approx(0.08 * (1 + 1 / 2))
+    level, dof = known.levels["any"]
     assert level == pytest.approx(-2.2 + log_bias(dof))
     pattern = sum(np.square(known.spread[GROUPS[name]]).sum() for name in NAMES)
     assert polygamma(1, dof / 2) == pytest.approx(0.08 * (1 + 1 / 2) + pattern + polygamma(1, 10), rel=0.05)
@@ -76,62 +75,58 @@ def test_a_prior_without_a_level_lends_no_scale():
 
 
 def moving_together(rng, like, n=200, m=2):
-    """Draw m networks and 40 judges of a pair with a level of its own, whose inputs share most of their movement."""
-    level = rng.normal(-2, 0.6)
+    """Evaluate two networks without and with their companion; their inputs share most of their movement."""
+    level, longer = rng.normal(-2, 1), np.exp(rng.normal(0.3, 0.2))  # a companion scatters more than a network
     h, mean = rng.normal(size=(n, 1)), rng.normal(size=n)
     scale = np.exp((level + 0.8 * h[:, 0]) / 2)
-    shared = rng.normal(size=(m + 40, 3)) @ rng.normal(size=(3, n)) / np.sqrt(3)
-    q = mean + scale * (np.sqrt(0.95) * shared + np.sqrt(0.05) * rng.normal(size=(m + 40, n)))
-    prior = []
-    for scale_of in (None, like.scale(q[:m])):
-        known = {"n_eff": effective_number(q), "names": ("h",), "like": like, "scale": scale_of}
-        prior.append(fit_prior(q[:m].var(0, ddof=1), m - 1, h, **known))
-    return [moderated(q[:m], one, h) for one in prior], q[m:], np.log(scale**2)
+    shared = rng.normal(size=(m + 41, 3)) @ rng.normal(size=(3, n)) / np.sqrt(3)
+    moves = scale * (np.sqrt(0.95) * shared + np.sqrt(0.05) * rng.normal(size=(m + 41, n)))
+    q, companion, n_eff = mean + moves[1:], mean + longer * moves[0], effective_number(mean + moves)
+    known = {"n_eff": n_eff, "names": ("h",), "like": like}
+    scales = (None, like.scale_beside(q[:m], companion, n_eff=n_eff))
+    priors = [fit_prior(q[:m].var(0, ddof=1), m - 1, h, **known, scale=one) for one in scales]
+    return [moderated(q[:m], one, h) for one in priors], q[m:], np.log(scale**2)
 
 
 @pytest.mark.filterwarnings("ignore:The inputs are worth", "ignore:The likelihood puts no bound")
-def test_a_lent_scale_serves_where_inputs_move_together():
-    """In 100 worlds the error of the scale falls by a fifth at least, and 95 % intervals cover 93 to 97 % on average.
+def test_a_companion_serves_where_inputs_move_together():
+    """In 200 worlds the error of the scale falls by a tenth at least, and 95 % intervals cover 93 to 97 % on average.
 
     False alarm below 1 in 1 000, by the scatter between worlds.
     """
     rng = np.random.default_rng(0)
     h = rng.normal(size=(6, 1500, 1))
     known = [KnownPair(one, np.exp(0.8 * one[:, 0]) * rng.chisquare(40, 1500) / 40, 40, 1500, ("h",)) for one in h]
-    like = learn_prior(known, levels={"any": rng.normal(-2, 0.6, 12)})
+    like = learn_prior(known, companion_levels=[*-np.log(1 + np.exp(rng.normal(0.3, 0.2, 30)) ** 2)])
     errors, covered = [], []
-    for _ in range(100):
+    for _ in range(200):
         evaluations, judges, truth = moving_together(rng, like)
         errors.append([(2 * np.log(one.scale) - truth).mean() for one in evaluations])
         low, high = evaluations[1].interval()
         covered.append(((low <= judges) & (judges <= high)).mean())
-    alone, lent = np.sqrt(np.mean(np.square(errors), 0))
-    assert lent < 0.8 * alone
+    alone, beside_it = np.sqrt(np.mean(np.square(errors), 0))
+    assert beside_it < 0.9 * alone
     assert 0.93 < np.mean(covered) < 0.97
 
 
-def test_a_lent_scale_is_weighed_by_what_is_known_of_both():
+def test_a_scale_that_is_known_elsewhere_is_weighed_by_what_is_known_of_both():
     shift, gained = _lent(0.0, 6.0, 0.1, 0.6)
     fitted = polygamma(1, 3.0)
     assert shift == pytest.approx(0.1 * fitted / (fitted + 0.36))
     assert dof_of(1 / (1 / fitted + 1 / 0.36)) == pytest.approx(6 + gained)
     assert _lent(0.0, 1e5, 0.1, 0.6)[0] == pytest.approx(0, abs=1e-4)  # many inputs tell it
-    for known in (2.0, 10.0):  # a pair that is unlike the others borrows next to nothing
+    for known in (2.0, 10.0):  # a scale that is far off counts next to nothing
         far = [_lent(0.0, known, d, 0.6) for d in (4.0, 8.0, 16.0)]
         assert 1 > far[0][0] > far[1][0] > far[2][0] > 0
         assert far[2][1] < 0.1
 
 
-@pytest.mark.filterwarnings("ignore:The likelihood puts no bound")
-def test_no_scale_is_lent_where_inputs_are_worth_what_is_assumed():
-    rng, like = np.random.default_rng(0), learned(2, levels={"any": [-2.0, -2.4]})
-    h, q = rng.normal(size=(2000, 3)), rng.normal(size=(3, 2000))
-    plain, lent = (fit_prior(q.var(0, ddof=1), 2, h, names=NAMES, like=like, scale=s) for s in (None, like.scale(q)))
-    np.testing.assert_array_equal(plain.coefficients, lent.coefficients)
-    assert (plain.dof, plain.lent_dof) == (lent.dof, 0.0)
-    how = {"names": NAMES, "like": like, "scale": like.scale(q), "n_eff": assumed_number(2000) / 20}
-    with pytest.warns(UserWarning, match="worth about 10"):
-        few = fit_prior(q.var(0, ddof=1), 2, h, **how)
-    assert few.lent_dof > 0
-    assert moderated(q, few, h).dof <= 2 * few.n_eff + few.lent_dof
-    assert learned(2).scale(q) is None
+def test_a_scale_beside_a_companion_is_that_of_the_level_and_of_few_inputs():
+    rng, like = np.random.default_rng(0), learned(2, companion_levels=[-1.0, -1.4])
+    q = rng.normal(size=(2, 500))
+    short = q.mean(0) + rng.normal(size=500)
+    mean, u = like.scale_beside(q, short, n_eff=20)
+    assert mean == pytest.approx(np.mean([beside(one, short) for one in q]) - 1.2)
+    assert u**2 == pytest.approx(0.08 * (1 + 1 / 2) + polygamma(1, 1 / 2) / 20)
+    with pytest.raises(ValueError, match="no level over a companion"):
+        learned(2).scale_beside(q, short, n_eff=20)

@@ -258,7 +258,7 @@ def test_one_training_borrows_its_scale_and_says_so(runs):
 
 def test_a_companion_shows_the_scale_of_one_training(runs):
     one = ln.members(NET, [runs.module(runs[0])], DATA)
-    like = replace(ln.retraining.shipped_prior(), companion=(-1.0, 8.0))
+    like = replace(ln.retraining.shipped_prior(), companion=(-1.0, 8.0, 0.3))
     stated = ln.state(NET, DATA, runs=one, like=like, companion=True, recipe=RECIPE, progress=False)
     short = replace(RECIPE, epochs=COMPANION * RECIPE.epochs)
     other = ln.fit(NET, DATA, seeds=[COMPANION_SEED], recipe=short, progress=False)
@@ -269,7 +269,15 @@ def test_a_companion_shows_the_scale_of_one_training(runs):
     assert stated.prior.coefficients[0] == pytest.approx(beside(q, companion) - 1, abs=1e-3)
     assert stated.further == pytest.approx(COMPANION, rel=0.05)
     assert "its scale known from a companion" in " ".join(str(stated).split())
-    with pytest.raises(ValueError, match="give one seed"):
-        ln.state(NET, DATA, companion=True, like=like, **QUIET)
+    both = ln.members(NET, [runs.module(theta) for theta in runs[:2]], DATA)
+    how = {"like": like, "recipe": RECIPE, "progress": False}
+    alone, beside_it = (ln.state(NET, DATA, runs=both, companion=some, **how) for some in (False, True))
+    assert (alone.prior.lent_dof, alone.further) == (0, 0)
+    assert 0 < beside_it.prior.lent_dof < 2 / 0.3**2 + 1
+    assert beside_it.further == stated.further
+    assert beside_it.prior.coefficients[0] != alone.prior.coefficients[0]
+    assert "the scale towards that beside a companion" in " ".join(str(beside_it).split())
+    with pytest.raises(ValueError, match="a prior that knows companions"):
+        ln.state(NET, DATA, companion=True, like=None, **QUIET)
     with pytest.raises(ValueError, match="give recipe="):
         ln.state(NET, DATA, runs=one, companion=True, progress=False)

@@ -25,6 +25,7 @@ MEAN_DELTA = 0.1  # mean of the exponential prior on δ = 1/d₀
 TEMPER = 3.0  # the likelihood of δ counts as that of so many times n_eff inputs
 DELTAS = np.geomspace(1e-3, 2.0, 48)  # where the likelihood of δ is computed
 FEWEST_INPUTS = 50
+NO_COMPANION = "The learned prior has no level over a companion; learn it on pairs with `companion`."
 ON_PROXIES = ", or measure n_eff on proxies (effective_number)"  # advice where it is assumed
 # Covariates whose slope on ln s₀² theory gives. What is learned of them on other pairs is per unit, here nat, and not
 # per standard deviation over the inputs: that is larger where u(x) differs more, and the slope is the same.
@@ -32,7 +33,6 @@ PER_UNIT = ("gradient distance",)
 LENT = 1.0  # how many coefficients a spread counts as that was learned on few other pairs
 ANY = "any"  # kind of network, where it isn't known or no prior was learned on its kind
 KINDS = (ANY, "convolutional", "fully connected")
-Level = tuple[float, float, float]  # see `LearnedPrior.levels`
 SHIPPED = Path(__file__).with_name("learned.json")
 COMPANION = 0.3  # epochs of the companion of one network, in parts of a training's
 LEAST = 1e-12  # in the squared unit of q: a square below is taken as this much
@@ -89,12 +89,12 @@ class LearnedPrior:
     mean: ndarray  # b̄ of z and of z² − 1, [2, covariates]
     spread: Mapping[str, tuple[float, float]]  # {group: √T of z and of z² − 1}
     step: float  # √T of indicators, whose b̄ is 0
-    # {kind of network: (level, ν, its u)}, "any" for all kinds. The level is ln of u² of a usual input over the
-    # variance of q over inputs, a mean over networks: a scale to borrow. ν is that of a u which is borrowed altogether,
-    # as with one network; the third is the standard uncertainty of the level. Empty if none is known.
-    levels: Mapping[str, Level] = field(default_factory=dict)
-    # The same over what a companion shows, `beside`, for networks of all kinds: a sharper scale
-    companion: Level | None = None
+    # {kind of network: (level, ν)}, "any" for all kinds; the level is ln of u² of a usual input over the variance of q
+    # over inputs, a mean over networks: the scale that is borrowed where there is one network only. ν are the degrees
+    # of freedom of a u that is borrowed altogether. Empty if nothing was learned.
+    levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    # (level, ν, u of the level) over what a companion shows, `beside`, for networks of all kinds: a sharper scale
+    companion: tuple[float, float, float] | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)  # how it was made
 
     def with_companion(self, q: Float[ndarray, " inputs"], companion: Float[ndarray, " inputs"]) -> "LearnedPrior":
@@ -108,16 +108,20 @@ class LearnedPrior:
             ValueError: No level over a companion was learned.
         """
         if self.companion is None:
-            raise ValueError("The learned prior has no level over a companion; learn it on pairs with `companion`.")
-        level, *known = self.companion
-        return replace(self, levels={ANY: (level + beside(q, companion) - float(np.log(np.var(q))), *known)})
+            raise ValueError(NO_COMPANION)
+        level, dof, _ = self.companion
+        return replace(self, levels={ANY: (level + beside(q, companion) - float(np.log(np.var(q))), dof)})
 
-    def scale(self, q: Float[ndarray, "networks inputs"]) -> tuple[float, float] | None:
-        """Return the mean over inputs of ln σ² that other pairs lend for q, and its u; None where no level is known."""
-        if not self.levels:
-            return None
-        level, dof, u = self.levels[ANY]  # their kind foretells it no better (study "one-training")
-        return float(np.log(np.var(q, 1)).mean()) + level - float(log_bias(dof)), u
+    def scale_beside(
+        self, q: Float[ndarray, "networks inputs"], companion: Float[ndarray, " inputs"], *, n_eff: float
+    ) -> tuple[float, float]:
+        """Return the mean over inputs of ln σ² that a companion shows of several networks, and its u; as `scale=`."""
+        if self.companion is None:
+            raise ValueError(NO_COMPANION)
+        level, dof, u = self.companion
+        shown = float(np.mean([beside(one, companion) for one in q]))
+        noise = np.pi**2 / 2 / n_eff  # the variance of ln r², r normal, over so many independent inputs
+        return shown + level - float(log_bias(dof)), float(np.sqrt(u**2 + noise))
 
     def save(self, path: Path | str) -> None:
         """Write it as one sealed JSON file; raise ResultError where that is impossible."""
@@ -140,8 +144,12 @@ class LearnedPrior:
             raise ValueError("names, groups and numbers don't belong together")
         if not np.isfinite(mean).all() or not all(0 < one < np.inf for one in (step, *sum(spread.values(), ()))):
             raise ValueError("a mean isn't finite, or a spread isn't positive")
-        levels = {str(kind): _level(one) for kind, one in content["levels"].items()}
-        companion = None if content.get("companion") is None else _level(content["companion"])
+        levels = {str(kind): (float(level), float(dof)) for kind, (level, dof) in content["levels"].items()}
+        shown = content.get("companion")
+        companion = None if shown is None else (float(shown[0]), float(shown[1]), float(shown[2]))
+        for level, *known in (*levels.values(), *([companion] if companion else [])):
+            if not (np.isfinite(level) and all(0 < one < np.inf for one in known)):
+                raise ValueError("a level isn't finite, or its degrees of freedom aren't positive")
         return LearnedPrior(names, groups, mean, spread, step, levels, companion, dict(content["provenance"]))
 
     @staticmethod
@@ -149,14 +157,6 @@ class LearnedPrior:
         """Read what `save` wrote; raise ResultError where the file is missing, damaged or of another kind."""
         with reading(Path(path), "make it again with learn_prior(…).save(path).") as file:
             return LearnedPrior.from_dict(unseal(file.read(MOST_JSON + 1)))  # which refuses more than MOST_JSON
-
-
-def _level(given: Sequence[Any]) -> Level:
-    """Return a level as it was read; raise unless it is finite, and what is known of it positive."""
-    level, dof, u = map(float, given)
-    if not (np.isfinite(level) and 0 < dof < np.inf and 0 < u < np.inf):
-        raise ValueError("a level isn't finite, or its degrees of freedom or its uncertainty aren't positive")
-    return level, dof, u
 
 
 @cache
@@ -188,10 +188,9 @@ def fit_prior(
     2. The scale and d₀ follow from s²/(c μ) ~ F(ν, d₀), by maximum likelihood over c for each δ = 1/d₀.
     3. δ̄ is the mean under the prior e^(−δ/0.1), the likelihood tempered by min(1, 3 n_eff/n), and
        d₀ = 1/(δ̄ + p/(ν n_eff)): the cost of fitting p coefficients is taken off.
-    4. With `scale`, and where the inputs are worth fewer than would be assumed, so that they tell little of what all
-       share: the mean over inputs of ln σ² becomes the mean of the fitted one, whose variance is ψ′(ν n_eff/2), and
-       the one given, weighted by 1/variance. The variance of the one given is u², or (u² + d² + var d)/2 if this is
-       more, in turns, d the difference that is left: a pair that disagrees shows that pairs differ more. In d₀, the
+    4. With `scale`, the mean over inputs of ln σ² becomes the mean of the fitted one, whose variance is ψ′(ν n_eff/2),
+       and the one given, weighted by 1/variance. The variance of the one given is u², or (u² + d² + var d)/2 if this
+       is more, in turns, d the difference that is left: a pair that disagrees shows that pairs differ more. In d₀, the
        cost of the constant falls from 1/(ν n_eff) to 1/(ν n_eff + ν_lent).
 
     Inputs share the networks, so that n of them are worth n_eff: `effective_number`.
@@ -204,7 +203,8 @@ def fit_prior(
         shrinkage: τ; ∞ for none.
         names: Names of the covariates, for messages and `like`.
         like: What `learn_prior` learned on other pairs of data and network.
-        scale: Mean over inputs of ln σ² and its standard uncertainty, if known from elsewhere: `like.scale(q)`.
+        scale: Mean over inputs of ln σ² and its standard uncertainty, if known from elsewhere, such as from a
+            companion (`like.scale_beside`).
         slopes: {covariate: (mean, standard deviation)} of d ln s₀²/dh, if known from theory or experience, per unit of
             the raw covariate, which enters without a square.
         outputs: Rows for each input, where networks give several values; they may move together, and count once.
@@ -248,7 +248,7 @@ def fit_prior(
     if learned is not None:
         mean, tau = _adapted(variance, dof, x, weight=n_eff / n, tau=tau, learned=learned)
     _put_slopes(tau, mean, slopes or {}, names=names, width=width / unit[1 : 1 + len(width)], squared=squared)
-    coefficients, n_coefficients, _ = quasi_likelihood(variance, dof, x, weight=n_eff / n, tau=tau, mean=mean)
+    coefficients, p, _ = quasi_likelihood(variance, dof, x, weight=n_eff / n, tau=tau, mean=mean)
     ratio = variance / np.exp(x @ coefficients)
     log_scale, likelihood = profile(ratio, dof, 1 / DELTAS)
     likeliest = float(1 / DELTAS[likelihood.argmax()])
@@ -257,13 +257,13 @@ def fit_prior(
     delta = float((weight * DELTAS).sum() / weight.sum())
     coefficients[0] += np.interp(delta, DELTAS, log_scale)
     known, lent_dof = dof * n_eff, 0.0
-    if scale is not None and n_eff < assumed_number(n // outputs):
+    if scale is not None:
         shift, lent_dof = _lent(float((x @ coefficients).mean() - log_bias(1 / delta)), known, *scale)
         coefficients[0] += shift
-    used = 1 / (delta + (n_coefficients - 1) / known + 1 / (known + lent_dof))
+    used = 1 / (delta + (p - 1) / known + 1 / (known + lent_dof))
     coefficients *= unit
     _warn(n_eff, assumed, likeliest)
-    return Prior(coefficients, centre, width, squared, used, likeliest, n_coefficients, n_eff, n, tuple(names), lent_dof)
+    return Prior(coefficients, centre, width, squared, used, likeliest, p, n_eff, n, tuple(names), lent_dof)
 
 
 def borrowed_prior(
@@ -299,7 +299,7 @@ def borrowed_prior(
     centre, width, squared = measures(covariates, names)
     mean, _, _ = _placed(like, names, squared)
     one_of(network, dict.fromkeys([*KINDS, *like.levels]), "kind of network")
-    level, dof, _ = like.levels.get(network, like.levels[ANY])
+    level, dof = like.levels.get(network, like.levels[ANY])
     mean = mean * units(names, width, squared)
     mean[0] = np.log(np.var(q)) + level
     n = len(q)

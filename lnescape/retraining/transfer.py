@@ -20,7 +20,6 @@ from lnescape.retraining.prior import (
     SHRINKAGE,
     STEP,
     LearnedPrior,
-    Level,
     beside,
     checked_covariates,
     dof_of,
@@ -153,7 +152,7 @@ def learn_prior(
         mean=mean,
         spread={group: (float(one), float(two)) for group, one, two in zip(kinds, *spread, strict=True)},
         step=float(np.sqrt(step)),
-        levels=_levels(seen, other=other),
+        levels={kind: own[:2] for kind, own in _levels(seen, other=other).items()},
         companion=_levels([(ANY, level) for level in beside_it], other=other).get(ANY),
         provenance=dict(provenance or {}),
     )
@@ -254,7 +253,7 @@ def _scatter_of(fits: list[_Fit], spread: ndarray) -> float:
     return pattern + float(np.mean([polygamma(1, 1 / max(fit.delta, 1e-3) / 2) for fit in fits]))
 
 
-def _levels(seen: Sequence[tuple[str, float]], *, other: float) -> dict[str, Level]:
+def _levels(seen: Sequence[tuple[str, float]], *, other: float) -> dict[str, tuple[float, float, float]]:
     """Return, by kind of network, the mean level, ν of a u that rests on it alone, and the level's uncertainty."""
     found = {}
     for kind in dict.fromkeys([ANY, *(kind for kind, _ in seen)]):

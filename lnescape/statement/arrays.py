@@ -152,23 +152,24 @@ def state_arrays(
 
 def statement_of(
     q: ndarray, columns: Named, parts: tuple[slice, slice], *, n_eff: float | None = None,
-    like: LearnedPrior | None = None, lent: LearnedPrior | None = None, network: str | None = None,
+    like: LearnedPrior | None = None, companion: tuple[ndarray, ndarray] | None = None, network: str = ANY,
     contrasts: ndarray | None = None, scale: ndarray | float = 1.0, notes: Sequence[str] = (),
     on_proxies: bool = False, **about: Any,
 ) -> Statement:  # fmt: skip
     """Fit the prior on the first part of the inputs and state the second; q of values in parts of a scale each."""
     (h, _), (_, stated) = columns, parts
     k = len(about["units"])
-    # `lent` is `like` with the scale that a companion shows; `network` is the kind whose scale is borrowed, if any.
-    how: dict[str, Any] = {"n_eff": n_eff, "like": lent or like, "network": network, "outputs": k}
-    evaluation, prior, of_fit = _evaluated(q, columns, parts, **how)
+    # `companion` are its q and contrasts of the first part.
+    how: dict[str, Any] = {"n_eff": n_eff, "like": like, "network": network, "outputs": k}
+    of_q, of_contrasts = companion or (None, None)
+    evaluation, prior, of_fit = _evaluated(q, columns, parts, companion=of_q, **how)
     of_decisions = None
     if contrasts is not None:
-        of_decisions, _, more = _evaluated(contrasts, columns, parts, **how)
+        of_decisions, _, more = _evaluated(contrasts, columns, parts, companion=of_contrasts, **how)
         of_fit = joined(of_fit, more)
         if len(about["classes"]) > MANY and evaluation.n > 1:
             notes = (*notes, CROWDED)
-    if lent is not None:
+    if companion is not None:
         of_fit = tuple(note.replace(BORROWED, LENT) for note in of_fit)
     if not on_proxies:  # there are none, or they have shown it
         of_fit = tuple(note.replace(ON_PROXIES, "") for note in of_fit)
@@ -180,8 +181,8 @@ def statement_of(
     mean, sigma = ((values.reshape(-1, k) * scale).reshape(shape) for values in (evaluation.mean, evaluation.scale))
     return Statement(
         evaluation=Evaluation(mean, sigma, evaluation.dof, evaluation.n), prior=prior, notes=(*of_fit, *notes),
-        contrast=of_decisions, diagnosis=diagnose(q[:, stated], prior, h[stated]), network=network or ANY,
-        companion=lent is not None,
+        contrast=of_decisions, diagnosis=diagnose(q[:, stated], prior, h[stated]), network=network,
+        companion=companion is not None,
         extrapolated=np.any(prior.beyond(h[stated]).reshape(-1, k), axis=1), **about,
     )  # fmt: skip
 
@@ -280,7 +281,7 @@ def checked_limits(limits: Any, k: int) -> ndarray | None:
 
 def _evaluated(
     q: ndarray, columns: Named, parts: Sequence[slice], *, n_eff: float | None, like: LearnedPrior | None,
-    network: str | None, outputs: int,
+    network: str, outputs: int, companion: ndarray | None,
 ) -> tuple[Evaluation, Prior, tuple[str, ...]]:  # fmt: skip
     """Fit the prior on the first part of the inputs, evaluate the second; warnings become notes."""
     (h, names), (fitted, stated) = columns, parts
@@ -288,15 +289,17 @@ def _evaluated(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         if len(q) == 1 and like is not None:
-            notes = (BORROWED,)
-            prior = borrowed_prior(q[0, fitted], h[fitted], names=names, like=like, network=network or ANY)
+            notes, own = (BORROWED,), q[0, fitted]
+            like = like if companion is None else like.with_companion(own, companion)
+            prior = borrowed_prior(own, h[fitted], names=names, like=like, network=network)
         else:
             _check_ties(q[:, fitted])
             slopes = {"gradient distance": SLOPE} if like is None and "gradient distance" in names else {}
             variance = q[:, fitted].var(0, ddof=1)
             more: dict[str, Any] = {"like": like, "slopes": slopes, "outputs": outputs}
-            if like is not None and network is not None:
-                more["scale"] = like.scale(q[:, fitted])
+            if like is not None and companion is not None:
+                worth = assumed_number(len(companion)) if n_eff is None else n_eff
+                more["scale"] = like.scale_beside(q[:, fitted], companion, n_eff=worth)
             prior = fit_prior(variance, len(q) - 1, h[fitted], n_eff=n_eff, names=names, **more)
     return moderated(q[:, stated], prior, h[stated]), prior, (*notes, *(str(one.message) for one in caught))
 

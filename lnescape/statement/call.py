@@ -19,6 +19,7 @@ from lnescape.progress import bar
 from lnescape.retraining import (
     LearnedPrior,
     Measurand,
+    contrast,
     effective_number,
     log_odds,
     shipped_prior,
@@ -64,8 +65,7 @@ def state(
         runs: Networks trained already; with `fit(…, path=True)` their path is used, too.
         seeds: Seeds of the M trainings, if there are no runs; range(3) unless given. A single seed (classes only) gives
             a Type B evaluation: pattern and scale of u come from the pairs of `like`, the scale from networks of the
-            same kind, unless a companion shows it. With more seeds, the borrowed scale counts as some more degrees of
-            freedom, which matter where the inputs are worth few.
+            same kind, unless a companion shows it.
         images: Normalised inputs, as in `data.test.images`, which are taken unless given.
         ids: Identifiers of the inputs, each once, or of the whole test set that `dataset` cut in two; the half that
             became the calibration part is not stated. Unless given, their numbers, or their rows in that test set.
@@ -73,8 +73,8 @@ def state(
             for log-odds and values, and those of `covariates.FREE` for another measurand. "bursts" may be added.
         like: Prior of `learn_prior`, towards which the coefficients shrink. The package's own unless given, where
             gradient distance is among the covariates; None for no such prior.
-        companion: Whether a single network gets a companion: a training from another seed over 0.3 of the epochs. How
-            far q of both lie apart shows the scale of u.
+        companion: Whether to train a companion, from another seed over 0.3 of the epochs. How far its q lie from those
+            of the networks shows the scale of u: of a single network, or of more where their inputs move together.
         proxies: Builder of a narrower network, for cheap retrainings; the statement counts their cost.
         n_proxies: Number of proxies, ≥ 4.
         proxy_epochs: Length of their training, > 0, in parts of the plain one.
@@ -128,7 +128,7 @@ def state(
     borrows = by_gradients and like is not None and bool(like.levels) and data.values is None and not tokens
     n_given = n_trained if runs is None else len(runs)
     _check_number(n_given, borrows, values=data.values is not None, tokens=tokens)
-    _check_companion(companion, n_given == 1 and borrows and like is not None and like.companion is not None)
+    _check_companion(companion, borrows and like is not None and like.companion is not None)
     if data.values is None:
         check_measurand(measurand, n_trained, data.n_classes)
     images = _checked_images(images, data)
@@ -178,14 +178,12 @@ def state(
         narrow = retrain(of_proxies, numbers, folder=folder, progress=progress)
         known["further"] += narrow.cost.operations / prepared.plain
     how: dict[str, Any] = {"measurand": measurand, "like": like, "companions": companions, "narrow": narrow}
-    how["network"] = kind_of(template.module) if borrows else None
     return _of_classes(data, runs, everything, looked, **how, **known)
 
 
 def _of_classes(
     data: Any, runs: Members, everything: Tensor, looked: dict[str, Any], *, n_calibration: int, measurand: Measurand,
-    like: LearnedPrior | None, companions: Members | None, narrow: Members | None, network: str | None, progress: bool,
-    **known: Any,
+    like: LearnedPrior | None, companions: Members | None, narrow: Members | None, progress: bool, **known: Any,
 ) -> Statement:  # fmt: skip
     """State classes, the calibration inputs first; `companions` are one or none, `narrow` are proxies."""
     n = n_calibration
@@ -213,12 +211,13 @@ def _of_classes(
     columns = columns_of(replace(seen, like=seen.of(range(len(runs)), fitted)), groups)
     if like is not None:
         columns = with_class_means(*columns, like=columns[0][fitted])
-    lent = None
-    if companions is not None and like is not None:
-        q = measurand(companions.predict(everything[:n], progress=progress).cpu().numpy(), chosen[:n])
-        lent = like.with_companion(seen.q[0, fitted], q[0])
+    companion = None
+    if companions is not None:
+        short = companions.predict(everything[:n], progress=progress).cpu().numpy()
+        companion = measurand(short, chosen[:n])[0], contrast(short, chosen[:n])[0]
     return statement_of(
-        seen.q, columns, (fitted, stated), n_eff=n_eff, like=like, lent=lent, network=network,
+        seen.q, columns, (fitted, stated), n_eff=n_eff, like=like, companion=companion,
+        network=kind_of(looked["prepared"].template.module),
         groups=tuple(groups), n_calibration=n, worth=worth, n_proxies=0 if narrow is None else len(narrow),
         notes=notes, on_proxies=not notes, **known,
         **about_classes(logp, mean, chosen, stated, measurand=measurand, classes=tuple(map(str, data.classes))),
@@ -363,8 +362,8 @@ def _check_number(n: int, borrows: bool, *, values: bool, tokens: bool) -> None:
 def _check_companion(companion: Any, serves: bool) -> None:
     """Raise where a companion is asked for that shows nothing."""
     if instance(companion, bool, "companion", "pass True or False") and not serves:
-        what = "A companion shows the scale of a single network of classes, by a prior that knows companions"
-        raise ValueError(f"{what}; give one seed, or leave companion= out.")
+        what = "A companion shows the scale by a prior that knows companions, for log-odds and gradient distance"
+        raise ValueError(f"{what}; pass like='shipped' and data of classes, or leave companion= out.")
 
 
 def _checked_images(images: Any, data) -> Tensor:

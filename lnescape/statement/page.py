@@ -316,8 +316,10 @@ class Statement:
         groups = ["which output" if self.outputs and name == "classes" else name for name in self.groups]
         missing = "".join(f"; without {name}: {reason}" for name, reason in self.left_out.items())
         elsewhere = "; coefficients shrink towards those of other pairs of data and network (Type B)"
-        if self.prior.lent_dof:
-            elsewhere += f", the scale of all inputs by {self.prior.lent_dof:.1f} degrees of freedom"
+        if self.companion:
+            elsewhere += (
+                f", the scale towards that beside a companion, worth {self.prior.lent_dof:.1f} degrees of freedom"
+            )
         diverged = f" ({self._lost} diverged)" if self._lost else ""
         further = f" + {self.further:.2f} for exploration" if self.further else ", no further one"
         narrow = f", {self.n_proxies} of the narrower network" if self.n_proxies else ""
@@ -465,8 +467,8 @@ class Statement:
         common = dof * self.prior.n_eff + self.prior.lent_dof
         known = [row for row in _delivered()["rows"] if row["quantity"] == quantity]
         known = [row for row in known if row["dof"] == dof] or known
-        row = min(known, key=lambda row: abs(math.log(row["common"] / common)))
-        here, there = (f"{number:.3g}" for number in (common, row["common"]))
+        row = min(known, key=lambda row: abs(math.log(row["dof"] * row["n_eff"] / common)))
+        here, there = (f"{number:.3g}" for number in (common, row["dof"] * row["n_eff"]))
         return (
             f"{level}; the inputs' common scale is evaluated with {here} degrees of freedom; with {there} "
             f"({row['title']}), {share_text(row['share'])} of {row['sets']} sets of {row['dof'] + 1} networks had 95 % "

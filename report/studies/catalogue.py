@@ -167,6 +167,12 @@ def _small(name: str) -> tuple[Cell, ...]:
     return (players, others, _together(scouts, 12, 1.0))
 
 
+def _small_companions(name: str) -> Cell:
+    """Companions of the first twelve."""
+    scouts = _small(name)[0].scouts
+    return scouts.but(method="companions", scouts=scouts, seeds=range(12), settings={"part": COMPANION})
+
+
 _VALUES: dict[str, Any] = {"loss": squared_error, "precision": "float32"}
 ANGLE = cells_of_values("angle", "cnn", Recipe(epochs=8, learning_rate=0.05, **_VALUES), n=36, group=4)
 DIABETES = cells_of_values(
@@ -282,8 +288,8 @@ STUDIES = {
         *(study for pair in (*PAIRS, *SHORT, CIFAR10_RESNET20, *FURTHER) for study in _studies(pair)),
         *(_study(f"{name}-together", f"How inputs move together: {name.replace('-', ' ')}", _small(name), "together")
           for name in SMALL),
-        *(_study(f"{name}-lent", f"Whether a borrowed scale helps: {name.replace('-', ' ')}", _small(name), "lent")
-          for name in SMALL_JUDGES),
+        *(_study(f"{name}-companion", f"What a companion adds to two and three networks: {name.replace('-', ' ')}",
+                 (*_small(name), _small_companions(name)), "beside companion") for name in (*SMALL, *SMALL_JUDGES)),
         _study("angle-cnn", "The angle of a digit, 36 retrainings of a convolutional network", ANGLE, "values"),
         _study("diabetes-mlp", "Progression of 442 patients, 48 retrainings of a perceptron", DIABETES, "values"),
         _study("mnist-mlp-crossed", "8 initialisations × 8 orders of the images", _crossed(MLP, 8), "crossed"),

@@ -27,7 +27,7 @@ def write_delivered() -> None:
         stored, quantity = load_result(name), "value" if name in of_values else "log-odds"
         commits[name] = stored.provenance["code"]["commit"]
         for members, row in stored.numbers["single"].items():
-            own = {key: row.get("stated", row)[key] for key in ("share", "sets", "common")}
+            own = {key: row.get("after", row)[key] for key in ("share", "sets", "n_eff")}
             rows.append({"title": _title(stored), "dof": int(members) - 1, "quantity": quantity} | own)
     judged = [name for end in ("-uncertainty", "-geometry") for name in known if name.endswith(end)]
     judges = {pair.key: name for name, pair in NEW_JUDGES.items() if pair.key in known}

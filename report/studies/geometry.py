@@ -180,12 +180,11 @@ def sensitivity(own: Assembled, judge: Reference) -> dict[str, dict[str, dict[st
 
 def taught_otherwise(own: Assembled, study: Study, folder: Path, judge: Reference) -> dict[str, dict[str, float]]:
     """Give REN and coverage of two networks with a prior of other data alone, and under other laws of its mean."""
-    pairs, seen = others(study.name), by_kind(levels(folder, but=study.name.removesuffix("-geometry")))
-    elsewhere = [pair for pair in pairs if pair.data != study.cells[0].data]
-    priors = {"other data": learn(elsewhere, folder, levels=seen)}
+    pairs = others(study.name)
+    priors = {"other data": learn([pair for pair in pairs if pair.data != study.cells[0].data], folder)}
     for name, factor in (("law halved", 0.5), ("law doubled", 2.0), ("no law", 1e6)):
         with patch.object(transfer, "OUTSIDE", factor**2 * transfer.OUTSIDE):
-            priors[name] = learn(pairs, folder, levels=seen)
+            priors[name] = learn(pairs, folder)
     return {name: _worth(own, Mix(DEFAULT, like=one), judge) for name, one in priors.items()}
 
 
@@ -293,7 +292,7 @@ def kind_of_study(study: Study) -> str:
 
 def lent(learned: LearnedPrior, study: Study) -> dict[str, float]:
     """Give the level that a network of a study borrows, and its degrees of freedom."""
-    return dict(zip(("level", "dof", "u"), learned.levels[kind_of_study(study)], strict=True))
+    return dict(zip(("level", "dof"), learned.levels[kind_of_study(study)], strict=True))
 
 
 def _columns(own: Assembled, rows: Sequence[int]) -> tuple[ndarray, tuple[str, ...]]:
@@ -324,20 +323,21 @@ def _groups(own: Assembled) -> dict[str, str]:
     return found | {name: "class means" for name in _columns(own, (0, 1))[1] if name not in found}
 
 
-def levels_taught(folder: Path, *, but: str = "") -> dict[str, list[float]]:
-    """Give the levels over inputs that the package ships, those known when networks with attention were judged."""
-    return by_kind(levels(folder, but=but, also=[f"{pair.key}-geometry" for pair in JUDGES]))
-
-
 def taught(**more: Any) -> LearnedPrior:
     """Learn what the package ships, from all pairs that keep gradient distances and the levels of all networks.
 
-    Levels over a companion are those of all networks, which the new judges have become since.
+    Levels over inputs are those that were known when the networks with attention were judged by it; levels over a
+    companion are those of all networks, which the new judges have become since.
     """
-    known = levels_taught(results_folder())
-    levels_beside = [row["levels"]["companion"] for row in load_result("one-training").numbers["networks"].values()]
-    levels_beside += [load_result(name).numbers["level over a companion"] for name in _of_new_judges()]
-    return learn(WITH_GRADIENTS, results_folder(), levels=known, companion_levels=levels_beside, **more)
+    known = by_kind(levels(results_folder(), also=[f"{pair.key}-geometry" for pair in JUDGES]))
+    return learn(WITH_GRADIENTS, results_folder(), levels=known, companion_levels=levels_beside(), **more)
+
+
+def levels_beside(*, but: str = "") -> list[float]:
+    """Give the levels over a companion of all networks but one, by its name in "one-training"."""
+    networks = load_result("one-training").numbers["networks"].items()
+    found = [row["levels"]["companion"] for name, row in networks if name != but]
+    return found + [load_result(name).numbers["level over a companion"] for name in _of_new_judges()]
 
 
 def _of_new_judges() -> list[str]:

@@ -27,10 +27,10 @@ def level(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     ratios = {name: _ratio(assembled(*complete(TEACHING[name], folder))) for name in TEACHING if name != key}
     learned = learn(others(study.name), folder, levels={kind_of_study(study): list(ratios.values())})
     own = assembled(study, store)
-    ratio, dof, u = lent(learned, study).values()
+    ratio, dof = lent(learned, study).values()
     # A level is relative to the variance of q over inputs, as `borrowed_prior` has it.
     relative = ratio + local_levels(own) - np.log(own.q[: own.n_networks, own.where("calibration")].var(1))
-    priors = [replace(learned, levels={ANY: (float(one), dof, u)}) for one in relative]
+    priors = [replace(learned, levels={ANY: (float(one), dof)}) for one in relative]
     one, n, burst = judged_alone(own, from_one(own, priors, ANY)), len(own.q), own.bursts[RULE]
     numbers: dict = {"n": n, "networks": own.n_networks, "images": len(own.where("test"))}
     numbers |= {"trainings": 1 + burst.trainings, "bursts": burst.n}

@@ -26,7 +26,6 @@ from report.studies.geometry import (
     law_of_scale,
     learn,
     level_of_others,
-    levels_taught,
     others,
 )
 from report.studies.judges import NEW_JUDGES
@@ -167,7 +166,7 @@ def _alone(own: Assembled, learned: LearnedPrior, log_variance: ndarray) -> Fide
     assert learned.companion is not None, "no level was learned"
     # A level is relative to the variance of q over inputs, as `LearnedPrior.with_companion` has it.
     levels = log_variance - np.log(own.q[: own.n_networks, own.where("calibration")].var(1))
-    lent = [replace(learned, levels={ANY: (float(one), *learned.companion[1:])}) for one in levels]
+    lent = [replace(learned, levels={ANY: (float(one), learned.companion[1])}) for one in levels]
     return judged_alone(own, from_one(own, lent, ANY))
 
 
@@ -183,7 +182,7 @@ def judge(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     images, test = own.where("calibration"), own.where("test")
     over_companion = over_companions(own.q[: own.n_networks, images[: companions.shape[1]]], companions)
     of_judges = np.array([level_of_others(own, row, images, np.zeros(len(images))) for row in range(own.n_networks)])
-    known: dict[str, Any] = {"levels": levels_taught(folder), "companion_levels": of_others(shown(folder), but=name)}
+    levels = of_others(shown(folder), but=name)
     accuracy = [store.load(cell).arrays["accuracy"] for cell in study.cells if cell.method == "retrainings"]
     found: dict = {"n": len(own.q), "networks": own.n_networks, "images": len(test), "name": name}
     found["accuracy"] = Estimate.mean(100 * np.concatenate(accuracy), unit="%")
@@ -193,7 +192,7 @@ def judge(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     found["test"] = by_mix({key: row.to_dict("ren", "coverage", "squared_error") for key, row in rows.items()})
     for words, unit in UNITS.items():
         with patch.object(fitting, "PER_UNIT", unit):
-            learned = learn(WITH_GRADIENTS, folder, **known)
+            learned = learn(WITH_GRADIENTS, folder, companion_levels=levels)
             rows, _ = judged_by_size(own, {words: Mix(DEFAULT, like=learned)}, SIZES, test)
             one = _beside_companion(own, learned, over_companion)
             known = _alone(own, learned, of_judges + log_bias(one["dof"]))

@@ -183,6 +183,7 @@ class Mix:
     shrinkage: float = SHRINKAGE  # of the coefficients; ∞ for none
     n_eff: float | None = None  # independent inputs that those of the fit are worth; assumed unless given
     like: LearnedPrior | None = None  # what other pairs teach; class means of the covariates are added then
+    scale: tuple[float, float] | None = None  # mean over inputs of ln σ² and its uncertainty, known beside the networks
 
     def further(self, all_of: Assembled, n_networks: int) -> float:
         """Count what it costs beside the M networks, in trainings."""
@@ -263,7 +264,7 @@ class Moderation:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # n_eff and d₀ are reported as numbers
             if self.mix.like is not None:
-                more |= {"like": self.mix.like, "scale": self.mix.like.scale(q)}
+                more |= {"like": self.mix.like, "scale": self.mix.scale}
             elif "gradient distance" in names:
                 more["slopes"] = {"gradient distance": SLOPE}
             return fit_prior(q.var(0, ddof=1), len(q) - 1, h, n_eff=n_eff, names=names, **more)

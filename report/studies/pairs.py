@@ -230,8 +230,8 @@ SMALL = {
     "digits": ("mlp", {"width": 32}, {"epochs": 20, "batch": 64, "learning_rate": 0.1}),
     "garments": ("mlp", {"width": 32}, {"epochs": 20, "batch": 32, "learning_rate": 0.05}),
 }
-# Two classes each: they judge the scale that other pairs lend where inputs move together. No scale was learned on them,
-# and the rule was fixed before any was trained.
+# Two classes each: they judge the scale of networks whose inputs move together. No scale was learned on them. The rule
+# beside a companion was fixed before any companion of them was trained.
 SMALL_JUDGES = {
     "four-or-nine": ("cnn", {}, {"epochs": 20, "batch": 32, "learning_rate": 0.05}),
     "three-or-five": (_ATTENTION, {}, {"epochs": 15, "batch": 32, "optimiser": "adamw", "learning_rate": 0.001}),

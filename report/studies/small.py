@@ -19,7 +19,6 @@ from lnescape.study.store import CellStore
 from report.studies.dispersion import jackknife
 from report.studies.gates import g11
 from report.studies.moderation import Assembled, Mix, Moderation, assembled
-from report.studies.pairs import WITH_GRADIENTS
 
 OF_VALUES = "outputs + gradient distance"  # what a statement takes for measured values
 
@@ -124,46 +123,35 @@ def together(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     q, n = own.q[:, images], len(images)
     found: dict = {"n": len(q), "images": n, "networks": own.n_networks, "assumed": assumed_number(n)}
     found["measured"] = jackknife(effective_number, q, n_blocks=12)[0]
-    shown = _shown(study, store)
-    found["candidates"] = {name: _worth(n, values.mean()) for name, values in shown.items()}
+    shown = movements(study, store)
+    found["candidates"] = {name: worth_of(n, values.mean()) for name, values in shown.items()}
     if shown:
-        found |= {"corrected": _left_out(study, shown, n), "estimated": _worth(n, movement_law(shown["noise"].mean()))}
-    mix = _stated(own, study, store)
+        found |= {
+            "corrected": _left_out(study, shown, n),
+            "estimated": worth_of(n, movement_law(shown["noise"].mean())),
+        }
+    mix = _stated(own, study)
     found["groups"] = list(mix.groups or ())
     found["single"] = {str(m): _single_sets(own, mix, m, found, shown) for m in SIZES}
-    shares = {f"M = {m}": row["stated"]["share"] for m, row in found["single"].items()}
+    shares = {f"M = {m}": row["after"]["share"] for m, row in found["single"].items()}
     return found | {"G11": g11(shares, n=len(q)).to_dict()}, {}
 
 
-def lent(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
-    """Judge the scale that other pairs lend, where inputs move together, on a data set that taught nothing."""
-    found, arrays = together(study, store)
-    left_out = ("candidates", "corrected", "groups")  # judges of the borrowed scale are not to choose between these
-    return {name: value for name, value in found.items() if name not in left_out}, arrays
-
-
-def _stated(own: Assembled, study: Study, store: CellStore) -> Mix:
-    """Return the covariates of a statement; the shipped prior is kept from what it was learned on."""
-    from report.studies.geometry import WITH_LEVELS, learn, levels_taught
-
+def _stated(own: Assembled, study: Study) -> Mix:
+    """Return the covariates of a statement; the shipped prior is kept from the pairs that it was learned on."""
     if own.traces.distance is None:
         return Mix(FREE)
-    if ":" not in study.cells[0].data:
-        return Mix(DEFAULT)
-    if study.name not in WITH_LEVELS:
-        return Mix(DEFAULT, like=shipped_prior())
-    folder = store.folder.parent
-    return Mix(DEFAULT, like=learn(WITH_GRADIENTS, folder, levels=levels_taught(folder, but=study.name)))
+    return Mix(DEFAULT, like=shipped_prior() if ":" in study.cells[0].data else None)
 
 
-def _shown(study: Study, store: CellStore) -> dict[str, ndarray]:
+def movements(study: Study, store: CellStore) -> dict[str, ndarray]:
     """Read ρ of each candidate for each network that was looked at; nothing where none was."""
     cells = [store.load(cell).arrays for cell in study.cells if cell.method == "together"]
     names = [name for name in (cells[0] if cells else ()) if name != "explored_seed"]
     return {name: np.concatenate([arrays[name] for arrays in cells]) for name in names}
 
 
-def _worth(n: int, movement: float) -> float:
+def worth_of(n: int, movement: float) -> float:
     """Return n_eff of n inputs whose mean r² is known."""
     return float(1 / (1 / n + max(movement, 0.0)))
 
@@ -176,7 +164,7 @@ def _left_out(study: Study, shown: dict[str, ndarray], n: int) -> dict[str, floa
     seen = []
     for other in others:
         store = CellStore(other)
-        if not store.missing() and (found := _shown(other, store)):  # of single networks
+        if not store.missing() and (found := movements(other, store)):  # of single networks
             own = assembled(other, store)
             seen.append((shared_movement(own.q[:, own.where("calibration")]), found))
     predicted = {}
@@ -184,7 +172,7 @@ def _left_out(study: Study, shown: dict[str, ndarray], n: int) -> dict[str, floa
         rows = [(found[name].mean(), true) for true, found in seen if name in found]
         if len(rows) > 2:
             slope, level = np.polyfit(*np.log(np.maximum(rows, 1e-6)).T, 1)
-            predicted[name] = _worth(n, min(np.exp(level + slope * np.log(max(values.mean(), 1e-6))), 1.0))
+            predicted[name] = worth_of(n, min(np.exp(level + slope * np.log(max(values.mean(), 1e-6))), 1.0))
     return predicted
 
 
@@ -195,41 +183,38 @@ def single_sets(n_networks: int, members: int) -> list[tuple[int, ...]]:
 
 
 def _single_sets(own: Assembled, mix: Mix, members: int, found: dict, shown: dict[str, ndarray]) -> dict:
-    """Give the share of single sets of networks whose 95 % intervals cover 90 to 99 %.
-
-    "before": n_eff assumed; "measured": on all retrainings; "after": estimated from noise on the weights; "stated":
-    with the scale that other pairs lend as well. The others have the scale of the networks at hand alone.
-    """
+    """Give the share of single sets of networks whose 95 % intervals cover 90 to 99 %, for three values of n_eff."""
     sets = single_sets(own.n_networks, members)
-    alone = mix if mix.like is None else replace(mix, like=replace(mix.like, levels={}))
-    before = covered(own, alone, sets, [found["assumed"]] * len(sets), bounded=False)
+    before = covered(own, mix, sets, [found["assumed"]] * len(sets), bounded=False)
     if not shown:  # nothing but the assumption is known, too large to bound anything
-        return {"before": before, "after": before, "stated": before}
+        return {"before": before, "after": before}
     noise = shown["noise"]
     by_set = [noise[list(rows)] if len(noise) == own.n_networks else noise for rows in sets]
-    worth = [min(found["assumed"], _worth(found["images"], movement_law(one.mean()))) for one in by_set]
-    rows = {"before": before, "measured": covered(own, alone, sets, [found["measured"].value] * len(sets))}
-    return rows | {"after": covered(own, alone, sets, worth), "stated": covered(own, mix, sets, worth)}
+    worth = [min(found["assumed"], worth_of(found["images"], movement_law(one.mean()))) for one in by_set]
+    measured = covered(own, mix, sets, [found["measured"].value] * len(sets))
+    return {"before": before, "measured": measured, "after": covered(own, mix, sets, worth)}
 
 
-def covered(own: Assembled, mix: Mix, sets, worth, *, bounded: bool = True) -> dict:
-    """Evaluate each set with its n_eff, and count the other retrainings inside its intervals."""
-    shares, errors, dofs, common, test = [], [], [], [], own.where("test")
-    for rows, n_eff in zip(sets, worth, strict=True):
-        (evaluation,), (prior,) = Moderation(own, replace(mix, n_eff=n_eff))([rows], test)
+def covered(own: Assembled, mix: Mix, sets, worth, *, bounded: bool = True, scales: Sequence | None = None) -> dict:
+    """Evaluate each set with its n_eff, and count the other retrainings inside its intervals.
+
+    With `scales`, what is known of each set's scale beside it, the error of the scale is given, too: the root mean
+    square over sets of the mean over inputs of ln σ̃² − ln σ².
+    """
+    shares, dofs, errors, test = [], [], [], own.where("test")
+    for rows, n_eff, scale in zip(sets, worth, scales or [None] * len(sets), strict=True):
+        (evaluation,), (prior,) = Moderation(own, replace(mix, n_eff=n_eff, scale=scale))([rows], test)
         if not bounded:  # ν_eff as it was before inputs that move together bounded it
             evaluation = replace(evaluation, dof=prior.dof + len(rows) - 1)
         low, high = evaluation.interval()
         others = np.delete(own.q[:, test], rows, axis=0)
         shares.append(100 * ((others >= low) & (others <= high)).mean())
-        errors.append((2 * np.log(evaluation.scale) - np.log(others.var(0, ddof=1)) + log_bias(len(others) - 1)).mean())
         dofs.append(evaluation.dof)
-        common.append((len(rows) - 1) * prior.n_eff + prior.lent_dof)
+        true = np.log(others.var(0, ddof=1)) - log_bias(len(others) - 1)
+        errors.append((2 * np.log(evaluation.scale) - true).mean())
     inside = np.array([INSIDE[0] <= share <= INSIDE[1] for share in shares])
-    # "scale": root mean square over sets of the mean over inputs of ln σ̃² − ln σ²
     return {
         "share": float(inside.mean()), "below": float((np.array(shares) < INSIDE[0]).mean()), "sets": len(sets),
         "mean": float(np.mean(shares)), "lowest": min(shares), "highest": max(shares), "dof": float(np.mean(dofs)),
-        "n_eff": float(np.mean(worth)), "common": float(np.mean(common)),
-        "scale": float(np.sqrt(np.mean(np.square(errors)))),
-    }  # fmt: skip
+        "n_eff": float(np.mean(worth)),
+    } | ({} if scales is None else {"error": float(np.sqrt(np.mean(np.square(errors))))})  # fmt: skip

@@ -20,6 +20,7 @@ from lnescape.study.cells import Study, trainings
 from lnescape.study.observation import PARTS, data_and_panel
 from lnescape.study.reading import read_study
 from lnescape.study.store import CellStore
+from report.studies.beside import beside_companion
 from report.studies.catalogue import CANDIDATES
 from report.studies.comparison import WAYS, compared
 from report.studies.comparison import candidates as candidates_of
@@ -40,7 +41,7 @@ from report.studies.lone import judge, one_training
 from report.studies.moderation import draws
 from report.studies.pairs import PAIRS
 from report.studies.purchases import purchases
-from report.studies.small import lent, together
+from report.studies.small import together
 from report.studies.uncertainty import single, uncertainty
 from report.studies.values import of_values
 
@@ -406,7 +407,7 @@ def _gallery(
 
 _NAMED = (
     reference, crossed, arithmetic, branches, paths, candidates, precision, control, own_class, settings,
-    methods, weights, uncertainty, single, geometry, level, purchases, together, lent, one_training, judge,
+    methods, weights, uncertainty, single, geometry, level, purchases, together, beside_companion, one_training, judge,
 )  # fmt: skip
 SUMMARIES: dict[str, Callable[[Study, CellStore], Summary]]
 SUMMARIES = {summary.__name__.replace("_", " "): summary for summary in _NAMED}
