@@ -4,8 +4,11 @@ import numpy as np
 import pytest
 from scipy.special import polygamma
 
+import lnescape as ln
 from lnescape.retraining import KnownPair, borrowed_prior, effective_number, fit_prior, learn_prior, level_of, moderated
 from lnescape.retraining.prior import _lent, beside, dof_of, log_bias
+from report.studies.geometry import levels_beside
+from report.studies.pairs import SMALL, SMALL_JUDGES
 from tests.test_transfer import GROUPS, NAMES, learned
 
 
@@ -72,6 +75,22 @@ def test_a_prior_without_a_level_lends_no_scale():
         learned(2, companion_levels=[-1.0, -1.2]).with_companion(np.arange(9.0), np.full(9, np.nan))
     with pytest.raises((TypeError, ValueError), match="companion_levels"):
         learned(2, companion_levels=-1.0)
+
+
+def test_a_stored_companion_was_judged_on_data_that_taught_it_nothing():
+    assert len(levels_beside(but="wine perceptron")) == len(levels_beside()) - 1
+    for name in (*SMALL, *SMALL_JUDGES):
+        numbers = ln.load_result(f"{name}-companion").numbers
+        taught = f"{name.replace('-', ' ')} perceptron" in ln.load_result("one-training").numbers["networks"]
+        assert taught == (name in SMALL)
+        for single in numbers["single"].values():
+            assert set(single) == {"own", "borrowed", "beside"}
+            assert single["own"]["dof"] < single["beside"]["dof"] < single["own"]["dof"] + 2 / 0.35**2
+        if name in SMALL:  # the networks' own scale is that of the study of inputs that move together
+            together = ln.load_result(f"{name}-together").numbers["single"]
+            for m, single in numbers["single"].items():
+                assert single["own"]["share"] == together[m]["after"]["share"]
+                assert single["own"]["mean"] == pytest.approx(together[m]["after"]["mean"], abs=0.01)
 
 
 def moving_together(rng, like, n=200, m=2):

@@ -23,6 +23,7 @@ from report.studies.pairs import (
     RESTARTED,
     RULE,
     SMALL,
+    SMALL_JUDGES,
     WITH_GRADIENTS,
     Pair,
     kind_of_network,
@@ -174,6 +175,21 @@ def lone() -> Rows:
             "G9": WORDS[one["G9"]["passed"]],
         }
         for key, one in found.items()
+    }
+
+
+def beside_companion() -> Rows:
+    """Lay out how well two and three networks know their common scale, and two with a companion, on small data sets."""
+    found = {name: load_result(f"{name}-companion").numbers for name in (*SMALL, *SMALL_JUDGES)}
+    return {
+        name.replace("-", " "): {
+            "network": kind_of_network((SMALL | SMALL_JUDGES)[name][0]).replace("any", "attention"),
+            "worth of the inputs": f"{own['measured'].value:.0f}",
+            "two": f"{50 * own['single']['2']['own']['error']:.0f}",
+            "two and a companion": f"{50 * own['single']['2']['beside']['error']:.0f}",
+            "three": f"{50 * own['single']['3']['own']['error']:.0f}",
+        }
+        for name, own in found.items()
     }
 
 
