@@ -142,7 +142,7 @@ def load(
         data = _official(name, folder=folder, download=download)
     else:
         data = {"mnist5k": _mnist5k, "digits": _digits}.get(name, partial(_shapes, name))()
-    return data if str(device) == "cpu" else data.to(device)
+    return data.to(device)
 
 
 def _official(name: str, *, folder: str | Path | None, download: bool) -> Dataset:
