@@ -25,7 +25,6 @@ _CHUNK = 2000  # images altered at once: 25 MB of float32 for 32×32 colour
 
 def describe_shift(kind: str, strength: int) -> str:
     """Return words for a figure's title, such as "rotation ±15°"."""
-    _check_shift(kind, strength)
     return {
         "rotation": f"rotation ±{ROTATION[strength - 1]:.0f}°",
         "noise": f"noise {100 * NOISE[strength - 1]:.0f} % of the range",
@@ -37,7 +36,8 @@ def shift_pixels(
     pixels: Shaped[Tensor, "images *image"], kind: str, strength: int, *, pixel_range: tuple[float, float]
 ) -> Shaped[Tensor, "images *image"]:
     """Return images rotated, with noise or with less contrast, clipped to `pixel_range`; see `Dataset.shifted`."""
-    _check_shift(kind, strength)
+    one_of(kind, KINDS, "shift", error=DataError)
+    whole(strength, "strength", least=STRENGTHS[0], most=STRENGTHS[-1], error=DataError)
     if pixels.dim() != 4:
         raise DataError(f"shifted companions need images [n, channels, height, width], not {list(pixels.shape)}.")
     low, high = pixel_range
@@ -90,12 +90,6 @@ def _draws(n: int, generator: torch.Generator, shift: int) -> Int[Tensor, "3 ima
     where = generator.device
     moves = torch.randint(-shift, shift + 1, (2, n, 1), generator=generator, device=where)
     return torch.cat([moves, (torch.rand((1, n, 1), generator=generator, device=where) < 0.5).long()])
-
-
-def _check_shift(kind: str, strength: int) -> None:
-    """Raise unless kind and strength are known."""
-    one_of(kind, KINDS, "shift", error=DataError)
-    whole(strength, "strength", least=STRENGTHS[0], most=STRENGTHS[-1], error=DataError)
 
 
 def _reflect(position: Tensor, size: int) -> Tensor:
