@@ -231,9 +231,8 @@ class Dataset:
             raise DataError(f"{self.title} has no foreign set: give one to dataset(..., foreign=images).")
         pixels, title = self.foreign_source()
         pixels = pixels.to(self.test.pixels.device)
-        labels = torch.full((len(pixels),), -1, dtype=torch.int64, device=pixels.device)
-        if self.values is not None:
-            labels = torch.full((len(pixels), self.n_classes), torch.nan, device=pixels.device)
+        known = self.test.labels
+        labels = known.new_full((len(pixels), *known.shape[1:]), -1 if self.values is None else torch.nan)
         return replace(self.test, pixels=pixels, labels=labels, title=title, rows=None)
 
     def prepare(self, pixels: Tensor | np.ndarray) -> Shaped[Tensor, "images *image"]:
