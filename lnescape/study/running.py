@@ -232,8 +232,9 @@ class _Session:
         if self.suspects or self.alone:
             if not self.flying:
                 cell = self.suspects.pop()
-                self.alone = cell if self._send(cell) else None
-                if self.alone is None:
+                if self._send(cell):
+                    self.alone = cell
+                else:
                     self.todo.append(cell)
             return
         for cell in list(self.todo):
