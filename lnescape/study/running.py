@@ -40,9 +40,7 @@ from lnescape.weights import identity
 _ALONE = threading.Lock()
 
 
-def compute(
-    cell: Cell, chosen: np.ndarray | None, *, kind: Kind, command: str, device: str = "cpu", scratch: str | None = None
-) -> Result:
+def compute(cell: Cell, chosen: np.ndarray | None, *, kind: Kind, command: str, device: str, scratch: str) -> Result:
     """Compute one cell and say where its numbers come from."""
     register(cell.method, kind)  # it comes with the cell, so that a worker imports what it needs
     # One thread on a CPU, whatever the machine has: small networks are fastest so, other cells use the other cores, and
@@ -50,7 +48,7 @@ def compute(
     with _ALONE, threads_of(1), bar(0, "cell", "", show=False):  # that of the study is enough
         data, panel = data_and_panel(cell.data, device)
         start = perf_counter()
-        more = {"scratch": Path(scratch)} if scratch is not None and kind.shares else {}
+        more = {"scratch": Path(scratch)} if kind.shares else {}
         seen = kind.experiment(cell, data, panel, chosen, **more)
         seconds = perf_counter() - start
         n = float(kind.trainings(cell))
@@ -340,14 +338,14 @@ START = 5.0  # s until a worker has imported torch and loaded its data; measured
 _STEPS = 8
 
 
-def expected_seconds(cells: list[Cell], *, workers: int, device: torch.device | str = "cpu") -> float:
+def expected_seconds(cells: list[Cell], *, workers: int, device: str) -> float:
     """Expect the wall time of some cells, from a few measured steps of each network and recipe among them."""
     measured: dict[tuple, float] = {}
     scouts, busy = 0.0, [0.0] * workers
     for cell in cells:
         key = (cell.data, cell.network, str(cell.options), cell.recipe, KINDS[cell.method].together(cell))
         if key not in measured:
-            measured[key] = _seconds_a_training(cell, str(device))
+            measured[key] = _seconds_a_training(cell, device)
         seconds = (trainings(cell) + _watching(cell)) * measured[key]
         if cell.method == "scouts":  # the others wait for them
             scouts += seconds
