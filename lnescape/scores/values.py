@@ -218,7 +218,7 @@ def score_values(predicted: Tensor, labels: Tensor, *, unit: str | Sequence[str]
     unit = units[0]
     measures: dict[str, Callable] = {"rmse": rmse, "mae": mae, "crps": crps}
     scores = {name: measure(predicted, labels, unit=unit) for name, measure in measures.items()}
-    if (torch.as_tensor(labels) != torch.as_tensor(labels)[:1]).any(0).all():
+    if (labels != labels[:1]).any(0).all():
         scores["r2"] = r2(predicted, labels)
     if predicted.ndim == 4:
         scores["nll"] = mixture_nll(predicted, labels)
