@@ -135,7 +135,7 @@ class Cell:
         """Describe the cell in plain values, the ground of its name."""
         # Fields left at their default aren't named: one that is added later, with a default that changes nothing,
         # leaves every name as it was.
-        plain = {"recipe_version": RECIPE_VERSION, "seeds": list(self.seeds), "keep": sorted(self.keep)}
+        plain = {"recipe_version": RECIPE_VERSION, "seeds": list(self.seeds), "keep": list(self.keep)}
         if "covariates" in self.keep or KINDS[self.method].explores:
             plain["covariates_version"] = COVARIATES_VERSION
         plain |= {name: getattr(self, name) for name in ("method", "data", "network")}

@@ -157,7 +157,7 @@ def run_study(
     for cell in {(cell.data, cell.network, str(cell.options)): cell for cell in todo if executor is None}.values():
         _check_network(cell)
         _check_unchanged(cell, store)
-    session = _Session(store, list(todo), str(device), executor, max(1, min(workers, len(todo))))
+    session = _Session(store, todo, str(device), executor, max(1, min(workers, len(todo))))
     with bar(math.fsum(map(trainings, todo)), "study", "trainings", show=progress, stay=True) as shown:
         session.work(shown)
     failed = store.failures()
