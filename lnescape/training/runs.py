@@ -460,9 +460,7 @@ def members(
     thetas = []
     for number, network in enumerate(networks):
         state = network.state_dict() if isinstance(network, nn.Module) else network
-        if not isinstance(state, dict | Tensor):
-            kind = type(state).__name__
-            raise TypeError(f"Network {number} is a {kind}; pass modules, state dicts (from torch.load) or θ.")
+        instance(state, (dict, Tensor), f"Network {number}", "pass modules, state dicts (from torch.load) or θ")
         if isinstance(state, Tensor) and not (state.is_floating_point() and state.ndim == 1):
             given = f"{str(state.dtype).removeprefix('torch.')} {list(state.shape)}"
             raise ValueError(f"Network {number} is {given}; θ is one row of real numbers, [{length}].")
