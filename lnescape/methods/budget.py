@@ -163,8 +163,8 @@ class Request(Prepared):
     def learned(self, subspace: Subspace, recipe: Recipe, *, number: int, **options: Any) -> SubspaceLaw:
         """Learn a subspace under a recipe; what the law costs is stated by the method."""
         law = learn(
-            self.under(recipe), subspace, seed=self.network_seed(number), plain=self.recipe,
-            folder=self.folder, progress=self.progress, **options,
+            self.under(recipe), subspace, seed=self.network_seed(number), folder=self.folder, progress=self.progress,
+            **options,
         )  # fmt: skip
         return SubspaceLaw(self.net, law.subspace, **self.known)
 
