@@ -26,7 +26,7 @@ def engine_for(
     # network that was built already; an accelerator's engine builds more of them.
     module = build(builder, 0) if module is None else module
     where: dict[str, Any] = {"device": device, "precision": precision}
-    if chains and isinstance(module, nn.Sequential) and LinearChain.accepts(module):
+    if chains and LinearChain.accepts(module):
         return LinearChain(module, **where)
     if torch.device(device).type == "cuda":
         from lnescape.engines.side_by_side import SideBySide

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int, Shaped
 from torch import Tensor, nn
 
 from lnescape.data.inputs import LN_VARIANCE
-from lnescape.weights import FlatNetwork, normalisation_biases, normalisation_layers
+from lnescape.weights import FlatNetwork, normalisation_biases
 
 Loss = Callable[[Tensor, Tensor], Tensor]
 _HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")  # of a module
@@ -53,7 +53,6 @@ class AnyNetwork:
         convolutions = [m for m in module.modules() if isinstance(m, nn.Conv2d)]
         self.has_convolution = bool(convolutions)
         self.channels_last = self.has_convolution and not any(_overruns(layer, self.device) for layer in convolutions)
-        self.has_normalisation = bool(normalisation_layers(module))
         self.checked = False  # that a prediction depends on its input alone
 
     def normalisation_biases(self) -> Int[Tensor, " biases"]:
@@ -105,7 +104,7 @@ class AnyNetwork:
         on_batch: Callable[..., object] = lambda n: None,
     ) -> Float[Tensor, "networks inputs classes"]:  # fmt: skip
         """Compute ln p(class | image) at every θ, or plain outputs, in evaluation mode, normalisation refreshed."""
-        if self.has_normalisation and normalisation_images is not None:
+        if normalisation_images is not None:
             normalisation_images = self._laid_out(normalisation_images)
         for row, theta in enumerate(thetas):
             with self._arithmetic():
@@ -144,8 +143,8 @@ class LinearChain:
     # backward pass is written out because its results then go straight into the flat gradient: a third faster than
     # through the tape.
 
-    def __init__(self, module: nn.Sequential, *, device: torch.device | str = "cpu", precision: str = "float32"):
-        self.shapes = [(m.out_features, m.in_features) for m in module if isinstance(m, nn.Linear)]
+    def __init__(self, module: nn.Module, *, device: torch.device | str = "cpu", precision: str = "float32"):
+        self.shapes = [(m.out_features, m.in_features) for m in module.modules() if isinstance(m, nn.Linear)]
         self.device = torch.device(device)
         self.dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
         self._memory: dict[tuple, Tensor] = {}
