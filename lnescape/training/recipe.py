@@ -19,7 +19,7 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from lnescape.checks import one_of, real, whole
-from lnescape.engines import LinearChain, engine_for
+from lnescape.engines import engine_for
 from lnescape.engines.plain import Loss, gaussian_nll, squared_error
 from lnescape.laws import Law
 from lnescape.results import ResultError, files
@@ -191,8 +191,7 @@ def resolve(
     # in this process, and in the folder that keeps the states, so that trainings go on with the precision they had.
     if recipe.precision != "auto":
         return recipe
-    engine = engine_for(builder)
-    if isinstance(engine, LinearChain) or not engine.has_convolution:
+    if not any(isinstance(part, nn.Conv2d) for part in build(builder, 0).modules()):
         return replace(recipe, precision="float32")
     key = (name, tuple(data.train.images.shape[1:]), recipe.batch, str(device), torch.get_num_threads())
     digest = hashlib.sha256(repr(key[:-1]).encode()).hexdigest()[:16]
