@@ -13,7 +13,7 @@ from lnescape.data.shifts import augment
 from lnescape.engines import AnyNetwork
 from lnescape.engines.side_by_side import SideBySide
 from lnescape.networks import resnet
-from lnescape.training import count_operations
+from lnescape.training import Prepared
 from lnescape.weights import build, theta_of
 from tests.test_training import QUICK, Mixed
 
@@ -107,12 +107,13 @@ def test_several_generators_each_move_their_own_part():
     assert torch.equal(augment(images, generator=both, shift=2, flip=True), torch.cat(parts))
 
 
-def test_small_steps_are_put_together_and_large_ones_are_not(data):
+def test_small_steps_are_put_together_and_large_ones_are_not(data, monkeypatch):
     engine = SideBySide(nn.Linear(4, 2))
     assert [engine.together(16, operations) for operations in (0.0, 1e6, 1e11, 1e15)] == [16, 16, 8, 1]
+    monkeypatch.setattr(sys.modules["lnescape.training.prepared"], "engine_for", lambda *a, **k: engine)
     for builder, draws in ((normalised, False), (Mixed, True)):  # dropout would share one stream of chance
-        operations = count_operations(builder, data.train.images[0], 10)
-        assert (operations.draws, operations.together(engine, QUICK, 16)) == (draws, 1 if draws else 16)
+        prepared = Prepared.of(builder, data, QUICK)
+        assert (prepared.operations.draws, prepared.together(16)) == (draws, 1 if draws else 16)
 
 
 @needs_accelerator

@@ -91,7 +91,9 @@ class Prepared:
 
     def together(self, most: int) -> int:
         """Return how many networks are trained at once, `most` or fewer."""
-        return self.operations.together(self.engine(), self.recipe, most)
+        if self.operations.draws:
+            return 1  # networks beside each other would share one stream of chance
+        return self.engine().together(most, self.operations.step * self.recipe.batch)
 
     def priced(self, recipe: Recipe) -> float:
         """Count the operations of one training under a recipe."""

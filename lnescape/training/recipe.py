@@ -269,12 +269,6 @@ class Operations:
     # From a side in pixels to the operations of a step on an image of that side.
     step_at: Callable[[int], float] | None = field(default=None, repr=False, compare=False)
 
-    def together(self, engine, recipe: Recipe, most: int) -> int:
-        """Return how many networks an engine should train at once, `most` or fewer."""
-        if self.draws:
-            return 1  # networks beside each other would share one stream of chance
-        return engine.together(most, self.step * recipe.batch)
-
     def training(self, recipe: Recipe, n_images: int) -> float:
         """Count a plain training: every step, each on a whole batch, of all images where they are fewer than that."""
         batch = min(recipe.batch, n_images)
