@@ -39,7 +39,7 @@ def deep_ensemble(
     if members is not None:
         members = whole(members, "members", least=1)
     n = members or max(1, int(budget + 1e-9))
-    plan = Plan(n, request.plan(each=budget / n, share=0.0, least=n).training, 0.0)
+    plan = request.plan(each=budget / n, share=0.0, least=n)
     return replace(request.networks(plan), recipe=request.recipe, cost=request.cost(plan))
 
 
