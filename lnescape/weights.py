@@ -457,15 +457,12 @@ def refresh_normalisation(module: nn.Module, images: Shaped[Tensor, "images ..."
 
 
 class FlatNetwork:
-    """A module whose trainable parameters, and their gradients, are views into two flat buffers.
-
-    Writing to `theta` [P] moves the network; a backward pass adds to `gradient` [P]. Both are float32.
-    """
+    """A module whose trainable parameters, and their gradients, are views into two flat float32 buffers."""
 
     def __init__(self, module: nn.Module, *, device: torch.device | str = "cpu"):
         self.module = module.to(device).float()  # which leaves complex buffers as they are
-        self.theta = theta_of(self.module)
-        self.gradient = torch.zeros_like(self.theta)
+        self.theta = theta_of(self.module)  # [P]; writing to it moves the network
+        self.gradient = torch.zeros_like(self.theta)  # [P]; a backward pass adds to it
         self.bind()
 
     def bind(self) -> None:

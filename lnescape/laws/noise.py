@@ -137,16 +137,13 @@ class KroneckerLaw(NoiseLaw):
 
 @dataclass(frozen=True)
 class Gate:
-    """The weights that read the units of one dropout layer: [readers, units, width] in θ, from index `start` on.
-
-    `width` numbers weigh one unit (1, or the size of a kernel); each is off with probability `rate`, 0 < rate < 1.
-    """
+    """The weights that read the units of one dropout layer: [readers, units, width] in θ, from index `start` on."""
 
     start: int
     readers: int
     units: int
-    width: int
-    rate: float
+    width: int  # numbers that weigh one unit: 1, or the size of a kernel
+    rate: float  # probability that a unit is off, 0 < rate < 1
 
     def __post_init__(self):
         """Raise unless the rate lies strictly between 0 and 1."""
