@@ -19,7 +19,7 @@ from lnescape.retraining import (
     learn_prior,
     with_class_means,
 )
-from lnescape.retraining.prior import _adapted, _placed, beside, terms_of
+from lnescape.retraining.prior import _adapted, _placed, beside, measures, terms
 from lnescape.retraining.transfer import USUAL, _em, _Fit
 
 NAMES = ("a", "b", "c")
@@ -133,7 +133,8 @@ def test_what_it_does_not_know_shrinks_as_ever(prior):
     assert np.isfinite(fit.variance(more)).all()
     placed = _placed(prior, NAMES, np.ones(3, bool))  # inputs that decide nothing leave the spreads as they were
     assert list(placed[1][1:]) == [prior.spread[GROUPS[name]][power] for power in (0, 1) for name in NAMES]
-    _, tau = _adapted(variance, 2, terms_of(h), weight=1e-12, tau=np.full(7, np.inf), learned=placed)
+    x = terms(h, *measures(h, ()))
+    _, tau = _adapted(variance, 2, x, weight=1e-12, tau=np.full(7, np.inf), learned=placed)
     np.testing.assert_allclose(tau[1:], placed[1][1:], rtol=1e-6)
     assert abs(fit.coefficients[4]) < 0.12
     with pytest.raises(ValueError, match=r"None of the covariates \(new, class 0\)"):

@@ -519,11 +519,6 @@ def assumed_number(n: int) -> float:
     return float(min(n / 10, 300))
 
 
-def terms_of(covariates: Float[ndarray, "inputs covariates"]) -> Float[ndarray, "inputs terms"]:
-    """Return the terms [1, z, z² − 1] of a regression on covariates, standardised on these inputs."""
-    return terms(covariates, *measures(covariates, ()))
-
-
 def checked_covariates(covariates: ndarray, names: tuple[str, ...] = ()) -> ndarray:
     """Return covariates as float64 [images, covariates]; raise where one isn't finite, with its name."""
     covariates = array(covariates, "covariates", "inputs covariates")

@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from lnescape.results import Estimate
 from lnescape.retraining.judging import Reference
-from lnescape.retraining.prior import terms_of
+from lnescape.retraining.prior import measures, terms
 
 N_IMAGE_BLOCKS = 20  # of inputs, left out one at a time
 
@@ -179,7 +179,8 @@ def partial_r_squared(
     """
     n = reference.q.shape[1]
     whole = np.ones(n, bool)
-    designs = [(terms_of(b), terms_of(np.concatenate([b, m], 1))) for b, m in zip(base, more, strict=True)]
+    both = [(b, np.concatenate([b, m], 1)) for b, m in zip(base, more, strict=True)]
+    designs = [[terms(h, *measures(h, ())) for h in covariates] for covariates in both]
 
     def mean(k: int, images: ndarray) -> float:
         kept = np.flatnonzero(reference.kept(k))
