@@ -485,7 +485,7 @@ def effective_number(q: Float[ndarray, "networks inputs"]) -> float:
     mean, n = _squared_correlation(q)
     if not n:
         raise ValueError("The networks give the same q for every input; give predictions of different networks.")
-    return float(1 / (1 / n + max(mean - 1 / (n_networks - 1), 0.0)))
+    return worth_of(n, mean - 1 / (n_networks - 1))
 
 
 def _squared_correlation(q: ndarray) -> tuple[float, int]:
@@ -510,7 +510,12 @@ def shared_movement(q: Float[ndarray, "draws inputs"]) -> float:
 def effective_number_of(n: int, *, n_eff: float, n_measured: int) -> float:
     """Return the effective number for n inputs, where n_measured inputs like them were worth n_eff."""
     # 1/n_eff(n) = 1/n + ρ, ρ = 1/n_eff − 1/n_measured the mean of r²: what inputs share doesn't average out.
-    return 1 / (1 / n + max(1 / n_eff - 1 / n_measured, 0.0))
+    return worth_of(n, 1 / n_eff - 1 / n_measured)
+
+
+def worth_of(n: int, movement: float) -> float:
+    """Return how many independent inputs n are worth whose mean r² over pairs is known."""
+    return float(1 / (1 / n + max(movement, 0.0)))
 
 
 def assumed_number(n: int) -> float:

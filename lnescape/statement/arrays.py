@@ -28,7 +28,7 @@ from lnescape.retraining import (
     shipped_prior,
 )
 from lnescape.retraining.measurand import refuse_probabilities
-from lnescape.retraining.prior import ANY, ON_PROXIES, assumed_number, shared_movement
+from lnescape.retraining.prior import ANY, ON_PROXIES, assumed_number, shared_movement, worth_of
 from lnescape.statement.page import ASSERTED, ASSUMED, DECISIONS, FROM_PACKAGE, GIVEN, NETWORKS, Statement
 from lnescape.training.descent import fingerprint, tensor_fingerprint
 
@@ -326,7 +326,7 @@ def joined(notes: tuple[str, ...], of_decisions: tuple[str, ...]) -> tuple[str, 
 
 def believed(moving: float, n: int) -> float | None:
     """Return how many independent inputs n are worth by their shared movement; None where more than is assumed."""
-    worth = 1 / (1 / n + max(moving, 0.0))
+    worth = worth_of(n, moving)
     return worth if worth < assumed_number(n) else None
 
 

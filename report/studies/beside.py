@@ -9,7 +9,7 @@ from lnescape.covariates.explore import movement_law
 from lnescape.covariates.groups import DEFAULT
 from lnescape.results import Estimate
 from lnescape.retraining import effective_number
-from lnescape.retraining.prior import COMPANION, assumed_number
+from lnescape.retraining.prior import COMPANION, assumed_number, worth_of
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
 from report.studies.dispersion import jackknife
@@ -17,7 +17,7 @@ from report.studies.gates import g11
 from report.studies.geometry import learn, levels, levels_beside
 from report.studies.moderation import Mix, assembled
 from report.studies.pairs import JUDGES, SMALL, WITH_GRADIENTS
-from report.studies.small import SIZES, covered, movements, single_sets, worth_of
+from report.studies.small import SIZES, covered, movements, single_sets
 
 
 def beside_companion(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:

@@ -13,7 +13,7 @@ from lnescape.covariates.groups import DEFAULT, FREE
 from lnescape.data import Dataset, dataset, load
 from lnescape.data.splits import PARTS, SPLIT_SEED
 from lnescape.retraining import effective_number, shipped_prior
-from lnescape.retraining.prior import assumed_number, log_bias, shared_movement
+from lnescape.retraining.prior import assumed_number, log_bias, shared_movement, worth_of
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
 from report.studies.dispersion import jackknife
@@ -149,11 +149,6 @@ def movements(study: Study, store: CellStore) -> dict[str, ndarray]:
     cells = [store.load(cell).arrays for cell in study.cells if cell.method == "together"]
     names = [name for name in (cells[0] if cells else ()) if name != "explored_seed"]
     return {name: np.concatenate([arrays[name] for arrays in cells]) for name in names}
-
-
-def worth_of(n: int, movement: float) -> float:
-    """Return n_eff of n inputs whose mean r² is known."""
-    return float(1 / (1 / n + max(movement, 0.0)))
 
 
 def _left_out(study: Study, shown: dict[str, ndarray], n: int) -> dict[str, float]:
