@@ -209,6 +209,7 @@ def test_real_values_of_another_library_are_covered():
         (LOGP, {"covariates": {"age": np.ma.masked_less(np.arange(100), 5)}}, "5 numbers are masked"),
         (LOGP, {"covariates": [np.ones(100)]}, "pass {name:"),
         (LOGP, {"calibration": LOGP[:2]}, "of the same networks"),
+        (LOGP, {"calibration": np.abs(LOGP[:, :, 0])}, "of the same networks"),
         (LOGP, {"covariates": {"age": np.ones(3)}}, "'age' isn't one number for each input"),
         (LOGP, {"calibration": LOGP, "covariates": {"age": np.ones(100)}}, "give the same ones"),
         (LOGP, {"n_eff": 0}, "n_eff must be a finite number of at least 1"),

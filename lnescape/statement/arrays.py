@@ -103,12 +103,8 @@ def state_arrays(
     """
     level, _ = real(level, "level", above=0, below=1), instance(title, str, "title", "give it as text")
     p, known = _stacked(predictions, "predictions", unit), None
-    if unit is None and p.ndim == 3:
-        refuse_probabilities(p)
     if calibration is not None:
         known = _stacked(calibration, "calibration predictions", unit)
-        if unit is None:
-            refuse_probabilities(known)
         if known.shape[::2] != p.shape[::2] or known.ndim != p.ndim:
             what = f"The predictions are {p.shape} and those for calibration {known.shape}"
             raise ValueError(f"{what}; give those of the same networks, which differ in the number of inputs alone.")
@@ -386,6 +382,8 @@ def _stacked(predictions: Any, what: str, unit: Any) -> ndarray:
         raise ValueError(f"{int((~np.isfinite(found)).sum())} numbers of the {what} aren't finite; {cure}.")
     if (size := np.abs(found).max()) and not 1e-150 < size < 1e150:
         raise ValueError(f"The {what} are as large as {size:.0e}, whose square is no double; take another unit.")
+    if unit is None and found.ndim == 3:
+        refuse_probabilities(found)
     return found
 
 
