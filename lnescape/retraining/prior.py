@@ -302,8 +302,7 @@ def borrowed_prior(
     level, dof = like.levels.get(network, like.levels[ANY])
     mean = mean * units(names, width, squared)
     mean[0] = np.log(np.var(q)) + level
-    n = len(q)
-    return Prior(mean, centre, width, squared, dof, dof, 0.0, float(n), n, tuple(names))
+    return Prior(mean, centre, width, squared, dof, dof, 0.0, float(len(q)), len(q), tuple(names))
 
 
 def beside(q: Float[ndarray, " inputs"], companion: Float[ndarray, " inputs"]) -> float:

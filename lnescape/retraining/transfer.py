@@ -121,16 +121,15 @@ def learn_prior(
         _check_pair(pair)
     if len(pairs) < 2:
         raise ValueError(f"Only several pairs show how pairs differ; give two or more, not {len(pairs)}.")
-    known = {str(kind): array(some, "levels", "pairs") for kind, some in levels.items()}
-    seen = [(kind, float(level)) for kind, some in known.items() for level in some]
+    seen = [(str(kind), level) for kind, some in levels.items() for level in array(some, "levels", "pairs").tolist()]
     seen += [
         (pair.network, _level(pair.variance, pair.dof, np.log(pair.spread)))
         for pair in pairs
         if pair.spread is not None
     ]
-    beside_it = [float(level) for level in array(companion_levels, "companion_levels", "pairs")]
+    beside_it = array(companion_levels, "companion_levels", "pairs").tolist()
     beside_it += [_level(pair.variance, pair.dof, pair.companion) for pair in pairs if pair.companion is not None]
-    if not np.isfinite(array([*(level for _, level in seen), *beside_it], "levels", "pairs")).all():
+    if not np.isfinite([*(level for _, level in seen), *beside_it]).all():
         raise ValueError("levels must be finite; leave out pairs whose level isn't known.")
     names = [name for name in _continuous(pairs[0]) if all(name in _continuous(pair) for pair in pairs)]
     if not names:
