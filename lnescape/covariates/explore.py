@@ -76,8 +76,8 @@ def explored(
         if "outputs" in groups:
             rows["outputs"].append(outputs(law, theta, images, some, chosen=chosen))
         if {"neighbourhood", "differences"} & groups:
-            how: dict[str, Any] = {"measurand": measurand, "neighbours": neighbours}
-            rows["shifted"].append(neighbourhood(law, theta, images, chosen, **how))
+            near = neighbourhood(law, theta, images, chosen, measurand=measurand, neighbours=neighbours)
+            rows["shifted"].append(near)
         if "noise" in groups:
             noisy = under_noise(law, theta, images, chosen, n=N_NOISE, seed=seed, measurand=measurand)
             rows["noise"].append(noisy.std(0, ddof=1))
@@ -92,8 +92,7 @@ def explored(
         on_network()
     found: dict[str, Any] = {name: np.stack(own) for name, own in rows.items()}
     others = other_classes(logp, chosen) if measurand is log_odds and "differences" in groups else None
-    what: dict[str, Any] = {"n_classes": data.n_classes, "values": law.values is not None}
-    return Traces(q, chosen=chosen, others=others, **what, **found)
+    return Traces(q, chosen=chosen, others=others, n_classes=data.n_classes, values=law.values is not None, **found)
 
 
 def known_pair(runs: Members, data, *, players: int = 2, companions: Members | None = None) -> KnownPair:
