@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from torch.func import functional_call, grad, vmap
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from lnescape.checks import instance, real
+from lnescape.checks import real
 from lnescape.laws import Law
 from lnescape.retraining.prior import ANY
 from lnescape.training.descent import generator
@@ -55,7 +55,6 @@ class Geometry:
 def kind_of(module: nn.Module) -> str:
     """Return "convolutional", "fully connected", or "any" for other kinds, such as recurrent networks and attention."""
     # The kind sets the usual ratio of u to the spread of q over inputs.
-    instance(module, nn.Module, "module", "pass a network")
     owners = [part for part in module.modules() if any(p.ndim > 1 for p in part.parameters(recurse=False))]
     convolutions = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
     if any(isinstance(part, convolutions) for part in owners):
