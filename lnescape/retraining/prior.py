@@ -318,7 +318,7 @@ def beside(q: Float[ndarray, " inputs"], companion: Float[ndarray, " inputs"]) -
 def _placed(like: LearnedPrior, names: tuple[str, ...], squared: ndarray) -> tuple[ndarray, ndarray, ndarray]:
     """Return, for each coefficient, its learned mean, its learned spread (nan if unknown), and its group by number."""
     known = {name: k for k, name in enumerate(like.names)}
-    if len(names) != len(squared) or not set(names) & set(known):
+    if not set(names) & set(known):
         what = f"None of the covariates ({', '.join(names) or 'without names'}) is known to the learned prior"
         raise ValueError(f"{what}, which knows {', '.join(known)}; pass names=, as columns_of returns them.")
     kinds = list(like.spread)
@@ -531,13 +531,13 @@ def checked_covariates(covariates: ndarray, names: tuple[str, ...] = ()) -> ndar
     bad = ~np.isfinite(covariates)
     if bad.any():
         column = int(bad.any(0).argmax())
-        name = names[column] if column < len(names) else f"number {column}"
+        name = names[column] if names else f"number {column}"
         what = f"The covariate {name} isn't finite for {int(bad[:, column].sum())} of {len(covariates)} inputs"
         raise ValueError(f"{what}; leave its group out, or those inputs.")
     return covariates
 
 
-def _checked_variance(variance: ndarray, outputs: int = 1) -> ndarray:
+def _checked_variance(variance: ndarray, outputs: int) -> ndarray:
     """Return variances as float64; raise where no prior can be fitted on them."""
     variance = array(variance, "variance", "inputs")
     if (n := len(variance) // outputs) < FEWEST_INPUTS:
@@ -563,7 +563,7 @@ def measures(covariates: ndarray, names: tuple[str, ...]) -> tuple[ndarray, ndar
     constant = width <= 1e-12 * np.maximum(np.abs(centre), 1)
     squared = ~is_indicator(covariates)
     if constant.any():
-        known = names if len(names) == len(centre) else [f"number {k}" for k in range(len(centre))]
+        known = names or [f"number {k}" for k in range(len(centre))]
         which = [name for name, same in zip(known, constant, strict=True) if same]
         listed = ", ".join(which[:5]) + f", … ({len(which)} in all)" * (len(which) > 5)
         warnings.warn(f"Covariates that are the same for all inputs are left out: {listed}.", stacklevel=3)
