@@ -69,13 +69,12 @@ class _Sheet:
             *at, text, fontsize=size or self.size, family=_fonts(), parse_math=False, va="baseline", **style
         )
 
-    def rule(self, *, colour: str = RULE, width: float = 0.6, y: float | None = None) -> None:
+    def rule(self, y: float, *, colour: str = RULE, width: float = 0.6) -> None:
         """Draw a line across the page."""
         from matplotlib.lines import Line2D
 
-        height = (self.y if y is None else y) / HEIGHT
         ends = [MARGIN / WIDTH, 1 - MARGIN / WIDTH]
-        self.figure.add_artist(Line2D(ends, [height, height], color=colour, linewidth=width))
+        self.figure.add_artist(Line2D(ends, [y / HEIGHT, y / HEIGHT], color=colour, linewidth=width))
 
     def wide(self, text: str, size: float = 0) -> float:
         """Return the width of a line in points, as the PDF sets it."""
@@ -145,7 +144,7 @@ def _drawn(stated: Statement, size: float, *, date: str, about: Mapping[str, str
         sheet.put(MARGIN, line, size=9, color=GREY)
         sheet.y -= 12
     sheet.y += 3
-    sheet.rule(colour=ACCENT, width=1.6)
+    sheet.rule(sheet.y, colour=ACCENT, width=1.6)
     sheet.y -= 9
     known = {name: text for name, text in stated.origin.items() if name not in about}
     sheet.section("Identification", {**about, "date": date, **known})
@@ -161,7 +160,7 @@ def _drawn(stated: Statement, size: float, *, date: str, about: Mapping[str, str
     rows = _results(sheet, stated, facts, room=left, n=n)
     for title, entries in closing.items():
         sheet.section(title, entries)
-    sheet.rule(y=MARGIN + sheet.lead)
+    sheet.rule(MARGIN + sheet.lead)
     sheet.put(MARGIN, f"{date}    Signed: ", y=MARGIN - 2)
     sheet.put(WIDTH - MARGIN, "Page 1 of 1", y=MARGIN - 2, color=GREY, ha="right")
     return sheet, rows
@@ -188,7 +187,7 @@ def _results(sheet: _Sheet, stated: Statement, facts: Mapping[str, str], *, room
     small = min(1.0, (WIDTH - 2 * MARGIN) / wide.sum())
     wide = small * wide + max(0.0, WIDTH - 2 * MARGIN - wide.sum()) / len(wide)
     ends = MARGIN + np.cumsum(wide)
-    sheet.rule(y=sheet.y + sheet.lead - 2)
+    sheet.rule(sheet.y + sheet.lead - 2)
     for number, row in enumerate(table):
         for c, cell in enumerate(row):
             style: dict[str, Any] = {"size": small * sheet.size} | ({} if number else {"color": GREY})
@@ -196,10 +195,10 @@ def _results(sheet: _Sheet, stated: Statement, facts: Mapping[str, str], *, room
             x = (ends[c - 1] if c else MARGIN) if left else ends[c]
             sheet.put(x, cell, ha="left" if left else "right", **style)
         if not number:
-            sheet.rule(y=sheet.y - 3.5)
+            sheet.rule(sheet.y - 3.5)
             sheet.y -= 2
         sheet.y -= sheet.lead
-    sheet.rule(y=sheet.y + sheet.lead - 4)
+    sheet.rule(sheet.y + sheet.lead - 4)
     sheet.y -= 5
     return rows
 
