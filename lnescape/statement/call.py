@@ -138,6 +138,7 @@ def state(
     ids = _checked_ids(ids, len(images), rows, n_calibration=len(data.calibration))
     prepared = Prepared.of(net, data, recipe, device=device, folder=folder, template=template)
     data, recipe = prepared.data, prepared.recipe
+    calibration = data.calibration.images[:MOST_CALIBRATION]
     burst = explore.burst_recipe(recipe)
     _check_sizes(data, burst if "bursts" in groups else None)
     if proxies is not None:
@@ -145,7 +146,7 @@ def state(
     if companion:
         short = prepared.under(replace(recipe, epochs=COMPANION * recipe.epochs))
     if runs is None:
-        check_inputs(template, data.calibration.images[:MOST_CALIBRATION], "calibration", rows=data.calibration.rows)
+        check_inputs(template, calibration, "calibration", rows=data.calibration.rows)
         check_inputs(template, images, "stated", rows=rows)
         runs = retrain(prepared, seeds, folder=folder, path="training path" in groups, progress=progress)
         if len(runs) == 1 < n_trained and not borrows:
@@ -156,7 +157,6 @@ def state(
         left_out["gradient distance"] = "it is that of the log-odds, not of another measurand"
     one_value = data.values is not None and data.n_classes == 1
     groups = [name for name in groups if name not in left_out and not (name == "classes" and one_value)]
-    calibration = data.calibration.images[:MOST_CALIBRATION]
     everything = torch.cat([calibration, images.to(calibration.device)])
     looked: dict[str, Any] = {"groups": groups, "burst": burst, "prepared": prepared, "neighbours": neighbours}
     known: dict[str, Any] = {
@@ -168,8 +168,7 @@ def state(
     known["further"] = n_bursts * prepared.priced(burst) / prepared.plain
     if data.values is not None:
         return _of_values(data, runs, everything, looked, limits=tolerance, **known)
-    narrow: Members | None = None
-    companions: Members | None = None
+    narrow = companions = None
     if companion:
         companions = retrain(short, [COMPANION_SEED], folder=folder, progress=progress)
         known["further"] += prepared.priced(short.recipe) / prepared.plain
@@ -177,8 +176,9 @@ def state(
         numbers = list(range(PROXY_SEED, PROXY_SEED + n_proxies))
         narrow = retrain(of_proxies, numbers, folder=folder, progress=progress)
         known["further"] += narrow.cost.operations / prepared.plain
-    how: dict[str, Any] = {"measurand": measurand, "like": like, "companions": companions, "narrow": narrow}
-    return _of_classes(data, runs, everything, looked, **how, **known)
+    return _of_classes(
+        data, runs, everything, looked, measurand=measurand, like=like, companions=companions, narrow=narrow, **known
+    )
 
 
 def _of_classes(
