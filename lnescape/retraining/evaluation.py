@@ -150,7 +150,7 @@ def moderated(
         raise ValueError(f"There are {q.shape[1]} inputs and {len(covariates)} rows of covariates; give as many.")
     mean, dof = q.mean(0), len(q) - 1
     variance = (prior.dof * prior.variance(covariates) + ((q - mean) ** 2).sum(0)) / (prior.dof + dof)
-    known = prior.dof + dof if dof == 0 else min(prior.dof + dof, dof * prior.n_eff + prior.lent_dof)
+    known = prior.dof if dof == 0 else min(prior.dof + dof, dof * prior.n_eff + prior.lent_dof)
     return Evaluation(mean, np.sqrt(variance), known, len(q))
 
 

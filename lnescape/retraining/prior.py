@@ -489,7 +489,6 @@ def effective_number(q: Float[ndarray, "networks inputs"]) -> float:
 
 def _squared_correlation(q: ndarray) -> tuple[float, int]:
     """Return the mean of r²_ij over pairs of inputs that move, as observed, and how many inputs do."""
-    q = array(q, "q", "networks inputs")
     z = q - q.mean(0)
     size = np.sqrt((z**2).sum(0))
     z = z[:, size > 0] / size[size > 0]
@@ -503,7 +502,7 @@ def shared_movement(q: Float[ndarray, "draws inputs"]) -> float:
     # r² of n draws has the mean 1/ν where inputs are independent, ν = n − 1, and is 1 where they move as one: ρ is the
     # mean of (r² − 1/ν)/(1 − 1/ν).
     noise = 1 / (len(q) - 1)
-    return (_squared_correlation(q)[0] - noise) / (1 - noise)
+    return (_squared_correlation(array(q, "q", "draws inputs"))[0] - noise) / (1 - noise)
 
 
 def effective_number_of(n: int, *, n_eff: float, n_measured: int) -> float:
