@@ -229,10 +229,10 @@ def _of_values(
     values: ndarray, parts: tuple[slice, slice], unit: Any, names: Sequence[Any] | None, limits: Any
 ) -> tuple[ndarray, Columns, dict[str, Any]]:
     """Return q in parts of each output's root mean square of s, covariates and the fields of a statement on values."""
-    if values.ndim == 3 and values.shape[2] > 1 and np.allclose(np.exp(np.minimum(values, 1)).sum(2), 1, atol=1e-4):
-        raise ValueError(f"The predictions are log-probabilities, and classes have no unit; leave unit={unit!r} out.")
     values = values if values.ndim == 3 else values[:, :, None]
     m, n, k = values.shape
+    if k > 1 and np.allclose(np.exp(np.minimum(values, 1)).sum(2), 1, atol=1e-4):
+        raise ValueError(f"The predictions are log-probabilities, and classes have no unit; leave unit={unit!r} out.")
     several = k > 1 or names is not None
     units = units_of(unit, k)
     if len(flat := np.flatnonzero(np.ptp(values, (0, 1)) == 0)) and k > 1:
