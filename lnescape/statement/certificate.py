@@ -211,8 +211,7 @@ def _table(stated: Statement) -> list[list[str]]:
     u, interval = "u" if stated.dof > 2 else "σ̃", f"{share_text(stated.level)} interval"
     heading = [f"{stated.quantity}{unit}", f"{u}{unit}", "ν_eff", f"U/{u}", interval]
     table = [[*naming.values(), *heading, *risks.values()]]
-    for row in frame.to_dict("records"):
-        spread = row["u"] if stated.dof > 2 else row["sigma"]
+    for row, spread in zip(frame.to_dict("records"), stated.spread.ravel(), strict=True):
         value, about_it = (_minus(number) for number in value_and_u(row["q"], spread))
         own = "" if one_unit or not row["unit"] else f" {row['unit']}"
         wide = f"{(row['high'] - row['low']) / 2 / spread:.2f}" if spread else "–"
