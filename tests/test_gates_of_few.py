@@ -28,7 +28,6 @@ def test_g3_is_decided_once_the_missing_pairs_can_not_turn_it(values, word):
     verdict = g3(partials(*values), "bursts")
     assert verdict.word == word
     assert verdict.to_dict()["decided"] is (word != "undecided")
-    assert str(verdict).startswith(f"G3 {word}")
 
 
 def test_g4_needs_five_pairs():

@@ -114,5 +114,5 @@ def test_g0_states_its_uncertainty():
     rng = np.random.default_rng(0)
     verdict = g0(rng.normal(size=(32, 400)) * np.exp(rng.normal(size=400)))
     assert verdict.passed
-    assert str(verdict).startswith("G0 passed (n = 32 retrainings)")
+    assert (verdict.gate, verdict.n) == ("G0", 32)
     assert not g0(rng.normal(size=(32, 400))).passed  # nothing to know: its reliability is zero within its uncertainty

@@ -25,8 +25,7 @@ class Verdict:
     claim: str
     passed: bool
     numbers: dict  # what it was decided by: estimates and plain numbers, by name
-    n: int  # how many retrainings, or other things, are behind it
-    counted: str = "retrainings"
+    n: int  # how many retrainings, pairs or bases are behind it
     decided: bool = True  # False where what isn't measured yet can still turn the verdict
 
     @property
@@ -42,11 +41,6 @@ class Verdict:
         parts = (name for name, value in self.numbers.items() if name.endswith(HOLDS) and value is False)
         return ", ".join(name.removesuffix(HOLDS) for name in parts)
 
-    def __str__(self) -> str:
-        lines = [f"{self.gate} {self.word} (n = {self.n} {self.counted}): {self.claim}"]
-        lines += [f"   {name}: {_shown(value)}" for name, value in self.numbers.items()]
-        return "\n".join(lines)
-
     def to_dict(self) -> dict:
         """Turn the verdict into what a stored result holds."""
         return {"claim": self.claim, "passed": self.passed, "decided": self.decided, "n": self.n} | self.numbers
@@ -56,10 +50,6 @@ class Verdict:
         """Turn what a stored result holds into the verdict again."""
         own = {name: stored[name] for name in ("claim", "passed", "decided", "n")}
         return cls(gate, **own, numbers={name: value for name, value in stored.items() if name not in own})
-
-
-def _shown(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 GROUPS = (2, 4, 8)  # retrainings in a group, for the spread of ln s²
@@ -136,7 +126,7 @@ def g3(found: Mapping[str, Mapping[str, Estimate]], name: str) -> Verdict:
     missing, n = ALL_PAIRS - len(numbers), len(numbers)
     numbers |= {"pairs that hold": holding}
     claim = f"{name}: partial R² > 0.02, interval without 0, on at least 3 of {ALL_PAIRS} pairs"
-    return Verdict("G3", claim, holding >= 3, numbers, n, "pairs", decided=holding >= 3 or holding + missing < 3)
+    return Verdict("G3", claim, holding >= 3, numbers, n, decided=holding >= 3 or holding + missing < 3)
 
 
 def g4(ratios: Mapping[str, Estimate]) -> Verdict:
@@ -145,7 +135,7 @@ def g4(ratios: Mapping[str, Estimate]) -> Verdict:
     variation = float(values.std(ddof=1) / values.mean()) if len(values) > 1 else float("nan")
     numbers = dict(ratios) | {"coefficient of variation": variation}
     claim = "retraining variance over local variance: coefficient of variation under 25 % over the pairs"
-    return Verdict("G4", claim, variation < 0.25, numbers, len(values), "pairs", decided=len(values) >= ALL_PAIRS)
+    return Verdict("G4", claim, variation < 0.25, numbers, len(values), decided=len(values) >= ALL_PAIRS)
 
 
 def g5(inside: Fidelity, shifted: Mapping[str, Fidelity], *, n: int) -> Verdict:
@@ -215,7 +205,7 @@ def g7(pairs: Mapping[str, Sequence[Entry]]) -> Verdict:
     every = all(one.ren.value >= 30 for one in best.values())
     decided = not every or len(pairs) >= ALL_PAIRS
     claim = "REN ≥ 30 at ≤ 3 trainings on every pair"
-    return Verdict("G7", claim, every, _reached(best), len(pairs), "pairs", decided)
+    return Verdict("G7", claim, every, _reached(best), len(pairs), decided=decided)
 
 
 def g8(pairs: Mapping[str, Sequence[Entry]]) -> Verdict:
@@ -226,7 +216,7 @@ def g8(pairs: Mapping[str, Sequence[Entry]]) -> Verdict:
     passed = every and any(one.ren.value >= 60 for one in three.values())
     decided = not every or len(pairs) >= ALL_PAIRS
     claim = "REN ≥ 30 at 2 trainings on every pair, and ≥ 60 at ≤ 3 on one"
-    return Verdict("G8", claim, passed, _reached(two | three), len(pairs), "pairs", decided)
+    return Verdict("G8", claim, passed, _reached(two | three), len(pairs), decided=decided)
 
 
 def _reached(best: Mapping[str, Entry]) -> dict[str, str]:
@@ -245,7 +235,7 @@ def g6(entries: Sequence[tuple[str, float, float]], *, n: int) -> Verdict:
     cheap = [(way, cost, worth) for way, cost, worth in entries if cost <= 1.01 * 1.5]
     best, cost, worth = max(cheap, key=lambda entry: entry[2], default=("none", math.nan, 0.0))
     numbers = {"best": best, "its equivalent": worth, "its cost": cost}
-    return Verdict("G6", "DEE ≥ 3 at ≤ 1.5 trainings", worth >= 3, numbers, n, "bases")
+    return Verdict("G6", "DEE ≥ 3 at ≤ 1.5 trainings", worth >= 3, numbers, n)
 
 
 SINGLE_SETS = 0.90  # share of them that G11 asks for
