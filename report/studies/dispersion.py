@@ -9,7 +9,7 @@ from numpy import ndarray
 
 from lnescape.results import Estimate
 from lnescape.retraining.judging import Reference
-from lnescape.retraining.prior import measures, terms
+from lnescape.retraining.prior import log_bias, measures, terms
 
 N_IMAGE_BLOCKS = 20  # of inputs, left out one at a time
 
@@ -25,6 +25,11 @@ def relative_spread(dof: float) -> float:
     from scipy.special import polygamma
 
     return float(np.sqrt(polygamma(1, dof / 2)))
+
+
+def log_variance(q: Float[ndarray, "networks images"]) -> Float[ndarray, " images"]:
+    """Return ln s² over retrainings less its bias, which estimates ln σ²."""
+    return np.log(q.var(0, ddof=1)) - log_bias(len(q) - 1)
 
 
 def spread_of_log_variance(q: Float[ndarray, "networks images"], size: int) -> Float[ndarray, " images"]:

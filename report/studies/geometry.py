@@ -34,12 +34,12 @@ from lnescape.retraining import (
     with_class_means,
 )
 from lnescape.retraining import prior as fitting
-from lnescape.retraining.prior import PER_UNIT, SHIPPED, SHRINKAGE, assumed_number, log_bias
+from lnescape.retraining.prior import PER_UNIT, SHIPPED, SHRINKAGE, assumed_number
 from lnescape.study.cells import Study
 from lnescape.study.observation import PARTS
 from lnescape.study.store import CellStore
 from report.studies import moderation
-from report.studies.dispersion import jackknife
+from report.studies.dispersion import jackknife, log_variance
 from report.studies.gates import g1, g5, g9, g10
 from report.studies.judges import NEW_JUDGES, SCALE_SEEN
 from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws
@@ -117,14 +117,13 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
 
 def law_of_scale(own: Assembled) -> dict:
     """Fit ln s² of all retrainings on the mean gradient distance of the players, on the calibration images."""
-    images, n = own.where("calibration"), len(own.q)
-    h = own.traces.distance.mean(0)[images]
-    log_variance = np.log(own.q[:, images].var(0, ddof=1)) - log_bias(n - 1)
+    images = own.where("calibration")
+    h, seen = own.traces.distance.mean(0)[images], log_variance(own.q[:, images])
     facts = {name: Estimate.mean(own.facts[name]) for name in ("fisher_trace", "training_loss") if name in own.facts}
     return facts | {
-        "slope": float(np.polyfit(h, log_variance, 1)[0]),
-        "level": float((log_variance - h).mean()),
-        "correlation": float(np.corrcoef(h, log_variance)[0, 1]),
+        "slope": float(np.polyfit(h, seen, 1)[0]),
+        "level": float((seen - h).mean()),
+        "correlation": float(np.corrcoef(h, seen)[0, 1]),
         "effective_inputs": effective_number(own.q[:, images]),
         "effective_inputs_by_gradients": Estimate.mean(own.facts["gradient_inputs"]),
     }
@@ -203,10 +202,9 @@ def one_network(own: Assembled) -> dict:
     return judged_alone(own, evaluations).to_dict()
 
 
-def level_of_others(own: Assembled, row: int, images: ndarray, log_variance: ndarray) -> float:
+def level_of_others(own: Assembled, row: int, images: ndarray, known: ndarray) -> float:
     """Return what is missing to ln s² of all retrainings but one, on average over some images."""
-    rest = np.delete(own.q, row, axis=0)[:, images]
-    return float((np.log(rest.var(0, ddof=1)) - log_bias(len(rest) - 1) - log_variance).mean())
+    return float((log_variance(np.delete(own.q, row, axis=0)[:, images]) - known).mean())
 
 
 def from_one(own: Assembled, priors: Sequence[LearnedPrior], network: str) -> list[Evaluation]:

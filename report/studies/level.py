@@ -8,6 +8,7 @@ from numpy import ndarray
 from lnescape.retraining.prior import ANY, log_bias
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
+from report.studies.dispersion import log_variance
 from report.studies.gates import g9
 from report.studies.geometry import complete, from_one, judged_alone, kind_of_study, learn, lent, others
 from report.studies.moderation import Assembled, assembled
@@ -47,5 +48,4 @@ def local_levels(own: Assembled) -> ndarray:
 
 def _ratio(own: Assembled) -> float:
     """Give ln σ² over retrainings less that of the bursts, on average over the calibration images and the networks."""
-    whole = np.log(own.q[:, own.where("calibration")].var(0, ddof=1)).mean() - log_bias(len(own.q) - 1)
-    return float(whole - local_levels(own).mean())
+    return float(log_variance(own.q[:, own.where("calibration")]).mean() - local_levels(own).mean())

@@ -13,10 +13,10 @@ from lnescape.covariates.groups import DEFAULT, FREE
 from lnescape.data import Dataset, dataset, load
 from lnescape.data.splits import PARTS, SPLIT_SEED
 from lnescape.retraining import effective_number, shipped_prior
-from lnescape.retraining.prior import assumed_number, log_bias, shared_movement, worth_of
+from lnescape.retraining.prior import assumed_number, shared_movement, worth_of
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
-from report.studies.dispersion import jackknife
+from report.studies.dispersion import jackknife, log_variance
 from report.studies.gates import g11
 from report.studies.moderation import Assembled, Mix, Moderation, assembled
 
@@ -205,8 +205,7 @@ def covered(own: Assembled, mix: Mix, sets, worth, *, bounded: bool = True, scal
         others = np.delete(own.q[:, test], rows, axis=0)
         shares.append(100 * ((others >= low) & (others <= high)).mean())
         dofs.append(evaluation.dof)
-        true = np.log(others.var(0, ddof=1)) - log_bias(len(others) - 1)
-        errors.append((2 * np.log(evaluation.scale) - true).mean())
+        errors.append((2 * np.log(evaluation.scale) - log_variance(others)).mean())
     inside = np.array([INSIDE[0] <= share <= INSIDE[1] for share in shares])
     return {
         "share": float(inside.mean()), "below": float((np.array(shares) < INSIDE[0]).mean()), "sets": len(sets),

@@ -15,7 +15,7 @@ from lnescape.retraining.judging import retraining_equivalent
 from lnescape.retraining.prior import log_bias
 from lnescape.study.cells import Study, check_known
 from lnescape.study.store import CellStore
-from report.studies.dispersion import partial_r_squared, variance_ratio
+from report.studies.dispersion import log_variance, partial_r_squared, variance_ratio
 from report.studies.gates import best_within, entries_of, g1, g5
 from report.studies.moderation import Assembled, Mix, Moderation, assembled, by_mix, draws, judged_by_size, usual_mixes
 from report.studies.pairs import PATHS, RESTARTED, RULE
@@ -300,5 +300,5 @@ def single(study: Study, store: CellStore) -> Summary:
 
 
 def _learned_on(pair: Assembled) -> tuple[ndarray, ndarray, int]:
-    images, n = pair.where("calibration"), len(pair.q)
-    return pair.bursts[RULE].spread[:, images] ** 2, np.log(pair.q[:, images].var(0, ddof=1)) - log_bias(n - 1), n
+    images = pair.where("calibration")
+    return pair.bursts[RULE].spread[:, images] ** 2, log_variance(pair.q[:, images]), len(pair.q)
