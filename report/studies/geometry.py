@@ -42,7 +42,7 @@ from report.studies import moderation
 from report.studies.dispersion import jackknife, log_variance
 from report.studies.gates import g1, g5, g9, g10
 from report.studies.judges import NEW_JUDGES, SCALE_SEEN
-from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws
+from report.studies.moderation import Assembled, Mix, Moderation, assembled, complete, draws
 from report.studies.pairs import FASHION_ATTENTION, JUDGES, LEVELLED, SMALL, WITH_GRADIENTS, Pair, kind_of_network
 from report.studies.uncertainty import gain_in_ren
 
@@ -245,15 +245,6 @@ def learn(pairs: Sequence[Pair], folder: Path, **more: Any) -> LearnedPrior:
     """Learn a prior from what is stored of some pairs."""
     known = [assembled(study, store) for study, store in (complete(f"{pair.key}-geometry", folder) for pair in pairs)]
     return learn_prior([_known(own) for own in known], groups=_groups(known[0]), **more)
-
-
-def complete(name: str, folder: Path) -> tuple[Study, CellStore]:
-    """Find a study all of whose cells are stored."""
-    from report.studies.catalogue import STUDIES
-
-    store = CellStore(STUDIES[name], folder / STUDIES[name].folder)
-    store.check_complete()
-    return STUDIES[name], store
 
 
 # The level needs log-odds alone, so that every network teaches it that was trained again and again.

@@ -10,8 +10,8 @@ from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
 from report.studies.dispersion import log_variance
 from report.studies.gates import g9
-from report.studies.geometry import complete, from_one, judged_alone, kind_of_study, learn, lent, others
-from report.studies.moderation import Assembled, assembled
+from report.studies.geometry import from_one, judged_alone, kind_of_study, learn, lent, others
+from report.studies.moderation import Assembled, assembled, complete
 from report.studies.pairs import CIFAR10_FAST_CNN, CIFAR10_RESNET20, MNIST_CNN, MNIST_MLP, RULE, SHORT
 
 # The study that holds retrainings and bursts of each network that teaches the ratio; those on FashionMNIST judge it.

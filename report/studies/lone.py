@@ -20,7 +20,6 @@ from report.studies.gates import g9
 from report.studies.geometry import MIXES as OF_GEOMETRY
 from report.studies.geometry import (
     SIZES,
-    complete,
     from_one,
     judged_alone,
     law_of_scale,
@@ -29,7 +28,7 @@ from report.studies.geometry import (
     others,
 )
 from report.studies.judges import NEW_JUDGES
-from report.studies.moderation import Assembled, Mix, assembled, by_mix, judged_by_size
+from report.studies.moderation import Assembled, Mix, assembled, by_mix, complete, judged_by_size
 from report.studies.pairs import (
     FASHION_ATTENTION,
     FASHION_CNN,

@@ -4,6 +4,7 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy import ndarray
 
 from lnescape.covariates.explore import ENOUGH_PROXIES, burst_recipe
 from lnescape.covariates.geometry import SLOPE
-from lnescape.covariates.groups import FREE, Traces, columns_of, passes_of
+from lnescape.covariates.groups import Traces, columns_of, passes_of
 from lnescape.networks import NETWORKS
 from lnescape.retraining import Evaluation, Fidelity, LearnedPrior, Prior, Reference, fidelity, moderated, type_a
 from lnescape.retraining.prior import SHRINKAGE, assumed_number, effective_number_of, fit_prior
@@ -119,6 +120,15 @@ def assembled(study: Study, store: CellStore) -> Assembled:
     )  # fmt: skip
 
 
+def complete(name: str, folder: Path) -> tuple[Study, CellStore]:
+    """Find a study all of whose cells are stored."""
+    from report.studies.catalogue import STUDIES
+
+    store = CellStore(STUDIES[name], folder / STUDIES[name].folder)
+    store.check_complete()
+    return STUDIES[name], store
+
+
 def _bursts(stored: Iterable[Stored]) -> dict[tuple[float, float], Burst]:
     found: dict[tuple[float, float], list[Stored]] = {}
     for cell, arrays in stored:
@@ -199,24 +209,6 @@ class Mix:
         """Count forward passes for each input and network, beside that of the prediction."""
         path = all_of.traces.path
         return float(passes_of(self.groups or (), epochs=0 if path is None else path.shape[1] - 1))
-
-
-def usual_mixes(burst: tuple[float, float] | None, proxy: tuple[int, float, int]) -> dict[str, Mix]:
-    """Name the mixes of the table; those of bursts where there are some."""
-    b, p = {"bursts": burst}, {"proxies": proxy}
-    mixes = {"none (plain Type A)": Mix(None), "constant": Mix(())}
-    mixes |= {name: Mix((name,)) for name in FREE}
-    mixes |= {"bursts": Mix(("bursts",), **b), "proxies": Mix(("proxies",), **p)}
-    mixes |= {name: Mix((name,)) for name in PATHS}
-    mixes["outputs + neighbourhood + path"] = Mix(("outputs", "neighbourhood", "training path"))
-    mixes["all free groups"] = Mix(FREE)
-    mixes["all free groups, without shrinkage"] = Mix(FREE, shrinkage=np.inf)
-    mixes["free + bursts"] = Mix((*FREE, "bursts"), **b)
-    mixes["free + proxies"] = Mix((*FREE, "proxies"), **p)
-    mixes["free + bursts + proxies"] = Mix((*FREE, "bursts", "proxies"), **b, **p)
-    mixes["free + curve"] = Mix((*FREE, "curve"))
-    mixes["free + simplex"] = Mix((*FREE, "simplex"))
-    return {name: mix for name, mix in mixes.items() if burst or "bursts" not in (mix.groups or ())}
 
 
 def draws(n_networks: int, members: int, *, n: int = N_DRAWS) -> list[tuple[int, ...]]:

@@ -17,7 +17,7 @@ from lnescape.study.cells import Study, check_known
 from lnescape.study.store import CellStore
 from report.studies.dispersion import log_variance, partial_r_squared, variance_ratio
 from report.studies.gates import best_within, entries_of, g1, g5
-from report.studies.moderation import Assembled, Mix, Moderation, assembled, by_mix, draws, judged_by_size, usual_mixes
+from report.studies.moderation import Assembled, Mix, Moderation, assembled, by_mix, complete, draws, judged_by_size
 from report.studies.pairs import PATHS, RESTARTED, RULE
 
 Summary = tuple[dict, dict[str, ndarray]]
@@ -27,6 +27,24 @@ WITH_DECILES = ("none (plain Type A)", "constant", "all free groups")  # those o
 N_EFFS = (100.0, 200.0, 300.0, 600.0, 1200.0)
 CHEAP_BURSTS, CHEAP_PROXIES = 0.3, 1.0  # trainings: from each network, and in all; dearer ones can't be chosen
 EXPLORATIONS = ("training path", "bursts", "line", "curve", "mode curve", "simplex", "proxies")
+
+
+def usual_mixes(burst: tuple[float, float] | None, proxy: tuple[int, float, int]) -> dict[str, Mix]:
+    """Name the mixes of the table; those of bursts where there are some."""
+    b, p = {"bursts": burst}, {"proxies": proxy}
+    mixes = {"none (plain Type A)": Mix(None), "constant": Mix(())}
+    mixes |= {name: Mix((name,)) for name in FREE}
+    mixes |= {"bursts": Mix(("bursts",), **b), "proxies": Mix(("proxies",), **p)}
+    mixes |= {name: Mix((name,)) for name in PATHS}
+    mixes["outputs + neighbourhood + path"] = Mix(("outputs", "neighbourhood", "training path"))
+    mixes["all free groups"] = Mix(FREE)
+    mixes["all free groups, without shrinkage"] = Mix(FREE, shrinkage=np.inf)
+    mixes["free + bursts"] = Mix((*FREE, "bursts"), **b)
+    mixes["free + proxies"] = Mix((*FREE, "proxies"), **p)
+    mixes["free + bursts + proxies"] = Mix((*FREE, "bursts", "proxies"), **b, **p)
+    mixes["free + curve"] = Mix((*FREE, "curve"))
+    mixes["free + simplex"] = Mix((*FREE, "simplex"))
+    return {name: mix for name, mix in mixes.items() if burst or "bursts" not in (mix.groups or ())}
 
 
 def uncertainty(study: Study, store: CellStore) -> Summary:
@@ -277,15 +295,10 @@ def _predicted(level: float, slope: float | None, log_w: ndarray) -> ndarray:
 
 def single(study: Study, store: CellStore) -> Summary:
     """Judge rules for one training that were learned on all other pairs with such bursts."""
-    from report.studies.catalogue import STUDIES
-
     own = assembled(study, store)
     names = [f"{pair.key}-single" for pair in RESTARTED]
-    others = [STUDIES[name] for name in names if name != study.name]
-    stores = [CellStore(other, store.folder.parent / other.folder) for other in others]
-    for one in stores:
-        one.check_complete()
-    pairs = [_learned_on(assembled(other, one)) for other, one in zip(others, stores, strict=True)]
+    others = [complete(name, store.folder.parent) for name in names if name != study.name]
+    pairs = [_learned_on(assembled(*other)) for other in others]
     images = own.where("test")
     bursts = own.bursts[RULE].spread[:, images] ** 2
     reference = Reference.of(own.q[:, images], [(row,) for row in range(own.n_networks)])
@@ -296,7 +309,8 @@ def single(study: Study, store: CellStore) -> Summary:
         stated = fidelity(rule(bursts, own.q[: own.n_networks, images]), reference)
         judged = stated.to_dict("ren", "squared_error", "coverage", "scale")
         found[kind] = judged | {"trainings": cost, "level": rule.level, "slope": rule.slope}
-    return {"n": len(own.q), "networks": own.n_networks, "learned on": [o.folder for o in others], "rules": found}, {}
+    numbers = {"n": len(own.q), "networks": own.n_networks, "learned on": [one.folder for one, _ in others]}
+    return numbers | {"rules": found}, {}
 
 
 def _learned_on(pair: Assembled) -> tuple[ndarray, ndarray, int]:
