@@ -7,7 +7,6 @@ from numpy import ndarray
 
 from lnescape.covariates.explore import movement_law
 from lnescape.covariates.groups import DEFAULT
-from lnescape.results import Estimate
 from lnescape.retraining import effective_number
 from lnescape.retraining.prior import COMPANION, assumed_number, worth_of
 from lnescape.study.cells import Study
@@ -15,7 +14,7 @@ from lnescape.study.store import CellStore
 from report.studies.dispersion import jackknife
 from report.studies.gates import g11
 from report.studies.geometry import learn, levels, levels_beside
-from report.studies.moderation import Mix, assembled
+from report.studies.moderation import Mix, accuracy_of, assembled
 from report.studies.pairs import JUDGES, SMALL, WITH_GRADIENTS
 from report.studies.small import SIZES, covered, movements, single_sets
 
@@ -37,9 +36,8 @@ def beside_companion(study: Study, store: CellStore) -> tuple[dict, dict[str, nd
     over_inputs = np.array([*levels(store.folder.parent, but=f"{name}-together", also=taught).values()])
     u = float(np.sqrt(over_inputs.var(ddof=1) * (1 + 1 / len(over_inputs))))
     noise = movements(study, store)["noise"]
-    accuracy = [store.load(cell).arrays["accuracy"] for cell in study.cells if cell.method == "retrainings"]
     found: dict[str, Any] = {"n": len(q), "images": n, "networks": own.n_networks, "trainings": COMPANION}
-    found["accuracy"] = Estimate.mean(100 * np.concatenate(accuracy), unit="%")
+    found["accuracy"] = accuracy_of(study, store)
     found |= {"assumed": assumed_number(n), "estimated": worth_of(n, movement_law(noise.mean()))}
     found |= {"measured": jackknife(effective_number, q, n_blocks=12)[0], "single": {}}
     for m in SIZES:

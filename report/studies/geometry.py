@@ -34,7 +34,7 @@ from lnescape.retraining import (
     with_class_means,
 )
 from lnescape.retraining import prior as fitting
-from lnescape.retraining.prior import PER_UNIT, SHIPPED, SHRINKAGE, assumed_number
+from lnescape.retraining.prior import ANY, PER_UNIT, SHIPPED, SHRINKAGE, assumed_number
 from lnescape.study.cells import Study
 from lnescape.study.observation import PARTS
 from lnescape.study.store import CellStore
@@ -42,7 +42,7 @@ from report.studies import moderation
 from report.studies.dispersion import jackknife, log_variance
 from report.studies.gates import g1, g5, g9, g10
 from report.studies.judges import NEW_JUDGES, SCALE_SEEN
-from report.studies.moderation import Assembled, Mix, Moderation, assembled, complete, draws
+from report.studies.moderation import Assembled, Mix, Moderation, accuracy_of, assembled, complete, draws
 from report.studies.pairs import FASHION_ATTENTION, JUDGES, LEVELLED, SMALL, WITH_GRADIENTS, Pair, kind_of_network
 from report.studies.uncertainty import gain_in_ren
 
@@ -78,8 +78,7 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
         del known["all free groups"]
     test = own.where("test")
     found |= {"n": len(own.q), "networks": own.n_networks, "images": len(test)}
-    retrained = [store.load(cell).arrays["accuracy"] for cell in study.cells if cell.method == "retrainings"]
-    found["accuracy"] = Estimate.mean(100 * np.concatenate(retrained), unit="%")
+    found["accuracy"] = accuracy_of(study, store)
     found |= law_of_scale(own) | {"explained": explained(own), "one network": one_network(own)}
     one = one_borrowed(own, learned, study)
     found["one network, borrowed scale"] = one.to_dict() | lent(learned, study)
@@ -228,6 +227,14 @@ def one_borrowed(own: Assembled, learned: LearnedPrior, study: Study) -> Fidelit
 def judged_alone(own: Assembled, evaluations: Sequence[Evaluation]) -> Fidelity:
     """Judge evaluations by one network each by all other networks."""
     return fidelity(evaluations, Reference.of(own.q[:, own.where("test")], [(row,) for row in range(own.n_networks)]))
+
+
+def judged_at_level(own: Assembled, learned: LearnedPrior, log_variance: ndarray, dof: float) -> Fidelity:
+    """Judge each network by the pattern of a prior; ln s₀² is, as a mean over inputs, `log_variance` of the network."""
+    # A level is relative to the variance of q over inputs, as `borrowed_prior` has it.
+    levels = log_variance - np.log(own.q[: own.n_networks, own.where("calibration")].var(1))
+    priors = [replace(learned, levels={ANY: (float(one), dof)}) for one in levels]
+    return judged_alone(own, from_one(own, priors, ANY))
 
 
 def learned_for(study: str) -> LearnedPrior:

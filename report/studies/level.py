@@ -1,16 +1,14 @@
 """The level of u from the bursts of one network; its pattern over inputs is that of the gradient distance."""
 
-from dataclasses import replace
-
 import numpy as np
 from numpy import ndarray
 
-from lnescape.retraining.prior import ANY, log_bias
+from lnescape.retraining.prior import log_bias
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
 from report.studies.dispersion import log_variance
 from report.studies.gates import g9
-from report.studies.geometry import from_one, judged_alone, kind_of_study, learn, lent, others
+from report.studies.geometry import judged_at_level, kind_of_study, learn, lent, others
 from report.studies.moderation import Assembled, assembled, complete
 from report.studies.pairs import CIFAR10_FAST_CNN, CIFAR10_RESNET20, MNIST_CNN, MNIST_MLP, RULE, SHORT
 
@@ -29,10 +27,8 @@ def level(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     learned = learn(others(study.name), folder, levels={kind_of_study(study): list(ratios.values())})
     own = assembled(study, store)
     ratio, dof = lent(learned, study).values()
-    # A level is relative to the variance of q over inputs, as `borrowed_prior` has it.
-    relative = ratio + local_levels(own) - np.log(own.q[: own.n_networks, own.where("calibration")].var(1))
-    priors = [replace(learned, levels={ANY: (float(one), dof)}) for one in relative]
-    one, n, burst = judged_alone(own, from_one(own, priors, ANY)), len(own.q), own.bursts[RULE]
+    one = judged_at_level(own, learned, ratio + local_levels(own), dof)
+    n, burst = len(own.q), own.bursts[RULE]
     numbers: dict = {"n": n, "networks": own.n_networks, "images": len(own.where("test"))}
     numbers |= {"trainings": 1 + burst.trainings, "bursts": burst.n}
     numbers |= {"ratio": _ratio(own), "ratios": ratios, "lent": [ratio, dof]}

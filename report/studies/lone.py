@@ -1,7 +1,7 @@
 """u(x) from one training: which yardstick carries its scale from network to network, and what a companion is worth."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -10,25 +10,16 @@ import numpy as np
 from numpy import ndarray
 
 from lnescape.covariates.groups import DEFAULT
-from lnescape.results import Estimate
-from lnescape.retraining import Fidelity, LearnedPrior
+from lnescape.retraining import LearnedPrior
 from lnescape.retraining import prior as fitting
 from lnescape.retraining.prior import ANY, COMPANION, PER_UNIT, log_bias
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
 from report.studies.gates import g9
 from report.studies.geometry import MIXES as OF_GEOMETRY
-from report.studies.geometry import (
-    SIZES,
-    from_one,
-    judged_alone,
-    law_of_scale,
-    learn,
-    level_of_others,
-    others,
-)
+from report.studies.geometry import SIZES, judged_at_level, law_of_scale, learn, level_of_others, others
 from report.studies.judges import NEW_JUDGES
-from report.studies.moderation import Assembled, Mix, assembled, by_mix, complete, judged_by_size
+from report.studies.moderation import Assembled, Mix, accuracy_of, assembled, by_mix, complete, judged_by_size
 from report.studies.pairs import (
     FASHION_ATTENTION,
     FASHION_CNN,
@@ -155,18 +146,9 @@ def _beside_companion(own: Assembled, learned: LearnedPrior, over_companion: nda
     """Judge each network with the pattern of a prior, and the scale that its companion shows."""
     assert learned.companion is not None, "no level was learned"
     level, dof, _ = learned.companion
-    one = _alone(own, learned, level + over_companion)
+    one = judged_at_level(own, learned, level + over_companion, dof)
     numbers = one.to_dict("ren", "bias", "coverage", "deciles", "squared_error")
     return numbers | {"level": level, "dof": dof, "G9": g9(one, n=len(own.q)).to_dict()}
-
-
-def _alone(own: Assembled, learned: LearnedPrior, log_variance: ndarray) -> Fidelity:
-    """Judge each network with the pattern of a prior; `log_variance` is the mean over inputs of its ln s₀²."""
-    assert learned.companion is not None, "no level was learned"
-    # A level is relative to the variance of q over inputs, as `LearnedPrior.with_companion` has it.
-    levels = log_variance - np.log(own.q[: own.n_networks, own.where("calibration")].var(1))
-    lent = [replace(learned, levels={ANY: (float(one), learned.companion[1])}) for one in levels]
-    return judged_alone(own, from_one(own, lent, ANY))
 
 
 MIXES = {name: mix for name, mix in OF_GEOMETRY.items() if set(mix.groups or ()) <= set(DEFAULT)}
@@ -182,9 +164,8 @@ def judge(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     over_companion = over_companions(own.q[: own.n_networks, images[: companions.shape[1]]], companions)
     of_judges = np.array([level_of_others(own, row, images, np.zeros(len(images))) for row in range(own.n_networks)])
     levels = of_others(shown(folder), but=name)
-    accuracy = [store.load(cell).arrays["accuracy"] for cell in study.cells if cell.method == "retrainings"]
     found: dict = {"n": len(own.q), "networks": own.n_networks, "images": len(test), "name": name}
-    found["accuracy"] = Estimate.mean(100 * np.concatenate(accuracy), unit="%")
+    found["accuracy"] = accuracy_of(study, store)
     found |= law_of_scale(own) | {"width": float(own.traces.distance[:, images].std(1).mean())}
     found["level over a companion"] = float((of_judges - over_companion).mean())
     rows, _ = judged_by_size(own, MIXES, SIZES, test)
@@ -194,7 +175,7 @@ def judge(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
             learned = learn(WITH_GRADIENTS, folder, companion_levels=levels)
             rows, _ = judged_by_size(own, {words: Mix(DEFAULT, like=learned)}, SIZES, test)
             one = _beside_companion(own, learned, over_companion)
-            known = _alone(own, learned, of_judges + log_bias(one["dof"]))
+            known = judged_at_level(own, learned, of_judges + log_bias(one["dof"]), one["dof"])
         found[words] = {"1": one, "scale of the judges": known.to_dict("ren")}
         found[words] |= {
             str(members): row.to_dict("ren", "coverage", "squared_error") for (_, members), row in rows.items()

@@ -15,6 +15,7 @@ from lnescape.covariates.explore import ENOUGH_PROXIES, burst_recipe
 from lnescape.covariates.geometry import SLOPE
 from lnescape.covariates.groups import Traces, columns_of, passes_of
 from lnescape.networks import NETWORKS
+from lnescape.results import Estimate
 from lnescape.retraining import Evaluation, Fidelity, LearnedPrior, Prior, Reference, fidelity, moderated, type_a
 from lnescape.retraining.prior import SHRINKAGE, assumed_number, effective_number_of, fit_prior
 from lnescape.retraining.transfer import with_class_means
@@ -127,6 +128,12 @@ def complete(name: str, folder: Path) -> tuple[Study, CellStore]:
     store = CellStore(STUDIES[name], folder / STUDIES[name].folder)
     store.check_complete()
     return STUDIES[name], store
+
+
+def accuracy_of(study: Study, store: CellStore) -> Estimate:
+    """Estimate the mean accuracy of the retrainings of a study, in per cent."""
+    each = [store.load(cell).arrays["accuracy"] for cell in study.cells if cell.method == "retrainings"]
+    return Estimate.mean(100 * np.concatenate(each), unit="%")
 
 
 def _bursts(stored: Iterable[Stored]) -> dict[tuple[float, float], Burst]:
