@@ -167,12 +167,6 @@ def _small(name: str) -> tuple[Cell, ...]:
     return (players, others, _together(scouts, 12, 1.0))
 
 
-def _small_companions(name: str) -> Cell:
-    """Companions of the first twelve."""
-    scouts = _small(name)[0].scouts
-    return scouts.but(method="companions", scouts=scouts, seeds=range(12), settings={"part": COMPANION})
-
-
 _VALUES: dict[str, Any] = {"loss": squared_error, "precision": "float32"}
 ANGLE = cells_of_values("angle", "cnn", Recipe(epochs=8, learning_rate=0.05, **_VALUES), n=36, group=4)
 DIABETES = cells_of_values(
@@ -213,9 +207,8 @@ def _grouped(scouts: Cell, n: int) -> tuple[Cell, ...]:
     return tuple(_on_test(scouts, "retrainings", (k, k + 1)).but(options=other) for k in range(0, n, 2))
 
 
-def _companions(pair: Pair, n: int) -> Cell:
-    """Companions of networks that are stored, and take long to train again."""
-    scouts = scouts_of(pair)
+def _companions(scouts: Cell, n: int) -> Cell:
+    """Companions of the first n networks."""
     return scouts.but(method="companions", scouts=scouts, seeds=range(n), settings={"part": COMPANION})
 
 
@@ -289,7 +282,8 @@ STUDIES = {
         *(_study(f"{name}-together", f"How inputs move together: {name.replace('-', ' ')}", _small(name), "together")
           for name in SMALL),
         *(_study(f"{name}-companion", f"What a companion adds to two and three networks: {name.replace('-', ' ')}",
-                 (*_small(name), _small_companions(name)), "beside companion") for name in (*SMALL, *SMALL_JUDGES)),
+                 (*_small(name), _companions(_small(name)[0].scouts, 12)), "beside companion")
+          for name in (*SMALL, *SMALL_JUDGES)),
         _study("angle-cnn", "The angle of a digit, 36 retrainings of a convolutional network", ANGLE, "values"),
         _study("diabetes-mlp", "Progression of 442 patients, 48 retrainings of a perceptron", DIABETES, "values"),
         _study("mnist-mlp-crossed", "8 initialisations × 8 orders of the images", _crossed(MLP, 8), "crossed"),
@@ -307,10 +301,11 @@ STUDIES = {
                  "purchases") for pair in (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_CNN, CIFAR10_FAST_RESNET)),
         _study("one-training", "What one training and a short companion tell of the scale of u",
                tuple(cells_of_scale().values()), "one training"),
-        *(_study(f"{pair.key}-companions", f"Short companions of {pair.many}", (_companions(pair, n),), "")
+        *(_study(f"{pair.key}-companions", f"Short companions of {pair.many}", (_companions(scouts_of(pair), n),), "")
           for pair, n in COMPANIONS),
         *(_study(pair.key, f"What one training tells, judged on new networks: {name}",
-                 (*_geometry(pair), _companions(pair, pair.explored)), "judge") for name, pair in NEW_JUDGES.items()),
+                 (*_geometry(pair), _companions(scouts_of(pair), pair.explored)), "judge")
+          for name, pair in NEW_JUDGES.items()),
         _study("mnist-mlp-literature", "Infinitesimal jackknife and batches of the data, perceptrons on MNIST",
                (*_geometry(MNIST_MLP), MLP.but(method="literature", scouts=MLP, seeds=range(6))), "literature"),
         _study("cifar10-cnn-branches", "Branches that leave the trunk of one training at several epochs, CIFAR-10",
