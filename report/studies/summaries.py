@@ -13,7 +13,7 @@ from scipy.stats import spearmanr
 
 from lnescape.landscape import barrier
 from lnescape.results import Estimate, normalised_error, provenance, save_result
-from lnescape.retraining import contrast, fit_prior, log_odds, moderated
+from lnescape.retraining import Evaluation, contrast, fit_prior, log_odds, moderated
 from lnescape.scores import deep_ensemble_equivalent
 from lnescape.statement.page import DOUBTFUL
 from lnescape.study.cells import Study, trainings
@@ -126,24 +126,17 @@ def own_class(study: Study, store: CellStore) -> Summary:
 
 def _doubtful(q: np.ndarray, apart: np.ndarray, mine: list[int]) -> dict[str, float]:
     """Give the mean risk (%) of the odd images where it is above 5 %, and the share of others that fall otherwise."""
-    columns, fitted, judged = _outputs(q[mine]), apart[mine][:, ::2], apart[mine][:, 1::2]
-    with warnings.catch_warnings(action="ignore"):
-        prior = fit_prior(fitted.var(0, ddof=1), len(mine) - 1, columns[::2], n_eff=N_EFF)
-    risk = moderated(judged, prior, columns[1::2]).below(0.0)
+    risk = _on_odd_images(apart[mine], q[mine].mean(0)).below(0.0)
     some = risk > DOUBTFUL
     others = np.delete(apart, mine, axis=0)[:, 1::2][:, some]
     return {"risk": 100 * float(risk[some].mean()), "flips": 100 * float((others < 0).mean())}
 
 
 def _judged(q: np.ndarray, mine: list[int], disputed: np.ndarray) -> dict[str, float]:
-    """Fit on the even images, judge on the odd ones, all of them and those whose class is disputed."""
-    fitted, judged = q[mine][:, ::2], q[mine][:, 1::2]
-    others = np.delete(q, mine, axis=0)[:, 1::2]
-    with warnings.catch_warnings(action="ignore"):  # few images: what is assumed of 1/d₀ decides now and then
-        prior = fit_prior(fitted.var(0, ddof=1), len(mine) - 1, _outputs(fitted), n_eff=N_EFF)
-    evaluation = moderated(judged, prior, _outputs(judged))
-    low, high = evaluation.interval()
-    inside, excess = 100.0 * ((others >= low) & (others <= high)), judged.mean(0) - others.mean(0)
+    """Give coverage and excess on the odd images, on all of them and on those whose class is disputed."""
+    own, others = q[mine].mean(0), np.delete(q, mine, axis=0)[:, 1::2]
+    low, high = _on_odd_images(q[mine], own).interval()
+    inside, excess = 100.0 * ((others >= low) & (others <= high)), own[1::2] - others.mean(0)
     found = {"coverage": float(inside.mean()), "excess": float(excess.mean())}
     some = disputed[1::2]
     if some.any():
@@ -151,8 +144,12 @@ def _judged(q: np.ndarray, mine: list[int], disputed: np.ndarray) -> dict[str, f
     return found
 
 
-def _outputs(q: np.ndarray) -> np.ndarray:
-    return np.stack([q.mean(0), np.abs(q.mean(0))], 1)
+def _on_odd_images(measurand: np.ndarray, mean: np.ndarray) -> Evaluation:
+    """Evaluate a measurand on the odd images, by a prior with the mean log-odds that is fitted on the even ones."""
+    outputs = np.stack([mean, np.abs(mean)], 1)
+    with warnings.catch_warnings(action="ignore"):  # few images: what is assumed of 1/d₀ decides now and then
+        prior = fit_prior(measurand[:, ::2].var(0, ddof=1), len(measurand) - 1, outputs[::2], n_eff=N_EFF)
+    return moderated(measurand[:, 1::2], prior, outputs[1::2])
 
 
 def _parts(study: Study, store: CellStore, of_cell: dict[str, str]) -> dict[str, xr.Dataset]:
