@@ -8,6 +8,7 @@ from lnescape.data import Dataset
 from lnescape.data.splits import PARTS
 from report.studies.small import first_images
 
+WIDTH, DEPTH, HEADS = 64, 2, 4  # numbers in a token, blocks, heads of each
 SIZES = dict(zip(PARTS, (50_000, 500, 1200, 1000), strict=True))  # of each part, the first images
 
 
@@ -19,19 +20,18 @@ def fashion() -> Dataset:
 class Block(nn.Module):
     """Attention between all tokens, then a perceptron on each; both are added to what came in."""
 
-    def __init__(self, width: int, heads: int):
+    def __init__(self):
         """Make the two parts, each with its normalisation."""
         super().__init__()
-        self.heads = heads
-        self.before_mixing, self.before_perceptron = nn.LayerNorm(width), nn.LayerNorm(width)
-        self.mixing, self.mixed = nn.Linear(width, 3 * width), nn.Linear(width, width)
-        self.perceptron = nn.Sequential(nn.Linear(width, 2 * width), nn.GELU(), nn.Linear(2 * width, width))
+        self.before_mixing, self.before_perceptron = nn.LayerNorm(WIDTH), nn.LayerNorm(WIDTH)
+        self.mixing, self.mixed = nn.Linear(WIDTH, 3 * WIDTH), nn.Linear(WIDTH, WIDTH)
+        self.perceptron = nn.Sequential(nn.Linear(WIDTH, 2 * WIDTH), nn.GELU(), nn.Linear(2 * WIDTH, WIDTH))
 
     def forward(self, tokens: Tensor) -> Tensor:
         """Change [images, tokens, width]."""
-        n, t, width = tokens.shape
-        query, key, value = self.mixing(self.before_mixing(tokens)).view(n, t, 3, self.heads, -1).permute(2, 0, 3, 1, 4)
-        seen = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(n, t, width)
+        n, t, _ = tokens.shape
+        query, key, value = self.mixing(self.before_mixing(tokens)).view(n, t, 3, HEADS, -1).permute(2, 0, 3, 1, 4)
+        seen = F.scaled_dot_product_attention(query, key, value).transpose(1, 2).reshape(n, t, WIDTH)
         tokens = tokens + self.mixed(seen)
         return tokens + self.perceptron(self.before_perceptron(tokens))
 
@@ -39,16 +39,16 @@ class Block(nn.Module):
 class Attention(nn.Module):
     """Classify an image by attention over its patches of pixels, as in Dosovitskiy et al. 2021, arXiv 2010.11929."""
 
-    def __init__(self, shape: tuple[int, ...], n_classes: int, *, patch: int = 7, width: int = 64, depth: int = 2):
-        """Make patches of `patch` pixels a side, tokens of `width` numbers, and `depth` blocks with four heads."""
+    def __init__(self, shape: tuple[int, ...], n_classes: int, *, patch: int = 7):
+        """Make patches of `patch` pixels a side, and the blocks."""
         super().__init__()
         channels, height, breadth = shape
         self.patch = patch
         n_tokens = (height // patch) * (breadth // patch)
-        self.embedding = nn.Linear(channels * patch * patch, width)
-        self.place = nn.Parameter(0.02 * torch.randn(n_tokens, width))
-        self.blocks = nn.Sequential(*(Block(width, 4) for _ in range(depth)))
-        self.norm, self.head = nn.LayerNorm(width), nn.Linear(width, n_classes)
+        self.embedding = nn.Linear(channels * patch * patch, WIDTH)
+        self.place = nn.Parameter(0.02 * torch.randn(n_tokens, WIDTH))
+        self.blocks = nn.Sequential(*(Block() for _ in range(DEPTH)))
+        self.norm, self.head = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, n_classes)
 
     def forward(self, images: Tensor) -> Tensor:
         """Give logits [images, classes]."""
@@ -65,9 +65,9 @@ def attention(shape: tuple[int, ...], n_classes: int, **options: int) -> nn.Modu
 class FixedMixing(Block):
     """A block in which a learned matrix, the same for all images, mixes the tokens in place of attention."""
 
-    def __init__(self, width: int, heads: int):
+    def __init__(self):
         """Make the parts of `Block`, with a matrix for sixteen tokens."""
-        super().__init__(width, heads)
+        super().__init__()
         self.mixing = nn.Linear(16, 16)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -80,5 +80,5 @@ class FixedMixing(Block):
 def mixer(shape: tuple[int, ...], n_classes: int) -> nn.Module:
     """Make the attention network with fixed mixing, as in Tolstikhin et al. 2021, arXiv 2105.01601."""
     network = Attention(shape, n_classes)
-    network.blocks = nn.Sequential(*(FixedMixing(64, 4) for _ in range(2)))
+    network.blocks = nn.Sequential(*(FixedMixing() for _ in range(DEPTH)))
     return network
