@@ -28,17 +28,7 @@ class TypesettingError(RuntimeError):
 
 
 def compile_pdf(source: Path) -> bytes:
-    """Typeset one document with the fonts that the compiler carries, so that every machine gives the same bytes.
-
-    Args:
-        source: the ``.typ`` file; it reads what lies below its folder and beside it.
-
-    Returns:
-        The PDF.
-
-    Raises:
-        TypesettingError: where the document has an error or a warning.
-    """
+    """Typeset one document with the fonts that the compiler carries, so that every machine gives the same bytes."""
     import typst
 
     try:
