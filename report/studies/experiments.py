@@ -274,9 +274,7 @@ def yardstick(cell: Cell, data, panel: Panel, chosen: np.ndarray | None, *, scra
     largest = min(LARGEST, len(cell.seeds) // 2)
     if largest < 1:
         raise StudyError("A yardstick needs two networks at least; give the cell more seeds.")
-    how = {"recipe": cell.recipe, "workers": 1, "group": 8, "folder": scratch, "progress": False}
-    runs = fit(cell.builder(data), data, seeds=cell.seeds, **how)
-    refuse_failed(runs.failed)
+    runs = _fit(cell, data, group=8, folder=scratch)
     labels, half = data.evaluation.labels, halves(len(data.evaluation))
     logp = runs.predict(data.evaluation.images)
     rng, seen = np.random.RandomState(0), Observation()
@@ -390,9 +388,10 @@ def triangle(cell, data, panel, chosen) -> Observation:
     return _observed(out)
 
 
-def _fit(cell, data):
+def _fit(cell: Cell, data, *, group: int = 2, folder: Path | None = None) -> Members:
     # In groups of two, wherever they batch: the members of the ensemble are then those of the pairs, bit for bit.
-    law = fit(cell.builder(data), data, seeds=cell.seeds, recipe=cell.recipe, workers=1, group=2, progress=False)
+    how: dict[str, Any] = {"recipe": cell.recipe, "workers": 1, "group": group, "folder": folder, "progress": False}
+    law = fit(cell.builder(data), data, seeds=cell.seeds, **how)
     refuse_failed(law.failed)
     return law
 
