@@ -34,7 +34,7 @@ from lnescape.retraining import (
     with_class_means,
 )
 from lnescape.retraining import prior as fitting
-from lnescape.retraining.prior import ANY, PER_UNIT, SHIPPED, SHRINKAGE, assumed_number
+from lnescape.retraining.prior import ANY, PER_UNIT, SHIPPED, SHRINKAGE, assumed_number, is_indicator
 from lnescape.study.cells import Study
 from lnescape.study.observation import PARTS
 from lnescape.study.store import CellStore
@@ -304,7 +304,7 @@ def _known(own: Assembled) -> KnownPair:
     images, covariates, variances = own.where("calibration"), [], []
     for rows in draws(own.n_networks, 2, n=SETS):
         h, names = _columns(own, rows)
-        indicator = ((h == 0) | (h == 1)).all(0)
+        indicator = is_indicator(h)
         width = np.where(indicator | np.isin(names, PER_UNIT) | (h.std(0) == 0), 1.0, h.std(0))
         covariates.append((h - np.where(indicator, 0.0, h.mean(0))) / width)
         variances.append(np.delete(own.q, rows, axis=0)[:, images].var(0, ddof=1))

@@ -9,12 +9,11 @@ from lnescape.covariates.groups import DEFAULT
 from lnescape.results import list_results, load_result
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
-from report.studies.geometry import learned_for
+from report.studies.geometry import SIZES, learned_for
 from report.studies.moderation import Assembled, Mix, assembled, by_mix, judged_by_size
 from report.studies.uncertainty import gains, sweeps
 
 FREE = "outputs, classes, gradient distance, with the prior of other pairs"
-SIZES = (2, 3)  # M
 
 
 def purchases(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
