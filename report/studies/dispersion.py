@@ -33,7 +33,7 @@ def log_variance(q: Float[ndarray, "networks images"]) -> Float[ndarray, " image
 
 
 def spread_of_log_variance(q: Float[ndarray, "networks images"], size: int) -> Float[ndarray, " images"]:
-    """Return the standard deviation of ln s² over disjoint groups of so many retrainings; nan with fewer than two.
+    """Return the standard deviation of ln s² over disjoint groups of so many retrainings, two at least.
 
     To be compared with `relative_spread(size − 1)`. Retrainings that are left over are not used.
 
@@ -43,8 +43,6 @@ def spread_of_log_variance(q: Float[ndarray, "networks images"], size: int) -> F
     1.01
     """
     n_groups = len(q) // size
-    if n_groups < 2:
-        return np.full(q.shape[1], np.nan)
     grouped = q[: n_groups * size].reshape(n_groups, size, -1)
     return np.log(grouped.var(1, ddof=1)).std(0, ddof=1)
 

@@ -13,7 +13,7 @@ from lnescape.results import Estimate
 from lnescape.retraining import Evaluation, Fidelity, Reference, RetrainingEquivalent, effective_number, fidelity
 from lnescape.retraining.judging import retraining_equivalent
 from lnescape.retraining.prior import log_bias
-from lnescape.study.cells import Study, check_known
+from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
 from report.studies.dispersion import log_variance, partial_r_squared, variance_ratio
 from report.studies.gates import best_within, entries_of, g1, g5
@@ -274,7 +274,6 @@ class Rule:
 
 def learned(pairs: list[tuple[ndarray, ndarray, int]], kind: str) -> Rule:
     """Learn a rule by least squares in which every pair counts as much."""
-    check_known(kind, RULES, "rule")
     logs = [(np.log(w), np.broadcast_to(v, w.shape)) for w, v, _ in pairs]
     slope = None if kind == "one variance" else 1.0
     if kind == "factor and slope":
