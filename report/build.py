@@ -38,16 +38,10 @@ def compile_pdf(source: Path) -> bytes:
         )  # fmt: skip
         pdf, warnings = compiler.compile_with_warnings(format="pdf")
     except typst.TypstError as error:
-        raise TypesettingError(f"{source.name} cannot be typeset: {_words(error)}") from error
+        raise TypesettingError(f"{source.name} cannot be typeset: {error.diagnostic.strip()}") from error
     if warnings:
-        raise TypesettingError(f"{source.name}: {'; '.join(map(_words, warnings))}")
+        raise TypesettingError(f"{source.name}: {'; '.join(warning.diagnostic.strip() for warning in warnings)}")
     return pdf
-
-
-def _words(problem) -> str:
-    """The compiler's own account with the place in the source, or its bare message and hints."""
-    hints = " ".join(str(hint) for hint in getattr(problem, "hints", None) or [])
-    return (getattr(problem, "diagnostic", None) or f"{getattr(problem, 'message', problem)} {hints}").strip()
 
 
 def clear() -> None:
