@@ -201,7 +201,7 @@ def test_the_page_of_a_statement_tells_what_the_summaries_tell_of_single_sets():
     shown = sorted((row["dof"], row["share"], row["sets"]) for row in unseal(DELIVERED.read_bytes())["rows"])
     of_values = [ln.load_result(name) for name in ("angle-cnn", "diabetes-mlp")]
     rows = [
-        (int(m) - 1, row.get("stated", row)) for one in TOGETHER + of_values for m, row in one.numbers["single"].items()
+        (int(m) - 1, row.get("after", row)) for one in TOGETHER + of_values for m, row in one.numbers["single"].items()
     ]
     assert shown == sorted((dof, row["share"], row["sets"]) for dof, row in rows)
 

@@ -59,7 +59,11 @@ class ReportStudy(Study):
 REMARKS = {
     "digits-mlp": "an example for you to run",
     **dict.fromkeys(
-        (f"{FASHION_FIXED.key}-geometry", *(NEW_JUDGES[name].key for name in NAMES[:4])),
+        (
+            f"{FASHION_FIXED.key}-geometry",
+            *(NEW_JUDGES[name].key for name in NAMES[:4]),
+            *(f"{name}-companion" for name in ("digits", "garments", *SMALL_JUDGES)),
+        ),
         "summary stored; its cells take minutes",
     ),
 }
