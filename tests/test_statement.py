@@ -15,7 +15,9 @@ from torch import nn
 import lnescape as ln
 from lnescape.covariates import DEFAULT, FREE
 from lnescape.retraining.prior import COMPANION, beside
-from lnescape.statement.call import COMPANION_SEED
+from lnescape.statement.call import ADVICE, COMPANION_SEED
+from lnescape.statement.page import NOISE
+from report.studies.small import breast_cancer
 
 DATA = ln.load("mnist5k")
 NET = ln.network("mlp", DATA, width=32)
@@ -254,6 +256,15 @@ def test_one_training_borrows_its_scale_and_says_so(runs):
     assert np.log(stated.evaluation.scale**2).mean() == pytest.approx(
         np.log(q.var()) + like.levels["fully connected"][0], abs=0.3
     )
+
+
+def test_a_companion_is_advised_where_inputs_move_together():
+    data, how = breast_cancer(), {"recipe": ln.Recipe(epochs=5, batch=32), "seeds": range(2), "progress": False}
+    net = ln.network("mlp", data, width=16)
+    alone, beside_it = (ln.state(net, data, companion=some, **how) for some in (False, True))
+    assert alone.worth == beside_it.worth == NOISE
+    assert (ADVICE in alone.notes, ADVICE in beside_it.notes) == (True, False)
+    assert ADVICE not in ln.state(net, data, like=None, **how).notes
 
 
 def test_a_companion_shows_the_scale_of_one_training(runs):

@@ -37,6 +37,10 @@ from lnescape.weights import KEPT_STATISTICS, Builder, Wrapped
 MOST_CALIBRATION = 3000  # held-out images that the prior is fitted on
 PROXY_SEED = 1_000_000  # first seed of the proxies, far from those of the networks
 COMPANION_SEED = 2_000_000
+ADVICE = (
+    "The inputs move together, and a few networks tell little of the scale that they share; a companion "
+    f"(companion=True, {COMPANION:g} of a training) or a further training tells more."
+)
 
 
 def state(
@@ -128,7 +132,8 @@ def state(
     borrows = by_gradients and like is not None and bool(like.levels) and data.values is None and not tokens
     n_given = n_trained if runs is None else len(runs)
     _check_number(n_given, borrows, values=data.values is not None, tokens=tokens)
-    _check_companion(companion, borrows and like is not None and like.companion is not None)
+    serves = borrows and like is not None and like.companion is not None
+    _check_companion(companion, serves)
     if data.values is None:
         check_measurand(measurand, n_trained, data.n_classes)
     images = _checked_images(images, data)
@@ -177,13 +182,15 @@ def state(
         narrow = retrain(of_proxies, numbers, folder=folder, progress=progress)
         known["further"] += narrow.cost.operations / prepared.plain
     return _of_classes(
-        data, runs, everything, looked, measurand=measurand, like=like, companions=companions, narrow=narrow, **known
-    )
+        data, runs, everything, looked, measurand=measurand, like=like, companions=companions, narrow=narrow,
+        advised=serves and not companion, **known,
+    )  # fmt: skip
 
 
 def _of_classes(
     data: Any, runs: Members, everything: Tensor, looked: dict[str, Any], *, n_calibration: int, measurand: Measurand,
-    like: LearnedPrior | None, companions: Members | None, narrow: Members | None, progress: bool, **known: Any,
+    like: LearnedPrior | None, companions: Members | None, narrow: Members | None, advised: bool, progress: bool,
+    **known: Any,
 ) -> Statement:  # fmt: skip
     """State classes, the calibration inputs first; `companions` are one or none, `narrow` are proxies."""
     n = n_calibration
@@ -215,11 +222,14 @@ def _of_classes(
     if companions is not None:
         short = companions.predict(everything[:n], progress=progress).cpu().numpy()
         companion = measurand(short, chosen[:n])[0], contrast(short, chosen[:n])[0]
+    on_proxies = not notes
+    if advised and worth == NOISE:
+        notes.append(ADVICE)
     return statement_of(
         seen.q, columns, (fitted, stated), n_eff=n_eff, like=like, companion=companion,
         network=kind_of(looked["prepared"].template.module),
         groups=tuple(groups), n_calibration=n, worth=worth, n_proxies=0 if narrow is None else len(narrow),
-        notes=notes, on_proxies=not notes, **known,
+        notes=notes, on_proxies=on_proxies, **known,
         **about_classes(logp, mean, chosen, stated, measurand=measurand, classes=tuple(map(str, data.classes))),
     )  # fmt: skip
 
