@@ -43,6 +43,13 @@ def test_an_exact_u_is_worth_all_and_ranks_at_the_ceiling():
     assert all(93.5 < decile.value < 96.5 for decile in found.deciles)
 
 
+def test_every_network_may_play_and_judge():
+    drawn = [(0, 1, 2), (3, 4, 5), (6, 7, 8), (9, 10, 11)]  # none is left that only judges
+    found = fidelity([type_a(Q[list(rows)]) for rows in drawn], Reference.of(Q[:12], drawn))
+    assert found.ren.value == pytest.approx(3, rel=0.2)
+    assert found.ren.low < 3 < found.ren.high
+
+
 def test_the_interval_of_ren_has_students_factor():
     reference = Reference.of(Q, draws(2))
     found = fidelity([type_a(Q[list(rows)]) for rows in draws(2)], reference)

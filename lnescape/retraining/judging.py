@@ -98,7 +98,7 @@ class Reference:
             raise ValueError("A network is in every draw, so that none is left without it; give several draws, apart.")
         bases = sorted({row for rows in draws for row in rows})
         others = np.setdiff1d(np.arange(len(q)), bases)
-        blocks = [tuple(block.tolist()) for block in np.array_split(others, min(N_BLOCKS, len(others))) if len(block)]
+        blocks = [tuple(block.tolist()) for block in np.array_split(others, N_BLOCKS) if len(block)]
         left_out: tuple[tuple[int, ...], ...] = ((), *((row,) for row in bases), *blocks)
         rng = np.random.default_rng(seed)
         orders = [[rng.permutation(np.setdiff1d(np.arange(len(q)), rows)) for _ in range(N_HALVINGS)] for rows in draws]
