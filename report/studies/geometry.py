@@ -139,7 +139,7 @@ def explained(own: Assembled) -> dict[str, Any]:
     mean, one = q.mean(0), np.ones(len(images))
     free, _ = columns_of(own.traces.of(range(own.n_networks), images), DEFAULT)
     designs = {"gradient distance": (h,), "gradient distance, log-odds": (h, mean, mean**2), ALONE: (free,)}
-    terms = [np.linalg.qr(np.column_stack([one, *columns]))[0] for columns in ((), *designs.values())]
+    terms = [_span(np.column_stack([one, *columns])) for columns in ((), *designs.values())]
     tenths = np.array_split(np.argsort(mean), TENTHS)
 
     def of(q: ndarray) -> ndarray:
@@ -153,6 +153,12 @@ def explained(own: Assembled) -> dict[str, Any]:
     shares = dict(zip(designs, estimates, strict=False))
     beyond = {"log-odds": [mean[some].mean() for some in tenths], "offset": estimates[len(designs) :]}
     return {"variance": variance, "shares": shares} | beyond
+
+
+def _span(columns: ndarray) -> ndarray:
+    """Return an orthonormal basis of what the columns span; indicators of all classes and a constant are dependent."""
+    u, size, _ = np.linalg.svd(columns, full_matrices=False)
+    return u[:, size > 1e-10 * size[0]]
 
 
 def sensitivity(own: Assembled, judge: Reference) -> dict[str, dict[str, dict[str, float]]]:
