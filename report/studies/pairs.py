@@ -236,13 +236,11 @@ SMALL_JUDGES = {
     "four-or-nine": ("cnn", {}, {"epochs": 20, "batch": 32, "learning_rate": 0.05}),
     "three-or-five": (_ATTENTION, {}, {"epochs": 15, "batch": 32, "optimiser": "adamw", "learning_rate": 0.001}),
     "sneaker-or-boot": (
-        "mlp",
-        {"width": 64},
-        {"epochs": 20, "batch": 32, "optimiser": "adamw", "learning_rate": 0.001},
+        "mlp", {"width": 64}, {"epochs": 20, "batch": 32, "optimiser": "adamw", "learning_rate": 0.001},
     ),
     "car-or-truck": ("mlp", {"width": 128, "dropout": 0.2}, {"epochs": 20, "batch": 32, "learning_rate": 0.02}),
     "cat-or-dog": ("cnn", {}, {"epochs": 10, "batch": 64, "learning_rate": 0.03, "flip": True}),
-}
+}  # fmt: skip
 
 
 def kind_of_network(network: str) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import combinations
 
 import numpy as np
@@ -43,39 +44,18 @@ def digits() -> Dataset:
     return cut("digits", dict.fromkeys(PARTS, 1197), range(10), "digits, 8×8")
 
 
-def garments() -> Dataset:
-    """Return two classes of FashionMNIST, 500 training images."""
-    return _two_classes("fashion_mnist", (2, 4), 500, "FashionMNIST, 500 pullovers and coats")
-
-
-def four_or_nine() -> Dataset:
-    """Return two digits of MNIST, 300 training images."""
-    return _two_classes("mnist", (4, 9), 300, "MNIST, 300 fours and nines")
-
-
-def three_or_five() -> Dataset:
-    """Return two digits of MNIST, 500 training images."""
-    return _two_classes("mnist", (3, 5), 500, "MNIST, 500 threes and fives")
-
-
-def sneaker_or_boot() -> Dataset:
-    """Return two classes of FashionMNIST, 300 training images."""
-    return _two_classes("fashion_mnist", (7, 9), 300, "FashionMNIST, 300 sneakers and boots")
-
-
-def car_or_truck() -> Dataset:
-    """Return two classes of CIFAR-10, 500 training images."""
-    return _two_classes("cifar10", (1, 9), 500, "CIFAR-10, 500 cars and trucks")
-
-
-def cat_or_dog() -> Dataset:
-    """Return two classes of CIFAR-10, 1 000 training images."""
-    return _two_classes("cifar10", (3, 5), 1000, "CIFAR-10, 1 000 cats and dogs")
-
-
 def _two_classes(name: str, classes: tuple[int, int], n: int, title: str) -> Dataset:
     """Take the first n training images of two classes, and 300 for calibration and for the test each."""
     return cut(name, dict(zip(PARTS, (n, 50, 300, 300), strict=True)), classes, title)
+
+
+# Two classes each: the name, the classes, the number of training images, and the title of the data.
+garments = partial(_two_classes, "fashion_mnist", (2, 4), 500, "FashionMNIST, 500 pullovers and coats")
+four_or_nine = partial(_two_classes, "mnist", (4, 9), 300, "MNIST, 300 fours and nines")
+three_or_five = partial(_two_classes, "mnist", (3, 5), 500, "MNIST, 500 threes and fives")
+sneaker_or_boot = partial(_two_classes, "fashion_mnist", (7, 9), 300, "FashionMNIST, 300 sneakers and boots")
+car_or_truck = partial(_two_classes, "cifar10", (1, 9), 500, "CIFAR-10, 500 cars and trucks")
+cat_or_dog = partial(_two_classes, "cifar10", (3, 5), 1000, "CIFAR-10, 1 000 cats and dogs")
 
 
 def cut(name: str, sizes: dict[str, int], classes: Sequence[int], title: str) -> Dataset:
