@@ -120,8 +120,8 @@ def moderated(
 
     σ̃²(x) = (d₀ s₀²(x) + ν s²(x))/(d₀ + ν),  ν_eff = min(d₀ + ν, ν n_eff + ν_lent).
 
-    The scale that all inputs share is known with no more than ν n_eff degrees of freedom, and those that a borrowed
-    scale adds; d₀ allows for this (`fit_prior`, steps 3 and 4), but not enough if nearly all inputs move as one.
+    The scale that all inputs share is known with no more than ν n_eff degrees of freedom, and those that a
+    companion adds; d₀ allows for this (`fit_prior`, steps 3 and 4), but not enough if nearly all inputs move as one.
 
     One network has ν = 0: the prior, such as a borrowed one (`borrowed_prior`), decides alone: Type B.
 

@@ -34,7 +34,7 @@ LENT = 1.0  # how many coefficients a spread counts as that was learned on few o
 ANY = "any"  # kind of network, where it isn't known or no prior was learned on its kind
 KINDS = (ANY, "convolutional", "fully connected")
 SHIPPED = Path(__file__).with_name("learned.json")
-COMPANION = 0.3  # epochs of the companion of one network, in parts of a training's
+COMPANION = 0.3  # epochs of a companion, a training from another seed, in parts of those of a network
 LEAST = 1e-12  # in the squared unit of q: a square below is taken as this much
 REFITS = 8  # rounds in which the pair at hand corrects such spreads
 
@@ -54,7 +54,9 @@ class Prior:
     n_eff: float  # independent inputs that those of the fit are worth
     n_inputs: int  # inputs of the fit
     names: tuple[str, ...] = ()  # of the covariates
-    lent_dof: float = 0.0  # degrees of freedom that a borrowed scale adds to ν n_eff, for the scale of all inputs
+    lent_dof: float = (
+        0.0  # degrees of freedom that `scale` of `fit_prior` adds to the ν n_eff of the scale of all inputs
+    )
 
     def variance(self, covariates: Float[ndarray, "inputs covariates"]) -> Float[ndarray, " inputs"]:
         """Return s₀² of some inputs, in the squared unit of the measurand; the columns are those of the fit."""
@@ -98,15 +100,7 @@ class LearnedPrior:
     provenance: Mapping[str, Any] = field(default_factory=dict)  # how it was made
 
     def with_companion(self, q: Float[ndarray, " inputs"], companion: Float[ndarray, " inputs"]) -> "LearnedPrior":
-        """Return the prior for `borrowed_prior` of one network that has a companion: with the level that both show.
-
-        Args:
-            q: Measurand of the network.
-            companion: The same of a training from another seed over `COMPANION` = 0.3 of the epochs.
-
-        Raises:
-            ValueError: No level over a companion was learned.
-        """
+        """Return the prior for `borrowed_prior` with the level that a network shows beside its companion."""
         if self.companion is None:
             raise ValueError(NO_COMPANION)
         level, dof, _ = self.companion
@@ -115,11 +109,12 @@ class LearnedPrior:
     def scale_beside(
         self, q: Float[ndarray, "networks inputs"], companion: Float[ndarray, " inputs"], *, n_eff: float
     ) -> tuple[float, float]:
-        """Return the mean over inputs of ln σ² that a companion shows of several networks, and its u; as `scale=`."""
+        """Return the mean over inputs of ln σ² of networks as their companion shows it, and its u, for `fit_prior`."""
+        n_eff = real(n_eff, "n_eff", above=0)
         if self.companion is None:
             raise ValueError(NO_COMPANION)
         level, dof, u = self.companion
-        shown = float(np.mean([beside(one, companion) for one in q]))
+        shown = float(np.mean([beside(one, companion) for one in array(q, "q", "networks inputs")]))
         noise = np.pi**2 / 2 / n_eff  # the variance of ln r², r normal, over so many independent inputs
         return shown + level - float(log_bias(dof)), float(np.sqrt(u**2 + noise))
 
@@ -188,10 +183,9 @@ def fit_prior(
     2. The scale and d₀ follow from s²/(c μ) ~ F(ν, d₀), by maximum likelihood over c for each δ = 1/d₀.
     3. δ̄ is the mean under the prior e^(−δ/0.1), the likelihood tempered by min(1, 3 n_eff/n), and
        d₀ = 1/(δ̄ + p/(ν n_eff)): the cost of fitting p coefficients is taken off.
-    4. With `scale`, the mean over inputs of ln σ² becomes the mean of the fitted one, whose variance is ψ′(ν n_eff/2),
-       and the one given, weighted by 1/variance. The variance of the one given is u², or (u² + d² + var d)/2 if this
-       is more, in turns, d the difference that is left: a pair that disagrees shows that pairs differ more. In d₀, the
-       cost of the constant falls from 1/(ν n_eff) to 1/(ν n_eff + ν_lent).
+    4. With `scale`, the fitted mean over inputs of ln σ², of variance ψ′(ν n_eff/2), and the one given are averaged
+       with the weights 1/variance. The latter's variance is u², or (u² + d² + var d)/2 if that is more, in turns, d the
+       difference that is left: what disagrees counts less. In d₀, 1/(ν n_eff + ν_lent) is the cost of the constant.
 
     Inputs share the networks, so that n of them are worth n_eff: `effective_number`.
 
@@ -258,7 +252,8 @@ def fit_prior(
     coefficients[0] += np.interp(delta, DELTAS, log_scale)
     known, lent_dof = dof * n_eff, 0.0
     if scale is not None:
-        shift, lent_dof = _lent(float((x @ coefficients).mean() - log_bias(1 / delta)), known, *scale)
+        fitted = float((x @ coefficients).mean() - log_bias(1 / delta))
+        shift, lent_dof = _lent(fitted, known, *_mean_and_u(scale, "scale, ln σ²,"))
         coefficients[0] += shift
     used = 1 / (delta + (p - 1) / known + 1 / (known + lent_dof))
     coefficients *= unit
@@ -345,9 +340,8 @@ def _adapted(
     tau = np.where(np.isnan(spread), tau, spread)
     first = tau**2
     for _ in range(REFITS):
-        known: dict[str, Any] = {"weight": weight, "tau": tau, "mean": mean, "information": information}
-        b, _, uncertainty = quasi_likelihood(variance, dof, x, **known)
-        seen = (b - mean) ** 2 + uncertainty
+        b, _, var_b = quasi_likelihood(variance, dof, x, weight=weight, tau=tau, mean=mean, information=information)
+        seen = (b - mean) ** 2 + var_b
         for number in range(group.max() + 1):
             if (of_group := group == number).any():
                 tau[of_group] = np.sqrt((LENT * first[of_group][0] + seen[of_group].sum()) / (LENT + of_group.sum()))
@@ -362,14 +356,18 @@ def _put_slopes(
     for name, known in slopes.items():
         if name not in names:
             raise ValueError(f"The slope of {name!r} is given, which is none of the covariates: {', '.join(names)}.")
-        slope, spread = known if isinstance(known, Sequence) and len(known) == 2 else (known, None)
-        real(slope, f"the mean slope of {name!r}")
-        real(spread, f"the standard deviation of the slope of {name!r}", above=0)
+        slope, spread = _mean_and_u(known, f"slope of {name!r}")
         k = names.index(name)
         if np.isfinite(width[k]):
             mean[1 + k], tau[1 + k] = slope * width[k], spread * width[k]
         if squared[k]:
             tau[second[k]] = 1e-3  # next to nothing
+
+
+def _mean_and_u(known: Any, what: str) -> tuple[float, float]:
+    """Return what is known beforehand as a mean and its standard deviation; raise unless it is both."""
+    mean, u = known if isinstance(known, Sequence) and len(known) == 2 else (known, None)
+    return real(mean, f"the mean {what}"), real(u, f"the standard deviation of the {what}", above=0)
 
 
 def quasi_likelihood(

@@ -372,8 +372,9 @@ def _check_number(n: int, borrows: bool, *, values: bool, tokens: bool) -> None:
 def _check_companion(companion: Any, serves: bool) -> None:
     """Raise where a companion is asked for that shows nothing."""
     if instance(companion, bool, "companion", "pass True or False") and not serves:
-        what = "A companion shows the scale by a prior that knows companions, for log-odds and gradient distance"
-        raise ValueError(f"{what}; pass like='shipped' and data of classes, or leave companion= out.")
+        what = "A companion shows the scale of log-odds, of images or features, by a prior that knows companions"
+        cure = "keep gradient distance among the covariates and like='shipped', or leave companion= out"
+        raise ValueError(f"{what}; {cure}.")
 
 
 def _checked_images(images: Any, data) -> Tensor:
