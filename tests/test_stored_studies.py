@@ -271,6 +271,7 @@ def test_the_shipped_prior_is_what_the_stored_pairs_teach():
     for kind, level in again.levels.items():
         assert shipped.levels[kind] == pytest.approx(level, rel=1e-6)
     assert shipped.companion == pytest.approx(again.companion, rel=1e-6)
+    assert not shipped.provenance["code"]["uncommitted_changes"]
 
 
 def test_the_slope_per_unit_carries_over_to_networks_on_which_nothing_was_chosen():
