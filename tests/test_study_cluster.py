@@ -13,6 +13,7 @@ from tests.test_study import arrays_of, equal_bits
 from tests.tiny import TINY
 
 
+@pytest.mark.starts(3)  # processes: two workers, and one in place of the killed one
 @pytest.mark.filterwarnings("ignore")  # distributed speaks of the worker that this test kills
 def test_the_same_bits_on_a_cluster_that_loses_a_worker(tmp_path):
     distributed = pytest.importorskip("distributed")
