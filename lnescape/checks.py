@@ -75,11 +75,12 @@ def checked_device(device: Any) -> Any:
     import torch
 
     try:
-        torch.zeros(1, device=device).item()
+        probe = torch.zeros(1, device=device)
+        probe.item()
     except (RuntimeError, AssertionError, TypeError) as error:
         cause = str(error).splitlines()[0]
         raise ValueError(f"Nothing can be computed on device {str(device)!r} ({cause}); use 'cpu'.") from error
-    return torch.device(device)
+    return probe.device  # with its number: that of tensors on it
 
 
 def array(values: Any, name: str, axes: str) -> Any:
@@ -124,10 +125,10 @@ def texts(values: Any, n: int, what: str, *, error: type[Exception] = ValueError
     found = tuple(map(str, values))
     if len(found) != n or not all(map(str.isprintable, found)):
         raise error(f"{what}: {n} are needed, and {len(found)} were given; give {n} different ones, no line breaks.")
-    first = {name: k for k, name in reversed(list(enumerate(found)))}
-    if twice := [k for k, name in enumerate(found) if first[name] < k][:1]:
-        name = found[twice[0]]
-        raise error(f"{what}: {shown(name)} stands at {first[name]} and at {twice[0]}; give {n} different ones.")
+    seen: dict[str, int] = {}
+    for k, name in enumerate(found):
+        if (first := seen.setdefault(name, k)) < k:
+            raise error(f"{what}: {shown(name)} stands at {first} and at {k}; give {n} different ones.")
     return found
 
 

@@ -36,38 +36,48 @@ Builder = Callable[[], nn.Module]
 
 # All threads share the global random generator: whoever seeds it, to build or to train, has it alone.
 RNG_LOCK = threading.RLock()
+_ATTENTION_LOCK = threading.RLock()
 
 
 def build(builder: Builder, seed: int) -> nn.Module:
     """Call a builder under a seed, leaving the global random generator as it was."""
-    with RNG_LOCK, seeded(seed):
+    with seeded(seed):
         return builder()
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Have torch's global generators alone for a `with` block, and leave them as they were."""
+    # All devices by name: without them, torch warns where there are two or more.
+    with RNG_LOCK, torch.random.fork_rng(devices=range(torch.cuda.device_count())):
+        yield
 
 
 @contextmanager
 def seeded(seed: int) -> Iterator[None]:
     """Seed the global generators of torch, Python and numpy for a `with` block, and leave them as they were."""
-    before, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
-    try:
-        with torch.random.fork_rng():
+    with undisturbed():
+        before, of_numpy = random.getstate(), np.random.get_state()  # noqa: NPY002
+        try:
             torch.manual_seed(seed)
             random.seed(seed)
             np.random.seed(seed % 2**32)  # noqa: NPY002
             yield
-    finally:
-        random.setstate(before)
-        np.random.set_state(of_numpy)  # noqa: NPY002
+        finally:
+            random.setstate(before)
+            np.random.set_state(of_numpy)  # noqa: NPY002
 
 
 @contextmanager
 def plain_attention() -> Iterator[None]:
     """Switch off torch's fast path for attention in evaluation mode: it calls no layers, and vmap doesn't know it."""
-    before = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(before)
+    with _ATTENTION_LOCK:  # the switch is that of all threads
+        before = torch.backends.mha.get_fastpath_enabled()
+        torch.backends.mha.set_fastpath_enabled(False)
+        try:
+            yield
+        finally:
+            torch.backends.mha.set_fastpath_enabled(before)
 
 
 class Template:
@@ -181,7 +191,7 @@ def constants_of(module: nn.Module) -> list[float]:
 
 
 def _only_logits(module: nn.Module, inputs: tuple, output: Any) -> Any:
-    """Return the logits in what a network returns: its `logits`, else its first part; two of them for a single one."""
+    """Return the logits of a network's output: its `logits`, else its first part; a single logit z becomes (0, z)."""
     output = _rows(inputs, _named(output))
     if isinstance(output, Tensor) and output.shape[1:] == (1,):
         return torch.cat([torch.zeros_like(output), output], 1)
@@ -189,10 +199,10 @@ def _only_logits(module: nn.Module, inputs: tuple, output: Any) -> Any:
 
 
 def _only_values(module: nn.Module, inputs: tuple, output: Any) -> Any:
-    """Return the values in what a network returns; parts of one shape, such as mean and variance, as they are."""
-    parts = output if isinstance(output, Sequence) and len(output) > 1 else [output]
-    alike = len({getattr(part, "shape", number) for number, part in enumerate(parts)}) < len(parts)
-    return output if alike else _rows(inputs, _named(output))
+    """Return the values of a network's output; parts of one shape, such as mean and variance, as they are."""
+    shapes = [part.shape for part in output if isinstance(part, Tensor)] if isinstance(output, Sequence) else []
+    ambiguous = len(set(shapes)) < len(shapes)
+    return output if ambiguous else _rows(inputs, _named(output))
 
 
 HOOKS = {"logits": _only_logits, "values": _only_values}
@@ -334,8 +344,8 @@ def theta_of(network: nn.Module | dict, like: nn.Module | None = None) -> Float[
             if name in statistics:
                 continue
             raise ValueError(f"The state dict lacks {name!r}; it was saved from another architecture.")
-        is_real = own.is_floating_point() and not found[name].is_floating_point()
-        if is_real or found[name].is_complex() and not own.is_complex():
+        is_whole = own.is_floating_point() and not found[name].is_floating_point()
+        if is_whole or found[name].is_complex() and not own.is_complex():
             kind = "complex" if found[name].is_complex() else str(found[name].dtype)
             raise ValueError(f"{name!r} is {kind} in the state dict; θ holds real numbers only.")
         if found[name].shape != own.shape:
@@ -484,7 +494,7 @@ class FlatNetwork:
             raise ValueError(f"θ has {theta.numel()} numbers, the network {self.theta.numel()} parameters.")
         self.module.train()  # a layer that makes something else of its weights in eval(), such as their sum, undoes it
         self.theta.copy_(theta)
-        return refresh_normalisation(self.module, images)
+        return refresh_normalisation(self.module, None if images is None else images.to(self.theta.device))
 
 
 @torch.no_grad()

@@ -78,6 +78,8 @@ ROWS: dict[str, list[tuple[str, str]]] = {
     ],
     "Training": [
         ('ln.Recipe(epochs="3")', "finite number"),
+        ("ln.fit(net, data, seeds=[0], recipe=ln.Recipe(epochs=1, batch=1000))", "no step at a learning rate"),
+        ("ln.state(net, data, seeds=[0], companion=True, recipe=ln.Recipe(3, batch=1000))", "would not be trained"),
         ("ln.Recipe(batch=True)", "whole number"),
         ("ln.Recipe(epochs=1e300)", "of at most 1000000"),
         ('ln.Recipe(schedule="linear")', "use one of"),

@@ -105,7 +105,7 @@ def test_a_resnet_of_torchvision_goes_through_the_whole_story_unchanged():
     part = ln.load("shapes").train.subset(slice(0, 16))
     parts = dict.fromkeys(("train", "validation", "calibration", "test"), (part.images, part.labels))
     data, net = ln.dataset(**parts, name="16 shapes"), lambda: torchvision().models.resnet18(num_classes=10)
-    recipe = ln.Recipe(epochs=1, batch=16, learning_rate=0.01, precision="float32")
+    recipe = ln.Recipe(epochs=2, batch=16, learning_rate=0.01, precision="float32")
     runs = ln.fit(net, data, seeds=[0, 1], recipe=recipe, workers=1)
     path = ln.fit_subspace(net, data, ln.Bezier.between(runs[0], runs[1]), recipe=recipe)
     triangle = ln.fit_subspace(net, data, Simplex.from_scratch(3), recipe=recipe)
@@ -120,6 +120,15 @@ def test_a_resnet_of_torchvision_goes_through_the_whole_story_unchanged():
         rtol=1e-4,
         atol=1e-4,
     )
+
+
+def test_predictions_of_many_sizes_hold_the_memory_of_the_largest(data):
+    law = ln.fit(ln.network("mlp", data, width=16), data, seeds=[0, 1], recipe=QUICK)
+    for n in (1, 5, 40):
+        law.predict(data.test.images[:n])
+    (engine,) = (kept for kept in law._shelf.values() if hasattr(kept, "_memory"))
+    assert {len(held.shape) for held in engine._memory.values()} == {1}
+    assert engine._memory["values 0"].numel() == 2 * 40 * 16
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")

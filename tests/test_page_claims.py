@@ -58,7 +58,7 @@ def test_what_was_measured_elsewhere_is_quoted_only_where_it_was_measured():
     assert "not for every set or class;" in of_classes.facts()["one set"]  # whose inputs move together
     rows = [row for row in unseal(DELIVERED.read_bytes())["rows"] if (row["quantity"], row["dof"]) == ("value", 2)]
     assert len(rows) == 2
-    stated = replace(ln.state_arrays(drawn(3), unit="m"), worth="from the networks")
+    stated = replace(ln.state_arrays(drawn(3), unit="m"), n_eff_source="from the networks")
     for row in rows:  # the most like it is quoted
         alike = replace(stated, prior=replace(stated.prior, n_eff=1.1 * row["n_eff"])).facts()["one set"]
         assert f"with {2 * row['n_eff']:.3g} ({row['title']})" in alike
@@ -100,8 +100,9 @@ def test_the_risk_of_another_decision_follows_from_the_printed_contrast(tmp_path
     assert pdf[0] == pdf[1]
 
 
-@pytest.mark.parametrize(("k", "doubted"), [(10, False), (11, True)])
-def test_with_many_classes_the_risk_of_another_decision_is_doubted(k, doubted):
-    logits = np.random.default_rng(0).normal(size=(3, 400, k))
+@pytest.mark.parametrize(("k", "apart", "doubted"), [(10, 9.0, False), (11, 9.0, True), (3, 0.5, True)])
+def test_with_many_classes_or_near_draws_the_risk_of_another_decision_is_doubted(k, apart, doubted):
+    rng = np.random.default_rng(0)
+    logits = apart * rng.normal(size=(400, k)) + rng.normal(size=(3, 400, k))
     stated = ln.state_arrays(logits - np.log(np.exp(logits).sum(2, keepdims=True)))
     assert ("with many classes" in stated.reservations().get("decisions", "")) == doubted

@@ -239,3 +239,12 @@ def test_rounded_predictions_are_refused(step):
     with pytest.raises(ValueError, match="inputs all networks give the same number, as after rounding"):
         ln.state_arrays(np.round(values / step) * step, unit="mm")
     assert ln.state_arrays(values, unit="mm").u.min() > 0.01
+
+
+def test_values_far_from_zero_differ_and_an_input_where_networks_agree_has_a_certain_risk():
+    values = np.random.default_rng(0).normal(size=(3, 200))
+    values[:, 7] = 1.5
+    far = ln.state_arrays(1.7e9 + 1e-3 * values, unit="s")  # the scatter is some thousands of units of the last digit
+    assert np.median(far.evaluation.scale) == pytest.approx(1e-3, rel=0.5)
+    agreed = ln.type_a(values)
+    assert (agreed.below(1.4)[7], agreed.below(1.6)[7]) == (0, 1)

@@ -262,7 +262,7 @@ def test_a_companion_is_advised_where_inputs_move_together():
     data, how = breast_cancer(), {"recipe": ln.Recipe(epochs=5, batch=32), "seeds": range(2), "progress": False}
     net = ln.network("mlp", data, width=16)
     alone, beside_it = (ln.state(net, data, companion=some, **how) for some in (False, True))
-    assert alone.worth == beside_it.worth == NOISE
+    assert alone.n_eff_source == beside_it.n_eff_source == NOISE
     assert (ADVICE in alone.notes, ADVICE in beside_it.notes) == (True, False)
     assert ADVICE not in ln.state(net, data, like=None, **how).notes
 

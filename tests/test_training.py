@@ -1,5 +1,6 @@
 """One training loop, held against plain PyTorch, step for step; seeds, resuming, bad input."""
 
+import threading
 import warnings
 from dataclasses import replace
 
@@ -211,3 +212,23 @@ def test_a_statement_calls_its_builders_eight_times_beside_the_trainings(data):
     groups = ("outputs", "noise", "bursts", "gradient distance")
     ln.state(net, data, runs=runs, proxies=proxies, n_proxies=4, covariates=groups)
     assert net.calls + proxies.calls <= 8 + 4
+
+
+def test_a_training_is_the_same_beside_another_thread_that_uses_the_generators():
+    data, recipe = ln.load("digits"), ln.Recipe(epochs=1, precision="float32")
+    net = ln.network("mlp", data, width=16, dropout=0.2)  # what it switches off is drawn from the global generator
+    law, done = ln.members(net, [net()], data), threading.Event()
+
+    def others():
+        while not done.is_set():
+            ln.training.refresh_cost(law, data, 1)
+
+    alone = [ln.fit(net, data, seeds=[seed], recipe=recipe, progress=False).thetas for seed in range(3)]
+    beside = threading.Thread(target=others)
+    beside.start()
+    try:
+        together = [ln.fit(net, data, seeds=[seed], recipe=recipe, progress=False).thetas for seed in range(3)]
+    finally:
+        done.set()
+        beside.join()
+    assert all(map(torch.equal, together, alone))

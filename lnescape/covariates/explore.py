@@ -128,6 +128,7 @@ def known_pair(runs: Members, data, *, players: int = 2, companions: Members | N
         raise ValueError(f"A prior is learned from {players + 10} retrainings or more, not {len(runs)}; train more.")
     template, images = check_builder(runs.net, data), data.calibration.images
     runs = checked_runs(runs, runs.net, template, data)
+    data = data.to(runs.device)
     logp = runs.predict(images).cpu().numpy()
     chosen = np.exp(logp[players:]).mean(0).argmax(1)
     seen = explored(runs.subset(range(players)), data, images, chosen, groups=DEFAULT)
@@ -259,6 +260,7 @@ def outputs(
     # Of values ln variance of the chosen output, nan where none is stated, in place of the first two.
     # H = E φφᵀ + 10⁻⁴ (tr E φφᵀ/d) I over the training images, φ the d inputs of the last linear layer; nan where there
     # is no such layer, or one that reads other than one vector an image, in the images' order.
+    images, training_images = images.to(law.device), training_images.to(law.device)
     with law.lend(theta) as module:
         logits, features = with_features(module, images)
         if law.values is None:

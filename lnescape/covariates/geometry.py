@@ -446,6 +446,7 @@ def gradient_distance(
     References: MacKay 1992, Neural Computation 4, 448 (gᵀH⁻¹g as the variance of a prediction).
     """
     ridge = real(ridge, "ridge", above=0)
+    images, training_images = images.to(law.device), training_images.to(law.device)
     classes = torch.as_tensor(np.asarray(chosen), dtype=torch.int64, device=images.device)
     with law.lend(theta) as module:
         quantity: Quantity = log_odds_of if law.values is None else output_of
@@ -466,5 +467,5 @@ def gradient_distance(
             logs.append(squares.clamp_min(torch.finfo(squares.dtype).tiny).log())
             directions.append(nn.functional.normalize(white[some.to(white.device)]))
     named = torch.cat(directions)
-    worth = 1 / float((named @ named.T).square().mean())
+    worth = len(named) ** 2 / float((named.T @ named).square().sum())  # the mean of r² over all pairs of inputs
     return Geometry(torch.cat(logs).cpu().numpy(), worth, float(fisher.trace()))

@@ -1,4 +1,4 @@
-"""Images altered on purpose: shifted companions of a test set, and augmentation in training."""
+"""Images altered on purpose: shifted copies of a test set, and augmentation in training."""
 
 from collections.abc import Sequence
 
@@ -39,7 +39,7 @@ def shift_pixels(
     one_of(kind, KINDS, "shift", error=DataError)
     whole(strength, "strength", least=STRENGTHS[0], most=STRENGTHS[-1], error=DataError)
     if pixels.dim() != 4:
-        raise DataError(f"shifted companions need images [n, channels, height, width], not {list(pixels.shape)}.")
+        raise DataError(f"shifted copies need images [n, channels, height, width], not {list(pixels.shape)}.")
     low, high = pixel_range
     # drawn on the CPU, so that the images are the same wherever they lie
     generator = torch.Generator().manual_seed(_SEED + 10 * KINDS.index(kind) + strength)

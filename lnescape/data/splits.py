@@ -98,7 +98,7 @@ class Split:
 
 @dataclass(frozen=True, eq=False, repr=False, kw_only=True)
 class Dataset:
-    """A data set in fixed parts, with shifted and foreign companions.
+    """A data set in fixed parts, with shifted and foreign sets.
 
     | part | what it is for | taken from |
     |---|---|---|

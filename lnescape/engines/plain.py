@@ -1,5 +1,6 @@
 """Engines of one network of any kind, and of many chains of linear layers in batched products."""
 
+import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
@@ -147,7 +148,7 @@ class LinearChain:
         self.shapes = [(m.out_features, m.in_features) for m in module.modules() if isinstance(m, nn.Linear)]
         self.device = torch.device(device)
         self.dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-        self._memory: dict[tuple, Tensor] = {}
+        self._memory: dict[str, Tensor] = {}
 
     def normalisation_biases(self) -> Int[Tensor, " 0"]:
         """Give no places: chains of linear layers have no normalisation."""
@@ -191,11 +192,11 @@ class LinearChain:
 
     def _buffer(self, name: str, *shape: int, dtype: torch.dtype | None = None) -> Tensor:
         """Reuse memory from step to step: fresh pages cost as much as a small product."""
-        key = (name, *shape)
-        if key not in self._memory:
+        n, held = math.prod(shape), self._memory.get(name)
+        if held is None or held.numel() < n:
             with torch.inference_mode(False):  # it must serve outside of it, too
-                self._memory[key] = torch.empty(shape, dtype=dtype or self.dtype, device=self.device)
-        return self._memory[key]
+                held = self._memory[name] = torch.empty(n, dtype=dtype or self.dtype, device=self.device)
+        return held[:n].view(shape)
 
     def _forward(self, weights: list[tuple[Tensor, Tensor]], x: Float[Tensor, "s batch n"]) -> list[Tensor]:
         """Return the input of every layer and, last, the logits."""

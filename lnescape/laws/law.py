@@ -336,6 +336,7 @@ class SubspaceLaw(Law):
     def moments(self, directions: Float[Tensor, "directions parameters"]) -> Moments:
         """Return the mean and the covariance of one draw: X E[a] and X Cov[a] Xᵀ with X = D Vᵀ."""
         mean, second = self.subspace.coefficient_moments()
+        directions = directions.to(self.device)
         # From the first vertex on, so that nearly equal ones keep their digits; Σ a = 1 makes it the same.
         first = self.vectors[0].double()
         x = directions.double() @ (self.vectors.double() - first).T

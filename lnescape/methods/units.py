@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from lnescape.laws.law import Law, mixture_of
 from lnescape.laws.noise import DropoutLaw, Gate
 from lnescape.methods.budget import Options, Request
-from lnescape.weights import Builder, FlatNetwork, Template, places, plain_attention
+from lnescape.weights import Builder, FlatNetwork, Template, places, plain_attention, undisturbed
 
 _LAYERS = (nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d)
 _CURE = (
@@ -114,7 +114,7 @@ def _check_that_layers_are_all_there_is(module: nn.Module, images: Tensor, layer
     """Refuse chance that no layer shows, such as torch.nn.functional.dropout."""
     for layer in layers.values():
         layer.p = 0.0
-    with torch.random.fork_rng():
+    with undisturbed():
         first, second = module.train()(images), module(images)
     module.eval()
     if not torch.equal(first, second):

@@ -352,7 +352,7 @@ def _put_slopes(
     tau: ndarray, mean: ndarray, slopes: Mapping[str, tuple[float, float]], *, names, width: ndarray, squared: ndarray
 ) -> None:
     """Put slopes that are known beforehand into `mean` and `tau`, for standardised covariates."""
-    second = 1 + len(squared) + np.cumsum(squared) - 1  # where the squares stand
+    second = len(squared) + np.cumsum(squared)  # where the squares stand
     for name, known in slopes.items():
         if name not in names:
             raise ValueError(f"The slope of {name!r} is given, which is none of the covariates: {', '.join(names)}.")
@@ -453,17 +453,18 @@ def profile(ratio: ndarray, dof: float, d: ndarray) -> tuple[ndarray, ndarray]:
 def effective_number(q: Float[ndarray, "networks inputs"]) -> float:
     """Return the number of independent inputs that n inputs of the same networks are worth.
 
-    1/n_eff = 1/n + mean over i ≠ j of r²_ij, r the correlation of two inputs over the networks; its noise, 1/(N − 1),
-    is taken off. The variance of a mean over inputs of s², or of a smooth function of it, is that of n_eff independent
-    ones, since s²_i and s²_j of normal inputs have the correlation r². Narrow or briefly trained networks scatter more
-    in common than those they stand for: they give a lower bound (studies "mnist-mlp-uncertainty" and
-    "mnist-cnn-uncertainty").
+    1/n_eff = 1/n + ρ, ρ = mean over i ≠ j of r²_ij, r the correlation of two inputs over the networks; its noise,
+    1/(N − 1), is taken off. The variance of a mean over inputs of s², or of a smooth function of it, is that of n_eff
+    independent ones, since s²_i and s²_j of normal inputs have the correlation r² (but for ρ/n, which is left out).
+    From few networks n_eff is too large, by (N + 1)/(N − 2) where r² are small: an eighth from 24. Narrow or briefly
+    trained networks scatter more in common than those they stand for: they give a lower bound (studies
+    "mnist-mlp-uncertainty" and "mnist-cnn-uncertainty").
 
     Args:
         q: Measurand per network and image, of N networks; many cheap ones will do.
 
     Returns:
-        n_eff, between 1 and n.
+        n_eff > 0, at most n.
 
     Raises:
         ValueError: Fewer than four networks or two images, or networks that don't differ.
@@ -498,7 +499,7 @@ def _squared_correlation(q: ndarray) -> tuple[float, int]:
 def shared_movement(q: Float[ndarray, "draws inputs"]) -> float:
     """Return ρ ≤ 1, the mean of r²_ij over pairs of inputs, freed of the noise of few draws, at least three."""
     # r² of n draws has the mean 1/ν where inputs are independent, ν = n − 1, and is 1 where they move as one: ρ is the
-    # mean of (r² − 1/ν)/(1 − 1/ν).
+    # mean of (r² − 1/ν)/(1 − 1/ν). In between this is too small, by ν/(ν + 2) where r² are small.
     noise = 1 / (len(q) - 1)
     return (_squared_correlation(array(q, "q", "draws inputs"))[0] - noise) / (1 - noise)
 

@@ -418,8 +418,8 @@ def _refusal(row: Float[Tensor, " classes"], where: str) -> str:
     if (row >= 0).all() and abs(float(row.sum()) - 1) <= SUM_TOLERANCE:
         return f"{where} holds probabilities, not their logarithms; pass probabilities.log()."
     return (
-        f"the exponentials of {where} sum to {float(row.exp().sum()):.4g}, not to 1: these are logits; "
-        "apply torch.log_softmax(logits, dim=-1)."
+        f"the exponentials of {where} sum to {float(row.exp().sum()):.4g}, not to 1: these are logits, or "
+        "rounded, as in bfloat16; apply torch.log_softmax(logits.float(), dim=-1)."
     )
 
 

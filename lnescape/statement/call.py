@@ -150,6 +150,9 @@ def state(
         of_proxies = Prepared.of(proxies, data, replace(recipe, epochs=proxy_epochs * recipe.epochs))
     if companion:
         short = prepared.under(replace(recipe, epochs=COMPANION * recipe.epochs))
+        if short.recipe.n_steps(len(data.train)) < recipe.least_steps:
+            why = f"A companion of {short.recipe.epochs:.2g} epochs would not be trained"
+            raise ValueError(f"{why}; give a recipe of more epochs or of smaller batches, or leave companion=True out.")
     if runs is None:
         check_inputs(template, calibration, "calibration", rows=data.calibration.rows)
         check_inputs(template, images, "stated", rows=rows)
@@ -166,7 +169,8 @@ def state(
     looked: dict[str, Any] = {"groups": groups, "burst": burst, "prepared": prepared, "neighbours": neighbours}
     known: dict[str, Any] = {
         "ids": ids, "level": level, "left_out": left_out, "trainings": float(n_trained), "title": data.title,
-        "passes": passes_of(groups, epochs=0 if runs.path is None else runs.path.shape[1] - 1),
+        "passes": passes_of(groups, epochs=0 if runs.path is None else runs.path.shape[1] - 1)
+        * (1 if data.values is None else data.n_classes),  # each output is explored
         "origin": _origin(prepared, runs, images), "n_calibration": len(calibration), "progress": progress,
     }  # fmt: skip
     n_bursts = len(runs) * explore.N_BURSTS if "bursts" in groups else 0
@@ -197,19 +201,19 @@ def _of_classes(
     predicted = _predicted(runs, data, everything, n, ids=known["ids"], progress=progress).double()
     logp, mean = predicted.cpu().numpy(), predicted.exp().mean(0).cpu().numpy()
     chosen = mean.argmax(1)
-    n_eff, worth, groups = None, CHECKED, looked["groups"]
+    n_eff, source, groups = None, CHECKED, looked["groups"]
     notes: list[str] = []
     with bar(len(runs), "exploring", "networks", show=progress) as shown:
         seen = explore.explored(runs, data, everything, chosen, measurand=measurand, on_network=shown.update, **looked)
         if len(runs) > 1:  # one network borrows its scale
             n_eff = believed(explore.movement(runs, everything[:n], chosen[:n], measurand=measurand), n)
-            worth = CHECKED if n_eff is None else NOISE
+            source = CHECKED if n_eff is None else NOISE
     if narrow is not None:
         q = measurand(narrow.predict(everything, progress=progress).cpu().numpy(), chosen)
         seen, groups = replace(seen, spreads={"proxies": q.std(0, ddof=1)}), [*groups, "proxies"]
         at_least, enough = effective_number(q[:, :n]), len(narrow) >= explore.ENOUGH_PROXIES
         if enough and at_least > (n_eff or assumed_number(n)):
-            n_eff, worth = at_least, PROXIES
+            n_eff, source = at_least, PROXIES
         elif enough:
             notes.append(
                 f"The {len(narrow)} proxies show that the inputs are worth {at_least:.0f} independent ones or more."
@@ -223,12 +227,12 @@ def _of_classes(
         short = companions.predict(everything[:n], progress=progress).cpu().numpy()
         companion = measurand(short, chosen[:n])[0], contrast(short, chosen[:n])[0]
     on_proxies = not notes
-    if advised and worth == NOISE:
+    if advised and source == NOISE:
         notes.append(ADVICE)
     return statement_of(
         seen.q, columns, (fitted, stated), n_eff=n_eff, like=like, companion=companion,
         network=kind_of(looked["prepared"].template.module),
-        groups=tuple(groups), n_calibration=n, worth=worth, n_proxies=0 if narrow is None else len(narrow),
+        groups=tuple(groups), n_calibration=n, n_eff_source=source, n_proxies=0 if narrow is None else len(narrow),
         notes=notes, on_proxies=on_proxies, **known,
         **about_classes(logp, mean, chosen, stated, measurand=measurand, classes=tuple(map(str, data.classes))),
     )  # fmt: skip
@@ -256,7 +260,7 @@ def _of_values(
     columns = columns_of(replace(every, like=every.of(range(len(runs)), parts[0])), looked["groups"])
     n_eff = believed(float(np.mean(moving)), n)
     return statement_of(
-        every.q, columns, parts, n_eff=n_eff, worth=NOISE if n_eff else CHECKED, scale=scale, n_calibration=n,
+        every.q, columns, parts, n_eff=n_eff, n_eff_source=NOISE if n_eff else CHECKED, scale=scale, n_calibration=n,
         quantity=data.classes[0] if k == 1 else "value", units=units_of(data.unit, k),
         outputs=data.classes if k > 1 else (), groups=tuple(looked["groups"]), **known,
     )  # fmt: skip

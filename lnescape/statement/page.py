@@ -99,7 +99,7 @@ class Statement:
     ids: tuple[str, ...] = ()  #: identifiers of the inputs
     further: float = 0.0  #: further cost, in trainings
     passes: int = 0  #: forward passes for each input and network beside that of the prediction
-    worth: str = ASSUMED  #: how n_eff was found
+    n_eff_source: str = ASSUMED  #: how n_eff was found
     n_proxies: int = 0  #: number of proxies
     network: str = ANY  #: kind of network whose level is borrowed after one training, "any" for all kinds
     companion: bool = False  #: whether a companion showed the scale of one training
@@ -212,7 +212,9 @@ class Statement:
 
         index = ["input", "output"] if self.outputs else ["input"]
         table = self.to_dataframe().rename(columns={"id": "input"}).set_index(index)
-        found = xarray.Dataset.from_dataframe(table).reindex(input=list(self.ids))
+        found = xarray.Dataset.from_dataframe(table).reindex(
+            {"input": list(self.ids)} | ({"output": list(self.outputs)} if self.outputs else {})
+        )
         if self.probability is not None:
             dims = ("input", "class_name")
             found["probabilities"] = xarray.DataArray(self.probability, {"class_name": list(self.classes)}, dims)
@@ -312,7 +314,7 @@ class Statement:
             if self.itself
             else f"{self.n_calibration} held-out inputs without labels"
         )
-        worth = f", worth {self.prior.n_eff:.0f} independent ones ({self.worth})" if n > 1 else ""
+        worth = f", worth {self.prior.n_eff:.0f} independent ones ({self.n_eff_source})" if n > 1 else ""
         groups = ["which output" if self.outputs and name == "classes" else name for name in self.groups]
         missing = "".join(f"; without {name}: {reason}" for name, reason in self.left_out.items())
         elsewhere = "; coefficients shrink towards those of other pairs of data and network (Type B)"
@@ -461,8 +463,8 @@ class Statement:
         """Write what single sets of networks delivered where the common scale was known nearly as well."""
         each = "every set" if self.chosen is None else "every set or class"  # inputs of one class move together
         level = f"{share_text(self.level)} holds on average over sets of networks and inputs, not for {each}"
-        if self.worth in (ASSUMED, GIVEN):
-            return f"{level}; how far the inputs move together was not measured"
+        if self.n_eff_source in (ASSUMED, GIVEN):
+            return f"{level}; how far the inputs move together was not measured: if nearly as one, fewer are inside"
         dof, quantity = self.evaluation.n - 1, "value" if self.chosen is None else "log-odds"
         common = dof * self.prior.n_eff + self.prior.lent_dof
         known = [row for row in _delivered()["rows"] if row["quantity"] == quantity]

@@ -61,10 +61,10 @@ class Panel:
         return slice(self.test.start, min(self.test.start + N_LOG_PROBABILITIES, self.test.stop))
 
 
-def panel_of(data: Dataset, *, companions: bool = True) -> Panel:
+def panel_of(data: Dataset, *, altered: bool = True) -> Panel:
     """Put together the panel of a data set, with its shifted and foreign images or without."""
     away = []
-    if companions:
+    if altered:
         away = [data.shifted(kind, strength) for kind in SHIFTS for strength in STRENGTHS] + [data.foreign]
     splits = [data.calibration, data.test.subset(slice(0, N_TEST)), *(s.subset(slice(0, N_AWAY)) for s in away)]
     part = np.repeat(np.arange(len(splits)), [len(split) for split in splits])
@@ -72,12 +72,12 @@ def panel_of(data: Dataset, *, companions: bool = True) -> Panel:
     return Panel(images, labels, part)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=2)  # on a device and, to count operations, on the CPU
 def data_and_panel(name: str, device: str) -> tuple[Dataset, Panel]:
     """Load a data set and its panel once in a process."""
     own = ":" in name
     data = resolve_name(name)().to(device) if own else load(name, device=device)
-    return data, panel_of(data, companions=not own)
+    return data, panel_of(data, altered=not own)
 
 
 # Of the mantissa of probabilities and of what covariates are made of: half of one per cent of a nat, or less.

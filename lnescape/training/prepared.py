@@ -30,6 +30,7 @@ from lnescape.weights import (
     statistics_names,
     theta_of,
     trainable,
+    undisturbed,
 )
 
 
@@ -64,9 +65,10 @@ class Prepared:
         if n < recipe.batch:
             why = f"A batch of {recipe.batch} is larger than the {n} training inputs"
             raise ValueError(f"{why}; pass recipe=Recipe(batch=…), {n} or less.")
-        if recipe.n_steps(n) < 1:
-            least = 1 / (n // recipe.batch)
-            raise ValueError(f"{recipe.epochs:.2g} epochs are less than a step; use at least {least:.2g}.")
+        if recipe.n_steps(n) < recipe.least_steps:
+            few = "less than a step" if recipe.least_steps == 1 else "no step at a learning rate above zero"
+            least = recipe.least_steps / (n // recipe.batch)
+            raise ValueError(f"{recipe.epochs:.2g} epochs are {few}; use at least {least:.2g}.")
         _check_folder(folder)
         place: torch.device = checked_device(images.device if device is None else device)
         with RNG_LOCK:
@@ -266,7 +268,7 @@ def _differing(template: Template, second: nn.Module, some: Tensor) -> str | Non
             others[name].copy_(own)
         elif name in constants and not torch.equal(own, others[name]):
             return f"The constant {name!r}"
-    with RNG_LOCK, seeded(0), torch.no_grad():
+    with seeded(0), torch.no_grad():
         for p, own in zip(trainable(second), trainable(first), strict=True):
             p.copy_(own)
         same = torch.allclose(second(some), first(some), 1e-3, 1e-3)
@@ -276,7 +278,7 @@ def _differing(template: Template, second: nn.Module, some: Tensor) -> str | Non
 def _check_batch_independence(template: Template, some: Tensor) -> None:
     """Raise where a prediction isn't finite, or differs from call to call, or with the other inputs of its batch."""
     module = template.fresh().float().eval()
-    with RNG_LOCK, torch.random.fork_rng(), torch.no_grad():
+    with undisturbed(), torch.no_grad():
         alone, first, again, turned = (module(x.clone()).double() for x in (some[:2], some, some, some.flip(0)))
     if not first.isfinite().all():
         raise ValueError("The network gives NaN or infinite numbers before any training; make every output finite.")
@@ -298,7 +300,7 @@ def check_inputs(template: Template, images: Tensor, part: str, *, rows: Tensor 
     module = template.fresh().cpu().float().eval()
 
     def problem(some: Sequence[int]) -> str:
-        with RNG_LOCK, torch.random.fork_rng(), torch.no_grad():
+        with undisturbed(), torch.no_grad():
             try:
                 return "" if module(images[some].cpu()).isfinite().all() else "it gives NaN or infinite numbers"
             except (RuntimeError, IndexError) as error:
@@ -338,7 +340,7 @@ def _check_buffers(module: nn.Module, some: Tensor) -> None:
         with seeded(0):  # in evaluation and in training mode, always with the same chance
             return torch.cat([module.train(mode)(some) for mode in (False, True)])
 
-    with RNG_LOCK, seeded(0), torch.no_grad():
+    with seeded(0), torch.no_grad():
         module(some)  # which may make buffers
         before = {n: t.detach().clone() for n, t in (*module.named_buffers(), *module.named_parameters())}
         first = both()
@@ -359,7 +361,7 @@ def _check_gradients(module: nn.Module, some: Tensor) -> None:
     """Raise where predictions, in training or evaluation, depend on a trainable parameter that gets no gradient."""
 
     def predicted(mode: bool) -> Tensor:
-        with RNG_LOCK, seeded(0), torch.enable_grad():
+        with seeded(0), torch.enable_grad():
             return module.train(mode)(some)
 
     parts = dict(module.named_modules())
@@ -386,7 +388,7 @@ def _wrong_output(module: nn.Module, data, some: Tensor) -> str | None:
     widths = (data.n_classes,) if data.values is None else (data.n_classes, 2 * data.n_classes)
     for n, training in ((2, False), (1, False), (2, True)):  # some squeeze a batch of one, some return more in training
         given = some[:n].clone()
-        with RNG_LOCK, torch.random.fork_rng(), torch.no_grad():
+        with undisturbed(), torch.no_grad():
             try:
                 logits = module.train(training)(given)
             except Exception as error:

@@ -260,11 +260,11 @@ def proxies(result: Result, numbers: Sequence[int]) -> Rows:
 
 
 def bursts(stored: Results) -> Rows:
-    """Lay out the sweep over bursts of each pair: cost, how far they go, ratio of variances, REN of M = 3."""
+    """Lay out the sweep over bursts of each pair: cost, distance covered, ratio of variances, REN of M = 3."""
     return {
         f"{pair}, epochs: {own['epochs']:g}, rate × {own['rate']:g}": {
             "cost a network": f"{own['trainings']:.2f}",
-            "goes": str(own["distance"]),
+            "distance covered": str(own["distance"]),
             "u² / its variance": str(own["ratio"]),
             "REN alone": own["alone"]["ren"],
             "REN with all free": own["with_free"]["ren"],
@@ -469,7 +469,7 @@ def flips_of(result: Result) -> tuple[Any, Any]:
 
 
 def beforehand() -> Rows:
-    """Lay out the training loss that remains, how far bursts by the common rule go, and what they tell, M = 3."""
+    """Lay out the training loss that remains, what bursts by the common rule cover and show, M = 3."""
     rows: Rows = {}
     stored = stored_of_pairs("-uncertainty", RESTARTED)
     for pair, result in sorted(stored.items(), key=lambda item: item[1].numbers["facts"]["training_loss"].value):
@@ -477,7 +477,7 @@ def beforehand() -> Rows:
         burst = next(own for own in n["bursts"] if (own["epochs"], own["rate"]) == RULE)
         rows[pair] = {
             "training loss": str(n["facts"]["training_loss"]),
-            "bursts go": str(burst["distance"]),
+            "bursts cover": str(burst["distance"]),
             "their partial R²": str(n["partial_r2"]["bursts"]),
             "REN of bursts": burst["alone"]["ren"],
             "REN, constant prior": n["mixes"]["constant"]["3"]["ren"]["value"],
