@@ -22,7 +22,7 @@
 #
 # **Before you start.** `00_start_here`. You should know the length of a vector and the angle between two.
 #
-# **Minutes.** 25 minutes to read. To compute: under half a minute in the profile `quick`, about two minutes in `standard`,
+# **Minutes.** 40 minutes to read. To compute: under half a minute in the profile `quick`, about two minutes in `standard`,
 # on one thread.
 
 # %% tags=["parameters"]
@@ -526,7 +526,7 @@ course.save_live(figure, "01_explored")
 
 # %% [markdown]
 # **What we see.** We *chose* the size of the noise so that its spread is about that of u(x). The line between matched
-# networks has nearly that spread by itself, and could pass for a success. But it moves other images than retraining does:
+# networks has nearly that spread by itself, and could pass for a success. But it moves different images from those that retraining moves:
 # its rank correlation is close to zero. The plain line crosses the hill, and spreads far too widely. Noise shows more
 # of the pattern than two real retrainings do here. The yardstick is rough: six retrainings give u(x) with a large
 # uncertainty. Two halves of the six correlate

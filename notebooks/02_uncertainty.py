@@ -108,7 +108,8 @@ course.table(rows)
 # $$ \mathrm{E}[\mathrm{NLL}] = H(\pi) + \sum_c \pi_c \ln\frac{\pi_c}{p_c}, \qquad
 #    \mathrm{E}[\mathrm{Brier}] = 1 - \sum_c \pi_c^2 + \sum_c (p_c - \pi_c)^2 . $$
 #
-# In each, the last part depends on the report, and is zero only at p = π. The rest belongs to the image. A score that is
+# $H(\pi) = -\sum_c \pi_c \ln \pi_c$ is the *entropy* of the truth: the loss of the honest forecaster. In each score, the last part
+# depends on the report, and is zero only at p = π. The rest belongs to the image. A score that is
 # lowest at the truth is **proper** [1].
 
 # %%
@@ -389,8 +390,8 @@ course.save_live(figure, "02_foreign")
 # But the aleatoric part also rises, though these pictures are not ambiguous
 # digits. The aleatoric part is computed from the
 # *members*, not from the image. So the split describes the ensemble. *AUROC* is the probability that a foreign image has a
-# higher entropy than a test image. It hardly differs between the three rows: the epistemic part does not detect foreign
-# images better than the total.
+# higher entropy than a test image. It differs by a few thousandths between the three rows: to detect foreign images, it hardly
+# matters which of the entropies is used.
 #
 # ## Terms of the GUM
 #
@@ -401,7 +402,7 @@ course.save_live(figure, "02_foreign")
 # | measurand | the quantity to be measured, fixed before measuring | log-odds $q = \ln p_c - \ln(1 - p_c)$ of one class c(x), from one training by a fixed recipe on fixed data |
 # | standard uncertainty | stated as a standard deviation | u(x) = standard deviation of q over retrainings, in nat of log-odds |
 # | Type A evaluation | from repeated observations | s, the standard deviation of M retrainings, estimates u(x) |
-# | Type B evaluation | by other means: a certificate, earlier data, a resolution | stored log-odds are rounded: $\mathrm{step}/\sqrt{12}$ |
+# | Type B evaluation | by other means: a certificate, earlier data, a resolution | stored log-odds are rounded to a step: $\mathrm{step}/\sqrt{12}$ |
 # | degrees of freedom ν | how well s itself is known: relative standard uncertainty about $1/\sqrt{2\nu}$, more for small ν (`05_mnist`) | M − 1 |
 # | coverage interval | contains the value with a stated probability [5] | $\bar q \pm t\,s\sqrt{1 + 1/M}$, for *one further* retraining (in statistics: a prediction interval) |
 #

@@ -234,7 +234,7 @@ course.save(figure, "05_log_odds")
 #
 # ## Which decisions depend on the seed
 #
-# A network decides otherwise than the scouts if another class has a higher probability than c. Then the *contrast*
+# A network decides differently from the scouts if another class has a higher probability than c. Then the *contrast*
 # $\ln p_c - \max_k \ln p_k$, over the other classes k, is negative. (This contrast has nothing to do with the contrast of a picture.)
 # We call this a *flip*. The flip share of an image is the share of the 128 retrainings that flip.
 
@@ -245,7 +245,7 @@ flips = (contrast < 0).mean(0)
 rows = {}
 for least, words in ((0, "at least one"), (0.05, "more than 5 %"), (0.25, "more than a quarter")):
     rows[f"{words} of {len(contrast)} retrainings"] = {"test images": (flips[test] > least).sum()}
-course.table(rows, f"Images on which retrainings decide otherwise than the scouts, of {test.sum()}")
+course.table(rows, f"Images on which retrainings decide differently from the scouts, of {test.sum()}")
 
 # %%
 figure = figures.undecided_images(
@@ -334,8 +334,9 @@ course.save(figure, "05_convergence")
 # **What we see.** The symbols are root mean squares over 7 000 images. Circles lie within 1 % of the line, triangles within 6
 # %. At the right-hand end of each series only two groups are left. From two retrainings ln s has a standard deviation of 1.11,
 # a factor of three, mostly downwards: one pair of retrainings in four shows less than a third of u(x). From five retrainings
-# it is 0.40, from 64 still 0.09. The relative standard uncertainty of s falls about as $1/\sqrt{2\nu}$: ten times better takes
-# a hundred times as many retrainings. The methods of the later notebooks try to avoid this price. The same formula gives the
+# it is 0.40, from 64 still 0.09. From three it is 0.64, and ln s is also 0.29 too low on average; together
+# $\sqrt{0.64^2 + 0.29^2} = 0.70$, the error of 70 % in `00_start_here`. The relative standard uncertainty of s falls about as
+# $1/\sqrt{2\nu}$: ten times better takes a hundred times as many retrainings. The methods of the later notebooks try to avoid this price. The same formula gives the
 # quality of the reference: 128 MLPs give each u(x) with a relative standard uncertainty of 6 %, 32 CNNs with 13 %.
 #
 # ## Two gates
@@ -467,11 +468,13 @@ assert abs(relative_spread(needed - 1) / 2 - 0.1) < 0.002
 first, second = contrast[:64], contrast[64:]
 predicted = norm.cdf(-first.mean(0) / first.std(0, ddof=1))
 some, truth = test & (flips > 0.05) & (flips < 0.95), (second < 0).mean(0)
+noise = (truth * (1 - truth) / 63)[some].mean()  # variance of the share that judges
 for name, guess in (("normal law", predicted), ("counted share", (first < 0).mean(0))):
-    difference = np.sqrt(((guess - truth)[some] ** 2).mean())
-    print(f"{name}: root mean square difference {difference:.3f} on {some.sum()} images")
-# Two numbers and the normal law predict a little better here than 64 counts: a count does not show
-# how close each decision was.
+    square = ((guess - truth)[some] ** 2).mean()
+    print(f"{name}: root mean square difference {square**0.5:.3f} on {some.sum()} images, "
+          f"of the guess alone {(square - noise) ** 0.5:.3f}")
+# Most of the difference is the noise of the judges. Without it, two numbers and the normal law predict
+# better than 64 counts: a count does not show how close each decision was.
 
 # %% [markdown]
 # ### Exercise 3

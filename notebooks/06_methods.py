@@ -43,7 +43,7 @@ profile = course.profile(profile)
 # ## A guess to write down
 #
 # A deep ensemble of three members costs three trainings. **For one and a half trainings, how many members can the best
-# method be worth: 1, 2, or 5?** Large experiments on CIFAR-10 gave values around 3 [1].
+# method be worth: 1, 2, 3, or 5?** Large experiments on CIFAR-10 gave values around 3 [1].
 
 # %% [markdown]
 # ## The scale: deep-ensemble equivalent
@@ -151,6 +151,22 @@ assert torch.allclose(by_hand.double(), by_library, atol=1e-4)
 print("the same 12 × 12 curvature; largest difference", f"{(by_hand - by_library).abs().max():.0e}")
 
 # %% [markdown]
+# The law of Laplace is normal, with the trained weights as mean and (curvature + λ I)⁻¹ as covariance: where the curvature is
+# small, the variance is large. λ is the precision of a prior; it bounds the variance where the curvature is zero. That is so in
+# some directions here: if all four classes get the same weights in addition, no probability changes.
+
+# %%
+precision = 1.0
+covariance = torch.linalg.inv(by_library + precision * torch.eye(12))
+directions = {
+    "the same for all four classes": torch.ones(4, 1),
+    "class 1 against class 2": torch.tensor([[1.0], [-1.0], [0.0], [0.0]]),
+}
+for name, d in directions.items():
+    d = nn.functional.normalize((d * torch.tensor([[1.0, 0.0, 0.0]])).flatten().double(), dim=0)
+    print(f"variance of the first weight, {name}: {d @ covariance @ d:.2f}")
+
+# %% [markdown]
 # ## The real case: the same three lines for every method
 #
 # Every method returns a *law*, which predicts and knows its cost in trainings. A law of members predicts with all of them; for
@@ -194,7 +210,7 @@ course.table(rows, digits=2)
 #
 # The stored study has all of MNIST, an MLP and a CNN, budgets of 1, 1.5 and 3 trainings, and two *bases* (disjoint networks). For
 # each method the settings were chosen on validation images from three candidates. Two methods have several variants. Learned
-# subspaces are a line, a curve or a triangle. The *short ensemble* is a deep ensemble with twice as many members, each trained
+# subspaces are a line, a curve or a triangle; a budget of 3 trains three of them, one of 1.5 trains one for longer. The *short ensemble* is a deep ensemble with twice as many members, each trained
 # for half as long; the *long ensemble*, at three trainings, has two members, each trained half as long again. SWAG around several
 # networks is called MultiSWAG [7]. If a law has no fixed members, 30 networks are drawn from it. For some methods the
 # chosen candidate was the first or the last of the three, so a better setting may lie beyond
