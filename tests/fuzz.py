@@ -103,7 +103,7 @@ def _law(folder: Path, number: int, law) -> Kept:
 
 def _statement(folder: Path) -> Kept:
     q = np.random.default_rng(0).normal(size=(3, 60, 2))
-    made = ln.state_arrays(q, unit=("°", "mm"), limits=(-3, 3), names=("angle", "length"))
+    made = ln.state_arrays(q, unit=("°", "mm"), limits={"angle": (-3, 3)}, names=("angle", "length"))
 
     def read(file: Path):
         found = ln.load_statement(file)

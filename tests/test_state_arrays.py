@@ -248,3 +248,19 @@ def test_values_far_from_zero_differ_and_an_input_where_networks_agree_has_a_cer
     assert np.median(far.evaluation.scale) == pytest.approx(1e-3, rel=0.5)
     agreed = ln.type_a(values)
     assert (agreed.below(1.4)[7], agreed.below(1.6)[7]) == (0, 1)
+
+
+def test_one_network_of_three_that_decides_otherwise_is_named():
+    rng = np.random.default_rng(0)
+    p = log_softmax(6 * rng.normal(size=(400, 5)) + rng.normal(size=(3, 400, 5)), 2)
+    assert "Network" not in str(ln.state_arrays(p).notes)
+    p[1] = p[1, :, [1, 0, 2, 3, 4]].T
+    assert "Network 1 decides differently" in str(ln.state_arrays(p).notes)
+
+
+def test_a_statement_is_compared_with_later_networks():
+    found = ANGLE.compare(VALUES[M:])
+    assert abs(found["inside"].value - 0.95) < 0.01
+    assert abs(found["σ̃ / s"].value - 1) < 0.05
+    with pytest.raises(ValueError, match="Predict the same inputs"):
+        ANGLE.compare(VALUES[M:, :10])

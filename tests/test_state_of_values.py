@@ -96,7 +96,7 @@ def test_outputs_are_interleaved_input_by_input():
 
 
 def test_a_statement_of_values_is_in_their_unit(runs):
-    stated = ln.state(NET, DATA, runs=runs, limits=([-3, 40], [3, 60]), progress=False)
+    stated = ln.state(NET, DATA, runs=runs, limits={"across": (-3, 3), "along": (40, 60)}, progress=False)
     predicted = runs.predict(DATA.test.images).double().numpy()
     np.testing.assert_allclose(stated.evaluation.mean, predicted.mean(0), rtol=1e-5)
     assert DATA.unit == stated.units == ("mm", "°")
@@ -142,8 +142,10 @@ def test_stated_variances_are_a_covariate_of_one_value():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"limits": (3, -3)}, "wrong order"),
+        ({"limits": {"across": (3, -3)}}, "wrong order"),
         ({"limits": ([1, 2, 3], [4, 5, 6])}, "for 3 outputs, the predictions for 2"),
+        ({"limits": ((-3, 3), (40, 60))}, r"don't say which output they are for; pass \{'across': \(low, high\)"),
+        ({"limits": {"cross": (-3, 3)}}, "did you mean 'across'"),
         ({"measurand": ln.retraining.contrast}, "measurand= is for classes"),
         ({"proxies": NET}, "proxies= is for classes"),
         ({"neighbours": torch.clone}, "is for the groups 'neighbourhood'"),

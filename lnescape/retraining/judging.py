@@ -235,3 +235,16 @@ def _inside(one: Evaluation, reference: Reference, d: int, level: float) -> ndar
     shares = 100 * np.stack([hit.mean(1), *(hit[:, images].mean(1) for images in deciles)], 1)
     shares[list(reference.members[d])] = np.nan  # the evaluation used them
     return shares
+
+
+def compared(evaluation: Evaluation, q: Float[ndarray, "networks *inputs"], *, level: float) -> dict[str, Estimate]:
+    """Compare an evaluation with later retrainings: the share inside its intervals and, from three on, its scale."""
+    low, high = evaluation.interval(level)
+    inside = ((q >= low) & (q <= high)).reshape(len(q), -1).mean(1)
+    found = {"inside": Estimate.mean(inside)}
+    if len(q) > 2:
+        s2 = q.var(0, ddof=1)
+        kept = (s2 > 0) & (evaluation.scale > 0)
+        away = np.log(evaluation.scale[kept]) - (np.log(s2[kept]) - log_bias(len(q) - 1)) / 2
+        found["σ̃ / s"] = Estimate(float(np.exp(away.mean())), float("nan"))
+    return found

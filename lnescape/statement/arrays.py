@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy import ndarray
 
-from lnescape.checks import array, check_no_copies, instance, numbers, real, shown, texts, units_of
+from lnescape.checks import array, check_no_copies, instance, numbers, one_of, real, shown, texts, units_of
 from lnescape.covariates.explore import other_classes
 from lnescape.covariates.geometry import SLOPE
 from lnescape.covariates.groups import Columns, difference, ln_of
@@ -33,6 +33,7 @@ from lnescape.statement.page import ASSERTED, ASSUMED, DECISIONS, FROM_PACKAGE, 
 from lnescape.training.descent import fingerprint, tensor_fingerprint
 
 Named = tuple[ndarray, tuple[str, ...]]  # covariates, a column each, and their names
+Limits = tuple[Any, Any] | Mapping[str, tuple[Any, Any]]  # of all outputs, or by their names
 _BORROWED = (
     "borrowed from other pairs of data and network, and hold as far as this one is like them; a second training would "
     "show its scale"
@@ -52,13 +53,14 @@ BY_TWO = (
 TOGETHER = "The inputs move together over the networks: all intervals can be too wide, or too narrow, at once."
 MOST_TIED = 0.1  # share of inputs for which all networks may agree exactly; from a fifth on, u and ν_eff suffer
 NEARLY_EQUAL = 1e-4  # difference of two networks, in parts of how much their predictions vary over inputs
+MUCH = 0.05  # share of inputs; beyond twice the usual, by so much one network may decide otherwise without a note
 ROUNDED = 0.1  # nat; by so much the ln of a sum of probabilities may differ from 0, as in bfloat16
 
 
 def state_arrays(
     predictions: ndarray | Sequence[Any], *, calibration: ndarray | Sequence[Any] | None = None,
     covariates: Mapping[str, ndarray] | None = None, calibration_covariates: Mapping[str, ndarray] | None = None,
-    unit: str | Sequence[str] | None = None, limits: tuple[Any, Any] | None = None, ids: Sequence[Any] | None = None,
+    unit: str | Sequence[str] | None = None, limits: Limits | None = None, ids: Sequence[Any] | None = None,
     names: Sequence[Any] | None = None, n_eff: float | None = None, measurand: Measurand = log_odds,
     level: float = 0.95, title: str = "predictions as arrays",
 ) -> Statement:  # fmt: skip
@@ -77,7 +79,7 @@ def state_arrays(
         covariates: {name: one number for each input}, in addition to those.
         calibration_covariates: The same for the calibration inputs, if these are given.
         unit: Unit of values, one for all outputs or one for each; "" for plain numbers. None means log-probabilities.
-        limits: Tolerance limits (low, high) of values, in their unit, or two rows with one for each output.
+        limits: Tolerance limits (low, high) of values, in their unit; of several outputs {name: (low, high)}.
         ids: Identifiers of the inputs, each once; their numbers unless given.
         names: Of the classes, or of the outputs; their numbers unless given.
         n_eff: Independent inputs that the calibration inputs are worth, see `retraining.effective_number`; with
@@ -129,16 +131,20 @@ def state_arrays(
     h = np.stack(list(columns.values()), 1), tuple(columns)
     rows = slice(0, n * k or None), slice(n * k, None)
     about["groups"] = (*about["groups"], *own)
-    source, notes = ASSUMED, _nearly_equal(p)
-    if n_eff is not None:
-        n_eff, source = real(n_eff, "n_eff", least=1), GIVEN
-    elif len(p) == 2:
-        notes = (*notes, BY_TWO)
-    else:
+    source, notes = ASSUMED, _nearly_equal(p) + (apart_of(p) if unit is None else ())
+    seen = None
+    if len(p) > 2:
         # r² of few normal draws is low by ν/(ν + 2) where it is small, and a larger ρ is on the safe side elsewhere.
         moving = [shared_movement(q[:, rows[0]][:, c::k]) * (1 + 2 / (len(p) - 1)) for c in range(k)]
-        if n_eff := believed(float(np.mean(moving)), n or p.shape[1]):
-            source, notes = NETWORKS, (*notes, TOGETHER)
+        seen = believed(float(np.mean(moving)), n or p.shape[1])
+    if n_eff is not None:
+        n_eff, source = real(n_eff, "n_eff", least=1), GIVEN
+        if seen is not None and seen < n_eff / 2:
+            notes = (*notes, f"{TOGETHER} They show {seen:.0f} independent inputs, where n_eff={n_eff:g} was given.")
+    elif len(p) == 2:
+        notes = (*notes, BY_TWO)
+    elif seen is not None:
+        n_eff, source, notes = seen, NETWORKS, (*notes, TOGETHER)
     used = {} if known is None else {"calibration": _sha256(known)}
     used |= {f"covariate {name}": _sha256(values) for name, values in own.items()}
     return statement_of(
@@ -257,25 +263,35 @@ def _of_values(
     about = {
         "quantity": "value", "units": units,
         "outputs": texts(names, k, "names, one for each output") if several else (),
-        "limits": checked_limits(limits, k), "scale": scale, "groups": groups,
+        "limits": checked_limits(limits, texts(names, k, "names, one for each output"), units),
+        "scale": scale, "groups": groups,
     }  # fmt: skip
     return q.reshape(m, n * k), columns, about
 
 
-def checked_limits(limits: Any, k: int) -> ndarray | None:
+def checked_limits(limits: Any, outputs: Sequence[str], units: Sequence[str]) -> ndarray | None:
     """Return tolerance limits as [2] or [2, outputs]; raise unless the lower is below the upper."""
     if limits is None:
         return None
+    named = limits if isinstance(limits, Mapping) else None
+    if named is not None:
+        known = {one_of(name, outputs, "output with limits"): ends for name, ends in named.items()}
+        limits = tuple(zip(*(known.get(name, (-np.inf, np.inf)) for name in outputs), strict=True))
     try:
         low, high = (numbers(end).astype(float) for end in limits[:])  # a set has no order
     except (TypeError, ValueError):
-        what = f"limits is {shown(limits)}"
-        raise ValueError(f"{what}; pass (low, high), each a number, or one for each output (±inf for none).") from None
-    if low.shape not in ((), (k,)) or high.shape not in ((), (k,)):
+        what, several = f"limits is {shown(limits)}", "of several outputs {name: (low, high)}"
+        raise ValueError(f"{what}; pass (low, high), each a number (±inf for none), {several}.") from None
+    k = len(outputs)
+    if named is None and not {low.size, high.size} <= {1, k}:
         raise ValueError(f"The limits are for {max(low.size, high.size)} outputs, the predictions for {k}.")
+    # Two rows could be two outputs or two ends, and limits in one unit are none in another.
+    if named is None and k > 1 and (low.ndim or high.ndim or len(set(units)) > 1):
+        example = ", ".join(f"{name!r}: (low, high)" for name in outputs)
+        raise ValueError(f"Limits {limits} don't say which output they are for; pass {{{example}}}.")
     if not (low < high).all():
         raise ValueError(f"The limits {limits} are in the wrong order, or not numbers; pass (low, high).")
-    return np.stack(np.broadcast_arrays(low, high))
+    return np.stack(np.broadcast_arrays(*((low, high) if k > 1 else (low.reshape(()), high.reshape(())))))
 
 
 def _evaluated(
@@ -339,6 +355,22 @@ def _nearly_equal(p: ndarray) -> tuple[str, ...]:
     return (f"Networks {i} and {j} predict nearly the same; make sure that each is a training from another seed.",)
 
 
+def apart_of(logp: ndarray) -> tuple[str, ...]:
+    """Return a note where one of three networks or more decides otherwise far more often than the others."""
+    if len(logp) < 3:
+        return ()
+    decided = logp.argmax(2)
+    differ = np.array([[(a != b).mean() for a in decided] for b in decided])
+    mean = differ.sum(0) / (len(differ) - 1)
+    k = int(mean.argmax())
+    others = np.delete(np.delete(differ, k, 0), k, 1)
+    among = others.sum() / (len(others) * (len(others) - 1))
+    if mean[k] < 2 * among + MUCH:
+        return ()
+    what = f"Network {k} decides differently from the others on {mean[k]:.0%} of the inputs, they from each other on"
+    return (f"{what} {among:.0%}; check that it was trained to the end, and the order of its classes and inputs.",)
+
+
 def _sha256(values: ndarray) -> str:
     """Return the beginning of a checksum, as text."""
     return f"SHA-256 {tensor_fingerprint(torch.from_numpy(np.ascontiguousarray(values)))}…"
@@ -351,7 +383,8 @@ def check_measurand(measurand: Any, n_networks: int, n_classes: int) -> None:
     if not callable(measurand):
         raise TypeError(f"The measurand is a {type(measurand).__name__}, not a function; {takes}.")
     try:
-        q = np.asarray(measurand(logp, np.zeros(2, int)), float)
+        q = measurand(logp, np.zeros(2, int))
+        instance(q, np.ndarray, "what it returns", "return an array of numpy")
     except Exception as error:
         raise ValueError(f"The measurand fails with {type(error).__name__}: {error}; {takes}.") from error
     if q.shape != logp.shape[:2]:
@@ -385,6 +418,9 @@ def _stacked(predictions: Any, what: str, unit: Any) -> ndarray:
         raise ValueError(f"{int((~np.isfinite(found)).sum())} numbers of the {what} aren't finite; {cure}.")
     if (size := np.abs(found).max()) and not 1e-150 < size < 1e150:
         raise ValueError(f"The {what} are as large as {size:.0e}, whose square is no double; take another unit.")
+    if len(found) > found.shape[1]:
+        what = f"The {what} are of {len(found)} networks, their first axis, for {found.shape[1]} inputs"
+        raise ValueError(f"{what}; if it is the other way round, give np.swapaxes(predictions, 0, 1).")
     if unit is None and found.ndim == 3:
         refuse_probabilities(found)
     return found

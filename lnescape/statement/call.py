@@ -26,7 +26,16 @@ from lnescape.retraining import (
     with_class_means,
 )
 from lnescape.retraining.prior import COMPANION, FEWEST_INPUTS, assumed_number
-from lnescape.statement.arrays import about_classes, believed, check_measurand, checked_limits, origin_of, statement_of
+from lnescape.statement.arrays import (
+    Limits,
+    about_classes,
+    apart_of,
+    believed,
+    check_measurand,
+    checked_limits,
+    origin_of,
+    statement_of,
+)
 from lnescape.statement.page import CHECKED, NOISE, PROXIES, Statement
 from lnescape.training import Prepared, Recipe, TrainingError
 from lnescape.training.descent import tensor_fingerprint
@@ -37,6 +46,11 @@ from lnescape.weights import KEPT_STATISTICS, Builder, Wrapped
 MOST_CALIBRATION = 3000  # held-out images that the prior is fitted on
 PROXY_SEED = 1_000_000  # first seed of the proxies, far from those of the networks
 COMPANION_SEED = 2_000_000
+SHORT = 5  # epochs; those that lend a scale took as many, or more
+BRIEF = (
+    "This training took {epochs:.2g} epochs, and those that lend it their scale five or more; after so few, u can be "
+    "several times larger than stated. A second training shows it."
+)
 ADVICE = (
     "The inputs move together, and a few networks tell little of the scale that they share; a companion "
     f"(companion=True, {COMPANION:g} of a training) or a further training tells more."
@@ -49,7 +63,7 @@ def state(
     covariates: Iterable[str] | None = None, like: LearnedPrior | Literal["shipped"] | None = "shipped",
     companion: bool = False, proxies: Builder | None = None, n_proxies: int = 40, proxy_epochs: float = 0.2,
     measurand: Measurand = log_odds,
-    neighbours: explore.Neighbours | None = None, limits: tuple[Any, Any] | None = None, level: float = 0.95,
+    neighbours: explore.Neighbours | None = None, limits: Limits | None = None, level: float = 0.95,
     recipe: Recipe | None = None, device: torch.device | str | None = None, folder: Path | str | None = None,
     progress: bool = True,
 ) -> Statement:  # fmt: skip
@@ -86,7 +100,7 @@ def state(
         neighbours: From inputs [n, …] to inputs near each, [kinds, n, …], kinds ≥ 2, for the groups "neighbourhood" and
             "differences". Unless given, images are shifted by pixels; other inputs of values are moved by a tenth of
             each feature's scatter.
-        limits: Tolerance limits (low, high) of values, in their unit, or two rows with one for each output.
+        limits: Tolerance limits (low, high) of values, in their unit; of several outputs {name: (low, high)}.
         level: Probability of coverage of the intervals, in (0, 1).
         recipe: Recipe of the trainings.
         device: Device to train on; the data's unless given. Runs are not moved.
@@ -202,7 +216,10 @@ def _of_classes(
     logp, mean = predicted.cpu().numpy(), predicted.exp().mean(0).cpu().numpy()
     chosen = mean.argmax(1)
     n_eff, source, groups = None, CHECKED, looked["groups"]
-    notes: list[str] = []
+    notes = list(apart_of(logp))
+    epochs = looked["prepared"].recipe.epochs
+    if len(runs) == 1 and epochs < SHORT:
+        notes.append(BRIEF.format(epochs=epochs))
     with bar(len(runs), "exploring", "networks", show=progress) as shown:
         seen = explore.explored(runs, data, everything, chosen, measurand=measurand, on_network=shown.update, **looked)
         if len(runs) > 1:  # one network borrows its scale
@@ -347,7 +364,7 @@ def _checked_groups(covariates: Any, proxies: Builder | None) -> list[str]:
 
 
 def _checked_kind(data, limits: Any, measurand: Any, like: Any, proxies: Any) -> np.ndarray | None:
-    """Return the limits of values, checked; raise where what is for classes is asked of values, or the reverse."""
+    """Return the limits of values, checked; raise if an argument for classes is passed with values, or the reverse."""
     if data.values is None:
         if limits is not None:
             raise ValueError("limits are those of measured values, and these data hold classes; leave them out.")
@@ -358,7 +375,7 @@ def _checked_kind(data, limits: Any, measurand: Any, like: Any, proxies: Any) ->
     ):  # fmt: skip
         if given:
             raise ValueError(f"{name}= is for classes, and these data hold measured values; leave it out.")
-    return checked_limits(limits, data.n_classes)
+    return checked_limits(limits, data.classes, units_of(data.unit, data.n_classes))
 
 
 def _check_number(n: int, borrows: bool, *, values: bool, tokens: bool) -> None:

@@ -1,5 +1,6 @@
 """A statement on every input, as a page, a table, a sentence, a file and a certificate."""
 
+import datetime
 import json
 import math
 import textwrap
@@ -14,7 +15,7 @@ import torch
 from jaxtyping import Float
 from numpy import ndarray
 
-from lnescape.checks import instance, one_of, real, shown, whole
+from lnescape.checks import instance, numbers, one_of, real, shown, whole
 from lnescape.results import Estimate
 from lnescape.results.estimate import (
     float_from_json,
@@ -27,7 +28,8 @@ from lnescape.results.estimate import (
 )
 from lnescape.results.files import MOST_JSON, loading, read, save, unseal, write
 from lnescape.retraining import Diagnosis, Evaluation, Prior
-from lnescape.retraining.judging import squared_error_of
+from lnescape.retraining.judging import compared, squared_error_of
+from lnescape.retraining.measurand import log_odds
 from lnescape.retraining.prior import ANY
 
 if TYPE_CHECKING:
@@ -121,7 +123,8 @@ class Statement:
         except (IndexError, TypeError):
             rows = np.arange(0)
         if rows.ndim != 1 or not len(rows):
-            raise IndexError(f"There is no input {key}; {len(self)} are stated, numbered from 0.")
+            named = f"; the input of that name is stated[{str(key)!r}]" if str(key) in self.ids else ""
+            raise IndexError(f"There is no input {key}; {len(self)} are stated, numbered from 0{named}.")
         some: dict[str, Any] = {name: None if (own := getattr(self, name)) is None else own[rows] for name in _ROWS}
         for name in _EVALUATIONS:
             if (own := getattr(self, name)) is not None:
@@ -236,6 +239,34 @@ class Statement:
         tensors = {name: torch.from_numpy(np.array(own)) for name, own in arrays.items() if own is not None}
         save(Path(path), "statement", plain, tensors)
 
+    def compare(self, later: Any) -> dict[str, Estimate]:
+        """Compare the statement with networks that were trained later, as they predict the same inputs in their order.
+
+        Args:
+            later: Log-probabilities [networks, inputs, classes], as `law.predict` returns them, or values in their unit
+                [networks, inputs] or [networks, inputs, outputs]; q [networks, inputs] of another measurand.
+
+        Returns:
+            "inside", the share of their q inside the intervals; for classes "decided otherwise", and its mean stated
+            risk; from three networks on "σ̃ / s", the geometric mean over inputs of the stated over the measured
+            scatter. The u of shares is that over networks, since inputs share them.
+
+        Raises:
+            ValueError: Predictions of other inputs, or for a measurand that this statement can't compute.
+        """
+        q, logp = np.asarray(numbers(later), np.float64), None
+        if self.chosen is not None and q.ndim == 3 and q.shape[1] == len(self) and self.quantity == "log-odds":
+            logp, q = q, log_odds(q, self.chosen)
+        shape = self.evaluation.mean.shape
+        if q.shape[1:] not in (shape, (*shape, 1)):
+            what = f"The predictions are {q.shape}, a row for each network; {list(shape)} are stated"
+            raise ValueError(f"{what}. Predict the same inputs, in their order (of another measurand give its q).")
+        found = compared(self.evaluation, q.reshape(len(q), *shape), level=self.level)
+        if logp is not None and self.risk is not None:
+            found["decided otherwise"] = Estimate.mean((logp.argmax(2) != self.chosen).mean(1))
+            found["stated risk"] = Estimate(float(self.risk.mean()), float("nan"))
+        return found
+
     def plot(self, *, n: int = 40, title: str = "") -> "Figure":
         """Draw the intervals of n inputs, and the distribution of u(x); see `plots.statement`."""
         from lnescape.plots import statement
@@ -244,7 +275,7 @@ class Statement:
         return statement(self, n=whole(n, "n", least=0), title=title or usual)
 
     def certificate(
-        self, path: Path | str, *, date: str, about: Mapping[str, str] | None = None, n: int = 20
+        self, path: Path | str, *, date: str | datetime.date, about: Mapping[str, str] | None = None, n: int = 20
     ) -> "Figure":
         """Write the statement as one page to sign: identification, measurand, method, results, reservations.
 
@@ -268,6 +299,7 @@ class Statement:
         if Path(path).suffix.lower() != ".pdf":
             raise ValueError(f"A certificate is a PDF, and {Path(path).name!r} doesn't end in .pdf.")
         instance(about or {}, Mapping, "about", "give {heading: text}")
+        date = date.isoformat() if isinstance(date, datetime.date) else date
         for what, text in {"date": date, **(about or {})}.items():
             instance(text, str, what, "give it as text")
         page = certificate_of(self, date=date, about=about or {}, n=whole(n, "n", least=1))
@@ -326,21 +358,23 @@ class Statement:
         further = f" + {self.further:.2f} for exploration" if self.further else ", no further one"
         narrow = f", {self.n_proxies} of the narrower network" if self.n_proxies else ""
         passes = f"; {self.passes} forward passes an input and network{narrow}" if self.passes or narrow else ""
-        of = "" if self.chosen is None else " of the class with the highest mean probability over the networks"
+        own = ", a measurand of the user's" if self.quantity not in ("log-odds", "contrast") else ""
+        of = " of the class with the highest mean probability over the networks"
+        of = "" if self.chosen is None else own or of
         unit = f", in {', '.join(dict.fromkeys(self.units))}" if any(self.units) else ""
         return {
             "measurand": f"{self.quantity}{of}{unit}",
+            symbol: "; ".join(self._quantiles(k) for k in range(len(self.units))),
+            **self._decisions(),
+            "covers": self.covers,
+            "leaves out": LEAVES_OUT,
+            "reservations": " ".join(self.reservations().values()) or NONE_FOUND,
             "evaluation": f"{self.kind}, ν = {n - 1}, and a prior worth d₀ = {self.prior.dof:.1f}: ν_eff = "
             f"{self.dof:.1f}; σ̃ is known to about {self._known()}",
             "prior": f"{fitted} {inputs}{worth}; covariates: {', '.join(groups) or 'none'}{missing}"
             f"{elsewhere if self.like and n > 1 else ''}",
             **({"one set": self._one_set()} if n > 1 else {}),
             "cost": f"{self.trainings:g} training{'s' * (self.trainings != 1)}{diverged}{further}{passes}",
-            symbol: "; ".join(self._quantiles(k) for k in range(len(self.units))),
-            **self._decisions(),
-            "covers": self.covers,
-            "leaves out": LEAVES_OUT,
-            "reservations": " ".join(self.reservations().values()) or NONE_FOUND,
         }
 
     @property

@@ -66,7 +66,7 @@ class Prepared:
             why = f"A batch of {recipe.batch} is larger than the {n} training inputs"
             raise ValueError(f"{why}; pass recipe=Recipe(batch=…), {n} or less.")
         if recipe.n_steps(n) < recipe.least_steps:
-            few = "less than a step" if recipe.least_steps == 1 else "no step at a learning rate above zero"
+            few = "less than a step" if recipe.n_steps(n) < 1 else "no step at a learning rate above zero"
             least = recipe.least_steps / (n // recipe.batch)
             raise ValueError(f"{recipe.epochs:.2g} epochs are {few}; use at least {least:.2g}.")
         _check_folder(folder)

@@ -39,11 +39,14 @@ from lnescape.weights import (
     images_to_refresh,
     normalisation_layers,
     theta_of,
+    undisturbed,
     unwrapped,
 )
 
 # Operations in one group of trainings above which separate processes repay their start of a few seconds.
 _WORTH_A_PROCESS = 2e12
+OTHERWISE = 0.02  # share of decisions that recomputed statistics may change in networks brought in, without a warning
+_DIVERGED = "its training diverged, leave it out"
 
 
 class TrainingError(RuntimeError):
@@ -417,6 +420,32 @@ def _check_same_function(network: nn.Module, twin: nn.Module, data, number: int)
         raise ValueError(f"{what}; pass the builder that it was made by.")
 
 
+def _finite(state: dict, like: nn.Module, number: int) -> dict:
+    """Return a state dict; raise where a parameter in it holds numbers that are not finite."""
+    parameters = dict(like.named_parameters())
+    for name, own in state.items():
+        if name in parameters and isinstance(own, Tensor) and not own.isfinite().all():
+            raise ValueError(f"Network {number} holds NaN or infinite weights ({name}); {_DIVERGED}.")
+    return state
+
+
+def _warn_of_statistics(state: dict, law: Members, template: Template, data) -> None:
+    """Warn where a network decides otherwise with the statistics of the training images than with those it brings."""
+    own, some = template.fresh().cpu().float(), data.test.images[:100]
+    own.load_state_dict(unwrapped(state, own), strict=False)
+    batches = [int(buffer) for name, buffer in own.named_buffers() if name.endswith("num_batches_tracked")]
+    if law.normalisation_images is None or not any(batches) or data.values is not None:
+        return
+    with undisturbed(), torch.no_grad():
+        share = (own.eval()(some.cpu()).argmax(1) != law.predict(some)[0].cpu().argmax(1)).double().mean()
+    if share > OTHERWISE:
+        what = (
+            f"With statistics of its normalisation recomputed from the training images, network 0 decides {share:.0%}"
+        )
+        cure = "pass statistics='kept' to state the networks as they are"
+        warnings.warn(f"{what} of some test inputs otherwise than with its own; {cure}.", UserWarning, stacklevel=3)
+
+
 def members(
     net: Builder, networks: Sequence[nn.Module | dict | Tensor], data, *, recipe: Recipe | None = None,
     statistics: Literal["recomputed", "kept"] = "recomputed",
@@ -439,7 +468,7 @@ def members(
         ValueError: Another architecture, other constants than the builder's, or weights that aren't finite.
 
     Warns:
-        UserWarning: Networks are copies of one another.
+        UserWarning: Networks are copies of one another, or decide otherwise with recomputed statistics.
 
     >>> import lnescape as ln
     >>> data = ln.load("digits")
@@ -464,20 +493,20 @@ def members(
         if isinstance(state, Tensor) and not (state.is_floating_point() and state.ndim == 1):
             given = f"{str(state.dtype).removeprefix('torch.')} {list(state.shape)}"
             raise ValueError(f"Network {number} is {given}; θ is one row of real numbers, [{length}].")
-        theta = state.detach().float() if isinstance(state, Tensor) else theta_of(state, like)
+        theta = state.detach().float() if isinstance(state, Tensor) else theta_of(_finite(state, like, number), like)
         if isinstance(network, nn.Module):
             _check_same_function(network, template.fresh(), data, number)
         if theta.numel() != length:
             raise ValueError(f"Network {number} has {theta.numel()} parameters, the builder's have {length}.")
         if not theta.isfinite().all():
-            raise ValueError(f"Network {number} holds NaN or infinite weights; its training diverged, leave it out.")
+            raise ValueError(f"Network {number} holds NaN or infinite weights; {_DIVERGED}.")
         thetas.append(theta.cpu())
     if not thetas:
         raise ValueError("No networks were given; pass at least one module or state dict.")
     check_no_copies(thetas)
     operations = count_operations(like, data.train.images[0], data.n_classes)
     plain = operations.training(recipe or Recipe(), len(data.train))
-    return Members(
+    law = Members(
         template.builder,
         torch.stack(thetas).to(data.train.images.device),
         seeds=tuple(range(len(thetas))),
@@ -487,6 +516,10 @@ def members(
         values=data.values,
         trained_on=data.training_checksum,
     )
+    first = next(iter(networks))
+    if not isinstance(first, Tensor):
+        _warn_of_statistics(first.state_dict() if isinstance(first, nn.Module) else first, law, template, data)
+    return law
 
 
 def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | None = None) -> Law:
