@@ -19,7 +19,7 @@ N_DECILES = 10
 
 @dataclass(frozen=True)
 class SplitHalf:
-    """Hold how well N retrainings order the inputs by their uncertainty."""
+    """Hold the reliability of N retrainings in ordering the inputs by uncertainty, as rank correlations."""
 
     halves: float  # rank correlation of ln s² between two halves of them, mean over random halvings
     whole: float  # the same for all of them and as many others, by Spearman and Brown
@@ -43,7 +43,7 @@ def split_half(q: Float[ndarray, "networks inputs"], *, n_halvings: int = 20, se
 
 @dataclass(frozen=True)
 class RetrainingEquivalent:
-    """Hold REN: how many plain retrainings an evaluation of u(x) is worth, with a 95 % interval, ∞ where unbounded."""
+    """Hold REN, the number of retrainings that an evaluation of u(x) is worth, with a 95 % interval, ∞ if unbounded."""
 
     value: float
     low: float
@@ -222,7 +222,7 @@ def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: 
 
 
 def _image_variance(products: ndarray) -> float:
-    """Return the variance from input to input of the mean over draws, less what the draws' own scatter makes of it."""
+    """Return the variance over inputs of the mean over draws, less the part due to the scatter of the draws."""
     scatter = products.var(0, ddof=1).mean() / len(products) if len(products) > 1 else 0.0
     return max(float(products.mean(0).var(ddof=1) - scatter), 0.0)
 

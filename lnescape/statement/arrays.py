@@ -246,7 +246,7 @@ def _of_values(
     columns = {"value": q.mean(0).ravel()}
     groups: tuple[str, ...] = ("outputs",)
     if k > 1:
-        # All is counted from the fitted part: what is stated of an input doesn't depend on the others.
+        # Means and spreads are of the fitted part, so that the statement of an input doesn't depend on the others.
         mean, fitted = q.mean(0), parts[0]
         spread = mean[fitted].std(0)
         columns["value"] = ((mean - mean[fitted].mean(0)) / np.where(spread > 0, spread, 1.0)).ravel()
@@ -324,7 +324,7 @@ def joined(notes: tuple[str, ...], of_decisions: tuple[str, ...]) -> tuple[str, 
 
 
 def believed(moving: float, n: int) -> float | None:
-    """Return how many independent inputs n are worth by their shared movement; None where more than is assumed."""
+    """Return the number of independent inputs that n are worth by their shared movement; None above the assumed one."""
     worth = worth_of(n, moving)
     return worth if worth < assumed_number(n) else None
 
@@ -361,7 +361,7 @@ def check_measurand(measurand: Any, n_networks: int, n_classes: int) -> None:
 
 
 def origin_of(**known: str) -> dict[str, str]:
-    """Return the identification of a statement: what is known of it, and the versions."""
+    """Return the identification of a statement: the given facts, and the versions of the software."""
     of_code = code()
     software = [f"lnescape {of_code['version']} ({of_code['sha256'][:12]}…)"]
     return known | {"software": ", ".join([*software, *(f"{name} {one}" for name, one in versions().items())])}
@@ -409,5 +409,5 @@ def _given(covariates: Any, of_calibration: Any, n: int, n_calibration: int) -> 
 
 
 def _difference(values: ndarray, q: ndarray, fitted: slice) -> ndarray:
-    """Return ln of how the networks differ in other quantities [networks, kinds, inputs], freed of what q explains."""
+    """Return ln of the networks' difference in other quantities [networks, kinds, inputs], freed of regression on q."""
     return difference(values, q, like=(values[..., fitted], q[:, fitted]))

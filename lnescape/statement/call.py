@@ -347,7 +347,7 @@ def _checked_groups(covariates: Any, proxies: Builder | None) -> list[str]:
 
 
 def _checked_kind(data, limits: Any, measurand: Any, like: Any, proxies: Any) -> np.ndarray | None:
-    """Return the limits of values, checked; raise where what is for classes is asked of values, or the reverse."""
+    """Return the checked limits of values; raise if an argument for classes is passed with values, or the reverse."""
     if data.values is None:
         if limits is not None:
             raise ValueError("limits are those of measured values, and these data hold classes; leave them out.")
@@ -374,7 +374,7 @@ def _check_number(n: int, borrows: bool, *, values: bool, tokens: bool) -> None:
 
 
 def _check_companion(companion: Any, serves: bool) -> None:
-    """Raise where a companion is asked for that shows nothing."""
+    """Raise if a companion is requested that no prior can use."""
     if instance(companion, bool, "companion", "pass True or False") and not serves:
         what = "A companion shows the scale of log-odds, of images or features, by a prior that knows companions"
         cure = "keep gradient distance among the covariates and like='shipped', or leave companion= out"
