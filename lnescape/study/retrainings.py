@@ -24,7 +24,7 @@ N_WATCHED_EPOCHS = 15  # up to so many, every epoch's end is watched
 
 @contextmanager
 def threads_of(n: int) -> Iterator[None]:
-    """Compute with so many threads, and leave torch as it was."""
+    """Compute with `n` threads in a block, and restore their former number."""
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:
@@ -77,7 +77,7 @@ def watched(
 
 
 def scouts(cell: Cell, data, panel: Panel, chosen: None) -> Observation:
-    """Train a few networks that serve for nothing else; the class of the measurand is what their mean decides."""
+    """Train a few networks for this purpose alone: their mean prediction fixes the class of the measurand."""
     if data.values is not None:
         raise StudyError("A study's cells are of classes, and these data hold measured values; use fit and state.")
     law = train(cell, data, list(cell.seeds))
