@@ -84,7 +84,7 @@ class Template:
     """One network of a builder, used again and again; each use finds it as it was built, but for its weights."""
 
     # Counting, timing, naming and training all pass images through a network, which may change its buffers. To build it
-    # for each of them takes as long as many steps of training.
+    # for each of them takes the time of many steps of training.
 
     def __init__(
         self, module: nn.Module, builder: Builder | None = None, *, varies: bool = True, begun: Mapping[int, int] = {}
@@ -110,7 +110,7 @@ class Template:
         return sum(p.numel() for p in trainable(self.module))
 
     def check_beginning(self, seed: int, theta: Tensor) -> None:
-        """Raise where the builder gives other weights than before under the same seed."""
+        """Raise where the builder makes other weights than before under the same seed."""
         if self.begun.get(seed, begun := hash_of(theta)) != begun:
             what = f"The builder gives other weights when it is called again under seed {seed}"
             raise ValueError(f"{what}; draw them from the global generator of torch, numpy or Python, which is seeded.")

@@ -22,7 +22,7 @@ SPLIT_SEED = 0  # of numpy's RandomState, whose stream is frozen
 MOST_APART = 5  # standard deviations of the training part by which the mean of another part may differ, and ratio
 MAX_VALIDATION = 5000  # images split off a training set without validation part, at most
 ONE_TENSOR = "join them in one tensor, such as torch.cat([one, other], 1), and take them apart in forward()"
-N_NORMALISATION = 5000  # images; enough for the statistics of batch norm (SWAG uses as many)
+N_NORMALISATION = 5000  # images; enough for the statistics of batch norm (SWAG uses the same number)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -124,7 +124,7 @@ class Dataset:
     calibration: Split  #: part for calibration
     test: Split  #: part for reporting
     stand_in: bool = False  #: true where drawn images take the place of real ones
-    #: function that returns the pixels of a foreign set and its title, called when they are asked for
+    #: function that returns the pixels of a foreign set and its title, called at their first use
     foreign_source: Callable[[], tuple[Tensor, str]] | None = None
 
     def __getstate__(self) -> dict[str, object]:
@@ -219,7 +219,7 @@ class Dataset:
 
     @cached_property
     def foreign(self) -> Split:
-        """Return images that belong to no class of this data set, label -1 (nan for values); loaded when asked for.
+        """Return images that belong to no class of this data set, label -1 (nan for values); loaded at first use.
 
         MNIST and FashionMNIST have each other's official test set, as have CIFAR-10 and CIFAR-100 (no class in common,
         though a pickup truck is close to a truck); mnist5k and digits have drawn grey shapes, these have real digits.

@@ -37,7 +37,7 @@ def gaussian_nll(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def _overruns(layer: nn.Conv2d, device: torch.device) -> bool:
-    """Tell whether a layer's backward pass would write past its memory where images lie with their channels last."""
+    """Return whether a layer's backward pass would write past its memory where images lie with their channels last."""
     # oneDNN 3.12, of torch 2.13, on processors without AVX-512: the process ends with "corrupted size vs. prev_size".
     if device.type != "cpu" or torch.backends.cpu.get_cpu_capability() == "AVX512":
         return False
@@ -194,7 +194,7 @@ class LinearChain:
         """Reuse memory from step to step: fresh pages cost as much as a small product."""
         n, held = math.prod(shape), self._memory.get(name)
         if held is None or held.numel() < n:
-            with torch.inference_mode(False):  # it must serve outside of it, too
+            with torch.inference_mode(False):  # it must work outside of it, too
                 held = self._memory[name] = torch.empty(n, dtype=dtype or self.dtype, device=self.device)
         return held[:n].view(shape)
 

@@ -132,7 +132,7 @@ class SideBySide(AnyNetwork):
         return graph if self._buffers() == held else None  # else the graph would read memory that is gone
 
     def _never_waits(self, loss: Loss) -> bool:
-        """Tell whether a step goes through without reading anything back from the accelerator."""
+        """Return whether a step goes through without reading anything back from the accelerator."""
         mode = torch.cuda.get_sync_debug_mode()
         with warnings.catch_warnings(action="ignore"):  # torch warns that the mode is a prototype
             try:

@@ -25,7 +25,7 @@ from lnescape.results import files
 from lnescape.subspaces import KINDS, Subspace, combine
 from lnescape.weights import Builder, FlatNetwork, architecture, build, constants_of, wrapped, wrappers_of
 
-# θ are drawn so many numbers at a time (256 MB), whatever the number of networks asked for.
+# Numbers of θ that are drawn at a time (256 MB), whatever the number of networks.
 CHUNK = 2**26
 _KINDS: dict[str, type["Law"]] = {}
 # Each tensor of a stored law by the last part of its name: the number of its dimensions.
@@ -227,7 +227,7 @@ class Members(Law):
     _: KW_ONLY
     seeds: tuple[int, ...] = ()  #: the seed of each
     failed: dict = field(default_factory=dict)  #: {seed: step} of trainings that diverged and are not among the members
-    #: θ at each epoch's end, [M, epochs, P] on the CPU, where `fit` was asked to keep it; not saved
+    #: θ at each epoch's end, [M, epochs, P] on the CPU, with `fit(…, path=True)`; not saved
     path: Tensor | None = field(default=None, repr=False)
     stored, facts = ("vectors",), ("seeds",)
 
@@ -390,7 +390,7 @@ class Mixture(Law):
         return f"Mixture of {len(self.components)} laws, the first a {self.components[0]!r}{self._priced}"
 
     def thetas_of(self, n: int, seed: int) -> Iterator[Float[Tensor, "chunk parameters"]]:
-        """Draw n networks, in chunks, each component under a seed of its own."""
+        """Draw n networks, in chunks, with a separate seed for each component."""
         counts = np.full(len(self.components), n // len(self.components))
         counts[np.random.RandomState(seed % 2**32).permutation(len(counts))[: n % len(counts)]] += 1
         for number, (law, count) in enumerate(zip(self.components, counts.tolist(), strict=True)):

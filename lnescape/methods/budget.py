@@ -44,7 +44,7 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Plan:
-    """Shares of a budget: n networks of so many epochs each, and epochs of exploration for each."""
+    """Shares of a budget: n networks, epochs of training and of exploration for each."""
 
     n: int
     training: float
@@ -127,7 +127,7 @@ class Request(Prepared):
     def exploring(
         self, epochs: float, changes: Any, usual: Mapping[str, Any] = {}, *, pull: float = 1.0, steps: int = 1
     ) -> Recipe:
-        """Return the recipe of an exploration of so many epochs, with changes, before anything is trained."""
+        """Return the recipe of an exploration of `epochs` epochs, with changes, before anything is trained."""
         # `pull` is E α_k, the weight with which the loss pulls a vertex. Weight decay is multiplied by it unless it is
         # among the changes: at full strength it would pull a vertex 1/E α_k times as hard as a network.
         instance(

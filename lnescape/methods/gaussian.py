@@ -192,7 +192,7 @@ class _Layer:
 
     @property
     def bias(self) -> bool:
-        """Tell whether the layer has a bias."""
+        """Return whether the layer has a bias."""
         return len(self.theta[self.place]) > self.features.shape[1] * self.logits.shape[1]
 
     def read(self) -> tuple[Tensor, Tensor]:

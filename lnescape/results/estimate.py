@@ -111,7 +111,7 @@ USUAL: dict[str, Any] = {"dof": "Infinity", "unit": "", "evaluation": "A"}  # le
 
 
 def is_estimate(fields: Mapping[str, Any]) -> bool:
-    """Tell whether an object of JSON is a stored estimate: by exactly its keys."""
+    """Return whether an object of JSON is a stored estimate: by exactly its keys."""
     return fields.keys() - USUAL.keys() == {"value", "u", "n", "text"}
 
 

@@ -104,7 +104,7 @@ def _clean(folder: Path) -> None:
 
 
 def _dead(path: Path, host: str, process: str) -> bool:
-    """Tell whether the process that wrote a temporary file has ended."""
+    """Return whether the process that wrote a temporary file has ended."""
     if time.time() - path.lstat().st_mtime > _STALE:
         return True
     if host == _HOST and os.name != "nt":  # there, signal 0 is no question
@@ -118,7 +118,7 @@ def _dead(path: Path, host: str, process: str) -> bool:
 
 
 def is_file(path: Path) -> bool:
-    """Tell whether there is a regular file: no link, no folder, no device."""
+    """Return whether there is a regular file: no link, no folder, no device."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except (OSError, ValueError):
@@ -140,7 +140,7 @@ def reading(path: Path, cure: str) -> Iterator[BinaryIO]:
         raise ResultError(f"{path} is missing; {cure}") from error
     except OSError as error:
         raise ResultError(f"cannot read {path} ({error.strerror or error}); {cure}") from error
-    except Exception as error:  # whatever it is, the file does not serve
+    except Exception as error:  # whatever it is, the file is of no use
         raise ResultError(f"{path} is damaged ({_one_line(error)}); {cure}") from error
 
 
@@ -213,7 +213,7 @@ def _in_steps(array: np.ndarray) -> np.ndarray | None:
     if array.dtype != np.float16 or array.ndim < 2:
         return None
     bits = array.view(np.uint16)
-    steps = np.diff(bits, axis=0, prepend=bits[:1] * 0)  # modulo 2¹⁶, so that sums give every bit back
+    steps = np.diff(bits, axis=0, prepend=bits[:1] * 0)  # modulo 2¹⁶, so that sums restore every bit
     was, now = (len(lzma.compress(one.tobytes(), filters=_PACKINGS[0])) for one in (bits, steps))
     return steps.view(np.float16) if now < was else None
 

@@ -137,7 +137,7 @@ def _path(name: str, folder: str | Path | None) -> Path:
 
 
 def _is_arrays(file: str, name: str) -> bool:
-    """Tell whether a file name is one that the arrays of a result may have."""
+    """Return whether a file name is one that the arrays of a result may have."""
     return re.fullmatch(rf"{re.escape(name)}(\.[0-9a-f]{{12}})?{re.escape(ARRAYS)}", file) is not None
 
 

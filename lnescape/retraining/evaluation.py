@@ -272,7 +272,7 @@ def diagnose(
 
 
 def _tails(q: ndarray, n_eff: float) -> float:
-    """Compare the farthest network, |q_m − q̄|/s on average over inputs, with normal samples of as many networks."""
+    """Compare the farthest network, |q_m − q̄|/s on average over inputs, with normal samples of equal size."""
     from scipy.stats import norm
 
     def farthest(q: ndarray) -> ndarray:

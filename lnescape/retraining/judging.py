@@ -22,7 +22,7 @@ class SplitHalf:
     """Hold the reliability of N retrainings in ordering the inputs by uncertainty, as rank correlations."""
 
     halves: float  # rank correlation of ln s² between two halves of them, mean over random halvings
-    whole: float  # the same for all of them and as many others, by Spearman and Brown
+    whole: float  # the same between all of them and N others, by Spearman and Brown
     ceiling: float  # rank correlation that an exact u(x) would have with all of them, about √whole
 
 
@@ -150,7 +150,7 @@ class Fidelity:
 
     def to_dict(self, *names: str) -> dict:
         """Return the numbers of these names, or all that a stored result holds."""
-        # The squared error without its uncertainty, which the interval of REN is made of; deciles without theirs.
+        # The squared error without its uncertainty, from which the interval of REN follows; deciles without theirs.
         names = names or tuple(name for name in self.__dataclass_fields__ if name != "left_out")
         plain = {"ren": dict(vars(self.ren)), "squared_error": self.squared_error.value}
         plain["deciles"] = [decile.value for decile in self.deciles]

@@ -115,7 +115,7 @@ class LearnedPrior:
             raise ValueError(NO_COMPANION)
         level, dof, u = self.companion
         shown = float(np.mean([beside(one, companion) for one in array(q, "q", "networks inputs")]))
-        noise = np.pi**2 / 2 / n_eff  # the variance of ln r², r normal, over so many independent inputs
+        noise = np.pi**2 / 2 / n_eff  # the variance of ln r², r normal, over n_eff independent inputs
         return shown + level - float(log_bias(dof)), float(np.sqrt(u**2 + noise))
 
     def save(self, path: Path | str) -> None:

@@ -44,7 +44,7 @@ LEAST = 1e-6  # of T: where all pairs share a coefficient, T falls towards 0 for
 class KnownPair:
     """Hold a pair of data and network with many retrainings, for `learn_prior`."""
 
-    # One row for each input, made of as few networks as where the prior will be used; in their units, which are needed
+    # One row for each input, from as few networks as where the prior will be used; in their units, which are needed
     # of the gradient distance.
     covariates: Float[ndarray, "inputs covariates"]
     variance: Float[ndarray, " inputs"]  # s² of each input over many retrainings

@@ -125,7 +125,7 @@ def calibration_error(
         logp: Log-probabilities in nat, of members or of one prediction.
         labels: Right classes, 0 to classes − 1.
         n_bins: Number of bins, 1 to 10⁶; with fewer images, each image is a bin.
-        bins: "mass", as many images in each, or "width", (0, 1/B], (1/B, 2/B], …, for comparison with papers.
+        bins: "mass", equal numbers of images in each, or "width", (0, 1/B], (1/B, 2/B], …, for comparison with papers.
         seed: Seed of the simulated labels.
 
     Returns:
@@ -233,7 +233,7 @@ def auroc(foreign: Float[Tensor, " foreign"], own: Float[Tensor, " own"]) -> Est
         own: The same score of each image of the data set.
 
     Returns:
-        The probability, 1 where all are told apart, 0.5 where none is; with its uncertainty over both sets of images.
+        The probability, 1 for perfect separation, 0.5 for none; with its uncertainty over both sets of images.
 
     References: DeLong, DeLong & Clarke-Pearson 1988, Biometrics 44, 837, for the uncertainty.
 

@@ -304,7 +304,7 @@ def _evaluated(
 
 
 def _check_ties(q: ndarray) -> None:
-    """Raise where all networks give the same number for many inputs, but for the rounding of doubles."""
+    """Raise where all networks predict the same number, up to rounding of doubles, for many inputs."""
     tied = np.ptp(q, 0) <= 1e-14 * np.abs(q).max(0)
     if MOST_TIED < tied.mean() < 1:
         what = f"At {tied.sum()} of {len(tied)} inputs all networks give the same number, as after rounding or clipping"

@@ -317,7 +317,7 @@ def _retrainings(runs: Members) -> Members:
 
 
 def _checked_like(like: Any, shipped: LearnedPrior | None) -> LearnedPrior | None:
-    """Return the prior towards which the coefficients shrink; `shipped` is the package's own, if it serves here."""
+    """Return the prior towards which the coefficients shrink; `shipped` is that of the package, if it applies."""
     if isinstance(like, str):
         one_of(like, ["shipped"], "learned prior")
         return shipped
@@ -337,7 +337,7 @@ def _checked_ids(ids: Any, n: int, rows: Any, *, n_calibration: int) -> tuple[st
 
 
 def _checked_groups(covariates: Any, proxies: Builder | None) -> list[str]:
-    """Return the requested groups, each once and without proxies; raise if one can't be observed."""
+    """Return the requested groups, each once and without proxies; raise for an unknown one, or missing proxies."""
     groups = [covariates] if isinstance(covariates, str) else covariates
     instance(groups, Iterable, "covariates", f"pass names of groups, such as {FREE[:2]}")
     groups = [one_of(name, [*FREE, "gradient distance", "bursts", "proxies"], "group of covariates") for name in groups]

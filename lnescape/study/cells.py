@@ -88,7 +88,7 @@ class Cell:
     scouts: "Cell | None" = None  #: whose retrainings fix the class c(x) of the measurand, where the method needs one
 
     def __post_init__(self) -> None:
-        """Validate the fields for the method; copy mutable ones, so that the caller's later changes don't reach the cell."""
+        """Validate the fields for the method; copy mutable ones, so that later changes outside don't reach the cell."""
         check_known(self.method, KINDS, "method")
         instance(self.recipe, Recipe, "recipe", "pass Recipe(precision='float32')", error=StudyError)
         for name in ("options", "settings"):

@@ -80,11 +80,11 @@ def data_and_panel(name: str, device: str) -> tuple[Dataset, Panel]:
     return data, panel_of(data, altered=not own)
 
 
-# Bits of the mantissa of observations behind covariates: half of one per cent of a nat, or less.
+# Bits of the mantissa of log-probabilities and of observations behind covariates: a relative error of 0.4 % at most.
 COVARIATE_BITS = 7
 # Along these axes the arrays of a study's cells are joined; every array has one of them first, or belongs to scouts.
 GROWING = ("retraining", "explored", "base", "law", "burst", "proxies")
-OTHERS = "*"  # stands for all arrays whose axes a cell doesn't list
+OTHERS = "*"  # in place of the names of all arrays whose axes a cell doesn't list
 
 
 @dataclass
@@ -109,13 +109,13 @@ class Observation:
 
 
 def rounded(array: np.ndarray, bits: int) -> np.ndarray:
-    """Round numbers to so many bits of the mantissa: a relative error of 2^−(bits + 1) at most."""
+    """Round numbers to `bits` bits of the mantissa: a relative error of 2^−(bits + 1) at most."""
     mantissa, exponent = np.frexp(array)
     return np.ldexp(np.round(np.ldexp(mantissa, bits + 1)), exponent - bits - 1)
 
 
 def normalised(logp: np.ndarray) -> np.ndarray:
-    """Make log-probabilities that were rounded ones of a distribution again."""
+    """Return rounded log-probabilities normalised again."""
     from scipy.special import log_softmax
 
     return log_softmax(logp.astype(np.float64), axis=-1)

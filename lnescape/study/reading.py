@@ -17,7 +17,7 @@ from lnescape.study.store import CellStore, study_named
 if TYPE_CHECKING:
     import xarray
 
-# Arrays of one number for each retraining that say which one it is: coordinates.
+# Arrays of one number for each retraining that identify it: coordinates.
 COORDINATES = (
     "seed", "initialisation", "order", "trunk", "leaves", "branch", "threads", "together", "same_bits_as", "method",
     "budget",

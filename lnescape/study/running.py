@@ -73,7 +73,7 @@ def _traits(cell: Cell, data: Dataset, *, n: float) -> dict[str, Any]:
 
 @contextmanager
 def _unreached() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach: this one stops them, and their tracebacks would tell nothing."""
+    """Start processes that Ctrl-C does not reach: this one stops them, and their tracebacks would be of no use."""
     windows = not hasattr(signal, "pthread_sigmask")
     if windows or threading.current_thread() is not threading.main_thread():
         yield
@@ -127,7 +127,7 @@ def run_study(
 
     Args:
         study: Its name, or the study.
-        limit: Compute at most so many cells.
+        limit: Largest number of cells to compute.
         device: Device to compute on.
         executor: Any `concurrent.futures.Executor` whose workers find the data sets; this machine's processes if None.
         workers: Processes of the default executor; one for each core, and one on an accelerator, unless given.
@@ -178,7 +178,7 @@ def _check_network(cell: Cell) -> None:
 
 
 def _check_unchanged(cell: Cell, store: CellStore) -> None:
-    """Raise, before any work, where one's own data or network were changed after a cell was stored."""
+    """Raise, before any work, where a user's data or network were changed after a cell was stored."""
     # Data and networks of the library don't change, and may be large.
     if ":" not in cell.data + cell.network or not store.has_read(cell.data):
         return
@@ -265,7 +265,7 @@ class _Session:
         return True
 
     def _settled(self, cell: Cell, shown) -> bool:
-        """Tell whether a waiting cell needs no more work: done elsewhere, or its scouts failed."""
+        """Return whether a waiting cell needs no more work: done elsewhere, or its scouts failed."""
         if self.store.has(cell):
             shown.update(trainings(cell))
             return True

@@ -32,7 +32,7 @@ class CellStore:
         self._known: dict[tuple, tuple[str, Any]] = {}
 
     def has(self, cell: Cell) -> bool:
-        """Tell whether a cell's result is there."""
+        """Return whether a cell's result is there."""
         return files.is_file(self.folder / f"{cell.name}.json")
 
     def missing(self) -> list[Cell]:
@@ -80,7 +80,7 @@ class CellStore:
                 raise StudyError(f"{why}; give the changed one another name, or delete the older cells.")
 
     def has_read(self, data: str) -> bool:
-        """Tell whether a cell read before was of this name of data."""
+        """Return whether a cell read before has this name of data."""
         return ("data", data) in self._known
 
     def save(self, cell: Cell, result: Result) -> None:
@@ -154,13 +154,13 @@ class CellStore:
             content = files.parse(files.read(path, most=files.MOST_JSON, cure=""))
             version = content["provenance"]["cell"]["recipe_version"]
         except (ValueError, KeyError, TypeError):
-            return  # damaged, which is said with its cure where it is loaded, or no cell at all
+            return  # damaged, which `load` reports with its cure, or no cell at all
         if version != RECIPE_VERSION:
             what = f"{path} is of recipe version {version}, and this code has version {RECIPE_VERSION}"
             raise StudyError(f"{what}; move {self.folder} away, or check out the code of that version.")
 
 
-CATALOGUE = "report.studies.catalogue"  # of the report, in a clone of the project; imported where it is asked for
+CATALOGUE = "report.studies.catalogue"  # of the report, in a clone of the project; imported where it is needed
 
 
 def study_named(study: str | Study) -> Study:

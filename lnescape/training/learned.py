@@ -50,7 +50,7 @@ def fit_subspace(
         recipe: Recipe of the training; `Recipe()` unless given.
         cosine_weight: β ≥ 0, used from scratch only.
         volume_weight: λ ≥ 0, used for a grown simplex only.
-        points: Points drawn for each batch, ≥ 1; a step costs so many times as much.
+        points: Points drawn for each batch, ≥ 1; the cost of a step is proportional to it.
         plain: Recipe of one plain training, the unit of cost; the same recipe unless given.
         device: Device of the training; the data's unless given.
         folder: Folder for the state at every epoch's end, as in `fit`.

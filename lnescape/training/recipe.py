@@ -63,7 +63,7 @@ class Recipe:
     #: linearly down to 0.07) or "constant"
     schedule: str = "onecycle"
     optimiser: str = "sgd"  #: "sgd" or "adamw"
-    shift: int = 0  #: augmentation by shifts of up to so many pixels
+    shift: int = 0  #: largest shift in augmentation, in pixels
     #: augmentation by mirror images: True mirrors each with probability 1/2; "alternate" draws that once and turns it
     #: over from epoch to epoch, so that two epochs show each image both ways
     flip: bool | str = False
@@ -214,7 +214,7 @@ def resolve(
 
 
 def _is_faster(builder: Builder, data, device: torch.device, recipe: Recipe) -> bool:
-    """Tell whether bfloat16 is faster, on batches that grow from two images on as long as there is time."""
+    """Return whether bfloat16 is faster, on batches that grow from two images on as long as there is time."""
     n = 2 if device.type == "cpu" else recipe.batch
     while True:
         n = min(n, recipe.batch)

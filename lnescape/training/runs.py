@@ -227,7 +227,7 @@ def _train_in_processes(
 
 
 def leave_with(parent: int) -> None:
-    """End this process when its parent is gone, as a pool's processes otherwise wait for ever after a SIGKILL."""
+    """End this process when its parent has ended, as a pool's processes would wait for ever after a SIGKILL."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -294,7 +294,7 @@ def train_group(
 
 
 def _beginnings(prepared: Prepared, seeds: Iterable[int]) -> Float[Tensor, "networks 1 parameters"]:
-    """Build a network under each seed; raise where the builder gives other weights than it gave before."""
+    """Build a network under each seed; raise where the builder makes other weights than before."""
     thetas = []
     for seed in seeds:
         thetas.append(theta_of(build(prepared.net, seed)))
