@@ -210,7 +210,7 @@ def under_noise(
     law: Law, theta: Theta, images: Tensor, chosen: Classes, *, n: int, seed: int, measurand: Measurand = log_odds
 ) -> Float[np.ndarray, "draws inputs"]:
     """Return q under noise on the weights: each filter w_i becomes w_i + 0.15 ‖w_i‖ ε_i/‖ε_i‖, ε_i normal."""
-    # A filter is a row of a weight of two or more dimensions: that of one unit or channel. Biases stay as they are.
+    # A filter is a row, of one unit or channel, in a weight of two or more dimensions. Biases stay as they are.
     stream = generator(seed, 0, "weight noise")
     with law.lend(theta) as module:
         chunks = (torch.stack([_noisy(module, stream) for _ in range(size)]) for size in law.chunks(n))

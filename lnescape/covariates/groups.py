@@ -150,7 +150,7 @@ def passes_of(groups: Iterable[str], *, epochs: int) -> int:
 def freed(values: Kinds, q: Observed, *, like: tuple[ndarray, ndarray] | None = None) -> Kinds:
     """Free other quantities of the networks from their regression on q: r_mk = (v_mk − v̄_k) − β_k (q_m − q̄)."""
     # β_k is the least-squares slope over networks and inputs in each of ten bins of q̄. For normal retrainings whose
-    # slope is β, r is independent of the differences in q given the variances: r² informs on σ² beyond s².
+    # slope is β, r is independent of the differences in q given the variances: r² adds information on σ².
     fitted_values, fitted_q = like or (values, q)
     dq, dv = fitted_q - fitted_q.mean(0), fitted_values - fitted_values.mean(0)
     edges = np.quantile(fitted_q.mean(0), np.linspace(0, 1, N_BINS + 1)[1:-1])

@@ -120,7 +120,7 @@ class Prepared:
 
 
 def _check_small_images(operations: Operations, recipe: Recipe, images: Tensor) -> None:
-    """Raise if the recipe needs images and the inputs are none, or if `first_pixels` doesn't fit them."""
+    """Raise unless the inputs are images where the recipe needs them, and `first_pixels` fits data and network."""
     side = recipe.first_pixels
     if (recipe.shift or recipe.flip) and images.ndim != 4:
         need = f"shift and flip need images [n, channels, height, width], and these are {['n', *images.shape[1:]]}"
