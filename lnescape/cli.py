@@ -21,7 +21,7 @@ class _Commands(click.Group):
     """Report errors in one sentence, without a traceback."""
 
     def invoke(self, ctx: click.Context):
-        for stream in (sys.stdout, sys.stderr):  # a code page may lack what is printed
+        for stream in (sys.stdout, sys.stderr):  # a code page may lack some characters
             if hasattr(stream, "reconfigure"):
                 stream.reconfigure(errors="replace")
         try:
@@ -66,7 +66,7 @@ def study(
     name: str, *, dry_run: bool, limit: int | None, device: str, workers: int | None, dask: str | None,
     folder: Path | None,
 ) -> None:  # fmt: skip
-    """Compute what a study lacks: one of the report's (`lnescape status` lists them), or module:NAME, your own."""
+    """Compute the missing cells of a study: one that `lnescape status` lists, or your own, module:NAME."""
     executor = dask_executor(dask) if dask and not dry_run else None
     how: dict[str, Any] = {"limit": limit, "device": device, "workers": workers}
     wanted = study_named(name)
@@ -101,7 +101,7 @@ def _list_cells(store: CellStore) -> None:
 
 
 def _announce(store: CellStore, *, limit: int | None, device: str, workers: int | None) -> None:
-    """Print what to compute and the expected time, from a few measured steps."""
+    """Print the number of missing cells and the expected time, from a few measured steps."""
     checked(lambda: checked_device(device))
     todo = store.missing()[:limit]
     click.echo(f"{len(todo)} cells to compute, {sum(map(trainings, todo)):.1f} trainings.")

@@ -120,13 +120,13 @@ def along(law: Law, curve: Curve, split, *, n: int = 31, progress: bool = True) 
 
 
 def barrier(t: Float[np.ndarray, " points"], loss: Float[np.ndarray, " points"]) -> float:
-    """Compute the barrier of a path: how far the loss rises above the straight line between its ends.
+    """Compute the barrier of a path: the largest rise of the loss above the straight line between its ends.
 
     sup_t [L(γ(t)) − ((1 − t) L(γ(0)) + t L(γ(1)))], over the surveyed times; ≥ 0 as the ends count.
 
     Args:
         t: Times, from 0 to 1.
-        loss: L(γ(t)), nat, as many.
+        loss: L(γ(t)), nat, one for each.
 
     Returns:
         The barrier, nat.

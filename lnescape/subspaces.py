@@ -91,12 +91,12 @@ class Subspace(ABC):
         return self.at(0.5)
 
     def describe(self) -> dict:
-        """Return what, besides its vertices, makes the subspace, as plain values."""
+        """Return the plain values that, with its vertices, define the subspace."""
         return {"subspace": type(self).__name__, "free": [self.free.start, self.free.stop], "grown": self.grown}
 
     @classmethod
     def described(cls, vertices: Float[Tensor, "vertices parameters"], description: dict) -> Self:
-        """Make a subspace again from its vertices and its description."""
+        """Restore a subspace from its vertices and its description."""
         return cls(vertices, len(vertices), range(*description["free"]), description.get("grown", False))
 
     def log_volume(self) -> float:
@@ -349,12 +349,12 @@ class SimplicialComplex(Simplex):
         return float(torch.tensor(each, dtype=torch.float64).logsumexp(0))
 
     def describe(self) -> dict:
-        """Return what, besides its vertices, makes the subspace, as plain values."""
+        """Return the plain values that, with its vertices, define the subspace."""
         return super().describe() | {"n_modes": self.n_modes}
 
     @classmethod
     def described(cls, vertices: Float[Tensor, "vertices parameters"], description: dict) -> Self:
-        """Make a subspace again from its vertices and its description."""
+        """Restore a subspace from its vertices and its description."""
         return replace(super().described(vertices, description), n_modes=description["n_modes"])
 
 

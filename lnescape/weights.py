@@ -1,7 +1,7 @@
 """A network as a point θ of weight space: builders, the flat tensor of the parameters, and features.
 
 A *builder* is any zero-argument callable that returns an `nn.Module`: a class, a lambda, a partial. Retraining with
-seed s means calling the builder, and training what it returns, under seed s.
+seed s means calling the builder, and training its network, under seed s.
 
 θ holds the trainable parameters of one network. The parameters of a `FlatNetwork` are views into one buffer, so that
 moving the whole network, or reading its whole gradient, is one operation on one tensor, and no layer is ever rewritten.
@@ -84,7 +84,7 @@ class Template:
     """One network of a builder, used again and again; each use finds it as it was built, but for its weights."""
 
     # Counting, timing, naming and training all pass images through a network, which may change its buffers. To build it
-    # for each of them takes as long as many steps of training.
+    # for each of them takes the time of many steps of training.
 
     def __init__(
         self, module: nn.Module, builder: Builder | None = None, *, varies: bool = True, begun: Mapping[int, int] = {}
@@ -110,7 +110,7 @@ class Template:
         return sum(p.numel() for p in trainable(self.module))
 
     def check_beginning(self, seed: int, theta: Tensor) -> None:
-        """Raise where the builder gives other weights than before under the same seed."""
+        """Raise where the builder makes other weights than before under the same seed."""
         if self.begun.get(seed, begun := hash_of(theta)) != begun:
             what = f"The builder gives other weights when it is called again under seed {seed}"
             raise ValueError(f"{what}; draw them from the global generator of torch, numpy or Python, which is seeded.")
@@ -129,9 +129,9 @@ def _copied(attributes: dict) -> dict:
 
 
 def identity(module: nn.Module, images: Tensor, *, training: bool = True) -> str:
-    """Name an architecture by what its network prints and by what it computes for inputs like some images."""
-    # Two builders may make the same parameters and differ in what they do with them, dropout for instance; what is kept
-    # under one name must not mix them. Weights and inputs are drawn from a stream that is the same on every machine (a
+    """Name an architecture by its network's repr and by numbers computed from inputs like some images."""
+    # Two builders may make the same parameters and use them differently, dropout for instance; results kept under one
+    # name must not mix them. Weights and inputs are drawn from a stream that is the same on every machine (a
     # last layer that begins at zero would hide the others), in float64, and numbers rounded: sums may come in another
     # order. Stored studies hold the name in evaluation mode: outputs alone, once.
     module, some, digits = module.cpu().float().train(training), images.cpu(), 6
@@ -153,7 +153,7 @@ def identity(module: nn.Module, images: Tensor, *, training: bool = True) -> str
 
 
 def _computed(module: nn.Module, some: Tensor, training: bool) -> list[float]:
-    """Return mean outputs; of a training also the length of each gradient, and outputs under more chance."""
+    """Return mean outputs; in training also the norm of each gradient, and outputs of 16 further passes."""
     with seeded(0), torch.set_grad_enabled(training):
         logits = module(some)
         values = logits.detach().double().mean(0).tolist()
@@ -170,13 +170,13 @@ def _computed(module: nn.Module, some: Tensor, training: bool) -> list[float]:
 
 
 def architecture(module: nn.Module) -> str:
-    """Name what a network prints, but for its class, and its parameters and buffers with their shapes."""
+    """Return a hash of a network's repr, without its class, and of the names and shapes of its state dict."""
     shapes = {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}
     return hashlib.sha256(f"{str(module).partition('(')[2]} {shapes}".encode()).hexdigest()[:16]
 
 
 def constants_of(module: nn.Module) -> list[float]:
-    """Describe what no training moves, frozen weights and buffers, by its length and its part along one direction."""
+    """Return norm and projection on one direction of the frozen weights and buffers, which no training moves."""
     moved = statistics_names(module) | {
         n for n, p in module.named_parameters(remove_duplicate=False) if p.requires_grad
     }
@@ -227,12 +227,12 @@ class Wrapped:
 
 
 def wrappers_of(builder: Builder) -> list[str]:
-    """Name what is put around a builder, the outermost first."""
+    """Name the wrappers of a builder, the outermost first."""
     return [builder.how, *wrappers_of(builder.builder)] if isinstance(builder, Wrapped) else []
 
 
 def wrapped(builder: Builder, names: Sequence[str]) -> Builder:
-    """Put around a builder what `wrappers_of` named, unless it has it already."""
+    """Put the wrappers named by `wrappers_of` around a builder; return a wrapped one as it is."""
     if isinstance(builder, Wrapped):
         return builder
     for name in reversed(names):
@@ -243,7 +243,7 @@ def wrapped(builder: Builder, names: Sequence[str]) -> Builder:
 
 
 def _named(output: Any) -> Any:
-    """Return the `logits`, first or only part of what a network returns."""
+    """Return the `logits`, first or only part of a network's output."""
     if isinstance(output, Tensor):
         return output
     if isinstance(output, Mapping):
@@ -361,7 +361,7 @@ def theta_of(network: nn.Module | dict, like: nn.Module | None = None) -> Float[
 
 
 def unwrapped(network: Mapping, like: nn.Module) -> Mapping:
-    """Return a state dict of tensors without what checkpoints and wrappers put around it; say what was left out."""
+    """Return the tensors of a state dict, freed of a checkpoint's nesting and a wrapper's prefix; warn of either."""
     known = like.state_dict().keys()
     if not known & network.keys():
         inner = {n: v.state_dict() if isinstance(v, nn.Module) else v for n, v in network.items()}
@@ -388,7 +388,7 @@ def unwrapped(network: Mapping, like: nn.Module) -> Mapping:
 
 
 def _stripped(network: Mapping, known: Names[str]) -> dict | None:
-    """Return a state dict whose names lack the prefix of a wrapper; None where no name is known even so."""
+    """Return a state dict whose names lack the prefix of a wrapper; None if no name is known then."""
     plain: dict = {str(name): value for name, value in network.items() if name != "n_averaged"}  # of an AveragedModel
     while plain and not known & plain.keys():
         prefix = next(iter(plain)).partition(".")[0] + "."
@@ -432,7 +432,7 @@ def normalisation_biases(module: nn.Module) -> Int[Tensor, " biases"]:
 
 
 def refresh_normalisation(module: nn.Module, images: Shaped[Tensor, "images ..."] | None, *, batch: int = 500) -> int:
-    """Recompute the statistics of batch normalisation for the present parameters; return how many images passed."""
+    """Recompute the batch normalisation statistics for the present parameters; return the number of images passed."""
     # Mean and variance of every normalisation layer become the average over batches, the last incomplete one left out,
     # with all else (dropout) in evaluation mode: Izmailov et al. 2018, arXiv 1803.05407, section 3.2.
     layers = normalisation_layers(module)
@@ -489,7 +489,7 @@ class FlatNetwork:
         return FlatNetwork(deepcopy(self.module, memo), device=self.theta.device)
 
     def load(self, theta: Float[Tensor, " parameters"], images: Tensor | None = None) -> int:
-        """Move the network to θ and refresh its normalisation; return how many images passed for it."""
+        """Move the network to θ and refresh its normalisation; return the number of images passed."""
         if theta.shape != self.theta.shape:
             raise ValueError(f"θ has {theta.numel()} numbers, the network {self.theta.numel()} parameters.")
         self.module.train()  # a layer that makes something else of its weights in eval(), such as their sum, undoes it

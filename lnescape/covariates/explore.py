@@ -41,12 +41,12 @@ OUTPUTS = ("log-sum-exp", "spread of the logits", "ln Mahalanobis")
 N_NOISE = 8  # draws of weight noise
 N_FEATURES = 10_000  # training images behind the second moment of the features
 N_BURSTS = 12  # from each network
-ENOUGH_PROXIES = 20  # from which on they are believed to tell how many inputs are independent: never too many
+ENOUGH_PROXIES = 20  # the fewest whose number of independent inputs, a lower bound, is used
 MOVEMENT = (12.93, 2.583)  # c and k of `movement_law`: a fit over the summaries "…-together", which a test repeats
 # ρ of values over retrainings, in parts of that under noise: 0.20 on the angle of a digit (ρ = 0.043, "angle-cnn") and
 # on diabetes (0.020, "diabetes-mlp"), 0.11 on simulated signals. The law of log-odds makes it up to 20 times larger.
 MOVEMENT_OF_VALUES = 0.2
-N_MOVING, N_MOVES = 300, 16  # inputs whose pairs are looked at, and draws of noise for each network
+N_MOVING, N_MOVES = 300, 16  # inputs whose pairs are compared, and draws of noise for each network
 TOGETHER = 16  # networks trained at the same time, where they batch
 
 
@@ -154,7 +154,7 @@ def value(predicted: Float[np.ndarray, "..."], chosen: Classes) -> Float[np.ndar
 
 def jitter(training_inputs: Tensor) -> Neighbours:
     """Return a function that moves inputs by eight draws of noise, a tenth of each feature's or channel's scatter."""
-    # The same draws for every input: what one shows does not depend on which others are looked at.
+    # The same draws for every input, so that the result of one doesn't depend on the others.
     dims = [dim for dim in range(training_inputs.ndim) if dim != 1]
     stream = torch.Generator().manual_seed(0)
     noise = torch.randn(len(SHIFTS), 1, *training_inputs.shape[1:], generator=stream)
@@ -165,7 +165,7 @@ def jitter(training_inputs: Tensor) -> Neighbours:
 def unavailable(
     law: Members, groups: Iterable[str], images: Tensor, *, neighbours: Neighbours | None = None
 ) -> dict[str, str]:
-    """Return the groups that can't be observed on some networks and images, and why."""
+    """Return {group: reason} of the groups that can't be observed on some networks and images."""
     reasons: dict[str, str] = {}
     # Inputs of classes that are no images have no neighbours but the user's: priors of other pairs know none either.
     jittered = law.values is not None and images.is_floating_point()
@@ -210,7 +210,7 @@ def under_noise(
     law: Law, theta: Theta, images: Tensor, chosen: Classes, *, n: int, seed: int, measurand: Measurand = log_odds
 ) -> Float[np.ndarray, "draws inputs"]:
     """Return q under noise on the weights: each filter w_i becomes w_i + 0.15 ‖w_i‖ ε_i/‖ε_i‖, ε_i normal."""
-    # A filter is a row of a weight of two or more dimensions: what makes one unit or channel. Biases stay as they are.
+    # A filter is a row, of one unit or channel, in a weight of two or more dimensions. Biases stay as they are.
     stream = generator(seed, 0, "weight noise")
     with law.lend(theta) as module:
         chunks = (torch.stack([_noisy(module, stream) for _ in range(size)]) for size in law.chunks(n))
@@ -227,9 +227,8 @@ def movement(
     law: Members, images: Tensor, chosen: Int[np.ndarray, " inputs"], *, measurand: Measurand = log_odds
 ) -> float:
     """Estimate ρ, the mean squared correlation of two inputs over retrainings: n are worth 1/(1/n + ρ)."""
-    # Noise on the weights moves inputs together as well, log-odds less than retraining does and values more; what it
-    # shows is corrected by a law that was fitted on data sets with many retrainings (summaries "…-together", for values
-    # by a ratio).
+    # Noise on the weights moves inputs together as well, log-odds less than retraining does and values more. A law that
+    # was fitted on data sets with many retrainings corrects it (summaries "…-together"), for values a ratio.
     images, chosen = images[:N_MOVING], chosen[:N_MOVING]
     drawn = [
         under_noise(law, theta, images, chosen, n=N_MOVES, seed=seed, measurand=measurand)

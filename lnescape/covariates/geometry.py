@@ -46,8 +46,8 @@ class Geometry:
     """Hold gradient-based quantities of one network for some inputs."""
 
     distance: Float[np.ndarray, " inputs"]  # h = ln gᵀ(F + rI)⁻¹g
-    # how many independent inputs those that were named are worth, by the kernel gᵢᵀ(F + rI)⁻¹gⱼ: 1/n_eff = mean
-    # over all i, j of its squared correlation
+    # number of independent inputs that the named ones are worth, by the kernel gᵢᵀ(F + rI)⁻¹gⱼ: 1/n_eff = mean over
+    # all i, j of its squared correlation
     effective_inputs: float
     trace: float  # tr F, in nat² per unit of weight²
 
@@ -237,11 +237,11 @@ def _rules_hold(module: nn.Module, images: Tensor, classes: Tensor, quantity: Qu
 def _by_layers(
     module: nn.Module, images: Tensor, classes: Tensor, quantity: Quantity, *, take: Callable[..., None]
 ) -> None:
-    """Give gradients, of what each layer reads and the slope of what it gives, to `take`: one product a layer."""
+    """Call `take` with every parameter's gradients, or their two factors, from its layer's input and output slope."""
     where = places(module)
 
     def note(layer: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
-        if not len(inputs[0]):  # an expert that is asked nothing
+        if not len(inputs[0]):  # an expert without inputs
             return
         if len(inputs[0]) != len(images):
             raise RuntimeError(f"a layer reads {len(inputs[0])} rows of {len(images)} inputs")

@@ -1,6 +1,6 @@
 """Groups of covariates: from observations by networks and exploration to the columns of the prior, with costs."""
 
-# A group is computed only where what it needs was observed: no observation is None there.
+# `columns_of` computes a group only if its observation exists: none is None in the functions of groups.
 # mypy: disable-error-code="arg-type, index, operator, union-attr"
 
 from collections.abc import Callable, Iterable, Mapping
@@ -35,8 +35,8 @@ class Traces:
     n_classes: int = 0  # or outputs of values
     values: bool = False  # whether q are measured values
     spreads: Mapping[str, ndarray] = field(default_factory=dict)  # sd of q along learned paths or over proxies, [n]
-    # Traces of the same networks on the inputs of the fit, where these are others: what has to be learned for the
-    # covariates is learned there, so that none depends on which other inputs are looked at.
+    # Traces of the same networks on the inputs of the fit, if these are others. Slopes and the like are fitted there,
+    # so that the covariates of an input don't depend on the other inputs.
     like: "Traces | None" = None
 
     def of(self, networks: Iterable[int], images: slice | ndarray = slice(None)) -> "Traces":
@@ -96,7 +96,7 @@ def _path(seen: Traces) -> Columns:
 
 
 def _differences(seen: Traces) -> Columns:
-    """Return how the networks differ beyond q: on shifted images, for other classes and at earlier epochs, if known."""
+    """Return the networks' differences beyond q: on shifted images, for other classes, at earlier epochs, if known."""
     fitted, columns = seen.like or seen, {}
     for name, kind, last in (
         ("on shifted images", "shifted", None),
@@ -119,7 +119,7 @@ class Group:
     """Hold one group of covariates."""
 
     columns: Callable[[Traces], Columns]  # named columns, [n] each
-    need: str  # what it reads of the traces, or of their `spreads`
+    need: str  # name of the observation that it reads, a field of the traces or a key of their `spreads`
 
 
 PATHS = ("line", "curve", "mode curve", "simplex", "ESPRO", "SWAG", "FGE")  # learned around a network, or between two
@@ -150,7 +150,7 @@ def passes_of(groups: Iterable[str], *, epochs: int) -> int:
 def freed(values: Kinds, q: Observed, *, like: tuple[ndarray, ndarray] | None = None) -> Kinds:
     """Free other quantities of the networks from their regression on q: r_mk = (v_mk − v̄_k) − β_k (q_m − q̄)."""
     # β_k is the least-squares slope over networks and inputs in each of ten bins of q̄. For normal retrainings whose
-    # slope is β, r is independent of the differences in q given the variances: r² tells of σ² what s² doesn't.
+    # slope is β, r is independent of the differences in q given the variances: r² adds information on σ².
     fitted_values, fitted_q = like or (values, q)
     dq, dv = fitted_q - fitted_q.mean(0), fitted_values - fitted_values.mean(0)
     edges = np.quantile(fitted_q.mean(0), np.linspace(0, 1, N_BINS + 1)[1:-1])
@@ -164,7 +164,7 @@ def freed(values: Kinds, q: Observed, *, like: tuple[ndarray, ndarray] | None = 
 
 
 def difference(values: Kinds, q: Observed, *, like: tuple[ndarray, ndarray]) -> Float[ndarray, " inputs"]:
-    """Return ln of how the networks differ in other quantities, beyond what their difference in q explains."""
+    """Return ln of the networks' root mean square difference in other quantities, freed of its regression on q."""
     return ln_of(np.sqrt(np.mean(freed(values, q, like=like) ** 2, (0, 1))))
 
 

@@ -17,7 +17,7 @@ LN_VARIANCE = 13.8
 
 
 class DataError(ValueError):
-    """Data cannot be used, found or trusted; the message says why and what to do."""
+    """Data cannot be used, found or trusted; the message gives cause and cure."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +34,7 @@ class Values:
 
     def in_unit(self, outputs: Float[Tensor, "*n outputs"]) -> Float[Tensor, "..."]:
         """Return the values of a network's outputs or, of outputs twice as many, `[*n, values, 2]` with variances."""
-        outputs = outputs.double()  # so that a large mean doesn't swallow how outputs differ
+        outputs = outputs.double()  # so that a large mean doesn't swallow differences of outputs
         mean, std = self.mean.to(outputs), self.std.to(outputs)
         if outputs.shape[-1] == len(mean):
             return mean + std * outputs
@@ -43,18 +43,18 @@ class Values:
         return torch.stack([mean + std * value, variance], -1)
 
     def describe(self) -> dict:
-        """Return plain values, for a file."""
+        """Return the scale as plain values, for a file."""
         return {"mean": self.mean.tolist(), "std": self.std.tolist(), "unit": self.unit}
 
     @classmethod
     def described(cls, description: dict) -> "Values":
-        """Make them again from what `describe` returned."""
+        """Restore the scale from the values of `describe`."""
         unit = description["unit"]
         unit = str(unit) if isinstance(unit, str) else tuple(map(str, unit))
         return cls(torch.tensor(description["mean"]), torch.tensor(description["std"]), unit)
 
     def to(self, device: torch.device | str) -> "Values":
-        """Return the same on another device."""
+        """Return the scale on another device."""
         return Values(self.mean.to(device), self.std.to(device), self.unit)
 
 

@@ -114,7 +114,7 @@ def load(
     | shapes100 | 19 000 colour 32×32, 100 outlines with fillings | drawn here: a stand-in |
 
     Files are looked for in `folder` if given, else in ``$LNESCAPE_DATA`` and then in the cache folder
-    (``$XDG_CACHE_HOME/lnescape`` or ``~/.cache/lnescape``), laid out as torchvision does; what is missing is downloaded
+    (``$XDG_CACHE_HOME/lnescape`` or ``~/.cache/lnescape``), laid out as torchvision does; missing files are downloaded
     by torchvision into the last of these. Every file is checked against its md5 each time it is read. Images are
     normalised by mean and standard deviation of each channel over the training part.
 
@@ -203,7 +203,7 @@ def _grey(content: bytes) -> np.ndarray:
 
 
 def _unpickle(content: bytes) -> dict:
-    """Return what a pickle holds. Pickle runs code: only content whose md5 agreed with the published one comes here."""
+    """Unpickle the content of a file. Pickle runs code, so callers pass only content with the published md5."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the pickles were written by numpy of 2009
         return pickle.loads(content, encoding="latin1")
@@ -335,7 +335,7 @@ def _read_checked(name: str, folder: Path, files: Collection[str]) -> dict[str, 
 
 
 def _absent(name: str, folders: list[Path], why: str) -> str:
-    """Return the sentence for a data set that was not found: where it was looked for, and what to do."""
+    """Return the message for a data set that was not found: the folders searched, and the cure."""
     places = ", ".join(f"{place}{_lacking(name, place)}" for place in folders)
     first = next(iter(MD5[name]))
     return (

@@ -108,7 +108,7 @@ def _disc(x: np.ndarray, y: np.ndarray, radius: float) -> np.ndarray:
 
 
 # signed distance to the outline, negative inside, in units of the shape's radius; all of about
-# the same area, so that size does not tell them apart
+# the same area, so that size does not distinguish them
 _OUTLINE_DISTANCES = (
     lambda x, y: _disc(x, y, 0.85),
     lambda x, y: (np.sqrt((x / 1.15) ** 2 + (y / 0.62) ** 2) - 1.0) * 0.7,

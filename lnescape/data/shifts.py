@@ -11,7 +11,7 @@ from lnescape.checks import one_of, whole
 
 from .inputs import DataError
 
-# What strengths 1, 2 and 3 mean. The angles turn a digit from "still plain" to "half way to
+# Strengths 1, 2 and 3 of each shift. The angles turn a digit from "still plain" to "half way to
 # another reading"; noise and contrast span the range of Hendrycks and Dietterich 2019.
 ROTATION = (15.0, 30.0, 45.0)  # degrees, sign drawn per image
 NOISE = (0.05, 0.10, 0.20)  # standard deviation, in parts of the range of the pixels
@@ -65,7 +65,7 @@ def augment(
     shift: int = 0, flip: bool = False,
 ) -> Shaped[Tensor, "images *image"]:  # fmt: skip
     """Move every image by up to `shift` whole pixels, and mirror it with probability one half, drawn for each."""
-    # What lies beyond the border is the image mirrored at its border pixel, as in a random crop after padding by
+    # Beyond its border the image is mirrored at the border pixel, as in a random crop after padding by
     # reflection. Several generators each draw for one equal part of the images, in order.
     if images.dim() != 4:
         raise DataError(f"augmentation needs [n, channels, height, width], not {list(images.shape)}; switch it off.")

@@ -22,7 +22,7 @@ SPLIT_SEED = 0  # of numpy's RandomState, whose stream is frozen
 MOST_APART = 5  # standard deviations of the training part by which the mean of another part may differ, and ratio
 MAX_VALIDATION = 5000  # images split off a training set without validation part, at most
 ONE_TENSOR = "join them in one tensor, such as torch.cat([one, other], 1), and take them apart in forward()"
-N_NORMALISATION = 5000  # images; enough for the statistics of batch norm (SWAG uses as many)
+N_NORMALISATION = 5000  # images; enough for the statistics of batch norm (SWAG uses the same number)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -40,11 +40,11 @@ class Split:
     #: [n, outputs]
     labels: Shaped[Tensor, "images *outputs"]
     _: KW_ONLY
-    #: what normalisation subtracts from each channel, in units of `pixels`; None leaves the pixels as they are
+    #: number subtracted from each channel in normalisation, in units of `pixels`; None leaves the pixels as they are
     mean: Float[Tensor, " channels"] | None = None
-    std: Float[Tensor, " channels"] | None = None  #: what normalisation divides by, same form and unit
-    title: str = ""  #: what a figure calls these images
-    values: Values | None = None  #: how measured values are standardised; None for classes
+    std: Float[Tensor, " channels"] | None = None  #: divisor of each channel in normalisation, same form and unit
+    title: str = ""  #: name of these images in figures
+    values: Values | None = None  #: standardisation of measured values; None for classes
     rows: Tensor | None = None  #: rows of these images in the part that was given, where it was cut in two
 
     def __len__(self) -> int:
@@ -58,7 +58,7 @@ class Split:
 
     @property
     def kind(self) -> str:
-        """Word for what is given: "images" with channels, height and width, "inputs" otherwise."""
+        """Word for the inputs: "images" if they have channels, height and width, "inputs" otherwise."""
         return "images" if self.pixels.dim() == 4 else "inputs"
 
     def __getstate__(self) -> dict[str, object]:
@@ -72,7 +72,7 @@ class Split:
 
     @cached_property
     def targets(self) -> Shaped[Tensor, "images *outputs"]:
-        """What a network learns: the classes, or standardised values."""
+        """Targets of the training: the classes, or standardised values."""
         return self.labels if self.values is None else self.values.standardised(self.labels)
 
     def subset(self, indices: Tensor | np.ndarray | slice | list[int] | range) -> "Split":
@@ -100,12 +100,12 @@ class Split:
 class Dataset:
     """A data set in fixed parts, with shifted and foreign sets.
 
-    | part | what it is for | taken from |
+    | part | purpose | taken from |
     |---|---|---|
     | `train` | training | official training set without `validation` |
     | `validation` | early choices: recipe, schedule | 5 000 of the official training set |
     | `calibration` | temperature, prior of the moderated evaluation | half of the official test set |
-    | `test` | what is reported | the other half |
+    | `test` | reported results | the other half |
     | `evaluation` | accuracy on the whole official test set | `calibration` then `test` |
     | `shifted(kind, strength)` | behaviour away from the training data | `test`, altered |
     | `foreign` | images of no known class, label -1 | another data set |
@@ -116,7 +116,7 @@ class Dataset:
     """
 
     name: str  #: the true name, such as "mnist5k" or "shapes"
-    title: str  #: what figures print; a stand-in says there that it is one
+    title: str  #: title in figures; that of a stand-in says that it is one
     #: names of the classes, in the order of their numbers; of measured values, the names of the outputs
     classes: tuple[str, ...]
     train: Split  #: part for training
@@ -124,7 +124,7 @@ class Dataset:
     calibration: Split  #: part for calibration
     test: Split  #: part for reporting
     stand_in: bool = False  #: true where drawn images take the place of real ones
-    #: function that returns the pixels of a foreign set and its title, called when they are asked for
+    #: function that returns the pixels of a foreign set and its title, called at their first use
     foreign_source: Callable[[], tuple[Tensor, str]] | None = None
 
     def __getstate__(self) -> dict[str, object]:
@@ -150,7 +150,7 @@ class Dataset:
 
     @property
     def values(self) -> Values | None:
-        """How measured values are standardised, with their unit; None for a data set of classes."""
+        """Standardisation of measured values, with their unit; None for a data set of classes."""
         return self.train.values
 
     @property
@@ -187,7 +187,7 @@ class Dataset:
 
     @cached_property
     def training_checksum(self) -> str:
-        """SHA-256 over what a training sees: images and labels of the training part, and how both are normalised."""
+        """SHA-256 over images and labels of the training part, and over the normalisation of both."""
         split, digest = self.train, hashlib.sha256()
         for tensor in (split.pixels, split.labels):
             _add(tensor, digest)
@@ -219,7 +219,7 @@ class Dataset:
 
     @cached_property
     def foreign(self) -> Split:
-        """Return images that belong to no class of this data set, label -1 (nan for values); loaded when asked for.
+        """Return images that belong to no class of this data set, label -1 (nan for values); loaded at first use.
 
         MNIST and FashionMNIST have each other's official test set, as have CIFAR-10 and CIFAR-100 (no class in common,
         though a pickup truck is close to a truck); mnist5k and digits have drawn grey shapes, these have real digits.

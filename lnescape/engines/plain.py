@@ -37,7 +37,7 @@ def gaussian_nll(outputs: Tensor, targets: Tensor) -> Tensor:
 
 
 def _overruns(layer: nn.Conv2d, device: torch.device) -> bool:
-    """Tell whether a layer's backward pass would write past its memory where images lie with their channels last."""
+    """Return whether a layer's backward pass would write past its memory where images lie with their channels last."""
     # oneDNN 3.12, of torch 2.13, on processors without AVX-512: the process ends with "corrupted size vs. prev_size".
     if device.type != "cpu" or torch.backends.cpu.get_cpu_capability() == "AVX512":
         return False
@@ -57,7 +57,7 @@ class AnyNetwork:
         self.checked = False  # that a prediction depends on its input alone
 
     def normalisation_biases(self) -> Int[Tensor, " biases"]:
-        """Give the places in θ of the biases of normalisation layers."""
+        """Return the places in θ of the biases of normalisation layers."""
         return normalisation_biases(self.flat.module).to(self.device)
 
     def _arithmetic(self) -> AbstractContextManager:
@@ -74,11 +74,11 @@ class AnyNetwork:
         return images.clone(memory_format=torch.contiguous_format)  # grey ones may lie either way
 
     def together(self, most: int, operations: float) -> int:
-        """Return how many networks to train at once, at most `most`, if a step takes so many operations."""
+        """Return 1, the number of networks to train at once; other engines allow up to `most`."""
         return 1
 
     def home(self, n: int = 1) -> Float[Tensor, "1 parameters"]:
-        """Give the network's own buffer; θ written here need not be copied."""
+        """Return the network's buffer; θ written here need not be copied."""
         return self.flat.theta.unsqueeze(0)
 
     def loss_and_gradient(
@@ -151,15 +151,15 @@ class LinearChain:
         self._memory: dict[str, Tensor] = {}
 
     def normalisation_biases(self) -> Int[Tensor, " 0"]:
-        """Give no places: chains of linear layers have no normalisation."""
+        """Return no places: chains of linear layers have no normalisation."""
         return torch.empty(0, dtype=torch.int64, device=self.device)
 
     def together(self, most: int, operations: float) -> int:
-        """Tell how many networks to train at once: as many as there are."""
+        """Return `most`: all networks are trained at once."""
         return most
 
     def home(self, n: int = 1) -> None:
-        """Give no buffer: θ is read wherever it lies."""
+        """Return None: θ is read from any tensor."""
 
     @staticmethod
     def accepts(module: nn.Module) -> bool:
@@ -182,7 +182,7 @@ class LinearChain:
         )
 
     def _views(self, flat: Float[Tensor, "networks parameters"]) -> list[tuple[Tensor, Tensor]]:
-        """Give weight [S, n_out, n_in] and bias [S, n_out] of each layer, as views into a flat tensor."""
+        """Return weight [S, n_out, n_in] and bias [S, n_out] of each layer, as views into a flat tensor."""
         views, start = [], 0
         for n_out, n_in in self.shapes:
             stop = start + n_out * n_in
@@ -194,7 +194,7 @@ class LinearChain:
         """Reuse memory from step to step: fresh pages cost as much as a small product."""
         n, held = math.prod(shape), self._memory.get(name)
         if held is None or held.numel() < n:
-            with torch.inference_mode(False):  # it must serve outside of it, too
+            with torch.inference_mode(False):  # it must work outside of it, too
                 held = self._memory[name] = torch.empty(n, dtype=dtype or self.dtype, device=self.device)
         return held[:n].view(shape)
 

@@ -26,8 +26,8 @@ class SideBySide(AnyNetwork):
     # The hundreds of small kernels of a step, started one by one from Python, leave an accelerator idle most of the
     # time; captured once as a graph, all networks' kernels are started by one call and run beside one another. Steps
     # that no graph can hold are computed kernel by kernel: those that read a number back in the forward pass, draw
-    # chance on the processor, or put new tensors in place of buffers. What else a module does in Python, such as
-    # counting its calls, is done once, when the step is captured. On a CPU the networks are computed one after another.
+    # random numbers on the CPU, or put new tensors in place of buffers. Other Python code of a module, such as a
+    # count of its calls, runs once, when the step is captured. On a CPU the networks are computed one after another.
 
     def __init__(
         self, module: nn.Module, *, device: torch.device | str = "cpu", precision: str = "float32",
@@ -39,15 +39,15 @@ class SideBySide(AnyNetwork):
         self._thetas = self._gradients = self.flat.theta.new_empty(0, len(self.flat.theta))
         self._networks: list[FlatNetwork] = []
         self._streams: list[torch.cuda.Stream] = []
-        self._captured: tuple | None = None  # what the graph was captured for
+        self._captured: tuple | None = None  # `_kind` of the captured step
         self._graph: torch.cuda.CUDAGraph | None = None
 
     def together(self, most: int, operations: float) -> int:
-        """Tell how many networks to train at once: more, the smaller their steps of so many operations are."""
+        """Return the number of networks to train at once: the more, the fewer operations a step takes."""
         return max(1, min(most, int(_ENOUGH // max(operations, 1.0))))
 
     def home(self, n: int = 1) -> Float[Tensor, "networks parameters"]:
-        """Give the buffer in which n networks keep their weights; θ written here need not be copied."""
+        """Return the buffer in which n networks keep their weights; θ written here need not be copied."""
         if len(self._networks) != n:
             self._graph = self._captured = None  # it computes with the former buffers
             self._thetas = self.flat.theta.repeat(n, 1)
@@ -105,7 +105,7 @@ class SideBySide(AnyNetwork):
         self._images, self._labels = images.clone(), labels.clone()
         here, side = torch.cuda.current_stream(self.device), torch.cuda.Stream(self.device)
         side.wait_stream(here)
-        # A capture must not follow work of the default stream. What is drawn on the way isn't part of the training. The
+        # A capture must not follow work of the default stream. Random numbers drawn here are no part of training. The
         # context of the stream also restores it where a capture breaks off.
         with torch.random.fork_rng(devices=[side.device.index]), torch.cuda.stream(side):
             before = _cpu_rng_states()
@@ -132,7 +132,7 @@ class SideBySide(AnyNetwork):
         return graph if self._buffers() == held else None  # else the graph would read memory that is gone
 
     def _never_waits(self, loss: Loss) -> bool:
-        """Tell whether a step goes through without reading anything back from the accelerator."""
+        """Return whether a step goes through without reading anything back from the accelerator."""
         mode = torch.cuda.get_sync_debug_mode()
         with warnings.catch_warnings(action="ignore"):  # torch warns that the mode is a prototype
             try:
@@ -150,11 +150,11 @@ class SideBySide(AnyNetwork):
 
 
 def _kind(images: Tensor, labels: Tensor, loss: Loss) -> tuple:
-    """Say what a graph is captured for."""
+    """Return the shapes, types and loss that a captured graph is valid for."""
     return images.shape, images.dtype, labels.shape, labels.dtype, loss
 
 
 def _cpu_rng_states() -> tuple:
-    """Give the states of the generators that live on the processor."""
+    """Return the states of the random generators of the CPU."""
     _, drawn, position, *_ = tuple(np.random.get_state())  # noqa: NPY002 - a user's module may draw from it
     return torch.get_rng_state().numpy().tobytes(), random.getstate(), np.asarray(drawn).tobytes(), position

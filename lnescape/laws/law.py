@@ -25,7 +25,7 @@ from lnescape.results import files
 from lnescape.subspaces import KINDS, Subspace, combine
 from lnescape.weights import Builder, FlatNetwork, architecture, build, constants_of, wrapped, wrappers_of
 
-# θ are drawn so many numbers at a time (256 MB), whatever the number of networks asked for.
+# Numbers of θ that are drawn at a time (256 MB), whatever the number of networks.
 CHUNK = 2**26
 _KINDS: dict[str, type["Law"]] = {}
 # Each tensor of a stored law by the last part of its name: the number of its dimensions.
@@ -40,15 +40,15 @@ class Law(ABC):
 
     net: Builder  #: builder of one network
     _: KW_ONLY
-    recipe: Any = None  #: how it was trained, where known
-    cost: Any = None  #: what it took, in trainings
+    recipe: Any = None  #: recipe of its training, where known
+    cost: Any = None  #: cost of the training, in trainings
     #: fixed subset of the training images, where there is batch normalisation
     normalisation_images: Tensor | None = field(default=None, repr=False)
-    values: Values | None = field(default=None, repr=False)  #: how measured values are standardised; None for classes
+    values: Values | None = field(default=None, repr=False)  #: standardisation of measured values; None for classes
     #: SHA-256 of the images and labels it was trained on, and of their normalisation; empty where unknown
     trained_on: str = field(default="", repr=False)
-    stored: ClassVar[tuple[str, ...]] = ()  # names of the tensors that make the law; the first one's last axis is P
-    facts: ClassVar[tuple[str, ...]] = ()  # names of the plain values that make it besides
+    stored: ClassVar[tuple[str, ...]] = ()  # names of the tensors that define the law; the first one's last axis is P
+    facts: ClassVar[tuple[str, ...]] = ()  # names of the plain values that complete the definition
 
     def __post_init__(self):
         """Raise unless all weights are finite."""
@@ -57,7 +57,7 @@ class Law(ABC):
             raise ValueError(f"The weights of this {type(self).__name__} are NaN or infinite; {cure}.")
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the tensors that make the law, by name."""
+        """Return the tensors that define the law, by name."""
         return {name: getattr(self, name) for name in self.stored if getattr(self, name) is not None}
 
     @abstractmethod
@@ -75,7 +75,7 @@ class Law(ABC):
 
     @property
     def _priced(self) -> str:
-        """Return the end of what is printed: the cost, where it is known."""
+        """Return the end of the repr: the cost, where it is known."""
         return "" if self.cost is None else f"; {self.cost}"
 
     @property
@@ -121,7 +121,7 @@ class Law(ABC):
 
     def module(self, theta: Float[Tensor, " parameters"]) -> nn.Module:
         """Return the network at θ, such as `law[0]`: a new module in evaluation mode, its normalisation refreshed."""
-        # Of measured values it gives them standardised; `law.values.in_unit` takes its outputs to the unit.
+        # Its outputs for measured values are standardised; `law.values.in_unit` converts them to the unit.
         flat = FlatNetwork(build(self.net, 0), device=theta.device)
         flat.load(theta, self.normalisation_images)
         return flat.module
@@ -135,15 +135,15 @@ class Law(ABC):
 
     @contextmanager
     def _kept(self, what: str, make: Callable[[], Any]) -> Iterator[Any]:
-        """Lend an engine or a network that is kept from call to call; a second user at the same time gets a new one."""
+        """Lend an engine or a network that is kept between calls; a concurrent caller gets a new one."""
         shelf, key = self.__dict__.setdefault("_shelf", {}), (what, str(self.device))
-        with torch.inference_mode(False):  # what is kept must serve outside of it, too
+        with torch.inference_mode(False):  # the kept object must work outside of it, too
             kept = shelf.pop(key, None) or make()
         yield kept
         shelf[key] = kept  # not after an error, which may have left it in any state
 
     def __getstate__(self) -> dict:
-        """Leave out what is kept from call to call."""
+        """Leave out the engine and the network kept between calls."""
         return {name: value for name, value in self.__dict__.items() if name != "_shelf"}
 
     def save(self, path: Path | str) -> None:
@@ -151,7 +151,7 @@ class Law(ABC):
         files.save(Path(path), "law", self.describe(), self.tensors())
 
     def describe(self) -> dict:
-        """Return what, besides its tensors, makes the law, as plain values."""
+        """Return the plain values that, with its tensors, define the law."""
         more: dict[str, Any] = {} if self.values is None else {"values": self.values.describe()}
         more |= {"trained_on": self.trained_on, "wrappers": wrappers_of(self.net)}
         module = build(self.net, 0)
@@ -164,18 +164,18 @@ class Law(ABC):
 
     @classmethod
     def described(cls, net: Builder, description: dict, tensors: dict[str, Any], **known: Any) -> "Law":
-        """Make a law again from its description and its tensors."""
+        """Restore a law from its description and its tensors."""
         return cls(net, **tensors, **{name: description[name] for name in cls.facts}, **known)
 
     def __init_subclass__(cls):
-        """Let `load_law` know this kind of law."""
+        """Register this kind of law for `load_law`."""
         _KINDS[cls.__name__] = cls
 
 
 def predict_at(
     law: Law, chunks: Iterator[Tensor], images: Tensor, n: int, *, batch: int = 500, progress: bool = True
 ) -> Float[Tensor, "..."]:
-    """Return what `Law.predict` does at n points of weight space, which come chunk by chunk."""
+    """Predict as `Law.predict` does, at n points of weight space that are given in chunks."""
     _check_images(images, batch)
     device, norm, out, done = law.device, law.normalisation_images, None, 0
     images = images.to(device, torch.float32 if images.is_floating_point() else None)
@@ -227,7 +227,7 @@ class Members(Law):
     _: KW_ONLY
     seeds: tuple[int, ...] = ()  #: the seed of each
     failed: dict = field(default_factory=dict)  #: {seed: step} of trainings that diverged and are not among the members
-    #: θ at each epoch's end, [M, epochs, P] on the CPU, where `fit` was asked to keep it; not saved
+    #: θ at each epoch's end, [M, epochs, P] on the CPU, with `fit(…, path=True)`; not saved
     path: Tensor | None = field(default=None, repr=False)
     stored, facts = ("vectors",), ("seeds",)
 
@@ -280,7 +280,7 @@ class Members(Law):
         return f"Members: {many} of {self.thetas.shape[1]} parameters, seeds {list(self.seeds)}{self._priced}"
 
     def count(self, n: int | None) -> int:
-        """Return n as int, the number of members where it is None; raise unless there are so many members."""
+        """Return n as int, the number of members for None; raise unless it lies between 1 and that number."""
         if n is None:
             return len(self)
         return whole(n, f"n, how many of {len(self)} members to draw,", least=1, most=len(self), error=ValueError)
@@ -300,12 +300,12 @@ class Members(Law):
         return x.mean(1), x.cov(correction=0).view(len(x), len(x))
 
     def describe(self) -> dict:
-        """Return what, besides its tensors, makes the law, as plain values."""
+        """Return the plain values that, with its tensors, define the law."""
         return super().describe() | {"failed": list(self.failed.items())}
 
     @classmethod
     def described(cls, net: Builder, description: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
-        """Make an ensemble again from its members and their seeds."""
+        """Restore an ensemble from its members and their seeds."""
         seeds = description["seeds"]
         if seeds and (len(seeds) != len(tensors["vectors"]) or not all(type(seed) is int for seed in seeds)):
             raise ValueError("the seeds are not those of the members")
@@ -352,12 +352,12 @@ class SubspaceLaw(Law):
         return self.subspace.midpoint()
 
     def describe(self) -> dict:
-        """Return what, besides its tensors, makes the law, as plain values."""
+        """Return the plain values that, with its tensors, define the law."""
         return super().describe() | self.subspace.describe()
 
     @classmethod
     def described(cls, net: Builder, description: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
-        """Make a law again over a subspace of its vertices."""
+        """Restore the law over a subspace from its description and vertices."""
         return cls(net, KINDS[description["subspace"]].described(tensors["vectors"], description), **known)
 
 
@@ -382,7 +382,7 @@ class Mixture(Law):
         super().__post_init__()
 
     def tensors(self) -> dict[str, Tensor]:
-        """Return the tensors that make the law, by name: those of component k begin with "k."."""
+        """Return the tensors that define the law, by name: those of component k begin with "k."."""
         laws = enumerate(self.components)
         return {f"{number}.{name}": tensor for number, law in laws for name, tensor in law.tensors().items()}
 
@@ -390,7 +390,7 @@ class Mixture(Law):
         return f"Mixture of {len(self.components)} laws, the first a {self.components[0]!r}{self._priced}"
 
     def thetas_of(self, n: int, seed: int) -> Iterator[Float[Tensor, "chunk parameters"]]:
-        """Draw n networks, in chunks, each component under a seed of its own."""
+        """Draw n networks, in chunks, with a separate seed for each component."""
         counts = np.full(len(self.components), n // len(self.components))
         counts[np.random.RandomState(seed % 2**32).permutation(len(counts))[: n % len(counts)]] += 1
         for number, (law, count) in enumerate(zip(self.components, counts.tolist(), strict=True)):
@@ -407,12 +407,12 @@ class Mixture(Law):
         return means.mean(0), within + apart.T @ apart / len(means)
 
     def describe(self) -> dict:
-        """Return what, besides its tensors, makes the law, as plain values."""
+        """Return the plain values that, with its tensors, define the law."""
         return super().describe() | {"components": [law.describe() for law in self.components]}
 
     @classmethod
     def described(cls, net: Builder, description: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
-        """Make a mixture again from its laws."""
+        """Restore a mixture from the descriptions and tensors of its laws."""
         laws = []
         for number, own in enumerate(description["components"]):
             part = {name.split(".", 1)[1]: value for name, value in tensors.items() if name.startswith(f"{number}.")}
@@ -430,8 +430,8 @@ def mixture_of(laws: Sequence[Law], *, cost: Any) -> Law:
 
 
 def law_of(net: Builder, description: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
-    """Make a law of what `save` wrote; raise where it isn't one."""
-    import_module("lnescape.laws.noise")  # it makes its laws known
+    """Make the law of a description and tensors that `save` wrote; raise unless they describe one."""
+    import_module("lnescape.laws.noise")  # it registers its laws
     if description["kind"] not in _KINDS:
         raise ValueError(f"there is no law {description['kind']}")
     for name, tensor in tensors.items():

@@ -15,7 +15,7 @@ from lnescape.weights import Builder
 
 
 class NoiseLaw(Law):
-    """A law that draws one network after another, so that the size of a chunk doesn't change what is drawn."""
+    """A law that draws one network at a time, so that the draws don't depend on the size of a chunk."""
 
     def thetas_of(self, n: int, seed: int) -> Iterator[Float[Tensor, "chunk parameters"]]:
         """Draw n networks, in chunks."""
@@ -168,7 +168,7 @@ class DropoutLaw(NoiseLaw):
     """
 
     theta: Tensor  # the trained network, [P]
-    gates: tuple[Gate, ...]  # the weights that read what dropout may switch off
+    gates: tuple[Gate, ...]  # the weights that read units which dropout may switch off
     stored = ("theta",)
 
     def __repr__(self) -> str:
@@ -192,12 +192,12 @@ class DropoutLaw(NoiseLaw):
         return d @ theta, covariance
 
     def describe(self) -> dict:
-        """Return what, besides its tensors, makes the law, as plain values."""
+        """Return the plain values that, with its tensors, define the law."""
         return super().describe() | {"gates": [astuple(gate) for gate in self.gates]}
 
     @classmethod
     def described(cls, net: Builder, description: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
-        """Make a dropout law again from its network and gates."""
+        """Restore a dropout law from its network and gates."""
         gates = tuple(Gate(*gate) for gate in description["gates"])
         if any(gate.start < 0 or gate.readers * gate.units * gate.width < 1 for gate in gates):
             raise ValueError("a gate lies outside of the network")

@@ -44,7 +44,7 @@ class Options(TypedDict, total=False):
 
 @dataclass(frozen=True)
 class Plan:
-    """Shares of a budget: n networks of so many epochs each, and epochs of exploration for each."""
+    """Shares of a budget: n networks, epochs of training and of exploration for each."""
 
     n: int
     training: float
@@ -127,7 +127,7 @@ class Request(Prepared):
     def exploring(
         self, epochs: float, changes: Any, usual: Mapping[str, Any] = {}, *, pull: float = 1.0, steps: int = 1
     ) -> Recipe:
-        """Return the recipe of an exploration of so many epochs, with changes, before anything is trained."""
+        """Return the recipe of an exploration of `epochs` epochs, with changes, before anything is trained."""
         # `pull` is E α_k, the weight with which the loss pulls a vertex. Weight decay is multiplied by it unless it is
         # among the changes: at full strength it would pull a vertex 1/E α_k times as hard as a network.
         instance(
@@ -149,7 +149,7 @@ class Request(Prepared):
         return made
 
     def explored(self, theta: Tensor, recipe: Recipe, *, pieces: int, number: int) -> Tensor:
-        """Walk on from a network, in so many pieces of a recipe; return their ends, [pieces, P]."""
+        """Walk on from a network, in `pieces` runs of a recipe; return their ends, [pieces, P]."""
         with bar(pieces, self.method, "pieces", show=self.progress) as shown:
             ends = walk(
                 self.under(recipe), theta, pieces=pieces, seed=self.network_seed(number),
@@ -161,7 +161,7 @@ class Request(Prepared):
         return ends
 
     def learned(self, subspace: Subspace, recipe: Recipe, *, number: int, **options: Any) -> SubspaceLaw:
-        """Learn a subspace under a recipe; what the law costs is stated by the method."""
+        """Learn a subspace under a recipe; the calling method adds the cost."""
         law = learn(
             self.under(recipe), subspace, seed=self.network_seed(number), folder=self.folder, progress=self.progress,
             **options,
@@ -169,7 +169,7 @@ class Request(Prepared):
         return SubspaceLaw(self.net, law.subspace, **self.known)
 
     def cost(self, trained: Plan, extra: float = 0.0) -> Cost:
-        """Return the cost of a plan: its networks, and other operations besides."""
+        """Return the cost of a plan: its networks, and `extra` operations."""
         base = self.given if self.runs is not None else trained.n * self.priced(self.at(trained.training))
         return Cost(base + extra, self.plain, perf_counter() - self.start)
 

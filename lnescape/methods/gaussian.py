@@ -77,7 +77,7 @@ def gaussian_of(
     """Return mean, scale s/√2 and factors D/√(2(K − 1)) of the `GaussianLaw` of K ≥ 2 snapshots, see `swag`.
 
     One half of the variance comes from each part, so that for independent snapshots the variance of every parameter is
-    right but for a share 1/(2K) that is missing, and covariances between parameters are half of what they are.
+    right but for a share 1/(2K) that is missing, and covariances between parameters are half of the true ones.
 
     References: Maddox et al. 2019, arXiv 1902.02476, equation 1.
 
@@ -118,7 +118,7 @@ def laplace(
             2 on. Unless given, the cost of one plain training, or of `runs`, and of the curvature.
         runs: Networks trained already; they are trained here unless given.
         prior_precision: δ > 0, or "marginal likelihood", for each network the δ of the highest one; unless given
-            images × weight decay, what the decay of "sgd" amounts to.
+            images × weight decay, the equivalent of the decay of "sgd".
         structure: Of H: "full", up to 12 000 parameters of the layer, "Kronecker" or "diagonal"; the first unless
             given, or the second where the layer is larger.
         **options: As in `Options`.
@@ -182,7 +182,7 @@ def laplace(
 
 @dataclass(frozen=True)
 class _Layer:
-    """Hold the last layer of one network, and what it reads and gives for some images."""
+    """Hold the last layer of one network, with its inputs and outputs for some images."""
 
     theta: Tensor  # the network
     place: slice  # of the layer's weights in θ
@@ -192,7 +192,7 @@ class _Layer:
 
     @property
     def bias(self) -> bool:
-        """Tell whether the layer has a bias."""
+        """Return whether the layer has a bias."""
         return len(self.theta[self.place]) > self.features.shape[1] * self.logits.shape[1]
 
     def read(self) -> tuple[Tensor, Tensor]:
@@ -230,7 +230,7 @@ def _with_precision(request: Request, layer: _Layer, precision: float | None, cu
 
 
 def _inverse_root(curvature: Float[Tensor, "p p"]) -> Float[Tensor, "p p"]:
-    """Give L⁻¹ of Λ = L Lᵀ: factors whose sum of squares is Λ⁻¹."""
+    """Return L⁻¹ of Λ = L Lᵀ: factors whose sum of squares is Λ⁻¹."""
     lower, failed = torch.linalg.cholesky_ex(curvature)
     if int(failed):
         raise ValueError("The curvature of the last layer is singular; raise prior_precision.")

@@ -78,7 +78,7 @@ def learned_subspace(
         budget: Cost in trainings, > 0; from 2 on several subspaces are learned.
         shape: "line" (2 ends), "curve" (quadratic Bézier) or "triangle".
         cosine_weight: β ≥ 0.
-        points: Points drawn for each batch; the budget then buys so many times fewer steps.
+        points: Points drawn for each batch; the number of steps in the budget is divided by it.
         exploring: Fields of the recipe that differ, such as {"learning_rate": 0.2}: an end moves less than a network
             alone would, as its gradient is multiplied by α_k.
         **options: As in `Options`.
@@ -120,7 +120,7 @@ def simplex_ensemble(
         runs: Networks trained already; they are trained here unless given.
         n_vertices: Vertices of each simplex, the network included, ≥ 2.
         volume_weight: λ ≥ 0.
-        points: Points drawn for each batch; the budget then buys so many times fewer steps.
+        points: Points drawn for each batch; the number of steps in the budget is divided by it.
         exploring: Fields of the recipe that differ for the vertices.
         **options: As in `Options`.
 
@@ -163,7 +163,7 @@ def simplicial_complex(
         runs: Networks trained already, two or more; they are trained here unless given.
         n_connectors: J ≥ 1.
         volume_weight: λ ≥ 0.
-        points: Points drawn for each batch; the budget then buys so many times fewer steps.
+        points: Points drawn for each batch; the number of steps in the budget is divided by it.
         exploring: Fields of the recipe that differ for the connectors.
         **options: As in `Options`.
 

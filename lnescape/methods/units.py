@@ -48,7 +48,7 @@ def dropout(net: Builder, data, *, budget: float = 1.0, **options: Unpack[Option
 
 @plain_attention()
 def gates_of(template: Template, images: Tensor) -> tuple[Gate, ...]:
-    """Return a gate for each dropout layer: the weights that read it; raise unless they can stand for the layer."""
+    """Return a gate for each dropout layer: the weights that read it; raise unless they represent the layer."""
     module = template.fresh().cpu().float().eval()
     layers: dict[str, Any] = {name: m for name, m in module.named_modules() if isinstance(m, _LAYERS) and 0 < m.p < 1}
     if not layers:
@@ -95,7 +95,7 @@ def _reading(module: nn.Module, layers: dict[str, Any]) -> Iterator[tuple[dict, 
 
 
 def _gate(layer: Any, shape: Any, reader: Any, starts: dict[int, int]) -> Gate | None:
-    """Describe the weights of the reader; None where they can't stand for the layer."""
+    """Describe the weights of the reader; None where they don't represent the layer."""
     weight = reader.weight
     if id(weight) not in starts or getattr(reader, "groups", 1) != 1:
         return None

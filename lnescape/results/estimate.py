@@ -87,14 +87,14 @@ class Estimate:
         return replace(self, value=self.value * factor, u=self.u * abs(factor), unit=unit)
 
     def to_dict(self) -> dict:
-        """Turn the estimate into what JSON can hold: its text, and its fields but for usual ones; nan is None."""
+        """Return the estimate as plain values, for JSON: its text, and its fields but for usual ones; nan is None."""
         numbers = {name: float_to_json(getattr(self, name)) for name in ("value", "u", "dof")}
         fields = {**numbers, "unit": self.unit, "evaluation": self.evaluation, "n": self.n, "text": str(self)}
         return {name: value for name, value in fields.items() if name not in USUAL or USUAL[name] != value}
 
     @classmethod
     def from_dict(cls, fields: dict) -> "Estimate":
-        """Read what `to_dict` wrote; "text" is ignored."""
+        """Restore an estimate from the values of `to_dict`; "text" is ignored."""
         fields = USUAL | fields
         value, u, dof = (float_from_json(fields[name]) for name in ("value", "u", "dof"))
         return cls(value, u, dof=dof, unit=fields["unit"], evaluation=fields["evaluation"], n=fields["n"])
@@ -111,7 +111,7 @@ USUAL: dict[str, Any] = {"dof": "Infinity", "unit": "", "evaluation": "A"}  # le
 
 
 def is_estimate(fields: Mapping[str, Any]) -> bool:
-    """Tell whether an object of JSON is a stored estimate: by exactly its keys."""
+    """Return whether an object of JSON is a stored estimate: by exactly its keys."""
     return fields.keys() - USUAL.keys() == {"value", "u", "n", "text"}
 
 
@@ -227,7 +227,7 @@ def float_to_json(x: float) -> float | str | None:
 
 
 def float_from_json(x: float | str | None) -> float:
-    """Read what `float_to_json` wrote."""
+    """Read a number that `float_to_json` wrote."""
     if x is None:
         return math.nan
     return INFINITIES[x] if isinstance(x, str) else float(x)

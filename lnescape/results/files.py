@@ -22,18 +22,18 @@ from typing import Any, BinaryIO
 import numpy as np
 from torch import Tensor
 
-# What a file may take in memory. Brackets without content become 88 bytes each in Python.
+# Limits on the memory that a file takes. Brackets without content become 88 bytes each in Python.
 MOST_JSON, MOST_VALUES = 16 * 2**20, 10**6  # bytes of one JSON; its numbers, texts, lists and dictionaries
 MOST_PACKED = 2**28  # bytes of packed arrays, which may unpack to 64 MB or to a hundred times that many
 UNPACKED, RATIO = 2**26, 100
-UNPACKING = 2**26  # bytes for the unpacking itself, which needs 9 MB for what is packed here
+UNPACKING = 2**26  # bytes for the unpacking itself, which needs 9 MB for files packed here
 # Arrays are mostly float16: two bytes a number, each kind of byte packed with its like. The smallest of three is kept.
 _PACKINGS = [
     [{"id": lzma.FILTER_LZMA2, "preset": 6, "lc": lc, "lp": 1, "pb": 1, "nice_len": length}]
     for lc, length in ((0, 64), (1, 273), (0, 8))
 ]
 
-_BLANK = b"0" * 64  # stands for the checksum while it is taken
+_BLANK = b"0" * 64  # in place of the checksum while that is taken
 _HOST = hashlib.sha256(platform.node().encode()).hexdigest()[:8]
 _PART = re.compile(r"\.lnescape-([0-9a-f]{8})-(\d+)-[0-9a-f]{8}\.part")
 _STALE = 24 * 3600  # s after which a temporary file belongs to nobody, whichever machine wrote it
@@ -45,7 +45,7 @@ class ResultError(ValueError):
 
 
 def write(path: Path, *parts: bytes | memoryview) -> None:
-    """Put a whole file in place, or leave what was there."""
+    """Write a file whole, or leave the former one in place."""
     path = path.expanduser()
     temporary = path.with_name(f".lnescape-{_HOST}-{os.getpid()}-{secrets.token_hex(4)}.part")
     with writing(path):
@@ -63,7 +63,7 @@ def write(path: Path, *parts: bytes | memoryview) -> None:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn what the system refuses while `path` is written into a ResultError."""
+    """Raise an OSError while `path` is written as a ResultError."""
     try:
         yield
     except OSError as error:
@@ -73,7 +73,7 @@ def writing(path: Path) -> Iterator[None]:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Be the only writer of results in a folder; without effect where the system or the disk has no such locks."""
+    """Lock a folder against other writers of results; without effect where the system or the disk has no such locks."""
     try:
         import fcntl
     except ImportError:  # Windows
@@ -104,7 +104,7 @@ def _clean(folder: Path) -> None:
 
 
 def _dead(path: Path, host: str, process: str) -> bool:
-    """Tell whether the process that wrote a temporary file has ended."""
+    """Return whether the process that wrote a temporary file has ended."""
     if time.time() - path.lstat().st_mtime > _STALE:
         return True
     if host == _HOST and os.name != "nt":  # there, signal 0 is no question
@@ -118,7 +118,7 @@ def _dead(path: Path, host: str, process: str) -> bool:
 
 
 def is_file(path: Path) -> bool:
-    """Tell whether there is a regular file: no link, no folder, no device."""
+    """Return whether there is a regular file: no link, no folder, no device."""
     try:
         return stat.S_ISREG(path.lstat().st_mode)
     except (OSError, ValueError):
@@ -127,7 +127,7 @@ def is_file(path: Path) -> bool:
 
 @contextmanager
 def reading(path: Path, cure: str) -> Iterator[BinaryIO]:
-    """Open a regular file; whatever goes wrong while it is open becomes a ResultError."""
+    """Open a regular file; any error while it is open becomes a ResultError."""
     path = path.expanduser()
     try:
         if not is_file(path) and (path.is_symlink() or path.exists()):
@@ -140,12 +140,12 @@ def reading(path: Path, cure: str) -> Iterator[BinaryIO]:
         raise ResultError(f"{path} is missing; {cure}") from error
     except OSError as error:
         raise ResultError(f"cannot read {path} ({error.strerror or error}); {cure}") from error
-    except Exception as error:  # whatever it is, the file does not serve
+    except Exception as error:  # whatever it is, the file is of no use
         raise ResultError(f"{path} is damaged ({_one_line(error)}); {cure}") from error
 
 
 def read(path: Path, *, most: int, cure: str) -> bytes:
-    """Read a regular file of at most so many bytes."""
+    """Read a regular file of at most `most` bytes."""
     with reading(path, cure) as file:
         if len(data := file.read(most + 1)) > most:
             raise ValueError(f"more than {most / 2**20:.0f} MB")
@@ -172,7 +172,7 @@ def seal(content: Mapping[str, Any]) -> bytes:
 
 
 def _in_lines(value: Any, *, levels: int) -> str:
-    """Write JSON without blanks, and each value of so many levels of dictionaries in a line."""
+    """Write JSON without blanks, and each value of the outer `levels` of dictionaries in a line."""
     if not (levels and isinstance(value, Mapping) and value):
         return json.dumps(value, sort_keys=True, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
     rows = (f"{_in_lines(name, levels=0)}:{_in_lines(own, levels=levels - 1)}" for name, own in sorted(value.items()))
@@ -180,7 +180,7 @@ def _in_lines(value: Any, *, levels: int) -> str:
 
 
 def unseal(text: bytes) -> dict[str, Any]:
-    """Read what `seal` wrote; raise ValueError where the content has another checksum."""
+    """Read JSON that `seal` wrote; raise ValueError where the content has another checksum."""
     content = parse(text)
     try:
         if content.pop("sha256") == hashlib.sha256(_canonical(content)).hexdigest():
@@ -209,17 +209,17 @@ def pack(arrays: Mapping[str, np.ndarray]) -> bytes:
 
 
 def _in_steps(array: np.ndarray) -> np.ndarray | None:
-    """Return how the bits of each row differ from those of the row before; None where that packs no better."""
+    """Return the differences of each row's bits from the row before; None where they pack no better."""
     if array.dtype != np.float16 or array.ndim < 2:
         return None
     bits = array.view(np.uint16)
-    steps = np.diff(bits, axis=0, prepend=bits[:1] * 0)  # modulo 2¹⁶, so that sums give every bit back
+    steps = np.diff(bits, axis=0, prepend=bits[:1] * 0)  # modulo 2¹⁶, so that sums restore every bit
     was, now = (len(lzma.compress(one.tobytes(), filters=_PACKINGS[0])) for one in (bits, steps))
     return steps.view(np.float16) if now < was else None
 
 
 def unpack(packed: bytes) -> dict[str, np.ndarray]:
-    """Unpack arrays in bounded memory; raises whatever is wrong with them."""
+    """Unpack arrays in bounded memory; raise where they are damaged."""
     from safetensors.numpy import load
 
     most = max(UNPACKED, RATIO * len(packed))
@@ -237,7 +237,7 @@ def unpack(packed: bytes) -> dict[str, np.ndarray]:
 
 
 def save(path: Path, kind: str, description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-    """Keep tensors, and what describes them, in one sealed file."""
+    """Write tensors and their description to one sealed file."""
     from safetensors.torch import save
 
     header = {"description": description, "kind": kind, "sha256": _BLANK.decode()}
@@ -249,7 +249,7 @@ def save(path: Path, kind: str, description: Mapping[str, Any], tensors: Mapping
 
 @contextmanager
 def loading(path: Path, kind: str, *, cure: str) -> Iterator[tuple[dict, dict[str, Tensor]]]:
-    """Read what `save` kept: description and tensors, on the CPU; what goes wrong with them is a ResultError, too."""
+    """Read description and tensors that `save` wrote, on the CPU; errors in the `with` block are ResultErrors, too."""
     from safetensors.torch import load
 
     with reading(path, cure) as file:
@@ -279,6 +279,6 @@ def _length(start: bytes, size: int) -> int:
 
 
 def _one_line(error: BaseException) -> str:
-    """Say in one short line what went wrong."""
+    """Describe an error in one short line."""
     text = f"no {error}" if isinstance(error, KeyError) else str(error) or type(error).__name__
     return "".join(c if c.isprintable() else " " for c in text)[:200]

@@ -51,7 +51,7 @@ def save_result(
         name: Lower-case letters, digits, hyphens and underscores.
         numbers: Nested dictionaries and lists of numbers, texts, None and `Estimate`s; nan comes back as None.
         arrays: numpy arrays or torch tensors by name.
-        provenance: What `provenance` returns; "command" makes the result again.
+        provenance: Dictionary from `provenance`; "command" makes the result again.
         folder: Folder; `report/results` of the project by default.
 
     Returns:
@@ -75,7 +75,7 @@ def save_result(
     }
     try:
         packed = files.pack({key: _array(name, key, array) for key, array in arrays.items()}) if arrays else b""
-        files.seal(content)  # what cannot be stored is refused before anything is written
+        files.seal(content)  # raises before anything is written
     except ValueError as error:
         raise error if isinstance(error, ResultError) else ResultError(f"{name} cannot be stored: {error}.") from error
     with files.writing(path):
@@ -85,7 +85,7 @@ def save_result(
                 content["arrays"] = _place(path, hashlib.sha256(packed).hexdigest())
                 files.write(path.with_name(content["arrays"]["file"]), packed)
             files.write(path, files.seal(content))
-            for other in path.parent.glob(f"{name}*{ARRAYS}"):  # only once no JSON speaks of it any more
+            for other in path.parent.glob(f"{name}*{ARRAYS}"):  # only once no JSON names it any more
                 if _is_arrays(other.name, name) and other.name != (content["arrays"] or {}).get("file"):
                     other.unlink(missing_ok=True)
     return path
@@ -137,12 +137,12 @@ def _path(name: str, folder: str | Path | None) -> Path:
 
 
 def _is_arrays(file: str, name: str) -> bool:
-    """Tell whether a file name is one that the arrays of a result may have."""
+    """Return whether a file name is one that the arrays of a result may have."""
     return re.fullmatch(rf"{re.escape(name)}(\.[0-9a-f]{{12}})?{re.escape(ARRAYS)}", file) is not None
 
 
 def _place(path: Path, checksum: str) -> dict[str, str]:
-    """Name a file for arrays, other than that of the arrays which the JSON at `path` speaks of."""
+    """Name a file for arrays, other than that of the arrays which the JSON at `path` names."""
     former: dict[str, Any] = {}
     with suppress(ValueError, TypeError):
         former = files.unseal(files.read(path, most=files.MOST_JSON, cure=""))["arrays"] or {}
@@ -185,7 +185,7 @@ def _arrays(path: Path, entry: Mapping[str, str], cure: str) -> dict[str, np.nda
 
 
 def _cure(text: bytes) -> str:
-    """Say what to do, with the command where it can still be read."""
+    """Return the cure for a damaged result, with the command where it can still be read."""
     command = "the command that made it"
     if found := re.search(rb'"command": ?("(?:[^"\\\n]|\\.){,200}")', text):
         with suppress(ValueError):
@@ -195,7 +195,7 @@ def _cure(text: bytes) -> str:
 
 
 def _array(name: str, key: str, array: Any) -> np.ndarray:
-    """Turn one array or tensor into what can be packed."""
+    """Turn one array or tensor into a numpy array that can be packed."""
     array = np.array(of_torch(array), order="C")  # a copy, because some layouts are saved wrongly
     if array.dtype.kind not in "biuf":
         raise ResultError(f"{name}: the array {key!r} holds {array.dtype}; convert it to numbers or booleans.")
@@ -203,7 +203,7 @@ def _array(name: str, key: str, array: Any) -> np.ndarray:
 
 
 def _plain(x: Any, where: str) -> Any:
-    """Turn nested numbers into what JSON holds; `where` names the place in an error."""
+    """Turn nested numbers into plain values for JSON; `where` names the place in an error."""
     if isinstance(x, Estimate):
         return x.to_dict()
     if isinstance(x, Mapping):
@@ -252,7 +252,7 @@ def provenance(
     *, command: str, seed: int | Iterable[int] | None, data: Any, n: int | None, cost: Any = None,
     seconds: float | None = None, recipe: Any = None, **extra: Any,
 ) -> dict[str, Any]:  # fmt: skip
-    """Describe how a result was made, for `save_result`: what is passed, and code, machine, versions, date.
+    """Describe how a result was made, for `save_result`: the arguments, and code, machine, versions, date.
 
     Args:
         command: Command that makes the result again.
@@ -290,7 +290,7 @@ def provenance(
 
 
 def title_of(data: Any) -> dict[str, Any]:
-    """Name the data in words, and say whether they stand in for others."""
+    """Return the title of the data, and whether they stand in for others."""
     return {"title": getattr(data, "title", data.name), "stand_in": bool(getattr(data, "stand_in", False))}
 
 
@@ -341,7 +341,7 @@ def versions() -> dict[str, str]:
 
 
 def _described(x: Any) -> Any:
-    """Turn dataclasses into dictionaries, at any depth, and what has only a name into its name."""
+    """Turn dataclasses into dictionaries, at any depth, and functions and classes into their names."""
     if dataclasses.is_dataclass(x) and not isinstance(x, (type, Estimate)):
         return {f.name: _described(getattr(x, f.name)) for f in dataclasses.fields(x)}
     if isinstance(x, Mapping):

@@ -15,7 +15,7 @@ Ends = tuple[Float[ndarray, "*images"], Float[ndarray, "*images"]]  # lower and 
 N_BINS = 10
 MATERIAL = 1.5  # factor on s² in a bin below which a pattern isn't reported: 20 % of u
 FEWEST = 20  # inputs, below which nothing is checked
-PATTERN = "pattern over "  # a covariate, or s₀²: how the checks of patterns are called
+PATTERN = "pattern over "  # a covariate, or s₀²: beginning of the names of checks
 PASS_PRIOR = "pass what fit_prior or borrowed_prior returns"
 FALSE_ALARM = 0.01  # at most, of all checks together, for inputs that follow the model
 
@@ -178,7 +178,7 @@ class Diagnosis:
     messages: tuple[str, ...]
     # {check: probability of a deviation as large, if the model holds}; empty where nothing was checked
     p_values: dict[str, float]
-    factor: float  # typical s² over what the prior expects; 1 where it fits, nan where nothing was checked
+    factor: float  # typical s² over the prior's expectation; 1 where it fits, nan where nothing was checked
 
     @property
     def passed(self) -> bool:
@@ -209,7 +209,7 @@ def diagnose(
 
     Returns:
         The diagnosis. For data that follow the model, at most 1 in 100 fails where n_eff was assumed; fewer if inputs
-        move together, since what they share drops out of the comparison of bins. More may fail where a large n_eff was
+        move together, since the common part drops out where bins are compared. More may fail where a large n_eff was
         given: the errors of steep or needless slopes then show.
 
     Raises:
@@ -236,7 +236,7 @@ def diagnose(
     expected = prior.variance(covariates)
     if len(expected) < FEWEST:
         return Diagnosis((f"{len(expected)} inputs are too few to check the prior on; give {FEWEST}.",), {}, np.nan)
-    # The d₀ of the highest likelihood: the one in use is lower, by what the fit costs.
+    # The d₀ of the highest likelihood: the one in use is lower, by the cost of the fit.
     law = f(plain.dof, min(prior.dof_likeliest, 1e4))
     ratio = plain.scale**2 / expected
     z = np.clip(norm.ppf(np.clip(law.cdf(ratio), 1e-12, 1 - 1e-12)), -5, 5)
@@ -272,7 +272,7 @@ def diagnose(
 
 
 def _tails(q: ndarray, n_eff: float) -> float:
-    """Compare the farthest network, |q_m − q̄|/s on average over inputs, with normal samples of as many networks."""
+    """Compare the farthest network, |q_m − q̄|/s on average over inputs, with normal samples of equal size."""
     from scipy.stats import norm
 
     def farthest(q: ndarray) -> ndarray:

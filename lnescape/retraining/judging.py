@@ -19,10 +19,10 @@ N_DECILES = 10
 
 @dataclass(frozen=True)
 class SplitHalf:
-    """Hold how well N retrainings order the inputs by their uncertainty."""
+    """Hold the reliability of N retrainings in ordering the inputs by uncertainty, as rank correlations."""
 
     halves: float  # rank correlation of ln s² between two halves of them, mean over random halvings
-    whole: float  # the same for all of them and as many others, by Spearman and Brown
+    whole: float  # the same between all of them and N others, by Spearman and Brown
     ceiling: float  # rank correlation that an exact u(x) would have with all of them, about √whole
 
 
@@ -43,7 +43,7 @@ def split_half(q: Float[ndarray, "networks inputs"], *, n_halvings: int = 20, se
 
 @dataclass(frozen=True)
 class RetrainingEquivalent:
-    """Hold REN: how many plain retrainings an evaluation of u(x) is worth, with a 95 % interval, ∞ where unbounded."""
+    """Hold REN, the number of retrainings that an evaluation of u(x) is worth, with a 95 % interval, ∞ if unbounded."""
 
     value: float
     low: float
@@ -150,7 +150,7 @@ class Fidelity:
 
     def to_dict(self, *names: str) -> dict:
         """Return the numbers of these names, or all that a stored result holds."""
-        # The squared error without its uncertainty, which the interval of REN is made of; deciles without theirs.
+        # The squared error without its uncertainty, from which the interval of REN follows; deciles without theirs.
         names = names or tuple(name for name in self.__dataclass_fields__ if name != "left_out")
         plain = {"ren": dict(vars(self.ren)), "squared_error": self.squared_error.value}
         plain["deciles"] = [decile.value for decile in self.deciles]
@@ -222,7 +222,7 @@ def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: 
 
 
 def _image_variance(products: ndarray) -> float:
-    """Return the variance from input to input of the mean over draws, less what the draws' own scatter makes of it."""
+    """Return the variance over inputs of the mean over draws, less the part due to the scatter of the draws."""
     scatter = products.var(0, ddof=1).mean() / len(products) if len(products) > 1 else 0.0
     return max(float(products.mean(0).var(ddof=1) - scatter), 0.0)
 
@@ -245,6 +245,8 @@ def compared(evaluation: Evaluation, q: Float[ndarray, "networks *inputs"], *, l
     if len(q) > 2:
         s2 = q.var(0, ddof=1)
         kept = (s2 > 0) & (evaluation.scale > 0)
-        away = np.log(evaluation.scale[kept]) - (np.log(s2[kept]) - log_bias(len(q) - 1)) / 2
+        # ln σ̃² and ln s² are both too low on average, by what their degrees of freedom say.
+        stated = 2 * np.log(evaluation.scale[kept]) - log_bias(evaluation.dof)
+        away = (stated - np.log(s2[kept]) + log_bias(len(q) - 1)) / 2
         found["σ̃ / s"] = Estimate(float(np.exp(away.mean())), float("nan"))
     return found

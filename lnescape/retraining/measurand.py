@@ -71,7 +71,7 @@ def probability(
 
 
 def refuse_probabilities(logp: ndarray) -> None:
-    """Raise where what should be log-probabilities or logits are probabilities."""
+    """Raise if `logp` holds probabilities instead of log-probabilities or logits."""
     if logp.size and (logp >= 0).all() and (abs(logp.sum(2) - 1) <= 2e-2).all():  # bfloat16 rounds by 2⁻⁹
         raise ValueError("These are probabilities, not log-probabilities or logits; pass np.log(probabilities).")
 
@@ -97,7 +97,7 @@ def relative_uncertainty(n: int, *, prior_dof: float = 0.0) -> float:
 
     Args:
         n: Retrainings.
-        prior_dof: d₀, how many retrainings the prior is worth; 0 without one.
+        prior_dof: d₀, number of retrainings that the prior is worth; 0 without one.
 
     Returns:
         A ratio; ∞ without any degree of freedom.
@@ -112,11 +112,11 @@ def relative_uncertainty(n: int, *, prior_dof: float = 0.0) -> float:
 
 
 def retrainings_needed(relative: float, *, prior_dof: float = 0.0) -> int:
-    """Return how many retrainings it takes to know u to a relative standard uncertainty r: N ≥ 1 + 1/(2r²) − d₀.
+    """Return the number of retrainings that determine u to a relative standard uncertainty r: N ≥ 1 + 1/(2r²) − d₀.
 
     Args:
         relative: r > 0, such as 0.1 for 10 %.
-        prior_dof: d₀, how many retrainings the prior is worth; 0 without one.
+        prior_dof: d₀, number of retrainings that the prior is worth; 0 without one.
 
     Returns:
         Number of retrainings, at least 2: a prior needs two for its scale.

@@ -22,15 +22,15 @@ CLIP = 4.0  # standardised covariates beyond are taken as this far: the law is n
 SHRINKAGE = 0.12  # standard deviation of the normal prior on every coefficient but the constant
 STEP = 0.2  # the same for the step of an indicator, a column of zeros and ones; chosen on MNIST's calibration images
 MEAN_DELTA = 0.1  # mean of the exponential prior on δ = 1/d₀
-TEMPER = 3.0  # the likelihood of δ counts as that of so many times n_eff inputs
+TEMPER = 3.0  # the likelihood of δ counts as that of this many times n_eff inputs
 DELTAS = np.geomspace(1e-3, 2.0, 48)  # where the likelihood of δ is computed
 FEWEST_INPUTS = 50
 NO_COMPANION = "The learned prior has no level over a companion; learn it on pairs with `companion`."
 ON_PROXIES = ", or measure n_eff on proxies (effective_number)"  # advice where it is assumed
-# Covariates whose slope on ln s₀² theory gives. What is learned of them on other pairs is per unit, here nat, and not
+# Covariates whose slope on ln s₀² is known from theory. Slopes learned on other pairs are per unit, here nat, and not
 # per standard deviation over the inputs: that is larger where u(x) differs more, and the slope is the same.
 PER_UNIT = ("gradient distance",)
-LENT = 1.0  # how many coefficients a spread counts as that was learned on few other pairs
+LENT = 1.0  # number of coefficients that a spread learned on few other pairs counts as
 ANY = "any"  # kind of network, where it isn't known or no prior was learned on its kind
 KINDS = (ANY, "convolutional", "fully connected")
 SHIPPED = Path(__file__).with_name("learned.json")
@@ -50,7 +50,7 @@ class Prior:
     squared: ndarray  # which of them have a square
     dof: float  # d₀ as it is used: 1/(δ̄ + p/(ν n_eff)), δ̄ the posterior mean of 1/d₀
     dof_likeliest: float  # d₀ of the highest likelihood, for comparison
-    n_coefficients: float  # p, how many coefficients the data decide rather than the shrinkage
+    n_coefficients: float  # p, number of coefficients decided by the data rather than by the shrinkage
     n_eff: float  # independent inputs that those of the fit are worth
     n_inputs: int  # inputs of the fit
     names: tuple[str, ...] = ()  # of the covariates
@@ -70,7 +70,7 @@ class Prior:
         return (np.abs(self._columns(covariates) - self.centre) > most).any(1)
 
     def _columns(self, covariates: ndarray) -> ndarray:
-        """Return the covariates as float64; raise unless the columns are as many as in the fit."""
+        """Return the covariates as float64; raise unless they have the number of columns of the fit."""
         covariates = checked_covariates(covariates, self.names)
         if covariates.shape[1] != len(self.centre):
             what = f"The prior was fitted on {len(self.centre)} covariates ({', '.join(self.names)})"
@@ -95,7 +95,7 @@ class LearnedPrior:
     # over inputs, a mean over networks: the scale that is borrowed where there is one network only. ν are the degrees
     # of freedom of a u that is borrowed altogether. Empty if nothing was learned.
     levels: Mapping[str, tuple[float, float]] = field(default_factory=dict)
-    # (level, ν, u of the level) over what a companion shows, `beside`, for networks of all kinds: a sharper scale
+    # (level, ν, u of the level) over the result of `beside`, for networks of all kinds: a sharper scale
     companion: tuple[float, float, float] | None = None
     provenance: Mapping[str, Any] = field(default_factory=dict)  # how it was made
 
@@ -115,21 +115,21 @@ class LearnedPrior:
             raise ValueError(NO_COMPANION)
         level, dof, u = self.companion
         shown = float(np.mean([beside(one, companion) for one in array(q, "q", "networks inputs")]))
-        noise = np.pi**2 / 2 / n_eff  # the variance of ln r², r normal, over so many independent inputs
+        noise = np.pi**2 / 2 / n_eff  # the variance of ln r², r normal, over n_eff independent inputs
         return shown + level - float(log_bias(dof)), float(np.sqrt(u**2 + noise))
 
     def save(self, path: Path | str) -> None:
-        """Write it as one sealed JSON file; raise ResultError where that is impossible."""
+        """Write the prior as one sealed JSON file; raise ResultError where that is impossible."""
         write(Path(path), seal(self.to_dict()))
 
     def to_dict(self) -> dict[str, Any]:
-        """Describe the prior in what JSON can hold."""
+        """Return the prior as plain values, for JSON."""
         plain = {name: dict(getattr(self, name)) for name in ("spread", "levels", "provenance")}
         return {"kind": "learned prior"} | vars(self) | plain | {"mean": self.mean.tolist()}
 
     @staticmethod
     def from_dict(content: Mapping[str, Any]) -> "LearnedPrior":
-        """Make the prior of what `to_dict` returned; raise ValueError where it isn't one."""
+        """Restore the prior from the values of `to_dict`; raise ValueError unless they describe one."""
         if content.get("kind") != "learned prior":
             raise ValueError(f"it holds {content.get('kind', 'something else')}, no learned prior")
         names, groups = tuple(map(str, content["names"])), tuple(map(str, content["groups"]))
@@ -149,7 +149,7 @@ class LearnedPrior:
 
     @staticmethod
     def load(path: Path | str) -> "LearnedPrior":
-        """Read what `save` wrote; raise ResultError where the file is missing, damaged or of another kind."""
+        """Read a prior that `save` wrote; raise ResultError where the file is missing, damaged or of another kind."""
         with reading(Path(path), "make it again with learn_prior(…).save(path).") as file:
             return LearnedPrior.from_dict(unseal(file.read(MOST_JSON + 1)))  # which refuses more than MOST_JSON
 
@@ -159,7 +159,7 @@ def shipped_prior() -> LearnedPrior:
     """Return the prior that the package ships, for the covariates of `covariates.DEFAULT`.
 
     Returns:
-        What the pairs teach that its `provenance` names, with the levels of all networks.
+        The prior learned from the pairs listed in its `provenance`, with the levels of all networks.
 
     >>> "gradient distance" in shipped_prior().names
     True
@@ -185,7 +185,7 @@ def fit_prior(
        d₀ = 1/(δ̄ + p/(ν n_eff)): the cost of fitting p coefficients is taken off.
     4. With `scale`, the fitted mean over inputs of ln σ², of variance ψ′(ν n_eff/2), and the one given are averaged
        with the weights 1/variance. The latter's variance is u², or (u² + d² + var d)/2 if that is more, in turns, d the
-       difference that is left: what disagrees counts less. In d₀, 1/(ν n_eff + ν_lent) is the cost of the constant.
+       difference left: a scale that disagrees counts less. In d₀, 1/(ν n_eff + ν_lent) is the cost of the constant.
 
     Inputs share the networks, so that n of them are worth n_eff: `effective_number`.
 
@@ -196,7 +196,7 @@ def fit_prior(
         n_eff: Independent inputs that these are worth; `assumed_number`, min(n/10, 300), unless given.
         shrinkage: τ; ∞ for none.
         names: Names of the covariates, for messages and `like`.
-        like: What `learn_prior` learned on other pairs of data and network.
+        like: Prior that `learn_prior` learned on other pairs of data and network.
         scale: Mean over inputs of ln σ² and its standard uncertainty, if known from elsewhere, such as from a
             companion (`like.scale_beside`).
         slopes: {covariate: (mean, standard deviation)} of d ln s₀²/dh, if known from theory or experience, per unit of
@@ -274,7 +274,7 @@ def borrowed_prior(
         q: Measurand of one network.
         covariates: One row for each input.
         names: Of the covariates.
-        like: What `learn_prior` learned, with a level; with a companion, `like.with_companion(q, companion)`.
+        like: Prior that `learn_prior` learned, with a level; with a companion, `like.with_companion(q, companion)`.
         network: Kind of the network; its level is borrowed if `like` has it, else that of all kinds.
 
     Returns:
@@ -365,7 +365,7 @@ def _put_slopes(
 
 
 def _mean_and_u(known: Any, what: str) -> tuple[float, float]:
-    """Return what is known beforehand as a mean and its standard deviation; raise unless it is both."""
+    """Return prior knowledge as a mean and its standard deviation; raise unless it has both."""
     mean, u = known if isinstance(known, Sequence) and len(known) == 2 else (known, None)
     return real(mean, f"the mean {what}"), real(u, f"the standard deviation of the {what}", above=0)
 
@@ -374,7 +374,7 @@ def quasi_likelihood(
     variance: ndarray, dof: float, x: ndarray, *, weight: float, tau: ndarray, mean: ndarray,
     information: ndarray | None = None,
 ) -> tuple[ndarray, float, ndarray]:  # fmt: skip
-    """Maximise w Σ (ν/2)(−s²/μ − ln μ) − Σ (b − b̄)²/(2τ²), ln μ = X b; return b, how many the data decide, var b."""
+    """Maximise w Σ (ν/2)(−s²/μ − ln μ) − Σ (b − b̄)²/(2τ²), ln μ = X b; return b, the number set by data, var b."""
     # Fisher's scoring: the expected curvature, (ν/2) w XᵀX + 1/τ², is the same at each step and inverted once.
     weight = weight * dof / 2
     penalty = tau**-2.0
@@ -457,7 +457,7 @@ def effective_number(q: Float[ndarray, "networks inputs"]) -> float:
     1/(N − 1), is taken off. The variance of a mean over inputs of s², or of a smooth function of it, is that of n_eff
     independent ones, since s²_i and s²_j of normal inputs have the correlation r² (but for ρ/n, which is left out).
     From few networks n_eff is too large, by (N + 1)/(N − 2) where r² are small: an eighth from 24. Narrow or briefly
-    trained networks scatter more in common than those they stand for: they give a lower bound (studies
+    trained networks scatter more in common than those they represent: they give a lower bound (studies
     "mnist-mlp-uncertainty" and "mnist-cnn-uncertainty").
 
     Args:
@@ -487,7 +487,7 @@ def effective_number(q: Float[ndarray, "networks inputs"]) -> float:
 
 
 def _squared_correlation(q: ndarray) -> tuple[float, int]:
-    """Return the mean of r²_ij over pairs of inputs that move, as observed, and how many inputs do."""
+    """Return the observed mean of r²_ij over pairs of inputs that move, and the number of these inputs."""
     z = q - q.mean(0)
     size = np.sqrt((z**2).sum(0))
     z = z[:, size > 0] / size[size > 0]
@@ -506,17 +506,17 @@ def shared_movement(q: Float[ndarray, "draws inputs"]) -> float:
 
 def effective_number_of(n: int, *, n_eff: float, n_measured: int) -> float:
     """Return the effective number for n inputs, where n_measured inputs like them were worth n_eff."""
-    # 1/n_eff(n) = 1/n + ρ, ρ = 1/n_eff − 1/n_measured the mean of r²: what inputs share doesn't average out.
+    # 1/n_eff(n) = 1/n + ρ, ρ = 1/n_eff − 1/n_measured the mean of r²: the common part of inputs doesn't average out.
     return worth_of(n, 1 / n_eff - 1 / n_measured)
 
 
 def worth_of(n: int, movement: float) -> float:
-    """Return how many independent inputs n are worth whose mean r² over pairs is known."""
+    """Return the number of independent inputs that n are worth, from their mean r² over pairs."""
     return float(1 / (1 / n + max(movement, 0.0)))
 
 
 def assumed_number(n: int) -> float:
-    """Return how many independent inputs n are assumed to be worth where it wasn't measured: a tenth, at most 300."""
+    """Return the number of independent inputs that n are assumed to be worth if unmeasured: n/10, at most 300."""
     # Measured on MNIST and 5 000 images: 800 (MLP) and 190 (CNN).
     return float(min(n / 10, 300))
 

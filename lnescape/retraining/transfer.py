@@ -1,7 +1,7 @@
 """The prior of other pairs: coefficients learned from many retrainings of some pairs for another pair.
 
 b ~ N(b̄, T) over pairs, b the coefficients of the covariates in `fit_prior`; b̄ and T by EM (empirical Bayes). A few
-pairs leave some directions of b̄ open, between covariates that say nearly the same: b̄ ~ N(0, U), U the usual spread.
+pairs leave some directions of b̄ open, between covariates that are nearly equivalent: b̄ ~ N(0, U), U the usual spread.
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ from lnescape.retraining.prior import (
 WIDE = 3.0  # standard deviation under which a pair is fitted alone: wide enough to decide nothing
 MOST_STEPS, ENOUGH = 2000, 1e-6  # of EM; the largest change of ln T at which it ends
 USUAL = np.array([[SHRINKAGE], [0.03]]) ** 2  # T of z and of z² − 1 where nothing is known
-STRENGTH = 2.0  # how many coefficients it counts as
+STRENGTH = 2.0  # number of coefficients that it counts as
 OUTSIDE = USUAL  # U
 LEAST = 1e-6  # of T: where all pairs share a coefficient, T falls towards 0 for ever
 
@@ -44,7 +44,7 @@ LEAST = 1e-6  # of T: where all pairs share a coefficient, T falls towards 0 for
 class KnownPair:
     """Hold a pair of data and network with many retrainings, for `learn_prior`."""
 
-    # One row for each input, made of as few networks as where the prior will be used; in their units, which are needed
+    # One row for each input, from as few networks as where the prior will be used; in their units, which are needed
     # of the gradient distance.
     covariates: Float[ndarray, "inputs covariates"]
     variance: Float[ndarray, " inputs"]  # s² of each input over many retrainings
@@ -53,7 +53,7 @@ class KnownPair:
     names: tuple[str, ...]  # of the covariates
     # Of a usual network, without which no level is learned for one network:
     spread: float | None = None  # variance of q over the inputs
-    companion: float | None = None  # what its companion shows; see `beside`
+    companion: float | None = None  # result of `beside` with its companion
     network: str = ANY  # kind of its networks, "convolutional" or "fully connected"; "any" for others
 
 
@@ -63,7 +63,7 @@ class _Fit(NamedTuple):
     b: ndarray
     information: ndarray
     delta: float
-    unit: ndarray  # what `units` returns
+    unit: ndarray  # widths from `units`
 
 
 def learn_prior(
@@ -71,7 +71,7 @@ def learn_prior(
     levels: Mapping[str, Sequence[float]] = {}, companion_levels: Sequence[float] = (),
     provenance: Mapping[str, Any] | None = None,
 ) -> LearnedPrior:  # fmt: skip
-    """Learn from some pairs of data and network what the coefficients of another pair are likely to be.
+    """Learn a prior of the coefficients of another pair of data and network from some known pairs.
 
     Each pair p gives an estimate b̂_p and its information I_p by the gamma quasi-likelihood of `fit_prior`, in which s²
     counts with 1/(1/ν + 1/d₀) degrees of freedom, since it scatters around the regression as well. Then, in turn,
@@ -88,8 +88,8 @@ def learn_prior(
 
     For one network, whose scale nothing shows, the level ln σ² − ln var_x q is averaged over all pairs, and over those
     of one kind of network; its variance for another pair, that of the pattern, Σ T, and that beside the pattern,
-    ψ′(d₀/2), add up to ψ′(ν/2), the variance of ln σ² of an estimate with ν degrees of freedom. The level over what a
-    companion shows is learned likewise, of networks of all kinds together; see `level_of`.
+    ψ′(d₀/2), add up to ψ′(ν/2), the variance of ln σ² of an estimate with ν degrees of freedom. The level over a
+    companion's scale is learned likewise, of networks of all kinds together; see `level_of`.
 
     Args:
         pairs: Two or more; the covariates that all of them have are learned.
@@ -213,7 +213,7 @@ def level_of(q: Float[ndarray, "networks inputs"], *, companions: Float[ndarray,
         companions: The same of companions of the first of them, trained over `COMPANION` of the epochs.
 
     Returns:
-        The level; −2 where u is e⁻¹ of the standard deviation that the yardstick stands for.
+        The level; −2 where u is e⁻¹ of the standard deviation behind the yardstick.
 
     Raises:
         ValueError: Fewer than two networks or inputs, or an input at which the networks don't differ.
@@ -247,7 +247,7 @@ def _scatter_of(fits: list[_Fit], spread: ndarray) -> float:
     from scipy.special import polygamma
 
     c = spread.shape[1]
-    widths = np.mean([(fit.unit[1 : c + 1], fit.unit[-c:]) for fit in fits], 0)  # of what a coefficient multiplies
+    widths = np.mean([(fit.unit[1 : c + 1], fit.unit[-c:]) for fit in fits], 0)  # of the terms of coefficients
     pattern = float(((spread * widths) ** 2).sum())
     return pattern + float(np.mean([polygamma(1, 1 / max(fit.delta, 1e-3) / 2) for fit in fits]))
 

@@ -37,7 +37,7 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
-    """Import what needs a temperature, and what scores values, when it is first used."""
+    """Import scores with a temperature, and those of values, at their first use."""
     if name in __all__:
         room = "values" if name in _OF_VALUES else "temperature"
         return getattr(import_module(f"lnescape.scores.{room}"), name)

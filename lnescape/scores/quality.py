@@ -125,7 +125,7 @@ def calibration_error(
         logp: Log-probabilities in nat, of members or of one prediction.
         labels: Right classes, 0 to classes − 1.
         n_bins: Number of bins, 1 to 10⁶; with fewer images, each image is a bin.
-        bins: "mass", as many images in each, or "width", (0, 1/B], (1/B, 2/B], …, for comparison with papers.
+        bins: "mass", equal numbers of images in each, or "width", (0, 1/B], (1/B, 2/B], …, for comparison with papers.
         seed: Seed of the simulated labels.
 
     Returns:
@@ -233,7 +233,7 @@ def auroc(foreign: Float[Tensor, " foreign"], own: Float[Tensor, " own"]) -> Est
         own: The same score of each image of the data set.
 
     Returns:
-        The probability, 1 where all are told apart, 0.5 where none is; with its uncertainty over both sets of images.
+        The probability, 1 for perfect separation, 0.5 for none; with its uncertainty over both sets of images.
 
     References: DeLong, DeLong & Clarke-Pearson 1988, Biometrics 44, 837, for the uncertainty.
 
@@ -336,7 +336,7 @@ def score(
 
         if not of_values and predicted is not None and float(predicted.logsumexp(-1).abs().max()) < 1e-3:
             raise ValueError("These are log-probabilities, and labels one for each class; pass labels.argmax(1).")
-        # What holds no numbers is refused there, by what it is.
+        # `score_values` refuses inputs without numbers, and names their type.
         return score_values(logp if predicted is None else predicted, labels if right is None else right, unit=unit)
     mean, labels = mean_and_labels(logp, labels)
     calibration = calibration_error(mean, labels)
@@ -387,7 +387,7 @@ def as_members(logp: Tensor) -> Float[Tensor, "members inputs classes"]:
 
 
 def as_tensor(values: Any) -> tuple[Any, str]:
-    """Return a tensor of numbers, arrays or lists, and what it holds in words; None where there are no numbers."""
+    """Return numbers, arrays or lists as a tensor, None where they hold no numbers, and their type in words."""
     if isinstance(values, np.ma.MaskedArray) and (n := np.ma.count_masked(values)):
         raise ValueError(f"{n} numbers are masked; leave those inputs out, or fill them by filled(…).")
     try:
@@ -412,7 +412,7 @@ def checked_chunks(logp: Tensor) -> Iterator[Float[Tensor, "members inputs class
 
 
 def _refusal(row: Float[Tensor, " classes"], where: str) -> str:
-    """Return the sentence that says what a row without log-probabilities probably is."""
+    """Return the message for a row without log-probabilities, with its probable content."""
     if row.isnan().any():
         return f"the log-probabilities of {where} contain nan: its training diverged; leave that member out."
     if (row >= 0).all() and abs(float(row.sum()) - 1) <= SUM_TOLERANCE:

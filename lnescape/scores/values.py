@@ -190,7 +190,7 @@ def coverage(predicted: Tensor, labels: Tensor, *, level: float = 0.95, unit: st
 
 
 def variance_split(predicted: Tensor) -> TwoParts:
-    """Split the variance of the mixture into what the networks state and what scatters over them.
+    """Split the variance of the mixture into the mean stated variance and the scatter of the networks' values.
 
     (1/M) Σ σ²_m + (1/M) Σ (μ_m − μ̄)²; the second is that of the M networks at hand, and (M − 1)/M of an estimate for
     further ones.

@@ -252,7 +252,7 @@ def _of_values(
     columns = {"value": q.mean(0).ravel()}
     groups: tuple[str, ...] = ("outputs",)
     if k > 1:
-        # All is counted from the fitted part: what is stated of an input doesn't depend on the others.
+        # Means and spreads are of the fitted part, so that the statement of an input doesn't depend on the others.
         mean, fitted = q.mean(0), parts[0]
         spread = mean[fitted].std(0)
         columns["value"] = ((mean - mean[fitted].mean(0)) / np.where(spread > 0, spread, 1.0)).ravel()
@@ -320,7 +320,7 @@ def _evaluated(
 
 
 def _check_ties(q: ndarray) -> None:
-    """Raise where all networks give the same number for many inputs, but for the rounding of doubles."""
+    """Raise where all networks predict the same number, up to rounding of doubles, for many inputs."""
     tied = np.ptp(q, 0) <= 1e-14 * np.abs(q).max(0)
     if MOST_TIED < tied.mean() < 1:
         what = f"At {tied.sum()} of {len(tied)} inputs all networks give the same number, as after rounding or clipping"
@@ -340,7 +340,7 @@ def joined(notes: tuple[str, ...], of_decisions: tuple[str, ...]) -> tuple[str, 
 
 
 def believed(moving: float, n: int) -> float | None:
-    """Return how many independent inputs n are worth by their shared movement; None where more than is assumed."""
+    """Return the number of independent inputs that n are worth by their shared movement; None above the assumed one."""
     worth = worth_of(n, moving)
     return worth if worth < assumed_number(n) else None
 
@@ -394,7 +394,7 @@ def check_measurand(measurand: Any, n_networks: int, n_classes: int) -> None:
 
 
 def origin_of(**known: str) -> dict[str, str]:
-    """Return the identification of a statement: what is known of it, and the versions."""
+    """Return the identification of a statement: the given facts, and the versions of the software."""
     of_code = code()
     software = [f"lnescape {of_code['version']} ({of_code['sha256'][:12]}…)"]
     return known | {"software": ", ".join([*software, *(f"{name} {one}" for name, one in versions().items())])}
@@ -445,5 +445,5 @@ def _given(covariates: Any, of_calibration: Any, n: int, n_calibration: int) -> 
 
 
 def _difference(values: ndarray, q: ndarray, fitted: slice) -> ndarray:
-    """Return ln of how the networks differ in other quantities [networks, kinds, inputs], freed of what q explains."""
+    """Return ln of the networks' difference in other quantities [networks, kinds, inputs], freed of regression on q."""
     return difference(values, q, like=(values[..., fitted], q[:, fitted]))

@@ -334,7 +334,7 @@ def _retrainings(runs: Members) -> Members:
 
 
 def _checked_like(like: Any, shipped: LearnedPrior | None) -> LearnedPrior | None:
-    """Return the prior towards which the coefficients shrink; `shipped` is the package's own, if it serves here."""
+    """Return the prior towards which the coefficients shrink; `shipped` is that of the package, if it applies."""
     if isinstance(like, str):
         one_of(like, ["shipped"], "learned prior")
         return shipped
@@ -354,7 +354,7 @@ def _checked_ids(ids: Any, n: int, rows: Any, *, n_calibration: int) -> tuple[st
 
 
 def _checked_groups(covariates: Any, proxies: Builder | None) -> list[str]:
-    """Return the requested groups, each once and without proxies; raise if one can't be observed."""
+    """Return the requested groups, each once and without proxies; raise for an unknown one, or missing proxies."""
     groups = [covariates] if isinstance(covariates, str) else covariates
     instance(groups, Iterable, "covariates", f"pass names of groups, such as {FREE[:2]}")
     groups = [one_of(name, [*FREE, "gradient distance", "bursts", "proxies"], "group of covariates") for name in groups]
@@ -364,7 +364,7 @@ def _checked_groups(covariates: Any, proxies: Builder | None) -> list[str]:
 
 
 def _checked_kind(data, limits: Any, measurand: Any, like: Any, proxies: Any) -> np.ndarray | None:
-    """Return the limits of values, checked; raise if an argument for classes is passed with values, or the reverse."""
+    """Return the checked limits of values; raise if an argument for classes is passed with values, or the reverse."""
     if data.values is None:
         if limits is not None:
             raise ValueError("limits are those of measured values, and these data hold classes; leave them out.")
@@ -391,7 +391,7 @@ def _check_number(n: int, borrows: bool, *, values: bool, tokens: bool) -> None:
 
 
 def _check_companion(companion: Any, serves: bool) -> None:
-    """Raise where a companion is asked for that shows nothing."""
+    """Raise if a companion is requested that no prior can use."""
     if instance(companion, bool, "companion", "pass True or False") and not serves:
         what = "A companion shows the scale of log-odds, of images or features, by a prior that knows companions"
         cure = "keep gradient distance among the covariates and like='shipped', or leave companion= out"

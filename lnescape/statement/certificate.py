@@ -81,7 +81,7 @@ class _Sheet:
         return (size or self.size) * _width(text, _fonts())
 
     def wrapped(self, text: str, width: float, size: float = 0) -> list[str]:
-        """Break text into lines of at most so many points, words that are longer anywhere."""
+        """Break text into lines of at most `width` points, longer words anywhere."""
         lines = [""]
         for word in text.replace("\n", " ").split(" "):
             longer = f"{lines[-1]} {word}".lstrip()
@@ -134,7 +134,7 @@ def certificate_of(stated: Statement, *, date: str, about: Mapping[str, str], n:
 
 
 def _drawn(stated: Statement, size: float, *, date: str, about: Mapping[str, str], n: int) -> tuple[_Sheet, int]:
-    """Draw the page in letters of one size; return it and how many inputs its table has room for."""
+    """Draw the page in letters of one size; return it and the number of inputs that fit its table."""
     sheet, facts = _Sheet(size), stated.facts()
     sheet.y -= 6
     sheet.put(MARGIN, "Statement of uncertainty due to retraining", size=15, weight="bold")
@@ -167,7 +167,7 @@ def _drawn(stated: Statement, size: float, *, date: str, about: Mapping[str, str
 
 
 def _results(sheet: _Sheet, stated: Statement, facts: Mapping[str, str], *, room: float, n: int) -> int:
-    """Set the table of results in the form of the GUM; return for how many inputs there is room."""
+    """Set the table of results in the form of the GUM; return the number of inputs that fit."""
     k, spread = len(stated.units), next(key for key in facts if key.startswith(("u", "σ")))
     over = {f"{spread.split(' (')[0]} over inputs": facts[spread]} if len(stated) > 1 else {}
     over |= {key: facts[key] for key in ("decisions", "limits") if key in facts}
@@ -181,7 +181,7 @@ def _results(sheet: _Sheet, stated: Statement, facts: Mapping[str, str], *, room
     sheet.section("Results", over)
     sheet.y -= 3
     table = _table(some)
-    # A column is as wide as its longest cell, and what is left is shared; text to the left, numbers to the right. Where
+    # A column is as wide as its longest cell plus a share of the rest; text to the left, numbers to the right. Where
     # there is no room, the letters are smaller.
     wide = np.array([max(map(sheet.wide, column)) for column in zip(*table, strict=True)]) + sheet.size
     small = min(1.0, (WIDTH - 2 * MARGIN) / wide.sum())

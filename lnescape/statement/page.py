@@ -78,10 +78,10 @@ class Statement:
     prior: Prior  #: the prior of the moderation
     diagnosis: Diagnosis  #: whether the variances of these inputs are those that the prior expects
     title: str  #: title of the data
-    quantity: str  #: what is evaluated: "log-odds", "value" or the value's name, or the name of another measurand
+    quantity: str  #: name of the quantity: "log-odds", "value" or the value's name, or the name of another measurand
     units: tuple[str, ...]  #: unit of the quantity; one for each output of values
     groups: tuple[str, ...]  #: groups of covariates in use
-    left_out: Mapping[str, str]  #: {group that was asked for: why it isn't in use}
+    left_out: Mapping[str, str]  #: {requested group: why it isn't in use}
     notes: tuple[str, ...]  #: reservations about the fit
     trainings: float  #: M, and those that diverged
     n_calibration: int  #: inputs that the prior was fitted on
@@ -108,7 +108,7 @@ class Statement:
     like: str = ""  #: "shipped", or the checksum of another prior that the coefficients shrink towards
     itself: bool = False  #: whether the prior was fitted on the inputs themselves
     covers: str = COVERS  #: sources of the spread that is stated
-    #: {what: identification}: network, data, recipe, checksums, versions
+    #: {item: identification}: network, data, recipe, checksums, versions
     origin: Mapping[str, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -172,7 +172,7 @@ class Statement:
         Returns:
             id, output (where there are several), class and probability (of that class, mean of the networks), q (q̄),
             u, sigma (σ̃), dof (ν_eff), low and high (interval of one further retraining), unit, for log-odds
-            probability_low and probability_high, for classes flip and what it follows from (contrast, contrast_sigma,
+            probability_low and probability_high, for classes flip and its basis (contrast, contrast_sigma,
             contrast_dof), for values with limits risk, and extrapolated.
         """
         import pandas
@@ -204,7 +204,7 @@ class Statement:
         write(Path(path), self.to_dataframe().to_csv(index=False, lineterminator="\n").encode())
 
     def to_json(self, path: Path | str) -> None:
-        """Write the page, the identification and the table to a file, as JSON; what isn't a number is null."""
+        """Write the page, the identification and the table to a file, as JSON; nan becomes null."""
         rows = [{k: float_to_json(v) if isinstance(v, float) else v for k, v in row.items()} for row in self._records()]
         content = {"page": self.facts(), "identification": dict(self.origin), "rows": rows}
         write(Path(path), json.dumps(content, indent=1, ensure_ascii=False, allow_nan=False).encode())
@@ -445,7 +445,7 @@ class Statement:
         return f"{name}median {two_digits(median)}{unit}; {ends}"
 
     def _decisions(self) -> dict[str, str]:
-        """Write how many decisions, or conformities with limits, are doubtful."""
+        """Return the entry on doubtful decisions, or conformities with limits; none without a risk."""
         if self.risk is None:
             return {}
         each = " values" if self.outputs else ""
@@ -469,7 +469,7 @@ class Statement:
         return (f"at most {most}{unit}", f"above {most}{unit}") if np.isfinite(high) else ("none", "")
 
     def _known(self) -> str:
-        """Write how well σ̃ is known: what the model claims, and as measured where these covariates were judged."""
+        """Return the accuracy of σ̃ as text: by the model, and as measured if these covariates were judged."""
         by_model = f"{100 * squared_error_of(self.dof) ** 0.5 / 2:.0f} % by the model"
         if self.like not in ("", FROM_PACKAGE):
             return f"{by_model}; not judged with this prior"
@@ -477,7 +477,7 @@ class Statement:
         wanted = {"quantity": quantity, "like": bool(self.like), "networks": self.evaluation.n}
         if self.evaluation.n == 1:
             wanted["companion"] = self.companion
-            if self.network != ANY and not self.companion:  # on the kind depends how well its level is known
+            if self.network != ANY and not self.companion:  # the accuracy of the level depends on the kind
                 wanted["network"] = self.network
         alike = [row for row in _delivered()["errors"] if wanted.items() <= row.items()]
         found = [row for row in alike if set(row["groups"]) == set(self.groups)]
@@ -494,7 +494,7 @@ class Statement:
         )
 
     def _one_set(self) -> str:
-        """Write what single sets of networks delivered where the common scale was known nearly as well."""
+        """Return as text the coverage of single sets of networks whose common scale was known nearly as well."""
         each = "every set" if self.chosen is None else "every set or class"  # inputs of one class move together
         level = f"{share_text(self.level)} holds on average over sets of networks and inputs, not for {each}"
         if self.n_eff_source in (ASSUMED, GIVEN):
@@ -530,7 +530,7 @@ class Statement:
         return self.sentence() if len(self) == 1 else str(self)
 
     def _shown(self) -> tuple[str, list[list[str]]]:
-        """Return the rows of the inputs with the highest risk, or the largest u, and what they are."""
+        """Return a heading and the rows of the inputs with the highest risk, or the largest u."""
         of_risk = "The most doubtful:" if self.limits is None else "The highest risk:"
         return "The largest u:" if self.risk is None else of_risk, self[self.worst(N_SHOWN)].rows()
 
@@ -555,13 +555,13 @@ _OF_PRIOR = ("coefficients", "centre", "width", "squared")  # its arrays
 
 
 def load_statement(path: Path | str) -> Statement:
-    """Read what `Statement.save` wrote; raise ResultError where the file is missing, damaged or of another kind."""
+    """Read a statement that `save` wrote; raise ResultError where the file is missing, damaged or of another kind."""
     with loading(Path(path), "statement", cure="write it again with stated.save(path).") as (facts, tensors):
         return _made(facts, tensors)
 
 
 def _made(facts: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Statement:
-    """Make a statement of what a file holds; raise where it isn't one."""
+    """Make a statement from the content of a file; raise unless it is one."""
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
     plain: dict[str, Any] = {name: tuple(map(str, facts[name])) if name in _TEXTS else facts[name] for name in _PLAIN}
     messages, p_values, factor = facts["diagnosis"]
@@ -585,10 +585,10 @@ def _made(facts: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Statement:
     wrong += [name for name in _ROWS if name in arrays and arrays[name].shape[:1] != (rows,)]
     if wrong or not k or len(stated.outputs) not in (0, k):
         raise ValueError(f"its parts don't belong together: {', '.join(wrong) or 'units'}")
-    str(stated), stated.sentence(0)  # what can't be printed is no statement
+    str(stated), stated.sentence(0)  # raise where it cannot be printed
     return stated
 
 
 def _delivered() -> dict[str, Any]:
-    """Return what was measured on many retrainings: errors of u by covariates, and what single sets deliver."""
+    """Return measurements on many retrainings: errors of u by covariates, and the coverage of single sets."""
     return unseal(read(DELIVERED, most=MOST_JSON, cure="Install lnescape again."))

@@ -22,12 +22,12 @@ from lnescape.weights import Builder
 # Raised by hand when the same cell would give other numbers: a change of the training loop, of a default, of the
 # panel of images. It is part of every name, so that results of two versions never mix. A golden test guards it.
 RECIPE_VERSION = 1
-COVARIATES_VERSION = 2  # the same for what covariates are made of: part of the names of those cells alone
+COVARIATES_VERSION = 2  # the same for the observations behind covariates: part of the names of their cells alone
 KEPT = ("panel", "test", "covariates", "gradients", "log_probabilities")
 
 
 class StudyError(ValueError):
-    """A study can't be run or read; the message says why, and what to do."""
+    """A study can't be run or read; the message gives cause and cure."""
 
 
 def _one_a_seed(cell: "Cell") -> int:
@@ -39,17 +39,17 @@ class Kind:
     """Behaviour of a method of cells: its experiment, requirements and cost."""
 
     experiment: Callable[..., Any]  # function of a module, (cell, data, panel, chosen) → Observation
-    settings: tuple[str, ...] = ()  # that a cell must have
-    optional: tuple[str, ...] = ()  # that it may have
+    settings: tuple[str, ...] = ()  # names of required settings
+    optional: tuple[str, ...] = ()  # names of optional settings
     n_seeds: int | None = None  # any number unless given
     scouts: bool = False  # whether it needs scouts
-    keep: tuple[str, ...] = ()  # what may be kept; empty where there is no choice
+    keep: tuple[str, ...] = ()  # names that `Cell.keep` may hold; empty where there is no choice
     shares: bool = False  # whether cells share trainings, kept in the folder that the experiment gets as scratch=
     explores: bool = False  # whether covariates are computed, whose version is then part of the name
     trainings: Callable[["Cell"], float] = _one_a_seed  # cost
     together: Callable[["Cell"], int] = _one_a_seed  # networks trained at the same time, where they batch
     observed: Callable[["Cell"], float] | None = None  # networks observed; those trained together unless given
-    surveyed: int = 0  # images passed forward besides
+    surveyed: int = 0  # further images passed forward
     check: Callable[[Mapping[str, Any]], None] | None = None  # raises StudyError where settings can't be run
     read: Callable[["Cell", dict], dict] | None = None  # names {name: (axes, array)} for `read_study`
 
@@ -64,7 +64,7 @@ def register(method: str, kind: Kind) -> None:
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Cell:
-    """One unit of work: some networks, trained together, and what is kept of them.
+    """One unit of work: some networks, trained together, and the quantities kept of them.
 
     >>> cell = Cell(method="scouts", data="digits", network="mlp", seeds=(0, 1), recipe=Recipe(precision="float32"))
     >>> cell.name
@@ -88,7 +88,7 @@ class Cell:
     scouts: "Cell | None" = None  #: whose retrainings fix the class c(x) of the measurand, where the method needs one
 
     def __post_init__(self) -> None:
-        """Refuse what its method could not run, and take copies, so that nothing outside can change a cell."""
+        """Validate the fields for the method; copy mutable ones, so that later changes outside don't reach the cell."""
         check_known(self.method, KINDS, "method")
         instance(self.recipe, Recipe, "recipe", "pass Recipe(precision='float32')", error=StudyError)
         for name in ("options", "settings"):
@@ -123,7 +123,7 @@ class Cell:
         loss_name(self.recipe)
 
     def but(self, **changes: Any) -> "Cell":
-        """Give the same cell with other values in some fields, its own or its recipe's."""
+        """Return the cell with other values in some fields, of the cell or of its recipe."""
         own, recipe = ({f.name for f in fields(kind)} for kind in (Cell, Recipe))
         for name in changes:
             check_known(name, sorted(own | recipe), "field of a cell or its recipe")
@@ -132,7 +132,7 @@ class Cell:
         return replace(self, recipe=replace(outer.pop("recipe", self.recipe), **inner), **outer)
 
     def content(self) -> dict[str, Any]:
-        """Describe the cell in plain values, the ground of its name."""
+        """Return the cell as plain values, from which its name is made."""
         # Fields left at their default aren't named: one that is added later, with a default that changes nothing,
         # leaves every name as it was.
         plain = {"recipe_version": RECIPE_VERSION, "seeds": list(self.seeds), "keep": list(self.keep)}
@@ -147,7 +147,7 @@ class Cell:
             plain["scouts"] = self.scouts.name
         return plain
 
-    @cached_property  # asked for by every comparison of two cells
+    @cached_property  # read by every comparison of two cells
     def name(self) -> str:
         """Method and hash of the content; the name of its stored result."""
         text = json.dumps(self.content(), sort_keys=True)
@@ -176,9 +176,9 @@ class Study:
     """A named list of cells."""
 
     name: str  # lower-case letters, digits, hyphens
-    title: str  # what it is for
+    title: str  # purpose in a few words
     cells: tuple[Cell, ...]  # in the order in which they are computed; scouts first
-    command: str = ""  # what to type to run it
+    command: str = ""  # command that runs it
     remark: str = ""  # printed by `lnescape status` where cells are missing
 
     def __post_init__(self) -> None:
@@ -206,7 +206,7 @@ class Study:
 
 
 def trainings(cell: Cell) -> float:
-    """Count what a cell costs: plain trainings of its network, of equal floating-point operations."""
+    """Return the cost of a cell, in plain trainings of its network, by their floating-point operations."""
     return float(KINDS[cell.method].trainings(cell))
 
 
@@ -226,7 +226,7 @@ def plain_copy(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def checked(make: Callable[[], Any]) -> Any:
-    """Turn the refusal of a value into that of a study."""
+    """Return the result of `make`; raise its TypeError or ValueError as a StudyError."""
     try:
         return make()
     except (TypeError, ValueError) as error:

@@ -17,7 +17,7 @@ from lnescape.study.store import CellStore, study_named
 if TYPE_CHECKING:
     import xarray
 
-# Arrays of one number for each retraining that say which one it is: coordinates.
+# Arrays of one number for each retraining that identify it: coordinates.
 COORDINATES = (
     "seed", "initialisation", "order", "trunk", "leaves", "branch", "threads", "together", "same_bits_as", "method",
     "budget",
@@ -27,7 +27,7 @@ COORDINATES = (
 def read_study(study: str | Study, *, folder: Path | str | None = None) -> xarray.Dataset:
     """Read all stored cells of a study.
 
-    | variable | axes | what |
+    | variable | axes | content |
     |---|---|---|
     | `log_odds`, `contrast` | retraining, image | q(x; ω) and z_c − max z_k, nat |
     | `log_probabilities` | retraining, predicted_image, class | ln p, nat, first 1 000 test images |
@@ -40,8 +40,8 @@ def read_study(study: str | Study, *, folder: Path | str | None = None) -> xarra
     | `training_loss`, `gradient_scatter`, `distance`, `pool_loss` | explored | facts about each network |
 
     Images carry the coordinates `part` ("calibration", "test", "rotation 1", …, "foreign"), `label` and `chosen`, the
-    class c(x) that the scouts fixed; retrainings carry `seed`, or what takes its place in the study, and `cell`.
-    What only some cells keep of their retrainings is left out; what only some laws keep is NaN for the others. Where
+    class c(x) that the scouts fixed; retrainings carry `seed`, or its substitute in the study, and `cell`. Arrays
+    that only some cells keep of their retrainings are left out; those of only some laws are NaN for the others. Where
     laws and retrainings keep arrays of one name, that of the laws is `law_NAME`.
 
     Args:
@@ -120,7 +120,7 @@ def _arrays_of(cell: Cell, store: CellStore) -> dict[str, tuple[tuple[str, ...],
 
 
 def _joined(parts: Mapping[int, np.ndarray | None]) -> np.ndarray:
-    """Join arrays along their first axis; NaN, one long, stands for what a cell doesn't keep."""
+    """Join arrays along their first axis; one row of NaN replaces an array that a cell doesn't keep."""
     kept = [part for part in parts.values() if part is not None]
     if len(kept) == len(parts):
         return np.concatenate(kept) if kept else np.empty(0)

@@ -19,12 +19,12 @@ from lnescape.study.observation import Observation, Panel, observe
 from lnescape.training import Prepared, TrainingError, fit
 from lnescape.training.runs import train_groups
 
-N_WATCHED_EPOCHS = 15  # up to so many, every epoch's end is watched
+N_WATCHED_EPOCHS = 15  # most epochs of which every end is watched
 
 
 @contextmanager
 def threads_of(n: int) -> Iterator[None]:
-    """Compute with so many threads, and leave torch as it was."""
+    """Compute with `n` threads in a block, and restore their former number."""
     before = torch.get_num_threads()
     torch.set_num_threads(n)
     try:
@@ -40,7 +40,7 @@ def refuse_failed(failed: Iterable[int]) -> None:
 
 
 def train(cell: Cell, data, seeds: list[int], **rest: Any) -> Members:
-    """Train the networks of some seeds under a cell's recipe, as many at once as batch; the rest as `train_group`."""
+    """Train the networks of some seeds under a cell's recipe, in the largest groups that batch; see `train_group`."""
     prepared = checked(lambda: Prepared.of(cell.builder(data), data, cell.recipe))
     thetas = []
     for trained in train_groups(prepared, seeds, most=len(seeds), **rest):
@@ -52,7 +52,7 @@ def train(cell: Cell, data, seeds: list[int], **rest: Any) -> Members:
 def watched(
     cell: Cell, data, images: Tensor, chosen: np.ndarray, *, folder: Path | None = None
 ) -> tuple[Members, list[np.ndarray]]:
-    """Train the networks of a cell; give them, and q at the epochs' ends that are watched, [networks, images] each."""
+    """Train the networks of a cell; return them, and q at the watched ends of epochs, [networks, images] each."""
     seeds = cell.seeds
     how: dict[str, Any] = {"recipe": cell.recipe, "group": len(seeds), "workers": 1, "progress": False}
     try:
@@ -77,7 +77,7 @@ def watched(
 
 
 def scouts(cell: Cell, data, panel: Panel, chosen: None) -> Observation:
-    """Train a few networks that serve for nothing else; the class of the measurand is what their mean decides."""
+    """Train a few networks for this purpose alone: their mean prediction fixes the class of the measurand."""
     if data.values is not None:
         raise StudyError("A study's cells are of classes, and these data hold measured values; use fit and state.")
     law = train(cell, data, list(cell.seeds))

@@ -41,11 +41,11 @@ _ALONE = threading.Lock()
 
 
 def compute(cell: Cell, chosen: np.ndarray | None, *, kind: Kind, command: str, device: str, scratch: str) -> Result:
-    """Compute one cell and say where its numbers come from."""
-    register(cell.method, kind)  # it comes with the cell, so that a worker imports what it needs
+    """Compute one cell; return its result with provenance."""
+    register(cell.method, kind)  # it comes with the cell, so that a worker imports its module
     # One thread on a CPU, whatever the machine has: small networks are fastest so, other cells use the other cores, and
     # the bits don't depend on how many there are.
-    with _ALONE, threads_of(1), bar(0, "cell", "", show=False):  # that of the study is enough
+    with _ALONE, threads_of(1), bar(0, "cell", "", show=False):  # the bar of the study is enough
         data, panel = data_and_panel(cell.data, device)
         start = perf_counter()
         more = {"scratch": Path(scratch)} if kind.shares else {}
@@ -60,7 +60,7 @@ def compute(cell: Cell, chosen: np.ndarray | None, *, kind: Kind, command: str, 
 
 
 def _traits(cell: Cell, data: Dataset, *, n: float) -> dict[str, Any]:
-    """Return what shows that a network or data were changed under their name, with the operations of n trainings."""
+    """Return fingerprints that reveal a network or data changed under their name, and the operations of n trainings."""
     known: dict[str, Any] = {"loss": cell.recipe.loss, "targets": data.train.targets[:2]}
     template = check_builder(cell.builder(data), data)
     step = count_operations(template.fresh(), data.train.images[0], data.n_classes, **known)
@@ -73,7 +73,7 @@ def _traits(cell: Cell, data: Dataset, *, n: float) -> dict[str, Any]:
 
 @contextmanager
 def _unreached() -> Iterator[None]:
-    """Start processes that Ctrl-C does not reach: this one stops them, and their tracebacks would tell nothing."""
+    """Start processes that Ctrl-C does not reach: this one stops them, and their tracebacks would be of no use."""
     windows = not hasattr(signal, "pthread_sigmask")
     if windows or threading.current_thread() is not threading.main_thread():
         yield
@@ -127,7 +127,7 @@ def run_study(
 
     Args:
         study: Its name, or the study.
-        limit: Compute at most so many cells.
+        limit: Largest number of cells to compute.
         device: Device to compute on.
         executor: Any `concurrent.futures.Executor` whose workers find the data sets; this machine's processes if None.
         workers: Processes of the default executor; one for each core, and one on an accelerator, unless given.
@@ -178,7 +178,7 @@ def _check_network(cell: Cell) -> None:
 
 
 def _check_unchanged(cell: Cell, store: CellStore) -> None:
-    """Raise, before any work, where one's own data or network were changed after a cell was stored."""
+    """Raise, before any work, where a user's data or network were changed after a cell was stored."""
     # Data and networks of the library don't change, and may be large.
     if ":" not in cell.data + cell.network or not store.has_read(cell.data):
         return
@@ -226,7 +226,7 @@ class _Session:
             self.executor.shutdown()
 
     def _submit(self) -> None:
-        """Send on their way as many cells as there is room for."""
+        """Submit as many cells as there is room for."""
         if self.suspects or self.alone:
             if not self.flying:
                 cell = self.suspects.pop()
@@ -265,7 +265,7 @@ class _Session:
         return True
 
     def _settled(self, cell: Cell, shown) -> bool:
-        """Tell whether a waiting cell needs no more work: done elsewhere, or its scouts failed."""
+        """Return whether a waiting cell needs no more work: done elsewhere, or its scouts failed."""
         if self.store.has(cell):
             shown.update(trainings(cell))
             return True
@@ -273,7 +273,7 @@ class _Session:
         return scouts is not None and not self.store.has(scouts) and (scouts in self.lost or scouts not in self.todo)
 
     def _land(self, future: Future, shown) -> None:
-        """Store what a worker sends back, or why it failed."""
+        """Store a worker's result, or the reason for its failure."""
         cell, lock = self.flying.pop(future)
         alone, self.alone = cell == self.alone, None
         try:
@@ -310,7 +310,7 @@ class _Session:
         self.executor = None
 
     def _abandon(self) -> None:
-        """Stop what is on its way before its claims are let go, so that no cell is computed twice."""
+        """Stop the running cells before their locks are released, so that no cell is computed twice."""
         for future in self.flying:
             future.cancel()
         if self.given is None and isinstance(self.executor, futures.ProcessPoolExecutor):

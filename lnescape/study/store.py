@@ -28,11 +28,11 @@ class CellStore:
         self.command = study.command + (f" --folder {shlex.quote(str(folder))}" if folder is not None else "")
         self._elsewhere = "name another one" if folder is not None else "set LNESCAPE_HOME to a folder that is"
         self._claims, self._failures = self.folder / ".claims", self.folder / ".failed"
-        # What a name of data or of a network stands for, and the cell that showed it.
+        # For each name of data or of a network, the cell read first and its fingerprint.
         self._known: dict[tuple, tuple[str, Any]] = {}
 
     def has(self, cell: Cell) -> bool:
-        """Tell whether a cell's result is there."""
+        """Return whether a cell's result is there."""
         return files.is_file(self.folder / f"{cell.name}.json")
 
     def missing(self) -> list[Cell]:
@@ -40,7 +40,7 @@ class CellStore:
         return [cell for cell in self.study.cells if not self.has(cell)]
 
     def check_complete(self) -> None:
-        """Refuse to sum up a study that isn't complete."""
+        """Raise unless every cell of the study has a result."""
         if missing := self.missing():
             raise StudyError(f"{len(missing)} cells of {self.study.name!r} are missing; run `{self.command}` first.")
 
@@ -59,8 +59,8 @@ class CellStore:
         return replace(result, numbers={**result.numbers, "axes": axes})
 
     def check_same(self, cell: Cell, origin: Mapping[str, Any]) -> None:
-        """Raise where a name of data or of a network stands for something else than in a cell read before."""
-        # Cells are named by their content, such as "module:function", and not by what the function returns.
+        """Raise where a name of data or of a network has another content than in a cell read before."""
+        # Cells are named by their content, such as "module:function", and not by the function's result.
         content = {name: value for name, value in plain_copy(cell.content()).items() if name not in ("seeds", "keep")}
         operations = origin.get("operations")
         found: dict[tuple, Any] = {
@@ -70,7 +70,7 @@ class CellStore:
             ("network", json.dumps(content, sort_keys=True)): operations and round(operations / origin["cost"]),
         }
         for key, value in found.items():
-            if value is None:  # older cells say less
+            if value is None:  # older cells lack it
                 continue
             other, before = self._known.setdefault(key, (cell.name, value))
             if before != value:
@@ -80,7 +80,7 @@ class CellStore:
                 raise StudyError(f"{why}; give the changed one another name, or delete the older cells.")
 
     def has_read(self, data: str) -> bool:
-        """Tell whether a cell read before was of this name of data."""
+        """Return whether a cell read before has this name of data."""
         return ("data", data) in self._known
 
     def save(self, cell: Cell, result: Result) -> None:
@@ -91,7 +91,7 @@ class CellStore:
             (self._failures / f"{cell.name}.json").unlink(missing_ok=True)
 
     def _write(self, cell: Cell, numbers: dict, provenance: dict, arrays: dict | None = None, *, folder: Path) -> None:
-        """Write a cell's result or failure; say how to go on where that is impossible."""
+        """Write a cell's result or failure; raise with a cure where that is impossible."""
         try:
             results.save_result(cell.name, numbers=numbers, arrays=arrays, provenance=provenance, folder=folder)
         except ResultError as error:
@@ -106,7 +106,7 @@ class CellStore:
         lock_file = self._claims / f"{cell.name}.lock"
         lock = FileLock(lock_file)
         try:
-            if lock_file.is_symlink():  # what it points to is not ours to touch
+            if lock_file.is_symlink():  # its target is not ours to touch
                 lock_file.unlink()
             lock.acquire(timeout=0)
         except Timeout:
@@ -124,7 +124,7 @@ class CellStore:
         self._write(cell, {"error": error}, {"command": self.study.command}, folder=self._failures)
 
     def failures(self) -> dict[str, str]:
-        """Give the error of each cell that failed and has no result yet."""
+        """Return the error of each cell that failed and has no result yet."""
         errors = {}
         for name in sorted({cell.name for cell in self.missing()} & set(list_results(folder=self._failures))):
             with suppress(ResultError):  # mended by another process a moment ago
@@ -154,13 +154,13 @@ class CellStore:
             content = files.parse(files.read(path, most=files.MOST_JSON, cure=""))
             version = content["provenance"]["cell"]["recipe_version"]
         except (ValueError, KeyError, TypeError):
-            return  # damaged, which is said with its cure where it is loaded, or no cell at all
+            return  # damaged, which `load` reports with its cure, or no cell at all
         if version != RECIPE_VERSION:
             what = f"{path} is of recipe version {version}, and this code has version {RECIPE_VERSION}"
             raise StudyError(f"{what}; move {self.folder} away, or check out the code of that version.")
 
 
-CATALOGUE = "report.studies.catalogue"  # of the report, in a clone of the project; imported where it is asked for
+CATALOGUE = "report.studies.catalogue"  # of the report, in a clone of the project; imported where it is needed
 
 
 def study_named(study: str | Study) -> Study:

@@ -51,7 +51,7 @@ class State:
         return State(first.epoch, vertices, failed, optimiser)
 
     def _each(self, change: Callable[[Tensor], Tensor]) -> "State":
-        """Change every tensor that has one row for each descent; a step count of the optimiser has none."""
+        """Apply `change` to every tensor with one row for each descent; a step count of the optimiser has none."""
         optimiser = {n: change(v) if v.ndim else v.clone() for n, v in self.optimiser.items()}
         return State(self.epoch, change(self.vertices), change(self.failed), optimiser)
 
@@ -84,7 +84,7 @@ class State:
                     raise ValueError("it was renamed, or belongs to another training")
                 return State(description["epoch"], vertices, failed, optimiser)
         except files.ResultError as error:
-            if file.is_dir():  # what is trained again could not be kept there
+            if file.is_dir():  # the new training could not be kept there
                 raise
             warnings.warn(str(error), stacklevel=2)
             return None
@@ -100,22 +100,22 @@ class Descent:
     # From a generator to the coefficients [points, K] of this step; None for a single vertex. The loss is the mean over
     # the points.
     draw: Callable[[torch.Generator], Tensor] | None = None
-    # From vertices [K, P] and a generator to the gradient, [F, P], of what is added to the loss.
+    # From vertices [K, P] and a generator to the gradient, [F, P], of the term added to the loss.
     penalty: Callable[[Tensor, torch.Generator], Tensor] | None = None
     file: Path | None = None  # where the state is kept at every epoch's end
-    start: State | None = None  # to go on from, such as the trunk of a branch; None begins with the vertices
+    start: State | None = None  # state to continue from, such as the trunk of a branch; None begins with the vertices
 
 
 def descend(
     descent: Descent, engine, data, recipe: Recipe, *, on_epoch: Callable[[State], Any] = lambda state: None
 ) -> dict:
     """Train the free vertices in place; return {seed: step at which its loss became NaN or infinite}."""
-    # `on_epoch` is called at every epoch's end with the state, whose tensors are those in training: copy what is kept.
+    # `on_epoch` is called at every epoch's end with the state. Its tensors are in training: copy those to keep.
     running = _Running(descent, engine, data.train, recipe)
     for epoch in range(running.restore(), math.ceil(recipe.epochs)):
         running.epoch(epoch)
         state = running.state(epoch + 1)
-        on_epoch(state)  # before the state is kept: what a killed training has watched is never an epoch behind it
+        on_epoch(state)  # before the state is saved, so that records of `on_epoch` are never an epoch behind it
         if descent.file is not None:
             state.save(descent.file, descent.seeds)
         if bool((running.failed >= 0).all()):
@@ -197,7 +197,7 @@ class _Running:
         return gradient
 
     def step(self, images: Tensor, labels: Tensor, stream: torch.Generator) -> Tensor:
-        """Move the vertices by one batch; returns the loss of each network."""
+        """Move the vertices by one batch; return the loss of each network."""
         free, vertices = self.descent.free, self.vertices
         if self.descent.draw is None:
             loss, gradient = self.engine.loss_and_gradient(vertices[:, 0], images, labels, self.recipe.loss)
@@ -223,13 +223,13 @@ class _Running:
         return loss
 
     def state(self, epoch: int) -> State:
-        """Give the state when so many epochs are done; its tensors are those in training."""
+        """Return the state after `epoch` epochs; its tensors are those in training."""
         tensors = {k: v for k, v in self.optimiser.state[self.moving].items() if torch.is_tensor(v)}
         tensors |= {} if self.average is None else {"average": self.average}
         return State(epoch, self.vertices, self.failed, tensors)
 
     def restore(self) -> int:
-        """Take up the descent where its file, or else its start, stands; returns the number of epochs done."""
+        """Restore the state from the file, else from `start`; return the number of epochs done."""
         file, state = self.descent.file, self.descent.start
         if file is not None and file.exists():
             state = State.load(file, self.vertices, moving=self.moving.shape[1]) or state
@@ -276,7 +276,7 @@ def generator(seed: int, epoch: int, purpose: str) -> torch.Generator:
 
 
 def fingerprint(*content: object) -> str:
-    """Name a computation by what goes into it: 16 hexadecimal digits."""
+    """Name a computation by a hash of its inputs: 16 hexadecimal digits."""
     return hashlib.sha256(json.dumps(content, default=str, sort_keys=True).encode()).hexdigest()[:16]
 
 

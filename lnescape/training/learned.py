@@ -29,7 +29,7 @@ def fit_subspace(
 ) -> SubspaceLaw:  # fmt: skip
     """Learn the free vertices of a subspace so that the loss is low at all of its points: minimise E_a L(Σ_k a_k v_k).
 
-    The points a are uniform in the subspace's coordinate. What is free and added depends on how the subspace was made:
+    The points a are uniform in the subspace's coordinate. The free vertices and the penalty depend on how it was made:
 
     - `Bezier.between(a, b)`: control points of a curve whose ends stay as they are.
     - `Simplex.from_scratch(3)`: all vertices at once, from independent initialisations, plus β cos²(v_i, v_j) for a
@@ -50,7 +50,7 @@ def fit_subspace(
         recipe: Recipe of the training; `Recipe()` unless given.
         cosine_weight: β ≥ 0, used from scratch only.
         volume_weight: λ ≥ 0, used for a grown simplex only.
-        points: Points drawn for each batch, ≥ 1; a step costs so many times as much.
+        points: Points drawn for each batch, ≥ 1; the cost of a step is proportional to it.
         plain: Recipe of one plain training, the unit of cost; the same recipe unless given.
         device: Device of the training; the data's unless given.
         folder: Folder for the state at every epoch's end, as in `fit`.
@@ -60,7 +60,7 @@ def fit_subspace(
         A uniform law over the learned subspace. Its cost counts each given vertex as one training.
 
     Raises:
-        ValueError: Nothing is free, ends that don't fit the builder, or what `fit` refuses.
+        ValueError: No vertex is free, ends don't fit the builder, or `fit` would raise it.
         TrainingError: The loss became NaN.
 
     References: Garipov et al. 2018, arXiv 1802.10026, section 3; Wortsman et al. 2021, arXiv 2102.10472, algorithm 1;
@@ -83,7 +83,7 @@ def learn(
     prepared: Prepared, subspace: Subspace, *, seed: int, cosine_weight: float = 1.0, volume_weight: float = 1e-8,
     points: int = 1, plain: Recipe | None = None, folder: Path | str | None = None, progress: bool = True,
 ) -> SubspaceLaw:  # fmt: skip
-    """Learn the free vertices of a subspace; what `fit_subspace` does once everything is checked."""
+    """Learn the free vertices of a subspace, as `fit_subspace` does after its checks."""
     recipe, start, free = prepared.recipe, perf_counter(), subspace.free
     # Which rows move at a time: one after another in a grown simplex, all free ones together elsewhere.
     stages = [slice(k, k + 1) for k in free] if subspace.grown else [slice(free.start, free.stop)]

@@ -53,8 +53,8 @@ class Prepared:
         cls, net: Builder, data, recipe: Any = None, *, device: torch.device | str | None = None, folder: Any = None,
         template: Template | None = None,
     ) -> "Prepared":  # fmt: skip
-        """Check builder, data, recipe, device and folder, and make ready what a training needs."""
-        # Precision "auto" is replaced by what is fastest here.
+        """Check builder, data, recipe, device and folder, and derive the quantities that a training needs."""
+        # `resolve` replaces precision "auto" by a measured choice.
         if not torch.is_grad_enabled() or any(map(torch.is_autocast_enabled, ("cpu", "cuda"))):
             what = "Gradients are needed, and are switched off here, or autocast is on; call this outside torch.no_grad"
             raise ValueError(f"{what}, torch.inference_mode and torch.autocast (bfloat16: Recipe.precision).")
@@ -92,9 +92,9 @@ class Prepared:
         return engine_for(self.net, module=self.template.fresh(), chains=chains, **where)
 
     def together(self, most: int) -> int:
-        """Return how many networks are trained at once, `most` or fewer."""
+        """Return the number of networks trained at once, `most` or fewer."""
         if self.operations.draws:
-            return 1  # networks beside each other would share one stream of chance
+            return 1  # networks trained together would share one random stream
         return self.engine().together(most, self.operations.step * self.recipe.batch)
 
     def priced(self, recipe: Recipe) -> float:
@@ -103,7 +103,7 @@ class Prepared:
 
     @property
     def device(self) -> torch.device:
-        """Return where the training runs."""
+        """Return the device of the training."""
         return self.data.train.images.device
 
     @property
@@ -113,14 +113,14 @@ class Prepared:
 
     @property
     def known(self) -> dict[str, Any]:
-        """Return what every law keeps, besides the cost."""
+        """Return the fields common to all laws, except builder and cost."""
         images = images_to_refresh(self.template.module, self.data)
         known = {"recipe": self.recipe, "normalisation_images": images, "values": self.data.values}
         return known | {"trained_on": self.data.training_checksum}
 
 
 def _check_small_images(operations: Operations, recipe: Recipe, images: Tensor) -> None:
-    """Raise where pictures are asked for and there are none, or smaller ones don't fit the data or the network."""
+    """Raise unless the inputs are images where the recipe needs them, and `first_pixels` fits data and network."""
     side = recipe.first_pixels
     if (recipe.shift or recipe.flip) and images.ndim != 4:
         need = f"shift and flip need images [n, channels, height, width], and these are {['n', *images.shape[1:]]}"
@@ -259,7 +259,7 @@ def _check_parameters(module: nn.Module) -> None:
 
 
 def _differing(template: Template, second: nn.Module, some: Tensor) -> str | None:
-    """Give two networks of a builder the same θ; return what still differs, or None."""
+    """Give two networks of a builder the same θ; name a remaining difference, or return None."""
     first, others = template.fresh().float().eval(), second.float().eval().state_dict()
     constants = {n for n, p in first.named_parameters() if not p.requires_grad} | set(dict(first.named_buffers()))
     statistics = statistics_names(first)  # a builder may pass inputs, to give lazy layers their sizes
@@ -319,7 +319,7 @@ def _check_no_probabilities(module: nn.Module, some: Tensor) -> None:
     module.eval().float()
     with torch.no_grad():
         given = module(some)
-        for _ in range(3):  # what is between 0 and 1 at weights a thousand times as large isn't a logit
+        for _ in range(3):  # outputs between 0 and 1 at weights a thousand times as large aren't logits
             for p in trainable(module):
                 p.mul_(10)
             larger = module(some)
@@ -333,11 +333,11 @@ def _check_no_probabilities(module: nn.Module, some: Tensor) -> None:
 
 
 def _check_buffers(module: nn.Module, some: Tensor) -> None:
-    """Raise where training changes what neither θ nor the refreshed statistics hold: buffers, attributes, constants."""
+    """Raise if training changes state outside θ and the refreshed statistics: buffers, attributes, constants."""
     kept = statistics_names(module.float()) | {n for n, p in module.named_parameters() if p.requires_grad}
 
     def both() -> Tensor:
-        with seeded(0):  # in evaluation and in training mode, always with the same chance
+        with seeded(0):  # in evaluation and in training mode, always from the same random stream
             return torch.cat([module.train(mode)(some) for mode in (False, True)])
 
     with seeded(0), torch.no_grad():

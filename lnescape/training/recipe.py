@@ -63,12 +63,12 @@ class Recipe:
     #: linearly down to 0.07) or "constant"
     schedule: str = "onecycle"
     optimiser: str = "sgd"  #: "sgd" or "adamw"
-    shift: int = 0  #: augmentation by shifts of up to so many pixels
+    shift: int = 0  #: largest shift in augmentation, in pixels
     #: augmentation by mirror images: True mirrors each with probability 1/2; "alternate" draws that once and turns it
     #: over from epoch to epoch, so that two epochs show each image both ways
     flip: bool | str = False
     #: of the products: "float32", "bfloat16", or "auto" (a short measurement decides for networks with convolutions,
-    #: float32 otherwise; `fit` records what it chose)
+    #: float32 otherwise; `fit` records the choice)
     precision: str = "auto"
     #: from logits [n, classes] and labels [n] to the mean loss; for measured values from outputs and standardised
     #: values [n, outputs]: unless given, `squared_error` for one output a value, `gaussian_nll` for two
@@ -88,7 +88,7 @@ class Recipe:
             object.__setattr__(self, name, whole(getattr(self, name), name, least=least, error=ValueError))
         for name, bounds in _REALS.items():
             number = real(getattr(self, name), name, **bounds, error=ValueError)
-            if not isinstance(getattr(self, name), int):  # which names of cells keep as it is
+            if not isinstance(getattr(self, name), int):  # an int stays one, since names of cells depend on it
                 object.__setattr__(self, name, number)
         if not callable(self.loss) or isinstance(self.loss, type):
             raise ValueError(f"loss={self.loss!r} must be a function of logits and labels, such as F.cross_entropy.")
@@ -104,16 +104,16 @@ class Recipe:
             raise ValueError(f"bias_rate={self.bias_rate:g} needs optimiser='sgd'; leave it at 1 for others.")
 
     def n_steps(self, n_images: int) -> int:
-        """Count the steps of a training on so many images."""
+        """Count the steps of a training on `n_images` images."""
         return round(self.epochs * (n_images // self.batch))
 
     @property
     def least_steps(self) -> int:
-        """Return how many steps move the weights at all: two where the rate of the first one is zero."""
+        """Return the fewest steps that move the weights: two if the first one has rate zero, else one."""
         return 1 if self.learning_rate_at(0.0) > 0 else 2
 
     def learning_rate_at(self, progress: float) -> float:
-        """Give the learning rate when a share `progress` in [0, 1] of all steps is done."""
+        """Return the learning rate after a share `progress` in [0, 1] of all steps."""
         rising = 0.25 if self.schedule == "onecycle" else 0.0
         if self.schedule == "constant":
             return self.learning_rate
@@ -135,11 +135,11 @@ class Recipe:
         return torch.optim.SGD([parameter], momentum=self.momentum, nesterov=self.momentum > 0, **options)
 
     def near_a_solution(self) -> "Recipe":
-        """Return the recipe without what only a training from scratch needs: small images, averaged weights."""
+        """Return the recipe without the settings for a training from scratch: small images, averaged weights."""
         return replace(self, first_pixels=0, average_every=0)
 
     def identity(self, data) -> dict:
-        """Return what distinguishes recipes: plain values, and values of a user's loss at fixed random outputs."""
+        """Return plain values that distinguish recipes, those of a user's loss at fixed random outputs included."""
         if self.loss in (F.cross_entropy, squared_error, gaussian_nll):
             return self.describe()
         n, device, at = data.n_classes, data.train.images.device, []
@@ -164,7 +164,7 @@ class Recipe:
 
     @classmethod
     def described(cls, description: dict) -> "Recipe | None":
-        """Make a recipe again from what `describe` returned; None where its loss is a function of the user's."""
+        """Restore a recipe from the values of `describe`; return None if its loss is a function of the user's."""
         loss = {f.__name__: f for f in (F.cross_entropy, squared_error, gaussian_nll)}.get(description["loss"])
         return None if loss is None else cls(**{**description, "loss": loss})
 
@@ -214,7 +214,7 @@ def resolve(
 
 
 def _is_faster(builder: Builder, data, device: torch.device, recipe: Recipe) -> bool:
-    """Tell whether bfloat16 is faster, on batches that grow from two images on as long as there is time."""
+    """Return whether bfloat16 is faster, on batches that grow from two images on as long as there is time."""
     n = 2 if device.type == "cpu" else recipe.batch
     while True:
         n = min(n, recipe.batch)
@@ -272,7 +272,7 @@ class Operations:
 
     forward: float
     step: float
-    draws: bool = field(default=False, repr=False)  # whether training draws chance, for dropout for instance
+    draws: bool = field(default=False, repr=False)  # whether training draws random numbers, as for dropout
     # From a side in pixels to the operations of a step on an image of that side.
     step_at: Callable[[int], float] | None = field(default=None, repr=False, compare=False)
 
@@ -318,7 +318,7 @@ def count_operations(
 
 
 def _counted(call: Callable[[], object]) -> float:
-    """Count the operations of a call for one of its two images, in a form of recurrence and attention that is seen."""
+    """Count the operations of a call for one of two images; recurrence and attention take a form that torch counts."""
     with warnings.catch_warnings(action="ignore"):  # torch warns of another maker's accelerators when flags are set
         plain = torch.backends.mkldnn.flags(enabled=False), sdpa_kernel(SDPBackend.MATH)
         with undisturbed(), plain[0], plain[1], FlopCounterMode(display=False) as counted:
@@ -327,7 +327,7 @@ def _counted(call: Callable[[], object]) -> float:
 
 
 def refresh_cost(law: Law, data, n: int) -> Cost:
-    """Count and time what it takes to refresh the normalisation of n networks, before they can predict.
+    """Measure the cost of refreshing the normalisation of n networks, which precedes their predictions.
 
     Every network that a law draws has statistics of its own, from one forward pass of the same fixed images: the same
     for all methods. A cost of prediction, not of training; 0 where there is no such layer.
@@ -362,7 +362,7 @@ def _checked_loss(loss: Loss, logits: Tensor, labels: Tensor) -> Tensor:
         raise ValueError("The loss has parameters, which nothing trains; freeze them, or move them to the network.")
     try:
         with warnings.catch_warnings():
-            warnings.filterwarnings("error", message="Using a target size")  # and what it is stretched to is wrong
+            warnings.filterwarnings("error", message="Using a target size")  # broadcasting would give a wrong loss
             value = loss(logits, labels)
     except Exception as error:
         takes = "standardised values [n, outputs]" if labels.is_floating_point() else "labels [n], whole numbers"

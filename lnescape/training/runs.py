@@ -102,9 +102,9 @@ def retrain(
     prepared: Prepared, seeds: list[int], *, workers: int | None = None, group: int = 16,
     folder: Path | str | None = None, path: bool = False, progress: bool = True,
 ) -> Members:  # fmt: skip
-    """Train one network for each seed; what `fit` does once everything is checked."""
+    """Train one network for each seed, as `fit` does after its checks."""
     epochs, start = math.ceil(prepared.recipe.epochs), perf_counter()
-    # Networks that are to be trained one by one are taken as such alone, since those of a group differ by rounding.
+    # With group=1, networks of whole groups are not taken over, since they differ by rounding.
     known = {} if folder is None or path or group == 1 else _kept_alone(prepared, seeds, Path(folder))
     groups = _groups(prepared, [seed for seed in seeds if seed not in known], prepared.together(group), folder)
     if len(seeds) > 1 and not prepared.template.varies:
@@ -161,7 +161,7 @@ def checked_runs(runs: Any, net: Builder, template: Template, data) -> Members:
 
 
 def _kept_alone(prepared: Prepared, seeds: list[int], folder: Path) -> dict[int, Tensor]:
-    """Find networks of single seeds in what a folder keeps of whole groups: {seed: θ}."""
+    """Find finished networks of some seeds in the files of groups in a folder: {seed: θ}."""
     found: dict[int, Tensor] = {}
     for file in sorted(folder.glob("fit-*.safetensors")):
         with suppress(ResultError), files.loading(file, "state", cure="") as (description, tensors):
@@ -230,7 +230,7 @@ def _train_in_processes(
 
 
 def leave_with(parent: int) -> None:
-    """End this process when its parent is gone, as a pool's processes otherwise wait for ever after a SIGKILL."""
+    """End this process when its parent has ended, as a pool's processes would wait for ever after a SIGKILL."""
 
     def watch() -> None:
         while os.getppid() == parent:
@@ -297,7 +297,7 @@ def train_group(
 
 
 def _beginnings(prepared: Prepared, seeds: Iterable[int]) -> Float[Tensor, "networks 1 parameters"]:
-    """Build a network under each seed; raise where the builder gives other weights than it gave before."""
+    """Build a network under each seed; raise where the builder makes other weights than before."""
     thetas = []
     for seed in seeds:
         thetas.append(theta_of(build(prepared.net, seed)))
@@ -369,8 +369,8 @@ def walk(
     prepared: Prepared, theta: Float[Tensor, " parameters"], *, pieces: int, seed: int,
     folder: Path | str | None = None, on_piece: Callable[[int], object] = lambda piece: None,
 ) -> Float[Tensor, "pieces parameters"]:  # fmt: skip
-    """Train on from θ, piece after piece, each a run through the recipe's schedule; return where each piece ends."""
-    # The optimiser's velocity is carried from piece to piece, as if nothing had been looked at. The first n pieces of a
+    """Train on from θ, piece after piece, each a run through the recipe's schedule; return the end of each."""
+    # The optimiser's velocity is carried from piece to piece, as in one uninterrupted training. The first n pieces of a
     # longer walk are those of a shorter one. A walk that diverged is NaN from there on.
     data, recipe, length = prepared.data, prepared.recipe, prepared.template.n_parameters
     engine = prepared.engine()
@@ -396,7 +396,7 @@ def walk(
 
 
 def _check_same_function(network: nn.Module, twin: nn.Module, data, number: int) -> None:
-    """Raise unless a network predicts what the builder's, `twin`, does with its weights, on two inputs."""
+    """Raise if a network and `twin`, the builder's network with its weights, disagree on two inputs."""
     # With the statistics of the network itself: those of the law are computed anew, from the training images.
     twin.load_state_dict(unwrapped(network.state_dict(), twin), strict=False)
     modes, own = {part: part.training for part in network.modules()}, next(network.parameters())
