@@ -131,7 +131,7 @@ course.save(figure, "10_frontier")
 # **What we see.** Filled symbols are better than everything cheaper; most others are drawn pale. The dashed line is plain
 # retraining without a prior, the dotted one the 30 of the gates. All symbols with a prior lie far above the dashed line. Their
 # upper edge *rises in steps*, at 2, 3 and 4 trainings. Between the steps, exploration costs part of a training and raises the
-# edge by less. The symbols low and far to the right are learned paths.
+# edge by less.
 #
 # ## The comparison that decides
 #
@@ -240,7 +240,7 @@ course.table(rows, "If all mixes were equally good and their errors independent 
 # | wants | to see how far a prediction can be trusted | u(x) with its degrees of freedom, and proof that it holds | the most for the money, by tomorrow |
 # | trains | twice, on a small problem | as often as the planner recommends, plus a few as judges | three times; nothing else first |
 # | adds | a constant prior: one line of code | outputs, classes, gradient distance, by the prior of other pairs | the same, the default: `ln.state(builder, data, runs=…)` |
-# | explores | to learn: curves, triangles, maps | only if retraining is impossible, and reports that the scale is borrowed | nothing: once gradient distance is used, no exploration is worth its price (`11_local_geometry`) |
+# | explores | to learn: curves, triangles, maps | only if retraining is impossible, and reports that the scale is borrowed | nothing: once gradient distance is used, no exploration is worth its price (`13_appendix`) |
 # | states | q̄ and an interval | q̄, σ̃ or u (with its name), $\nu_\mathrm{eff}$, the interval, what it doesn't cover | the interval, and the risk that a retraining decides otherwise |
 # | checks | coverage on a few retrainings | coverage by decile of the stated u, on held-out retrainings, under the shifts that are expected | that the images are like those that the prior was fitted on |
 #
@@ -253,7 +253,7 @@ course.table(rows, "If all mixes were equally good and their errors independent 
 # - **Values with a unit.** The same steps work, as `12_measured_values` shows on two small data sets. For one training they
 #   fail: its scale would have to be learned on other values.
 # - **Foreign inputs.** The prior is fitted on images of the same kind. Under shift its worth falls, and intervals may
-#   hold too few retrainings (`13_appendix`).
+#   contain too few retrainings (`13_appendix`).
 # - **Proxies of a deep network.** They need a network that is cheap *and* similar; those of CIFAR-100 show little.
 # - **One training.** Its scale is borrowed from other networks, and was wrong by up to 2.2 on three that came later. A companion,
 #   three tenths of a training, shows the scale; the pattern remains borrowed (`11_local_geometry`).
@@ -341,7 +341,7 @@ print(f"plain: [{low:.1f}, {high:.1f}] nat, too wide to use")
 # 7. Free covariates show which images scatter more, and make three trainings worth tens (`07`, `08`, `11`).
 # 8. Bursts show a pattern where training loss remains. The scale must come from real trainings, or be borrowed; the statement
 #    must then say so (`08`, `11`).
-# 9. On top of the free groups, one more training has the highest measured gain on every pair; on two of five its lead over
+# 9. On top of the free groups, one more training has the highest measured gain on every pair; on three of five its lead over
 #    every other purchase is beyond its uncertainty (`10`).
 # 10. State q̄, σ̃, $\nu_\mathrm{eff}$ and the interval. Check coverage by decile. State that data, labels and bias are excluded
 #     (`07`).

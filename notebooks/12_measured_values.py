@@ -46,7 +46,7 @@ small = profile == "quick"
 # ## A guess to write down
 #
 # A digit is turned by an angle between −45° and 45°. A small network reads the angle, with an error of some degrees. **What fraction
-# of the mean squared error is due to the seed: a twentieth, a fifth, or a half?**
+# of the mean squared error is due to the seed: 3 %, 10 %, 20 % or 50 %?**
 #
 # ## By hand: five readings
 #
@@ -96,8 +96,8 @@ course.table(
 )
 
 # %% [markdown]
-# *rmse* and *mae* are the root mean square and the mean absolute error, *crps* is a proper score, in degrees, and *r2* the
-# explained part of the variance. The epistemic variance is the scatter of the networks. The aleatoric one, which networks may
+# *rmse* and *mae* are the root mean square and the mean absolute error. *crps* is the mean absolute error generalised to a spread of
+# predictions: a proper score, in degrees, equal to *mae* for one network. *r2* is the explained part of the variance. The epistemic variance is the scatter of the networks. The aleatoric one, which networks may
 # state themselves, is 0 here: these state none (exercise 2).
 #
 # The library standardises targets for the training, and converts predictions back to degrees. Networks with one output for each
@@ -129,7 +129,7 @@ figure = lessons.clouds(
 course.save_live(figure, "12_error")
 
 # %% [markdown]
-# Compare the last number with your guess. At full size, below, it is a sixth.
+# Compare the last number with your guess. It depends on the recipe: with that of the stored study below it is a sixth.
 #
 # **What we see.** Most images lie above the line. There the networks agree better with one another than with the truth. The
 # images are ambiguous: some people write more slanted digits than others.
@@ -200,7 +200,7 @@ course.table(rows, "Three networks state, twenty others judge")
 # 2). So the intervals of a single set can hold clearly more or less than 95 %, and its u can be wrong. On average over sets they
 # are right or somewhat wide, as the stored studies show.
 #
-# ## At full size
+# ## Over many sets, from stored retrainings
 
 # %%
 stored = {
@@ -240,8 +240,7 @@ for name, n in stored.items():
 course.table(rows, "What one network is worth")
 
 # %% [markdown]
-# **What we see.** With the borrowed scale, the scale of u is 2.7 and 1.6 times the true one, and the intervals hold nearly every
-# retraining. Relative to the spread of the predictions over the inputs, values scatter less over retrainings than
+# **What we see.** The borrowed scale is 2.7 and 1.5 times the true one, and the intervals contain nearly every retraining. Relative to the spread of the predictions over the inputs, values scatter less over retrainings than
 # log-odds do. The *pattern* of one network is good: with the right scale, its REN is higher than that of two networks. But that
 # scale needs a second training. So `ln.state` refuses one network of values.
 #

@@ -53,9 +53,9 @@ TOGETHER = 16  # networks trained at the same time, where they batch
 def explored(
     law: Members, data, images: Tensor, chosen: Classes, *, groups: Iterable[str], measurand: Measurand = log_odds,
     burst: Recipe | None = None, prepared: Prepared | None = None, neighbours: Neighbours | None = None,
-    on_network: Callable[[], object] = lambda: None,
+    on_network: Callable[[], object] = lambda: None, fishers: Sequence[Tensor] = (),
 ) -> Traces:  # fmt: skip
-    """Observe the quantities behind some groups of covariates."""
+    """Observe the quantities behind some groups of covariates; `fishers` are matrices computed already, or none."""
     groups = set(groups)
     rows: dict[str, list[np.ndarray]] = defaultdict(list)
     some = data.train.subset(slice(0, N_FEATURES)).images
@@ -85,7 +85,8 @@ def explored(
             rows["path"].append(np.concatenate([q_of(law.path[number, :-1]), q[number : number + 1]]))
         if "gradient distance" in groups:
             pool = data.train.subset(slice(0, N_TRAINING)).images
-            seen = gradient_distance(law, theta, images, chosen, training_images=pool, seed=seed)
+            fisher = fishers[number] if fishers else None
+            seen = gradient_distance(law, theta, images, chosen, training_images=pool, seed=seed, fisher=fisher)
             rows["distance"].append(seen.distance)
         if ends is not None:
             rows["bursts"].append(q_of(next(ends)).std(0, ddof=1))

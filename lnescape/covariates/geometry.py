@@ -416,10 +416,19 @@ def curvature_of_values(module: nn.Module, images: Tensor, n_values: int) -> Flo
     return total
 
 
+def fisher_of(law: Law, theta: Tensor, training_images: Tensor, *, seed: int) -> Float[Tensor, "sketch sketch"]:
+    """Compute the sketched Fisher matrix of one network of a law, or the curvature of the loss of measured values."""
+    with law.lend(theta) as module:
+        images = training_images.to(law.device)
+        if law.values is not None:
+            return curvature_of_values(module, images, len(law.values.mean))
+        return fisher_sketch(module, images, seed=seed)
+
+
 @torch.no_grad()
 def gradient_distance(
     law: Law, theta: Float[Tensor, " parameters"], images: Tensor, chosen: Int[np.ndarray, " inputs"], *,
-    training_images: Tensor, seed: int, ridge: float = FISHER_RIDGE,
+    training_images: Tensor, seed: int, ridge: float = FISHER_RIDGE, fisher: Tensor | None = None,
     together: slice | Bool[np.ndarray, " inputs"] = slice(0, 3000),
 ) -> Geometry:  # fmt: skip
     """Compute h = ln gᵀ(F + rI)⁻¹g of one network for some inputs.
@@ -434,6 +443,7 @@ def gradient_distance(
         training_images: Images that those of the Fisher matrix are drawn from.
         seed: Seed of the drawn labels.
         ridge: r > 0, as a fraction of the mean eigenvalue of F.
+        fisher: F as `fisher_of` returns it; computed unless given.
         together: Images whose number of independent inputs is computed, such as those that a prior is fitted on; the
             first 3 000 unless given.
 
@@ -446,14 +456,11 @@ def gradient_distance(
     References: MacKay 1992, Neural Computation 4, 448 (gᵀH⁻¹g as the variance of a prediction).
     """
     ridge = real(ridge, "ridge", above=0)
-    images, training_images = images.to(law.device), training_images.to(law.device)
+    images = images.to(law.device)
+    fisher = fisher_of(law, theta, training_images, seed=seed) if fisher is None else fisher
     classes = torch.as_tensor(np.asarray(chosen), dtype=torch.int64, device=images.device)
     with law.lend(theta) as module:
         quantity: Quantity = log_odds_of if law.values is None else output_of
-        if law.values is None:
-            fisher = fisher_sketch(module, training_images, seed=seed)
-        else:
-            fisher = curvature_of_values(module, training_images, len(law.values.mean))
         unit = torch.eye(SKETCH, dtype=fisher.dtype, device=fisher.device) * fisher.trace() / SKETCH
         factor = torch.linalg.cholesky(fisher + ridge * unit)
         wanted = torch.zeros(len(images), dtype=torch.bool)

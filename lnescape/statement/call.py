@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lnescape.checks import instance, one_of, real, shown, texts, units_of, whole
 from lnescape.covariates import explore
-from lnescape.covariates.geometry import kind_of
+from lnescape.covariates.geometry import N_TRAINING, fisher_of, kind_of
 from lnescape.covariates.groups import DEFAULT, FREE, Traces, columns_of, passes_of
 from lnescape.laws import Members
 from lnescape.progress import bar
@@ -46,6 +46,7 @@ from lnescape.weights import KEPT_STATISTICS, Builder, Wrapped
 MOST_CALIBRATION = 3000  # held-out images that the prior is fitted on
 PROXY_SEED = 1_000_000  # first seed of the proxies, far from those of the networks
 COMPANION_SEED = 2_000_000
+MOST_FISHERS = 16  # matrices of 32 MiB that are held at once
 SHORT = 5  # epochs; those that lend a scale took as many, or more
 BRIEF = (
     "This training took {epochs:.2g} epochs, and those that lend it their scale five or more; after so few, u can be "
@@ -271,6 +272,10 @@ def _of_values(
 
     with bar(k * len(runs), "exploring", "networks", show=progress) as shown:
         how = looked | {"measurand": in_parts, "on_network": shown.update}
+        if "gradient distance" in looked["groups"] and k > 1 and len(runs) <= MOST_FISHERS:  # the same for all outputs
+            pool = data.train.subset(slice(0, N_TRAINING)).images
+            of_each = zip(runs.thetas, runs.seeds, strict=True)
+            how["fishers"] = [fisher_of(runs, theta, pool, seed=seed) for theta, seed in of_each]
         every = Traces.interleaved([explore.explored(runs, data, everything, own, **how) for own in outputs])
         moving = [explore.movement(runs, everything[:n], own[:n], measurand=in_parts) for own in outputs]
     parts = slice(0, n * k), slice(n * k, None)
