@@ -262,5 +262,15 @@ def test_a_statement_is_compared_with_later_networks():
     found = ANGLE.compare(VALUES[M:])
     assert abs(found["inside"].value - 0.95) < 0.01
     assert abs(found["σ̃ / s"].value - 1) < 0.05
-    with pytest.raises(ValueError, match="Predict the same inputs"):
-        ANGLE.compare(VALUES[M:, :10])
+    stated = np.stack([VALUES[M:, :, None], np.ones_like(VALUES[M:, :, None])], -1)  # values beside their variances
+    assert ANGLE.compare(stated)["inside"] == found["inside"]
+    for wrong, why in ((VALUES[M:, :10], "Predict the same inputs"), (VALUES[:0], "are empty, or not finite")):
+        with pytest.raises(ValueError, match=why):
+            ANGLE.compare(wrong)
+
+
+def test_fewer_inputs_than_networks_are_stated_with_a_calibration_and_are_odd_without():
+    few = ln.state_arrays(VALUES[:5, :3], calibration=VALUES[:5, 3:500], unit="°")
+    assert len(few) == 3
+    with pytest.raises(ValueError, match="if it is the other way round"):
+        ln.state_arrays(VALUES[:5, :3], unit="°")

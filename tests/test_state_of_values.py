@@ -146,6 +146,8 @@ def test_stated_variances_are_a_covariate_of_one_value():
         ({"limits": ([1, 2, 3], [4, 5, 6])}, "for 3 outputs, the predictions for 2"),
         ({"limits": ((-3, 3), (40, 60))}, r"don't say which output they are for; pass \{'across': \(low, high\)"),
         ({"limits": {"cross": (-3, 3)}}, "did you mean 'across'"),
+        ({"limits": {"across": (3,)}}, r"limits of 'across' are \(3,\); pass \(low, high\)"),
+        ({"limits": {}}, "limits is empty"),
         ({"measurand": ln.retraining.contrast}, "measurand= is for classes"),
         ({"proxies": NET}, "proxies= is for classes"),
         ({"neighbours": torch.clone}, "is for the groups 'neighbourhood'"),

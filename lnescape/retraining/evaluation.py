@@ -90,7 +90,7 @@ class Evaluation:
 
         spread = self.scale * np.sqrt(1 + 1 / self.n)
         with np.errstate(divide="ignore", invalid="ignore"):
-            return np.where(spread > 0, t.cdf((limit - self.mean) / spread, self.dof), limit > self.mean)
+            return np.where(spread == 0, limit > self.mean, t.cdf((limit - self.mean) / spread, self.dof))
 
 
 def type_a(q: Float[ndarray, "networks inputs"]) -> Evaluation:

@@ -28,7 +28,7 @@ from lnescape.retraining import (
     shipped_prior,
 )
 from lnescape.retraining.measurand import refuse_probabilities
-from lnescape.retraining.prior import ANY, ON_PROXIES, assumed_number, shared_movement, worth_of
+from lnescape.retraining.prior import ANY, FEWEST_INPUTS, ON_PROXIES, assumed_number, shared_movement, worth_of
 from lnescape.statement.page import ASSERTED, ASSUMED, DECISIONS, FROM_PACKAGE, GIVEN, NETWORKS, Statement
 from lnescape.training.descent import fingerprint, tensor_fingerprint
 
@@ -111,6 +111,10 @@ def state_arrays(
         if known.shape[::2] != p.shape[::2] or known.ndim != p.ndim:
             what = f"The predictions are {p.shape} and those for calibration {known.shape}"
             raise ValueError(f"{what}; give those of the same networks, which differ in the number of inputs alone.")
+    of_fit = p if known is None else known
+    if len(of_fit) > of_fit.shape[1]:
+        what = f"The first axis is that of the networks, {len(of_fit)} for {of_fit.shape[1]} inputs"
+        raise ValueError(f"{what}; if it is the other way round, give np.swapaxes(predictions, 0, 1).")
     if unit is None and limits is not None:
         raise ValueError("limits are those of measured values, and these are log-probabilities; leave them out.")
     if unit is not None and measurand is not log_odds:
@@ -131,7 +135,7 @@ def state_arrays(
     h = np.stack(list(columns.values()), 1), tuple(columns)
     rows = slice(0, n * k or None), slice(n * k, None)
     about["groups"] = (*about["groups"], *own)
-    source, notes = ASSUMED, _nearly_equal(p) + (apart_of(p) if unit is None else ())
+    source, notes = ASSUMED, _nearly_equal(p) + (apart_of(everything) if unit is None else ())
     seen = None
     if len(p) > 2:
         # r² of few normal draws is low by ν/(ν + 2) where it is small, and a larger ρ is on the safe side elsewhere.
@@ -242,7 +246,7 @@ def _of_values(
     m, n, k = values.shape
     if k > 1 and np.allclose(np.exp(np.minimum(values, 1)).sum(2), 1, atol=1e-4):
         raise ValueError(f"The predictions are log-probabilities, and classes have no unit; leave unit={unit!r} out.")
-    several = k > 1 or names is not None
+    several, named = k > 1 or names is not None, texts(names, k, "names, one for each output")
     units = units_of(unit, k)
     if len(flat := np.flatnonzero(np.ptp(values, (0, 1)) == 0)) and k > 1:
         raise ValueError(f"Output {flat[0]} is the same for all networks and inputs; leave it out.")
@@ -262,8 +266,8 @@ def _of_values(
         groups = (*groups, "differences in other outputs")
     about = {
         "quantity": "value", "units": units,
-        "outputs": texts(names, k, "names, one for each output") if several else (),
-        "limits": checked_limits(limits, texts(names, k, "names, one for each output"), units),
+        "outputs": named if several else (),
+        "limits": checked_limits(limits, named, units),
         "scale": scale, "groups": groups,
     }  # fmt: skip
     return q.reshape(m, n * k), columns, about
@@ -275,6 +279,11 @@ def checked_limits(limits: Any, outputs: Sequence[str], units: Sequence[str]) ->
         return None
     named = limits if isinstance(limits, Mapping) else None
     if named is not None:
+        for name, ends in named.items():
+            if not isinstance(ends, (tuple, list, ndarray)) or len(ends) != 2:
+                raise ValueError(f"The limits of {name!r} are {shown(ends)}; pass (low, high), ±inf for none.")
+        if not named:
+            raise ValueError("limits is empty; pass {name: (low, high)}, or leave it out.")
         known = {one_of(name, outputs, "output with limits"): ends for name, ends in named.items()}
         limits = tuple(zip(*(known.get(name, (-np.inf, np.inf)) for name in outputs), strict=True))
     try:
@@ -357,7 +366,7 @@ def _nearly_equal(p: ndarray) -> tuple[str, ...]:
 
 def apart_of(logp: ndarray) -> tuple[str, ...]:
     """Return a note where one of three networks or more decides otherwise far more often than the others."""
-    if len(logp) < 3:
+    if len(logp) < 3 or logp.shape[1] < FEWEST_INPUTS:
         return ()
     decided = logp.argmax(2)
     differ = np.array([[(a != b).mean() for a in decided] for b in decided])
@@ -418,9 +427,6 @@ def _stacked(predictions: Any, what: str, unit: Any) -> ndarray:
         raise ValueError(f"{int((~np.isfinite(found)).sum())} numbers of the {what} aren't finite; {cure}.")
     if (size := np.abs(found).max()) and not 1e-150 < size < 1e150:
         raise ValueError(f"The {what} are as large as {size:.0e}, whose square is no double; take another unit.")
-    if len(found) > found.shape[1]:
-        what = f"The {what} are of {len(found)} networks, their first axis, for {found.shape[1]} inputs"
-        raise ValueError(f"{what}; if it is the other way round, give np.swapaxes(predictions, 0, 1).")
     if unit is None and found.ndim == 3:
         refuse_probabilities(found)
     return found

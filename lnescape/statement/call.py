@@ -226,6 +226,7 @@ def _of_classes(
         if len(runs) > 1:  # one network borrows its scale
             n_eff = believed(explore.movement(runs, everything[:n], chosen[:n], measurand=measurand), n)
             source = CHECKED if n_eff is None else NOISE
+    on_proxies = True  # whether the advice to measure n_eff on them makes sense
     if narrow is not None:
         q = measurand(narrow.predict(everything, progress=progress).cpu().numpy(), chosen)
         seen, groups = replace(seen, spreads={"proxies": q.std(0, ddof=1)}), [*groups, "proxies"]
@@ -233,6 +234,7 @@ def _of_classes(
         if enough and at_least > (n_eff or assumed_number(n)):
             n_eff, source = at_least, PROXIES
         elif enough:
+            on_proxies = False
             notes.append(
                 f"The {len(narrow)} proxies show that the inputs are worth {at_least:.0f} independent ones or more."
             )
@@ -244,7 +246,6 @@ def _of_classes(
     if companions is not None:
         short = companions.predict(everything[:n], progress=progress).cpu().numpy()
         companion = measurand(short, chosen[:n])[0], contrast(short, chosen[:n])[0]
-    on_proxies = not notes
     if advised and source == NOISE:
         notes.append(ADVICE)
     return statement_of(

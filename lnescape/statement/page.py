@@ -255,7 +255,12 @@ class Statement:
             ValueError: Predictions of other inputs, or for a measurand that this statement can't compute.
         """
         q, logp = np.asarray(numbers(later), np.float64), None
-        if self.chosen is not None and q.ndim == 3 and q.shape[1] == len(self) and self.quantity == "log-odds":
+        if not len(q) or not np.isfinite(q).all():
+            raise ValueError("The predictions are empty, or not finite; leave out networks that diverged.")
+        if self.chosen is None and q.ndim == 4 and q.shape[3] == 2:
+            q = q[..., 0]  # values beside the variances that networks state
+        is_logp = self.quantity == "log-odds" and q.shape[1:] == (len(self), len(self.classes))
+        if self.chosen is not None and is_logp:
             logp, q = q, log_odds(q, self.chosen)
         shape = self.evaluation.mean.shape
         if q.shape[1:] not in (shape, (*shape, 1)):
@@ -358,7 +363,7 @@ class Statement:
         further = f" + {self.further:.2f} for exploration" if self.further else ", no further one"
         narrow = f", {self.n_proxies} of the narrower network" if self.n_proxies else ""
         passes = f"; {self.passes} forward passes an input and network{narrow}" if self.passes or narrow else ""
-        own = ", a measurand of the user's" if self.quantity not in ("log-odds", "contrast") else ""
+        own = ", a measurand of the user's" if self.quantity not in ("log-odds", "contrast", "probability") else ""
         of = " of the class with the highest mean probability over the networks"
         of = "" if self.chosen is None else own or of
         unit = f", in {', '.join(dict.fromkeys(self.units))}" if any(self.units) else ""

@@ -421,23 +421,27 @@ def _check_same_function(network: nn.Module, twin: nn.Module, data, number: int)
 
 
 def _finite(state: dict, like: nn.Module, number: int) -> dict:
-    """Return a state dict; raise where a parameter in it holds numbers that are not finite."""
-    parameters = dict(like.named_parameters())
-    for name, own in state.items():
-        if name in parameters and isinstance(own, Tensor) and not own.isfinite().all():
+    """Return the tensors of a state dict, unwrapped; raise where a parameter holds numbers that are not finite."""
+    tensors, parameters = dict(unwrapped(state, like)), dict(like.named_parameters())
+    for name, own in tensors.items():
+        if name in parameters and own.is_floating_point() and not own.isfinite().all():
             raise ValueError(f"Network {number} holds NaN or infinite weights ({name}); {_DIVERGED}.")
-    return state
+    return tensors
 
 
 def _warn_of_statistics(state: dict, law: Members, template: Template, data) -> None:
     """Warn where a network decides otherwise with the statistics of the training images than with those it brings."""
     own, some = template.fresh().cpu().float(), data.test.images[:100]
-    own.load_state_dict(unwrapped(state, own), strict=False)
+    own.load_state_dict(state, strict=False)
     batches = [int(buffer) for name, buffer in own.named_buffers() if name.endswith("num_batches_tracked")]
     if law.normalisation_images is None or not any(batches) or data.values is not None:
         return
     with undisturbed(), torch.no_grad():
-        share = (own.eval()(some.cpu()).argmax(1) != law.predict(some)[0].cpu().argmax(1)).double().mean()
+        share = (
+            (own.eval()(some.cpu()).argmax(1) != law.subset([0]).predict(some, progress=False)[0].cpu().argmax(1))
+            .double()
+            .mean()
+        )
     if share > OTHERWISE:
         what = (
             f"With statistics of its normalisation recomputed from the training images, network 0 decides {share:.0%}"
@@ -486,14 +490,17 @@ def members(
     if recipe is not None:
         instance(recipe, Recipe, "recipe", "pass the Recipe that one of them was trained by, or none")
     like, length = template.fresh(), template.n_parameters  # its weights may be any
-    thetas = []
+    thetas, first = [], None
     for number, network in enumerate(networks):
         state = network.state_dict() if isinstance(network, nn.Module) else network
         instance(state, (dict, Tensor), f"Network {number}", "pass modules, state dicts (from torch.load) or θ")
         if isinstance(state, Tensor) and not (state.is_floating_point() and state.ndim == 1):
             given = f"{str(state.dtype).removeprefix('torch.')} {list(state.shape)}"
             raise ValueError(f"Network {number} is {given}; θ is one row of real numbers, [{length}].")
-        theta = state.detach().float() if isinstance(state, Tensor) else theta_of(_finite(state, like, number), like)
+        if not isinstance(state, Tensor):
+            state = _finite(state, like, number)
+            first = state if number == 0 else first
+        theta = state.detach().float() if isinstance(state, Tensor) else theta_of(state, like)
         if isinstance(network, nn.Module):
             _check_same_function(network, template.fresh(), data, number)
         if theta.numel() != length:
@@ -516,9 +523,8 @@ def members(
         values=data.values,
         trained_on=data.training_checksum,
     )
-    first = next(iter(networks))
-    if not isinstance(first, Tensor):
-        _warn_of_statistics(first.state_dict() if isinstance(first, nn.Module) else first, law, template, data)
+    if first is not None:
+        _warn_of_statistics(first, law, template, data)
     return law
 
 
