@@ -2,6 +2,7 @@
 
 import random
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import numpy as np
@@ -204,7 +205,10 @@ def test_networks_brought_in_keep_their_statistics_where_that_is_asked_for(data,
     with torch.no_grad():
         alone = torch.stack([network(images).log_softmax(1) for network in networks])
     assert torch.equal(law.predict(images), alone)
-    assert not torch.allclose(ln.members(net, networks, data).predict(images), alone, atol=0.01)
+    many = norm is nn.BatchNorm1d  # decisions change, and a warning says so
+    with pytest.warns(UserWarning, match="pass statistics='kept'") if many else nullcontext():
+        recomputed = ln.members(net, networks, data)
+    assert not torch.allclose(recomputed.predict(images), alone, atol=0.01)
     from_file = ln.members(net, [network.state_dict() for network in networks], data, statistics="kept")
     assert ln.state(net, data, runs=from_file, covariates="outputs").evaluation.n == len(networks)  # by its own builder
     assert torch.equal(from_file.thetas, law.thetas)
