@@ -254,18 +254,19 @@ class Statement:
         Raises:
             ValueError: Predictions of other inputs, or for a measurand that this statement can't compute.
         """
-        q, logp = np.asarray(numbers(later), np.float64), None
+        try:
+            q, logp = np.asarray(numbers(later), np.float64), None
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"later is {shown(later)} ({error}); pass predictions [networks, inputs, …].") from None
         if not len(q) or not np.isfinite(q).all():
             raise ValueError("The predictions are empty, or not finite; leave out networks that diverged.")
-        if self.chosen is None and q.ndim == 4 and q.shape[3] == 2:
-            q = q[..., 0]  # values beside the variances that networks state
-        is_logp = self.quantity == "log-odds" and q.shape[1:] == (len(self), len(self.classes))
-        if self.chosen is not None and is_logp:
+        q = q[..., 0] if self.chosen is None and q.ndim == 4 and q.shape[3] == 2 else q  # without stated variances
+        shape, wide = self.evaluation.mean.shape, (len(self), len(self.classes))
+        if self.chosen is not None and self.quantity == "log-odds" and q.shape[1:] == wide:
             logp, q = q, log_odds(q, self.chosen)
-        shape = self.evaluation.mean.shape
         if q.shape[1:] not in (shape, (*shape, 1)):
             what = f"The predictions are {q.shape}, a row for each network; {list(shape)} are stated"
-            raise ValueError(f"{what}. Predict the same inputs, in their order (of another measurand give its q).")
+            raise ValueError(f"{what}; predict the same inputs, in their order (of another measurand give its q).")
         found = compared(self.evaluation, q.reshape(len(q), *shape), level=self.level)
         if logp is not None and self.risk is not None:
             found["decided otherwise"] = Estimate.mean((logp.argmax(2) != self.chosen).mean(1))
@@ -363,9 +364,9 @@ class Statement:
         further = f" + {self.further:.2f} for exploration" if self.further else ", no further one"
         narrow = f", {self.n_proxies} of the narrower network" if self.n_proxies else ""
         passes = f"; {self.passes} forward passes an input and network{narrow}" if self.passes or narrow else ""
-        own = ", a measurand of the user's" if self.quantity not in ("log-odds", "contrast", "probability") else ""
-        of = " of the class with the highest mean probability over the networks"
-        of = "" if self.chosen is None else own or of
+        known = self.quantity in ("log-odds", "contrast", "probability")
+        of = " of the class with the highest mean probability over the networks" if known else ", the user's measurand"
+        of = "" if self.chosen is None else of
         unit = f", in {', '.join(dict.fromkeys(self.units))}" if any(self.units) else ""
         return {
             "measurand": f"{self.quantity}{of}{unit}",
