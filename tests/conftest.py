@@ -1,8 +1,9 @@
 """One thread, no window, the shapes that signatures state are checked, and no test takes long."""
 
 import os
+from collections import Counter
 from contextlib import contextmanager
-from functools import wraps
+from functools import cache, wraps
 from importlib import import_module
 
 os.environ.update(OMP_NUM_THREADS="1", MKL_NUM_THREADS="1", MPLBACKEND="Agg")
@@ -15,7 +16,7 @@ import torch
 from jaxtyping import config, install_import_hook
 
 CALLS = 30  # of a function in a test that are checked: were it all of them, a training would take four times as long
-number = 0  # of the test
+calls = Counter()  # in this test, by name: a function inside another is a new one at each call of the other
 jaxtyped = jaxtyping.jaxtyped
 
 
@@ -23,14 +24,16 @@ def sparing(**options):
     """Decorate as jaxtyping does, and check the first calls of a function in a test."""
 
     def decorate(thing):
-        checked, seen = jaxtyped(thing, **options), [0, 0]
+        if isinstance(thing, type):
+            return jaxtyped(thing, **options)
+        name, checked = (thing.__module__, thing.__qualname__), cache(lambda: jaxtyped(thing, **options))
 
         @wraps(thing)
         def call(*arguments, **named):
-            seen[:] = number, 1 + seen[1] * (seen[0] == number)
-            return (checked if seen[1] <= CALLS else thing)(*arguments, **named)
+            calls[name] += 1
+            return (checked() if calls[name] <= CALLS else thing)(*arguments, **named)
 
-        return checked if isinstance(thing, type) else call
+        return call
 
     return decorate
 
@@ -68,8 +71,7 @@ def _most() -> float:
 
 
 def pytest_runtest_setup():
-    global number
-    number += 1
+    calls.clear()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from jaxtyping import Float
@@ -105,13 +106,23 @@ class Reference:
         halves = np.empty((len(left_out), len(draws), N_HALVINGS, 2, q.shape[1]), np.float32)
         variance = np.empty((len(left_out), len(draws), q.shape[1]), np.float32)
         for k, gone in enumerate(left_out):
+            stays = np.ones(len(q), bool)
+            stays[list(gone)] = False
             for d in range(len(draws)):
-                variance[k, d] = q[np.setdiff1d(orders[d][0], gone)].var(0, ddof=1)
+                unused = np.sort(orders[d][0])
+                variance[k, d] = q[unused[stays[unused]]].var(0, ddof=1)
                 for h, order in enumerate(orders[d]):
                     for half, rows in enumerate(np.array_split(order, 2)):  # they stay, but for the rows left out
-                        rows = rows[~np.isin(rows, gone)]
+                        rows = rows[stays[rows]]
                         halves[k, d, h, half] = np.log(q[rows].var(0, ddof=1)) - log_bias(len(rows) - 1)
         return Reference(q, draws, left_out, len(bases), halves, variance)
+
+    @cached_property
+    def ranks(self) -> ndarray:
+        """Ranks of s² over inputs, [left out, draws, inputs]: the same for all evaluations."""
+        from scipy.stats import rankdata
+
+        return rankdata(self.variance, axis=-1).astype(np.float32)
 
     def kept(self, k: int) -> ndarray:
         """Return which draws use none of the rows that are left out."""
@@ -203,7 +214,7 @@ def fidelity(evaluations: Sequence[Evaluation], reference: Reference, *, level: 
         dof_left = np.array([len(reference.q) - len({*reference.members[d], *gone}) - 1.0 for d in kept])
         bias = np.mean(log_v[kept].mean(1) - log_bias(dof[kept]) - np.log(v).mean(1) + log_bias(dof_left))
         with np.errstate(invalid="ignore"):  # no order, where all inputs have the same V̂
-            rank = np.mean([np.corrcoef(ranks[d], rankdata(one))[0, 1] for d, one in zip(kept, v, strict=True)])
+            rank = np.mean([np.corrcoef(ranks[d], reference.ranks[k, d])[0, 1] for d in kept])
         covered = np.mean([np.nanmean(np.delete(inside[d], list(gone), 0), 0) for d in kept], 0)
         rows.append([products.mean(), scale, bias, rank, *covered])
     values = np.array(rows)

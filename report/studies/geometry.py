@@ -5,6 +5,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -256,8 +257,15 @@ def others(study: str) -> list[Pair]:
 
 def learn(pairs: Sequence[Pair], folder: Path, **more: Any) -> LearnedPrior:
     """Learn a prior from what is stored of some pairs."""
-    known = [assembled(study, store) for study, store in (complete(f"{pair.key}-geometry", folder) for pair in pairs)]
-    return learn_prior([_known(own) for own in known], groups=_groups(known[0]), **more)
+    known, groups = zip(*(_teaching(f"{pair.key}-geometry", folder) for pair in pairs), strict=True)
+    return learn_prior(list(known), groups=groups[0], **more)
+
+
+@lru_cache(maxsize=2 * len(WITH_GRADIENTS))  # cells never change, and each pair teaches the priors of all others
+def _teaching(name: str, folder: Path) -> tuple[KnownPair, dict[str, str]]:
+    """Read what the pair of a study teaches, and the group of each covariate."""
+    own = assembled(*complete(name, folder))
+    return _known(own), _groups(own)
 
 
 # The level needs log-odds alone, so that every network teaches it that was trained again and again.
