@@ -53,9 +53,10 @@ TOGETHER = 16  # networks trained at the same time, where they batch
 def explored(
     law: Members, data, images: Tensor, chosen: Classes, *, groups: Iterable[str], measurand: Measurand = log_odds,
     burst: Recipe | None = None, prepared: Prepared | None = None, neighbours: Neighbours | None = None,
-    on_network: Callable[[], object] = lambda: None, fishers: Sequence[Tensor] = (),
+    on_network: Callable[[], object] = lambda: None, predicted: np.ndarray | None = None,
+    fishers: Sequence[Tensor] = (),
 ) -> Traces:  # fmt: skip
-    """Observe the quantities behind some groups of covariates; `fishers` are matrices computed already, or none."""
+    """Observe the quantities behind some groups of covariates; predictions and Fisher matrices may be there already."""
     groups = set(groups)
     rows: dict[str, list[np.ndarray]] = defaultdict(list)
     some = data.train.subset(slice(0, N_FEATURES)).images
@@ -70,7 +71,7 @@ def explored(
         chunks = iter(thetas.to(law.device).split(list(law.chunks(len(thetas)))))
         return measurand(predict_at(law, chunks, images, len(thetas)).cpu().numpy(), chosen)
 
-    logp = law.predict(images).cpu().numpy()
+    logp = law.predict(images).cpu().numpy() if predicted is None else predicted
     q = measurand(logp, chosen)
     for number, (theta, seed) in enumerate(zip(law.thetas, law.seeds, strict=True)):
         if "outputs" in groups:

@@ -1,7 +1,7 @@
 """The one call, `state`: builder, data, a few trainings → a `Statement` of uncertainty for every prediction."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -142,93 +142,168 @@ def state(
         if companion and recipe is None and runs.recipe is None:
             raise ValueError("A companion is trained as the network was; give recipe=, by which that was.")
         recipe, device = recipe or runs.recipe or Recipe(batch=min(Recipe.batch, len(data.train))), runs.device
-    n_trained = len(seeds) if runs is None else len(runs) + len(runs.failed)
     tokens = data.train.pixels.dtype == torch.int64 and like is shipped_prior()  # a prior of the user's may know them
     borrows = by_gradients and like is not None and bool(like.levels) and data.values is None and not tokens
-    n_given = n_trained if runs is None else len(runs)
-    _check_number(n_given, borrows, values=data.values is not None, tokens=tokens)
+    _check_number(len(seeds if runs is None else runs), borrows, values=data.values is not None, tokens=tokens)
     serves = borrows and like is not None and like.companion is not None
     _check_companion(companion, serves)
     if data.values is None:
-        check_measurand(measurand, n_trained, data.n_classes)
+        check_measurand(measurand, len(seeds if runs is None else runs), data.n_classes)
     images = _checked_images(images, data)
     if neighbours is not None:
         _check_neighbours(neighbours, groups, images[:2])
     rows = data.test.rows if images is data.test.images else None  # in the test set that `dataset` cut in two
     ids = _checked_ids(ids, len(images), rows, n_calibration=len(data.calibration))
     prepared = Prepared.of(net, data, recipe, device=device, folder=folder, template=template)
-    data, recipe = prepared.data, prepared.recipe
-    calibration = data.calibration.images[:MOST_CALIBRATION]
-    burst = explore.burst_recipe(recipe)
-    _check_sizes(data, burst if "bursts" in groups else None)
-    if proxies is not None:
-        of_proxies = Prepared.of(proxies, data, replace(recipe, epochs=proxy_epochs * recipe.epochs))
-    if companion:
-        short = prepared.under(replace(recipe, epochs=COMPANION * recipe.epochs))
-        if short.recipe.n_steps(len(data.train)) < recipe.least_steps:
-            why = f"A companion of {short.recipe.epochs:.2g} epochs would not be trained"
-            raise ValueError(f"{why}; give a recipe of more epochs or of smaller batches, or leave companion=True out.")
+    request = _Request(
+        prepared, images, rows, ids, groups, level, tolerance, measurand, neighbours, like, borrows, runs, seeds,
+        advises=serves and not companion, n_proxies=n_proxies, folder=folder, progress=progress,
+        short=_shortened(prepared) if companion else None,
+        proxies=None if proxies is None else _of_proxies(proxies, prepared, proxy_epochs),
+    )  # fmt: skip
+    _check_sizes(request.data, request.burst if "bursts" in groups else None)
+    trained = _trained(request)
+    return _of_classes(request, trained) if data.values is None else _of_values(request, trained)
+
+
+@dataclass(frozen=True, eq=False)
+class _Request:
+    """Hold the checked arguments of `state`; nothing is trained yet."""
+
+    prepared: Prepared
+    images: Tensor  # to be stated
+    rows: Tensor | None  # of the images in the test set that `dataset` cut in two
+    ids: tuple[str, ...]
+    groups: Sequence[str]
+    level: float
+    limits: np.ndarray | None
+    measurand: Measurand
+    neighbours: explore.Neighbours | None
+    like: LearnedPrior | None
+    borrows: bool  # whether `like` lends a single network its scale
+    runs: Members | None  # trained already
+    seeds: Sequence[int]  # to train
+    advises: bool  # whether a companion could be of use
+    short: Prepared | None  # the training of a companion
+    proxies: Prepared | None
+    n_proxies: int
+    folder: Path | str | None
+    progress: bool
+
+    @property
+    def data(self) -> Any:
+        """Return the data, on the device of the training."""
+        return self.prepared.data
+
+    @property
+    def calibration(self) -> Tensor:
+        """Return the inputs that the prior is fitted on."""
+        return self.data.calibration.images[:MOST_CALIBRATION]
+
+    @property
+    def everything(self) -> Tensor:
+        """Return the calibration inputs and those to be stated, one after the other."""
+        return torch.cat([self.calibration, self.images.to(self.calibration.device)])
+
+    @property
+    def burst(self) -> Recipe:
+        """Return the recipe of a burst."""
+        return explore.burst_recipe(self.prepared.recipe)
+
+    @property
+    def n_trained(self) -> int:
+        """Return the number of trainings, those that diverged included."""
+        return len(self.seeds) if self.runs is None else len(self.runs) + len(self.runs.failed)
+
+
+@dataclass(frozen=True, eq=False)
+class _Trained:
+    """Hold the networks behind a statement, trained now or given."""
+
+    runs: Members
+    companions: Members | None = None  # one
+    proxies: Members | None = None
+    further: float = 0.0  # operations of companions and proxies
+
+
+def _trained(request: _Request) -> _Trained:
+    """Train the networks that are missing."""
+    runs, prepared = request.runs, request.prepared
+    how: dict[str, Any] = {"folder": request.folder, "progress": request.progress}
     if runs is None:
-        check_inputs(template, calibration, "calibration", rows=data.calibration.rows)
-        check_inputs(template, images, "stated", rows=rows)
-        runs = retrain(prepared, seeds, folder=folder, path="training path" in groups, progress=progress)
-        if len(runs) == 1 < n_trained and not borrows:
+        template, seeds = prepared.template, list(request.seeds)
+        check_inputs(template, request.calibration, "calibration", rows=request.data.calibration.rows)
+        check_inputs(template, request.images, "stated", rows=request.rows)
+        runs = retrain(prepared, seeds, path="training path" in request.groups, **how)
+        if len(runs) == 1 < len(seeds) and not request.borrows:
             what = f"Of the trainings under the seeds {', '.join(map(str, seeds))} all but {runs.seeds[0]} diverged"
             raise TrainingError(f"{what}; lower the learning rate, or give more seeds.")
-    left_out = explore.unavailable(runs, groups, images, neighbours=neighbours)
-    if measurand is not log_odds and "gradient distance" in groups:
+    companions = narrow = None
+    further = 0.0
+    if request.short is not None:
+        companions = retrain(request.short, [COMPANION_SEED], **how)
+        further += prepared.priced(request.short.recipe)
+    if request.proxies is not None:
+        narrow = retrain(request.proxies, list(range(PROXY_SEED, PROXY_SEED + request.n_proxies)), **how)
+        further += narrow.cost.operations
+    return _Trained(runs, companions, narrow, further)
+
+
+def _observable(request: _Request, runs: Members) -> tuple[list[str], dict[str, str]]:
+    """Return the groups of covariates that can be observed, and why the others can't."""
+    groups, data = request.groups, request.data
+    left_out = explore.unavailable(runs, groups, request.images, neighbours=request.neighbours)
+    if request.measurand is not log_odds and "gradient distance" in groups:
         left_out["gradient distance"] = "it is that of the log-odds, not of another measurand"
-    one_value = data.values is not None and data.n_classes == 1
-    groups = [name for name in groups if name not in left_out and not (name == "classes" and one_value)]
-    everything = torch.cat([calibration, images.to(calibration.device)])
-    looked: dict[str, Any] = {"groups": groups, "burst": burst, "prepared": prepared, "neighbours": neighbours}
-    known: dict[str, Any] = {
-        "ids": ids, "level": level, "left_out": left_out, "trainings": float(n_trained), "title": data.title,
-        "passes": passes_of(groups, epochs=0 if runs.path is None else runs.path.shape[1] - 1)
-        * (1 if data.values is None else data.n_classes),  # each output is explored
-        "origin": _origin(prepared, runs, images), "n_calibration": len(calibration), "progress": progress,
+    one_value = data.values is not None and data.n_classes == 1  # there is one output to choose
+    return [name for name in groups if name not in left_out and not (name == "classes" and one_value)], left_out
+
+
+def _explored(
+    request: _Request, runs: Members, groups: Sequence[str], everything: Tensor, chosen: explore.Classes, **how: Any
+) -> Traces:  # fmt: skip
+    """Observe some groups of covariates on all inputs."""
+    how |= {"burst": request.burst, "prepared": request.prepared, "neighbours": request.neighbours}
+    return explore.explored(runs, request.data, everything, chosen, groups=groups, **how)
+
+
+def _about(request: _Request, trained: _Trained, groups: Sequence[str]) -> dict[str, Any]:
+    """Return the fields of a statement that classes and values share."""
+    runs, further = trained.runs, trained.further
+    if "bursts" in groups:
+        further += len(runs) * explore.N_BURSTS * request.prepared.priced(request.burst)
+    each = 1 if request.data.values is None else request.data.n_classes  # each output is explored
+    return {
+        "ids": request.ids, "level": request.level, "title": request.data.title,
+        "n_calibration": len(request.calibration), "trainings": float(request.n_trained),
+        "further": further / request.prepared.plain,
+        "passes": each * passes_of(groups, epochs=0 if runs.path is None else runs.path.shape[1] - 1),
+        "origin": _origin(request.prepared, runs, request.images),
     }  # fmt: skip
-    n_bursts = len(runs) * explore.N_BURSTS if "bursts" in groups else 0
-    known["further"] = n_bursts * prepared.priced(burst) / prepared.plain
-    if data.values is not None:
-        return _of_values(data, runs, everything, looked, limits=tolerance, **known)
-    narrow = companions = None
-    if companion:
-        companions = retrain(short, [COMPANION_SEED], folder=folder, progress=progress)
-        known["further"] += prepared.priced(short.recipe) / prepared.plain
-    if proxies is not None:
-        numbers = list(range(PROXY_SEED, PROXY_SEED + n_proxies))
-        narrow = retrain(of_proxies, numbers, folder=folder, progress=progress)
-        known["further"] += narrow.cost.operations / prepared.plain
-    return _of_classes(
-        data, runs, everything, looked, measurand=measurand, like=like, companions=companions, narrow=narrow,
-        advised=serves and not companion, **known,
-    )  # fmt: skip
 
 
-def _of_classes(
-    data: Any, runs: Members, everything: Tensor, looked: dict[str, Any], *, n_calibration: int, measurand: Measurand,
-    like: LearnedPrior | None, companions: Members | None, narrow: Members | None, advised: bool, progress: bool,
-    **known: Any,
-) -> Statement:  # fmt: skip
-    """State classes, the calibration inputs first; `companions` are one or none, `narrow` are proxies."""
-    n = n_calibration
-    predicted = _predicted(runs, data, everything, n, ids=known["ids"], progress=progress).double()
-    logp, mean = predicted.cpu().numpy(), predicted.exp().mean(0).cpu().numpy()
+def _of_classes(request: _Request, trained: _Trained) -> Statement:
+    """State classes."""
+    runs, narrow = trained.runs, trained.proxies
+    data, measurand, like = request.data, request.measurand, request.like
+    everything, n = request.everything, len(request.calibration)
+    groups, left_out = _observable(request, runs)
+    predicted = _predicted(request, runs, everything)
+    logp, mean = predicted.double().cpu().numpy(), predicted.double().exp().mean(0).cpu().numpy()
     chosen = mean.argmax(1)
-    n_eff, source, groups = None, CHECKED, looked["groups"]
-    notes = list(apart_of(logp))
-    epochs = looked["prepared"].recipe.epochs
+    n_eff, source = None, CHECKED
+    notes, epochs = list(apart_of(logp)), request.prepared.recipe.epochs
     if len(runs) == 1 and epochs < SHORT:
         notes.append(BRIEF.format(epochs=epochs))
-    with bar(len(runs), "exploring", "networks", show=progress) as shown:
-        seen = explore.explored(runs, data, everything, chosen, measurand=measurand, on_network=shown.update, **looked)
+    with bar(len(runs), "exploring", "networks", show=request.progress) as shown:
+        how: dict[str, Any] = {"measurand": measurand, "on_network": shown.update}
+        seen = _explored(request, runs, groups, everything, chosen, predicted=predicted.cpu().numpy(), **how)
         if len(runs) > 1:  # one network borrows its scale
             n_eff = believed(explore.movement(runs, everything[:n], chosen[:n], measurand=measurand), n)
             source = CHECKED if n_eff is None else NOISE
     on_proxies = True  # whether the advice to measure n_eff on them makes sense
     if narrow is not None:
-        q = measurand(narrow.predict(everything, progress=progress).cpu().numpy(), chosen)
+        q = measurand(narrow.predict(everything, progress=request.progress).cpu().numpy(), chosen)
         seen, groups = replace(seen, spreads={"proxies": q.std(0, ddof=1)}), [*groups, "proxies"]
         at_least, enough = effective_number(q[:, :n]), len(narrow) >= explore.ENOUGH_PROXIES
         if enough and at_least > (n_eff or assumed_number(n)):
@@ -243,27 +318,24 @@ def _of_classes(
     if like is not None:
         columns = with_class_means(*columns, like=columns[0][fitted])
     companion = None
-    if companions is not None:
-        short = companions.predict(everything[:n], progress=progress).cpu().numpy()
+    if trained.companions is not None:
+        short = trained.companions.predict(everything[:n], progress=request.progress).cpu().numpy()
         companion = measurand(short, chosen[:n])[0], contrast(short, chosen[:n])[0]
-    if advised and source == NOISE:
+    if request.advises and source == NOISE:
         notes.append(ADVICE)
     return statement_of(
-        seen.q, columns, (fitted, stated), n_eff=n_eff, like=like, companion=companion,
-        network=kind_of(looked["prepared"].template.module),
-        groups=tuple(groups), n_calibration=n, n_eff_source=source, n_proxies=0 if narrow is None else len(narrow),
-        notes=notes, on_proxies=on_proxies, **known,
+        seen.q, columns, (fitted, stated), n_eff=n_eff, n_eff_source=source, like=like, companion=companion,
+        network=kind_of(request.prepared.template.module), groups=tuple(groups), left_out=left_out, notes=notes,
+        on_proxies=on_proxies, n_proxies=0 if narrow is None else len(narrow), **_about(request, trained, groups),
         **about_classes(logp, mean, chosen, stated, measurand=measurand, classes=tuple(map(str, data.classes))),
     )  # fmt: skip
 
 
-def _of_values(
-    data: Any, runs: Members, everything: Tensor, looked: dict[str, Any], *, n_calibration: int, progress: bool,
-    **known: Any,
-) -> Statement:  # fmt: skip
+def _of_values(request: _Request, trained: _Trained) -> Statement:
     """State values: every output in parts of the root mean square of its s, all under one prior."""
-    k, n = data.n_classes, n_calibration
-    predicted = _predicted(runs, data, everything, n, ids=known["ids"], progress=progress).cpu().numpy()
+    runs, data, everything, n = trained.runs, request.data, request.everything, len(request.calibration)
+    k, (groups, left_out) = data.n_classes, _observable(request, runs)
+    predicted = _predicted(request, runs, everything).cpu().numpy()
     outputs = [np.full(len(everything), c) for c in range(k)]
     spread = [np.sqrt(explore.value(predicted, own)[:, :n].var(0, ddof=1).mean()) for own in outputs]
     scale = np.array([one if one > 0 else 1.0 for one in spread])
@@ -271,33 +343,47 @@ def _of_values(
     def in_parts(predicted: np.ndarray, chosen: np.ndarray) -> np.ndarray:
         return explore.value(predicted, chosen) / scale[np.asarray(chosen)]
 
-    with bar(k * len(runs), "exploring", "networks", show=progress) as shown:
-        how = looked | {"measurand": in_parts, "on_network": shown.update}
-        if "gradient distance" in looked["groups"] and k > 1 and len(runs) <= MOST_FISHERS:  # the same for all outputs
-            pool = data.train.subset(slice(0, N_TRAINING)).images
-            of_each = zip(runs.thetas, runs.seeds, strict=True)
-            how["fishers"] = [fisher_of(runs, theta, pool, seed=seed) for theta, seed in of_each]
-        every = Traces.interleaved([explore.explored(runs, data, everything, own, **how) for own in outputs])
+    fishers: list[Tensor] = []
+    if "gradient distance" in groups and k > 1 and len(runs) <= MOST_FISHERS:  # the same for all outputs
+        pool = data.train.subset(slice(0, N_TRAINING)).images
+        of_each = zip(runs.thetas, runs.seeds, strict=True)
+        fishers = [fisher_of(runs, theta, pool, seed=seed) for theta, seed in of_each]
+    with bar(k * len(runs), "exploring", "networks", show=request.progress) as shown:
+        how: dict[str, Any] = {"measurand": in_parts, "on_network": shown.update, "fishers": fishers}
+        each = [_explored(request, runs, groups, everything, own, predicted=predicted, **how) for own in outputs]
         moving = [explore.movement(runs, everything[:n], own[:n], measurand=in_parts) for own in outputs]
-    parts = slice(0, n * k), slice(n * k, None)
-    columns = columns_of(replace(every, like=every.of(range(len(runs)), parts[0])), looked["groups"])
+    parts, every = (slice(0, n * k), slice(n * k, None)), Traces.interleaved(each)
+    columns = columns_of(replace(every, like=every.of(range(len(runs)), parts[0])), groups)
     n_eff = believed(float(np.mean(moving)), n)
     return statement_of(
-        every.q, columns, parts, n_eff=n_eff, n_eff_source=NOISE if n_eff else CHECKED, scale=scale, n_calibration=n,
-        quantity=data.classes[0] if k == 1 else "value", units=units_of(data.unit, k),
-        outputs=data.classes if k > 1 else (), groups=tuple(looked["groups"]), **known,
+        every.q, columns, parts, n_eff=n_eff, n_eff_source=NOISE if n_eff else CHECKED, scale=scale,
+        limits=request.limits, quantity=data.classes[0] if k == 1 else "value", units=units_of(data.unit, k),
+        outputs=data.classes if k > 1 else (), groups=tuple(groups), left_out=left_out,
+        **_about(request, trained, groups),
     )  # fmt: skip
 
 
-def _predicted(
-    runs: Members, data: Any, everything: Tensor, n: int, *, ids: Sequence[str], progress: bool
-) -> Float[Tensor, "networks inputs ..."]:  # fmt: skip
-    """Predict n calibration inputs and those that are stated; name one without a finite prediction."""
-    predicted = runs.predict(everything, progress=progress)
+def _shortened(prepared: Prepared) -> Prepared:
+    """Return the training of a companion; raise where it has no step."""
+    short = prepared.under(replace(prepared.recipe, epochs=COMPANION * prepared.recipe.epochs))
+    if short.recipe.n_steps(len(prepared.data.train)) < short.recipe.least_steps:
+        why = f"A companion of {short.recipe.epochs:.2g} epochs would not be trained"
+        raise ValueError(f"{why}; give a recipe of more epochs or of smaller batches, or leave companion=True out.")
+    return short
+
+
+def _of_proxies(net: Builder, prepared: Prepared, epochs: float) -> Prepared:
+    """Return the training of a proxy, of so many epochs in parts of the plain one."""
+    return Prepared.of(net, prepared.data, replace(prepared.recipe, epochs=epochs * prepared.recipe.epochs))
+
+
+def _predicted(request: _Request, runs: Members, everything: Tensor) -> Float[Tensor, "networks inputs ..."]:
+    """Predict the calibration inputs and those to be stated; name one without a finite prediction."""
+    predicted, n = runs.predict(everything, progress=request.progress), len(request.calibration)
     if len(wrong := (~predicted.flatten(2).isfinite().all(2).all(0)).nonzero()):
-        row, rows = int(wrong[0]), data.calibration.rows
+        row, rows = int(wrong[0]), request.data.calibration.rows
         if row >= n:
-            named = f"stated input {row - n}, id {ids[row - n]}"
+            named = f"stated input {row - n}, id {request.ids[row - n]}"
         else:
             named = f"calibration input {row}" if rows is None else f"input {int(rows[row])} of the test set"
         raise ValueError(f"The networks can't predict {named} (NaN or infinite numbers); leave that input out.")

@@ -5,20 +5,18 @@ import json
 import math
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
 from jaxtyping import Float
 from numpy import ndarray
 
-from lnescape.checks import instance, numbers, one_of, real, shown, whole
+from lnescape.checks import instance, numbers, one_of, shown, whole
 from lnescape.results import Estimate
 from lnescape.results.estimate import (
-    float_from_json,
     float_to_json,
     interval_text,
     percent,
@@ -26,7 +24,7 @@ from lnescape.results.estimate import (
     share_text,
     two_digits,
 )
-from lnescape.results.files import MOST_JSON, loading, read, save, unseal, write
+from lnescape.results.files import MOST_JSON, read, unseal, write
 from lnescape.retraining import Diagnosis, Evaluation, Prior
 from lnescape.retraining.judging import compared, squared_error_of
 from lnescape.retraining.measurand import log_odds
@@ -61,7 +59,8 @@ NAMING = {"id": "input", "output": "output", "class": "class"}
 RISKS = {"flip": "decides otherwise", "risk": "outside limits"}
 EXTRAPOLATED = 0.01  # share of inputs above which it is a reservation; 0.7 % of those of the fit, at most, lie as far
 # Arrays with a row for each input, in addition to those of the evaluations.
-_ROWS = ("chosen", "probability", "likelier", "extrapolated")
+ROWS = ("chosen", "probability", "likelier", "extrapolated")
+EVALUATIONS = ("evaluation", "contrast")
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -125,8 +124,8 @@ class Statement:
         if rows.ndim != 1 or not len(rows):
             named = f"; the input of that name is stated[{str(key)!r}]" if str(key) in self.ids else ""
             raise IndexError(f"There is no input {key}; {len(self)} are stated, numbered from 0{named}.")
-        some: dict[str, Any] = {name: None if (own := getattr(self, name)) is None else own[rows] for name in _ROWS}
-        for name in _EVALUATIONS:
+        some: dict[str, Any] = {name: None if (own := getattr(self, name)) is None else own[rows] for name in ROWS}
+        for name in EVALUATIONS:
             if (own := getattr(self, name)) is not None:
                 some[name] = replace(own, mean=own.mean[rows], scale=own.scale[rows])
         return replace(self, ids=tuple(self.ids[i] for i in rows), **some)
@@ -225,19 +224,9 @@ class Statement:
 
     def save(self, path: Path | str) -> None:
         """Keep the statement as one sealed file, for `load_statement`; raise ResultError where that is impossible."""
-        real(self.level, "level", above=0, below=1)  # one that was replaced
-        plain = {name: getattr(self, name) for name in _PLAIN} | {"left_out": dict(self.left_out)}
-        plain |= {"origin": list(self.origin.items())}  # in their order
-        plain["diagnosis"] = [self.diagnosis.messages, self.diagnosis.p_values, float_to_json(self.diagnosis.factor)]
-        plain["prior"] = {name: value for name, value in vars(self.prior).items() if name not in _OF_PRIOR}
-        arrays = {name: getattr(self, name) for name in _ARRAYS}
-        for name in _EVALUATIONS:
-            if (own := getattr(self, name)) is not None:
-                plain[name] = [own.dof, own.n]
-                arrays |= {f"{name}.mean": own.mean, f"{name}.scale": own.scale}
-        arrays |= {f"prior.{name}": getattr(self.prior, name) for name in _OF_PRIOR}
-        tensors = {name: torch.from_numpy(np.array(own)) for name, own in arrays.items() if own is not None}
-        save(Path(path), "statement", plain, tensors)
+        from lnescape.statement.saved import keep
+
+        keep(self, Path(path))
 
     def compare(self, later: Any) -> dict[str, Estimate]:
         """Compare the statement with networks that were trained later, as they predict the same inputs in their order.
@@ -552,47 +541,11 @@ class Statement:
         return f"<h4>{escape(self._heading())}</h4><table>{facts}</table><p>{heading}</p><table>{table}</table>"
 
 
-_ARRAYS = (*_ROWS, "limits")
-_EVALUATIONS = ("evaluation", "contrast")
-_PARTS = (*_EVALUATIONS, "prior", "diagnosis", "left_out", "origin")
-_PLAIN = tuple(one.name for one in fields(Statement) if one.name not in (*_ARRAYS, *_PARTS))
-_TEXTS = ("units", "groups", "notes", "classes", "outputs", "ids")
-_OF_PRIOR = ("coefficients", "centre", "width", "squared")  # its arrays
-
-
 def load_statement(path: Path | str) -> Statement:
     """Read a statement that `save` wrote; raise ResultError where the file is missing, damaged or of another kind."""
-    with loading(Path(path), "statement", cure="write it again with stated.save(path).") as (facts, tensors):
-        return _made(facts, tensors)
+    from lnescape.statement.saved import read_back
 
-
-def _made(facts: dict[str, Any], tensors: dict[str, torch.Tensor]) -> Statement:
-    """Make a statement from the content of a file; raise unless it is one."""
-    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
-    plain: dict[str, Any] = {name: tuple(map(str, facts[name])) if name in _TEXTS else facts[name] for name in _PLAIN}
-    messages, p_values, factor = facts["diagnosis"]
-    of_prior: dict[str, Any] = facts["prior"] | {"names": tuple(map(str, facts["prior"]["names"]))}
-    of_prior |= {name: arrays[f"prior.{name}"] for name in _OF_PRIOR}
-    plain |= {name: arrays.get(name) for name in _ARRAYS}
-    for name in (one for one in _EVALUATIONS if one == "evaluation" or one in facts):
-        dof, n = facts[name]
-        plain[name] = Evaluation(arrays[f"{name}.mean"], arrays[f"{name}.scale"], float(dof), int(n))
-    stated = Statement(
-        **plain,
-        left_out={str(name): str(why) for name, why in facts["left_out"].items()},
-        origin={str(name): str(what) for name, what in facts["origin"]},
-        diagnosis=Diagnosis(tuple(map(str, messages)), dict(p_values), float_from_json(factor)),
-        prior=Prior(**of_prior),
-    )
-    rows, k = len(stated.ids), len(stated.units)
-    shape = (rows, k) if stated.outputs else (rows,)
-    of_each = [name for name in arrays if name.split(".")[0] in _EVALUATIONS]
-    wrong = [name for name in of_each if arrays[name].shape != shape or arrays[name].dtype != np.float64]
-    wrong += [name for name in _ROWS if name in arrays and arrays[name].shape[:1] != (rows,)]
-    if wrong or not k or len(stated.outputs) not in (0, k):
-        raise ValueError(f"its parts don't belong together: {', '.join(wrong) or 'units'}")
-    str(stated), stated.sentence(0)  # raise where it cannot be printed
-    return stated
+    return read_back(Path(path))
 
 
 def _delivered() -> dict[str, Any]:
