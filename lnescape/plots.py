@@ -53,7 +53,7 @@ def canvas(columns: int, height: float, source: str, title: str = "", *, width: 
         figure, axes = plt.subplots(rows, columns, figsize=(width, height), squeeze=False, layout="constrained")
         yield figure, axes if rows > 1 else axes[0]
         if title:
-            figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold")
+            figure.suptitle(title, x=0.01, ha="left", fontsize=10, fontweight="bold", wrap=True)
         figure.supxlabel(f"Data: {source}", x=0.995, ha="right", fontsize=7, color="#555555")
         plt.close(figure)  # a notebook then shows it once, as the value of its cell
 
@@ -130,7 +130,7 @@ def plane_map(
         axis.plot(*anchors[2], "D", color="white", markeredgecolor="black", label="control point")
         axis.legend(facecolor="#00204C", labelcolor="white", frameon=True, loc="upper right", fontsize=8)
         axis.set_title(title, fontweight="bold")
-        axis.set(xlabel="along the line (distance in weights)", ylabel="across (distance in weights)", aspect="equal")
+        axis.set(xlabel="along the line (distance in weights)", ylabel="across it", aspect="equal")
     return figure
 
 

@@ -173,7 +173,7 @@ course.table(
 # ## The other axis: the score
 #
 # How good is the *averaged* prediction? DEE [4] is the number of members of a deep ensemble [5] that would be as good
-# (`06_methods`). The dashed strokes are plain retraining at the same cost.
+# (`06_methods`). The dotted lines are plain retraining at each cost.
 
 # %%
 methods = tables.stored_of_pairs("-methods", COMPARED)
@@ -190,11 +190,11 @@ figure = figures.equivalents_on_pairs(
 course.save(figure, "10_scores")
 
 # %% [markdown]
-# **What we see.** Most methods lie at or below the strokes: plain training is hard to beat at its cost. Exceptions differ from
-# pair to pair. On MNIST they are dropout and, for the CNN, Laplace. On the two short ResNets FGE and SWAG lie above the stroke
-# at 1.5 trainings (on CIFAR-10 ESPRO, too), on CIFAR-10's CNN SWAG alone, and on CIFAR-10's fast CNN and fast ResNet ESPRO at
-# three trainings. On CIFAR, longer plain training lies above them all: one longer network (the deep ensemble at 1.5), or two of
-# them (the long ensemble at 3). The symbols are means of two bases on MNIST and on the fast CNN, and *one* base elsewhere, so
+# **What we see.** Most methods lie on the line of their colour or left of it: plain training is hard to beat at its cost.
+# Exceptions differ from pair to pair. On MNIST they are dropout and, for the CNN, Laplace. On the two short ResNets FGE and SWAG
+# lie right of the line at 1.5 trainings (on CIFAR-10 ESPRO, too), on CIFAR-10's CNN SWAG alone, and on CIFAR-10's fast CNN and
+# fast ResNet ESPRO at three trainings. On CIFAR, longer plain training lies right of them all: one longer network (the deep
+# ensemble at 1.5), or two of them (the long ensemble at 3). The symbols are means of two bases on MNIST and on the fast CNN, and *one* base elsewhere, so
 # neighbours can't be distinguished. Paths that are learned from scratch [6] lie in the grey field, below one network, on every
 # pair.
 #

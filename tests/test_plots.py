@@ -232,6 +232,16 @@ def test_a_figure_states_its_data_and_its_claim_and_gives_the_same_bytes_without
     assert all(axis.has_data() or axis.axison is False or axis.child_axes for axis in figure.axes)
 
 
+def test_a_long_claim_is_wrapped_and_a_figure_whose_label_is_cut_off_is_not_written(home):
+    with plots.canvas(1, 1.5, "s", "A claim of many words " * 8) as (figure, (axis,)):
+        axis.plot([0, 1])
+    course.save(figure, "99_wrapped")
+    axis.set_ylabel("a label that is far longer than its panel is high")
+    with pytest.raises(ValueError, match="99_cut.svg is cut off"):
+        course.save(figure, "99_cut")
+    assert [file.name for file in (home / "report" / "figures").iterdir()] == ["99_wrapped.svg"]
+
+
 def histogram_line_and_scatter(q):
     groups = {"easy": (np.zeros((2, 4, 4)), q)}
     yield figures.log_odds_histograms(groups, source="s", title="t")

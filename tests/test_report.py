@@ -98,13 +98,6 @@ def test_the_body_has_few_tables_and_the_algorithms_are_there(printed):
     assert all(f"Algorithm {k}:" in printed for k in (1, 2, 3))
 
 
-def test_errors_in_percent_follow_from_the_ren():
-    from lnescape.retraining.judging import squared_error_of
-
-    # The typesetting computes them by a series of its own; it asserts that they are those of stored results.
-    assert [round(50 * squared_error_of(n - 1) ** 0.5) for n in (9, 20, 35, 60)] == [27, 17, 12, 9]
-
-
 def test_every_part_is_read():
     assert sorted(re.findall(r'#include "parts/([^"]+)"', TEXT)) == sorted(path.name for path in SOURCES[2:])
 

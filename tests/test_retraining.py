@@ -101,7 +101,7 @@ def test_nested_components_are_unbiased_and_reproduce_the_guide():
 
 
 def test_g2_passes_normal_retrainings_and_fails_heavy_tails():
-    """Of 10 normal samples with correlated images, one in twenty fails by its band; three or more, once in 90."""
+    """Of 10 normal samples with correlated images, 8 % fail by the band of 60 twins; three or more, once in 24."""
     rng = np.random.default_rng(0)
     mixing = rng.normal(size=(10, 150))
     samples = [rng.normal(size=(48, 10)) @ mixing + rng.normal(size=(48, 150)) for _ in range(10)]

@@ -45,7 +45,7 @@ def gathered() -> dict:
     """Collect the shown images with their retrainings, what each draw states of them, and the cloud of each way."""
     study = STUDIES["mnist-mlp-geometry"]
     store, stored = CellStore(study), load_result("mnist-mlp")
-    own = assembled(study, store)
+    everything = assembled(study, store)
     scouts = store.load(next(cell for cell in study.cells if cell.method == "scouts")).arrays
     watched = Panel(torch.empty(0), torch.empty(0), scouts["part"]).watched
     shown = []
@@ -53,27 +53,27 @@ def gathered() -> dict:
         seen = np.flatnonzero(np.isin(stored.arrays[name], watched))[:OF_KIND]
         shown += [(kind, stored.arrays[name][k], stored.arrays[f"{name}_pixels"][k, 0]) for k in seen]
     places = np.searchsorted(watched, [place for _, place, _ in shown])
-    test = own.where("test")
-    drawn = draws(own.n_networks, MEMBERS)
-    reference = Reference.of(own.q[:, test], drawn)
+    test = everything.where("test")
+    drawn = draws(everything.n_networks, MEMBERS)
+    reference = Reference.of(everything.q[:, test], drawn)
     learned = learned_for(study.name)
     ways = {}
     for way, mix in (WAYS | {FREE: replace(WAYS[FREE], like=learned)}).items():
-        stated, _ = Moderation(own, mix)(drawn, np.concatenate([test, places]))
+        stated, _ = Moderation(everything, mix)(drawn, np.concatenate([test, places]))
         of_test = [replace(one, mean=one.mean[: len(test)], scale=one.scale[: len(test)]) for one in stated]
         shown_scale = np.array([one.scale[len(test) :] for one in stated[:REDRAWS]])
         ways[way] = _judged(of_test, reference) | {"shown": shown_scale}
-    alone = Reference.of(own.q[:, test], [(row,) for row in range(own.n_networks)])
-    ways[ONE] = _judged(from_one(own, [learned] * own.n_networks, kind_of_study(study)), alone)
+    alone = Reference.of(everything.q[:, test], [(row,) for row in range(everything.n_networks)])
+    ways[ONE] = _judged(from_one(everything, [learned] * everything.n_networks, kind_of_study(study)), alone)
     return {
         "kinds": [kind for kind, *_ in shown],
         "pixels": np.array([pixels for *_, pixels in shown]),
         "classes": scouts["chosen"][[place for _, place, _ in shown]],
-        "q": own.q[:, places],
+        "q": everything.q[:, places],
         "drawn": np.array(drawn[:REDRAWS]),
-        "true": own.q[own.n_networks :][:, test[:CLOUD]].std(0, ddof=1),
+        "true": everything.q[everything.n_networks :][:, test[:CLOUD]].std(0, ddof=1),
         "ways": ways,
-        "source": f"{stored.provenance['data']['title']}, perceptron, {len(own.q)} retrainings",
+        "source": f"{stored.provenance['data']['title']}, perceptron, {len(everything.q)} retrainings",
     }
 
 
@@ -89,7 +89,7 @@ def piled(q: ndarray) -> tuple[ndarray, ndarray, float]:
     """Return the place of each dot on the axis, its height on the pile of earlier ones, and the width of a pile."""
     width = float(q.std(ddof=1) / BINS)
     bins = np.round((q - q.mean()) / width).astype(int)
-    height = np.array([(bins[:k] == own).sum() for k, own in enumerate(bins)])
+    height = np.array([(bins[:k] == row).sum() for k, row in enumerate(bins)])
     return q.mean() + bins * width, height, width
 
 
@@ -121,18 +121,18 @@ def _tables(found: dict) -> dict[str, dict]:
         bell += [(k, *point) for point in zip(q.mean() + u * z, density, strict=True)]
         images.append({"image": k, "url": _png(found["pixels"][k]), "truth": f"truth, all {len(q)}: u = {u:.2f} nat"})
         for d, rows in enumerate(found["drawn"].tolist()):
-            three += [(k, d + 1, own) for own in q[rows]]
+            three += [(k, d + 1, row) for row in q[rows]]
             bands += [(k, d + 1, row, q[rows].mean(), scale[d, k]) for row, scale in enumerate((plain, free))]
     ways = found["ways"]
     names = [f"{way}{d + 1}" for way in ways for d in range(REDRAWS)]
-    cloud = np.vstack([found["true"], *(own["scale"] for own in ways.values())]).T
+    cloud = np.vstack([found["true"], *(row["scale"] for row in ways.values())]).T
     errors = [
         {
             "way": way,
-            "error": f"error {own['error']:.0f} %",
-            "worth": f"as {own['ren']:.0f} plain retrainings would err",
+            "error": f"error {row['error']:.0f} %",
+            "worth": f"as {row['ren']:.0f} plain retrainings would err",
         }
-        for way, own in ways.items()
+        for way, row in ways.items()
     ]
     return {
         "dots": _table(dots, "image", "i", "q", "h"),

@@ -25,9 +25,9 @@ def beside_companion(study: Study, store: CellStore) -> tuple[dict, dict[str, nd
     Nothing was learned on the data set: the level over a companion is that of all others. The borrowed scale is that
     over inputs, which needs no further training.
     """
-    own, name = assembled(study, store), study.name.removesuffix("-companion")
-    images = own.where("calibration")
-    q, n = own.q[:, images], len(images)
+    stored, name = assembled(study, store), study.name.removesuffix("-companion")
+    images = stored.where("calibration")
+    q, n = stored.q[:, images], len(images)
     (cell,) = (cell for cell in study.cells if cell.method == "companions")
     companions = store.load(cell).arrays["companion"].astype(float)[:, images]
     level = levels_beside(but=f"{name.replace('-', ' ')} perceptron" if name in SMALL else "")
@@ -36,12 +36,12 @@ def beside_companion(study: Study, store: CellStore) -> tuple[dict, dict[str, nd
     over_inputs = np.array([*levels(store.folder.parent, but=f"{name}-together", also=taught).values()])
     u = float(np.sqrt(over_inputs.var(ddof=1) * (1 + 1 / len(over_inputs))))
     noise = movements(study, store)["noise"]
-    found: dict[str, Any] = {"n": len(q), "images": n, "networks": own.n_networks, "trainings": COMPANION}
+    found: dict[str, Any] = {"n": len(q), "images": n, "networks": stored.n_networks, "trainings": COMPANION}
     found["accuracy"] = accuracy_of(study, store)
     found |= {"assumed": assumed_number(n), "estimated": worth_of(n, movement_law(noise.mean()))}
     found |= {"measured": jackknife(effective_number, q, n_blocks=12)[0], "single": {}}
     for m in SIZES:
-        sets = single_sets(own.n_networks, m)
+        sets = single_sets(stored.n_networks, m)
         worth = [min(found["assumed"], worth_of(n, movement_law(noise[list(rows)].mean()))) for rows in sets]
         alone: list[tuple[float, float] | None] = [None] * len(sets)
         beside = [
@@ -51,6 +51,7 @@ def beside_companion(study: Study, store: CellStore) -> tuple[dict, dict[str, nd
         borrowed = [(float(np.log(q[list(rows)].var(1)).mean() + over_inputs.mean()), u) for rows in sets]
         rows = {"own": alone, "borrowed": borrowed, "beside": beside}
         mix = Mix(DEFAULT, like=like)
-        found["single"][str(m)] = {key: covered(own, mix, sets, worth, scales=scales) for key, scales in rows.items()}
+        judged = {key: covered(stored, mix, sets, worth, scales=scales) for key, scales in rows.items()}
+        found["single"][str(m)] = judged
     shares = {f"M = {m}": row["beside"]["share"] for m, row in found["single"].items()}
     return found | {"G11": g11(shares, n=len(q)).to_dict()}, {}

@@ -97,12 +97,12 @@ def bursts(cell: Cell, data, panel: Panel, chosen: np.ndarray, *, scratch: Path 
     images, classes = panel.images[panel.watched], chosen[panel.watched]
     before = _log_odds(law, law.thetas, images, classes)
     ends = explore.bursts(law, data, n=cell.settings["n"], recipe=recipe)
-    for theta, q_before, own in zip(law.thetas, before, ends, strict=True):
-        q = _log_odds(law, own, images, classes)
+    for theta, q_before, end in zip(law.thetas, before, ends, strict=True):
+        q = _log_odds(law, end, images, classes)
         rows["burst_spread"].append(q.std(0, ddof=1))
         rows["burst_shift"].append(float((q.mean(0) - q_before).mean()))
-        rows["burst_distance"].append(float((own - theta).double().square().sum(1).mean().sqrt()))
-        reached = Members(law.net, own, normalisation_images=law.normalisation_images).predict(some.images)
+        rows["burst_distance"].append(float((end - theta).double().square().sum(1).mean().sqrt()))
+        reached = Members(law.net, end, normalisation_images=law.normalisation_images).predict(some.images)
         rows["burst_training_loss"].append(np.mean([float(nll(logp, some.labels)) for logp in reached]))
     seen = Observation()
     seen.add("burst_spread", np.stack(rows.pop("burst_spread")), "burst", "watched_image", bits=COVARIATE_BITS)
@@ -125,9 +125,9 @@ def together(cell: Cell, data, panel: Panel, chosen: np.ndarray, *, scratch: Pat
     ends = explore.bursts(law, data, n=cell.settings["n"], recipe=recipe)
     late = np.stack(path)[len(path) // 2 :].astype(float)  # [epochs, networks, images]
     rows: dict[str, list[float]] = {}
-    for k, (theta, seed, own) in enumerate(zip(law.thetas, law.seeds, ends, strict=True)):
+    for k, (theta, seed, end) in enumerate(zip(law.thetas, law.seeds, ends, strict=True)):
         noisy = explore.under_noise(law, theta, images, classes, n=explore.N_MOVES, seed=seed)
-        found = {"noise": shared_movement(noisy), "bursts": shared_movement(_log_odds(law, own, images, classes))}
+        found = {"noise": shared_movement(noisy), "bursts": shared_movement(_log_odds(law, end, images, classes))}
         if len(late) > 3:
             found["path"] = shared_movement(np.diff(late[:, k], axis=0))
         for name, value in (found | _by_gradients(law, theta, data, images, classes, seed)).items():
@@ -172,8 +172,8 @@ def proxies(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observation:
     seen.add("proxy_count", np.array(counts), "n_proxies")
     seen.add("effective_inputs", np.array([effective_number(q[:, panel.calibration])]), "proxies")
     costs = [
-        count_operations(own.builder(data), data.train.images[0], data.n_classes).training(own.recipe, len(data.train))
-        for own in (cell, cell.scouts)
+        count_operations(one.builder(data), data.train.images[0], data.n_classes).training(one.recipe, len(data.train))
+        for one in (cell, cell.scouts)
     ]
     seen.add("proxy_trainings", np.array([costs[0] / costs[1]]), "proxies")
     test = data.evaluation
@@ -213,14 +213,14 @@ def law(cell: Cell, data, panel: Panel, chosen: np.ndarray, *, scratch: Path | N
     refresh = refresh_cost(made, data, n)
     numbers |= {"refresh_trainings": refresh.trainings, "refresh_seconds": refresh.seconds}
     # All images in one call: the normalisation of each network is refreshed once.
-    own, foreign, some = data.evaluation, data.foreign.subset(slice(0, N_FOREIGN)), data.validation
+    official, foreign, some = data.evaluation, data.foreign.subset(slice(0, N_FOREIGN)), data.validation
     start = perf_counter()
     drawn = None if isinstance(made, Members) else n
-    images = torch.cat([own.images, foreign.images, some.images])
+    images = torch.cat([official.images, foreign.images, some.images])
     logp = made.predict(images, drawn, seed=cell.seeds[0]).cpu()
     numbers["prediction_seconds"] = perf_counter() - start
-    parts = logp.split([len(own), len(foreign), len(some)], dim=1)
-    numbers |= law_scores(parts[0], own.labels.cpu(), parts[1])
+    parts = logp.split([len(official), len(foreign), len(some)], dim=1)
+    numbers |= law_scores(parts[0], official.labels.cpu(), parts[1])
     numbers |= {"validation_nll": float(nll(parts[2], some.labels.cpu()))}
     for name, value in numbers.items():
         seen.add(name, np.array([value], np.float64), "law")
@@ -236,7 +236,7 @@ def law_scores(logp: Tensor, labels: Tensor, foreign: Tensor) -> dict[str, float
     mean = mean_prediction(logp)
     calibration = scores.calibration_error(mean, labels)
     entropy, away = (entropy_split(p).total for p in (mean, mean_prediction(foreign)))
-    single = [accuracy_and_nll(own, labels) for own in logp]
+    single = [accuracy_and_nll(one, labels) for one in logp]
     several = len(logp) > 1
     split = entropy_split(logp)
     found = {
@@ -286,8 +286,8 @@ def yardstick(cell: Cell, data, panel: Panel, chosen: np.ndarray | None, *, scra
             order = rng.permutation(len(logp))
             rows = order[: len(order) // members * members].reshape(-1, members)
             means = [mean_prediction(logp[torch.from_numpy(row)]) for row in rows]
-            found.append([[float(f(own, labels)) for f in (accuracy, nll, scores.brier)]
-                          + [float(calibrated_log_likelihood(own, labels, half))] for own in means])  # fmt: skip
+            found.append([[float(f(one, labels)) for f in (accuracy, nll, scores.brier)]
+                          + [float(calibrated_log_likelihood(one, labels, half))] for one in means])  # fmt: skip
         values = np.array(found)  # [partitions, ensembles, scores]
         mean[members - 1] = values.mean((0, 1))
         sd[members - 1] = np.sqrt(values.var(1, ddof=1).mean(0))
@@ -339,7 +339,7 @@ def ensemble(cell, data, panel, chosen) -> Observation:
         means.append(np.mean([accuracy_and_nll(logp[list(rows)], labels) for rows in subsets], 0))
     return _observed(
         {
-            "single": np.array([accuracy_and_nll(own, labels) for own in logp]),
+            "single": np.array([accuracy_and_nll(one, labels) for one in logp]),
             "ensemble_accuracy": np.array(means)[:, 0],
             "ensemble_nll": np.array(means)[:, 1],
         }
@@ -415,9 +415,9 @@ def _check_law(settings: Mapping[str, Any]) -> None:
     if not isinstance(budget := settings["budget"], Real) or not 0 < budget < float("inf"):
         raise StudyError(f"budget={budget!r} is no number of trainings; give one above 0, such as 1.5.")
     fixed = ("net", "data", "budget", "runs", "options")
-    own = [name for name in signature(METHODS[settings["method"]]).parameters if name not in fixed]
+    options = [name for name in signature(METHODS[settings["method"]]).parameters if name not in fixed]
     for name in settings.get("options", {}):
-        check_known(name, own, f"option of {settings['method']!r}")
+        check_known(name, options, f"option of {settings['method']!r}")
 
 
 def _crossed(cell: Cell) -> int:

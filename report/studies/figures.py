@@ -49,7 +49,6 @@ FILL_OF_METHOD = {"short ensemble": "none"}  # its colour is that of the deep en
 # Deep-ensemble equivalents beyond what can be measured.
 LEFT, RIGHT = 0.6, 1.25  # places of "below one" and "beyond the largest", the second in parts of the largest
 EDGE = 0.2  # left end of the axis: between it and LEFT stand numbers and nothing else
-BELOW = 0.7  # place of "below one" on an upright axis
 TARGET = 30.0  # REN of the gate
 FAR = 200.0  # REN at the right edge; an interval without an upper end runs into it
 
@@ -217,38 +216,41 @@ def equivalents_on_pairs(pairs: Mapping[str, Table], *, largest: Mapping[str, in
     """Draw the deep-ensemble equivalent of every method at each budget, one panel for each pair.
 
     `pairs` is {pair: {method: {budget in trainings: its "dee" with "value"}}}; a method that diverged has no "dee".
-    `largest` is {pair: members of its largest ensemble}; values above it stand at the upper edge, values below one
-    member in the grey field.
+    `largest` is {pair: members of its largest ensemble}; values above it stand at the right edge, values below one
+    member in the grey field. A dotted line shows plain training at each budget.
     """
-    columns = min(3, len(pairs))
+    columns = min(4, len(pairs))
     lines = -(-len(pairs) // columns)
     ways = list(dict.fromkeys(way for table in pairs.values() for way in table))
-    shift = dict(zip(ways, np.linspace(-0.36, 0.36, len(ways)), strict=True))
-    with canvas(columns, 0.4 + 2.3 * lines, source, title, rows=lines) as (figure, axes):
-        flat: Sequence = list(np.ravel(axes))
+    budgets = sorted({budget for table in pairs.values() for row in table.values() for budget in row}, key=float)
+    looks, middle = dict(zip(budgets, OF_SIZE.values(), strict=False)), (len(budgets) - 1) / 2
+    with canvas(columns, 0.5 + lines * (0.6 + 0.19 * len(ways)), source, title, rows=lines) as (figure, axes):
+        flat: Sequence[Axes] = list(np.ravel(axes))
         for axis, (name, table) in zip(flat, pairs.items(), strict=False):
-            budgets = list(next(iter(table.values())))
-            top = 1.15 * largest[name]
-            axis.axhspan(0.5, 1, color="#EEEEEE", linewidth=0)
-            for x, budget in enumerate(budgets):
-                axis.plot([x - 0.45, x + 0.45], [max(1.0, float(budget))] * 2, "--", color=DARK, linewidth=0.8)
-                for way in (way for way in table if "dee" in table[way].get(budget, {})):
-                    dee = table[way][budget]["dee"]["value"]
-                    height = min(dee, top) if dee >= 1 else BELOW
-                    axis.plot(x + shift[way], height, markersize=4.5, **_look_of(way))
-            ticks = [t for t in (1, 2, 3, 5, 10, 20) if t < largest[name]]
-            axis.set(yscale="log", ylim=(0.5, 1.1 * top), title=name, xlim=(-0.5, len(budgets) - 0.5))
-            axis.set_yticks([BELOW, *ticks, top], labels=["< 1", *map(str, ticks), f"≥ {largest[name]}"])
+            axis.axvspan(EDGE, 1, color="#EEEEEE", linewidth=0)
+            right = RIGHT * largest[name]
+            for k, budget in enumerate(budgets):
+                marker, colour = looks[budget]
+                rows = [row for row, way in enumerate(ways) if "dee" in table.get(way, {}).get(budget, {})]
+                if rows:
+                    axis.axvline(max(1.0, float(budget)), color=colour, linewidth=0.7, linestyle=":")
+                dee = np.array([table[ways[row]][budget]["dee"]["value"] for row in rows])
+                place, heights = np.where(dee >= 1, np.minimum(dee, right), LEFT), np.add(rows, 0.24 * (k - middle))
+                axis.plot(place, heights, marker, color=colour, markersize=3.5)
+            ticks = [t for t in (1, 2, 3, 5) if t < largest[name]]
+            axis.set(xscale="log", xlim=(0.4, 1.1 * right), ylim=(len(ways) - 0.4, -0.6), title=_in_two_lines(name))
+            axis.set_xticks([LEFT, *ticks, right], ["< 1", *map(str, ticks), f"≥ {largest[name]}"], fontsize=7)
             axis.minorticks_off()
-            axis.set_xticks(range(len(budgets)), labels=budgets)
-            axis.set(xlabel="cost (trainings)", ylabel="DEE (members)" if axis in flat[::columns] else "")
-        marks = [flat[0].plot([], [], markersize=4.5, **_look_of(way))[0] for way in ways]
+            first = axis in flat[::columns]
+            axis.set_yticks(range(len(ways)), labels=ways if first else [""] * len(ways), fontsize=7.5)
+            axis.grid(axis="y", linewidth=0.3, color=PALE)
         for axis in flat[len(pairs) :]:
             axis.axis("off")
-        if len(flat) > len(pairs):
-            flat[-1].legend(marks, ways, loc="center", fontsize=7)
-        else:
-            figure.legend(marks, ways, loc="outside right center", fontsize=7)
+        figure.supxlabel("deep-ensemble equivalent (members)", fontsize=9)
+        shape = {"markersize": 4, "linestyle": ""}
+        marks = [Line2D([], [], marker=marker, color=colour, **shape) for marker, colour in looks.values()]
+        words = [f"{budget} training{'' if budget == '1' else 's'}" for budget in looks]
+        legend_below(figure, marks, words, columns=len(words))
     return figure
 
 

@@ -65,7 +65,7 @@ CERTAIN = 1e6  # degrees of freedom of a dispersion that is no estimate from ret
 
 def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     """Judge gradient distance alone and beside outputs and classes, on held-out retrainings and images."""
-    own = assembled(study, store)
+    stored = assembled(study, store)
     found: dict = {}
     came_last = study.name.startswith(FASHION_ATTENTION.key)  # after the prior that the package ships was learned
     if came_last:
@@ -75,27 +75,27 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
         learned = learn(others(study.name), store.folder.parent, levels=by_kind(seen))
         found = {"levels": seen, "learned": learned.to_dict()}
     known = MIXES | {TRANSFER: Mix(DEFAULT, like=learned)}
-    if own.traces.path is None:  # the weights of the former players were not kept, and all covariates go together
+    if stored.traces.path is None:  # the weights of the former players were not kept, and all covariates go together
         del known["all free groups"]
-    test = own.where("test")
-    found |= {"n": len(own.q), "networks": own.n_networks, "images": len(test)}
+    test = stored.where("test")
+    found |= {"n": len(stored.q), "networks": stored.n_networks, "images": len(test)}
     found["accuracy"] = accuracy_of(study, store)
-    found |= law_of_scale(own) | {"explained": explained(own), "one network": one_network(own)}
-    one = one_borrowed(own, learned, study)
+    found |= law_of_scale(stored) | {"explained": explained(stored), "one network": one_network(stored)}
+    one = one_borrowed(stored, learned, study)
     found["one network, borrowed scale"] = one.to_dict() | lent(learned, study)
-    level = level_of(own.q[:, own.where("calibration")])
+    level = level_of(stored.q[:, stored.where("calibration")])
     found["usual u"] = float(np.exp(level / 2))
     found["G9"] = g9(one, n=found["n"]).to_dict()
     kept: dict[tuple[str, int, str], Fidelity] = {}
     judges: dict[int, Reference] = {}
-    places = {"test": test, **{kind: where for kind in (*SHIFTS, "foreign") if len(where := own.where(kind))}}
+    places = {"test": test, **{kind: where for kind in (*SHIFTS, "foreign") if len(where := stored.where(kind))}}
     for members in SIZES:
-        drawn = draws(own.n_networks, members)
-        references = {place: Reference.of(own.q[:, judged], drawn) for place, judged in places.items()}
+        drawn = draws(stored.n_networks, members)
+        references = {place: Reference.of(stored.q[:, judged], drawn) for place, judged in places.items()}
         judges[members] = references["test"]
         for name, mix in known.items():
             # Each prior is fitted once, and judged at every place.
-            evaluations, _ = Moderation(own, mix)(drawn, np.arange(own.q.shape[1]))
+            evaluations, _ = Moderation(stored, mix)(drawn, np.arange(stored.q.shape[1]))
             for place, judged in places.items():
                 there = [replace(one, mean=one.mean[judged], scale=one.scale[judged]) for one in evaluations]
                 kept[place, members, name] = fidelity(there, references[place])
@@ -108,37 +108,38 @@ def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     with_others, without, alone = (kept["test", 2, name] for name in (TRANSFER, ALONE, "gradient distance"))
     gain = gain_in_ren(with_others, without, judges[2])
     found["G10"] = g10(with_others, without, gain=gain, n=found["n"]).to_dict()
-    found["sensitivity"] = sensitivity(own, judges[2])
+    found["sensitivity"] = sensitivity(stored, judges[2])
     if not came_last:
-        found["taught otherwise"] = taught_otherwise(own, study, store.folder.parent, judges[2])
+        found["taught otherwise"] = taught_otherwise(stored, study, store.folder.parent, judges[2])
     found["gain over gradient distance"] = gain_in_ren(with_others, alone, judges[2])
     return found, {}
 
 
-def law_of_scale(own: Assembled) -> dict:
+def law_of_scale(stored: Assembled) -> dict:
     """Fit ln s² of all retrainings on the mean gradient distance of the players, on the calibration images."""
-    images = own.where("calibration")
-    h, seen = own.traces.distance.mean(0)[images], log_variance(own.q[:, images])
-    facts = {name: Estimate.mean(own.facts[name]) for name in ("fisher_trace", "training_loss") if name in own.facts}
+    images = stored.where("calibration")
+    h, seen = stored.traces.distance.mean(0)[images], log_variance(stored.q[:, images])
+    known = {"fisher_trace", "training_loss"} & set(stored.facts)
+    facts = {name: Estimate.mean(stored.facts[name]) for name in sorted(known)}
     return facts | {
         "slope": float(np.polyfit(h, seen, 1)[0]),
         "level": float((seen - h).mean()),
         "correlation": float(np.corrcoef(h, seen)[0, 1]),
-        "effective_inputs": effective_number(own.q[:, images]),
-        "effective_inputs_by_gradients": Estimate.mean(own.facts["gradient_inputs"]),
+        "effective_inputs": effective_number(stored.q[:, images]),
+        "effective_inputs_by_gradients": Estimate.mean(stored.facts["gradient_inputs"]),
     }
 
 
-def explained(own: Assembled) -> dict[str, Any]:
+def explained(stored: Assembled) -> dict[str, Any]:
     """Estimate the share (%) of the variance of ln σ² over calibration images that covariates of all players explain.
 
     The fit is by least squares. ln s² scatters around ln σ² with the variance ψ₁((n − 1)/2), which is subtracted. The
     offset of a tenth of the images, in the order of their mean log-odds, is the mean residual of the line on h.
     """
-    images = own.where("calibration")
-    q, h = own.q[:, images], own.traces.distance.mean(0)[images]
+    images = stored.where("calibration")
+    q, h = stored.q[:, images], stored.traces.distance.mean(0)[images]
     mean, one = q.mean(0), np.ones(len(images))
-    free, _ = columns_of(own.traces.of(range(own.n_networks), images), DEFAULT)
+    free, _ = columns_of(stored.traces.of(range(stored.n_networks), images), DEFAULT)
     designs = {"gradient distance": (h,), "gradient distance, log-odds": (h, mean, mean**2), ALONE: (free,)}
     terms = [_span(np.column_stack([one, *columns])) for columns in ((), *designs.values())]
     tenths = np.array_split(np.argsort(mean), TENTHS)
@@ -162,12 +163,12 @@ def _span(columns: ndarray) -> ndarray:
     return u[:, size > 1e-10 * size[0]]
 
 
-def sensitivity(own: Assembled, judge: Reference) -> dict[str, dict[str, dict[str, float]]]:
+def sensitivity(stored: Assembled, judge: Reference) -> dict[str, dict[str, dict[str, float]]]:
     """Give REN and coverage of two networks with each constant of the fit as it is, halved and doubled."""
-    n = len(own.where("calibration"))
+    n = len(stored.where("calibration"))
 
     def judged(**changes: Any) -> dict[str, float]:
-        return _worth(own, replace(MIXES[ALONE], **changes), judge)
+        return _worth(stored, replace(MIXES[ALONE], **changes), judge)
 
     found: dict[str, dict[str, dict[str, float]]] = {"none": {"1": judged()}}
     for factor in (0.5, 2.0):
@@ -183,65 +184,66 @@ def sensitivity(own: Assembled, judge: Reference) -> dict[str, dict[str, dict[st
     return found
 
 
-def taught_otherwise(own: Assembled, study: Study, folder: Path, judge: Reference) -> dict[str, dict[str, float]]:
+def taught_otherwise(stored: Assembled, study: Study, folder: Path, judge: Reference) -> dict[str, dict[str, float]]:
     """Give REN and coverage of two networks with a prior of other data alone, and under other laws of its mean."""
     pairs = others(study.name)
     priors = {"other data": learn([pair for pair in pairs if pair.data != study.cells[0].data], folder)}
     for name, factor in (("law halved", 0.5), ("law doubled", 2.0), ("no law", 1e6)):
         with patch.object(transfer, "OUTSIDE", factor**2 * transfer.OUTSIDE):
             priors[name] = learn(pairs, folder)
-    return {name: _worth(own, Mix(DEFAULT, like=one), judge) for name, one in priors.items()}
+    return {name: _worth(stored, Mix(DEFAULT, like=one), judge) for name, one in priors.items()}
 
 
-def _worth(own: Assembled, mix: Mix, judge: Reference) -> dict[str, float]:
+def _worth(stored: Assembled, mix: Mix, judge: Reference) -> dict[str, float]:
     """Give REN and coverage of a mix on the test images."""
-    one = Moderation(own, mix).fidelity(own.where("test"), judge)
+    one = Moderation(stored, mix).fidelity(stored.where("test"), judge)
     return {"ren": one.ren.value, "coverage": one.coverage.value}
 
 
-def one_network(own: Assembled) -> dict:
+def one_network(stored: Assembled) -> dict:
     """Judge the pattern of one network at slope one; its level, one number, is taken from the retrainings."""
-    images, test, evaluations = own.where("calibration"), own.where("test"), []
-    for row, h in enumerate(own.traces.distance):
-        level = level_of_others(own, row, images, h[images])
-        evaluations.append(Evaluation(own.q[row, test], np.exp((level + h[test]) / 2), CERTAIN, 1))
-    return judged_alone(own, evaluations).to_dict()
+    images, test, evaluations = stored.where("calibration"), stored.where("test"), []
+    for row, h in enumerate(stored.traces.distance):
+        level = level_of_others(stored, row, images, h[images])
+        evaluations.append(Evaluation(stored.q[row, test], np.exp((level + h[test]) / 2), CERTAIN, 1))
+    return judged_alone(stored, evaluations).to_dict()
 
 
-def level_of_others(own: Assembled, row: int, images: ndarray, known: ndarray) -> float:
+def level_of_others(stored: Assembled, row: int, images: ndarray, known: ndarray) -> float:
     """Return what is missing to ln s² of all retrainings but one, on average over some images."""
-    return float((log_variance(np.delete(own.q, row, axis=0)[:, images]) - known).mean())
+    return float((log_variance(np.delete(stored.q, row, axis=0)[:, images]) - known).mean())
 
 
-def from_one(own: Assembled, priors: Sequence[LearnedPrior], network: str) -> list[Evaluation]:
+def from_one(stored: Assembled, priors: Sequence[LearnedPrior], network: str) -> list[Evaluation]:
     """Evaluate u(x) by each network alone, with pattern and scale of a prior, one for each network."""
-    images, judged, evaluations = own.where("calibration"), own.where("test"), []
+    images, judged, evaluations = stored.where("calibration"), stored.where("test"), []
     for row, learned in enumerate(priors):
-        h, names = columns_of(own.traces.of((row,), images), DEFAULT)
-        further, _ = columns_of(own.traces.of((row,), judged), DEFAULT)
+        h, names = columns_of(stored.traces.of((row,), images), DEFAULT)
+        further, _ = columns_of(stored.traces.of((row,), judged), DEFAULT)
         further, _ = with_class_means(further, names, like=h)
         h, names = with_class_means(h, names)
-        prior = borrowed_prior(own.q[row, images], h, names=names, like=learned, network=network)
-        evaluations.append(moderated(own.q[[row]][:, judged], prior, further))
+        prior = borrowed_prior(stored.q[row, images], h, names=names, like=learned, network=network)
+        evaluations.append(moderated(stored.q[[row]][:, judged], prior, further))
     return evaluations
 
 
-def one_borrowed(own: Assembled, learned: LearnedPrior, study: Study) -> Fidelity:
+def one_borrowed(stored: Assembled, learned: LearnedPrior, study: Study) -> Fidelity:
     """Judge each network alone, with pattern and scale that were both learned on other pairs."""
-    return judged_alone(own, from_one(own, [learned] * own.n_networks, kind_of_study(study)))
+    return judged_alone(stored, from_one(stored, [learned] * stored.n_networks, kind_of_study(study)))
 
 
-def judged_alone(own: Assembled, evaluations: Sequence[Evaluation]) -> Fidelity:
+def judged_alone(stored: Assembled, evaluations: Sequence[Evaluation]) -> Fidelity:
     """Judge evaluations by one network each by all other networks."""
-    return fidelity(evaluations, Reference.of(own.q[:, own.where("test")], [(row,) for row in range(own.n_networks)]))
+    q, each = stored.q[:, stored.where("test")], [(row,) for row in range(stored.n_networks)]
+    return fidelity(evaluations, Reference.of(q, each))
 
 
-def judged_at_level(own: Assembled, learned: LearnedPrior, log_variance: ndarray, dof: float) -> Fidelity:
+def judged_at_level(stored: Assembled, learned: LearnedPrior, log_variance: ndarray, dof: float) -> Fidelity:
     """Judge each network by the pattern of a prior; ln s₀² is, as a mean over inputs, `log_variance` of the network."""
     # A level is relative to the variance of q over inputs, as `borrowed_prior` has it.
-    levels = log_variance - np.log(own.q[: own.n_networks, own.where("calibration")].var(1))
+    levels = log_variance - np.log(stored.q[: stored.n_networks, stored.where("calibration")].var(1))
     priors = [replace(learned, levels={ANY: (float(one), dof)}) for one in levels]
-    return judged_alone(own, from_one(own, priors, ANY))
+    return judged_alone(stored, from_one(stored, priors, ANY))
 
 
 def learned_for(study: str) -> LearnedPrior:
@@ -264,8 +266,8 @@ def learn(pairs: Sequence[Pair], folder: Path, **more: Any) -> LearnedPrior:
 @lru_cache(maxsize=2 * len(WITH_GRADIENTS))  # cells never change, and each pair teaches the priors of all others
 def _teaching(name: str, folder: Path) -> tuple[KnownPair, dict[str, str]]:
     """Read what the pair of a study teaches, and the group of each covariate."""
-    own = assembled(*complete(name, folder))
-    return _known(own), _groups(own)
+    stored = assembled(*complete(name, folder))
+    return _known(stored), _groups(stored)
 
 
 # The level needs log-odds alone, so that every network teaches it that was trained again and again.
@@ -305,32 +307,32 @@ def lent(learned: LearnedPrior, study: Study) -> dict[str, float]:
     return dict(zip(("level", "dof"), learned.levels[kind_of_study(study)], strict=True))
 
 
-def _columns(own: Assembled, rows: Sequence[int]) -> tuple[ndarray, tuple[str, ...]]:
+def _columns(stored: Assembled, rows: Sequence[int]) -> tuple[ndarray, tuple[str, ...]]:
     """Give the covariates that travel, on the calibration images."""
-    return with_class_means(*columns_of(own.traces.of(rows, own.where("calibration")), DEFAULT))
+    return with_class_means(*columns_of(stored.traces.of(rows, stored.where("calibration")), DEFAULT))
 
 
-def _known(own: Assembled) -> KnownPair:
+def _known(stored: Assembled) -> KnownPair:
     """Stack the covariates of some sets of two networks, each standardised by itself; the other networks judge.
 
     The gradient distance is centred only: its coefficient is per unit.
     """
-    images, covariates, variances = own.where("calibration"), [], []
-    for rows in draws(own.n_networks, 2, n=SETS):
-        h, names = _columns(own, rows)
+    images, covariates, variances = stored.where("calibration"), [], []
+    for rows in draws(stored.n_networks, 2, n=SETS):
+        h, names = _columns(stored, rows)
         indicator = is_indicator(h)
         width = np.where(indicator | np.isin(names, PER_UNIT) | (h.std(0) == 0), 1.0, h.std(0))
         covariates.append((h - np.where(indicator, 0.0, h.mean(0))) / width)
-        variances.append(np.delete(own.q, rows, axis=0)[:, images].var(0, ddof=1))
-    n_eff = effective_number(own.q[:, images])
-    return KnownPair(np.concatenate(covariates), np.concatenate(variances), len(own.q) - 3, n_eff, names)
+        variances.append(np.delete(stored.q, rows, axis=0)[:, images].var(0, ddof=1))
+    n_eff = effective_number(stored.q[:, images])
+    return KnownPair(np.concatenate(covariates), np.concatenate(variances), len(stored.q) - 3, n_eff, names)
 
 
-def _groups(own: Assembled) -> dict[str, str]:
+def _groups(stored: Assembled) -> dict[str, str]:
     """Name the group of each covariate; the class means are a group of their own."""
-    seen = own.traces.of((0, 1), own.where("calibration"))
+    seen = stored.traces.of((0, 1), stored.where("calibration"))
     found = {name: group for group in DEFAULT for name in columns_of(seen, (group,))[1]}
-    return found | {name: "class means" for name in _columns(own, (0, 1))[1] if name not in found}
+    return found | {name: "class means" for name in _columns(stored, (0, 1))[1] if name not in found}
 
 
 def taught(**more: Any) -> LearnedPrior:

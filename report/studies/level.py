@@ -25,23 +25,23 @@ def level(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     folder, key = store.folder.parent, study.name.removesuffix("-level")
     ratios = {name: _ratio(assembled(*complete(TEACHING[name], folder))) for name in TEACHING if name != key}
     learned = learn(others(study.name), folder, levels={kind_of_study(study): list(ratios.values())})
-    own = assembled(study, store)
+    stored = assembled(study, store)
     ratio, dof = lent(learned, study).values()
-    one = judged_at_level(own, learned, ratio + local_levels(own), dof)
-    n, burst = len(own.q), own.bursts[RULE]
-    numbers: dict = {"n": n, "networks": own.n_networks, "images": len(own.where("test"))}
+    one = judged_at_level(stored, learned, ratio + local_levels(stored), dof)
+    n, burst = len(stored.q), stored.bursts[RULE]
+    numbers: dict = {"n": n, "networks": stored.n_networks, "images": len(stored.where("test"))}
     numbers |= {"trainings": 1 + burst.trainings, "bursts": burst.n}
-    numbers |= {"ratio": _ratio(own), "ratios": ratios, "lent": [ratio, dof]}
+    numbers |= {"ratio": _ratio(stored), "ratios": ratios, "lent": [ratio, dof]}
     return numbers | {"one network, level of bursts": one.to_dict(), "G9": g9(one, n=n).to_dict()}, {}
 
 
-def local_levels(own: Assembled) -> ndarray:
+def local_levels(stored: Assembled) -> ndarray:
     """Give, for each network, the mean over the calibration images of ln s² of its bursts."""
-    burst = own.bursts[RULE]
-    spread = burst.spread[:, own.where("calibration")].astype(float)
+    burst = stored.bursts[RULE]
+    spread = burst.spread[:, stored.where("calibration")].astype(float)
     return 2 * np.log(np.maximum(spread, np.finfo(np.float16).tiny)).mean(1) - log_bias(burst.n - 1)
 
 
-def _ratio(own: Assembled) -> float:
+def _ratio(stored: Assembled) -> float:
     """Give ln σ² over retrainings less that of the bursts, on average over the calibration images and the networks."""
-    return float(log_variance(own.q[:, own.where("calibration")]).mean() - local_levels(own).mean())
+    return float(log_variance(stored.q[:, stored.where("calibration")]).mean() - local_levels(stored).mean())

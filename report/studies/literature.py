@@ -85,20 +85,20 @@ register("literature", Kind(experiment=literature, scouts=True, explores=True, r
 
 def beside_literature(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     """Judge them as estimates of u(x): as they are, and with a level that the judges set."""
-    own = assembled(study, store)
+    everything = assembled(study, store)
     (cell,) = (cell for cell in study.cells if cell.method == "literature")
     stored = store.load(cell).arrays
-    level, test = own.where("calibration")[:N_LEVEL], own.where("test")[:N_TEST]
-    reference = Reference.of(own.q[:, test], [(row,) for row in cell.seeds])
-    found: dict = {"n": len(own.q), "networks": len(cell.seeds), "n_batches": N_BATCHES, "images": len(test)}
+    level, test = everything.where("calibration")[:N_LEVEL], everything.where("test")[:N_TEST]
+    reference = Reference.of(everything.q[:, test], [(row,) for row in cell.seeds])
+    found: dict = {"n": len(everything.q), "networks": len(cell.seeds), "n_batches": N_BATCHES, "images": len(test)}
     for name, dof in (("jackknife", CERTAIN), ("curvature", CERTAIN), ("batches", N_BATCHES - 1.0)):
         rows = stored[name].astype(float)
-        levels = [
-            level_of_others(own, row, level, values[:N_LEVEL]) for row, values in zip(cell.seeds, rows, strict=True)
-        ]
+        each = list(zip(cell.seeds, rows, strict=True))
+        levels = [level_of_others(everything, row, level, values[:N_LEVEL]) for row, values in each]
         for kind, add in (("as it is", np.zeros(len(rows))), ("level from the judges", np.array(levels))):
             scales = np.exp((rows[:, N_LEVEL:] + add[:, None]) / 2)
-            evaluations = [Evaluation(own.q[row, test], s, dof, 1) for row, s in zip(cell.seeds, scales, strict=True)]
+            of_each = zip(cell.seeds, scales, strict=True)
+            evaluations = [Evaluation(everything.q[row, test], s, dof, 1) for row, s in of_each]
             found.setdefault(name, {})[kind] = fidelity(evaluations, reference).to_dict(*SHOWN)
         found[name]["factor on the variance"] = float(np.exp(-np.mean(levels)))
     return found, {}

@@ -79,13 +79,13 @@ def shown(folder: Path) -> dict[str, Shown]:
 
 def _of_stored(pair: Pair, folder: Path) -> Shown:
     """Compare the networks of a stored pair with their companions."""
-    own = assembled(*complete(pair.key, folder))
+    stored = assembled(*complete(pair.key, folder))
     short, store = complete(f"{pair.key}-companions", folder)
     companions = _companions(short, store)
-    images = own.where("calibration")[: companions.shape[1]]
-    path = own.traces.of(range(own.n_networks), images).path
+    images = stored.where("calibration")[: companions.shape[1]]
+    path = stored.traces.of(range(stored.n_networks), images).path
     assert path is not None, "the path was not kept"
-    return Shown(kind_of_network(pair.network), levels_and_yardsticks(own.q[:, images], path, companions))
+    return Shown(kind_of_network(pair.network), levels_and_yardsticks(stored.q[:, images], path, companions))
 
 
 def _companions(study: Study, store: CellStore) -> ndarray:
@@ -142,13 +142,13 @@ def _judged(pair: Pair, found: Mapping[str, Shown], folder: Path) -> dict:
     return _beside_companion(assembled(study, store), learned, found[pair.label].arrays["over_companion"])
 
 
-def _beside_companion(own: Assembled, learned: LearnedPrior, over_companion: ndarray) -> dict:
+def _beside_companion(stored: Assembled, learned: LearnedPrior, over_companion: ndarray) -> dict:
     """Judge each network with the pattern of a prior, and the scale that its companion shows."""
     assert learned.companion is not None, "no level was learned"
     level, dof, _ = learned.companion
-    one = judged_at_level(own, learned, level + over_companion, dof)
+    one = judged_at_level(stored, learned, level + over_companion, dof)
     numbers = one.to_dict("ren", "bias", "coverage", "deciles", "squared_error")
-    return numbers | {"level": level, "dof": dof, "G9": g9(one, n=len(own.q)).to_dict()}
+    return numbers | {"level": level, "dof": dof, "G9": g9(one, n=len(stored.q)).to_dict()}
 
 
 MIXES = {name: mix for name, mix in OF_GEOMETRY.items() if set(mix.groups or ()) <= set(DEFAULT)}
@@ -157,25 +157,26 @@ UNITS = {"per unit": PER_UNIT, "per deviation": ()}  # of the learned coefficien
 
 def judge(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     """Judge one network with its companion, two and three, on networks that taught nothing but a level."""
-    folder, own = store.folder.parent, assembled(study, store)
+    folder, stored = store.folder.parent, assembled(study, store)
     name = next(name for name, pair in NEW_JUDGES.items() if pair.key == study.name)
     companions = _companions(study, store)
-    images, test = own.where("calibration"), own.where("test")
-    over_companion = over_companions(own.q[: own.n_networks, images[: companions.shape[1]]], companions)
-    of_judges = np.array([level_of_others(own, row, images, np.zeros(len(images))) for row in range(own.n_networks)])
+    images, test = stored.where("calibration"), stored.where("test")
+    over_companion = over_companions(stored.q[: stored.n_networks, images[: companions.shape[1]]], companions)
+    players, nothing = range(stored.n_networks), np.zeros(len(images))
+    of_judges = np.array([level_of_others(stored, row, images, nothing) for row in players])
     levels = of_others(shown(folder), but=name)
-    found: dict = {"n": len(own.q), "networks": own.n_networks, "images": len(test), "name": name}
+    found: dict = {"n": len(stored.q), "networks": stored.n_networks, "images": len(test), "name": name}
     found["accuracy"] = accuracy_of(study, store)
-    found |= law_of_scale(own) | {"width": float(own.traces.distance[:, images].std(1).mean())}
+    found |= law_of_scale(stored) | {"width": float(stored.traces.distance[:, images].std(1).mean())}
     found["level over a companion"] = float((of_judges - over_companion).mean())
-    rows, _ = judged_by_size(own, MIXES, SIZES, test)
+    rows, _ = judged_by_size(stored, MIXES, SIZES, test)
     found["test"] = by_mix({key: row.to_dict("ren", "coverage", "squared_error") for key, row in rows.items()})
     for words, unit in UNITS.items():
         with patch.object(fitting, "PER_UNIT", unit):
             learned = learn(WITH_GRADIENTS, folder, companion_levels=levels)
-            rows, _ = judged_by_size(own, {words: Mix(DEFAULT, like=learned)}, SIZES, test)
-            one = _beside_companion(own, learned, over_companion)
-            known = judged_at_level(own, learned, of_judges + log_bias(one["dof"]), one["dof"])
+            rows, _ = judged_by_size(stored, {words: Mix(DEFAULT, like=learned)}, SIZES, test)
+            one = _beside_companion(stored, learned, over_companion)
+            known = judged_at_level(stored, learned, of_judges + log_bias(one["dof"]), one["dof"])
         found[words] = {"1": one, "scale of the judges": known.to_dict("ren")}
         found[words] |= {
             str(members): row.to_dict("ren", "coverage", "squared_error") for (_, members), row in rows.items()

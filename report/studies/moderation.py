@@ -301,9 +301,9 @@ def by_mix(rows: Mapping[tuple[str, int], dict]) -> dict[str, dict[str, dict]]:
 
 
 def judged_by_size(
-    own: Assembled, mixes: Mapping[str, Mix], sizes: Iterable[int], images: ndarray
+    stored: Assembled, mixes: Mapping[str, Mix], sizes: Iterable[int], images: ndarray
 ) -> tuple[dict[tuple[str, int], Fidelity], dict[int, Reference]]:
     """Judge each mix with each number of networks, {(mix, M): fidelity}, and give what judged them."""
-    references = {m: Reference.of(own.q[:, images], draws(own.n_networks, m)) for m in sizes}
+    references = {m: Reference.of(stored.q[:, images], draws(stored.n_networks, m)) for m in sizes}
     each = ((name, m) for m in references for name in mixes)
-    return {(name, m): Moderation(own, mixes[name]).fidelity(images, references[m]) for name, m in each}, references
+    return {(name, m): Moderation(stored, mixes[name]).fidelity(images, references[m]) for name, m in each}, references

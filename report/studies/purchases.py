@@ -18,30 +18,30 @@ FREE = "outputs, classes, gradient distance, with the prior of other pairs"
 
 def purchases(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     """Judge each purchase beside what is free, on held-out retrainings and images."""
-    own = assembled(study, store)
+    stored = assembled(study, store)
     base = Mix(DEFAULT, like=learned_for(study.name.replace("-purchases", "-geometry")))
-    mixes = {FREE: base} | {f"{FREE} + {name}": mix for name, mix in _bought(own, base, study.name)}
-    test = own.where("test")
-    kept, references = judged_by_size(own, mixes, SIZES, test)
-    further = {(name, members): mixes[name].further(own, members) for name, members in kept}
+    mixes = {FREE: base} | {f"{FREE} + {name}": mix for name, mix in _bought(stored, base, study.name)}
+    test = stored.where("test")
+    kept, references = judged_by_size(stored, mixes, SIZES, test)
+    further = {(name, members): mixes[name].further(stored, members) for name, members in kept}
     shown = ("ren", "coverage", "scale", "dof", "squared_error")
     table = by_mix({key: found.to_dict(*shown) | {"further": further[key]} for key, found in kept.items()})
-    numbers = {"n": len(own.q), "networks": own.n_networks, "images": len(test), "mixes": table}
+    numbers = {"n": len(stored.q), "networks": stored.n_networks, "images": len(test), "mixes": table}
     return numbers | {"gains": gains(kept, references, further, base=FREE, joined=f"{FREE} + ")}, {}
 
 
-def _bought(own: Assembled, base: Mix, study: str) -> Iterator[tuple[str, Mix]]:
+def _bought(stored: Assembled, base: Mix, study: str) -> Iterator[tuple[str, Mix]]:
     """Add each exploration that is stored to the free covariates."""
     # As many, as long and at the rate that was chosen on calibration images, where there was a choice.
     whole = study.replace("-purchases", "-uncertainty")
     chosen: dict = {}
-    if own.proxies:
-        chosen = (load_result(whole).numbers if whole in list_results() else sweeps(own))["chosen"]
-    if own.bursts:
+    if stored.proxies:
+        chosen = (load_result(whole).numbers if whole in list_results() else sweeps(stored))["chosen"]
+    if stored.bursts:
         cheap = tuple(chosen.get("bursts", ()))
-        key = cheap if cheap in own.bursts else max(own.bursts)
+        key = cheap if cheap in stored.bursts else max(stored.bursts)
         yield "bursts", replace(base, groups=(*DEFAULT, "bursts"), bursts=key)
-    if own.proxies:
+    if stored.proxies:
         yield "proxies", replace(base, groups=(*DEFAULT, "proxies"), proxies=tuple(chosen["proxies"]))
-    for name in own.paths:
+    for name in stored.paths:
         yield name, replace(base, groups=(*DEFAULT, name))

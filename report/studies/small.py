@@ -98,10 +98,10 @@ INSIDE = (90.0, 99.0)  # per cent: coverage of 95 % intervals that a single set 
 
 def together(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
     """Measure what the inputs are worth, judge what foretells it, and what single sets of networks deliver."""
-    own = assembled(study, store)
-    images = own.where("calibration")
-    q, n = own.q[:, images], len(images)
-    found: dict = {"n": len(q), "images": n, "networks": own.n_networks, "assumed": assumed_number(n)}
+    stored = assembled(study, store)
+    images = stored.where("calibration")
+    q, n = stored.q[:, images], len(images)
+    found: dict = {"n": len(q), "images": n, "networks": stored.n_networks, "assumed": assumed_number(n)}
     found["measured"] = jackknife(effective_number, q, n_blocks=12)[0]
     shown = movements(study, store)
     found["candidates"] = {name: worth_of(n, values.mean()) for name, values in shown.items()}
@@ -110,16 +110,16 @@ def together(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
             "corrected": _left_out(study, shown, n),
             "estimated": worth_of(n, movement_law(shown["noise"].mean())),
         }
-    mix = _stated(own, study)
+    mix = _stated(stored, study)
     found["groups"] = list(mix.groups or ())
-    found["single"] = {str(m): _single_sets(own, mix, m, found, shown) for m in SIZES}
+    found["single"] = {str(m): _single_sets(stored, mix, m, found, shown) for m in SIZES}
     shares = {f"M = {m}": row["after"]["share"] for m, row in found["single"].items()}
     return found | {"G11": g11(shares, n=len(q)).to_dict()}, {}
 
 
-def _stated(own: Assembled, study: Study) -> Mix:
+def _stated(stored: Assembled, study: Study) -> Mix:
     """Return the covariates of a statement; the shipped prior is kept from the pairs that it was learned on."""
-    if own.traces.distance is None:
+    if stored.traces.distance is None:
         return Mix(FREE)
     return Mix(DEFAULT, like=shipped_prior() if ":" in study.cells[0].data else None)
 
@@ -140,8 +140,8 @@ def _left_out(study: Study, shown: dict[str, ndarray], n: int) -> dict[str, floa
     for other in others:
         store = CellStore(other)
         if not store.missing() and (found := movements(other, store)):  # of single networks
-            own = assembled(other, store)
-            seen.append((shared_movement(own.q[:, own.where("calibration")]), found))
+            stored = assembled(other, store)
+            seen.append((shared_movement(stored.q[:, stored.where("calibration")]), found))
     predicted = {}
     for name, values in shown.items():
         rows = [(found[name].mean(), true) for true, found in seen if name in found]
@@ -157,32 +157,32 @@ def single_sets(n_networks: int, members: int) -> list[tuple[int, ...]]:
     return [sets[k] for k in np.random.default_rng(0).permutation(len(sets))[:N_SETS]]
 
 
-def _single_sets(own: Assembled, mix: Mix, members: int, found: dict, shown: dict[str, ndarray]) -> dict:
+def _single_sets(stored: Assembled, mix: Mix, members: int, found: dict, shown: dict[str, ndarray]) -> dict:
     """Give the share of single sets of networks whose 95 % intervals cover 90 to 99 %, for three values of n_eff."""
-    sets = single_sets(own.n_networks, members)
-    before = covered(own, mix, sets, [found["assumed"]] * len(sets), bounded=False)
+    sets = single_sets(stored.n_networks, members)
+    before = covered(stored, mix, sets, [found["assumed"]] * len(sets), bounded=False)
     if not shown:  # nothing but the assumption is known, too large to bound anything
         return {"before": before, "after": before}
     noise = shown["noise"]
-    by_set = [noise[list(rows)] if len(noise) == own.n_networks else noise for rows in sets]
+    by_set = [noise[list(rows)] if len(noise) == stored.n_networks else noise for rows in sets]
     worth = [min(found["assumed"], worth_of(found["images"], movement_law(one.mean()))) for one in by_set]
-    measured = covered(own, mix, sets, [found["measured"].value] * len(sets))
-    return {"before": before, "measured": measured, "after": covered(own, mix, sets, worth)}
+    measured = covered(stored, mix, sets, [found["measured"].value] * len(sets))
+    return {"before": before, "measured": measured, "after": covered(stored, mix, sets, worth)}
 
 
-def covered(own: Assembled, mix: Mix, sets, worth, *, bounded: bool = True, scales: Sequence | None = None) -> dict:
+def covered(stored: Assembled, mix: Mix, sets, worth, *, bounded: bool = True, scales: Sequence | None = None) -> dict:
     """Evaluate each set with its n_eff, and count the other retrainings inside its intervals.
 
     With `scales`, what is known of each set's scale beside it, the error of the scale is given, too: the root mean
     square over sets of the mean over inputs of ln σ̃² − ln σ².
     """
-    shares, dofs, errors, test = [], [], [], own.where("test")
+    shares, dofs, errors, test = [], [], [], stored.where("test")
     for rows, n_eff, scale in zip(sets, worth, scales or [None] * len(sets), strict=True):
-        (evaluation,), (prior,) = Moderation(own, replace(mix, n_eff=n_eff, scale=scale))([rows], test)
+        (evaluation,), (prior,) = Moderation(stored, replace(mix, n_eff=n_eff, scale=scale))([rows], test)
         if not bounded:  # ν_eff as it was before inputs that move together bounded it
             evaluation = replace(evaluation, dof=prior.dof + len(rows) - 1)
         low, high = evaluation.interval()
-        others = np.delete(own.q[:, test], rows, axis=0)
+        others = np.delete(stored.q[:, test], rows, axis=0)
         shares.append(100 * ((others >= low) & (others <= high)).mean())
         dofs.append(evaluation.dof)
         errors.append((2 * np.log(evaluation.scale) - log_variance(others)).mean())

@@ -80,7 +80,7 @@ def branches(study: Study, store: CellStore) -> Summary:
     ds = read_study(study, folder=store.folder)
     rows = {}
     for epoch, part in ds[["log_odds", "trunk"]].groupby(ds["leaves"]):
-        q = np.stack([own["log_odds"].values for _, own in part.groupby("trunk")])
+        q = np.stack([part["log_odds"].values for _, part in part.groupby("trunk")])
         trunk, branch, kappa = jackknife(_split, q, unit="nat²")
         rows[str(int(epoch))] = {"trunk": trunk, "branch": branch, "kappa": replace(kappa, unit="")}
     numbers = {"leaves": rows, "trunks": q.shape[0], "branches": q.shape[1], "images": q.shape[2]}
@@ -134,9 +134,9 @@ def _doubtful(q: np.ndarray, apart: np.ndarray, mine: list[int]) -> dict[str, fl
 
 def _judged(q: np.ndarray, mine: list[int], disputed: np.ndarray) -> dict[str, float]:
     """Give coverage and excess on the odd images, on all of them and on those whose class is disputed."""
-    own, others = q[mine].mean(0), np.delete(q, mine, axis=0)[:, 1::2]
-    low, high = _on_odd_images(q[mine], own).interval()
-    inside, excess = 100.0 * ((others >= low) & (others <= high)), own[1::2] - others.mean(0)
+    mean, others = q[mine].mean(0), np.delete(q, mine, axis=0)[:, 1::2]
+    low, high = _on_odd_images(q[mine], mean).interval()
+    inside, excess = 100.0 * ((others >= low) & (others <= high)), mean[1::2] - others.mean(0)
     found = {"coverage": float(inside.mean()), "excess": float(excess.mean())}
     some = disputed[1::2]
     if some.any():
@@ -155,8 +155,8 @@ def _on_odd_images(measurand: np.ndarray, mean: np.ndarray) -> Evaluation:
 def _parts(study: Study, store: CellStore, of_cell: dict[str, str]) -> dict[str, xr.Dataset]:
     """Separate the retrainings by the value of `of_cell` for their cell, in the order of their seeds."""
     ds = read_study(study, folder=store.folder)
-    own = np.array([of_cell[name] for name in ds["cell"].values])
-    return {name: ds.isel(retraining=own == name).sortby("seed") for name in dict.fromkeys(of_cell.values())}
+    cell_of = np.array([of_cell[name] for name in ds["cell"].values])
+    return {name: ds.isel(retraining=cell_of == name).sortby("seed") for name in dict.fromkeys(of_cell.values())}
 
 
 def _scores(part: xr.Dataset) -> dict[str, Estimate]:
@@ -180,7 +180,7 @@ def precision(study: Study, store: CellStore) -> Summary:
         "nll": Estimate.mean(half["nll"].values - single["nll"].values, unit="nat"),
         "variance": jackknife(lambda q: _mean_variance(q[1]) - _mean_variance(q[0]), pairs, axes=(1,), unit="nat²")[0],
     }
-    errors = [abs(own.value) / (2 * own.u) for own in differences.values()]
+    errors = [abs(one.value) / (2 * one.u) for one in differences.values()]
     return numbers | {"differences": differences, "normalised_errors": errors}, {}
 
 
@@ -196,8 +196,8 @@ def control(study: Study, store: CellStore) -> Summary:
     numbers |= {"images": batch.sizes["image"]} | {name: _scores(part) for name, part in parts.items()}
     q, other = (dithered(part["log_odds"].values) for part in (batch, group))
     judges = q[n:].std(0, ddof=1)
-    for name, own in (("batch norm", q[:n]), ("group norm", other)):
-        u = own.std(0, ddof=1)
+    for name, by_network in (("batch norm", q[:n]), ("group norm", other)):
+        u = by_network.std(0, ddof=1)
         numbers[name] |= {"median_u": float(np.median(u)), "rank_correlation": float(spearmanr(u, judges).statistic)}
     return numbers, {}
 
@@ -241,7 +241,7 @@ def methods(study: Study, store: CellStore) -> Summary:
     wanted, bases = set(study.cells), set()
     for way, budget, base, cell in compared(scouts):
         if cell in wanted:
-            row = {name: float(own[0]) for name, own in store.load(cell).arrays.items() if own.shape == (1,)}
+            row = {name: float(values[0]) for name, values in store.load(cell).arrays.items() if values.shape == (1,)}
             found.setdefault(way, {}).setdefault(f"{budget:g}", []).append(row)
             bases.add(base)
     names = (*PLAIN, *OF_COURSE) if study.cells[0].data == "mnist" else PLAIN
@@ -251,13 +251,13 @@ def methods(study: Study, store: CellStore) -> Summary:
     numbers = {"n": len(bases), "bases": len(bases), "order": list(table), "ways": table}
     numbers["yardstick_networks"] = len(study.cells[1].seeds)
     entries = [
-        (f"{way} at {budget}", own["trainings"].value, own["dee"]["value"])
+        (f"{way} at {budget}", row["trainings"].value, row["dee"]["value"])
         for way, rows in table.items()
-        for budget, own in rows.items()
-        if WAYS[way][0] != "deep_ensemble" and own["diverged"] == 0
+        for budget, row in rows.items()
+        if WAYS[way][0] != "deep_ensemble" and row["diverged"] == 0
     ]
     numbers["G6"] = g6(entries, n=len(bases)).to_dict()
-    return numbers, {f"yardstick_{name}": own for name, own in curve.items()}
+    return numbers, {f"yardstick_{name}": values for name, values in curve.items()}
 
 
 def _row(rows: list[dict[str, float]], curve: dict[str, np.ndarray], names: Sequence[str]) -> dict:
@@ -337,7 +337,7 @@ N_SHOWN = 8  # images of the gallery
 def reference(study: Study, store: CellStore) -> Summary:
     """Sum up reference retrainings: scores, u(x), flips, convergence, gates."""
     ds = read_study(study, folder=store.folder)
-    own = np.isin(ds["part"], ["calibration", "test"])
+    in_part = np.isin(ds["part"], ["calibration", "test"])
     q, apart = dithered(ds["log_odds"].values), ds["contrast"].values
     u = q.std(0, ddof=1)
     scores = {
@@ -353,11 +353,11 @@ def reference(study: Study, store: CellStore) -> Summary:
         quantiles = {level: float(np.quantile(u[rows], at)) for level, at in levels.items()}
         parts[part] = quantiles | {"flips": float(flips[rows].mean())}  # mean share that decides otherwise
     counted = {"ever": 0.0, "twentieth": 0.05, "quarter": 0.25}
-    shares = {name: int((flips[own] > least).sum()) for name, least in counted.items()}
+    shares = {name: int((flips[in_part] > least).sum()) for name, least in counted.items()}
     sizes = [size for size in SIZES if len(q) // size >= 2]
-    spread = [np.sqrt((spread_of_log_variance(q[:, own], size) ** 2).mean()) / 2 for size in sizes]
-    gates = {verdict.gate: verdict.to_dict() for verdict in (g0(q[:, own]), g2(q[:, own]))}
-    numbers = {"n": len(q), "images": int(own.sum()), **scores, "u": parts, "flips": shares, **gates}
+    spread = [np.sqrt((spread_of_log_variance(q[:, in_part], size) ** 2).mean()) / 2 for size in sizes]
+    gates = {verdict.gate: verdict.to_dict() for verdict in (g0(q[:, in_part]), g2(q[:, in_part]))}
+    numbers = {"n": len(q), "images": int(in_part.sum()), **scores, "u": parts, "flips": shares, **gates}
     numbers["rounding"] = _rounding(q, u)
     theory = [relative_spread(size - 1) / 2 for size in sizes]
     rows = zip(sizes, spread, theory, strict=True)
@@ -426,15 +426,15 @@ def keep_summary(study: Study) -> Path:
         of_one = {"recipe": first.recipe.describe(), "network": {"name": first.network, "options": first.options}}
         of_one["data"], _ = data_and_panel(first.data, "cpu")
     made_by: dict[str, list[str]] = {}
-    for cell, own in zip(study.cells, stored, strict=True):
-        made_by.setdefault(own["code"]["commit"], []).append(cell.name)
+    for cell, facts in zip(study.cells, stored, strict=True):
+        made_by.setdefault(facts["code"]["commit"], []).append(cell.name)
     origin = provenance(
         command=study.command,
         seed=sorted({seed for cell in study.cells for seed in cell.seeds}),
         n=numbers.get("n"),
         cost=sum(map(trainings, study.cells)),
-        seconds=round(sum(own["seconds"] for own in stored), 1),
-        computed_on=sorted({own["machine"]["device"] for own in stored}),  # "machine" is where it was summed up
+        seconds=round(sum(facts["seconds"] for facts in stored), 1),
+        computed_on=sorted({facts["machine"]["device"] for facts in stored}),  # "machine" is where it was summed up
         cells=made_by,  # commit: the cells that its code computed
         **of_one,
     )

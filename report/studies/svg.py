@@ -14,6 +14,7 @@ from lnescape.results import files, project_folder
 _COORDINATES = re.compile(r'(?<=\s)(?:d|x|y|width|height|viewBox|points)="[^"]*"|translate\([^)]*\)')
 _DECIMAL = re.compile(r"-?\d+\.\d+")
 _HASHED = re.compile(r'(?<=id="|rl\(#|f="#)(p|m|h|image|C\d+_\d+_)([0-9a-f]{10})\b')
+CUT = 0.02  # inches that may lie beyond the edge of a figure: the rim of a marker
 
 
 def path_of(name: str) -> Path:
@@ -27,14 +28,23 @@ def save(figure: Figure, name: str) -> Figure:
 
 
 def write(figure: Figure, path: Path) -> Figure:
-    """Write a figure as SVG, complete or not at all, byte for byte the same each time."""
+    """Write a figure as SVG, complete or not at all, byte for byte the same each time; raise where it is cut off."""
     import matplotlib.pyplot as plt
 
     drawn = StringIO()
     with plt.rc_context(SETTINGS):
+        if not any(_fits(figure) for _ in range(3)):  # insets find their place when it is drawn again
+            raise ValueError(f"{path.name} is cut off at its edges; shorten a title or a label, or make it larger.")
         figure.savefig(drawn, format="svg", metadata={"Date": None})
     files.write(path, stable(drawn.getvalue()).encode())
     return figure
+
+
+def _fits(figure: Figure) -> bool:
+    """Lay a figure out; return whether nothing of it lies beyond its edges."""
+    figure.draw_without_rendering()
+    needed, (width, height) = figure.get_tightbbox(), figure.get_size_inches()
+    return bool(min(needed.x0, needed.y0, width - needed.x1, height - needed.y1) > -CUT)
 
 
 def stable(svg: str) -> str:

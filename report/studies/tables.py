@@ -93,11 +93,11 @@ def by_trainings(pair: Pair, ways: Mapping[str, str]) -> Rows:
     """Lay out REN by the number of trainings, and coverage, of some ways {words: mix}; one borrows its scale."""
     numbers, rows = load_result(f"{pair.key}-geometry").numbers, {}
     for words, mix in ways.items():
-        own = dict(numbers["test"][mix])
+        by_size = dict(numbers["test"][mix])
         if mix == WITH_GRADIENT:
-            own["1"] = numbers["one network, borrowed scale"]
-        row = {f"M = {m}": ren_of(own[m]) for m in sorted(own)}
-        row["inside (%)"] = ", ".join(f"{own[m]['coverage'].value:.1f}" for m in sorted(own))
+            by_size["1"] = numbers["one network, borrowed scale"]
+        row = {f"M = {m}": ren_of(by_size[m]) for m in sorted(by_size)}
+        row["inside (%)"] = ", ".join(f"{by_size[m]['coverage'].value:.1f}" for m in sorted(by_size))
         rows[f"{pair.label} ({numbers['accuracy'].value:.0f} % right): {words}"] = row
     return rows
 
@@ -113,16 +113,16 @@ def explained(pairs: Iterable[Pair]) -> Rows:
     """Give the share of the variance of ln σ² over images that covariates of all players explain, in per cent."""
     stored = stored_of_pairs("-geometry", pairs)
     shares = {name: one.numbers["explained"]["shares"] for name, one in stored.items()}
-    return {name: {words: str(own[key]) for words, key in SHARES.items()} for name, own in shares.items()}
+    return {name: {words: str(row[key]) for words, key in SHARES.items()} for name, row in shares.items()}
 
 
 def beyond_gradients(pairs: Iterable[Pair]) -> dict[str, tuple[np.ndarray, ...]]:
     """Give log-odds, mean residual of the line of ln s² on h and its expanded uncertainty, for tenths of the images."""
     found = {}
     for name, result in stored_of_pairs("-geometry", pairs).items():
-        own = result.numbers["explained"]
-        columns = own["log-odds"], [one.value for one in own["offset"]], [one.expanded() for one in own["offset"]]
-        found[name] = tuple(map(np.array, columns))
+        explained = result.numbers["explained"]
+        values, bars = zip(*((one.value, one.expanded()) for one in explained["offset"]), strict=True)
+        found[name] = np.array(explained["log-odds"]), np.array(values), np.array(bars)
     return found
 
 
@@ -184,12 +184,12 @@ def beside_companion() -> Rows:
     return {
         name.replace("-", " "): {
             "network": kind_of_network((SMALL | SMALL_JUDGES)[name][0]).replace("any", "attention"),
-            "worth of the inputs": f"{own['measured'].value:.0f}",
-            "two": f"{50 * own['single']['2']['own']['error']:.0f}",
-            "two and a companion": f"{50 * own['single']['2']['beside']['error']:.0f}",
-            "three": f"{50 * own['single']['3']['own']['error']:.0f}",
+            "worth of the inputs": f"{row['measured'].value:.0f}",
+            "two": f"{50 * row['single']['2']['own']['error']:.0f}",
+            "two and a companion": f"{50 * row['single']['2']['beside']['error']:.0f}",
+            "three": f"{50 * row['single']['3']['own']['error']:.0f}",
         }
-        for name, own in found.items()
+        for name, row in found.items()
     }
 
 
@@ -198,14 +198,14 @@ def new_judges() -> Rows:
     found = {name: load_result(pair.key).numbers for name, pair in NEW_JUDGES.items()}
     return {
         name: {
-            "scatter of h": f"{own['width']:.2f}",
-            "slope": f"{own['slope']:.2f}",
-            "pattern, per sd": f"{own['per deviation']['scale of the judges']['ren']['value']:.0f}",
-            "per unit": f"{own['per unit']['scale of the judges']['ren']['value']:.0f}",
-            "one and a companion": _with_factor(own["per unit"]["1"]),
-            "two trainings": f"{own['per unit']['2']['ren']['value']:.0f}",
+            "scatter of h": f"{row['width']:.2f}",
+            "slope": f"{row['slope']:.2f}",
+            "pattern, per sd": f"{row['per deviation']['scale of the judges']['ren']['value']:.0f}",
+            "per unit": f"{row['per unit']['scale of the judges']['ren']['value']:.0f}",
+            "one and a companion": _with_factor(row["per unit"]["1"]),
+            "two trainings": f"{row['per unit']['2']['ren']['value']:.0f}",
         }
-        for name, own in found.items()
+        for name, row in found.items()
     }
 
 
@@ -235,7 +235,7 @@ def worths(stored: Results, m: str, names: Sequence[str] | None = None) -> Rows:
 def costs(result: Result) -> Rows:
     """Lay out what each mix of a pair costs beside M = 3 networks: trainings, and forward passes for each input."""
     rows = {name: result.numbers["mixes"][name]["3"] for name in order_of_mixes(result)}
-    return {name: {"further trainings": own["further"], "passes": own["passes"]} for name, own in rows.items()}
+    return {name: {"further trainings": row["further"], "passes": row["passes"]} for name, row in rows.items()}
 
 
 def left_out(stored: Results) -> Rows:
@@ -248,36 +248,36 @@ def left_out(stored: Results) -> Rows:
 def proxies(result: Result, numbers: Sequence[int]) -> Rows:
     """Lay out the sweep over proxies of a pair: cost, REN of M = 3 alone and with all free groups, n_eff."""
     return {
-        f"{own['n']} of width {own['width']}, epochs: {own['epochs']:g}": {
-            "cost (trainings)": f"{own['trainings']:.2f}",
-            "REN alone": own["alone"]["ren"],
-            "REN with all free": own["with_free"]["ren"],
-            "worth of the inputs": f"{own['effective_inputs']:.0f}",
+        f"{row['n']} of width {row['width']}, epochs: {row['epochs']:g}": {
+            "cost (trainings)": f"{row['trainings']:.2f}",
+            "REN alone": row["alone"]["ren"],
+            "REN with all free": row["with_free"]["ren"],
+            "worth of the inputs": f"{row['effective_inputs']:.0f}",
         }
-        for own in result.numbers["proxies"]
-        if own["n"] in numbers
+        for row in result.numbers["proxies"]
+        if row["n"] in numbers
     }
 
 
 def bursts(stored: Results) -> Rows:
     """Lay out the sweep over bursts of each pair: cost, distance covered, ratio of variances, REN of M = 3."""
     return {
-        f"{pair}, epochs: {own['epochs']:g}, rate × {own['rate']:g}": {
-            "cost a network": f"{own['trainings']:.2f}",
-            "distance covered": str(own["distance"]),
-            "u² / its variance": str(own["ratio"]),
-            "REN alone": own["alone"]["ren"],
-            "REN with all free": own["with_free"]["ren"],
+        f"{pair}, epochs: {row['epochs']:g}, rate × {row['rate']:g}": {
+            "cost a network": f"{row['trainings']:.2f}",
+            "distance covered": str(row["distance"]),
+            "u² / its variance": str(row["ratio"]),
+            "REN alone": row["alone"]["ren"],
+            "REN with all free": row["with_free"]["ren"],
         }
         for pair, result in stored.items()
-        for own in result.numbers["bursts"]
+        for row in result.numbers["bursts"]
     }
 
 
 def shifted(stored: Results, name: str, m: str) -> Rows:
     """Lay out REN and coverage of a mix on each pair, under each shift."""
     tables = {pair: result.numbers["shift"] for pair, result in stored.items()}
-    return {pair: {part: _judged(own[name][m]) for part, own in table.items()} for pair, table in tables.items()}
+    return {pair: {part: _judged(row[name][m]) for part, row in table.items()} for pair, table in tables.items()}
 
 
 def _judged(row: Mapping[str, Any]) -> str:
@@ -289,8 +289,8 @@ def sensitivity(stored: Results) -> Rows:
     """Lay out REN and coverage of all free groups, M = 2, by the n_eff that is assumed."""
     rows: Rows = {}
     for pair, result in stored.items():
-        for own in result.numbers["sensitivity"]:
-            rows.setdefault(f"{own['n_eff']:.0f} assumed", {})[pair] = _judged(own)
+        for row in result.numbers["sensitivity"]:
+            rows.setdefault(f"{row['n_eff']:.0f} assumed", {})[pair] = _judged(row)
     rows["measured"] = {pair: f"{result.numbers['effective_inputs']:.0f}" for pair, result in stored.items()}
     return rows
 
@@ -322,12 +322,12 @@ def purchases(stored: Results, m: str) -> Rows:
     """Lay out REN gained per further training, beside all free groups: rows are pairs, columns are purchases."""
     wanted = ("one more training", "bursts", "proxies", "curve", "simplex")
     tables = {pair: result.numbers["gains"][m] for pair, result in stored.items() if m in result.numbers["gains"]}
-    return {pair: {what: _signed(own[what]["rate"]) for what in wanted if what in own} for pair, own in tables.items()}
+    return {pair: {what: _signed(row[what]["rate"]) for what in wanted if what in row} for pair, row in tables.items()}
 
 
-def _signed(own: Estimate) -> str:
+def _signed(difference: Estimate) -> str:
     """Write a difference with the half-width of its 95 % interval."""
-    return f"{own.value:+.1f} ± {own.expanded(0.95):.1f}"
+    return f"{difference.value:+.1f} ± {difference.expanded(0.95):.1f}"
 
 
 def ahead(stored: Results, m: str) -> Rows:
@@ -335,7 +335,7 @@ def ahead(stored: Results, m: str) -> Rows:
     left = ("one more training", "bursts + proxies")
     gains = {pair: result.numbers["gains"][m] for pair, result in stored.items()}
     return {
-        pair: {what: _signed(own[what]["ahead"]) for what in own if what not in left} for pair, own in gains.items()
+        pair: {what: _signed(row[what]["ahead"]) for what in row if what not in left} for pair, row in gains.items()
     }
 
 
@@ -349,8 +349,8 @@ def without_free(stored: Results) -> Rows:
         rows[pair]["one more training"] = f"{table['constant']['3']['ren']['value'] - before:+.1f}"
         for what in ("bursts", "proxies", "curve", "simplex"):
             if what in table:
-                own = table[what]["2"]
-                rows[pair][what] = f"{(own['ren']['value'] - before) / own['further']:+.1f}"
+                row = table[what]["2"]
+                rows[pair][what] = f"{(row['ren']['value'] - before) / row['further']:+.1f}"
     return rows
 
 
@@ -383,7 +383,7 @@ def verdicts(reference: Results, stored: Results, methods: Results) -> list[tupl
     varies = factor.numbers["coefficient of variation"]
     rows.append(("G4", f"{factor.n} networks", factor.word, f"the ratios vary by {100 * varies:.1f} %"))
     for verdict, cost in ((reach, "3"), (moonshot, "2")):
-        best = {pair: own["best"][cost] for pair, own in found.items()}
+        best = {pair: row["best"][cost] for pair, row in found.items()}
         pair, least = min(best.items(), key=lambda item: item[1]["ren"])
         words = f"lowest best: {pair}, REN {least['ren']:.1f} [{least['low']:.1f}, {least['high']:.1f}]"
         rows.append((verdict.gate, "all pairs", verdict.word, words))
@@ -406,13 +406,13 @@ def own_class() -> Rows:
     """Lay out what changes where two networks choose the class of the measurand themselves."""
     rows: Rows = {}
     for pair, result in stored_of_pairs("-class", CHOOSING).items():
-        own = {key: part["mean"] for key, part in result.numbers["2"].items()}
+        mean = {key: part["mean"] for key, part in result.numbers["2"].items()}
         rows[pair] = {
-            "another class": f"{100 * own['other']:.1f} %",
-            "inside, scouts' class": f"{own['scouts_coverage']:.1f} %",
-            "inside, own class": f"{own['own_coverage']:.1f} %",
-            "where they differ": f"{own['own_coverage_disputed']:.1f} %",
-            "mean too high there": f"{own['own_excess_disputed']:.1f} nat",
+            "another class": f"{100 * mean['other']:.1f} %",
+            "inside, scouts' class": f"{mean['scouts_coverage']:.1f} %",
+            "inside, own class": f"{mean['own_coverage']:.1f} %",
+            "where they differ": f"{mean['own_coverage_disputed']:.1f} %",
+            "mean too high there": f"{mean['own_excess_disputed']:.1f} nat",
         }
     return rows
 
@@ -463,9 +463,10 @@ def deciles_of(result: Result) -> dict[str, list[float]]:
 
 
 def flips_of(result: Result) -> tuple[Any, Any]:
-    """Return foreseen and observed shares of retrainings that decide otherwise, as the figure takes them."""
-    said, seen = np.array([[row["said"], row["happened"].value] for row in result.numbers["flips"]]).T
-    return said, seen
+    """Return predicted and observed shares of retrainings that decide otherwise, as the figure takes them."""
+    shares = [(row["predicted"], row["observed"].value) for row in result.numbers["flips"]]
+    predicted, observed = np.array(shares).T
+    return predicted, observed
 
 
 def beforehand() -> Rows:
@@ -474,7 +475,7 @@ def beforehand() -> Rows:
     stored = stored_of_pairs("-uncertainty", RESTARTED)
     for pair, result in sorted(stored.items(), key=lambda item: item[1].numbers["facts"]["training_loss"].value):
         n = result.numbers
-        burst = next(own for own in n["bursts"] if (own["epochs"], own["rate"]) == RULE)
+        burst = next(row for row in n["bursts"] if (row["epochs"], row["rate"]) == RULE)
         rows[pair] = {
             "training loss": str(n["facts"]["training_loss"]),
             "bursts cover": str(burst["distance"]),
@@ -489,12 +490,12 @@ def schedules(studies: Mapping[str, str]) -> Rows:
     """Lay out the same network under several schedules, {name: study}: accuracy, u(x), and REN with M = 2."""
     rows: Rows = {}
     for name, study in studies.items():
-        n, own = load_result(study).numbers, load_result(f"{study}-uncertainty").numbers
+        n, judged = load_result(study).numbers, load_result(f"{study}-uncertainty").numbers
         rows[f"{name}, n = {n['n']}"] = {
             **_scatter(n),
-            "REN, constant": ren_of(own["mixes"]["constant"]["2"]),
-            "REN, all free": ren_of(own["mixes"]["all free groups"]["2"]),
-            "REN, bursts": ren_of(own["mixes"]["bursts"]["2"]),
+            "REN, constant": ren_of(judged["mixes"]["constant"]["2"]),
+            "REN, all free": ren_of(judged["mixes"]["all free groups"]["2"]),
+            "REN, bursts": ren_of(judged["mixes"]["bursts"]["2"]),
         }
     return rows
 
@@ -505,7 +506,7 @@ def best_members(methods: Results) -> Rows:
     for pair, result in methods.items():
         ways = result.numbers["ways"]
         for budget in ways["deep ensemble"]:
-            found = {way: own[budget]["dee"]["value"] for way, own in ways.items() if "dee" in own.get(budget, {})}
+            found = {way: row[budget]["dee"]["value"] for way, row in ways.items() if "dee" in row.get(budget, {})}
             best = max(found, key=lambda way: found[way])
             worth = ways[best][budget]["dee"]["text"].split(" (")[0]
             text = f"{best}, {worth}" if found[best] >= 1 else "none reaches one network"

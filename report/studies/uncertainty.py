@@ -1,6 +1,7 @@
 """Summaries of u(x) from few retrainings: fidelity of every mix, purchases, one training alone, gates."""
 
-from collections.abc import Mapping
+import itertools
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -17,13 +18,25 @@ from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
 from report.studies.dispersion import log_variance, partial_r_squared, variance_ratio
 from report.studies.gates import best_within, entries_of, g1, g5
-from report.studies.moderation import Assembled, Mix, Moderation, assembled, by_mix, complete, draws, judged_by_size
+from report.studies.moderation import (
+    Assembled,
+    Mix,
+    Moderation,
+    ProxySet,
+    assembled,
+    by_mix,
+    complete,
+    draws,
+    judged_by_size,
+)
 from report.studies.pairs import PATHS, RESTARTED, RULE
 
 Summary = tuple[dict, dict[str, ndarray]]
 SIZES = (2, 3, 4)  # M
-UNDER_SHIFT = {"constant": Mix(()), "all free groups": Mix(FREE)}
-WITH_DECILES = ("none (plain Type A)", "constant", "all free groups")  # those of other mixes would fill a third
+BASE = "all free groups"
+MORE = "one more training"
+UNDER_SHIFT = {"constant": Mix(()), BASE: Mix(FREE)}
+WITH_DECILES = ("none (plain Type A)", "constant", BASE)  # those of other mixes would fill a third
 N_EFFS = (100.0, 200.0, 300.0, 600.0, 1200.0)
 CHEAP_BURSTS, CHEAP_PROXIES = 0.3, 1.0  # trainings: from each network, and in all; dearer ones can't be chosen
 EXPLORATIONS = ("training path", "bursts", "line", "curve", "mode curve", "simplex", "proxies")
@@ -37,7 +50,7 @@ def usual_mixes(burst: tuple[float, float] | None, proxy: tuple[int, float, int]
     mixes |= {"bursts": Mix(("bursts",), **b), "proxies": Mix(("proxies",), **p)}
     mixes |= {name: Mix((name,)) for name in PATHS}
     mixes["outputs + neighbourhood + path"] = Mix(("outputs", "neighbourhood", "training path"))
-    mixes["all free groups"] = Mix(FREE)
+    mixes[BASE] = Mix(FREE)
     mixes["all free groups, without shrinkage"] = Mix(FREE, shrinkage=np.inf)
     mixes["free + bursts"] = Mix((*FREE, "bursts"), **b)
     mixes["free + proxies"] = Mix((*FREE, "proxies"), **p)
@@ -49,115 +62,128 @@ def usual_mixes(burst: tuple[float, float] | None, proxy: tuple[int, float, int]
 
 def uncertainty(study: Study, store: CellStore) -> Summary:
     """Judge every mix of covariates, on held-out retrainings and images."""
-    own = assembled(study, store)
-    numbers: dict = {"n": len(own.q), "networks": own.n_networks}
-    numbers |= sweeps(own)
+    stored = assembled(study, store)
+    numbers: dict = {"n": len(stored.q), "networks": stored.n_networks}
+    numbers |= sweeps(stored)
     chosen = numbers["chosen"]
-    mixes = usual_mixes(tuple(chosen["bursts"]) if own.bursts else None, tuple(chosen["proxies"]))
-    mixes = {name: mix for name, mix in mixes.items() if set(mix.groups or ()) & set(PATHS) <= set(own.paths)}
-    test = own.where("test")
-    kept, references = judged_by_size(own, mixes, SIZES, test)
-    further = {(name, members): mixes[name].further(own, members) for name, members in kept}
+    mixes = usual_mixes(tuple(chosen["bursts"]) if stored.bursts else None, tuple(chosen["proxies"]))
+    mixes = {name: mix for name, mix in mixes.items() if set(mix.groups or ()) & set(PATHS) <= set(stored.paths)}
+    test = stored.where("test")
+    kept, references = judged_by_size(stored, mixes, SIZES, test)
+    further = {(name, members): mixes[name].further(stored, members) for name, members in kept}
     rows = {}
     for key, found in kept.items():
         shown = ("ren", "squared_error", "coverage", "dof", *(("deciles",) if key[0] in WITH_DECILES else ()))
-        rows[key] = found.to_dict(*shown) | {"further": further[key], "passes": mixes[key[0]].passes(own)}
+        rows[key] = found.to_dict(*shown) | {"further": further[key], "passes": mixes[key[0]].passes(stored)}
     table = by_mix(rows)
     numbers |= {"mixes": table, "draws": len(references[2].members)}
     # Leave out each free group in turn, and keep all; vary how many independent inputs those of the fit are worth.
-    left = {"none": Mix(FREE)} | {name: Mix(tuple(other for other in FREE if other != name)) for name in FREE}
-    judged = {name: Moderation(own, mix).fidelity(test, references[2]) for name, mix in left.items()}
+    left = {name: Mix(tuple(other for other in FREE if other != name)) for name in FREE}
+    judged = {name: Moderation(stored, mix).fidelity(test, references[2]) for name, mix in left.items()}
+    judged = {"none": kept[BASE, 2]} | judged
     numbers["leave_one_out"] = {name: one.to_dict("ren", "coverage") for name, one in judged.items()}
-    varied = {n_eff: Moderation(own, Mix(FREE, n_eff=n_eff)).fidelity(test, references[2]) for n_eff in N_EFFS}
+    varied = {n_eff: Moderation(stored, Mix(FREE, n_eff=n_eff)).fidelity(test, references[2]) for n_eff in N_EFFS}
     numbers["sensitivity"] = [{"n_eff": n} | one.to_dict("ren", "coverage", "dof") for n, one in varied.items()]
     numbers["gains"] = gains(kept, references, further)
-    numbers["shift"], shifted = _under_shift(own)
-    numbers |= _patterns(own, mixes) | _decisions(own)
-    numbers["facts"] = {name: Estimate.mean(values) for name, values in own.facts.items()}
-    numbers["effective_inputs"] = effective_number(own.q[:, own.where("calibration")])
+    numbers["shift"], shifted = _under_shift(stored)
+    numbers |= _patterns(stored, mixes) | _decisions(stored)
+    numbers["facts"] = {name: Estimate.mean(values) for name, values in stored.facts.items()}
+    numbers["effective_inputs"] = effective_number(stored.q[:, stored.where("calibration")])
     for cost in (2, 3):
         best = best_within(entries_of(table), cost)
         ren = {"ren": best.ren.value, "low": best.ren.low, "high": best.ren.high}
         numbers.setdefault("best", {})[str(cost)] = {"name": best.name, "trainings": best.cost} | ren
-    numbers["G1"] = g1(kept["constant", 2], n=len(own.q)).to_dict()
-    numbers["G5"] = g5(kept["all free groups", 2], shifted, n=len(own.q)).to_dict()
+    numbers["G1"] = g1(kept["constant", 2], n=len(stored.q)).to_dict()
+    numbers["G5"] = g5(kept[BASE, 2], shifted, n=len(stored.q)).to_dict()
     return numbers, {}
 
 
-def sweeps(own: Assembled) -> dict:
+def sweeps(stored: Assembled) -> dict:
     """Vary bursts and proxies, judged on the calibration images by other networks, and choose the best cheap ones."""
-    judged = own.where("calibration")
-    drawn = draws(own.n_networks, 3)
-    reference = Reference.of(own.q[:, judged], drawn)
+    judged = stored.where("calibration")
+    drawn = draws(stored.n_networks, 3)
+    reference = Reference.of(stored.q[:, judged], drawn)
 
-    def judge(mix: Mix, seen: Assembled = own) -> RetrainingEquivalent:
-        evaluations, _ = Moderation(seen, mix)(drawn, judged)
-        return fidelity(evaluations, reference).ren
+    def judge(mix: Mix, seen: Assembled = stored) -> RetrainingEquivalent:
+        return fidelity(Moderation(seen, mix)(drawn, judged)[0], reference).ren
 
-    bursts, proxies = [], []
-    for key, burst in own.bursts.items():
-        row = {"epochs": key[0], "rate": key[1], "trainings": burst.trainings, "n": burst.n}
-        alone = judge(Mix(("bursts",), bursts=key))
-        row["alone"] = {"ren": alone.value, "low": alone.low, "high": alone.high}
-        row["with_free"] = {"ren": judge(Mix((*FREE, "bursts"), bursts=key)).value}
-        # Bursts of another player each: how much of what they show is about the network that they started from.
-        swapped = replace(own, bursts={key: replace(burst, spread=np.roll(burst.spread, 1, axis=0))})
-        row["of_others"] = {"ren": judge(Mix(("bursts",), bursts=key), swapped).value}
-        row["distance"] = Estimate.mean(burst.distance / own.facts["distance"])
-        row["training_loss"] = Estimate.mean(burst.training_loss, unit="nat")
+    bursts = [_burst_row(stored, key, judge) for key in stored.bursts]
+    for row, burst in zip(bursts, stored.bursts.values(), strict=True):
         row["ratio"] = variance_ratio(burst.spread[:, judged] ** 2, reference)
-        bursts.append(row)
-    for key, sets in own.proxies.items():
-        for n in sets[0].spread:
-            row = {"width": key[0], "epochs": key[1], "n": n, "trainings": n * sets[0].trainings}
-            mix = Mix(("proxies",), proxies=(*key, n))
-            row["alone"] = {"ren": judge(mix).value}
-            row["with_free"] = {"ren": judge(replace(mix, groups=(*FREE, "proxies"))).value}
-            row |= {"accuracy": 100 * np.mean([one.accuracy for one in sets])}
-            row |= {"effective_inputs": np.mean([one.effective_inputs for one in sets])}
-            proxies.append(row)
-
-    def best(rows: list[dict], limit: float) -> dict:
-        limit = max(limit, min(row["trainings"] for row in rows))  # where a training is short, all bursts are dear
-        return max((row for row in rows if row["trainings"] <= limit), key=lambda row: row["alone"]["ren"])
-
-    proxy = best(proxies, CHEAP_PROXIES)
+    proxies = [_proxy_row(sets, (*key, n), judge) for key, sets in stored.proxies.items() for n in sets[0].spread]
+    proxy = _best(proxies, CHEAP_PROXIES)
     chosen = {"proxies": [proxy["width"], proxy["epochs"], proxy["n"]]}
     if bursts:
-        burst = best(bursts, 1.005 * CHEAP_BURSTS)
+        burst = _best(bursts, 1.005 * CHEAP_BURSTS)
         chosen["bursts"] = [burst["epochs"], burst["rate"]]
     return {"bursts": bursts, "proxies": proxies, "chosen": chosen}
 
 
-def _under_shift(own: Assembled) -> tuple[dict, dict[str, Fidelity]]:
+def _burst_row(stored: Assembled, key: tuple[float, float], judge: Callable[..., RetrainingEquivalent]) -> dict:
+    """Judge bursts of one length and rate; those of other players show how much is about the network they left."""
+    burst, mix = stored.bursts[key], Mix(("bursts",), bursts=key)
+    swapped = replace(stored, bursts={key: replace(burst, spread=np.roll(burst.spread, 1, axis=0))})
+    alone = judge(mix)
+    return {
+        "epochs": key[0], "rate": key[1], "trainings": burst.trainings, "n": burst.n,
+        "alone": {"ren": alone.value, "low": alone.low, "high": alone.high},
+        "with_free": {"ren": judge(replace(mix, groups=(*FREE, "bursts"))).value},
+        "of_others": {"ren": judge(mix, swapped).value},
+        "distance": Estimate.mean(burst.distance / stored.facts["distance"]),
+        "training_loss": Estimate.mean(burst.training_loss, unit="nat"),
+    }  # fmt: skip
+
+
+def _proxy_row(
+    sets: Sequence[ProxySet], key: tuple[int, float, int], judge: Callable[..., RetrainingEquivalent]
+) -> dict:
+    """Judge n proxies of one width and length."""
+    width, epochs, n = key
+    mix = Mix(("proxies",), proxies=key)
+    return {
+        "width": width, "epochs": epochs, "n": n, "trainings": n * sets[0].trainings,
+        "alone": {"ren": judge(mix).value}, "with_free": {"ren": judge(replace(mix, groups=(*FREE, "proxies"))).value},
+        "accuracy": 100 * np.mean([one.accuracy for one in sets]),
+        "effective_inputs": np.mean([one.effective_inputs for one in sets]),
+    }  # fmt: skip
+
+
+def _best(rows: list[dict], limit: float) -> dict:
+    """Choose the row of the highest REN within a limit of trainings."""
+    limit = max(limit, min(row["trainings"] for row in rows))  # where a training is short, all bursts are dear
+    return max((row for row in rows if row["trainings"] <= limit), key=lambda row: row["alone"]["ren"])
+
+
+def _under_shift(stored: Assembled) -> tuple[dict, dict[str, Fidelity]]:
     """Judge priors fitted in distribution on shifted and foreign images."""
-    kept = {kind: judged_by_size(own, UNDER_SHIFT, (2, 3), own.where(kind))[0] for kind in (*SHIFTS, "foreign")}
+    kept = {kind: judged_by_size(stored, UNDER_SHIFT, (2, 3), stored.where(kind))[0] for kind in (*SHIFTS, "foreign")}
     table = {
         kind: by_mix({key: found.to_dict("ren", "coverage") for key, found in there.items()})
         for kind, there in kept.items()
     }
-    return table, {kind: kept[kind]["all free groups", 2] for kind in SHIFTS}
+    return table, {kind: kept[kind][BASE, 2] for kind in SHIFTS}
 
 
-def _patterns(own: Assembled, mixes: dict[str, Mix]) -> dict:
+def _patterns(stored: Assembled, mixes: dict[str, Mix]) -> dict:
     """Give G3's partial R² of each exploration beyond constant and outputs, and G4's ratio by one rule."""
-    images = own.where("test")
-    drawn = draws(own.n_networks, 3)
-    reference = Reference.of(own.q[:, images], drawn)
-    base = [columns_of(own.traces.of(rows, images), ("outputs",))[0] for rows in drawn]
+    images = stored.where("test")
+    drawn = draws(stored.n_networks, 3)
+    reference = Reference.of(stored.q[:, images], drawn)
+    base = [columns_of(stored.traces.of(rows, images), ("outputs",))[0] for rows in drawn]
     partial = {}
     for name in (name for name in EXPLORATIONS if name in mixes):
         found = []
-        for number in range(len(own.paths.get(name, [0]))):
-            one = Moderation(own, replace(mixes[name], base=number))
+        for number in range(len(stored.paths.get(name, [0]))):
+            one = Moderation(stored, replace(mixes[name], base=number))
             seen = [columns_of(one.traces(rows, images, draw), (name,))[0] for draw, rows in enumerate(drawn)]
             found.append(partial_r_squared(base, seen, reference))
         partial[name] = _over_bases(found)
-    v = own.q[own.n_networks :][:, images].var(0, ddof=1)
-    ratios = {name: [float(v.sum() / (s[images] ** 2).sum()) for s in spreads] for name, spreads in own.paths.items()}
+    v = stored.q[stored.n_networks :][:, images].var(0, ddof=1)
+    paths = stored.paths.items()
+    ratios = {name: [float(v.sum() / (s[images] ** 2).sum()) for s in spreads] for name, spreads in paths}
     found = {"partial_r2": partial, "path_ratios": ratios}
-    if RULE in own.bursts:
-        found["ratio"] = variance_ratio(own.bursts[RULE].spread[:, images] ** 2, reference)
+    if RULE in stored.bursts:
+        found["ratio"] = variance_ratio(stored.bursts[RULE].spread[:, images] ** 2, reference)
     return found
 
 
@@ -169,41 +195,43 @@ def _over_bases(found: list[Estimate]) -> Estimate:
     return Estimate(values.mean(), u, dof=found[0].dof, n=found[0].n)
 
 
-def _decisions(own: Assembled) -> dict:
+def _decisions(stored: Assembled) -> dict:
     """Compare the predicted probability that a further retraining decides otherwise with how often one did."""
-    judged, members = own.where("test", "shifted"), 2
-    drawn = draws(own.n_networks, members)
-    evaluations, _ = Moderation(own, Mix(FREE), own.contrast)(drawn, judged)
+    judged, members = stored.where("test", "shifted"), 2
+    drawn = draws(stored.n_networks, members)
+    evaluations, _ = Moderation(stored, Mix(FREE), stored.contrast)(drawn, judged)
     edges = np.array([0, 0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 1.0])
     rows = []
-    for low, high in zip(edges, edges[1:], strict=False):
-        said, happened, count, users = [], [], 0, []
-        for drawn_rows, one in zip(drawn, evaluations, strict=True):
+    for low, high in itertools.pairwise(edges):
+        predicted, count = [], 0
+        observed = np.full((len(drawn), len(stored.q)), np.nan)  # by each retraining that a draw doesn't use
+        for d, (networks, one) in enumerate(zip(drawn, evaluations, strict=True)):
             p = one.below(0.0)
             hit = (p >= low) & ((p < high) | (high == 1.0))
-            rest = np.setdiff1d(np.arange(len(own.q)), drawn_rows)
             if hit.any():
-                said.append(p[hit].mean())
-                happened.append((own.contrast[rest][:, judged[hit]] < 0).mean())
-                users.append(drawn_rows)
+                predicted.append(p[hit].mean())
+                rest = np.setdiff1d(np.arange(len(stored.q)), networks)
+                observed[d, rest] = (stored.contrast[rest][:, judged[hit]] < 0).mean(1)
             count += int(hit.sum())
-        if said:
-            row = {"low": low, "high": high, "said": float(np.mean(said)), "count": count / len(drawn)}
-            rows.append(row | {"happened": _jackknifed(happened, users)})
+        if predicted:
+            row = {"low": low, "high": high, "predicted": float(np.mean(predicted)), "count": count / len(drawn)}
+            rows.append(row | {"observed": _left_out(observed, drawn, stored.n_networks)})
     return {"flips": rows}
 
 
-def _jackknifed(values: list[float], users: list[tuple[int, ...]]) -> Estimate:
-    """Average over draws; the uncertainty from leaving out, one at a time, each network with its draws."""
-    values, networks = np.array(values), sorted({row for rows in users for row in rows})
-    kept = [[row not in rows for rows in users] for row in networks]
-    left = np.array([values[own].mean() for own in kept if any(own)])
-    n = len(left)
-    return Estimate(values.mean(), np.sqrt((n - 1) / n * ((left - left.mean()) ** 2).sum()), dof=n - 1, n=n)
+def _left_out(shares: ndarray, drawn: Sequence[tuple[int, ...]], n_players: int) -> Estimate:
+    """Average shares [draws, retrainings]; the uncertainty from leaving out each retraining, as player and as judge."""
 
+    def mean(without: int | None = None) -> float:
+        draws_kept = [d for d, rows in enumerate(drawn) if without not in rows and not np.isnan(shares[d]).all()]
+        kept = shares[draws_kept] if without is None else np.delete(shares[draws_kept], without, 1)
+        return float(np.nanmean(kept)) if len(kept) else np.nan
 
-BASE = "all free groups"
-MORE = "one more training"
+    left = np.array([mean(row) for row in range(shares.shape[1])])
+    parts = [part[np.isfinite(part)] for part in (left[:n_players], left[n_players:])]
+    variance = sum((len(part) - 1) / len(part) * ((part - part.mean()) ** 2).sum() for part in parts)
+    n = min(map(len, parts))
+    return Estimate(mean(), np.sqrt(variance), dof=n - 1, n=n)
 
 
 Judged = Mapping[tuple[str, int], Fidelity]  # by mix and M
@@ -294,21 +322,21 @@ def _predicted(level: float, slope: float | None, log_w: ndarray) -> ndarray:
 
 def single(study: Study, store: CellStore) -> Summary:
     """Judge rules for one training that were learned on all other pairs with such bursts."""
-    own = assembled(study, store)
+    stored = assembled(study, store)
     names = [f"{pair.key}-single" for pair in RESTARTED]
     others = [complete(name, store.folder.parent) for name in names if name != study.name]
     pairs = [_learned_on(assembled(*other)) for other in others]
-    images = own.where("test")
-    bursts = own.bursts[RULE].spread[:, images] ** 2
-    reference = Reference.of(own.q[:, images], [(row,) for row in range(own.n_networks)])
+    images = stored.where("test")
+    bursts = stored.bursts[RULE].spread[:, images] ** 2
+    reference = Reference.of(stored.q[:, images], [(row,) for row in range(stored.n_networks)])
     found = {}
     for kind in RULES:
         rule = learned(pairs, kind)
-        cost = 1.0 + (0.0 if rule.slope is None else own.bursts[RULE].trainings)
-        stated = fidelity(rule(bursts, own.q[: own.n_networks, images]), reference)
+        cost = 1.0 + (0.0 if rule.slope is None else stored.bursts[RULE].trainings)
+        stated = fidelity(rule(bursts, stored.q[: stored.n_networks, images]), reference)
         judged = stated.to_dict("ren", "squared_error", "coverage", "scale")
         found[kind] = judged | {"trainings": cost, "level": rule.level, "slope": rule.slope}
-    numbers = {"n": len(own.q), "networks": own.n_networks, "learned on": [one.folder for one, _ in others]}
+    numbers = {"n": len(stored.q), "networks": stored.n_networks, "learned on": [one.folder for one, _ in others]}
     return numbers | {"rules": found}, {}
 
 

@@ -109,9 +109,9 @@ def assembled_values(study: Study, store: CellStore) -> Assembled:
     arrays = [store.load(cell).arrays for cell in study.cells]
     explored = [own for own in arrays if "near_value" in own]
     q = dithered(np.concatenate([own["value"] for own in arrays]))
-    n = sum(len(own["value"]) for own in explored)
+    n = sum(len(arrays["value"]) for arrays in explored)
     near, noise, far, distance = (
-        np.concatenate([own[name] for own in explored]).astype(float)
+        np.concatenate([arrays[name] for arrays in explored]).astype(float)
         for name in ("near_value", "noise_spread", "mahalanobis", "gradient_distance")
     )
     outputs = np.stack([np.full_like(far, np.nan), np.full_like(far, np.nan), far], 1)
@@ -129,33 +129,33 @@ N_MEMBERS = (2, 3)
 
 def of_values(study: Study, store: CellStore) -> tuple[dict[str, Any], dict[str, ndarray]]:
     """Judge u(x) from one, two and three retrainings, compare it with the error, and give the gates."""
-    own = assembled_values(study, store)
-    test, fitted = own.where("test"), own.where("calibration")
-    found: dict[str, Any] = {"n": len(own.q), "networks": own.n_networks, "inputs": len(test)}
-    found |= _errors(own.q[:, test], own.label[test])
-    found["effective_inputs"] = effective_number(own.q[:, fitted])
+    stored = assembled_values(study, store)
+    test, fitted = stored.where("test"), stored.where("calibration")
+    found: dict[str, Any] = {"n": len(stored.q), "networks": stored.n_networks, "inputs": len(test)}
+    found |= _errors(stored.q[:, test], stored.label[test])
+    found["effective_inputs"] = effective_number(stored.q[:, fitted])
     learned = shipped_prior()
-    one = one_borrowed(own, learned, study)
-    found["one network"] = one_network(own)
+    one = one_borrowed(stored, learned, study)
+    found["one network"] = one_network(stored)
     found["one network, borrowed scale"] = one.to_dict() | lent(learned, study)
-    kept, _ = judged_by_size(own, MIXES, N_MEMBERS, test)
+    kept, _ = judged_by_size(stored, MIXES, N_MEMBERS, test)
     table = by_mix({key: judged.to_dict() for key, judged in kept.items()})
-    found["single"] = _single_sets(own, len(fitted))
+    found["single"] = _single_sets(stored, len(fitted))
     shares = {f"M = {m}": row["share"] for m, row in found["single"].items()}
     n = found["n"]
     gates = (
-        g0(own.q[:, test]), g2(own.q[:, test], what="values"), g5(kept[OF_VALUES, 2], {}, n=n), g9(one, n=n),
+        g0(stored.q[:, test]), g2(stored.q[:, test], what="values"), g5(kept[OF_VALUES, 2], {}, n=n), g9(one, n=n),
         g11(shares, n=n),
     )  # fmt: skip
     return found | {"mixes": table} | {verdict.gate: verdict.to_dict() for verdict in gates}, {}
 
 
-def _single_sets(own: Assembled, n_fitted: int) -> dict[str, Any]:
+def _single_sets(stored: Assembled, n_fitted: int) -> dict[str, Any]:
     """Give the share of single sets of networks whose 95 % intervals cover 90 to 99 %, with the assumed n_eff."""
     # A statement lowers n_eff where noise on the weights shows that inputs move together; that noise wasn't stored.
     mix, worth = MIXES[OF_VALUES], assumed_number(n_fitted)
-    sets = {str(m): single_sets(own.n_networks, m) for m in N_MEMBERS}
-    return {m: covered(own, mix, some, [worth] * len(some)) for m, some in sets.items()}
+    sets = {str(m): single_sets(stored.n_networks, m) for m in N_MEMBERS}
+    return {m: covered(stored, mix, some, [worth] * len(some)) for m, some in sets.items()}
 
 
 def _errors(q: ndarray, label: ndarray) -> dict[str, Any]:
