@@ -330,8 +330,9 @@ course.table(rows, "Budget 3", digits=4)
 # ## Which claims hold here?
 #
 # Each row is a claim of a paper, made in its setting (mostly CIFAR and residual networks). The columns show the stored results
-# on MNIST. The verdict is computed. It is *open* if the difference is below the standard deviation of the mean CLL of two
-# networks, since two bases may differ by so much through luck. A claim that fails here may still hold in its setting.
+# on MNIST. The verdict is computed. It is *open* if the difference is within two standard uncertainties (±): means of two
+# networks differ by so much through luck, and of twenty claims of no difference about one is decided. A claim that fails here
+# may still hold in its setting.
 
 # %%
 ONE = ("one network", "1")
@@ -350,7 +351,8 @@ claims = {
     "dropout beats one network at 1 training [10]": (("dropout", "1"), ONE),
 }
 course.table(
-    tables.claims(stored, claims), "CLL, ours less theirs; n = 2 bases, official test images"
+    tables.claims(stored, claims),
+    "CLL, ours less theirs (mnat); n = 2 bases, official test images",
 )
 
 # %%

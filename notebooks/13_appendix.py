@@ -128,15 +128,8 @@ course.table(
 # price. One can also train once more. How does each purchase change REN, given outputs, classes and gradient distance?
 
 # %%
-keys = {
-    "MNIST MLP": "mnist-mlp",
-    "MNIST CNN": "mnist-cnn",
-    "CIFAR-10 fast CNN": "cifar10-fast-cnn",
-    "CIFAR-10 fast ResNet": "cifar10-fast-resnet",
-}
-bought = {
-    name: ln.load_result(f"{key}-purchases").numbers["gains"]["2"] for name, key in keys.items()
-}
+purchases = tables.stored_of_pairs("-purchases")
+bought = {name: result.numbers["gains"]["2"] for name, result in purchases.items()}
 rows = {way: {} for way in ("one more training", *bought["MNIST MLP"])}
 for way, row in rows.items():
     for name, gains in bought.items():

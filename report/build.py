@@ -21,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 LIVE = HERE / "live"
 REPORT = HERE / "report.pdf"
 RUN_SHEET = LIVE / "run_sheet.pdf"
+MOST_DOF = 200  # degrees of freedom for which Student's factor is passed on
 
 
 class TypesettingError(RuntimeError):
@@ -34,7 +35,7 @@ def compile_pdf(source: Path) -> bytes:
     try:
         compiler = typst.Compiler(
             str(source), root=str(source.parent.parent), ignore_system_fonts=True,
-            sys_inputs={name: json.dumps(pairs) for name, pairs in for_typesetting().items()},
+            sys_inputs=inputs_of_sources(),
         )  # fmt: skip
         pdf, warnings = compiler.compile_with_warnings(format="pdf")
     except typst.TypstError as error:
@@ -42,6 +43,14 @@ def compile_pdf(source: Path) -> bytes:
     if warnings:
         raise TypesettingError(f"{source.name}: {'; '.join(warning.diagnostic.strip() for warning in warnings)}")
     return pdf
+
+
+def inputs_of_sources() -> dict[str, str]:
+    """Return what the sources read beside stored results: pairs, and Student's factors at 95 % for ν = 1, 2, …."""
+    from scipy.stats import t
+
+    students = t.ppf(0.975, range(1, MOST_DOF + 1)).tolist()
+    return {name: json.dumps(content) for name, content in (for_typesetting() | {"students": students}).items()}
 
 
 def clear() -> None:

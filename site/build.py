@@ -17,13 +17,13 @@ import tempfile
 import time
 from pathlib import Path
 
+from docstrings import WHOLE
 from reference import commands_page, reference_pages, tried_pages
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
 sys.path.append(str(ROOT))  # for what the tests try
 IN_BACKTICKS = re.compile(r"(?<!\[)`(?:notebooks/)?(\d\d)(?:_\w+)?(?:\.ipynb)?`")  # `03_paths`, `03`: not yet a link
-WHOLE = re.compile(r"(?<=\d) (?=%|\d{3}\b)")  # 5 % and 7 000 are not broken at the end of a line
 IN_PACKAGE = re.compile(r"(?<!\[)`(ln\.(\w+(?:\.\w+)*)[^`<>]*)`")  # `ln.fit`, `ln.fit(net, data)`
 LIVE = "application/vnd.vegalite.v5+json"  # a chart among the outputs of a notebook
 # Draws every chart of a page, its two halves below each other where the window is narrow.

@@ -31,9 +31,10 @@ def drawn(words=WORDS):
         np.log(U), {"ours": (np.log(U), 0.0), "true": (2 * np.log(U), 1.0)}, 2.0, label="h", **words
     )
     yield from (stated_against_true(**words), scale_of_ren(**words))
-    facts = {"a pair": {"training_loss": 0.1, "gradient_scatter": 1.0, "distance": 30.0}}
-    yield lessons.beforehand(facts, {"a pair": {"bursts": (0.2, 0.1)}}, **words)
-    yield lessons.levels({"a kind": {"a pair": 0.3}, "another": {"more": 0.4}}, {"one": 0.3, "two": 0.2}, **words)
+    facts = {"MNIST MLP": {"training_loss": 0.1, "gradient_scatter": 1.0, "distance": 30.0}}
+    yield lessons.beforehand(facts, {"MNIST MLP": {"bursts": (0.2, 0.1)}}, **words)
+    later = {"a kind": ("one", 0.3), "another": ("two", 0.2)}
+    yield lessons.levels({"a kind": {"a pair": 0.3}, "another": {"more": 0.4}}, later, **words)
     yield lessons.yardsticks({"q": {"one": 0.6, "two": 2.0}, "more": {"one": 0.9}}, {"q": ["two"], "more": []}, **words)
     yield lessons.ring_valley(Q[:5, :2], Q[:5, 2:4], Q[0, :2], **words)
     yield lessons.even_points({"even": STREAM.dirichlet(np.ones(3), 50)}, **words)
@@ -47,7 +48,8 @@ def drawn(words=WORDS):
     yield lessons.shares_below({"entropy (nat)": {"test": U}}, least=0.1, **words)
     yield lessons.entropies({"u": U}, {"aleatoric": U, "epistemic": U}, **words)
     yield lessons.two_questions({"class": Q, "family": Q + 1}, **words)
-    yield lessons.beyond_gradients({"data": {"a network": (U, U, U)}, "others": {"one": (U, U, U)}}, **words)
+    panels = {"MNIST": {"MNIST CNN": (U, U, U)}, "others": {"FashionMNIST attention": (U, U, U)}}
+    yield lessons.beyond_gradients(panels, **words)
 
 
 def test_each_figure_says_what_it_claims_and_where_its_data_are_from():
@@ -84,9 +86,8 @@ def test_tables_are_those_of_the_stored_results():
     ren = stored["MNIST MLP"].numbers["mixes"]["constant"]["3"]["ren"]
     row = tables.worths(stored, "3")["constant"]["MNIST MLP"]
     assert row == f"{ren['value']:.1f} [{ren['low']:.1f}, {ren['high']:.1f}]"
-    assert tables.left_out(stored)["none"]["MNIST MLP"] == pytest.approx(
-        stored["MNIST MLP"].numbers["mixes"]["all free groups"]["2"]["ren"]["value"], rel=0.1
-    )
+    of_two = stored["MNIST MLP"].numbers["mixes"]["all free groups"]["2"]["ren"]["value"]
+    assert tables.left_out(stored)["none"]["MNIST MLP"] == of_two
     gates = tables.verdicts(tables.stored_of_pairs(), stored, tables.stored_of_pairs("-methods"))
     assert {row[0] for row in gates} == {f"G{k}" for k in range(9)}
     assert {row[2] for row in gates} <= {"passed", "FAILED", "undecided"}

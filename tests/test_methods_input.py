@@ -218,7 +218,7 @@ def test_laws_and_walks_refuse_what_does_not_fit(data, as_users_do):
     ("settings", "message"),
     [
         ({"method": "swagg", "budget": 1.5}, "no way to a law 'swagg'; did you mean 'swag'"),
-        ({"method": "swag", "budget": 0}, "budget=0 is no number of trainings"),
+        ({"method": "swag", "budget": 0}, "the budget, in trainings, must be a finite number above 0, not 0"),
         ({"method": "swag", "budget": 2, "options": {"snapshot": 3}}, "no option of 'swag' 'snapshot'; did you mean"),
     ],
 )

@@ -47,7 +47,8 @@ def test_cells_cost_what_their_method_trains():
 
 def test_the_queue_of_an_accelerator_stops_in_time_and_goes_on(tmp_path, capsys):
     run_queue([TINY], minutes=1e-3, device="cpu", folder=tmp_path)
-    assert capsys.readouterr().out.splitlines()[-1].startswith("10 missing cells are waiting")  # the first one begins: its pace isn't known
+    # The first one begins: its pace isn't known.
+    assert capsys.readouterr().out.splitlines()[-1].startswith("10 missing cells are waiting")
     run_queue([TINY], minutes=2.0, device="cpu", folder=tmp_path)
     assert capsys.readouterr().out.splitlines()[-1].startswith("0 missing cells are waiting")
     assert CellStore(TINY, tmp_path / TINY.folder).missing() == []

@@ -86,7 +86,7 @@ def equivalents_on_pairs(**words):
 
 def coverage(**words):
     deciles = {"MLP": {"plain": np.linspace(60, 100, 10), "all": np.full(10, 95.0)}}
-    return figures.coverage(deciles, {"MLP": (np.array([0.1, 0.5]), np.array([0.1, 0.4]))}, **words)
+    return figures.coverage(deciles, {"MNIST MLP": (np.array([0.1, 0.5]), np.array([0.1, 0.4]))}, **words)
 
 
 def statement(source, title):

@@ -8,7 +8,7 @@ import pytest
 import lnescape as ln
 from lnescape.covariates import FREE
 from lnescape.covariates.groups import Traces
-from lnescape.retraining import fit_prior, moderated
+from lnescape.retraining import Reference, fit_prior, moderated
 from lnescape.study.store import CellStore, study_named
 from report.studies.geometry import ALONE, explained
 from report.studies.moderation import Assembled, Mix, Moderation, assembled, draws
@@ -45,6 +45,15 @@ def test_it_puts_together_what_the_cells_hold(own):
     assert set(own.part[own.where("shifted")]) == {f"{kind} {strength}" for kind, strength in kinds}
     assert all(np.isnan(spread[own.where("shifted")]).all() for spread in own.paths["curve"])
     assert all(np.isfinite(spread[own.where("calibration")]).all() for spread in own.paths["curve"])
+
+
+@pytest.mark.parametrize(("name", "mix"), [("constant", Mix(())), ("all free groups", Mix(FREE))])
+def test_a_stored_ren_is_what_the_cells_give(own, name, mix):
+    images = own.where("test")
+    found = Moderation(own, mix).fidelity(images, Reference.of(own.q[:, images], draws(own.n_networks, 2)))
+    stored = ln.load_result("mnist-cnn-uncertainty").numbers["mixes"][name]["2"]
+    assert found.ren.value == pytest.approx(stored["ren"]["value"], rel=1e-4)
+    assert found.coverage.value == pytest.approx(stored["coverage"].value, rel=1e-4)
 
 
 def test_all_exploration_is_charged(own):

@@ -130,7 +130,7 @@ def _tables(found: dict) -> dict[str, dict]:
         {
             "way": way,
             "error": f"error {row['error']:.0f} %",
-            "worth": f"as {row['ren']:.0f} plain retrainings would err",
+            "worth": f"as accurate as {row['ren']:.0f} plain retrainings",
         }
         for way, row in ways.items()
     ]
@@ -314,5 +314,5 @@ class Picture:
         self._shown = {LIVE: chart(found), "image/svg+xml": svg, "text/plain": title}
 
     def _repr_mimebundle_(self, include=None, exclude=None) -> tuple[dict, dict]:
-        """Give every form of the picture, from which the reader's program takes the first that it knows."""
+        """Return every form of the picture, from which the reader's program takes the first that it knows."""
         return self._shown, {"image/svg+xml": {"alt": self._shown[LIVE]["description"]}}

@@ -51,7 +51,7 @@ class Attention(nn.Module):
         self.norm, self.head = nn.LayerNorm(WIDTH), nn.Linear(WIDTH, n_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give logits [images, classes]."""
+        """Return logits [images, classes]."""
         patches = F.unfold(images, self.patch, stride=self.patch).transpose(1, 2)
         tokens = self.blocks(self.embedding(patches) + self.place)
         return self.head(self.norm(tokens).mean(1))

@@ -3,7 +3,6 @@
 from typing import Any
 
 import numpy as np
-from numpy import ndarray
 
 from lnescape.covariates.explore import movement_law
 from lnescape.covariates.groups import DEFAULT
@@ -14,12 +13,12 @@ from lnescape.study.store import CellStore
 from report.studies.dispersion import jackknife
 from report.studies.gates import g11
 from report.studies.geometry import learn, levels, levels_beside
-from report.studies.moderation import Mix, accuracy_of, assembled
+from report.studies.moderation import Mix, Summary, accuracy_of, assembled
 from report.studies.pairs import JUDGES, SMALL, WITH_GRADIENTS
 from report.studies.small import SIZES, covered, movements, single_sets
 
 
-def beside_companion(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
+def beside_companion(study: Study, store: CellStore) -> Summary:
     """Judge single sets of networks with their own scale, with that beside a companion as well, or a borrowed one.
 
     Nothing was learned on the data set: the level over a companion is that of all others. The borrowed scale is that

@@ -143,7 +143,7 @@ def _level(pair: Pair) -> tuple[Cell, ...]:
 
 def _purchases(pair: Pair) -> tuple[Cell, ...]:
     """What may be bought beside gradient distance: bursts from the same networks, and what other networks show."""
-    further = [cell for cell in _studies(pair)[3].cells if cell.method in ("bursts", "proxies", "law")]
+    further = [cell for cell in _uncertainty_cells(pair) if cell.method in ("bursts", "proxies", "law")]
     if "gradients" in pair.observed:
         return (*_geometry(pair), *further)
     *cells, bursts = _level(pair)
@@ -156,7 +156,7 @@ def _together(scouts: Cell, n: int, epochs: float) -> Cell:
     return scouts.but(method="together", scouts=scouts, seeds=range(n), settings=settings)
 
 
-N_SMALL = 48  # retrainings of each
+N_SMALL = 48  # retrainings of each small data set
 
 
 def _small(name: str) -> tuple[Cell, ...]:
@@ -239,25 +239,35 @@ def _proxies(pair: Pair) -> tuple[Cell, ...]:
     )
 
 
-def _studies(pair: Pair) -> tuple[Study, ...]:
-    """Reference, bursts, proxies and laws of one pair, what is judged on all of them together, and methods."""
-    scouts, some = scouts_of(pair), {}
-    if pair.long:
-        some = {"ways": comparison.FEWEST, "budgets": pair.budgets, "bases": comparison.BASES[: pair.bases]}
-        some |= {"at_three": comparison.LEADING} if pair.leading else {}
-    reference, bursts, proxies = _reference_of(pair), _bursts(pair), _proxies(pair)
+def _options(pair: Pair) -> dict[str, Any]:
+    """Return the options of the comparison of methods."""
+    if not pair.long:
+        return {}
+    options = {"ways": comparison.FEWEST, "budgets": pair.budgets, "bases": comparison.BASES[: pair.bases]}
+    return options | ({"at_three": comparison.LEADING} if pair.leading else {})
+
+
+def _uncertainty_cells(pair: Pair) -> tuple[Cell, ...]:
+    """Return the cells behind u(x): reference, bursts, proxies, and the laws that serve as covariates."""
     ways = {PATHS[name] for name in pair.paths}
-    laws = [cell for way, budget, _, cell in comparison.compared(scouts, **some) if (way, budget) in ways]
+    methods = comparison.compared(scouts_of(pair), **_options(pair))
+    laws = [cell for way, budget, _, cell in methods if (way, budget) in ways]
+    return (*_reference_of(pair), *_bursts(pair), *_proxies(pair), *laws)
+
+
+def _studies(pair: Pair) -> tuple[Study, ...]:
+    """Return the studies of one pair: reference, bursts, proxies, u(x), methods, and what suits it."""
+    scouts, reference, bursts = scouts_of(pair), _reference_of(pair), _bursts(pair)
     name, many = pair.key, pair.many
     first = {"first": 0} if pair.long and not pair.control else {}  # the reference's, which are no method's own
     found = [
         _study(name, f"{pair.n} retrainings of {many}: the reference", reference),
         _study(f"{name}-bursts", f"Short restarts from {pair.explored} {many}", bursts, ""),
-        _study(f"{name}-proxies", f"Cheap retrainings of narrower {many}", proxies, ""),
+        _study(f"{name}-proxies", f"Cheap retrainings of narrower {many}", _proxies(pair), ""),
         _study(f"{name}-uncertainty", f"u(x) of {many} from few retrainings, judged by all others",
-               (*reference, *bursts, *proxies, *laws), "uncertainty"),
+               _uncertainty_cells(pair), "uncertainty"),
         _study(f"{name}-methods", f"Methods at equal cost, {pair.one}",
-               comparison.comparison_cells(scouts, pair.yardstick, **first, **some), "methods"),
+               comparison.comparison_cells(scouts, pair.yardstick, **first, **_options(pair)), "methods"),
     ]  # fmt: skip
     if not pair.control:
         seen = (_together(scouts, 2, 0.25),) if pair is MNIST_MLP else ()  # where a training takes seconds
@@ -269,7 +279,7 @@ def _studies(pair: Pair) -> tuple[Study, ...]:
         )  # fmt: skip
     if pair.chooses:
         kept = tuple(cell for cell in reference if "log_probabilities" in cell.keep)
-        title = f"What it changes that the class is chosen by one's own {many}"
+        title = f"Effect of letting the evaluated {many} choose the class"
         found.append(_study(f"{name}-class", title, kept, "own class"))
     return tuple(found)
 
@@ -301,13 +311,13 @@ STUDIES = {
           for pair in (*WITH_GRADIENTS, *HELD_OUT, *JUDGES, FASHION_ATTENTION, FASHION_FIXED)),
         *(_study(f"{pair.key}-level", f"u(x) of {pair.many} from one training and its bursts, with gradient distance",
                  _level(pair), "level") for pair in WITH_LEVEL),
-        *(_study(f"{pair.key}-purchases", f"What to buy beside gradient distance: {pair.many}", _purchases(pair),
+        *(_study(f"{pair.key}-purchases", f"Purchases beside gradient distance: {pair.many}", _purchases(pair),
                  "purchases") for pair in (MNIST_MLP, MNIST_CNN, CIFAR10_FAST_CNN, CIFAR10_FAST_RESNET)),
-        _study("one-training", "What one training and a short companion tell of the scale of u",
+        _study("one-training", "The scale of u from one training and a short companion",
                tuple(cells_of_scale().values()), "one training"),
         *(_study(f"{pair.key}-companions", f"Short companions of {pair.many}", (_companions(scouts_of(pair), n),), "")
           for pair, n in COMPANIONS),
-        *(_study(pair.key, f"What one training tells, judged on new networks: {name}",
+        *(_study(pair.key, f"One training and a companion, tested on new networks: {name}",
                  (*_geometry(pair), _companions(scouts_of(pair), pair.explored)), "judge")
           for name, pair in NEW_JUDGES.items()),
         _study("mnist-mlp-literature", "Infinitesimal jackknife and batches of the data, perceptrons on MNIST",

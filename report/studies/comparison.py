@@ -13,7 +13,7 @@ TUNING = 19  # seed under which settings were chosen, on validation images
 VOLUME_WEIGHTS = (0.0, *(10.0**power for power in range(-8, 0)))  # λ over seven decades, and 0
 COSINE_WEIGHTS = (0.0, 0.1, 1.0, 10.0, 100.0)  # β
 
-# Each method as it is called on the chart: which of `METHODS`, and what is its own.
+# {label in the figures: (name in `METHODS`, options of this variant)}.
 WAYS: dict[str, tuple[str, dict[str, Any]]] = {
     "deep ensemble": ("deep_ensemble", {}),
     "short ensemble": ("deep_ensemble", {}),  # twice as many members, of half a training each
@@ -93,7 +93,7 @@ def _cell(scouts: Cell, method: str, budget: float, seed: int, options: Mapping[
 
 
 def settings_cells(scouts: Cell) -> tuple[Cell, ...]:
-    """Give the cells that choose the settings: every candidate at a budget of 1.5, or 3 to join two networks."""
+    """Return the cells that choose the settings: every candidate at a budget of 1.5, or 3 to join two networks."""
     return tuple(
         _cell(scouts, WAYS[way][0], 3 if way in ("mode curve", "SPRO") else 1.5, TUNING, {**WAYS[way][1], **own})
         for way, row in candidates(scouts).items()
@@ -102,7 +102,7 @@ def settings_cells(scouts: Cell) -> tuple[Cell, ...]:
 
 
 def tuned(scouts: Cell, way: str) -> dict[str, Any]:
-    """Give the chosen settings of a way."""
+    """Return the chosen settings of a way."""
     # The plain recipe is the unit of cost, so that deep ensembles keep it; their candidates tell whether it is fair.
     # Settings were chosen on MNIST; other networks and data take over those of its convolutional network.
     if WAYS[way][0] == "deep_ensemble":
@@ -119,23 +119,25 @@ def compared(
     for seed in bases:
         for budget in budgets:
             for way in ways:
-                if way == "long ensemble" and budget < 3 or budget == 3 and way not in at_three:
+                if way == "long ensemble" and budget < 3:
                     continue
-                method, own = WAYS[way]
+                if budget == 3 and way not in at_three:
+                    continue
+                method, usual = WAYS[way]
                 more = {"short ensemble": {"members": int(2 * budget)}, "long ensemble": {"members": 2}}.get(way, {})
-                options = {**own, **tuned(scouts, way), **more}
+                options = {**usual, **tuned(scouts, way), **more}
                 rows.append((way, budget, seed, _cell(scouts, method, budget, seed, options)))
     return rows
 
 
 def comparison_cells(scouts: Cell, n_yardstick: int, *, first: int = YARDSTICK, **some: Any) -> tuple[Cell, ...]:
-    """Give the cells of the comparison: the yardstick of so many networks, then methods, those of `compared`."""
+    """Return the cells of the comparison: the yardstick of so many networks, then methods, those of `compared`."""
     yardstick = scouts.but(method="yardstick", seeds=range(first, first + n_yardstick))
     return (yardstick, *(cell for *_, cell in compared(scouts, **some)))
 
 
 def volume_cells(scouts: Cell) -> tuple[Cell, ...]:
-    """Give the cells that vary λ of the volume, with one point a step and with five."""
+    """Return the cells that vary λ of the volume, with one point a step and with five."""
     own = tuned(scouts, "ESPRO")
     return tuple(
         _cell(scouts, "simplex_ensemble", 1.5, BASES[0], {**own, "volume_weight": weight, "points": points})
@@ -145,7 +147,7 @@ def volume_cells(scouts: Cell) -> tuple[Cell, ...]:
 
 
 def cosine_cells(scouts: Cell) -> tuple[Cell, ...]:
-    """Give the cells that vary β of the cosine penalty of a learned line."""
+    """Return the cells that vary β of the cosine penalty of a learned line."""
     own = tuned(scouts, "learned line")
     return tuple(
         _cell(scouts, "learned_subspace", 1, BASES[0], {**own, "shape": "line", "cosine_weight": weight})

@@ -3,7 +3,6 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from inspect import signature
-from numbers import Real
 from pathlib import Path
 from time import perf_counter
 from typing import Any
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from lnescape import scores
+from lnescape.checks import real
 from lnescape.covariates import explore, geometry
 from lnescape.landscape import along, plane, survey
 from lnescape.landscape import triangle as surveyed_triangle
@@ -58,8 +58,9 @@ def arithmetic(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observatio
     law = replace(law, thetas=torch.cat(parts), seeds=(seed,) * len(runs))
     seen = _labelled(observe(law, data, panel, chosen, keep=cell.keep), runs, "threads", "together")
     # Runs that share a number here ended with the same bits.
-    bits = {row.numpy().tobytes(): number for number, row in reversed(list(enumerate(law.thetas.cpu())))}
-    seen.add("same_bits_as", np.array([bits[row.numpy().tobytes()] for row in law.thetas.cpu()]), "retraining")
+    first: dict[bytes, int] = {}
+    numbers = [first.setdefault(row.numpy().tobytes(), k) for k, row in enumerate(law.thetas.cpu())]
+    seen.add("same_bits_as", np.array(numbers), "retraining")
     return seen
 
 
@@ -85,7 +86,7 @@ def branches(cell: Cell, data, panel: Panel, chosen: np.ndarray) -> Observation:
     return _labelled(observe(law, data, panel, chosen, keep=cell.keep), labels, "trunk", "leaves", "branch")
 
 
-COUNTS = (5, 10, 20, 40)  # proxies, of whose first so many the spread is kept
+COUNTS = (5, 10, 20, 40)  # numbers of proxies for which the spread is stored
 
 
 def bursts(cell: Cell, data, panel: Panel, chosen: np.ndarray, *, scratch: Path | None = None) -> Observation:
@@ -142,7 +143,7 @@ def together(cell: Cell, data, panel: Panel, chosen: np.ndarray, *, scratch: Pat
 def _by_gradients(
     law: Members, theta: Tensor, data, images: Tensor, classes: np.ndarray, seed: int
 ) -> dict[str, float]:
-    """Give the mean squared cosine of inputs under gᵢᵀ(F + rI)⁻¹gⱼ, for several r, and without the mean gradient."""
+    """Return the mean squared cosine of inputs under gᵢᵀ(F + rI)⁻¹gⱼ, for several r, and without the mean gradient."""
     with law.lend(theta) as module, torch.no_grad():
         fisher = geometry.fisher_sketch(module, data.train.images[: explore.N_FEATURES], seed=seed)
         chosen = torch.as_tensor(classes, dtype=torch.int64, device=images.device)
@@ -259,7 +260,7 @@ def law_scores(logp: Tensor, labels: Tensor, foreign: Tensor) -> dict[str, float
 
 
 def _shape(made: Law) -> dict[str, float]:
-    """Give ln V of a subspace and the mean cosine of two of its vertices, nan for any other law."""
+    """Return ln V of a subspace and the mean cosine of two of its vertices, nan for any other law."""
     if not isinstance(made, SubspaceLaw):
         return {"log_volume": np.nan, "cosine": np.nan}
     unit = torch.nn.functional.normalize(made.vectors.double())
@@ -325,7 +326,7 @@ AXES = _ALONG | {
 
 
 def accuracy_and_nll(logp: Tensor, labels: Tensor) -> tuple[float, float]:
-    """Give accuracy and NLL of the mean prediction."""
+    """Return accuracy and NLL of the mean prediction."""
     return float(accuracy(logp, labels)), float(nll(logp, labels))
 
 
@@ -412,8 +413,7 @@ def _observed(arrays: dict[str, np.ndarray]) -> Observation:
 def _check_law(settings: Mapping[str, Any]) -> None:
     """Refuse a law that its method could not make."""
     check_known(settings["method"], METHODS, "way to a law")
-    if not isinstance(budget := settings["budget"], Real) or not 0 < budget < float("inf"):
-        raise StudyError(f"budget={budget!r} is no number of trainings; give one above 0, such as 1.5.")
+    real(settings["budget"], "the budget, in trainings,", above=0, error=StudyError)
     fixed = ("net", "data", "budget", "runs", "options")
     options = [name for name in signature(METHODS[settings["method"]]).parameters if name not in fixed]
     for name in settings.get("options", {}):

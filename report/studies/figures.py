@@ -1,6 +1,6 @@
 """Figures over studies: what methods and covariates are worth, how log-odds scatter, coverage, budgets."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -17,7 +17,9 @@ Pictures = Float[ndarray, "images height width"]  # grey
 OfNetworks = Float[ndarray, "networks images"]
 Points = tuple[ndarray, ndarray]  # x and y
 Clouds = Mapping[str, Points]
-Named, Numbers, Two = Mapping[str, ndarray], Mapping[str, float], tuple[float, float]
+Named = Mapping[str, ndarray]
+Numbers = Mapping[str, float]
+Two = tuple[float, float]
 Table = Mapping[str, Mapping[str, Mapping]]  # {method: {budget in trainings: row}}
 Rens = Mapping[str, Mapping[str, Mapping[int, tuple[float, float, float]]]]  # {name: {covariates: {M: REN, low, high}}}
 
@@ -198,7 +200,7 @@ def worth_on_pairs(found: Rens, *, source: str, title: str) -> Figure:
                         axis.plot(FAR, y, ">", color=colour, markersize=4, clip_on=False)
                 axis.plot([], [], marker, color=colour, markersize=4.5, label=name)
             axis.axvline(m, color=PALE, linewidth=0.8, linestyle=":")
-            axis.axvline(30, color=PALE, linewidth=0.8, linestyle="--")
+            axis.axvline(TARGET, color=PALE, linewidth=0.8, linestyle="--")
             for n in range(1, len(found)):
                 axis.axhline(n * step - 1, color=PALE, linewidth=0.3)
             axis.set(xscale="log", title=f"M = {m}", xlabel="REN, retrainings", ylim=(len(found) * step - 1, -1))
@@ -428,7 +430,7 @@ def covariate_worth(found: Rens, *, source: str, title: str) -> Figure:
                     axis.plot(value, y, marker, color=colour, markersize=4)
             for m in (2, 3):
                 axis.axvline(m, color=OF_SIZE[m][1], linewidth=0.7, linestyle=":")
-            axis.axvline(30, color=PALE, linewidth=0.8, linestyle="--")
+            axis.axvline(TARGET, color=PALE, linewidth=0.8, linestyle="--")
             heading = _in_two_lines(name) if len(found) > 2 else name
             axis.set(xscale="log", title=heading, xlabel="REN, retrainings", ylim=(len(rows) - 0.4, -0.6))
             ticks_at(axis, x=[tick for tick in ticks if tick < axis.get_xlim()[1]])
@@ -489,12 +491,11 @@ OF_NETWORK = {
     "CIFAR-10 fast CNN": ("^", GREEN),
     "CIFAR-10 fast ResNet": ("D", "#CC79A7"),
     "CIFAR-100 fast ResNet": ("v", "#56B4E9"),
+    "FashionMNIST MLP": ("P", DARK),
+    "FashionMNIST CNN": ("X", "#E69F00"),
+    "FashionMNIST attention": ("*", "#7A5195"),
+    "FashionMNIST fixed mixing": ("p", "#999933"),
 }
-
-
-def looks_of(names: Iterable[str]) -> list[tuple[str, str]]:
-    """Return marker and colour of each network, at most five; those of other names in the order of `OF_NETWORK`."""
-    return [OF_NETWORK.get(name, look) for name, look in zip(names, OF_NETWORK.values(), strict=False)]
 
 
 def coverage(deciles: Mapping[str, Mapping[str, Sequence[float]]], flips: Clouds, *, source: str, title: str) -> Figure:
@@ -518,7 +519,8 @@ def coverage(deciles: Mapping[str, Mapping[str, Sequence[float]]], flips: Clouds
         axes[0].set_ylabel("retrainings inside (%)")
         last = axes[-1]
         last.plot([0, 1], [0, 1], color=DARK, linewidth=0.6)
-        for (name, (predicted, seen)), (marker, colour) in zip(flips.items(), looks_of(flips), strict=True):
+        for name, (predicted, seen) in flips.items():
+            marker, colour = OF_NETWORK[name]
             last.plot(predicted, seen, marker, color=colour, markersize=5, label=name)
         last.set(title="decisions, M = 2", xlabel="predicted risk of a flip", ylabel="observed share")
         last.set(xlim=(0, 1), ylim=(0, 1))

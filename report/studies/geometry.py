@@ -1,4 +1,4 @@
-"""Gradient distance and the prior of other pairs: what one pair's retrainings say of them, and what all pairs teach.
+"""Gradient distance and the prior of other pairs: their test on one pair's retrainings, and the prior of all pairs.
 
 `python -m report.studies.geometry` learns the prior that the package ships.
 """
@@ -43,7 +43,7 @@ from report.studies import moderation
 from report.studies.dispersion import jackknife, log_variance
 from report.studies.gates import g1, g5, g9, g10
 from report.studies.judges import NEW_JUDGES, SCALE_SEEN
-from report.studies.moderation import Assembled, Mix, Moderation, accuracy_of, assembled, complete, draws
+from report.studies.moderation import Assembled, Mix, Moderation, Summary, accuracy_of, assembled, complete, draws
 from report.studies.pairs import FASHION_ATTENTION, JUDGES, LEVELLED, SMALL, WITH_GRADIENTS, Pair, kind_of_network
 from report.studies.uncertainty import gain_in_ren
 
@@ -63,56 +63,65 @@ TRIED = ("CLIP", "STEP", "MEAN_DELTA", "TEMPER")
 CERTAIN = 1e6  # degrees of freedom of a dispersion that is no estimate from retrainings
 
 
-def geometry(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
+def geometry(study: Study, store: CellStore) -> Summary:
     """Judge gradient distance alone and beside outputs and classes, on held-out retrainings and images."""
-    stored = assembled(study, store)
-    found: dict = {}
-    came_last = study.name.startswith(FASHION_ATTENTION.key)  # after the prior that the package ships was learned
-    if came_last:
-        learned = shipped_prior()
-    else:
-        seen = levels(store.folder.parent, but=study.name.removesuffix("-geometry"))
-        learned = learn(others(study.name), store.folder.parent, levels=by_kind(seen))
-        found = {"levels": seen, "learned": learned.to_dict()}
-    known = MIXES | {TRANSFER: Mix(DEFAULT, like=learned)}
+    stored, folder = assembled(study, store), store.folder.parent
+    learned, found = _prior_for(study, folder)
+    mixes = MIXES | {TRANSFER: Mix(DEFAULT, like=learned)}
     if stored.traces.path is None:  # the weights of the former players were not kept, and all covariates go together
-        del known["all free groups"]
-    test = stored.where("test")
-    found |= {"n": len(stored.q), "networks": stored.n_networks, "images": len(test)}
+        del mixes["all free groups"]
+    places = {kind: where for kind in ("test", *SHIFTS, "foreign") if len(where := stored.where(kind))}
+    n = len(stored.q)
+    found |= {"n": n, "networks": stored.n_networks, "images": len(places["test"])}
     found["accuracy"] = accuracy_of(study, store)
     found |= law_of_scale(stored) | {"explained": explained(stored), "one network": one_network(stored)}
     one = one_borrowed(stored, learned, study)
     found["one network, borrowed scale"] = one.to_dict() | lent(learned, study)
-    level = level_of(stored.q[:, stored.where("calibration")])
-    found["usual u"] = float(np.exp(level / 2))
-    found["G9"] = g9(one, n=found["n"]).to_dict()
-    kept: dict[tuple[str, int, str], Fidelity] = {}
-    judges: dict[int, Reference] = {}
-    places = {"test": test, **{kind: where for kind in (*SHIFTS, "foreign") if len(where := stored.where(kind))}}
+    found["usual u"] = float(np.exp(level_of(stored.q[:, stored.where("calibration")]) / 2))
+    kept, judges = _judged_at(stored, mixes, places)
+    for (place, members, name), judged in kept.items():
+        shown = ("ren", "coverage") if place != "test" else ("ren", "coverage", "squared_error", "dof")
+        row = judged.to_dict(*(() if (place, name) == ("test", TRANSFER) else shown))
+        found.setdefault(place, {}).setdefault(name, {})[str(members)] = row
+    shifted = {kind: kept[kind, 2, TRANSFER] for kind in SHIFTS if kind in places}
+    with_others, without, alone = (kept["test", 2, name] for name in (TRANSFER, ALONE, "gradient distance"))
+    gain = gain_in_ren(with_others, without, judges[2])
+    found["G1"] = g1(kept["test", 2, "constant"], n=n).to_dict()
+    found["G5"] = g5(with_others, shifted, n=n).to_dict()
+    found["G9"] = g9(one, n=n).to_dict()
+    found["G10"] = g10(with_others, without, gain=gain, n=n).to_dict()
+    found["sensitivity"] = sensitivity(stored, judges[2])
+    if "learned" in found:
+        found["taught otherwise"] = taught_otherwise(stored, study, folder, judges[2])
+    found["gain over gradient distance"] = gain_in_ren(with_others, alone, judges[2])
+    return found, {}
+
+
+def _prior_for(study: Study, folder: Path) -> tuple[LearnedPrior, dict]:
+    """Return the prior that judges a pair, and what is stored of it."""
+    if study.name.startswith(FASHION_ATTENTION.key):  # it came after the prior that the package ships was learned
+        return shipped_prior(), {}
+    seen = levels(folder, but=study.name.removesuffix("-geometry"))
+    learned = learn(others(study.name), folder, levels=by_kind(seen))
+    return learned, {"levels": seen, "learned": learned.to_dict()}
+
+
+def _judged_at(
+    stored: Assembled, mixes: Mapping[str, Mix], places: Mapping[str, ndarray]
+) -> tuple[dict[tuple[str, int, str], Fidelity], dict[int, Reference]]:
+    """Judge each mix by place, M and name; return the references of the test images by M, too."""
+    kept, judges = {}, {}
     for members in SIZES:
         drawn = draws(stored.n_networks, members)
         references = {place: Reference.of(stored.q[:, judged], drawn) for place, judged in places.items()}
         judges[members] = references["test"]
-        for name, mix in known.items():
+        for name, mix in mixes.items():
             # Each prior is fitted once, and judged at every place.
             evaluations, _ = Moderation(stored, mix)(drawn, np.arange(stored.q.shape[1]))
             for place, judged in places.items():
                 there = [replace(one, mean=one.mean[judged], scale=one.scale[judged]) for one in evaluations]
                 kept[place, members, name] = fidelity(there, references[place])
-                shown = ("ren", "coverage") if place != "test" else ("ren", "coverage", "squared_error", "dof")
-                row = kept[place, members, name].to_dict(*(() if (place, name) == ("test", TRANSFER) else shown))
-                found.setdefault(place, {}).setdefault(name, {})[str(members)] = row
-    shifted = {kind: kept[kind, 2, TRANSFER] for kind in SHIFTS if kind in places}
-    found["G1"] = g1(kept["test", 2, "constant"], n=found["n"]).to_dict()
-    found["G5"] = g5(kept["test", 2, TRANSFER], shifted, n=found["n"]).to_dict()
-    with_others, without, alone = (kept["test", 2, name] for name in (TRANSFER, ALONE, "gradient distance"))
-    gain = gain_in_ren(with_others, without, judges[2])
-    found["G10"] = g10(with_others, without, gain=gain, n=found["n"]).to_dict()
-    found["sensitivity"] = sensitivity(stored, judges[2])
-    if not came_last:
-        found["taught otherwise"] = taught_otherwise(stored, study, store.folder.parent, judges[2])
-    found["gain over gradient distance"] = gain_in_ren(with_others, alone, judges[2])
-    return found, {}
+    return kept, judges
 
 
 def law_of_scale(stored: Assembled) -> dict:
@@ -164,7 +173,7 @@ def _span(columns: ndarray) -> ndarray:
 
 
 def sensitivity(stored: Assembled, judge: Reference) -> dict[str, dict[str, dict[str, float]]]:
-    """Give REN and coverage of two networks with each constant of the fit as it is, halved and doubled."""
+    """Return REN and coverage of two networks with each constant of the fit as it is, halved and doubled."""
     n = len(stored.where("calibration"))
 
     def judged(**changes: Any) -> dict[str, float]:
@@ -185,7 +194,7 @@ def sensitivity(stored: Assembled, judge: Reference) -> dict[str, dict[str, dict
 
 
 def taught_otherwise(stored: Assembled, study: Study, folder: Path, judge: Reference) -> dict[str, dict[str, float]]:
-    """Give REN and coverage of two networks with a prior of other data alone, and under other laws of its mean."""
+    """Return REN and coverage of two networks with a prior of other data alone, and under other laws of its mean."""
     pairs = others(study.name)
     priors = {"other data": learn([pair for pair in pairs if pair.data != study.cells[0].data], folder)}
     for name, factor in (("law halved", 0.5), ("law doubled", 2.0), ("no law", 1e6)):
@@ -195,7 +204,7 @@ def taught_otherwise(stored: Assembled, study: Study, folder: Path, judge: Refer
 
 
 def _worth(stored: Assembled, mix: Mix, judge: Reference) -> dict[str, float]:
-    """Give REN and coverage of a mix on the test images."""
+    """Return REN and coverage of a mix on the test images."""
     one = Moderation(stored, mix).fidelity(stored.where("test"), judge)
     return {"ren": one.ren.value, "coverage": one.coverage.value}
 
@@ -275,12 +284,12 @@ WITH_LEVELS = (*(pair.key for pair in LEVELLED), *(f"{name}-together" for name i
 
 
 def levels(folder: Path, *, but: str = "", also: Sequence[str] = ()) -> dict[str, float]:
-    """Give the level of every network but one on the calibration images, by the name of its study."""
+    """Return the level of every network but one on the calibration images, by the name of its study."""
     return {name: _level_on(name, folder) for name in (*WITH_LEVELS, *also) if name != but}
 
 
 def _level_on(name: str, folder: Path) -> float:
-    """Give the level of all retrainings of a study."""
+    """Return the level of all retrainings of a study."""
     study, store = complete(name, folder)
     images = store.load(study.cells[0]).arrays["part"] == PARTS.index("calibration")
     q = [store.load(cell).arrays["log_odds"] for cell in study.cells if cell.method == "retrainings"]
@@ -303,12 +312,12 @@ def kind_of_study(study: Study) -> str:
 
 
 def lent(learned: LearnedPrior, study: Study) -> dict[str, float]:
-    """Give the level that a network of a study borrows, and its degrees of freedom."""
+    """Return the level that a network of a study borrows, and its degrees of freedom."""
     return dict(zip(("level", "dof"), learned.levels[kind_of_study(study)], strict=True))
 
 
 def _columns(stored: Assembled, rows: Sequence[int]) -> tuple[ndarray, tuple[str, ...]]:
-    """Give the covariates that travel, on the calibration images."""
+    """Return the covariates that travel, on the calibration images."""
     return with_class_means(*columns_of(stored.traces.of(rows, stored.where("calibration")), DEFAULT))
 
 
@@ -346,7 +355,7 @@ def taught(**more: Any) -> LearnedPrior:
 
 
 def levels_beside(*, but: str = "") -> list[float]:
-    """Give the levels over a companion of all networks but one, by its name in "one-training"."""
+    """Return the levels over a companion of all networks but one, by its name in "one-training"."""
     networks = load_result("one-training").numbers["networks"].items()
     found = [row["levels"]["companion"] for name, row in networks if name != but]
     return found + [load_result(name).numbers["level over a companion"] for name in _of_new_judges()]

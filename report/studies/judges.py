@@ -1,4 +1,4 @@
-"""Networks that judge what one training and its companion give: no rule was made with their gradients in view.
+"""Networks that test one training with a companion; no rule was chosen after seeing their gradients.
 
 They have the kinds and recipes of `scale.NEW`, mostly with other pixels. Patterns of u over inputs were not seen.
 """

@@ -10,7 +10,7 @@ from numpy import ndarray
 from lnescape.plots import BLUE, DARK, GREEN, PALE, RED, STYLE, canvas
 from lnescape.retraining.judging import squared_error_of
 from lnescape.retraining.prior import log_bias
-from report.studies.figures import Clouds, Named, Numbers, PerImage, Two, legend_below, looks_of, thumbnail, ticks_at
+from report.studies.figures import OF_NETWORK, Clouds, Named, Numbers, PerImage, Two, legend_below, thumbnail, ticks_at
 
 Retrained = Float[ndarray, " retrainings"]
 InPlane = Float[ndarray, "times 2"]
@@ -151,18 +151,21 @@ def scale_of_ren(found: Mapping[str, Two], *, source: str, title: str) -> Figure
     return figure
 
 
-def levels(ratios: Mapping[str, Mapping[str, float]], later: Mapping[str, float], *, source: str, title: str) -> Figure:
+def levels(
+    ratios: Mapping[str, Mapping[str, float]], later: Mapping[str, tuple[str, float]], *, source: str, title: str
+) -> Figure:
     """Draw for each network how large a usual u is beside the standard deviation of q over images, by kind.
 
-    `ratios` is {kind: {network: ratio}}; `later` gives one network of each kind that its mean was not taken of.
+    `ratios` is {kind: {network: ratio}}; `later` is {kind: (network, ratio)}, of a network outside the kind's mean.
     """
     names, row = [], 0
     with canvas(1, 3.8, source, title, width=5.6) as (figure, (axis,)):
-        for (kind, own), (judge, ratio), colour in zip(ratios.items(), later.items(), (BLUE, RED), strict=True):
-            order = [judge, *sorted(own, key=own.__getitem__)]
-            rows, usual = range(row, row + len(order)), np.exp(np.mean(np.log([*own.values()])))
+        for (kind, known), colour in zip(ratios.items(), (BLUE, RED), strict=True):
+            judge, ratio = later[kind]
+            order = [judge, *sorted(known, key=known.__getitem__)]
+            rows, usual = range(row, row + len(order)), np.exp(np.mean(np.log([*known.values()])))
             axis.plot([usual, usual], [row - 0.4, row + len(order) - 0.6], color=colour, linewidth=1)
-            axis.plot([own[name] for name in order[1:]], rows[1:], "o", color=colour, markersize=5, label=kind)
+            axis.plot([known[name] for name in order[1:]], rows[1:], "o", color=colour, markersize=5, label=kind)
             axis.plot(ratio, row, "o", color=colour, markersize=5, fillstyle="none")
             names, row = [*names, *order], row + len(order) + 1
             names.append("")
@@ -210,12 +213,13 @@ def beforehand(
     """
     with canvas(len(FACTS), 2.7, source, title) as (figure, axes):
         for axis, (fact, label) in zip(axes, FACTS.items(), strict=True):
-            for (name, own), (marker, colour) in zip(facts.items(), looks_of(facts), strict=True):
+            for name, known in facts.items():
+                marker, colour = OF_NETWORK[name]
                 hollow = 1.02 if fact == "distance" else 1.12  # a little to the right
                 for what, fill, shift in (("bursts", "full", 1.0), ("proxies", "none", hollow)):
                     value, bar = partial[name].get(what, (np.nan, np.nan))
                     look = {"fmt": marker, "color": colour, "fillstyle": fill, "markersize": 5, "elinewidth": 0.8}
-                    axis.errorbar(own[fact] * shift, value, bar, **look)
+                    axis.errorbar(known[fact] * shift, value, bar, **look)
                 axis.plot([], [], marker, color=colour, markersize=5, label=name)
             axis.axhline(0.02, color=PALE, linewidth=0.8, linestyle="--")
             low = min(-0.01, axis.get_ylim()[0])
@@ -230,8 +234,8 @@ def ring_valley(line: InPlane, curve: InPlane, control: Float[ndarray, "2"], *, 
     grid = np.linspace(-2.1, 2.1, 121)
     x, y = np.meshgrid(grid, np.linspace(-1.9, 2.3, 121))
     with canvas(1, 3.3, source, title, width=4.6) as (figure, (axis,)):
-        levels = np.linspace(0, 1.6, 13)
-        filled = axis.contourf(x, y, np.minimum((x**2 + y**2 - 1) ** 2, 1.6), levels=levels, cmap="cividis")
+        heights = np.linspace(0, 1.6, 13)
+        filled = axis.contourf(x, y, np.minimum((x**2 + y**2 - 1) ** 2, 1.6), levels=heights, cmap="cividis")
         figure.colorbar(filled, ax=axis, label="loss", ticks=[0, 0.4, 0.8, 1.2, 1.6])
         axis.plot(*line.T, ":", color="white", linewidth=2, label="line")
         axis.plot(*curve.T, color="white", linewidth=2, label="learned curve")
@@ -436,7 +440,8 @@ def beyond_gradients(
     with canvas(len(panels), 3.1, source, title, width=7.2) as (figure, axes):
         for axis, (data, networks) in zip(axes, panels.items(), strict=True):
             axis.axhline(0, color=PALE, linewidth=1)
-            for (name, (q, offset, bar)), (marker, colour) in zip(networks.items(), looks_of(networks), strict=True):
+            for name, (q, offset, bar) in networks.items():
+                marker, colour = OF_NETWORK[name]
                 look = {"color": colour, "markersize": 4, "linewidth": 1, "elinewidth": 0.8}
                 axis.errorbar(q, offset, bar, fmt=f"{marker}-", label=name.removeprefix(f"{data} "), **look)
             axis.set(xlabel="mean log-odds of a tenth of the images, nat")

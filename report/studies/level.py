@@ -9,7 +9,7 @@ from lnescape.study.store import CellStore
 from report.studies.dispersion import log_variance
 from report.studies.gates import g9
 from report.studies.geometry import judged_at_level, kind_of_study, learn, lent, others
-from report.studies.moderation import Assembled, assembled, complete
+from report.studies.moderation import Assembled, Summary, assembled, complete
 from report.studies.pairs import CIFAR10_FAST_CNN, CIFAR10_RESNET20, MNIST_CNN, MNIST_MLP, RULE, SHORT
 
 # The study that holds retrainings and bursts of each network that teaches the ratio; those on FashionMNIST judge it.
@@ -17,7 +17,7 @@ TEACHING = {pair.key: f"{pair.key}-uncertainty" for pair in (MNIST_MLP, MNIST_CN
 TEACHING[CIFAR10_FAST_CNN.key] = f"{CIFAR10_FAST_CNN.key}-level"
 
 
-def level(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
+def level(study: Study, store: CellStore) -> Summary:
     """Judge each network alone, with the level that its bursts show.
 
     ln σ² over retrainings is, on average over inputs, that of the bursts plus a constant: the mean over other networks.
@@ -43,5 +43,5 @@ def local_levels(stored: Assembled) -> ndarray:
 
 
 def _ratio(stored: Assembled) -> float:
-    """Give ln σ² over retrainings less that of the bursts, on average over the calibration images and the networks."""
+    """Return ln σ² over retrainings less that of the bursts, averaged over calibration images and networks."""
     return float(log_variance(stored.q[:, stored.where("calibration")]).mean() - local_levels(stored).mean())

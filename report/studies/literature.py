@@ -16,11 +16,11 @@ from lnescape.study.observation import COVARIATE_BITS, Observation, Panel
 from lnescape.study.retrainings import train
 from lnescape.study.store import CellStore
 from report.studies.geometry import CERTAIN, level_of_others
-from report.studies.moderation import assembled
+from report.studies.moderation import Summary, assembled
 
 N_BATCHES = 5
-N_LEVEL, N_TEST = 300, 1000  # calibration images that tell a level, and test images that judge
-SHOWN = ("ren", "squared_error", "coverage", "rank", "scale", "bias", "dof")  # of the fidelity, what a table shows
+N_LEVEL, N_TEST = 300, 1000  # calibration images that give a level, and test images that judge
+SHOWN = ("ren", "squared_error", "coverage", "rank", "scale", "bias", "dof")  # parts of the fidelity that are stored
 FIRST_SEED = 7000  # of the networks that are trained on batches
 
 
@@ -30,7 +30,7 @@ def _images(panel: Panel) -> ndarray:
 
 
 def literature(cell: Cell, data, panel: Panel, chosen: ndarray) -> Observation:
-    """Keep ln u² of both by the literature: by the gradients of each network, and by as many sets of batches."""
+    """Store ln u² by two published methods: from each network's gradients, and from networks trained on batches."""
     some = _images(panel)
     images, classes = panel.images[some], chosen[some]
     law = train(cell, data, list(cell.seeds))
@@ -74,7 +74,7 @@ def _by_batches(cell: Cell, data, images, classes: ndarray, seed: int) -> ndarra
 
 
 def _as_bases(cell: Cell, found: dict) -> dict:
-    """Give the networks an axis of their own, since fewer are compared than explored."""
+    """Return the networks an axis of their own, since fewer are compared than explored."""
     return {name.replace("explored", "base"): (("base", *axes[1:]), array) for name, (axes, array) in found.items()}
 
 
@@ -83,7 +83,7 @@ register("literature", Kind(experiment=literature, scouts=True, explores=True, r
                             trainings=lambda cell: _EACH * len(cell.seeds)))  # fmt: skip
 
 
-def beside_literature(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
+def beside_literature(study: Study, store: CellStore) -> Summary:
     """Judge them as estimates of u(x): as they are, and with a level that the judges set."""
     everything = assembled(study, store)
     (cell,) = (cell for cell in study.cells if cell.method == "literature")

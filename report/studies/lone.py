@@ -19,7 +19,7 @@ from report.studies.gates import g9
 from report.studies.geometry import MIXES as OF_GEOMETRY
 from report.studies.geometry import SIZES, judged_at_level, law_of_scale, learn, level_of_others, others
 from report.studies.judges import NEW_JUDGES
-from report.studies.moderation import Assembled, Mix, accuracy_of, assembled, by_mix, complete, judged_by_size
+from report.studies.moderation import Assembled, Mix, Summary, accuracy_of, assembled, by_mix, complete, judged_by_size
 from report.studies.pairs import (
     FASHION_ATTENTION,
     FASHION_CNN,
@@ -47,12 +47,12 @@ STORED = tuple(pair for pair, _ in COMPANIONS)
 # Pairs on which u(x) from one training is judged: gradients and companions of the same seeds are stored.
 JUDGED = (*PAIRS, FASHION_MLP, FASHION_CNN, FASHION_ATTENTION)
 # Networks on which each rule was fixed, by their names in the table.
-_MNIST = {pair.label for pair in (MNIST_MLP, MNIST_CNN, *STORED)}
+_MAIN = {pair.label for pair in (MNIST_MLP, MNIST_CNN, *STORED)}
 _FASHION = {pair.label for pair in (FASHION_MLP, FASHION_CNN, FASHION_ATTENTION, FASHION_FIXED)}
-_SMALL = {name for name in SEEN if name not in _MNIST | _FASHION}
+_SMALL = {name for name in SEEN if name not in _MAIN | _FASHION}
 KNOWN = {
-    "inputs": _MNIST | _SMALL,
-    "epochs": _MNIST | _FASHION,
+    "inputs": _MAIN | _SMALL,
+    "epochs": _MAIN | _FASHION,
     "companion": _FASHION | _SMALL | {"CIFAR-10 perceptron"},
 }
 TRAINED = "one-training"  # the study that trains the others
@@ -66,7 +66,7 @@ class Shown:
     arrays: Mapping[str, ndarray]
 
     def levels(self, yardstick: str) -> ndarray:
-        """Give the level over a yardstick, by each network."""
+        """Return the level over a yardstick, by each network."""
         return self.arrays["of_others"] - self.arrays[f"over_{yardstick}"]
 
 
@@ -93,7 +93,7 @@ def _companions(study: Study, store: CellStore) -> ndarray:
     return store.load(study.cells[-1]).arrays["companion"].astype(float)
 
 
-def one_training(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
+def one_training(study: Study, store: CellStore) -> Summary:
     """Judge three yardsticks over all networks, and u(x) from one training and its companion on pairs."""
     folder = store.folder.parent
     found = shown(folder)
@@ -122,7 +122,7 @@ def one_training(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarra
 
 
 def errors_left_out(rows: Rows, what: str, *, same_kind: bool) -> dict[str, float]:
-    """Give the error of ln u² of each network, by the mean level of the others, of all kinds or of its own."""
+    """Return the error of ln u² of each network, by the mean level of the others, of all kinds or of its own."""
     found = {}
     for name, own in rows.items():
         alike = [row for n, row in rows.items() if n != name and (not same_kind or row["kind"] == own["kind"])]
@@ -131,7 +131,7 @@ def errors_left_out(rows: Rows, what: str, *, same_kind: bool) -> dict[str, floa
 
 
 def of_others(found: Mapping[str, Shown], but: str = "") -> list[float]:
-    """Give the levels over a companion of all networks but one."""
+    """Return the levels over a companion of all networks but one."""
     return [float(own.levels("companion").mean()) for name, own in found.items() if name != but]
 
 
@@ -152,10 +152,11 @@ def _beside_companion(stored: Assembled, learned: LearnedPrior, over_companion: 
 
 
 MIXES = {name: mix for name, mix in OF_GEOMETRY.items() if set(mix.groups or ()) <= set(DEFAULT)}
-UNITS = {"per unit": PER_UNIT, "per deviation": ()}  # of the learned coefficient of the gradient distance
+# Unit of the learned coefficient of the gradient distance, as `prior.units` reads it; all else stays the same.
+UNITS = {"per unit": PER_UNIT, "per deviation": ()}
 
 
-def judge(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
+def judge(study: Study, store: CellStore) -> Summary:
     """Judge one network with its companion, two and three, on networks that taught nothing but a level."""
     folder, stored = store.folder.parent, assembled(study, store)
     name = next(name for name, pair in NEW_JUDGES.items() if pair.key == study.name)

@@ -90,6 +90,7 @@ _OBSERVED = {
     "distance": "gradient_distance",
 }  # name in `Traces`: in the cells
 Stored = tuple[Cell, dict[str, ndarray]]  # a cell and its arrays
+Summary = tuple[dict, dict[str, ndarray]]  # numbers and arrays of a stored result
 _FACTS = ("training_loss", "gradient_scatter", "distance", "fisher_trace", "gradient_inputs")
 
 
@@ -153,7 +154,7 @@ def _bursts(stored: Iterable[Stored]) -> dict[tuple[float, float], Burst]:
 
 @lru_cache
 def _price(cell: Cell) -> float:
-    """Give what one burst costs, in plain trainings of equal floating-point operations."""
+    """Return what one burst costs, in plain trainings of equal floating-point operations."""
     plain = cell.recipe
     burst = burst_recipe(plain, epochs=cell.settings["epochs"], rate=cell.settings["rate"])
     if not plain.first_pixels:  # all steps cost the same
@@ -175,7 +176,7 @@ def _proxies(stored: Iterable[Stored]) -> dict[tuple[int, float], list[ProxySet]
 
 
 def _paths(stored: Iterable[Stored], panel: Panel) -> dict[str, list[ndarray]]:
-    """Give the spread along each learned path, one for each base; cells say what they are by method and shape."""
+    """Return the spread along each learned path, one for each base; cells say what they are by method and shape."""
     out: dict[str, list[ndarray]] = {group: [] for group in PATHS}
     seen = panel.watched < panel.explored.stop
     for cell, arrays in stored:
@@ -219,7 +220,7 @@ class Mix:
 
 
 def draws(n_networks: int, members: int, *, n: int = N_DRAWS) -> list[tuple[int, ...]]:
-    """Draw sets of M networks so that each network is drawn about as often."""
+    """Draw sets of M networks so that all networks are drawn about equally often."""
     rng, found = np.random.default_rng(0), []
     while len(found) < n:
         order = rng.permutation(n_networks)
@@ -236,7 +237,7 @@ class Moderation:
     q: ndarray | None = None  # the measurand, [retrainings, images]; the log-odds unless another is given
 
     def traces(self, rows: Sequence[int], images: ndarray, draw: int) -> Traces:
-        """Give what M networks show of some images; the sets of proxies alternate between draws."""
+        """Return what M networks show of some images; the sets of proxies alternate between draws."""
         own, mix = self.all_of, self.mix
         seen = own.traces.of(rows, images)
         if mix.bursts is not None:

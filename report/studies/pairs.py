@@ -34,14 +34,14 @@ class Pair:
     options: dict[str, Any] = field(default_factory=dict)  # of the network
     net: str  # the network in a heading
     words: str  # the network in a sentence
-    remark: str = ""  # on the schedule
-    name: str = ""  # with which the names of its studies begin; DATA-NETWORK unless given
+    remark: str = ""  # about the training schedule
+    name: str = ""  # first part of the names of its studies; DATA-NETWORK unless given
     scouts: int = 3
     n: int  # retrainings of the reference
     group: int = 2  # retrainings in a cell
     explored: int = 8  # retrainings that may play the method: on them covariates are observed
-    observed: tuple[str, ...] = ("covariates",)  # of those
-    keep: tuple[str, ...] = ("panel", "log_probabilities")  # of all
+    observed: tuple[str, ...] = ("covariates",)  # observations that are kept of the explored retrainings
+    keep: tuple[str, ...] = ("panel", "log_probabilities")  # arrays that are kept of every retraining
     bursts: tuple[tuple[float, float], ...]  # (epochs, first learning rate in parts of the plain training's highest)
     burst_group: int | tuple[int, ...] = 2  # networks in a cell; one number for each of `bursts`, or for all
     proxies: tuple[tuple[int, float], ...]  # (size, epochs)
@@ -53,7 +53,7 @@ class Pair:
     budgets: tuple[float, ...] = (1, 1.5)  # trainings
     bases: int = 1  # repetitions of the comparison
     leading: bool = False  # at three trainings, only what leads on other pairs is compared
-    control: bool = False  # stands beside a pair, and is none: no rule is learned on it
+    control: bool = False  # shown beside a pair; no rule is learned on it
     paths: tuple[str, ...] = tuple(PATHS)  # learned paths that are judged as covariates
     shows: tuple[str, ...] = ()  # kinds of images that notebooks show: "easy", "undecided", "foreign"
     chooses: bool = True  # whether the effect of choosing the class from the evaluated networks is judged
@@ -245,13 +245,13 @@ SMALL_JUDGES = {
 
 def kind_of_network(network: str) -> str:
     """Name the kind of a network, as `covariates.geometry.kind_of` does for a module."""
-    if ":" in network:  # of the report's own, which is attention
+    if ":" in network:  # defined in the report: attention, mixing or recurrent, which are of no kind
         return "any"
     return "fully connected" if network == "mlp" else "convolutional"
 
 
 def for_typesetting() -> dict[str, list[dict[str, Any]]]:
-    """Give what the report's sources read of the table, in plain values: all pairs, and some of them by purpose."""
+    """Return what the report's sources read of the table, in plain values: all pairs, and some of them by purpose."""
     wanted = {"pairs": PAIRS, "compared": COMPARED, "restarted": RESTARTED, "choosing": CHOOSING}
     return {
         name: [{"key": p.key, "data": p.title, "net": p.net, "published": p.published} for p in some]

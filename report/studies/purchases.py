@@ -3,20 +3,18 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
-from numpy import ndarray
-
 from lnescape.covariates.groups import DEFAULT
 from lnescape.results import list_results, load_result
 from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
 from report.studies.geometry import SIZES, learned_for
-from report.studies.moderation import Assembled, Mix, assembled, by_mix, judged_by_size
+from report.studies.moderation import Assembled, Mix, Summary, assembled, by_mix, judged_by_size
 from report.studies.uncertainty import gains, sweeps
 
 FREE = "outputs, classes, gradient distance, with the prior of other pairs"
 
 
-def purchases(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
+def purchases(study: Study, store: CellStore) -> Summary:
     """Judge each purchase beside what is free, on held-out retrainings and images."""
     stored = assembled(study, store)
     base = Mix(DEFAULT, like=learned_for(study.name.replace("-purchases", "-geometry")))

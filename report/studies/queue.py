@@ -18,7 +18,9 @@ from report.studies.catalogue import QUEUE, STUDIES
 def run_queue(studies: Iterable[Study], *, minutes: float, device: str, folder: Path | None = None) -> None:
     """Compute the missing cells of some studies one after another, until the time is used up."""
     # A cell begins only where it is expected to end in time, by the seconds for a training that its like took before.
-    end, pace, seen, waiting = perf_counter() + 60 * minutes, {}, set(), 0
+    end, waiting = perf_counter() + 60 * minutes, 0
+    pace: dict[tuple, float] = {}  # seconds for a training
+    seen: set[Cell] = set()
     for study in studies:
         store = CellStore(study, folder and folder / study.folder)
         for cell in [cell for cell in store.missing() if cell not in seen]:

@@ -40,11 +40,11 @@ from report.studies.pairs import (
 )
 from report.studies.small import cut
 
-# ln σ² less a yardstick, both as means over inputs. First rule: over ln of the variance of q over the ends of the
-# epochs, by kind of network; means over the perceptrons of MNIST and FashionMNIST, and over eleven other networks.
+# ln σ² less a yardstick, both as means over inputs, as pilots that are not stored gave them. First rule: over ln of the
+# variance of q over the ends of the epochs, by kind of network; of two perceptrons, and of other networks.
 BY_PATH = {"fully connected": -1.75, ANY: -0.71}
-# Second rule: over ln of the squared residuals of q on that of a companion, trained for a part of the epochs; the mean
-# over nine networks (standard deviation 0.23).
+# Second rule: over ln of the squared residuals of q on that of a companion, trained for a part of the epochs; of nine
+# networks. The study "one-training" has the levels of all.
 BY_COMPANION = -1.09
 FIRST_COMPANION = 3000  # seed
 # Pairs whose networks are stored and take long to train again, and how many companions are trained for each.
@@ -73,7 +73,7 @@ class Recurrent(nn.Module):
         self.units, self.head = nn.GRU(shape[0] * shape[2], width, batch_first=True), nn.Linear(width, n_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Give logits [images, classes]."""
+        """Return logits [images, classes]."""
         states, _ = self.units(images.transpose(1, 2).flatten(2))
         return self.head(states[:, -1])
 
@@ -160,7 +160,7 @@ def levels_and_yardsticks(q: ndarray, path: ndarray, companions: ndarray) -> dic
 
 
 def over_companions(q: ndarray, companions: ndarray) -> ndarray:
-    """Give what each network shows beside a companion; networks share companions in turn."""
+    """Return what each network shows beside a companion; networks share companions in turn."""
     return np.array([beside(own, companions[row % len(companions)]) for row, own in enumerate(q)])
 
 
@@ -188,7 +188,7 @@ def _trained(cell: Cell, data, seeds: Sequence[int], epochs: float, **how: Any) 
 
 
 def _mean_log(variances: ndarray) -> ndarray:
-    """Give the mean over inputs of ln variance; an input that doesn't move has the least that counts."""
+    """Return the mean over inputs of ln variance; an input that doesn't move has the least that counts."""
     return np.log(np.maximum(variances, LEAST)).mean(-1)
 
 

@@ -19,7 +19,7 @@ from lnescape.study.cells import Study
 from lnescape.study.store import CellStore
 from report.studies.dispersion import jackknife, log_variance
 from report.studies.gates import g11
-from report.studies.moderation import Assembled, Mix, Moderation, assembled
+from report.studies.moderation import Assembled, Mix, Moderation, Summary, assembled
 
 OF_VALUES = "outputs + gradient distance"  # what a statement takes for measured values
 
@@ -96,8 +96,8 @@ N_SETS = 40
 INSIDE = (90.0, 99.0)  # per cent: coverage of 95 % intervals that a single set should deliver
 
 
-def together(study: Study, store: CellStore) -> tuple[dict, dict[str, ndarray]]:
-    """Measure what the inputs are worth, judge what foretells it, and what single sets of networks deliver."""
+def together(study: Study, store: CellStore) -> Summary:
+    """Estimate n_eff, test its predictors, and measure the coverage of single sets of networks."""
     stored = assembled(study, store)
     images = stored.where("calibration")
     q, n = stored.q[:, images], len(images)
@@ -158,7 +158,7 @@ def single_sets(n_networks: int, members: int) -> list[tuple[int, ...]]:
 
 
 def _single_sets(stored: Assembled, mix: Mix, members: int, found: dict, shown: dict[str, ndarray]) -> dict:
-    """Give the share of single sets of networks whose 95 % intervals cover 90 to 99 %, for three values of n_eff."""
+    """Return the share of single sets of networks whose 95 % intervals cover 90 to 99 %, for three values of n_eff."""
     sets = single_sets(stored.n_networks, members)
     before = covered(stored, mix, sets, [found["assumed"]] * len(sets), bounded=False)
     if not shown:  # nothing but the assumption is known, too large to bound anything

@@ -38,14 +38,12 @@ from report.studies.geometry import geometry
 from report.studies.level import level
 from report.studies.literature import beside_literature
 from report.studies.lone import judge, one_training
-from report.studies.moderation import draws
+from report.studies.moderation import Summary, draws
 from report.studies.pairs import PAIRS
 from report.studies.purchases import purchases
 from report.studies.small import together
 from report.studies.uncertainty import single, uncertainty
 from report.studies.values import of_values
-
-Summary = tuple[dict, dict[str, np.ndarray]]
 
 
 def crossed(study: Study, store: CellStore) -> Summary:
@@ -64,7 +62,7 @@ def crossed(study: Study, store: CellStore) -> Summary:
 
 
 def arithmetic(study: Study, store: CellStore) -> Summary:
-    """Give the variance of one seed over orders of arithmetic, mean over the test images, for each seed."""
+    """Return the variance of one seed over orders of arithmetic, mean over the test images, for each seed."""
     found, different = [], []
     for cell in (cell for cell in study.cells if cell.method == "arithmetic"):
         arrays = store.load(cell).arrays
@@ -88,7 +86,7 @@ def branches(study: Study, store: CellStore) -> Summary:
 
 
 def _split(q: np.ndarray) -> tuple[float, float, float]:
-    """Give the variance that the trunk has fixed, that of the branches, and the share of the former."""
+    """Return the variance that the trunk has fixed, that of the branches, and the share of the former."""
     fixed, free = (float(part.mean()) for part in nested_components(q).values())
     return fixed, free, fixed / (fixed + free)
 
@@ -125,7 +123,7 @@ def own_class(study: Study, store: CellStore) -> Summary:
 
 
 def _doubtful(q: np.ndarray, apart: np.ndarray, mine: list[int]) -> dict[str, float]:
-    """Give the mean risk (%) of the odd images where it is above 5 %, and the share of others that fall otherwise."""
+    """Return the mean risk (%) of the odd images where it is above 5 %, and the share of others that fall otherwise."""
     risk = _on_odd_images(apart[mine], q[mine].mean(0)).below(0.0)
     some = risk > DOUBTFUL
     others = np.delete(apart, mine, axis=0)[:, 1::2][:, some]
@@ -133,7 +131,7 @@ def _doubtful(q: np.ndarray, apart: np.ndarray, mine: list[int]) -> dict[str, fl
 
 
 def _judged(q: np.ndarray, mine: list[int], disputed: np.ndarray) -> dict[str, float]:
-    """Give coverage and excess on the odd images, on all of them and on those whose class is disputed."""
+    """Return coverage and excess on the odd images, on all of them and on those whose class is disputed."""
     mean, others = q[mine].mean(0), np.delete(q, mine, axis=0)[:, 1::2]
     low, high = _on_odd_images(q[mine], mean).interval()
     inside, excess = 100.0 * ((others >= low) & (others <= high)), mean[1::2] - others.mean(0)
@@ -203,7 +201,7 @@ def control(study: Study, store: CellStore) -> Summary:
 
 
 def _mean_variance(q: np.ndarray) -> float:
-    """Give the mean over images of the variance over retrainings."""
+    """Return the mean over images of the variance over retrainings."""
     return float(q.var(0, ddof=1).mean())
 
 
@@ -234,7 +232,7 @@ def _flat(changes: dict) -> list[tuple[str, float]]:
 
 
 def methods(study: Study, store: CellStore) -> Summary:
-    """Give every score of every way at every budget, means over bases, and what it is worth in ensemble members."""
+    """Return every score of every way at every budget, means over bases, and what it is worth in ensemble members."""
     curve = store.load(study.cells[1]).arrays
     scouts = study.cells[0]
     found: dict[str, dict[str, list[dict]]] = {}
@@ -278,7 +276,7 @@ def _row(rows: list[dict[str, float]], curve: dict[str, np.ndarray], names: Sequ
 
 
 def weights(study: Study, store: CellStore) -> Summary:
-    """Give the scores for each weight of a penalty, λ or β, in the order of the cells."""
+    """Return the scores for each weight of a penalty, λ or β, in the order of the cells."""
     rows = []
     for cell in study.cells:
         if cell.method != "law":
@@ -322,7 +320,7 @@ def paths(study: Study, store: CellStore) -> Summary:
 
 
 def candidates(study: Study, store: CellStore) -> Summary:
-    """Give the loss on the validation images under each candidate recipe of the triangle."""
+    """Return the loss on the validation images under each candidate recipe of the triangle."""
     losses = []
     for cell in study.cells:
         value, u, n = store.load(cell).arrays["validation_nll"][0].astype(float)

@@ -56,7 +56,7 @@ ALL_FREE, WITH_GRADIENT = "all free groups", "prior of other pairs"  # the latte
 
 
 def headline(key: str) -> dict[str, Any]:
-    """Give how all mixes with gradient distance were judged on a network of the README, {name: {M: row}}."""
+    """Return the test results of all mixes with gradient distance on a network of the README, {name: {M: row}}."""
     return load_result(f"{key}-geometry").numbers["test"]
 
 
@@ -110,14 +110,14 @@ SHARES = {  # in words: as in the summaries of geometry
 
 
 def explained(pairs: Iterable[Pair]) -> Rows:
-    """Give the share of the variance of ln σ² over images that covariates of all players explain, in per cent."""
+    """Return the share of the variance of ln σ² over images that covariates of all players explain, in per cent."""
     stored = stored_of_pairs("-geometry", pairs)
     shares = {name: one.numbers["explained"]["shares"] for name, one in stored.items()}
     return {name: {words: str(row[key]) for words, key in SHARES.items()} for name, row in shares.items()}
 
 
 def beyond_gradients(pairs: Iterable[Pair]) -> dict[str, tuple[np.ndarray, ...]]:
-    """Give log-odds, mean residual of the line of ln s² on h and its expanded uncertainty, for tenths of the images."""
+    """Return log-odds, mean residual of ln s² from its line on h, and expanded uncertainty, by tenths of the images."""
     found = {}
     for name, result in stored_of_pairs("-geometry", pairs).items():
         explained = result.numbers["explained"]
@@ -127,7 +127,7 @@ def beyond_gradients(pairs: Iterable[Pair]) -> dict[str, tuple[np.ndarray, ...]]
 
 
 def levels() -> dict[str, dict[str, float]]:
-    """Give u of a usual image over the standard deviation of q over images, of each network, by kind of network."""
+    """Return u of a usual image over the standard deviation of q over images, of each network, by kind of network."""
     known: dict[str, float] = {}
     for pair in WITH_GRADIENTS:  # each judged by the levels of all others
         known |= load_result(f"{pair.key}-geometry").numbers["levels"]
@@ -140,16 +140,19 @@ def levels() -> dict[str, dict[str, float]]:
     return found
 
 
-def judged_levels() -> dict[str, float]:
-    """Give the same of the pairs that were computed after the rule of the level, in the order of its kinds."""
-    return {pair.label: load_result(f"{pair.key}-geometry").numbers["usual u"] for pair in reversed(JUDGES)}
+def judged_levels() -> dict[str, tuple[str, float]]:
+    """Return {kind: (network, its ratio)} of the pairs that were computed after the rule of the level."""
+    return {
+        kind_of_network(pair.network): (pair.label, load_result(f"{pair.key}-geometry").numbers["usual u"])
+        for pair in JUDGES
+    }
 
 
 YARDSTICKS = {"inputs": "q over inputs", "epochs": "q over epochs", "companion": "a companion"}  # in words
 
 
 def yardsticks() -> tuple[dict[str, dict[str, float]], dict[str, list[str]]]:
-    """Give stated over true u of each network by each yardstick, and the networks that came after its rule.
+    """Return stated over true u of each network by each yardstick, and the networks that came after its rule.
 
     The scale is borrowed from all other networks; over inputs and over epochs, from those of the same kind.
     """
@@ -180,10 +183,11 @@ def lone() -> Rows:
 
 def beside_companion() -> Rows:
     """Lay out how well two and three networks know their common scale, and two with a companion, on small data sets."""
-    found = {name: load_result(f"{name}-companion").numbers for name in (*SMALL, *SMALL_JUDGES)}
+    networks = SMALL | SMALL_JUDGES
+    found = {name: load_result(f"{name}-companion").numbers for name in networks}
     return {
         name.replace("-", " "): {
-            "network": kind_of_network((SMALL | SMALL_JUDGES)[name][0]).replace("any", "attention"),
+            "network": "attention" if ":" in (built := networks[name][0]) else kind_of_network(built),
             "worth of the inputs": f"{row['measured'].value:.0f}",
             "two": f"{50 * row['single']['2']['own']['error']:.0f}",
             "two and a companion": f"{50 * row['single']['2']['beside']['error']:.0f}",
@@ -516,20 +520,22 @@ def best_members(methods: Results) -> Rows:
 
 
 def claims(methods: Results, wanted: Mapping[str, tuple[tuple[str, str], tuple[str, str]]]) -> Rows:
-    """Judge claims {words: (way and budget, way and budget)} by CLL: open below the luck of a mean of two networks.
+    """Judge claims {words: (way and budget, way and budget)} by CLL: open within two standard uncertainties.
 
-    The way "one network" is the mean of one.
+    The uncertainty is that of the difference of two means over the bases, each scattering as single networks do. The
+    way "one network" is the yardstick's mean of single networks.
     """
     rows: Rows = {}
     for name, result in methods.items():
-        luck = float(result.arrays["yardstick_cll_sd"][0]) / 2**0.5
+        sd, numbers = float(result.arrays["yardstick_cll_sd"][0]), result.numbers
         known = {"one network": {"1": {"cll": Estimate(float(result.arrays["yardstick_cll_mean"][0]), 0.0)}}}
         ways = result.numbers["ways"] | known
         for words, (ours, theirs) in wanted.items():
             rows_of = (ways[way][budget] for way, budget in (ours, theirs))
             first, second = (row["cll"].value if "cll" in row else -np.inf for row in rows_of)
             difference = first - second
-            word = "open" if abs(difference) < luck else "holds" if difference > 0 else "fails"
-            rows.setdefault(words, {})[name] = f"{word} ({1000 * difference:+.1f} mnat)"
-        rows.setdefault("open below", {})[name] = f"{1000 * luck:.1f} mnat"
+            counts = [numbers["yardstick_networks" if way == "one network" else "bases"] for way, _ in (ours, theirs)]
+            limit = 2 * sd * sum(1 / n for n in counts) ** 0.5
+            word = "open" if abs(difference) < limit else "holds" if difference > 0 else "fails"
+            rows.setdefault(words, {})[name] = f"{word} ({1000 * difference:+.1f} ± {1000 * limit:.1f})"
     return rows

@@ -23,6 +23,7 @@ from report.studies.moderation import (
     Mix,
     Moderation,
     ProxySet,
+    Summary,
     assembled,
     by_mix,
     complete,
@@ -31,7 +32,6 @@ from report.studies.moderation import (
 )
 from report.studies.pairs import PATHS, RESTARTED, RULE
 
-Summary = tuple[dict, dict[str, ndarray]]
 SIZES = (2, 3, 4)  # M
 BASE = "all free groups"
 MORE = "one more training"
@@ -165,7 +165,7 @@ def _under_shift(stored: Assembled) -> tuple[dict, dict[str, Fidelity]]:
 
 
 def _patterns(stored: Assembled, mixes: dict[str, Mix]) -> dict:
-    """Give G3's partial R² of each exploration beyond constant and outputs, and G4's ratio by one rule."""
+    """Return G3's partial R² of each exploration beyond constant and outputs, and G4's ratio by one rule."""
     images = stored.where("test")
     drawn = draws(stored.n_networks, 3)
     reference = Reference.of(stored.q[:, images], drawn)

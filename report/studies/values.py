@@ -151,7 +151,7 @@ def of_values(study: Study, store: CellStore) -> tuple[dict[str, Any], dict[str,
 
 
 def _single_sets(stored: Assembled, n_fitted: int) -> dict[str, Any]:
-    """Give the share of single sets of networks whose 95 % intervals cover 90 to 99 %, with the assumed n_eff."""
+    """Return the share of single sets of networks whose 95 % intervals cover 90 to 99 %, with the assumed n_eff."""
     # A statement lowers n_eff where noise on the weights shows that inputs move together; that noise wasn't stored.
     mix, worth = MIXES[OF_VALUES], assumed_number(n_fitted)
     sets = {str(m): single_sets(stored.n_networks, m) for m in N_MEMBERS}
