@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 import lnescape as ln
-from tests.test_training import QUICK
+from tests.tiny import QUICK
 
 pytestmark = pytest.mark.usefixtures("as_users_do")
 

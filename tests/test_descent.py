@@ -17,7 +17,7 @@ from lnescape.training import Prepared, walk
 from lnescape.training.descent import generator, stream_seed
 from lnescape.training.recipe import resolve
 from lnescape.weights import build, theta_of
-from tests.test_training import QUICK, Mixed
+from tests.tiny import QUICK, Mixed
 
 
 @pytest.fixture(scope="module")

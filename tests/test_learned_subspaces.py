@@ -10,7 +10,7 @@ import torch
 import lnescape as ln
 from lnescape.subspaces import Segment, Simplex
 from lnescape.training.learned import GrowingVolume, cosine_slope
-from tests.test_training import QUICK
+from tests.tiny import QUICK
 
 RECIPE = replace(QUICK, epochs=8)
 

@@ -13,7 +13,7 @@ from lnescape.methods.units import gates_of
 from lnescape.weights import Template
 from report.studies import experiments  # noqa: F401 (it makes cells of laws known)
 from tests.test_methods import RECIPE
-from tests.test_training import Mixed
+from tests.tiny import Mixed
 
 
 class Channels(nn.Module):

@@ -15,7 +15,7 @@ from lnescape.engines.side_by_side import SideBySide
 from lnescape.networks import resnet
 from lnescape.training import Prepared
 from lnescape.weights import build, theta_of
-from tests.test_training import QUICK, Mixed
+from tests.tiny import QUICK, Mixed
 
 needs_accelerator = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an accelerator")
 DEVICES = ["cpu", pytest.param("cuda", marks=needs_accelerator)]

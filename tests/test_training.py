@@ -12,23 +12,7 @@ import lnescape as ln
 from lnescape.training.descent import generator
 from lnescape.training.recipe import count_operations
 from lnescape.weights import build, theta_of
-
-QUICK = ln.Recipe(epochs=2, batch=64, precision="float32")
-
-
-class Mixed(nn.Module):
-    """A user's module with a constant, a shared parameter, batch normalisation and dropout."""
-
-    def __init__(self):
-        super().__init__()
-        self.register_buffer("scale", torch.tensor(0.5))
-        self.conv, self.norm = nn.Conv2d(1, 4, 3, padding=1), nn.BatchNorm2d(4)
-        self.inner = self.again = nn.Linear(4, 4)
-        self.drop, self.out = nn.Dropout(0.2), nn.Linear(4, 10)
-
-    def forward(self, x):
-        h = torch.relu(self.norm(self.conv(x))).mean((2, 3))
-        return self.out(self.drop(self.again(torch.relu(self.inner(h * self.scale)))))
+from tests.tiny import QUICK, Mixed
 
 
 def plain_pytorch(net, data, seed, recipe):

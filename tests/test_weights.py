@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from lnescape.weights import FlatNetwork, refresh_normalisation, theta_of
-from tests.test_training import Mixed
+from tests.tiny import Mixed
 
 
 class Shared(Mixed):

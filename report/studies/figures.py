@@ -1,6 +1,6 @@
 """Figures over studies: what methods and covariates are worth, how log-odds scatter, coverage, budgets."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from jaxtyping import Float
@@ -496,6 +496,13 @@ OF_NETWORK = {
     "FashionMNIST attention": ("*", "#7A5195"),
     "FashionMNIST fixed mixing": ("p", "#999933"),
 }
+SPARE = (("<", "#882255"), (">", "#117733"), ("h", "#AA4499"), ("8", "#6699CC"))  # of networks without an entry
+
+
+def looks_of(names: Iterable[str]) -> dict[str, tuple[str, str]]:
+    """Return marker and colour of each network."""
+    spare = iter(SPARE)
+    return {name: OF_NETWORK.get(name) or next(spare) for name in names}
 
 
 def coverage(deciles: Mapping[str, Mapping[str, Sequence[float]]], flips: Clouds, *, source: str, title: str) -> Figure:
@@ -519,8 +526,8 @@ def coverage(deciles: Mapping[str, Mapping[str, Sequence[float]]], flips: Clouds
         axes[0].set_ylabel("retrainings inside (%)")
         last = axes[-1]
         last.plot([0, 1], [0, 1], color=DARK, linewidth=0.6)
-        for name, (predicted, seen) in flips.items():
-            marker, colour = OF_NETWORK[name]
+        for name, (marker, colour) in looks_of(flips).items():
+            predicted, seen = flips[name]
             last.plot(predicted, seen, marker, color=colour, markersize=5, label=name)
         last.set(title="decisions, M = 2", xlabel="predicted risk of a flip", ylabel="observed share")
         last.set(xlim=(0, 1), ylim=(0, 1))

@@ -10,7 +10,7 @@ from numpy import ndarray
 from lnescape.plots import BLUE, DARK, GREEN, PALE, RED, STYLE, canvas
 from lnescape.retraining.judging import squared_error_of
 from lnescape.retraining.prior import log_bias
-from report.studies.figures import OF_NETWORK, Clouds, Named, Numbers, PerImage, Two, legend_below, thumbnail, ticks_at
+from report.studies.figures import Clouds, Named, Numbers, PerImage, Two, legend_below, looks_of, thumbnail, ticks_at
 
 Retrained = Float[ndarray, " retrainings"]
 InPlane = Float[ndarray, "times 2"]
@@ -213,8 +213,8 @@ def beforehand(
     """
     with canvas(len(FACTS), 2.7, source, title) as (figure, axes):
         for axis, (fact, label) in zip(axes, FACTS.items(), strict=True):
-            for name, known in facts.items():
-                marker, colour = OF_NETWORK[name]
+            for name, (marker, colour) in looks_of(facts).items():
+                known = facts[name]
                 hollow = 1.02 if fact == "distance" else 1.12  # a little to the right
                 for what, fill, shift in (("bursts", "full", 1.0), ("proxies", "none", hollow)):
                     value, bar = partial[name].get(what, (np.nan, np.nan))
@@ -440,8 +440,8 @@ def beyond_gradients(
     with canvas(len(panels), 3.1, source, title, width=7.2) as (figure, axes):
         for axis, (data, networks) in zip(axes, panels.items(), strict=True):
             axis.axhline(0, color=PALE, linewidth=1)
-            for name, (q, offset, bar) in networks.items():
-                marker, colour = OF_NETWORK[name]
+            for name, (marker, colour) in looks_of(networks).items():
+                q, offset, bar = networks[name]
                 look = {"color": colour, "markersize": 4, "linewidth": 1, "elinewidth": 0.8}
                 axis.errorbar(q, offset, bar, fmt=f"{marker}-", label=name.removeprefix(f"{data} "), **look)
             axis.set(xlabel="mean log-odds of a tenth of the images, nat")
