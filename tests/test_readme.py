@@ -63,7 +63,7 @@ judged = functools.cache(tables.headline)
 
 def row(key: str) -> str:
     shown = [judged(key)[mix]["3"] for mix in ("constant", tables.WITH_GRADIENT)]
-    errors = [f"{50 * one['squared_error'] ** 0.5:.0f} %" for one in shown]
+    errors = [f"{error_of_u(one):.0f} %" for one in shown]
     ren = shown[-1]["ren"]
     high = f"{ren['high']:.0f}" if ren["high"] <= tables.HIGHEST_REN else f">\u00a0{tables.HIGHEST_REN}"
     name = f"{tables.HEADLINE[key]} ({loaded(f'{key}-geometry').numbers['accuracy'].value:.0f} %)"
@@ -76,51 +76,71 @@ def worth_of_two(key: str, mix: str) -> str:
     return f"{mixes[mix]['2']['ren']['value']:.0f}"
 
 
-def test_the_result_is_the_stored_one():
+MEASURED = ("mnist-mlp", "mnist-cnn", "cifar10-fast-resnet", "cifar10-wide")  # gradient distance was developed on them
+APART = tuple(pair.key for pair in (*HELD_OUT, *JUDGES, FASHION_ATTENTION))
+TEXT, GUIDE_TEXT = " ".join(README.split()), " ".join(GUIDE.split())
+
+
+def of_later_judges(members: str) -> list[dict]:
+    """The rows of the nine networks that came last."""
+    return [loaded(judge.key).numbers["per unit"][members] for judge in NEW_JUDGES.values()]
+
+
+def error_of_u(row: dict) -> float:
+    """Root mean square error of ln u, in %; squared errors are stored of ln u²."""
+    return 50 * row["squared_error"] ** 0.5
+
+
+def test_the_table_is_the_stored_one():
     table = "\n".join(map(row, tables.HEADLINE))
     assert table in README, f"the table should be\n{table}"
-    measured = ("mnist-mlp", "mnist-cnn", "cifar10-fast-resnet", "cifar10-wide")
-    alone, before = ([worth_of_two(key, mix) for key in measured] for mix in ("gradient distance", tables.ALL_FREE))
+    assert list(tables.HEADLINE)[-len(APART) :] == list(APART)
+
+
+def test_errors_of_u_from_three_are_the_stored_ones():
+    plain = [loaded(f"{p.key}-uncertainty").numbers["mixes"]["none (plain Type A)"]["3"] for p in PAIRS]
+    assert "Three trainings alone give u to within about 70 %" in TEXT
+    assert all(abs(error_of_u(one) - 70) <= 5 for one in plain)
+    for column, start in ((2, "brings this error to "), (3, "it is ")):
+        errors = [int(line.split("|")[column].split()[0]) for line in map(row, tables.HEADLINE)]
+        assert f"{start}{min(errors)} to {max(errors)} %" in TEXT
+    worst = max(map(error_of_u, of_later_judges("3")))
+    assert f"on nine later networks up to {worst:.0f} %" in TEXT
+
+
+def test_the_worth_of_two_trainings_is_the_stored_one():
+    alone, before = ([worth_of_two(key, mix) for key in MEASURED] for mix in ("gradient distance", tables.ALL_FREE))
     before.sort(key=int)
     claim = (
         f"It makes *two* trainings worth {alone[0]} and {alone[1]} plain ones on MNIST, and {alone[2]} and {alone[3]} "
         f"on the fast residual and the wide network. All else that is free makes them worth {before[0]} to "
         f"{before[-1]}."
     )
-    last = (*JUDGES, FASHION_ATTENTION)
-    apart = [pair.key for pair in (*HELD_OUT, *last)]
-    held = [worth_of_two(key, "gradient distance") for key in apart]
+    assert claim in TEXT, f"the sentence should be: {claim}"
+    held = [worth_of_two(key, "gradient distance") for key in APART]
     held_out = f"afterwards, it makes two trainings worth {', '.join(held[:-1])} and {held[-1]}."
-    assert apart == list(tables.HEADLINE)[-len(apart) :]
-    lent = [loaded(f"{key}-geometry").numbers["one network, borrowed scale"] for key in (*measured, *apart)]
+    assert held_out in TEXT, f"the sentence should be: {held_out}"
+
+
+def test_the_worth_of_one_training_with_a_companion_is_the_stored_one():
+    singles = {key: one["ren"]["value"] for key, one in loaded("one-training").numbers["pairs"].items()}
+    groups = [[ren for key, ren in singles.items() if ("fashion" in key) is fashion] for fashion in (False, True)]
+    groups.append([row["ren"]["value"] for row in of_later_judges("1")])
+    ends = [f"{min(rens):.0f} to {max(rens):.0f}" for rens in groups]
+    claim = f"worth {ends[0]} plain ones on MNIST and CIFAR, {ends[1]} on FashionMNIST, {ends[2]} on nine others."
+    assert claim in TEXT, f"the sentence should be: {claim}"
+
+
+def test_the_guide_quotes_how_wrong_a_borrowed_scale_was():
+    lent = [loaded(f"{key}-geometry").numbers["one network, borrowed scale"] for key in (*MEASURED, *APART)]
     worst = max(abs(row["bias"].value) for row in lent)
-    assert f"(of up to {math.exp(worst / 2):.1f} on nine networks)" in GUIDE
-    plain = [loaded(f"{p.key}-uncertainty").numbers["mixes"]["none (plain Type A)"]["3"] for p in PAIRS]
-    text = " ".join(README.split())
-    assert claim in text, f"the sentence should be: {claim}"
-    assert held_out in text, f"the sentence should be: {held_out}"
-    lone = loaded("one-training").numbers
-    singles = {key: one["ren"]["value"] for key, one in lone["pairs"].items()}
-    ends = [
-        f"{min(some):.0f} to {max(some):.0f}"
-        for some in ([x for key, x in singles.items() if ("fashion" in key) is fashion] for fashion in (False, True))
-    ]
-    later = [loaded(judge.key).numbers["per unit"] for judge in NEW_JUDGES.values()]
-    worst = max(50 * one["3"]["squared_error"] ** 0.5 for one in later)
-    assert f"on nine later networks up to {worst:.0f} %" in text
-    later = [one["1"] for one in later]
-    ends.append(f"{min(one['ren']['value'] for one in later):.0f} to {max(one['ren']['value'] for one in later):.0f}")
-    single = f"worth {ends[0]} plain ones on MNIST and CIFAR, {ends[1]} on FashionMNIST, {ends[2]} on nine others."
-    assert single in text, f"the sentence should be: {single}"
+    assert f"(of up to {math.exp(worst / 2):.1f} on nine networks)" in GUIDE_TEXT
     off, _ = tables.yardsticks()
-    off = [*off["a companion"].values(), *(math.exp(one["bias"].value / 2) for one in later)]
-    farthest = max(max(x, 1 / x) for x in off)
-    n = lone["n"] + len(later) - len(SCALE_SEEN)
-    assert f"at most a factor of {farthest:.1f} on {n} networks" in " ".join(GUIDE.split())
-    assert [one for one in plain if abs(50 * one["squared_error"] ** 0.5 - 70) > 5] == []
-    for column, start in ((2, "brings this error to "), (3, "it is ")):
-        errors = [int(line.split("|")[column].split()[0]) for line in map(row, tables.HEADLINE)]
-        assert f"{start}{min(errors)} to {max(errors)} %" in text
+    later = of_later_judges("1")
+    factors = [*off["a companion"].values(), *(math.exp(row["bias"].value / 2) for row in later)]
+    farthest = max(max(factor, 1 / factor) for factor in factors)
+    n = loaded("one-training").numbers["n"] + len(later) - len(SCALE_SEEN)
+    assert f"at most a factor of {farthest:.1f} on {n} networks" in GUIDE_TEXT
 
 
 def test_it_has_900_words_at_most_and_narrow_tables():
