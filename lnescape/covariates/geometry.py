@@ -466,8 +466,8 @@ def gradient_distance(
         wanted = torch.zeros(len(images), dtype=torch.bool)
         wanted[torch.from_numpy(np.arange(len(images))[together])] = True
         logs, directions = [], []
-        for inputs, chosen, some in zip(*(x.split(AT_ONCE) for x in (images, classes, wanted)), strict=True):
-            rows = sketched_gradients(module, inputs, chosen, quantity)
+        for inputs, of_inputs, some in zip(*(x.split(AT_ONCE) for x in (images, classes, wanted)), strict=True):
+            rows = sketched_gradients(module, inputs, of_inputs, quantity)
             # Rows of G L⁻ᵀ have the inner products gᵢᵀ(F + rI)⁻¹gⱼ; in float32, to about 1 in 1 000.
             white = torch.linalg.solve_triangular(factor.to(rows), rows.T, upper=False).T
             squares = white.square().sum(1)
