@@ -228,8 +228,8 @@ class Bezier(Curve):
     def coefficient_moments(self) -> Moments:
         """Return E[a_k a_l] = C(d, k) C(d, l) / (C(2d, k + l) (2d + 1)), d the degree."""
         d = self.n_vertices - 1
-        own, rows = _binomials(d), torch.arange(d + 1)
-        second = torch.outer(own, own) / _binomials(2 * d)[rows.unsqueeze(1) + rows] / (2 * d + 1)
+        binomials, rows = _binomials(d), torch.arange(d + 1)
+        second = torch.outer(binomials, binomials) / _binomials(2 * d)[rows.unsqueeze(1) + rows] / (2 * d + 1)
         return second.sum(1), second  # Σ_l a_l = 1
 
 

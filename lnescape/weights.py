@@ -123,9 +123,9 @@ def hash_of(theta: Tensor) -> int:
 
 def _copied(attributes: dict) -> dict:
     """Copy a module's attributes: plain tensors and buffers are new, everything else is the same."""
-    own = {name: value.detach().clone() if type(value) is Tensor else value for name, value in attributes.items()}
+    copies = {name: value.detach().clone() if type(value) is Tensor else value for name, value in attributes.items()}
     buffers = attributes["_buffers"].items()
-    return own | {"_buffers": {name: None if value is None else value.detach().clone() for name, value in buffers}}
+    return copies | {"_buffers": {name: None if value is None else value.detach().clone() for name, value in buffers}}
 
 
 def identity(module: nn.Module, images: Tensor, *, training: bool = True) -> str:
@@ -147,8 +147,8 @@ def identity(module: nn.Module, images: Tensor, *, training: bool = True) -> str
         except Exception:  # of a network that computes in float32 whatever its weights
             digits = 2
             values = _computed(module.float(), some.float() if some.is_floating_point() else some, training)
-        for p, own in zip(trainable(module.float()), before, strict=True):
-            p.copy_(own)
+        for p, value in zip(trainable(module.float()), before, strict=True):
+            p.copy_(value)
     return f"{module} {' '.join(f'{value:.{digits}g}' for value in values)}"
 
 
@@ -339,19 +339,19 @@ def theta_of(network: nn.Module | dict, like: nn.Module | None = None) -> Float[
     known = {*like.state_dict(), *(name for name in found if name.endswith("num_batches_tracked"))}
     if extra := [name for name in found if name not in known]:
         raise ValueError(f"The state dict holds {extra[0]!r}, which the builder's network lacks; pass its own builder.")
-    for name, own in like.state_dict().items():
+    for name, wanted in like.state_dict().items():
         if name not in found:
             if name in statistics:
                 continue
             raise ValueError(f"The state dict lacks {name!r}; it was saved from another architecture.")
-        is_whole = own.is_floating_point() and not found[name].is_floating_point()
-        if is_whole or found[name].is_complex() and not own.is_complex():
+        is_whole = wanted.is_floating_point() and not found[name].is_floating_point()
+        if is_whole or found[name].is_complex() and not wanted.is_complex():
             kind = "complex" if found[name].is_complex() else str(found[name].dtype)
             raise ValueError(f"{name!r} is {kind} in the state dict; θ holds real numbers only.")
-        if found[name].shape != own.shape:
-            there, here = tuple(found[name].shape), tuple(own.shape)
+        if found[name].shape != wanted.shape:
+            there, here = tuple(found[name].shape), tuple(wanted.shape)
             raise ValueError(f"{name!r} has shape {there} in the state dict, {here} in the network that is built.")
-        if name not in every_name | statistics and not torch.equal(found[name].to(own), own):
+        if name not in every_name | statistics and not torch.equal(found[name].to(wanted), wanted):
             raise ValueError(f"The constant {name!r} differs between the state dict and the network that is built.")
     of_parameter = {id(p): name for name, p in like.named_parameters()}  # the first of its names
     for name, p in like.named_parameters(remove_duplicate=False):

@@ -92,7 +92,7 @@ def explored(
         if ends is not None:
             rows["bursts"].append(q_of(next(ends)).std(0, ddof=1))
         on_network()
-    found: dict[str, Any] = {name: np.stack(own) for name, own in rows.items()}
+    found: dict[str, Any] = {name: np.stack(values) for name, values in rows.items()}
     others = other_classes(logp, chosen) if measurand is log_odds and "differences" in groups else None
     return Traces(q, chosen=chosen, others=others, n_classes=data.n_classes, values=law.values is not None, **found)
 

@@ -38,7 +38,7 @@ _IN_CACHE = 2**21  # numbers that are sketched at once: fresh memory takes ten t
 # From the logits of one input, [classes], and a class to a number.
 Quantity = Callable[[Tensor, Tensor], Tensor]
 # Of one parameter: gradients [images, numbers], or their factors [images, places, outputs], [images, places, inputs].
-Own = Tensor | tuple[Tensor, Tensor]
+Rows = Tensor | tuple[Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -101,16 +101,16 @@ def sketched_gradients(
     else:
         ways = tuple(partial(_whole, gradients=gradients, signs=signs) for gradients in (_by_vmap, _one_by_one))
     rows = []
-    for part, own in zip(images.split(size), classes.split(size), strict=True):
+    for part, chosen in zip(images.split(size), classes.split(size), strict=True):
         try:
-            rows.append(ways[0](module, part, own, quantity))
+            rows.append(ways[0](module, part, chosen, quantity))
         except RuntimeError as error:
             if len(ways) == 1:
                 raise
             cause = str(error).splitlines()[0]
             warnings.warn(f"Gradients are computed one input at a time, slower: {cause}", stacklevel=2)
             ways = ways[1:]
-            rows.append(ways[0](module, part, own, quantity))
+            rows.append(ways[0](module, part, chosen, quantity))
     return torch.cat(rows)
 
 
@@ -135,9 +135,9 @@ def _sketched(module: nn.Module, images: Tensor, classes: Tensor, quantity: Quan
     return sketch
 
 
-def _count_sketch(own: Own, signs: Tensor, first: int = 0) -> Float[Tensor, "inputs sketch"]:
+def _count_sketch(rows: Rows, signs: Tensor, first: int = 0) -> Float[Tensor, "inputs sketch"]:
     """Sketch the gradients of parameters first, first + 1, …, whose signs are given."""
-    factors, before = own if isinstance(own, tuple) else (own,), first % SKETCH
+    factors, before = rows if isinstance(rows, tuple) else (rows,), first % SKETCH
     width = -(-(before + len(signs)) // SKETCH) * SKETCH
     size, sketched = max(1, _IN_CACHE // width), []
     padded = factors[0].new_zeros(min(size, len(factors[0])), width)
@@ -154,12 +154,12 @@ def _count_sketch(own: Own, signs: Tensor, first: int = 0) -> Float[Tensor, "inp
     return torch.cat(sketched)
 
 
-def _add_sketch(sketch: Tensor, signs: Tensor, p: Tensor, first: int, own: Own) -> None:
+def _add_sketch(sketch: Tensor, signs: Tensor, p: Tensor, first: int, rows: Rows) -> None:
     """Add the sketched gradients of the parameter p, the weights of a linear layer by their factors."""
-    if isinstance(own, tuple) and p.ndim == 2:
-        sketch.add_(_tensor_sketch(*own, seed=first))
+    if isinstance(rows, tuple) and p.ndim == 2:
+        sketch.add_(_tensor_sketch(*rows, seed=first))
     else:
-        sketch.add_(_count_sketch(own, signs[first : first + p.numel()], first))
+        sketch.add_(_count_sketch(rows, signs[first : first + p.numel()], first))
 
 
 def _tensor_sketch(slope: Tensor, x: Tensor, seed: int) -> Float[Tensor, "inputs sketch"]:
@@ -174,7 +174,7 @@ def _tensor_sketch(slope: Tensor, x: Tensor, seed: int) -> Float[Tensor, "inputs
     return torch.fft.irfft((waves[0] * waves[1]).sum(1), SKETCH)
 
 
-def _linear(layer: nn.Linear, x: Tensor, slope: Tensor) -> Iterator[tuple[Tensor, Own]]:
+def _linear(layer: nn.Linear, x: Tensor, slope: Tensor) -> Iterator[tuple[Tensor, Rows]]:
     """Yield each parameter of a linear layer with its gradient for every input, or the two factors of a large one."""
     slope, x = slope.reshape(len(x), -1, slope.shape[-1]), x.reshape(len(x), -1, x.shape[-1])
     yield layer.weight, (slope, x) if layer.weight.numel() > SKETCH else slope.transpose(1, 2) @ x
@@ -182,7 +182,7 @@ def _linear(layer: nn.Linear, x: Tensor, slope: Tensor) -> Iterator[tuple[Tensor
         yield layer.bias, slope.sum(1)
 
 
-def _convolution(layer: nn.Conv2d, x: Tensor, slope: Tensor) -> Iterator[tuple[Tensor, Own]]:
+def _convolution(layer: nn.Conv2d, x: Tensor, slope: Tensor) -> Iterator[tuple[Tensor, Rows]]:
     """Yield the weights of a convolution with the factors of their gradient for every input, and its bias."""
     slope = slope.flatten(2)
     if layer.weight.requires_grad:
@@ -223,8 +223,8 @@ def _rules_hold(module: nn.Module, images: Tensor, classes: Tensor, quantity: Qu
     exact = _one_by_one(module, images[some], classes[some], quantity)
     found = torch.zeros_like(exact)
 
-    def take(p: Tensor, first: int, own: Own) -> None:
-        whole = (own[0][some].transpose(1, 2) @ own[1][some]).flatten(1) if isinstance(own, tuple) else own[some]
+    def take(p: Tensor, first: int, rows: Rows) -> None:
+        whole = (rows[0][some].transpose(1, 2) @ rows[1][some]).flatten(1) if isinstance(rows, tuple) else rows[some]
         found[:, first : first + whole.shape[1]] += whole
 
     try:
@@ -247,9 +247,9 @@ def _by_layers(
             raise RuntimeError(f"a layer reads {len(inputs[0])} rows of {len(images)} inputs")
 
         def collect(slope: Tensor) -> None:
-            for p, own in _RULES[type(layer)](layer, inputs[0].detach(), slope):
+            for p, rows in _RULES[type(layer)](layer, inputs[0].detach(), slope):
                 if id(p) in where:
-                    take(p, where[id(p)], own if isinstance(own, tuple) else own.flatten(1))
+                    take(p, where[id(p)], rows if isinstance(rows, tuple) else rows.flatten(1))
 
         output.register_hook(collect)
 
@@ -313,14 +313,14 @@ def _by_tables(
             return value({k: p for k, p in parts.items() if k in weights}, image, chosen), read
 
     sketch, size = torch.zeros(len(images), SKETCH, device=images.device), len(images) if at_once else 1
-    for rows, some, own in zip(*(x.split(size) for x in (sketch, images, classes)), strict=True):
-        first = watched(weights, some[0], own[0])[1]
+    for rows, some, chosen in zip(*(x.split(size) for x in (sketch, images, classes)), strict=True):
+        first = watched(weights, some[0], chosen[0])[1]
         parts = weights | {k: torch.zeros(i.shape, device=i.device) for k, i in enumerate(first)}
         if at_once:
             with _for_vmap():
-                found, read = vmap(grad(watched, has_aux=True), in_dims=(None, 0, 0))(parts, some, own)
+                found, read = vmap(grad(watched, has_aux=True), in_dims=(None, 0, 0))(parts, some, chosen)
         else:
-            found, read = _plain_gradient(watched, parts, some[0], own[0])
+            found, read = _plain_gradient(watched, parts, some[0], chosen[0])
         for k, gradient in found.items():
             gradient = gradient.reshape(len(rows), -1)
             if k in weights:
@@ -466,8 +466,8 @@ def gradient_distance(
         wanted = torch.zeros(len(images), dtype=torch.bool)
         wanted[torch.from_numpy(np.arange(len(images))[together])] = True
         logs, directions = [], []
-        for inputs, own, some in zip(*(x.split(AT_ONCE) for x in (images, classes, wanted)), strict=True):
-            rows = sketched_gradients(module, inputs, own, quantity)
+        for inputs, of_inputs, some in zip(*(x.split(AT_ONCE) for x in (images, classes, wanted)), strict=True):
+            rows = sketched_gradients(module, inputs, of_inputs, quantity)
             # Rows of G L⁻ᵀ have the inner products gᵢᵀ(F + rI)⁻¹gⱼ; in float32, to about 1 in 1 000.
             white = torch.linalg.solve_triangular(factor.to(rows), rows.T, upper=False).T
             squares = white.square().sum(1)

@@ -157,7 +157,7 @@ def freed(values: Kinds, q: Observed, *, like: tuple[ndarray, ndarray] | None = 
     bins = np.searchsorted(edges, fitted_q.mean(0))
     squares = np.bincount(bins, (dq**2).sum(0), minlength=N_BINS)
     products = (dq[:, None] * dv).sum(0)  # [kinds, images]
-    slope = np.stack([np.bincount(bins, own, minlength=N_BINS) for own in products])
+    slope = np.stack([np.bincount(bins, weights, minlength=N_BINS) for weights in products])
     slope = np.divide(slope, squares, out=np.zeros_like(slope), where=squares > 0)
     bins = np.searchsorted(edges, q.mean(0))
     return values - values.mean(0) - slope[:, bins] * (q - q.mean(0))[:, None]

@@ -428,9 +428,9 @@ def _cut(
 
 def _warn_of_another_range(images: Tensor, reference: Tensor, key: str) -> None:
     """Warn where a part lies elsewhere than the training part, as after a division by 255 of one of them alone."""
-    (mean, std), (own, width) = ((part.double().mean(), part.double().std()) for part in (reference, images))
-    if std > 0 and not (abs(own - mean) <= MOST_APART * std and std / MOST_APART <= width <= MOST_APART * std):
-        what = f"{key} inputs are {float(own):.3g} on average with a standard deviation of {float(width):.3g}"
+    (mean, std), (centre, width) = ((part.double().mean(), part.double().std()) for part in (reference, images))
+    if std > 0 and not (abs(centre - mean) <= MOST_APART * std and std / MOST_APART <= width <= MOST_APART * std):
+        what = f"{key} inputs are {float(centre):.3g} on average with a standard deviation of {float(width):.3g}"
         there = f"train inputs {float(mean):.3g} with {float(std):.3g}"
         warnings.warn(f"{what}, {there}; bring them to one range unless that is meant.", stacklevel=4)
 

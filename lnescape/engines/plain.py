@@ -272,6 +272,6 @@ def _loss_and_slope(logits: Float[Tensor, "s batch classes"], labels: Tensor, lo
         return 0.5 * off.square().mean((1, 2)), off / off[0].numel()
     with torch.enable_grad():
         leaf = logits.detach().requires_grad_()
-        values = torch.stack([loss(own.clone(), target) for own, target in zip(leaf, labels, strict=True)])
+        values = torch.stack([loss(row.clone(), target) for row, target in zip(leaf, labels, strict=True)])
         (slope,) = torch.autograd.grad(values.sum(), leaf)
     return values.detach(), slope

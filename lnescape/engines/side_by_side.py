@@ -53,10 +53,10 @@ class SideBySide(AnyNetwork):
             self._thetas = self.flat.theta.repeat(n, 1)
             self._gradients = torch.zeros_like(self._thetas)
             self._networks = [FlatNetwork(self._again(), device=self.device) for _ in range(n)]
-            for own, theta, gradient in zip(self._networks, self._thetas, self._gradients, strict=True):
-                own.theta, own.gradient = theta, gradient
-                own.bind()
-                own.module.train()
+            for network, theta, gradient in zip(self._networks, self._thetas, self._gradients, strict=True):
+                network.theta, network.gradient = theta, gradient
+                network.bind()
+                network.module.train()
             if self.device.type == "cuda":
                 self._streams = [torch.cuda.Stream(self.device) for _ in range(n)]
         return self._thetas
@@ -85,12 +85,12 @@ class SideBySide(AnyNetwork):
         self._gradients.zero_()
         values = []
         here = torch.cuda.current_stream(self.device) if self._streams else None
-        for row, own in enumerate(self._networks):
+        for row, network in enumerate(self._networks):
             if here is not None:
                 self._streams[row].wait_stream(here)
             with torch.cuda.stream(self._streams[row]) if self._streams else nullcontext(), torch.enable_grad():
                 with self._arithmetic():
-                    logits = own.module(self._laid_out(images[row]))
+                    logits = network.module(self._laid_out(images[row]))
                 value = loss(logits.float(), labels[row])
                 value.backward()
                 values.append(value.detach())
@@ -146,7 +146,7 @@ class SideBySide(AnyNetwork):
         return True
 
     def _buffers(self) -> list[int]:
-        return [buffer.data_ptr() for own in self._networks for buffer in own.module.buffers()]
+        return [buffer.data_ptr() for network in self._networks for buffer in network.module.buffers()]
 
 
 def _kind(images: Tensor, labels: Tensor, loss: Loss) -> tuple:

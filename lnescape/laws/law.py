@@ -395,8 +395,8 @@ class Mixture(Law):
         counts[np.random.RandomState(seed % 2**32).permutation(len(counts))[: n % len(counts)]] += 1
         for number, (law, count) in enumerate(zip(self.components, counts.tolist(), strict=True)):
             if count:
-                own = np.random.SeedSequence([seed % 2**64, number]).generate_state(1, np.uint64)[0]
-                yield from law.thetas_of(law.count(count), int(own) >> 1)
+                drawn = np.random.SeedSequence([seed % 2**64, number]).generate_state(1, np.uint64)[0]
+                yield from law.thetas_of(law.count(count), int(drawn) >> 1)
 
     def moments(self, directions: Float[Tensor, "directions parameters"]) -> Moments:
         """Return the mean of the components' covariances, plus the covariance of their means."""
@@ -414,9 +414,9 @@ class Mixture(Law):
     def described(cls, net: Builder, description: dict, tensors: dict[str, Tensor], **known: Any) -> Law:
         """Restore a mixture from the descriptions and tensors of its laws."""
         laws = []
-        for number, own in enumerate(description["components"]):
+        for number, component in enumerate(description["components"]):
             part = {name.split(".", 1)[1]: value for name, value in tensors.items() if name.startswith(f"{number}.")}
-            laws.append(_KINDS[own["kind"]].described(net, own, part, **known | {"cost": None}))
+            laws.append(_KINDS[component["kind"]].described(net, component, part, **known | {"cost": None}))
         return cls(net, tuple(laws), **known)
 
 

@@ -53,8 +53,8 @@ class GaussianLaw(NoiseLaw):
             raise ValueError(f"The factors act on parameters {reach}, and there are {p}; pass [K, Q], start ≤ P − Q.")
 
     def __repr__(self) -> str:
-        rank, own = 0 if self.factors is None else len(self.factors), "no noise" if self.scale is None else "noise"
-        return f"Gaussian law in {len(self.mean)} dimensions, {own} of its own on each, {rank} shared{self._priced}"
+        rank, noise = 0 if self.factors is None else len(self.factors), "no noise" if self.scale is None else "noise"
+        return f"Gaussian law in {len(self.mean)} dimensions, {noise} of its own on each, {rank} shared{self._priced}"
 
     def _one(self, generator: torch.Generator) -> Float[Tensor, " parameters"]:
         theta = self.mean.clone()
@@ -74,8 +74,8 @@ class GaussianLaw(NoiseLaw):
         d = directions.double()
         covariance = d.new_zeros(len(d), len(d))
         if self.scale is not None:
-            own = d * self.scale.double()
-            covariance += own @ own.T
+            scaled = d * self.scale.double()
+            covariance += scaled @ scaled.T
         if self.factors is not None:
             shared = d[:, self._block] @ self.factors.double().T
             covariance += shared @ shared.T

@@ -127,7 +127,7 @@ def _check_that_weights_stand_for_units(
 ) -> None:
     """Compare a network whose weights are off with one whose units are, on one draw."""
     flat = FlatNetwork(template.fresh().eval())
-    own = dict(flat.module.named_modules())
+    modules = dict(flat.module.named_modules())
     law = DropoutLaw(template.fresh, flat.theta.clone(), tuple(gates))
     drawn = next(law.sample(1, seed=0))[0]
     generator = torch.Generator().manual_seed(0)
@@ -139,7 +139,7 @@ def _check_that_weights_stand_for_units(
                 shape = output.shape[1:]
                 return output * (on.view(shape) if shape.numel() == len(on) else on.view(-1, *[1] * (len(shape) - 1)))
 
-            hooks.enter_context(own[name].register_forward_hook(switched))
+            hooks.enter_context(modules[name].register_forward_hook(switched))
         expected = flat.module(images)
     flat.theta.copy_(drawn)
     if not torch.allclose(flat.module(images), expected, rtol=1e-3, atol=1e-4):

@@ -175,7 +175,8 @@ def _in_lines(value: Any, *, levels: int) -> str:
     """Write JSON without blanks, and each value of the outer `levels` of dictionaries in a line."""
     if not (levels and isinstance(value, Mapping) and value):
         return json.dumps(value, sort_keys=True, allow_nan=False, ensure_ascii=False, separators=(",", ":"))
-    rows = (f"{_in_lines(name, levels=0)}:{_in_lines(own, levels=levels - 1)}" for name, own in sorted(value.items()))
+    items = sorted(value.items())
+    rows = (f"{_in_lines(name, levels=0)}:{_in_lines(inner, levels=levels - 1)}" for name, inner in items)
     return "{\n" + ",\n".join(rows) + "\n}"
 
 

@@ -401,17 +401,17 @@ def quasi_likelihood(
     return b, n_decided, np.diag(solve)
 
 
-def _lent(own: float, known: float, mean: float, u: float) -> tuple[float, float]:
+def _lent(level: float, known: float, mean: float, u: float) -> tuple[float, float]:
     """Return how far ln σ² of `known` degrees of freedom moves towards a borrowed mean, and the ν that it gains."""
     from scipy.special import polygamma
 
     fitted, variance, share = float(polygamma(1, known / 2)), u**2, 0.0
     for _ in range(REFITS):
         share = fitted / (fitted + variance)
-        seen = u**2 * LENT + ((1 - share) * (mean - own)) ** 2 + share * variance
+        seen = u**2 * LENT + ((1 - share) * (mean - level)) ** 2 + share * variance
         variance = max(u**2, seen / (LENT + 1))  # agreement may be by chance
     share = fitted / (fitted + variance)
-    return share * (mean - own), max(dof_of(share * variance) - known, 0.0)
+    return share * (mean - level), max(dof_of(share * variance) - known, 0.0)
 
 
 def dof_of(variance: float) -> float:
@@ -570,8 +570,8 @@ def measures(covariates: ndarray, names: tuple[str, ...]) -> tuple[ndarray, ndar
 
 def units(names: tuple[str, ...], width: ndarray, squared: ndarray) -> ndarray:
     """Return, for each of [1, z, z² − 1], the width that takes a learned coefficient to standardised z; 1 for most."""
-    own = np.where(np.isin(names, PER_UNIT) & np.isfinite(width), width, 1.0)
-    return np.concatenate([[1.0], own, own[squared] ** 2])
+    linear = np.where(np.isin(names, PER_UNIT) & np.isfinite(width), width, 1.0)
+    return np.concatenate([[1.0], linear, linear[squared] ** 2])
 
 
 def terms(covariates: ndarray, centre: ndarray, width: ndarray, squared: ndarray) -> ndarray:

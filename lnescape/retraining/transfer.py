@@ -151,7 +151,7 @@ def learn_prior(
         mean=mean,
         spread={group: (float(one), float(two)) for group, one, two in zip(kinds, *spread, strict=True)},
         step=float(np.sqrt(step)),
-        levels={kind: own[:2] for kind, own in _levels(seen, other=other).items()},
+        levels={kind: level[:2] for kind, level in _levels(seen, other=other).items()},
         companion=_levels([(ANY, level) for level in beside_it], other=other).get(ANY),
         provenance=dict(provenance or {}),
     )
@@ -198,7 +198,7 @@ def with_class_means(
     member, rest = like[:, indicator], like[:, ~indicator]
     count = member.sum(0)[:, None]
     means = np.where(count > 0, member.T @ rest / np.maximum(count, 1), rest.mean(0))
-    more = tuple(f"class mean of {name}" for name, own in zip(names, indicator, strict=True) if not own)
+    more = tuple(f"class mean of {name}" for name, indicates in zip(names, indicator, strict=True) if not indicates)
     return np.concatenate([covariates, covariates[:, indicator] @ means], 1), (*names, *more)
 
 
@@ -267,7 +267,7 @@ def _levels(seen: Sequence[tuple[str, float]], *, other: float) -> dict[str, tup
 def _continuous(pair: KnownPair) -> list[str]:
     """Return the names of the covariates that aren't indicators."""
     covariates = np.asarray(pair.covariates, float)
-    return [name for name, own in zip(pair.names, is_indicator(covariates), strict=True) if not own]
+    return [name for name, indicates in zip(pair.names, is_indicator(covariates), strict=True) if not indicates]
 
 
 def _fitted(pair: KnownPair, names: list[str]) -> _Fit:
@@ -277,7 +277,7 @@ def _fitted(pair: KnownPair, names: list[str]) -> _Fit:
     indicator = is_indicator(covariates)
     covariates = np.concatenate([covariates[:, columns], covariates[:, indicator]], 1)
     centre, width, squared = measures(covariates, ())
-    every = (*names, *(name for name, own in zip(pair.names, indicator, strict=True) if own))
+    every = (*names, *(name for name, indicates in zip(pair.names, indicator, strict=True) if indicates))
     x = terms(covariates, centre, width, squared) * (unit := units(every, width, squared))
     tau, weight = np.array([np.inf, *[WIDE] * (x.shape[1] - 1)]), pair.n_eff / len(x)
     b, _, _ = quasi_likelihood(pair.variance, pair.dof, x, weight=weight, tau=tau, mean=np.zeros_like(tau))
@@ -298,8 +298,8 @@ def _em(fits: list[_Fit], kind: ndarray, free: ndarray) -> tuple[ndarray, ndarra
         squares, of_indicators = np.zeros((2, c)), []
         for fit, (precision, covariance) in zip(fits, priors, strict=True):
             towards = np.concatenate([[0.0], mean[0], np.zeros(len(fit.b) - 1 - 2 * c), mean[1]])
-            b, own = covariance @ (fit.information @ fit.b + precision * towards), np.diag(covariance)
-            moved = (b - towards) ** 2 + own
+            b, variance = covariance @ (fit.information @ fit.b + precision * towards), np.diag(covariance)
+            moved = (b - towards) ** 2 + variance
             squares += np.stack([moved[1 : c + 1], moved[-c:]])
             of_indicators.append(moved[c + 1 : -c])
         before = np.append(t, step)

@@ -189,9 +189,9 @@ def entropy_split(logp: Float[Tensor, "*members inputs classes"]) -> TwoParts:
     parts = []
     for chunk in checked_chunks(logp):
         p, none = chunk.exp(), chunk.new_zeros(())  # p ln p is 0 where p is, though ln p may be −∞
-        own = torch.where(p > 0, -p * chunk, none).sum(-1).mean(0)
+        aleatoric = torch.where(p > 0, -p * chunk, none).sum(-1).mean(0)
         differences = torch.where(p > 0, p * (chunk - log_mean(chunk)), none).sum(-1).mean(0)
-        parts.append(torch.stack([own, differences.clamp(min=0)]))  # rounding may leave -1e-17
+        parts.append(torch.stack([aleatoric, differences.clamp(min=0)]))  # rounding may leave -1e-17
     aleatoric, epistemic = torch.cat(parts, dim=1)
     return TwoParts(aleatoric + epistemic, aleatoric, epistemic)
 

@@ -123,18 +123,18 @@ def state_arrays(
     check_no_copies(p)
     everything, n = (p, 0) if known is None else (np.concatenate([known, p], 1), known.shape[1])
     parts = slice(0, n or None), slice(n, None)
-    own = _given(covariates, calibration_covariates, p.shape[1], n)
+    given = _given(covariates, calibration_covariates, p.shape[1], n)
     if unit is None:
         q, columns, about = _of_classes(everything, parts, measurand, names)
     else:
         q, columns, about = _of_values(everything, parts, unit, names, limits)
-    if taken := columns.keys() & own.keys():
+    if taken := columns.keys() & given.keys():
         raise ValueError(f"The covariate {min(taken)!r} is there already; give yours another name.")
     k = len(about["units"])
-    columns |= {name: np.repeat(values, k) for name, values in own.items()}
+    columns |= {name: np.repeat(values, k) for name, values in given.items()}
     h = np.stack(list(columns.values()), 1), tuple(columns)
     rows = slice(0, n * k or None), slice(n * k, None)
-    about["groups"] = (*about["groups"], *own)
+    about["groups"] = (*about["groups"], *given)
     source, notes = ASSUMED, _nearly_equal(p) + (apart_of(everything) if unit is None else ())
     seen = None
     if len(p) > 2:
@@ -150,7 +150,7 @@ def state_arrays(
     elif seen is not None:
         n_eff, source, notes = seen, NETWORKS, (*notes, TOGETHER)
     used = {} if known is None else {"calibration": _sha256(known)}
-    used |= {f"covariate {name}": _sha256(values) for name, values in own.items()}
+    used |= {f"covariate {name}": _sha256(values) for name, values in given.items()}
     return statement_of(
         q, h, rows, n_eff=n_eff, level=level, title=title, left_out={}, trainings=float(len(p)), n_eff_source=source,
         n_calibration=n or p.shape[1], ids=ids, itself=known is None, covers=ASSERTED, notes=notes, **about,
@@ -313,9 +313,9 @@ def _evaluated(
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         if len(q) == 1 and like is not None:
-            notes, own = (BORROWED,), q[0, fitted]
-            like = like if companion is None else like.with_companion(own, companion)
-            prior = borrowed_prior(own, h[fitted], names=names, like=like, network=network)
+            notes, single = (BORROWED,), q[0, fitted]
+            like = like if companion is None else like.with_companion(single, companion)
+            prior = borrowed_prior(single, h[fitted], names=names, like=like, network=network)
         else:
             _check_ties(q[:, fitted])
             slopes = {"gradient distance": SLOPE} if like is None and "gradient distance" in names else {}

@@ -337,7 +337,7 @@ def _of_values(request: _Request, trained: _Trained) -> Statement:
     k, (groups, left_out) = data.n_classes, _observable(request, runs)
     predicted = _predicted(request, runs, everything).cpu().numpy()
     outputs = [np.full(len(everything), c) for c in range(k)]
-    spread = [np.sqrt(explore.value(predicted, own)[:, :n].var(0, ddof=1).mean()) for own in outputs]
+    spread = [np.sqrt(explore.value(predicted, output)[:, :n].var(0, ddof=1).mean()) for output in outputs]
     scale = np.array([one if one > 0 else 1.0 for one in spread])
 
     def in_parts(predicted: np.ndarray, chosen: np.ndarray) -> np.ndarray:
@@ -350,8 +350,8 @@ def _of_values(request: _Request, trained: _Trained) -> Statement:
         fishers = [fisher_of(runs, theta, pool, seed=seed) for theta, seed in of_each]
     with bar(k * len(runs), "exploring", "networks", show=request.progress) as shown:
         how: dict[str, Any] = {"measurand": in_parts, "on_network": shown.update, "fishers": fishers}
-        each = [_explored(request, runs, groups, everything, own, predicted=predicted, **how) for own in outputs]
-        moving = [explore.movement(runs, everything[:n], own[:n], measurand=in_parts) for own in outputs]
+        each = [_explored(request, runs, groups, everything, output, predicted=predicted, **how) for output in outputs]
+        moving = [explore.movement(runs, everything[:n], output[:n], measurand=in_parts) for output in outputs]
     parts, every = (slice(0, n * k), slice(n * k, None)), Traces.interleaved(each)
     columns = columns_of(replace(every, like=every.of(range(len(runs)), parts[0])), groups)
     n_eff = believed(float(np.mean(moving)), n)

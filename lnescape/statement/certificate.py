@@ -213,10 +213,10 @@ def _table(stated: Statement) -> list[list[str]]:
     table = [[*naming.values(), *heading, *risks.values()]]
     for row, spread in zip(frame.to_dict("records"), stated.spread.ravel(), strict=True):
         value, about_it = (_minus(number) for number in value_and_u(row["q"], spread))
-        own = "" if one_unit or not row["unit"] else f" {row['unit']}"
+        unit = "" if one_unit or not row["unit"] else f" {row['unit']}"
         wide = f"{(row['high'] - row['low']) / 2 / spread:.2f}" if spread else "–"
         ends = _minus(interval_text(row["low"], row["high"]))
-        numbers = [f"{value}{own}", f"{about_it}{own}", f"{stated.dof:.1f}", wide, ends]
+        numbers = [f"{value}{unit}", f"{about_it}{unit}", f"{stated.dof:.1f}", wide, ends]
         table.append([*(_cut(str(row[name])) for name in naming), *numbers, *(percent(row[name]) for name in risks)])
     return table
 

@@ -124,10 +124,11 @@ class Statement:
         if rows.ndim != 1 or not len(rows):
             named = f"; the input of that name is stated[{str(key)!r}]" if str(key) in self.ids else ""
             raise IndexError(f"There is no input {key}; {len(self)} are stated, numbered from 0{named}.")
-        some: dict[str, Any] = {name: None if (own := getattr(self, name)) is None else own[rows] for name in ROWS}
+        known = {name: getattr(self, name) for name in ROWS}
+        some: dict[str, Any] = {name: None if values is None else values[rows] for name, values in known.items()}
         for name in EVALUATIONS:
-            if (own := getattr(self, name)) is not None:
-                some[name] = replace(own, mean=own.mean[rows], scale=own.scale[rows])
+            if (one := getattr(self, name)) is not None:
+                some[name] = replace(one, mean=one.mean[rows], scale=one.scale[rows])
         return replace(self, ids=tuple(self.ids[i] for i in rows), **some)
 
     def __iter__(self) -> Iterator["Statement"]:

@@ -30,11 +30,12 @@ def keep(stated: Statement, path: Path) -> None:
     plain["prior"] = {name: value for name, value in vars(stated.prior).items() if name not in OF_PRIOR}
     arrays = {name: getattr(stated, name) for name in ARRAYS}
     for name in EVALUATIONS:
-        if (own := getattr(stated, name)) is not None:
-            plain[name] = [own.dof, own.n]
-            arrays |= {f"{name}.mean": own.mean, f"{name}.scale": own.scale}
+        if (one := getattr(stated, name)) is not None:
+            plain[name] = [one.dof, one.n]
+            arrays |= {f"{name}.mean": one.mean, f"{name}.scale": one.scale}
     arrays |= {f"prior.{name}": getattr(stated.prior, name) for name in OF_PRIOR}
-    save(path, "statement", plain, {k: torch.from_numpy(np.array(own)) for k, own in arrays.items() if own is not None})
+    known = {name: np.array(values) for name, values in arrays.items() if values is not None}
+    save(path, "statement", plain, {name: torch.from_numpy(values) for name, values in known.items()})
 
 
 def read_back(path: Path) -> Statement:

@@ -124,11 +124,11 @@ class Cell:
 
     def but(self, **changes: Any) -> "Cell":
         """Return the cell with other values in some fields, of the cell or of its recipe."""
-        own, recipe = ({f.name for f in fields(kind)} for kind in (Cell, Recipe))
+        of_cell, recipe = ({f.name for f in fields(kind)} for kind in (Cell, Recipe))
         for name in changes:
-            check_known(name, sorted(own | recipe), "field of a cell or its recipe")
-        inner = {name: value for name, value in changes.items() if name not in own}
-        outer = {name: value for name, value in changes.items() if name in own}
+            check_known(name, sorted(of_cell | recipe), "field of a cell or its recipe")
+        inner = {name: value for name, value in changes.items() if name not in of_cell}
+        outer = {name: value for name, value in changes.items() if name in of_cell}
         return replace(self, recipe=replace(outer.pop("recipe", self.recipe), **inner), **outer)
 
     def content(self) -> dict[str, Any]:

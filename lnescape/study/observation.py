@@ -75,9 +75,9 @@ def panel_of(data: Dataset, *, altered: bool = True) -> Panel:
 @lru_cache(maxsize=2)  # on a device and, to count operations, on the CPU
 def data_and_panel(name: str, device: str) -> tuple[Dataset, Panel]:
     """Load a data set and its panel once in a process."""
-    own = ":" in name
-    data = resolve_name(name)().to(device) if own else load(name, device=device)
-    return data, panel_of(data, altered=not own)
+    of_user = ":" in name
+    data = resolve_name(name)().to(device) if of_user else load(name, device=device)
+    return data, panel_of(data, altered=not of_user)
 
 
 # Bits of the mantissa of log-probabilities and of observations behind covariates: a relative error of 0.4 % at most.

@@ -207,7 +207,7 @@ class _Running:
             loss = 0.0
             for number, a in enumerate(points):
                 theta = torch.mm(a, vertices[0], out=self.home)
-                own, gradient = self.engine.loss_and_gradient(theta, images, labels, self.recipe.loss)
+                part, gradient = self.engine.loss_and_gradient(theta, images, labels, self.recipe.loss)
                 gradient = self.scaled(gradient)
                 # The chain rule: ∂L/∂v_k = a_k ∇L(θ), into the same memory at each step.
                 share = a[:, free].unsqueeze(2) / len(points)
@@ -215,7 +215,7 @@ class _Running:
                     torch.mul(share, gradient.unsqueeze(1), out=self.slope)
                 elif self.slope is not None:
                     self.slope.addcmul_(share, gradient.unsqueeze(1))
-                loss = loss + own / len(points)
+                loss = loss + part / len(points)
             self.moving.grad = self.slope
             if self.descent.penalty is not None and self.slope is not None:
                 self.slope[0] += self.descent.penalty(vertices[0], stream)

@@ -263,14 +263,14 @@ def _differing(template: Template, second: nn.Module, some: Tensor) -> str | Non
     first, others = template.fresh().float().eval(), second.float().eval().state_dict()
     constants = {n for n, p in first.named_parameters() if not p.requires_grad} | set(dict(first.named_buffers()))
     statistics = statistics_names(first)  # a builder may pass inputs, to give lazy layers their sizes
-    for name, own in first.state_dict().items():
+    for name, value in first.state_dict().items():
         if name in statistics:
-            others[name].copy_(own)
-        elif name in constants and not torch.equal(own, others[name]):
+            others[name].copy_(value)
+        elif name in constants and not torch.equal(value, others[name]):
             return f"The constant {name!r}"
     with seeded(0), torch.no_grad():
-        for p, own in zip(trainable(second), trainable(first), strict=True):
-            p.copy_(own)
+        for p, value in zip(trainable(second), trainable(first), strict=True):
+            p.copy_(value)
         same = torch.allclose(second(some), first(some), 1e-3, 1e-3)
     return None if same else "Something beside parameters and buffers, such as an attribute,"
 

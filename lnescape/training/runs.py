@@ -399,9 +399,9 @@ def _check_same_function(network: nn.Module, twin: nn.Module, data, number: int)
     """Raise if a network and `twin`, the builder's network with its weights, disagree on two inputs."""
     # With the statistics of the network itself: those of the law are computed anew, from the training images.
     twin.load_state_dict(unwrapped(network.state_dict(), twin), strict=False)
-    modes, own = {part: part.training for part in network.modules()}, next(network.parameters())
+    modes, first = {part: part.training for part in network.modules()}, next(network.parameters())
     images = data.train.images[:2].cpu()
-    theirs = images.to(own.device, own.dtype if images.is_floating_point() else None)
+    theirs = images.to(first.device, first.dtype if images.is_floating_point() else None)
     hook = HOOKS["logits" if data.values is None else "values"]
     try:
         with torch.no_grad():
@@ -414,7 +414,7 @@ def _check_same_function(network: nn.Module, twin: nn.Module, data, number: int)
     finally:
         for part, training in modes.items():
             part.training = training
-    apart, exact = float((theirs - ours).abs().max()), own.dtype in (torch.float32, torch.float64)
+    apart, exact = float((theirs - ours).abs().max()), first.dtype in (torch.float32, torch.float64)
     if not apart <= (1e-3 if exact else 0.1) * (1 + float(ours.abs().max())):
         what = f"Network {number} computes something else than the builder's with the same weights (off by {apart:.2g})"
         raise ValueError(f"{what}; pass the builder that it was made by.")
@@ -423,22 +423,22 @@ def _check_same_function(network: nn.Module, twin: nn.Module, data, number: int)
 def _finite(state: dict, like: nn.Module, number: int) -> dict:
     """Return the tensors of a state dict, unwrapped; raise where a parameter holds numbers that are not finite."""
     tensors, parameters = dict(unwrapped(state, like)), dict(like.named_parameters())
-    for name, own in tensors.items():
-        if name in parameters and own.is_floating_point() and not own.isfinite().all():
+    for name, value in tensors.items():
+        if name in parameters and value.is_floating_point() and not value.isfinite().all():
             raise ValueError(f"Network {number} holds NaN or infinite weights ({name}); {_DIVERGED}.")
     return tensors
 
 
 def _warn_of_statistics(state: dict, law: Members, template: Template, data) -> None:
     """Warn where a network decides otherwise with the statistics of the training images than with those it brings."""
-    own, some = template.fresh().cpu().float(), data.test.images[:100]
-    own.load_state_dict(state, strict=False)
-    batches = [int(buffer) for name, buffer in own.named_buffers() if name.endswith("num_batches_tracked")]
+    module, some = template.fresh().cpu().float(), data.test.images[:100]
+    module.load_state_dict(state, strict=False)
+    batches = [int(buffer) for name, buffer in module.named_buffers() if name.endswith("num_batches_tracked")]
     if law.normalisation_images is None or not any(batches) or data.values is not None:
         return
     with undisturbed(), torch.no_grad():
         share = (
-            (own.eval()(some.cpu()).argmax(1) != law.subset([0]).predict(some, progress=False)[0].cpu().argmax(1))
+            (module.eval()(some.cpu()).argmax(1) != law.subset([0]).predict(some, progress=False)[0].cpu().argmax(1))
             .double()
             .mean()
         )
