@@ -153,7 +153,7 @@ def test_stated_variances_are_a_covariate_of_one_value():
         ({"neighbours": torch.clone}, "is for the groups 'neighbourhood'"),
         ({"neighbours": torch.clone, "covariates": ["neighbourhood"]}, r"makes torch.float32 \(2, 4\) of.*kinds"),
         ({"neighbours": lambda x: x.nearest, "covariates": ["neighbourhood"]}, "neighbours fails with AttributeError"),
-        ({"seeds": [0]}, "One training has no spread.*is that of log-odds, and wrong for values"),
+        ({"seeds": [0]}, "One training shows no spread.*is that of log-odds, and wrong for values"),
     ],
 )
 def test_what_cannot_be_stated_of_values_is_refused_in_one_sentence(options, message):
