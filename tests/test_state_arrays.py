@@ -1,6 +1,7 @@
 """Statements from arrays: values and classes of any framework, what they state, and what is refused."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from sklearn.preprocessing import scale
 import lnescape as ln
 from lnescape.covariates import DEFAULT
 from lnescape.results.estimate import percent, two_digits
+from lnescape.retraining import fit_prior
 
 D0, M, N = 8.0, 3, 4000
 
@@ -282,3 +284,14 @@ def test_fewer_inputs_than_networks_are_stated_with_a_calibration_and_are_odd_wi
     assert len(few) == 3
     with pytest.raises(ValueError, match="if it is the other way round"):
         ln.state_arrays(VALUES[:5, :3], unit="°")
+
+
+def test_warnings_of_others_are_no_reservations(monkeypatch):
+    def old(*arguments, **named):
+        warnings.warn("np.trapz is deprecated", DeprecationWarning, stacklevel=2)
+        return fit_prior(*arguments, **named)
+
+    monkeypatch.setattr("lnescape.statement.arrays.fit_prior", old)
+    with pytest.warns(DeprecationWarning, match="trapz"):
+        stated = ln.state_arrays(LOGP)
+    assert "trapz" not in str(stated)

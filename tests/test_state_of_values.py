@@ -231,3 +231,11 @@ def test_gradients_are_held_for_some_inputs_at_a_time(monkeypatch):
     parts = gradient_distance(runs, runs[0], images, chosen, **known)
     assert np.allclose(parts.distance, whole.distance, atol=1e-4)
     assert np.allclose(parts.effective_inputs, whole.effective_inputs, rtol=1e-4)
+
+
+def test_a_survey_gives_the_error_of_each_output_in_its_unit():
+    data = table()
+    runs = ln.fit(ln.network("mlp", data, width=8), data, seeds=range(2), recipe=RECIPE, progress=False)
+    seen = ln.along(runs, ln.Segment.between(runs[0], runs[1]), data.test, n=2, progress=False)
+    off = runs.predict(data.test.images) - data.test.labels
+    np.testing.assert_allclose(seen.rmse, off.square().mean(1).sqrt(), rtol=1e-4)

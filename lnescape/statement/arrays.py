@@ -1,7 +1,7 @@
 """A statement from arrays, predictions of M networks of any framework; the evaluation that all statements share."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -68,7 +68,7 @@ ROUNDED = 0.1  # nat; by so much the ln of a sum of probabilities may differ fro
 def state_arrays(
     predictions: ndarray | Sequence[Any], *, calibration: ndarray | Sequence[Any] | None = None,
     covariates: Mapping[str, ndarray] | None = None, calibration_covariates: Mapping[str, ndarray] | None = None,
-    unit: str | Sequence[str] | None = None, limits: Limits | None = None, ids: Sequence[Any] | None = None,
+    unit: str | Sequence[str] | None = None, limits: Limits | None = None, ids: Iterable[Any] | None = None,
     names: Sequence[Any] | None = None, n_eff: float | None = None, measurand: Measurand = log_odds,
     level: float = 0.95, title: str = "predictions as arrays",
 ) -> Statement:  # fmt: skip

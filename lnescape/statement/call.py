@@ -60,7 +60,7 @@ ADVICE = (
 
 def state(
     net: Builder, data, *, runs: Members | None = None, seeds: Iterable[int] | None = None,
-    images: Shaped[Tensor, "inputs ..."] | None = None, ids: Sequence[Any] | None = None,
+    images: Shaped[Tensor, "inputs ..."] | None = None, ids: Iterable[Any] | None = None,
     covariates: Iterable[str] | None = None, like: LearnedPrior | Literal["shipped"] | None = "shipped",
     companion: bool = False, proxies: Builder | None = None, n_proxies: int = 40, proxy_epochs: float = 0.2,
     measurand: Measurand = log_odds,
