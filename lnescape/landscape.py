@@ -11,7 +11,7 @@ from torch import Tensor
 from lnescape.checks import instance, real, whole
 from lnescape.laws import Law, predict_at
 from lnescape.progress import bar
-from lnescape.subspaces import Curve, Simplex
+from lnescape.subspaces import Curve, Simplex, SimplicialComplex
 
 __all__ = ["Survey", "along", "barrier", "plane", "survey", "triangle"]
 
@@ -23,7 +23,8 @@ class Survey:
     # mean cross-entropy over the images, nat; of measured values `squared_error` or `gaussian_nll`, [n]
     loss: np.ndarray
     accuracy: np.ndarray | None  # share of correct decisions, [n]; None for measured values
-    rmse: np.ndarray | None  # root mean square error of measured values, in their unit, [n]; None for classes
+    # root mean square error of measured values, in their unit, [n], of several outputs [n, outputs]; None for classes
+    rmse: np.ndarray | None
     # where: times [n], plane positions [n, 2] in weight units, or coefficients [n, K]; None for points of `survey`
     coordinates: np.ndarray | None = None
     anchors: np.ndarray | None = None  # plane positions of the points that define a plane, [3, 2]; None elsewhere
@@ -91,7 +92,8 @@ def _of_values(predicted: Tensor, labels: Tensor, std: Tensor) -> tuple[Tensor, 
     if stated:
         variance = predicted[..., 1] / std.square()
         square = variance.log() + square / variance
-    return 0.5 * square.mean((1, 2)), off.square().mean((1, 2)).sqrt()
+    rmse = off.square().mean(1).sqrt()  # each output may have a unit of its own
+    return 0.5 * square.mean((1, 2)), rmse[:, 0] if rmse.shape[1] == 1 else rmse
 
 
 def along(law: Law, curve: Curve, split, *, n: int = 31, progress: bool = True) -> Survey:
@@ -200,10 +202,10 @@ def triangle(law: Law, simplex: Simplex, split, *, n: int = 11, progress: bool =
         The survey; `coordinates` are the coefficients, [n(n + 1)/2, 3].
 
     Raises:
-        TypeError: `simplex` isn't a Simplex.
+        TypeError: `simplex` isn't a Simplex, or is a complex of several.
         ValueError: The simplex isn't a triangle.
     """
-    if not isinstance(simplex, Simplex):
+    if not isinstance(simplex, Simplex) or isinstance(simplex, SimplicialComplex):
         raise TypeError(f"A triangle is a Simplex, not a {type(simplex).__name__}; of a law, pass law.subspace.")
     if simplex.n_vertices != 3:
         raise ValueError(f"A triangle has 3 vertices, this simplex {simplex.n_vertices}; choose three of them.")

@@ -1,6 +1,7 @@
 """Networks, laws, data and names that don't belong together are refused; those that do are found again."""
 
 import numpy as np
+import pandas
 import pytest
 import torch
 from torch import nn
@@ -64,8 +65,10 @@ def test_identifiers_may_be_those_of_the_whole_test_set():
     data = ln.dataset(train=(IMAGES[:120], LABELS[:120]), test=(IMAGES[120:], LABELS[120:]))
     names = [f"patient {row}" for row in range(120)]
     runs = fit(chain, data, seeds=range(2))
-    stated = ln.state(chain, data, runs=runs, ids=names, covariates="outputs", progress=False)
-    assert stated.ids == tuple(names[row] for row in data.test.rows)
+    shuffled = pandas.Series(names, index=np.random.default_rng(0).permutation(120))  # as after df.sample(frac=1)
+    for ids in (names, iter(names), shuffled):  # by position
+        stated = ln.state(chain, data, runs=runs, ids=ids, covariates="outputs", progress=False)
+        assert stated.ids == tuple(names[row] for row in data.test.rows)
 
 
 def test_features_of_zeros_and_ones_are_no_pixels():

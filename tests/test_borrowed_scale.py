@@ -5,7 +5,16 @@ import pytest
 from scipy.special import polygamma
 
 import lnescape as ln
-from lnescape.retraining import KnownPair, borrowed_prior, effective_number, fit_prior, learn_prior, level_of, moderated
+from lnescape.retraining import (
+    KnownPair,
+    borrowed_prior,
+    effective_number,
+    fit_prior,
+    learn_prior,
+    level_of,
+    moderated,
+    shipped_prior,
+)
 from lnescape.retraining.prior import _lent, beside, dof_of, log_bias
 from report.studies.geometry import levels_beside
 from report.studies.pairs import SMALL, SMALL_JUDGES
@@ -149,3 +158,10 @@ def test_a_scale_beside_a_companion_is_that_of_the_level_and_of_few_inputs():
     assert u**2 == pytest.approx(0.08 * (1 + 1 / 2) + polygamma(1, 1 / 2) / 20)
     with pytest.raises(ValueError, match="no level over a companion"):
         learned(2).scale_beside(q, short, n_eff=20)
+
+
+def test_a_scale_that_is_known_exactly_has_endless_degrees_of_freedom_and_priors_can_be_compared():
+    assert dof_of(1e-8) == pytest.approx(2e8, rel=1e-4)
+    assert dof_of(1e-5) == pytest.approx(2e5, rel=1e-4)
+    assert shipped_prior() == shipped_prior()
+    assert shipped_prior() in {shipped_prior(): 0}

@@ -63,3 +63,13 @@ def test_logits_that_were_changed_in_place_are_no_layers_output():
     assert last_layer(Last(lambda layer, x: layer(x).mul_(10.0)), X) is None
     with pytest.raises(ValueError, match="doesn't end in a linear layer"):
         ln.laplace(lambda: Last(lambda layer, x: layer(x).mul_(10.0)), DATA, recipe=ln.Recipe(epochs=1, batch=32))
+
+
+@pytest.mark.usefixtures("as_users_do")
+def test_without_weight_decay_the_precision_of_the_last_layer_is_given(data):
+    net, recipe = ln.network("mlp", data, width=8), ln.Recipe(epochs=1, weight_decay=0.0)
+    with pytest.raises(ValueError, match="Without weight decay the prior precision is 0; pass prior_precision="):
+        ln.laplace(net, data, recipe=recipe)
+    with pytest.raises(ValueError, match="did you mean 'marginal likelihood'"):
+        ln.laplace(net, data, recipe=recipe, prior_precision="marginal")
+    assert ln.laplace(net, data, recipe=recipe, prior_precision=1.0).factors is not None

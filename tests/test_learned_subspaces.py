@@ -123,6 +123,12 @@ def test_a_plane_passes_through_its_points(net, data, runs):
     assert seen.loss[second] == pytest.approx(ln.survey(runs, runs[1:2], data.test).loss[0], abs=1e-5)
 
 
+def test_a_complex_of_segments_has_no_inside(data, runs):
+    joined = ln.subspaces.SimplicialComplex.joining(runs.thetas[:2])
+    with pytest.raises(TypeError, match="A triangle is a Simplex, not a SimplicialComplex"):
+        ln.triangle(runs, joined, data.test, n=4)
+
+
 def test_triangle_is_surveyed_on_a_regular_grid(data, runs):
     simplex = Simplex(runs[:3], 3)
     seen = ln.triangle(runs, simplex, data.test, n=4)

@@ -1,6 +1,7 @@
 """Statements from arrays: values and classes of any framework, what they state, and what is refused."""
 
 import re
+import warnings
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from sklearn.preprocessing import scale
 import lnescape as ln
 from lnescape.covariates import DEFAULT
 from lnescape.results.estimate import percent, two_digits
+from lnescape.retraining import fit_prior
 
 D0, M, N = 8.0, 3, 4000
 
@@ -41,7 +43,9 @@ def test_values_get_u_and_an_interval_that_covers_further_retrainings():
 def test_values_as_a_column_of_one_output_are_stated_as_without_it():
     column = ln.state_arrays(VALUES[:M, :, None], unit="°", limits=(10, 30), n_eff=N)
     assert column.rows() == ANGLE.rows()
-    assert ln.state_arrays(VALUES[:M, :100], unit="°", names=["phi"]).sentence().startswith("Input 0: phi, value ")
+    assert (
+        ln.state_arrays(VALUES[:M, :100], unit="°", names=["phi"]).sentence().startswith("Input 0, output phi: value ")
+    )
 
 
 def test_the_risk_is_that_of_a_further_retraining_outside_the_limits():
@@ -55,7 +59,9 @@ def test_the_risk_is_that_of_a_further_retraining_outside_the_limits():
     high_only = ln.state_arrays(VALUES[:M], unit="°", limits=(-np.inf, 30), n_eff=N)
     np.testing.assert_allclose(high_only.risk, 1 - high_only.evaluation.below(30.0))
     assert f"outside [10, 30] ° is {percent(one.risk[0])}." in one.sentence()
-    assert f"; {(ANGLE.risk > 0.05).sum()} of {N} would fall outside" in ANGLE.facts()["limits"]
+    assert (
+        f"; for {(ANGLE.risk > 0.05).sum()} of {N} values, a further training falls outside" in ANGLE.facts()["limits"]
+    )
 
 
 def test_a_class_of_less_than_a_half_is_no_doubtful_decision():
@@ -89,7 +95,7 @@ def test_each_of_several_outputs_is_in_its_own_unit():
     table = both["5"].to_dataframe()
     assert list(table["output"]) == ["angle", "length"]
     assert list(table["unit"]) == ["°", "mm"]
-    assert both["5"].sentence().count("Input 5: ") == 2
+    assert both["5"].sentence().count("Input 5, output ") == 2
     medians = [two_digits(np.median(u)) for u in both.u.T]
     assert re.findall(r"median (\S+ \S+);", both.facts()["u"]) == [f"{medians[0]} °", f"{medians[1]} mm"]
 
@@ -176,7 +182,7 @@ def test_real_values_of_another_library_are_covered():
 @pytest.mark.parametrize(
     ("predictions", "options", "says"),
     [
-        (VALUES[:1], {"unit": "°"}, "One network has no spread"),
+        (VALUES[:1], {"unit": "°"}, "One network shows no spread"),
         (VALUES[:3], {}, "values need their unit"),
         (VALUES[:3, :20], {"unit": "°"}, "50 inputs or more"),
         ([[1.0, 2.0], [1.0]], {"unit": ""}, "no arrays of one shape"),
@@ -212,7 +218,7 @@ def test_real_values_of_another_library_are_covered():
         (LOGP, {"calibration": np.abs(LOGP[:, :, 0])}, "of the same networks"),
         (LOGP, {"covariates": {"age": np.ones(3)}}, "'age' isn't one number for each input"),
         (LOGP, {"calibration": LOGP, "covariates": {"age": np.ones(100)}}, "give the same ones"),
-        (LOGP, {"n_eff": 0}, "n_eff must be a finite number of at least 1"),
+        (LOGP, {"n_eff": 0}, "n_eff must be a finite number from 1 to"),
         (LOGP, {"level": 95}, "level .* below 1"),
     ],
 )
@@ -278,3 +284,14 @@ def test_fewer_inputs_than_networks_are_stated_with_a_calibration_and_are_odd_wi
     assert len(few) == 3
     with pytest.raises(ValueError, match="if it is the other way round"):
         ln.state_arrays(VALUES[:5, :3], unit="°")
+
+
+def test_warnings_of_others_are_no_reservations(monkeypatch):
+    def old(*arguments, **named):
+        warnings.warn("np.trapz is deprecated", DeprecationWarning, stacklevel=2)
+        return fit_prior(*arguments, **named)
+
+    monkeypatch.setattr("lnescape.statement.arrays.fit_prior", old)
+    with pytest.warns(DeprecationWarning, match="trapz"):
+        stated = ln.state_arrays(LOGP)
+    assert "trapz" not in str(stated)

@@ -153,7 +153,7 @@ def test_stated_variances_are_a_covariate_of_one_value():
         ({"neighbours": torch.clone}, "is for the groups 'neighbourhood'"),
         ({"neighbours": torch.clone, "covariates": ["neighbourhood"]}, r"makes torch.float32 \(2, 4\) of.*kinds"),
         ({"neighbours": lambda x: x.nearest, "covariates": ["neighbourhood"]}, "neighbours fails with AttributeError"),
-        ({"seeds": [0]}, "One training has no spread.*is that of log-odds, and wrong for values"),
+        ({"seeds": [0]}, "One training shows no spread.*is that of log-odds, and wrong for values"),
     ],
 )
 def test_what_cannot_be_stated_of_values_is_refused_in_one_sentence(options, message):
@@ -231,3 +231,11 @@ def test_gradients_are_held_for_some_inputs_at_a_time(monkeypatch):
     parts = gradient_distance(runs, runs[0], images, chosen, **known)
     assert np.allclose(parts.distance, whole.distance, atol=1e-4)
     assert np.allclose(parts.effective_inputs, whole.effective_inputs, rtol=1e-4)
+
+
+def test_a_survey_gives_the_error_of_each_output_in_its_unit():
+    data = table()
+    runs = ln.fit(ln.network("mlp", data, width=8), data, seeds=range(2), recipe=RECIPE, progress=False)
+    seen = ln.along(runs, ln.Segment.between(runs[0], runs[1]), data.test, n=2, progress=False)
+    off = runs.predict(data.test.images) - data.test.labels
+    np.testing.assert_allclose(seen.rmse, off.square().mean(1).sqrt(), rtol=1e-4)

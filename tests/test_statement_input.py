@@ -25,7 +25,7 @@ def runs():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"seeds": [3], "like": None}, "One training has no spread"),
+        ({"seeds": [3], "like": None}, "One training shows no spread"),
         ({"seeds": 2.5}, "whole numbers from 0 on"),
         ({"covariates": ("outputs", "entropy")}, "no group of covariates 'entropy'"),
         ({"covariates": ("line",)}, "no group of covariates 'line'"),
@@ -76,7 +76,7 @@ def test_every_argument_is_checked_before_the_first_training(options, says):
     ("kind", "says"),
     [
         ("list", "runs is a list"),
-        ("one", "One training has no spread"),
+        ("one", "One training shows no spread"),
         ("same", "Networks 0 and 1 are identical"),
         ("snapshots", "are no retrainings"),
         ("others", "the builder's have"),

@@ -91,7 +91,10 @@ def test_the_sentence_gives_the_probability_beside_the_log_odds_and_the_likelier
     assert "most likely" not in CLASSES.sentence(int(np.argmin(CLASSES.flip)))
     # A risk, and no count of retrainings: what two trainings leave open of the mean makes more inputs doubtful.
     doubtful = (CLASSES.flip > 0.05).sum()
-    assert CLASSES.facts()["decisions"] == f"{doubtful} of 200 would fall otherwise with a risk of more than 5 %"
+    assert (
+        CLASSES.facts()["decisions"]
+        == f"for {doubtful} of 200 inputs, a further training decides otherwise with a risk above 5 %"
+    )
 
 
 def test_figures_show_limits_and_intervals():

@@ -70,7 +70,7 @@ def good(**change):
         (good(train=(np.ones((4, 2)), [0, 1, 2, 3]), unit="mm"), "classes have no unit; leave unit='mm' out"),
         (good(train=(np.ones((4, 2)), [0.0, 1.0, 2.0, 3.0])), "for values a unit, unit="),
         (good(train=(np.ones((4, 2)), np.ones((4, 2, 2)) / 2)), r"give \[4\] or \[4, outputs\]"),
-        (good(test=(np.ones((4, 1), "f4"), [0, 1, 0, 1])), "test labels are classes, train labels 1 values an input"),
+        (good(test=(np.ones((4, 1), "f4"), [0, 1, 0, 1])), "test labels are classes, train labels 1 values per input"),
         (good(train=(np.ones((4, 1), "f4"), [0.5] * 4)), "the same for every input"),
         (good(classes=("a", "b")), "2 names for 1 values"),
         (good(unit=("mm", "°")), "there is 1 output; give one text"),
@@ -110,7 +110,7 @@ def test_the_loss_follows_from_the_outputs_and_a_wrong_one_is_refused():
     one, two = ln.network("mlp", data, width=4), ln.network("mlp", data, width=4, variance=True)
     losses = [ln.fit(net, data, seeds=[0], recipe=RECIPE).recipe.loss for net in (one, two)]
     assert losses == [squared_error, gaussian_nll]
-    with pytest.raises(ValueError, match="two outputs a value, mean and ln variance, and the network gives 1 for 1"):
+    with pytest.raises(ValueError, match="two outputs per value, mean and ln variance, and the network gives 1 for 1"):
         ln.fit(one, data, seeds=[0], recipe=ln.Recipe(loss=gaussian_nll))
     with pytest.raises(ValueError, match="Squared error takes 1 outputs, not 2"):
         ln.fit(two, data, seeds=[0], recipe=ln.Recipe(loss=squared_error))

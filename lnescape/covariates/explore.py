@@ -59,7 +59,7 @@ def explored(
     """Observe the quantities behind some groups of covariates; predictions and Fisher matrices may be there already."""
     groups = set(groups)
     rows: dict[str, list[np.ndarray]] = defaultdict(list)
-    some = data.train.subset(slice(0, N_FEATURES)).images
+    some, pool = (data.train.subset(slice(0, n)).images for n in (N_FEATURES, N_TRAINING))
     if neighbours is None and images.ndim != 4:
         neighbours = jitter(data.train.images)
     ends = None
@@ -85,7 +85,6 @@ def explored(
         if "training path" in groups and law.path is not None:
             rows["path"].append(np.concatenate([q_of(law.path[number, :-1]), q[number : number + 1]]))
         if "gradient distance" in groups:
-            pool = data.train.subset(slice(0, N_TRAINING)).images
             fisher = fishers[number] if fishers else None
             seen = gradient_distance(law, theta, images, chosen, training_images=pool, seed=seed, fisher=fisher)
             rows["distance"].append(seen.distance)
@@ -176,7 +175,7 @@ def unavailable(
         reasons |= dict.fromkeys(sorted(shifted), "inputs without height and width can't be shifted")
     if "training path" in groups:
         if law.path is None:
-            reasons["training path"] = "where the epochs ended wasn't kept; train with fit(…, path=True)"
+            reasons["training path"] = "the weights at the end of each epoch weren't kept; train with fit(…, path=True)"
         elif law.path.shape[1] < 2:
             reasons["training path"] = "one epoch makes no path"
     return reasons

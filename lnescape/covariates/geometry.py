@@ -41,9 +41,9 @@ Quantity = Callable[[Tensor, Tensor], Tensor]
 Rows = Tensor | tuple[Tensor, Tensor]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Geometry:
-    """Hold gradient-based quantities of one network for some inputs."""
+    """Gradient-based quantities of one network for some inputs."""
 
     distance: Float[np.ndarray, " inputs"]  # h = ln gᵀ(F + rI)⁻¹g
     # number of independent inputs that the named ones are worth, by the kernel gᵢᵀ(F + rI)⁻¹gⱼ: 1/n_eff = mean over

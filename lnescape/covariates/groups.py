@@ -14,14 +14,14 @@ from numpy import ndarray
 
 from lnescape.checks import one_of
 
-FLOOR = 1e-6  # nat: added to standard deviations, so that none has an infinite logarithm
+FLOOR = 1e-6  # in the unit of q: added to standard deviations, so that none has an infinite logarithm
 N_BINS = 10  # bins of q̄ in which the slope of another quantity on q is fitted
 _OBSERVED = ("q", "outputs", "shifted", "path", "noise", "others", "bursts", "distance")  # arrays [networks, …, images]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Traces:
-    """Hold observations of n inputs by M networks and cheap exploration around them; unknown ones are None."""
+    """Observations of n inputs by M networks and cheap exploration around them; unknown ones are None."""
 
     q: ndarray  # the measurand, [M, n]
     outputs: ndarray | None = None  # `OUTPUTS` of each network, [M, 3, n]
@@ -116,7 +116,7 @@ def _spread(seen: Traces, name: str) -> Columns:
 
 @dataclass(frozen=True)
 class Group:
-    """Hold one group of covariates."""
+    """One group of covariates."""
 
     columns: Callable[[Traces], Columns]  # named columns, [n] each
     need: str  # name of the observation that it reads, a field of the traces or a key of their `spreads`
@@ -138,13 +138,15 @@ DEFAULT = ("outputs", "classes", "gradient distance")  # the sharpest known, by 
 FREE = ("outputs", "classes", "neighbourhood", "training path", "noise", "differences")  # no further training
 
 
+# As many as `explore` has shifts, draws of noise and bursts; a gradient counts as three, a learned path has 30 points.
 PASSES = {"shifted": 8, "noise": 8, "bursts": 12, "distance": 3} | dict.fromkeys(PATHS, 30)
 
 
-def passes_of(groups: Iterable[str], *, epochs: int) -> int:
+def passes_of(groups: Iterable[str], *, epochs: int, near: int | None = None) -> int:
     """Count the forward passes that some groups take for each input and network, beside that of the prediction."""
-    needs = {GROUPS[name].need for name in groups}
-    return sum((PASSES | {"path": epochs}).get(need, 0) for need in needs)
+    # `near` is the number of neighbours of each input, where they are the user's.
+    known = PASSES | {"path": epochs} | ({} if near is None else {"shifted": near})
+    return sum(known.get(need, 0) for need in {GROUPS[name].need for name in groups})
 
 
 def freed(values: Kinds, q: Observed, *, like: tuple[ndarray, ndarray] | None = None) -> Kinds:

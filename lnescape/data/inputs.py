@@ -129,12 +129,12 @@ def _refuse_several(given: Tensor, part: str, n_images: int, unit: Any) -> None:
     measured = given.is_floating_point() and bool((given % 1 != 0).any())
     if given.ndim > 2 and not measured:
         cure = "ln.state_arrays takes a row for each pixel, with n_eff= the number of images"
-        raise DataError(f"{what}, more than one class an input, as of its pixels; {cure}.")
+        raise DataError(f"{what}, more than one class per input, as of its pixels; {cure}.")
     if given.ndim == 2 and given.shape[1] > 1 and unit is None and not given.is_complex():
         ones = (given == 1).sum(1)
         if bool(((given == 0) | (given == 1)).all()) and not bool((ones == 1).all()):
             cure = f"state each class by itself, with labels[:, k], [{n_images}]"
-            raise DataError(f"{what}, and mark {int(ones.min())} to {int(ones.max())} classes an input; {cure}.")
+            raise DataError(f"{what}, and mark {int(ones.min())} to {int(ones.max())} classes per input; {cure}.")
 
 
 def _check_values(values: Tensor, part: str, n_images: int, unit: Any) -> Float[Tensor, "images outputs"]:

@@ -145,7 +145,7 @@ class Dataset:
 
     @property
     def n_classes(self) -> int:
-        """Number of classes, or of measured values an input."""
+        """Number of classes, or of measured values per input."""
         return len(self.classes)
 
     @property
@@ -344,7 +344,7 @@ def _names(labels: Tensor, classes: Sequence[str] | np.ndarray | None) -> tuple[
         n = labels.shape[1]
         return ("value",) if n == 1 else tuple(f"value {k}" for k in range(n))
     if labels.is_floating_point() and len(classes) != labels.shape[1]:
-        raise DataError(f"classes has {len(classes)} names for {labels.shape[1]} values an input; name each of them.")
+        raise DataError(f"classes has {len(classes)} names for {labels.shape[1]} values per input; name each of them.")
     return texts(classes, len(classes), "classes", error=DataError)
 
 
@@ -456,7 +456,7 @@ def _check_together(parts: dict[str, tuple[Tensor, Tensor]], n_classes: int, for
             _warn_of_another_range(images, reference, key)
     for key, (_, labels) in parts.items():
         if labels.shape[1:] != of_train.shape[1:]:
-            kinds = [f"{labels.shape[1]} values an input" if labels.ndim == 2 else "classes"
+            kinds = [f"{labels.shape[1]} values per input" if labels.ndim == 2 else "classes"
                      for labels in (labels, of_train)]  # fmt: skip
             raise DataError(f"{key} labels are {kinds[0]}, train labels {kinds[1]}; give both in one form.")
         if not labels.is_floating_point() and int(labels.max()) >= n_classes:

@@ -296,7 +296,7 @@ class Members(Law):
 
     def moments(self, directions: Float[Tensor, "directions parameters"]) -> Moments:
         """Return the mean and the covariance of one member drawn."""
-        x = directions.double() @ self.thetas.double().T
+        x = directions.to(self.device).double() @ self.thetas.double().T
         return x.mean(1), x.cov(correction=0).view(len(x), len(x))
 
     def describe(self) -> dict:

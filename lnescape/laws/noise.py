@@ -53,8 +53,9 @@ class GaussianLaw(NoiseLaw):
             raise ValueError(f"The factors act on parameters {reach}, and there are {p}; pass [K, Q], start ≤ P − Q.")
 
     def __repr__(self) -> str:
-        rank, noise = 0 if self.factors is None else len(self.factors), "no noise" if self.scale is None else "noise"
-        return f"Gaussian law in {len(self.mean)} dimensions, {noise} of its own on each, {rank} shared{self._priced}"
+        rank = 0 if self.factors is None else len(self.factors)
+        noise = "no independent noise" if self.scale is None else "independent noise"
+        return f"Gaussian law in {len(self.mean)} dimensions: {noise}, {rank} shared factors{self._priced}"
 
     def _one(self, generator: torch.Generator) -> Float[Tensor, " parameters"]:
         theta = self.mean.clone()
@@ -71,7 +72,7 @@ class GaussianLaw(NoiseLaw):
 
     def moments(self, directions: Float[Tensor, "directions parameters"]) -> Moments:
         """Return the mean and the covariance: D m and D (diag(s²) + Fᵀ F) Dᵀ."""
-        d = directions.double()
+        d = directions.to(self.device).double()
         covariance = d.new_zeros(len(d), len(d))
         if self.scale is not None:
             scaled = d * self.scale.double()
@@ -125,7 +126,7 @@ class KroneckerLaw(NoiseLaw):
 
     def moments(self, directions: Float[Tensor, "directions parameters"]) -> Moments:
         """Return D m and the sum over the products of basis vectors: S² times the squares of D along them."""
-        d, (outputs, inputs) = directions.double(), self.deviations.shape
+        d, (outputs, inputs) = directions.to(self.device).double(), self.deviations.shape
         block = d[:, self.start : self.start + self._size]
         if self.bias:
             weights = block[:, : outputs * (inputs - 1)].reshape(len(d), outputs, inputs - 1)
@@ -184,7 +185,7 @@ class DropoutLaw(NoiseLaw):
 
     def moments(self, directions: Float[Tensor, "directions parameters"]) -> Moments:
         """Return mean D θ and covariance Σ_j p/(1 − p) (D w_j)(D w_j)ᵀ, w_j the weights that read unit j."""
-        d, theta = directions.double(), self.theta.double()
+        d, theta = directions.to(self.device).double(), self.theta.double()
         covariance = d.new_zeros(len(d), len(d))
         for gate in self.gates:
             seen = torch.einsum("druw,ruw->du", gate.of(d), gate.of(theta))

@@ -188,7 +188,10 @@ class Request(Prepared):
         """Return the epochs, fewer where whole steps would cost more than 5 % beyond them."""
         per_epoch = len(self.data.train) // recipe.batch
         steps = epochs * per_epoch
-        return epochs if round(steps) <= 1.05 * steps else (int(steps + 1e-9) or 0.4) / per_epoch
+        if round(steps) <= 1.05 * steps:
+            return epochs
+        whole_steps = int(steps + 1e-9) or 0.4  # less than a step is refused later, in words
+        return whole_steps / per_epoch
 
 
 def _check_names(method: Callable[..., Any], options: Mapping[str, Any]) -> None:

@@ -38,7 +38,8 @@ def swag(
         budget: Cost in trainings, > 0: two thirds for the networks (several from 3 on), a third for the snapshots.
         runs: Networks trained already; they are trained here unless given.
         snapshots: K ≥ 2, evenly spaced.
-        exploring: Fields of the recipe that differ while snapshots are taken, such as {"learning_rate": 0.05}.
+        exploring: Fields of the recipe that differ while snapshots are taken, such as {"learning_rate": 0.05}; unless
+            given, the learning rate is a constant quarter of the recipe's.
         **options: As in `Options`.
 
     Returns:
@@ -148,8 +149,7 @@ def laplace(
         what = f"The curvature of measured values is a full one, up to {LARGEST} parameters, and the layer has {size}"
         raise ValueError(f"{what}; leave structure out, or take a narrower last layer.")
     data, recipe = request.data, request.recipe
-    usual = len(data.train) * recipe.weight_decay if prior_precision is None else prior_precision
-    precision = None if prior_precision == MARGINAL else real(usual, "prior_precision", above=0)
+    precision = _checked_precision(prior_precision, len(data.train) * recipe.weight_decay)
     order = torch.randperm(len(data.train), generator=torch.Generator().manual_seed(0))[:N_IMAGES]
     some = data.train.images[order.to(data.train.images.device)]
     n = len(runs) if runs is not None else max(1, int(request.budget + 1e-9))
@@ -182,7 +182,7 @@ def laplace(
 
 @dataclass(frozen=True)
 class _Layer:
-    """Hold the last layer of one network, with its inputs and outputs for some images."""
+    """The last layer of one network, with its inputs and outputs for some images."""
 
     theta: Tensor  # the network
     place: slice  # of the layer's weights in θ
@@ -341,6 +341,18 @@ def _place(module: nn.Module, images: Tensor) -> slice:
     if apart or -1 in where or where[1:] not in ([], [where[0] + layer.weight.numel()]):
         raise ValueError("The last layer's weights are frozen or shared with another layer; laplace needs its own.")
     return slice(where[0], where[0] + sum(p.numel() for p in layer.parameters()))
+
+
+def _checked_precision(prior_precision: Any, usual: float) -> float | None:
+    """Return the prior precision, None for the one of the highest marginal likelihood; raise where none is known."""
+    if isinstance(prior_precision, str):
+        one_of(prior_precision, [MARGINAL], "prior precision")
+        return None
+    if prior_precision is None and not usual:
+        raise ValueError(
+            f"Without weight decay the prior precision is 0; pass prior_precision=, above 0 or {MARGINAL!r}."
+        )
+    return real(usual if prior_precision is None else prior_precision, "prior_precision", above=0)
 
 
 def _checked_structure(structure: Any, size: int) -> str:

@@ -1,6 +1,7 @@
 """Methods whose law is uniform on a subspace: learned curves between networks, subspaces from scratch, simplexes.
 
-In all of them weight decay is multiplied by E α_k, the weight with which the loss pulls a vertex. Departures of both
+In all of them weight decay is multiplied by E α_k, the weight with which the loss pulls a vertex, or by 0.4 for grown
+vertices: that is between the 1/2 of the second one and the 1/3 of the third. Departures of both
 kinds of simplexes from the released code of Benton et al. are listed at `lnescape.fit_subspace`; besides, the learning
 rate falls to zero within each vertex.
 """
@@ -17,7 +18,7 @@ from lnescape.weights import Builder
 
 SHAPES = {"line": Segment.from_scratch(2), "curve": Bezier.from_scratch(3), "triangle": Simplex.from_scratch(3)}
 GROWING = {"schedule": "cosine"}
-PULL = 0.4  # E α_k of a new vertex: 1/2 beside one other, 1/3 beside two
+PULL = 0.4  # of a grown vertex; E α_k is 1/2 beside one other, 1/3 beside two
 
 
 def mode_curve(

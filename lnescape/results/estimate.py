@@ -17,7 +17,7 @@ INFINITIES = {"Infinity": math.inf, "-Infinity": -math.inf}
 
 @dataclass(frozen=True)
 class Estimate:
-    """Hold one estimate: value, standard uncertainty, degrees of freedom, unit.
+    """One estimate: value, standard uncertainty, degrees of freedom, unit.
 
     Prints as value(u) unit, u in units of the last digit shown and rounded to two digits.
 

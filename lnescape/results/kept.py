@@ -30,7 +30,7 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 @dataclass(frozen=True)
 class Result:
-    """Hold one stored result: numbers as they were saved, arrays by name, and how it was made, see `provenance`."""
+    """One stored result: numbers as they were saved, arrays by name, and how it was made, see `provenance`."""
 
     name: str
     numbers: dict

@@ -20,7 +20,7 @@ N_DECILES = 10
 
 @dataclass(frozen=True)
 class SplitHalf:
-    """Hold the reliability of N retrainings in ordering the inputs by uncertainty, as rank correlations."""
+    """Reliability of N retrainings in ordering the inputs by uncertainty, as rank correlations."""
 
     halves: float  # rank correlation of ln s² between two halves of them, mean over random halvings
     whole: float  # the same between all of them and N others, by Spearman and Brown
@@ -44,7 +44,7 @@ def split_half(q: Float[ndarray, "networks inputs"], *, n_halvings: int = 20, se
 
 @dataclass(frozen=True)
 class RetrainingEquivalent:
-    """Hold REN, the number of retrainings that an evaluation of u(x) is worth, with a 95 % interval, ∞ if unbounded."""
+    """REN, the number of retrainings that an evaluation of u(x) is worth, with a 95 % interval, ∞ if unbounded."""
 
     value: float
     low: float
@@ -72,9 +72,9 @@ def retraining_equivalent(squared_error: float) -> float:
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Reference:
-    """Hold the retrainings that each draw leaves unused, prepared by `of` for all evaluations of these draws."""
+    """The retrainings that each draw leaves unused, prepared by `of` for all evaluations of these draws."""
 
     q: ndarray  # all retrainings, [N, inputs]
     members: tuple[tuple[int, ...], ...]  # for each draw, the rows that it uses
@@ -144,9 +144,9 @@ class Reference:
         return np.sqrt(variance)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Fidelity:
-    """Hold how good an evaluation is, on average over draws of its networks."""
+    """Quality of an evaluation, averaged over draws of its networks."""
 
     ren: RetrainingEquivalent
     scale: Estimate  # ΣV̂ ν_eff/(ν_eff − 2)/ΣV_ref; for ν_eff ≤ 2 without that factor

@@ -119,7 +119,7 @@ def retrainings_needed(relative: float, *, prior_dof: float = 0.0) -> int:
         prior_dof: d₀, number of retrainings that the prior is worth; 0 without one.
 
     Returns:
-        Number of retrainings, at least 2: a prior needs two for its scale.
+        Number of retrainings, at least 2, the fewest that show a spread.
 
     Raises:
         ValueError: r isn't positive.
@@ -131,4 +131,4 @@ def retrainings_needed(relative: float, *, prior_dof: float = 0.0) -> int:
     """
     relative = real(relative, "relative, a relative standard uncertainty such as 0.1,", above=0)
     prior_dof = real(prior_dof, "prior_dof", least=0)
-    return max(2, math.ceil(1 + 1 / (2 * relative**2) - prior_dof - 1e-9))  # without two a prior has no scale
+    return max(2, math.ceil(1 + 1 / (2 * relative**2) - prior_dof - 1e-9))

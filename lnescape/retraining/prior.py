@@ -39,9 +39,13 @@ LEAST = 1e-12  # in the squared unit of q: a square below is taken as this much
 REFITS = 8  # rounds in which the pair at hand corrects such spreads
 
 
-@dataclass(frozen=True)
+class FitWarning(UserWarning):
+    """Warn of what a user of the fit should know; a statement prints it among its reservations."""
+
+
+@dataclass(frozen=True, eq=False)
 class Prior:
-    """Hold a fitted prior."""
+    """A fitted prior."""
 
     # of [1, z, z² − 1], z the standardised covariates; indicators, of zeros and ones, have no square
     coefficients: ndarray
@@ -54,9 +58,8 @@ class Prior:
     n_eff: float  # independent inputs that those of the fit are worth
     n_inputs: int  # inputs of the fit
     names: tuple[str, ...] = ()  # of the covariates
-    lent_dof: float = (
-        0.0  # degrees of freedom that `scale` of `fit_prior` adds to the ν n_eff of the scale of all inputs
-    )
+    # degrees of freedom that `scale` of `fit_prior` adds to the ν n_eff of the scale of all inputs
+    lent_dof: float = 0.0
 
     def variance(self, covariates: Float[ndarray, "inputs covariates"]) -> Float[ndarray, " inputs"]:
         """Return s₀² of some inputs, in the squared unit of the measurand; the columns are those of the fit."""
@@ -78,9 +81,9 @@ class Prior:
         return covariates
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class LearnedPrior:
-    """Hold a normal prior on the coefficients of `fit_prior` that `learn_prior` learned on other pairs.
+    """A normal prior on the coefficients of `fit_prior` that `learn_prior` learned on other pairs.
 
     b ~ N(b̄, T), one b̄ for each coefficient, one √T for each group of covariates, their squares apart. Coefficients are
     per standard deviation over the inputs at hand, those of the gradient distance per nat.
@@ -227,7 +230,9 @@ def fit_prior(
         raise ValueError(f"There are {len(variance)} variances and {len(covariates)} rows of covariates; give as many.")
     n, dof = len(variance), real(dof, "dof, the degrees of freedom of the variances,", above=0)
     assumed = n_eff is None
-    n_eff = assumed_number(n // outputs) if n_eff is None else min(max(real(n_eff, "n_eff", above=0), 1.0), n)
+    n_eff = (
+        assumed_number(n // outputs) if n_eff is None else min(max(real(n_eff, "n_eff", above=0), 1.0), n // outputs)
+    )
     shrinkage = math.inf if shrinkage == math.inf else real(shrinkage, "shrinkage", above=0)
     if like is not None:
         instance(like, LearnedPrior, "like", "pass what learn_prior or shipped_prior returns, or None")
@@ -405,7 +410,7 @@ def _lent(level: float, known: float, mean: float, u: float) -> tuple[float, flo
     """Return how far ln σ² of `known` degrees of freedom moves towards a borrowed mean, and the ν that it gains."""
     from scipy.special import polygamma
 
-    fitted, variance, share = float(polygamma(1, known / 2)), u**2, 0.0
+    fitted, variance = float(polygamma(1, known / 2)), u**2
     for _ in range(REFITS):
         share = fitted / (fitted + variance)
         seen = u**2 * LENT + ((1 - share) * (mean - level)) ** 2 + share * variance
@@ -419,6 +424,8 @@ def dof_of(variance: float) -> float:
     from scipy.optimize import brentq
     from scipy.special import polygamma
 
+    if variance < 1e-5:  # ψ′(x) is about 1/x
+        return 2 / variance
     return float(2 * brentq(lambda half: polygamma(1, half) - variance, 1e-3, 1e6))
 
 
@@ -564,7 +571,8 @@ def measures(covariates: ndarray, names: tuple[str, ...]) -> tuple[ndarray, ndar
         known = names or [f"number {k}" for k in range(len(centre))]
         which = [name for name, same in zip(known, constant, strict=True) if same]
         listed = ", ".join(which[:5]) + f", … ({len(which)} in all)" * (len(which) > 5)
-        warnings.warn(f"Covariates that are the same for all inputs are left out: {listed}.", stacklevel=3)
+        what = f"Covariates that are the same for all inputs are left out: {listed}."
+        warnings.warn(what, FitWarning, stacklevel=3)
     return centre, np.where(constant, np.inf, np.where(squared, width, 1.0)), squared
 
 
@@ -587,11 +595,13 @@ def _warn(n_eff: float, assumed: bool, likeliest: float) -> None:
         warnings.warn(
             f"The inputs are worth about {n_eff:.0f} independent ones ({source}): d₀ is little more than its prior; "
             f"fit on more inputs{ON_PROXIES}.",
+            FitWarning,
             stacklevel=3,
         )
     if likeliest > 100:
         warnings.warn(
             f"The likelihood puts no bound on d₀ (highest at {likeliest:.4g}): beyond the covariates, inputs seem to "
             f"share one law. The assumption that 1/d₀ is {MEAN_DELTA:g} on average keeps it finite.",
+            FitWarning,
             stacklevel=3,
         )

@@ -40,9 +40,9 @@ OUTSIDE = USUAL  # U
 LEAST = 1e-6  # of T: where all pairs share a coefficient, T falls towards 0 for ever
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KnownPair:
-    """Hold a pair of data and network with many retrainings, for `learn_prior`."""
+    """A pair of data and network with many retrainings, for `learn_prior`."""
 
     # One row for each input, from as few networks as where the prior will be used; in their units, which are needed
     # of the gradient distance.

@@ -101,7 +101,7 @@ def brier(logp: Float[Tensor, "*members inputs classes"], labels: Int[Tensor, " 
 
 @dataclass(frozen=True)
 class CalibrationError:
-    """Hold a calibration error, and its mean under perfect calibration."""
+    """Calibration error, and its mean under perfect calibration."""
 
     value: Estimate  # 0 to 1
     bias: Estimate  # mean error of a perfectly calibrated prediction; a `value` near it isn't evidence of a fault
@@ -159,7 +159,7 @@ def confidence_bins(logp: Tensor, labels: Tensor, n_bins: int, bins: str) -> tup
 
 @dataclass(frozen=True)
 class TwoParts:
-    """Hold an entropy, [images] in nat, or a variance, [inputs, outputs] in the unit squared, and its two parts."""
+    """Entropy, [images] in nat, or a variance, [inputs, outputs] in the unit squared, and its two parts."""
 
     total: Tensor  # of the mean prediction, or of the mixture: the sum of the other two
     aleatoric: Tensor  # mean entropy of the members; mean of the variances that they state, 0 where they state none

@@ -105,7 +105,7 @@ def halves(n: int) -> Int[Tensor, " inputs"]:
 
 @dataclass(frozen=True)
 class Equivalent:
-    """Hold a deep-ensemble equivalent; prints as "2.4 (1.9 to 3.1)", or "< 1" and "≥ 10" where the curve ends."""
+    """Deep-ensemble equivalent; prints as "2.4 (1.9 to 3.1)", or "< 1" and "≥ 10" where the curve ends."""
 
     value: float  # members, from 1 to L; 0 where it is below one member, ∞ where it is beyond L
     low: float  # read off an ensemble curve one standard deviation higher

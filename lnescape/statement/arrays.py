@@ -1,7 +1,7 @@
 """A statement from arrays, predictions of M networks of any framework; the evaluation that all statements share."""
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -28,24 +28,32 @@ from lnescape.retraining import (
     shipped_prior,
 )
 from lnescape.retraining.measurand import refuse_probabilities
-from lnescape.retraining.prior import ANY, FEWEST_INPUTS, ON_PROXIES, assumed_number, shared_movement, worth_of
+from lnescape.retraining.prior import (
+    ANY,
+    FEWEST_INPUTS,
+    ON_PROXIES,
+    FitWarning,
+    assumed_number,
+    shared_movement,
+    worth_of,
+)
 from lnescape.statement.page import ASSERTED, ASSUMED, DECISIONS, FROM_PACKAGE, GIVEN, NETWORKS, Statement
 from lnescape.training.descent import fingerprint, tensor_fingerprint
 
 Named = tuple[ndarray, tuple[str, ...]]  # covariates, a column each, and their names
 Limits = tuple[Any, Any] | Mapping[str, tuple[Any, Any]]  # of all outputs, or by their names
 _BORROWED = (
-    "borrowed from other pairs of data and network, and hold as far as this one is like them; a second training would "
-    "show its scale"
+    "borrowed from other pairs of data and network, and are right as far as this one is like them; a second training "
+    "would show the scale"
 )
-_CHOOSES = "The network that is stated chooses the class as well, so that the risk of another decision can be too low."
+_CHOOSES = "The stated network also chooses the class, so the risk of another decision may be too low."
 BORROWED = f"Pattern and scale of u are {_BORROWED}, and a companion most of it. {_CHOOSES}"
 LENT = f"The pattern of u, and the step from a companion to its scale, are {_BORROWED} without borrowing. {_CHOOSES}"
 MANY = 10  # classes; with ten, risks of the class that two networks chose were right, with a hundred too low by a fifth
 OFTEN = 0.15  # mean risk; simulated networks whose decisions are nearly draws flip more often, with few classes, too
 CROWDED = (
-    f"{DECISIONS}The networks that are stated choose the class as well; with many classes, or many "
-    "decisions that are nearly draws, others decide otherwise more often than stated."
+    f"{DECISIONS}The stated networks also choose the class; with many classes, or many decisions that are nearly "
+    "draws, a further network decides otherwise more often than stated."
 )
 BY_TWO = (
     "Two networks don't show whether the inputs move together; if they do, all intervals can be too narrow at once."
@@ -60,7 +68,7 @@ ROUNDED = 0.1  # nat; by so much the ln of a sum of probabilities may differ fro
 def state_arrays(
     predictions: ndarray | Sequence[Any], *, calibration: ndarray | Sequence[Any] | None = None,
     covariates: Mapping[str, ndarray] | None = None, calibration_covariates: Mapping[str, ndarray] | None = None,
-    unit: str | Sequence[str] | None = None, limits: Limits | None = None, ids: Sequence[Any] | None = None,
+    unit: str | Sequence[str] | None = None, limits: Limits | None = None, ids: Iterable[Any] | None = None,
     names: Sequence[Any] | None = None, n_eff: float | None = None, measurand: Measurand = log_odds,
     level: float = 0.95, title: str = "predictions as arrays",
 ) -> Statement:  # fmt: skip
@@ -108,7 +116,7 @@ def state_arrays(
     p, known = _stacked(predictions, "predictions", unit), None
     if calibration is not None:
         known = _stacked(calibration, "calibration predictions", unit)
-        if known.shape[::2] != p.shape[::2] or known.ndim != p.ndim:
+        if known.ndim != p.ndim or len(known) != len(p) or known.shape[2:] != p.shape[2:]:
             what = f"The predictions are {p.shape} and those for calibration {known.shape}"
             raise ValueError(f"{what}; give those of the same networks, which differ in the number of inputs alone.")
     of_fit = p if known is None else known
@@ -142,7 +150,7 @@ def state_arrays(
         moving = [shared_movement(q[:, rows[0]][:, c::k]) * (1 + 2 / (len(p) - 1)) for c in range(k)]
         seen = believed(float(np.mean(moving)), n or p.shape[1])
     if n_eff is not None:
-        n_eff, source = real(n_eff, "n_eff", least=1), GIVEN
+        n_eff, source = real(n_eff, "n_eff", least=1, most=of_fit.shape[1]), GIVEN
         if seen is not None and seen < n_eff / 2:
             notes = (*notes, f"{TOGETHER} They show {seen:.0f} independent inputs, where n_eff={n_eff:g} was given.")
     elif len(p) == 2:
@@ -216,7 +224,8 @@ def _of_classes(
         what = f"Log-probabilities are [networks, inputs, classes], not {logp.shape}"
         raise ValueError(f"{what}; values need their unit, unit='' for plain numbers.")
     total = np.logaddexp.reduce(logp, 2, keepdims=True)
-    if (far := float(total.flat[np.abs(total).argmax()])) and abs(far) > ROUNDED:
+    far = float(total.flat[np.abs(total).argmax()])
+    if abs(far) > ROUNDED:
         if ((logp >= 0) & (logp <= 1)).all():
             why = "These lie between 0 and 1 and don't sum to 1, as probabilities of several labels"
             raise ValueError(f"{why}; state each label by itself, from np.log(np.stack([1 - p, p], -1)).")
@@ -325,7 +334,11 @@ def _evaluated(
                 worth = assumed_number(len(companion)) if n_eff is None else n_eff
                 more["scale"] = like.scale_beside(q[:, fitted], companion, n_eff=worth)
             prior = fit_prior(variance, len(q) - 1, h[fitted], n_eff=n_eff, names=names, **more)
-    return moderated(q[:, stated], prior, h[stated]), prior, (*notes, *(str(one.message) for one in caught))
+    for one in caught:
+        if not issubclass(one.category, FitWarning):  # of another library, which is nothing to state
+            warnings.warn(one.message, stacklevel=2)
+    notes += tuple(str(one.message) for one in caught if issubclass(one.category, FitWarning))
+    return moderated(q[:, stated], prior, h[stated]), prior, notes
 
 
 def _check_ties(q: ndarray) -> None:
@@ -419,7 +432,9 @@ def _stacked(predictions: Any, what: str, unit: Any) -> ndarray:
         why = f"The {what} have the shape {found.shape}"
         raise ValueError(f"{why}; give [networks, inputs] or [networks, inputs, …], values without variances.")
     if len(found) < 2:
-        raise ValueError("One network has no spread: nothing shows how far a second one would fall; give two or more.")
+        raise ValueError(
+            "One network shows no spread, so nothing tells how far a second would differ; give two or more."
+        )
     if not np.isfinite(found).all():
         cure = "leave these inputs out, or predict them again"
         if unit is None:

@@ -60,7 +60,7 @@ ADVICE = (
 
 def state(
     net: Builder, data, *, runs: Members | None = None, seeds: Iterable[int] | None = None,
-    images: Shaped[Tensor, "inputs ..."] | None = None, ids: Sequence[Any] | None = None,
+    images: Shaped[Tensor, "inputs ..."] | None = None, ids: Iterable[Any] | None = None,
     covariates: Iterable[str] | None = None, like: LearnedPrior | Literal["shipped"] | None = "shipped",
     companion: bool = False, proxies: Builder | None = None, n_proxies: int = 40, proxy_epochs: float = 0.2,
     measurand: Measurand = log_odds,
@@ -88,12 +88,12 @@ def state(
         images: Normalised inputs, as in `data.test.images`, which are taken unless given.
         ids: Identifiers of the inputs, each once, or of the whole test set that `dataset` cut in two; the half that
             became the calibration part is not stated. Unless given, their numbers, or their rows in that test set.
-        covariates: Groups of `covariates.GROUPS`. Unless given, those of `covariates.DEFAULT`, with gradient distance,
-            for log-odds and values, and those of `covariates.FREE` for another measurand. "bursts" may be added.
+        covariates: Names of groups: those of `covariates.FREE`, "gradient distance" and "bursts". Unless given, those
+            of `covariates.DEFAULT` for log-odds and values, and of `covariates.FREE` for another measurand.
         like: Prior of `learn_prior`, towards which the coefficients shrink. The package's own unless given, where
             gradient distance is among the covariates; None for no such prior.
-        companion: Whether to train a companion, from another seed over 0.3 of the epochs. How far its q lie from those
-            of the networks shows the scale of u: of a single network, or of more where their inputs move together.
+        companion: Whether to train a companion, a network from another seed over 0.3 of the epochs. How far its q lie
+            from those of the networks gives the scale of u, for one network or for several whose inputs move together.
         proxies: Builder of a narrower network, for cheap retrainings; the statement counts their cost.
         n_proxies: Number of proxies, ≥ 4.
         proxy_epochs: Length of their training, > 0, in parts of the plain one.
@@ -156,7 +156,8 @@ def state(
     ids = _checked_ids(ids, len(images), rows, n_calibration=len(data.calibration))
     prepared = Prepared.of(net, data, recipe, device=device, folder=folder, template=template)
     request = _Request(
-        prepared, images, rows, ids, groups, level, tolerance, measurand, neighbours, like, borrows, runs, seeds,
+        prepared=prepared, images=images, rows=rows, ids=ids, groups=groups, level=level, limits=tolerance,
+        measurand=measurand, neighbours=neighbours, like=like, borrows=borrows, runs=runs, seeds=seeds,
         advises=serves and not companion, n_proxies=n_proxies, folder=folder, progress=progress,
         short=_shortened(prepared) if companion else None,
         proxies=None if proxies is None else _of_proxies(proxies, prepared, proxy_epochs),
@@ -166,9 +167,9 @@ def state(
     return _of_classes(request, trained) if data.values is None else _of_values(request, trained)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, kw_only=True)
 class _Request:
-    """Hold the checked arguments of `state`; nothing is trained yet."""
+    """The checked arguments of `state`; nothing is trained yet."""
 
     prepared: Prepared
     images: Tensor  # to be stated
@@ -218,7 +219,7 @@ class _Request:
 
 @dataclass(frozen=True, eq=False)
 class _Trained:
-    """Hold the networks behind a statement, trained now or given."""
+    """The networks behind a statement, trained now or given."""
 
     runs: Members
     companions: Members | None = None  # one
@@ -273,11 +274,12 @@ def _about(request: _Request, trained: _Trained, groups: Sequence[str]) -> dict[
     if "bursts" in groups:
         further += len(runs) * explore.N_BURSTS * request.prepared.priced(request.burst)
     each = 1 if request.data.values is None else request.data.n_classes  # each output is explored
+    near = None if request.neighbours is None else len(request.neighbours(request.images[:1]))
     return {
         "ids": request.ids, "level": request.level, "title": request.data.title,
         "n_calibration": len(request.calibration), "trainings": float(request.n_trained),
         "further": further / request.prepared.plain,
-        "passes": each * passes_of(groups, epochs=0 if runs.path is None else runs.path.shape[1] - 1),
+        "passes": each * passes_of(groups, epochs=0 if runs.path is None else runs.path.shape[1] - 1, near=near),
         "origin": _origin(request.prepared, runs, request.images),
     }  # fmt: skip
 
@@ -437,10 +439,11 @@ def _checked_like(like: Any, shipped: LearnedPrior | None) -> LearnedPrior | Non
 
 def _checked_ids(ids: Any, n: int, rows: Any, *, n_calibration: int) -> tuple[str, ...]:
     """Return the identifiers of n inputs, or of those of the test set that lie in `rows`."""
-    if rows is not None:
-        if ids is None:
-            ids = rows.tolist()
-        elif len(ids) == n + n_calibration:  # those of the whole of it
+    if rows is not None and ids is None:
+        ids = rows.tolist()
+    elif rows is not None and isinstance(ids, Iterable) and not isinstance(ids, str):
+        ids = list(ids)  # by position, whatever the index of a table
+        if len(ids) == n + n_calibration:  # those of the whole of it
             ids = [ids[row] for row in rows.tolist()]
     return texts(ids, n, "ids, one for each input")
 
@@ -478,7 +481,7 @@ def _check_number(n: int, borrows: bool, *, values: bool, tokens: bool) -> None:
             one = ": the scale that other pairs lend to one network is that of log-odds, and wrong for values"
         elif tokens:
             one = ": the scale that other pairs lend to one network is that of images, and wrong for tokens"
-        what = "One training has no spread: nothing shows how far a second one would fall"
+        what = "One training shows no spread, so nothing tells how far a second one would differ"
         raise ValueError(f"{what}. Give two or more (seeds=range(2), or runs= of two){one}.")
 
 

@@ -6,6 +6,7 @@ import math
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -45,7 +46,7 @@ LEAVES_OUT = (
     "the choice of the training data, their labels or target values, an error that all trainings share, another recipe "
     "or machine. A small u(x) doesn't mean that the prediction is right."
 )
-NONE_FOUND = "none found; the checks miss trainings that fail rarely, and with two networks, or three, heavy tails"
+NONE_FOUND = "none found; rare failures of a training, and heavy tails with two or three networks, can't be detected"
 N_SHOWN = 5
 ASSUMED, GIVEN, NOISE = "assumed", "given by the user", "from noise on the weights"  # how n_eff was found
 CHECKED, NETWORKS, PROXIES = "assumed; noise on the weights shows no fewer", "from the networks", "from proxies"
@@ -65,7 +66,7 @@ EVALUATIONS = ("evaluation", "contrast")
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Statement:
-    """Hold the uncertainty of every prediction due to retraining; print it for one page.
+    """The uncertainty of every prediction due to retraining; prints as one page.
 
     `stated[i]`, `stated["id of mine"]` and `stated[10:20]` are statements of one or some of the inputs.
     """
@@ -351,9 +352,9 @@ class Statement:
                 f", the scale towards that beside a companion, worth {self.prior.lent_dof:.1f} degrees of freedom"
             )
         diverged = f" ({self._lost} diverged)" if self._lost else ""
-        further = f" + {self.further:.2f} for exploration" if self.further else ", no further one"
+        further = f" + {self.further:.2f} for exploration" if self.further else "; no exploration"
         narrow = f", {self.n_proxies} of the narrower network" if self.n_proxies else ""
-        passes = f"; {self.passes} forward passes an input and network{narrow}" if self.passes or narrow else ""
+        passes = f"; {self.passes} forward passes per input and network{narrow}" if self.passes or narrow else ""
         known = self.quantity in ("log-odds", "contrast", "probability")
         of = " of the class with the highest mean probability over the networks" if known else ", the user's measurand"
         of = "" if self.chosen is None else of
@@ -409,8 +410,8 @@ class Statement:
         row = self._records()[k]
         unit = f" {row['unit']}" if row["unit"] else ""
         spread = "standard uncertainty" if self.dof > 2 else "dispersion σ̃"
-        output = f"{row['output']}, " if self.outputs else ""
-        what = f"class {row['class']!r}, {self.quantity} " if "class" in row else f"{output}{self.quantity} "
+        output = f", output {row['output']}" if self.outputs else ""
+        what = f"class {row['class']!r}, {self.quantity} " if "class" in row else f"{self.quantity} "
         value, ends = self._value(row, row["unit"]), interval_text(row["low"], row["high"])
         chance = further = ending = ""
         if self.quantity == "log-odds":
@@ -426,9 +427,10 @@ class Statement:
         if row.get("extrapolated"):
             ending += " The input is unlike those that the prior was fitted on, and its uncertainty is extrapolated."
         return (
-            f"Input {self.ids[0]}: {what}{value}{chance} (in brackets the {spread} due to retraining, {self.dof:.1f} "
-            f"degrees of freedom, {self.kind}). One further retraining gives a value in {ends}{unit}{further} with a "
-            f"probability of {share_text(self.level)}, on average over sets of networks and inputs.{ending}"
+            f"Input {self.ids[0]}{output}: {what}{value}{chance} (the {spread} due to retraining in brackets, "
+            f"{self.dof:.1f} degrees of freedom, {self.kind}). One further retraining gives a value in {ends}{unit}"
+            f"{further} with a probability of {share_text(self.level)}, on average over sets of networks and inputs."
+            f"{ending}"
         )
 
     def _quantiles(self, k: int) -> str:
@@ -444,14 +446,14 @@ class Statement:
         """Return the entry on doubtful decisions, or conformities with limits; none without a risk."""
         if self.risk is None:
             return {}
-        each = " values" if self.outputs else ""
-        doubtful = f"{int((self.risk > DOUBTFUL).sum())} of {self.risk.size}{each} would fall"
-        often = f"with a risk of more than {share_text(DOUBTFUL)}"  # not as often: q̄ is uncertain as well
+        doubtful = f"for {int((self.risk > DOUBTFUL).sum())} of {self.risk.size}"
+        above = f"with a risk above {share_text(DOUBTFUL)}"
         if self.limits is None:
-            return {"decisions": f"{doubtful} otherwise {often}"}
+            return {"decisions": f"{doubtful} inputs, a further training decides otherwise {above}"}
+        doubtful += " values, a further training falls outside"
         names = [f"{name}: " for name in self.outputs] or [""]
         each = "; ".join(f"{name}{self._tolerance(k)[0]}" for k, name in enumerate(names))
-        return {"limits": f"{each}; {doubtful} outside {often}, which is not the risk that the true values are outside"}
+        return {"limits": f"{each}; {doubtful} {above}, which is not the risk that the true value is outside"}
 
     def _tolerance(self, k: int) -> tuple[str, str]:
         """Write the tolerance limits of one output with all their digits, and where a value is outside them."""
@@ -482,7 +484,7 @@ class Statement:
         errors = sorted({f"{100 * row['error']:.0f}" for row in found}, key=float)
         inputs, n = " and inputs" if self.contrast is not None else "", self.evaluation.n
         few = f"; here on {self.n_calibration}, and so few may do less well" if self.n_calibration < ENOUGH else ""
-        ends = " to ".join(errors[:: max(len(errors) - 1, 1)])
+        ends = " to ".join(dict.fromkeys([errors[0], errors[-1]]))
         return (
             f"{by_model}; with {n} training{'s' * (n > 1)} and these covariates ln σ̃ erred by {ends} % on "
             f"{len(found)} pair{'s' * (len(found) > 1)} of data and network with many retrainings{inputs}, and a prior "
@@ -549,6 +551,7 @@ def load_statement(path: Path | str) -> Statement:
     return read_back(Path(path))
 
 
+@cache
 def _delivered() -> dict[str, Any]:
     """Return measurements on many retrainings: errors of u by covariates, and the coverage of single sets."""
     return unseal(read(DELIVERED, most=MOST_JSON, cure="Install lnescape again."))

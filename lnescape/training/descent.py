@@ -267,7 +267,7 @@ def stream_seed(seed: int, epoch: int, purpose: str) -> int:
     # The streams are independent of each other, and each epoch has its own, so that a training that was killed goes on
     # from an epoch's end as if nothing had happened.
     words = np.random.SeedSequence([seed, epoch, *purpose.encode()]).generate_state(2)
-    return int(words[0]) << 16 ^ int(words[1])
+    return int(words[0]) << 16 ^ int(words[1])  # the words overlap; stored results rest on it
 
 
 def generator(seed: int, epoch: int, purpose: str) -> torch.Generator:

@@ -181,11 +181,11 @@ def check_builder(builder: Builder, data) -> Template:
     known: dict[str, Any] = {"varies": varies, "begun": {k: hash_of(theta_of(m)) for k, m in ((0, first), (1, second))}}
     template = Template(first, builder, **known)
     how = "logits" if data.values is None else "values"
-    if _wrong_output(first, data, some):  # (logits, features) for instance, or one number an input
+    if _wrong_output(first, data, some):  # (logits, features) for instance, or one number per input
         template = Template(Wrapped(template.fresh, how)(), Wrapped(builder, how), **known)
         second.register_forward_hook(HOOKS[how])
         if got := _wrong_output(template.module, data, some):
-            n, what = data.n_classes, "classes" if data.values is None else "values an input"
+            n, what = data.n_classes, "classes" if data.values is None else "values per input"
             more = "" if data.values is None else f", or (2, {2 * n}) with a ln variance for each"
             why = f"For 2 inputs the network returns {got}, but {data.name} has {n} {what}"
             raise ValueError(f"{why}; return a tensor of shape (2, {n}){more}, alone, first in a tuple or as 'logits'.")
@@ -291,7 +291,7 @@ def _check_batch_independence(template: Template, some: Tensor) -> None:
     ):
         apart = float((other - first[: len(other)]).abs().max())
         if not apart <= 1e-3 * (1 + float(first.abs().max())):  # NaN either
-            raise ValueError(f"A prediction {cause}, by {apart:.2g} nat: it isn't a function of the input; {cure}.")
+            raise ValueError(f"A prediction {cause}, by {apart:.2g}: it isn't a function of the input; {cure}.")
 
 
 def check_inputs(template: Template, images: Tensor, part: str, *, rows: Tensor | None = None) -> None:
@@ -307,8 +307,13 @@ def check_inputs(template: Template, images: Tensor, part: str, *, rows: Tensor 
                 return str(error).splitlines()[0]
 
     for start in range(0, len(images), 500):
-        if problem(some := list(range(len(images))[start : start + 500])):
-            row, cause = next(((row, why) for row in some if (why := problem([row]))), (some[0], problem(some)))
+        some = list(range(len(images))[start : start + 500])
+        if together := problem(some):
+            row, cause = some[0], together
+            for alone in some:
+                if why := problem([alone]):
+                    row, cause = alone, why
+                    break
             named = f"{part} input {row}" if rows is None else f"input {int(rows[row])} of the test set"
             what = f"The network can't predict {named} ({cause}); leave that input out"
             raise ValueError(f"{what}, or change the network, such as the number of tokens that it knows.")

@@ -178,7 +178,7 @@ def for_values(recipe: Recipe, data, module: nn.Module) -> Recipe:
     if recipe.loss is F.cross_entropy:
         return replace(recipe, loss=squared_error if outputs == n else gaussian_nll)
     if recipe.loss is gaussian_nll and outputs != 2 * n:
-        what = f"two outputs a value, mean and ln variance, and the network gives {outputs} for {n}"
+        what = f"two outputs per value, mean and ln variance, and the network gives {outputs} for {n}"
         cure = "build it by network(…, variance=True), or leave the loss out of the recipe"
         raise ValueError(f"The Gaussian loss takes {what}; {cure}.")
     if recipe.loss is squared_error and outputs != n:

@@ -431,23 +431,20 @@ def _finite(state: dict, like: nn.Module, number: int) -> dict:
 
 def _warn_of_statistics(state: dict, law: Members, template: Template, data) -> None:
     """Warn where a network decides otherwise with the statistics of the training images than with those it brings."""
-    module, some = template.fresh().cpu().float(), data.test.images[:100]
+    if law.normalisation_images is None or data.values is not None:
+        return
+    module, some = template.fresh().cpu().float().eval(), data.test.images[:100]
     module.load_state_dict(state, strict=False)
-    batches = [int(buffer) for name, buffer in module.named_buffers() if name.endswith("num_batches_tracked")]
-    if law.normalisation_images is None or not any(batches) or data.values is not None:
+    if not any(int(buffer) for name, buffer in module.named_buffers() if name.endswith("num_batches_tracked")):
         return
     with undisturbed(), torch.no_grad():
-        share = (
-            (module.eval()(some.cpu()).argmax(1) != law.subset([0]).predict(some, progress=False)[0].cpu().argmax(1))
-            .double()
-            .mean()
-        )
-    if share > OTHERWISE:
-        what = (
-            f"With statistics of its normalisation recomputed from the training images, network 0 decides {share:.0%}"
-        )
+        kept = module(some.cpu()).argmax(1)
+        recomputed = law.subset([0]).predict(some, progress=False)[0].argmax(1)
+    if (share := float((kept != recomputed.cpu()).double().mean())) > OTHERWISE:
+        what = "With statistics of its normalisation recomputed from the training images"
         cure = "pass statistics='kept' to state the networks as they are"
-        warnings.warn(f"{what} of some test inputs otherwise than with its own; {cure}.", UserWarning, stacklevel=3)
+        often = f"network 0 decides {share:.0%} of some test inputs otherwise than with its own"
+        warnings.warn(f"{what}, {often}; {cure}.", UserWarning, stacklevel=3)
 
 
 def members(

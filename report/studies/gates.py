@@ -26,7 +26,7 @@ SINGLE_SETS = 0.90  # share of them that G11 asks for
 
 @dataclass(frozen=True)
 class Verdict:
-    """Hold the verdict of one gate."""
+    """Verdict of one gate."""
 
     gate: str  # "G0", "G2", …
     claim: str
@@ -166,7 +166,7 @@ def g6(entries: Sequence[tuple[str, float, float]], *, n: int) -> Verdict:
 
 
 class Entry(NamedTuple):
-    """Hold what a mix with some number of networks costs and is worth."""
+    """Cost and worth of a mix with some number of networks."""
 
     name: str
     cost: float  # trainings in all
