@@ -244,33 +244,40 @@ def diagnose(
 
     n_eff = effective_number_of(len(z), n_eff=prior.n_eff, n_measured=prior.n_inputs)
 
-    def worth(some: ndarray) -> float:
-        return max(n_eff * float(some.mean()), 1.0)
-
     scale = z.mean() * np.sqrt(n_eff)
     p_values = {"scale": float(2 * norm.sf(abs(scale)))}
-    variance, factor = z.var(), float(np.median(ratio) / law.median())
-    material = set()  # patterns that are large enough to matter
     names = prior.names or [f"covariate {k}" for k in range(covariates.shape[1])]
-    pattern = {"s₀²": expected} | dict(zip(names, covariates.T, strict=True))
-    for name, values in pattern.items():
-        bins = _bins(values)
-        means = np.array([z[one].mean() - z.mean() for one in bins])
-        weights = np.array([worth(one) for one in bins]) / max(variance, 1e-12)
-        p_values[f"{PATTERN}{name}"] = float(chi2.sf((weights * means**2).sum(), max(len(bins) - 1, 1)))
-        factors = [np.median(ratio[one]) / np.median(ratio) for one in bins]
-        if factors and max(max(factors), 1 / max(min(factors), 1e-12)) > MATERIAL:
-            material.add(f"{PATTERN}{name}")
-    spread = [(z[one].var(), worth(one)) for one in _bins(expected)]
-    excess = sum(n / 2 * (v / variance - 1) ** 2 for v, n in spread)
+    patterns = {"s₀²": expected} | dict(zip(names, covariates.T, strict=True))
+    along = {f"{PATTERN}{name}": _along(values, z, ratio, n_eff) for name, values in patterns.items()}
+    p_values |= {name: p for name, (p, _) in along.items()}
+    spread = [(z[one].var(), _worth(one, n_eff)) for one in _bins(expected)]
+    excess = sum(n / 2 * (v / z.var() - 1) ** 2 for v, n in spread)
     p_values["one d₀"] = float(chi2.sf(excess, max(len(spread) - 1, 1)))
     distance = kstest((z - z.mean()) / z.std(), "norm").statistic
     p_values["law"] = min(1.0, float(2 * np.exp(-2 * n_eff * distance**2)))
     if plain.n > 2:
         p_values["tails"] = _tails(q, n_eff)
-    limit = FALSE_ALARM / len(p_values)
-    failed = [n for n, p in p_values.items() if p < limit and (n in material or not n.startswith(PATTERN))]
+    limit, factor = FALSE_ALARM / len(p_values), float(np.median(ratio) / law.median())
+    immaterial = {name for name, (_, material) in along.items() if not material}
+    failed = [name for name, p in p_values.items() if p < limit and name not in immaterial]
     return Diagnosis(_messages(failed, factor), p_values, factor)
+
+
+def _worth(some: ndarray, n_eff: float) -> float:
+    """Return how many independent inputs some of them, a mask, are worth."""
+    return max(n_eff * float(some.mean()), 1.0)
+
+
+def _along(values: ndarray, z: ndarray, ratio: ndarray, n_eff: float) -> tuple[float, bool]:
+    """Return the p-value of equal means of z along a covariate, and whether s² differs enough to matter."""
+    from scipy.stats import chi2
+
+    bins = _bins(values)
+    means = np.array([z[one].mean() - z.mean() for one in bins])
+    weights = np.array([_worth(one, n_eff) for one in bins]) / max(z.var(), 1e-12)
+    p_value = float(chi2.sf((weights * means**2).sum(), max(len(bins) - 1, 1)))
+    factors = [np.median(ratio[one]) / np.median(ratio) for one in bins]
+    return p_value, bool(factors and max(max(factors), 1 / max(min(factors), 1e-12)) > MATERIAL)
 
 
 def _tails(q: ndarray, n_eff: float) -> float:

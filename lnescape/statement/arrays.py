@@ -113,16 +113,7 @@ def state_arrays(
     (3.3, 0.031)
     """
     level, _ = real(level, "level", above=0, below=1), instance(title, str, "title", "give it as text")
-    p, known = _stacked(predictions, "predictions", unit), None
-    if calibration is not None:
-        known = _stacked(calibration, "calibration predictions", unit)
-        if known.ndim != p.ndim or len(known) != len(p) or known.shape[2:] != p.shape[2:]:
-            what = f"The predictions are {p.shape} and those for calibration {known.shape}"
-            raise ValueError(f"{what}; give those of the same networks, which differ in the number of inputs alone.")
-    of_fit = p if known is None else known
-    if len(of_fit) > of_fit.shape[1]:
-        what = f"The first axis is that of the networks, {len(of_fit)} for {of_fit.shape[1]} inputs"
-        raise ValueError(f"{what}; if it is the other way round, give np.swapaxes(predictions, 0, 1).")
+    p, known = _both_stacked(predictions, calibration, unit)
     if unit is None and limits is not None:
         raise ValueError("limits are those of measured values, and these are log-probabilities; leave them out.")
     if unit is not None and measurand is not log_odds:
@@ -143,20 +134,8 @@ def state_arrays(
     h = np.stack(list(columns.values()), 1), tuple(columns)
     rows = slice(0, n * k or None), slice(n * k, None)
     about["groups"] = (*about["groups"], *given)
-    source, notes = ASSUMED, _nearly_equal(p) + (apart_of(everything) if unit is None else ())
-    seen = None
-    if len(p) > 2:
-        # r² of few normal draws is low by ν/(ν + 2) where it is small, and a larger ρ is on the safe side elsewhere.
-        moving = [shared_movement(q[:, rows[0]][:, c::k]) * (1 + 2 / (len(p) - 1)) for c in range(k)]
-        seen = believed(float(np.mean(moving)), n or p.shape[1])
-    if n_eff is not None:
-        n_eff, source = real(n_eff, "n_eff", least=1, most=of_fit.shape[1]), GIVEN
-        if seen is not None and seen < n_eff / 2:
-            notes = (*notes, f"{TOGETHER} They show {seen:.0f} independent inputs, where n_eff={n_eff:g} was given.")
-    elif len(p) == 2:
-        notes = (*notes, BY_TWO)
-    elif seen is not None:
-        n_eff, source, notes = seen, NETWORKS, (*notes, TOGETHER)
+    n_eff, source, of_movement = _independent_inputs(q[:, rows[0]], k, n_eff)
+    notes = _nearly_equal(p) + (apart_of(everything) if unit is None else ()) + of_movement
     used = {} if known is None else {"calibration": _sha256(known)}
     used |= {f"covariate {name}": _sha256(values) for name, values in given.items()}
     return statement_of(
@@ -164,6 +143,39 @@ def state_arrays(
         n_calibration=n or p.shape[1], ids=ids, itself=known is None, covers=ASSERTED, notes=notes, **about,
         origin=origin_of(data=title, trained=f"{len(p)} networks, predictions {_sha256(p)}", **used),
     )  # fmt: skip
+
+
+def _both_stacked(predictions: Any, calibration: Any, unit: Any) -> tuple[ndarray, ndarray | None]:
+    """Return the predictions of the inputs and those for calibration, if any; raise unless they fit each other."""
+    p, known = _stacked(predictions, "predictions", unit), None
+    if calibration is not None:
+        known = _stacked(calibration, "calibration predictions", unit)
+        if known.ndim != p.ndim or len(known) != len(p) or known.shape[2:] != p.shape[2:]:
+            what = f"The predictions are {p.shape} and those for calibration {known.shape}"
+            raise ValueError(f"{what}; give those of the same networks, which differ in the number of inputs alone.")
+    of_fit = p if known is None else known
+    if len(of_fit) > of_fit.shape[1]:
+        what = f"The first axis is that of the networks, {len(of_fit)} for {of_fit.shape[1]} inputs"
+        raise ValueError(f"{what}; if it is the other way round, give np.swapaxes(predictions, 0, 1).")
+    return p, known
+
+
+def _independent_inputs(q: ndarray, k: int, n_eff: float | None) -> tuple[float | None, str, tuple[str, ...]]:
+    """Return the number of independent inputs that those of the fit are worth, how it was found, and notes on it."""
+    m, n = len(q), q.shape[1] // k
+    seen = None
+    if m > 2:
+        # r² of few normal draws is low by ν/(ν + 2) where it is small, and a larger ρ is on the safe side elsewhere.
+        moving = [shared_movement(q[:, c::k]) * (1 + 2 / (m - 1)) for c in range(k)]
+        seen = believed(float(np.mean(moving)), n)
+    if n_eff is not None:
+        n_eff = real(n_eff, "n_eff", least=1, most=n)
+        if seen is None or seen >= n_eff / 2:
+            return n_eff, GIVEN, ()
+        return n_eff, GIVEN, (f"{TOGETHER} They show {seen:.0f} independent inputs, where n_eff={n_eff:g} was given.",)
+    if m == 2:
+        return None, ASSUMED, (BY_TWO,)
+    return (None, ASSUMED, ()) if seen is None else (seen, NETWORKS, (TOGETHER,))
 
 
 def statement_of(

@@ -486,25 +486,14 @@ def members(
         raise TypeError(f"One {type(networks).__name__} was given; pass a list of networks, [network].")
     if recipe is not None:
         instance(recipe, Recipe, "recipe", "pass the Recipe that one of them was trained by, or none")
-    like, length = template.fresh(), template.n_parameters  # its weights may be any
+    like = template.fresh()  # its weights may be any
     thetas, first = [], None
     for number, network in enumerate(networks):
-        state = network.state_dict() if isinstance(network, nn.Module) else network
-        instance(state, (dict, Tensor), f"Network {number}", "pass modules, state dicts (from torch.load) or θ")
-        if isinstance(state, Tensor) and not (state.is_floating_point() and state.ndim == 1):
-            given = f"{str(state.dtype).removeprefix('torch.')} {list(state.shape)}"
-            raise ValueError(f"Network {number} is {given}; θ is one row of real numbers, [{length}].")
-        if not isinstance(state, Tensor):
-            state = _finite(state, like, number)
-            first = state if number == 0 else first
-        theta = state.detach().float() if isinstance(state, Tensor) else theta_of(state, like)
+        state = _checked_state(network, like, number)
+        first = state if number == 0 else first
+        thetas.append(_checked_theta(state, like, number, length=template.n_parameters))
         if isinstance(network, nn.Module):
             _check_same_function(network, template.fresh(), data, number)
-        if theta.numel() != length:
-            raise ValueError(f"Network {number} has {theta.numel()} parameters, the builder's have {length}.")
-        if not theta.isfinite().all():
-            raise ValueError(f"Network {number} holds NaN or infinite weights; {_DIVERGED}.")
-        thetas.append(theta.cpu())
     if not thetas:
         raise ValueError("No networks were given; pass at least one module or state dict.")
     check_no_copies(thetas)
@@ -520,9 +509,29 @@ def members(
         values=data.values,
         trained_on=data.training_checksum,
     )
-    if first is not None:
+    if isinstance(first, dict):
         _warn_of_statistics(first, law, template, data)
     return law
+
+
+def _checked_state(network: Any, like: nn.Module, number: int) -> dict | Tensor:
+    """Return the state dict of a network, or its θ; raise where it is neither, or not finite."""
+    state = network.state_dict() if isinstance(network, nn.Module) else network
+    instance(state, (dict, Tensor), f"Network {number}", "pass modules, state dicts (from torch.load) or θ")
+    return state if isinstance(state, Tensor) else _finite(state, like, number)
+
+
+def _checked_theta(state: dict | Tensor, like: nn.Module, number: int, *, length: int) -> Float[Tensor, " parameters"]:
+    """Return θ of a network on the CPU; raise unless it is a row of so many finite numbers."""
+    if isinstance(state, Tensor) and not (state.is_floating_point() and state.ndim == 1):
+        given = f"{str(state.dtype).removeprefix('torch.')} {list(state.shape)}"
+        raise ValueError(f"Network {number} is {given}; θ is one row of real numbers, [{length}].")
+    theta = state.detach().float() if isinstance(state, Tensor) else theta_of(state, like)
+    if theta.numel() != length:
+        raise ValueError(f"Network {number} has {theta.numel()} parameters, the builder's have {length}.")
+    if not theta.isfinite().all():
+        raise ValueError(f"Network {number} holds NaN or infinite weights; {_DIVERGED}.")
+    return theta.cpu()
 
 
 def load_law(path: Path | str, net: Builder, *, normalisation_images: Tensor | None = None) -> Law:
