@@ -165,10 +165,10 @@ def _add_sketch(sketch: Tensor, signs: Tensor, p: Tensor, first: int, rows: Rows
 def _tensor_sketch(slope: Tensor, x: Tensor, seed: int) -> Float[Tensor, "inputs sketch"]:
     """Sketch Σ slope xᵀ, the gradient of a linear layer's weights, from sketches of both factors."""
     # Weight (i, j) goes to bucket h(i) + h'(j) mod 2 048 with the sign s(i) s'(j): a circular convolution.
-    generator, waves = torch.Generator().manual_seed(seed), []
+    stream, waves = torch.Generator().manual_seed(seed), []
     for factor in (slope, x):
-        bucket = torch.randint(0, SKETCH, (factor.shape[-1],), generator=generator).to(factor.device)
-        signs = torch.randint(0, 2, (factor.shape[-1],), generator=generator).mul(2).sub(1).to(factor)
+        bucket = torch.randint(0, SKETCH, (factor.shape[-1],), generator=stream).to(factor.device)
+        signs = torch.randint(0, 2, (factor.shape[-1],), generator=stream).mul(2).sub(1).to(factor)
         sketch = factor.new_zeros(*factor.shape[:-1], SKETCH).index_add_(-1, bucket, factor * signs)
         waves.append(torch.fft.rfft(sketch))
     return torch.fft.irfft((waves[0] * waves[1]).sum(1), SKETCH)

@@ -294,8 +294,8 @@ def _in_order(matrix: Float[Tensor, "p p"], outputs: int, bias: bool) -> Float[T
     """Put the weights of all outputs before their biases, as in θ."""
     if not bias:
         return matrix
-    places = torch.arange(len(matrix), device=matrix.device).view(outputs, -1)
-    order = torch.cat([places[:, :-1].flatten(), places[:, -1]])
+    positions = torch.arange(len(matrix), device=matrix.device).view(outputs, -1)
+    order = torch.cat([positions[:, :-1].flatten(), positions[:, -1]])
     return matrix[order.unsqueeze(1), order]
 
 

@@ -239,11 +239,11 @@ def unpack(packed: bytes) -> dict[str, np.ndarray]:
 
 def save(path: Path, kind: str, description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
     """Write tensors and their description to one sealed file."""
-    from safetensors.torch import save
+    from safetensors.torch import save as as_bytes
 
     header = {"description": description, "kind": kind, "sha256": _BLANK.decode()}
     plain = {name: tensor.detach().cpu().contiguous().clone() for name, tensor in tensors.items()}
-    data = save(plain, {"lnescape": json.dumps(header, sort_keys=True, default=str)})
+    data = as_bytes(plain, {"lnescape": json.dumps(header, sort_keys=True, default=str)})
     start, view = data.rindex(_BLANK, 0, 8 + _length(data[:8], len(data))), memoryview(data)
     write(path, view[:start], hashlib.sha256(data).hexdigest().encode(), view[start + len(_BLANK) :])
 

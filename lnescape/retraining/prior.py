@@ -453,8 +453,8 @@ def profile(ratio: ndarray, dof: float, d: ndarray) -> tuple[ndarray, ndarray]:
     y = x * np.exp(-log_c)
     # Less (ν/2 − 1) Σ ln ratio, which depends on neither c nor d and would be infinite where two networks agree.
     constant = gammaln((dof + d) / 2) - gammaln(d / 2) + dof / 2 * np.log(dof / d) - dof / 2 * log_c
-    terms = constant[:, 0] * len(ratio) - ((dof + d) / 2 * np.log1p(dof * y / d)).sum(1)
-    return log_c[:, 0], terms
+    log_likelihood = constant[:, 0] * len(ratio) - ((dof + d) / 2 * np.log1p(dof * y / d)).sum(1)
+    return log_c[:, 0], log_likelihood
 
 
 def effective_number(q: Float[ndarray, "networks inputs"]) -> float:

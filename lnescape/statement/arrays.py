@@ -363,14 +363,14 @@ def _check_ties(q: ndarray) -> None:
 
 def joined(notes: tuple[str, ...], of_decisions: tuple[str, ...]) -> tuple[str, ...]:
     """Add the notes on the fit for the decisions; those that differ only in a number stand once."""
-    joined = list(notes)
+    merged = list(notes)
     for note in of_decisions:
-        same = [k for k, other in enumerate(joined) if other.split(" (")[0] == note.split(" (")[0]]
+        same = [k for k, other in enumerate(merged) if other.split(" (")[0] == note.split(" (")[0]]
         if not same:
-            joined.append(f"{DECISIONS}{note}")
-        elif joined[same[0]] != note:
-            joined[same[0]] += " The same holds for the decisions."
-    return tuple(joined)
+            merged.append(f"{DECISIONS}{note}")
+        elif merged[same[0]] != note:
+            merged[same[0]] += " The same holds for the decisions."
+    return tuple(merged)
 
 
 def believed(moving: float, n: int) -> float | None:

@@ -297,8 +297,8 @@ def _of_classes(request: _Request, trained: _Trained) -> Statement:
     notes, epochs = list(apart_of(logp)), request.prepared.recipe.epochs
     if len(runs) == 1 and epochs < SHORT:
         notes.append(BRIEF.format(epochs=epochs))
-    with bar(len(runs), "exploring", "networks", show=request.progress) as shown:
-        how: dict[str, Any] = {"measurand": measurand, "on_network": shown.update}
+    with bar(len(runs), "exploring", "networks", show=request.progress) as progress:
+        how: dict[str, Any] = {"measurand": measurand, "on_network": progress.update}
         seen = _explored(request, runs, groups, everything, chosen, predicted=predicted.cpu().numpy(), **how)
         if len(runs) > 1:  # one network borrows its scale
             n_eff = believed(explore.movement(runs, everything[:n], chosen[:n], measurand=measurand), n)
@@ -350,8 +350,8 @@ def _of_values(request: _Request, trained: _Trained) -> Statement:
         pool = data.train.subset(slice(0, N_TRAINING)).images
         of_each = zip(runs.thetas, runs.seeds, strict=True)
         fishers = [fisher_of(runs, theta, pool, seed=seed) for theta, seed in of_each]
-    with bar(k * len(runs), "exploring", "networks", show=request.progress) as shown:
-        how: dict[str, Any] = {"measurand": in_parts, "on_network": shown.update, "fishers": fishers}
+    with bar(k * len(runs), "exploring", "networks", show=request.progress) as progress:
+        how: dict[str, Any] = {"measurand": in_parts, "on_network": progress.update, "fishers": fishers}
         each = [_explored(request, runs, groups, everything, output, predicted=predicted, **how) for output in outputs]
         moving = [explore.movement(runs, everything[:n], output[:n], measurand=in_parts) for output in outputs]
     parts, every = (slice(0, n * k), slice(n * k, None)), Traces.interleaved(each)

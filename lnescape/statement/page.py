@@ -186,8 +186,8 @@ class Statement:
         if self.chosen is not None and self.probability is not None:
             columns["class"] = [self.classes[c] for c in self.chosen]
             columns["probability"] = self.probability[np.arange(n), self.chosen]
-        numbers = {"q": self.evaluation.mean, "u": self.u, "sigma": self.evaluation.scale}
-        columns |= {name: values.ravel() for name, values in numbers.items()} | {"dof": np.full(n * k, self.dof)}
+        arrays = {"q": self.evaluation.mean, "u": self.u, "sigma": self.evaluation.scale}
+        columns |= {name: values.ravel() for name, values in arrays.items()} | {"dof": np.full(n * k, self.dof)}
         columns |= {"low": low.ravel(), "high": high.ravel(), "unit": list(self.units) * n}
         if self.quantity == "log-odds":
             columns["probability_low"], columns["probability_high"] = self.evaluation.probability_interval(self.level)
@@ -334,9 +334,9 @@ class Statement:
         n, u_known = self.evaluation.n, self.dof > 2
         symbol = "u" if u_known else "σ̃ (ν_eff ≤ 2: no u in the sense of JCGM 101)"
         of_kind = "networks" if self.network == ANY else f"{self.network} networks"
-        shown = "known from a companion, a short training of another seed, on"
-        shown = shown if self.companion else f"from other {of_kind} and from q over"
-        lent = f"borrowed from other pairs of data and network, its scale {shown}"
+        source = "known from a companion, a short training of another seed, on"
+        source = source if self.companion else f"from other {of_kind} and from q over"
+        lent = f"borrowed from other pairs of data and network, its scale {source}"
         fitted = "fitted on" if n > 1 else lent
         inputs = (
             f"the {self.n_calibration} inputs themselves"
