@@ -73,7 +73,7 @@ def explored(
 
     logp = law.predict(images).cpu().numpy() if predicted is None else predicted
     q = measurand(logp, chosen)
-    for number, (theta, seed) in enumerate(zip(law.thetas, law.seeds, strict=True)):
+    for number, (theta, seed) in enumerate(zip(law.thetas, law.streams, strict=True)):
         if "outputs" in groups:
             rows["outputs"].append(outputs(law, theta, images, some, chosen=chosen))
         if {"neighbourhood", "differences"} & groups:
@@ -233,7 +233,7 @@ def movement(
     images, chosen = images[:N_MOVING], chosen[:N_MOVING]
     drawn = [
         under_noise(law, theta, images, chosen, n=N_MOVES, seed=seed, measurand=measurand)
-        for theta, seed in zip(law.thetas, law.seeds, strict=True)
+        for theta, seed in zip(law.thetas, law.streams, strict=True)
     ]
     noise = float(np.mean([shared_movement(q) for q in drawn]))
     return movement_law(noise) if law.values is None else min(MOVEMENT_OF_VALUES * max(noise, 0.0), 1.0)
@@ -323,7 +323,7 @@ def bursts(
     """Restart training n times from each member of a law, at rest, each time in another order of the images."""
     if prepared is None:
         prepared = Prepared.of(law.net, data, recipe)
-    for theta, seed in zip(law.thetas, law.seeds, strict=True):
+    for theta, seed in zip(law.thetas, law.streams, strict=True):
         orders = [stream_seed(seed, k, "burst") for k in range(n)]
         start = State(0, theta.expand(n, 1, -1).clone(), torch.full((n,), -1, device=theta.device), {})
         ends = []

@@ -225,7 +225,7 @@ class Members(Law):
 
     thetas: Tensor  #: the members, [M, P]
     _: KW_ONLY
-    seeds: tuple[int, ...] = ()  #: the seed of each
+    seeds: tuple[int, ...] = ()  #: the seed of each; empty where a member has none of its own
     failed: dict = field(default_factory=dict)  #: {seed: step} of trainings that diverged and are not among the members
     #: θ at each epoch's end, [M, epochs, P] on the CPU, with `fit(…, path=True)`; not saved
     path: Tensor | None = field(default=None, repr=False)
@@ -277,7 +277,13 @@ class Members(Law):
 
     def __repr__(self) -> str:
         many = f"{len(self)} network{'s' * (len(self) != 1)}"
-        return f"Members: {many} of {self.thetas.shape[1]} parameters, seeds {list(self.seeds)}{self._priced}"
+        seeds = f", seeds {list(self.seeds)}" if self.seeds else ""
+        return f"Members: {many} of {self.thetas.shape[1]} parameters{seeds}{self._priced}"
+
+    @property
+    def streams(self) -> tuple[int, ...]:
+        """Return the number of each member's random streams: its seed, or its place where seeds are not known."""
+        return self.seeds or tuple(range(len(self)))
 
     def count(self, n: int | None) -> int:
         """Return n as int, the number of members for None; raise unless it lies between 1 and that number."""

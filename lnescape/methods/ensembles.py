@@ -80,7 +80,7 @@ def snapshot_ensemble(
     start = theta_of(build(request.net, request.network_seed(0))).to(request.device)
     thetas = request.explored(start, recipe, pieces=n, number=0)
     cost = request.cost(Plan(0, 1.0, 0.0), n * request.priced(recipe))
-    return Members(request.net, thetas, seeds=tuple(range(n)), cost=cost, **request.known)
+    return Members(request.net, thetas, cost=cost, **request.known)
 
 
 def fast_geometric_ensemble(
@@ -122,4 +122,4 @@ def fast_geometric_ensemble(
         parts += [theta.unsqueeze(0), request.explored(theta, recipe, pieces=cycles, number=number)]
     thetas = torch.cat(parts)
     cost = request.cost(plan, plan.n * cycles * request.priced(recipe))
-    return Members(request.net, thetas, seeds=tuple(range(len(thetas))), cost=cost, **request.known)
+    return Members(request.net, thetas, cost=cost, **request.known)

@@ -348,7 +348,7 @@ def _of_values(request: _Request, trained: _Trained) -> Statement:
     fishers: list[Tensor] = []
     if "gradient distance" in groups and k > 1 and len(runs) <= MOST_FISHERS:  # the same for all outputs
         pool = data.train.subset(slice(0, N_TRAINING)).images
-        of_each = zip(runs.thetas, runs.seeds, strict=True)
+        of_each = zip(runs.thetas, runs.streams, strict=True)
         fishers = [fisher_of(runs, theta, pool, seed=seed) for theta, seed in of_each]
     with bar(k * len(runs), "exploring", "networks", show=request.progress) as progress:
         how: dict[str, Any] = {"measurand": in_parts, "on_network": progress.update, "fishers": fishers}
@@ -398,7 +398,7 @@ def _origin(prepared: Prepared, runs: Members, images: Tensor) -> dict[str, str]
     trained = f"{len(runs)} network{'s' * (len(runs) > 1)}, SHA-256 {tensor_fingerprint(runs.thetas)}…"
     if runs.recipe is not None:
         known["recipe"] = ", ".join(f"{name} {value}" for name, value in runs.recipe.describe().items())
-    if runs.cost is not None and runs.cost.seconds:  # of networks trained elsewhere the seeds are not known
+    if runs.seeds:  # not of networks that were trained elsewhere
         trained = f"{trained}, seeds {', '.join(map(str, runs.seeds))}"
     return origin_of(
         network=f"{type(module).__name__}, {runs.thetas.shape[1]} parameters",

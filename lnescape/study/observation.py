@@ -159,7 +159,7 @@ def _observe_gradients(seen: Observation, law: Members, data, panel: Panel, chos
             law, theta, images, chosen[panel.watched], training_images=data.train.images[:N_TRAINING],
             seed=seed, together=calibration,
         )
-        for theta, seed in zip(law.thetas, law.seeds, strict=True)
+        for theta, seed in zip(law.thetas, law.streams, strict=True)
     ]  # fmt: skip
     seen.add("gradient_distance", np.stack([one.distance for one in found]), "explored", "watched_image", bits=8)
     seen.add("gradient_inputs", np.array([one.effective_inputs for one in found]), "explored")

@@ -502,7 +502,6 @@ def members(
     law = Members(
         template.builder,
         torch.stack(thetas).to(data.train.images.device),
-        seeds=tuple(range(len(thetas))),
         recipe=recipe,
         cost=Cost(plain * len(thetas), plain),
         normalisation_images=images_to_refresh(like, data),
