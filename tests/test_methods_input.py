@@ -115,7 +115,7 @@ def wide():
         ("laplace", squashed, {}, "doesn't end in a linear layer; laplace needs nn.Linear"),
         ("laplace", wide, {"structure": "full"}, "A full curvature of 20010 parameters is too large, 12000 at most"),
         ("laplace", None, {"structure": "block"}, "no structure of the curvature 'block'"),
-        ("laplace", None, {"prior_precision": "evidence"}, "prior_precision must be a finite number above 0"),
+        ("laplace", None, {"prior_precision": "evidence"}, "no prior precision 'evidence'"),
         ("laplace", None, {"prior_precision": 0.0}, "prior_precision must be a finite number above 0"),
         ("deep_ensemble", None, {"budget": 0}, "budget, in trainings, must be a finite number above 0, not 0"),
         ("deep_ensemble", None, {"budget": "2"}, "budget, in trainings, must be a finite number above 0, not '2'"),

@@ -149,8 +149,7 @@ def moderated(
     11
     """
     q, prior = _checked_observations(q, least=1), instance(prior, Prior, "prior", PASS_PRIOR)
-    if len(covariates) != q.shape[1]:
-        raise ValueError(f"There are {q.shape[1]} inputs and {len(covariates)} rows of covariates; give as many.")
+    covariates = checked_covariates(covariates, prior.names, n=q.shape[1])
     mean, dof = q.mean(0), len(q) - 1
     variance = (prior.dof * prior.variance(covariates) + ((q - mean) ** 2).sum(0)) / (prior.dof + dof)
     known = prior.dof if dof == 0 else min(prior.dof + dof, dof * prior.n_eff + prior.lent_dof)
@@ -231,9 +230,7 @@ def diagnose(
     if len(q) == 1:
         return Diagnosis(("One network shows no spread, so that nothing checks the borrowed scale.",), {}, np.nan)
     plain = type_a(q)
-    covariates = checked_covariates(covariates, prior.names)
-    if len(covariates) != q.shape[1]:
-        raise ValueError(f"There are {q.shape[1]} inputs and {len(covariates)} rows of covariates; give as many.")
+    covariates = checked_covariates(covariates, prior.names, n=q.shape[1])
     expected = prior.variance(covariates)
     if len(expected) < FEWEST:
         return Diagnosis((f"{len(expected)} inputs are too few to check the prior on; give {FEWEST}.",), {}, np.nan)

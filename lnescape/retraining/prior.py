@@ -225,9 +225,7 @@ def fit_prior(
     (10, 0.8)
     """
     variance = _checked_variance(variance, outputs)
-    covariates = checked_covariates(covariates, names)
-    if covariates.shape[0] != len(variance):
-        raise ValueError(f"There are {len(variance)} variances and {len(covariates)} rows of covariates; give as many.")
+    covariates = checked_covariates(covariates, names, n=len(variance))
     n, dof = len(variance), real(dof, "dof, the degrees of freedom of the variances,", above=0)
     assumed = n_eff is None
     n_eff = (
@@ -528,9 +526,11 @@ def assumed_number(n: int) -> float:
     return float(min(n / 10, 300))
 
 
-def checked_covariates(covariates: ndarray, names: tuple[str, ...] = ()) -> ndarray:
-    """Return covariates as float64 [images, covariates]; raise where one isn't finite, with its name."""
+def checked_covariates(covariates: ndarray, names: tuple[str, ...] = (), *, n: int | None = None) -> ndarray:
+    """Return covariates as float64 [n inputs, covariates]; raise where one isn't finite, with its name."""
     covariates = array(covariates, "covariates", "inputs covariates")
+    if n is not None and len(covariates) != n:
+        raise ValueError(f"There are {n} inputs and {len(covariates)} rows of covariates; give as many.")
     if names and len(names) != covariates.shape[1]:
         raise ValueError(f"There are {covariates.shape[1]} covariates and {len(names)} names; give one name for each.")
     bad = ~np.isfinite(covariates)
@@ -592,16 +592,9 @@ def _warn(n_eff: float, assumed: bool, likeliest: float) -> None:
     """Warn where d₀ rests on little data or has no upper bound."""
     if n_eff < 100:
         source = "assumed from the number of inputs" if assumed else "measured or estimated"
-        warnings.warn(
-            f"The inputs are worth about {n_eff:.0f} independent ones ({source}): d₀ is little more than its prior; "
-            f"fit on more inputs{ON_PROXIES}.",
-            FitWarning,
-            stacklevel=3,
-        )
+        what = f"The inputs are worth about {n_eff:.0f} independent ones ({source}): d₀ is little more than its prior"
+        warnings.warn(f"{what}; fit on more inputs{ON_PROXIES}.", FitWarning, stacklevel=3)
     if likeliest > 100:
-        warnings.warn(
-            f"The likelihood puts no bound on d₀ (highest at {likeliest:.4g}): beyond the covariates, inputs seem to "
-            f"share one law. The assumption that 1/d₀ is {MEAN_DELTA:g} on average keeps it finite.",
-            FitWarning,
-            stacklevel=3,
-        )
+        what = f"The likelihood puts no bound on d₀ (highest at {likeliest:.4g}): beyond the covariates, inputs seem to"
+        assumed_mean = f"The assumption that 1/d₀ is {MEAN_DELTA:g} on average keeps it finite"
+        warnings.warn(f"{what} share one law. {assumed_mean}.", FitWarning, stacklevel=3)
