@@ -205,7 +205,9 @@ def triangle(law: Law, simplex: Simplex, split, *, n: int = 11, progress: bool =
         TypeError: `simplex` isn't a Simplex, or is a complex of several.
         ValueError: The simplex isn't a triangle.
     """
-    if not isinstance(simplex, Simplex) or isinstance(simplex, SimplicialComplex):
+    if isinstance(simplex, SimplicialComplex):  # its vertices don't all belong to one simplex
+        raise TypeError("A triangle is a Simplex, not a SimplicialComplex; survey its edges with along().")
+    if not isinstance(simplex, Simplex):
         raise TypeError(f"A triangle is a Simplex, not a {type(simplex).__name__}; of a law, pass law.subspace.")
     if simplex.n_vertices != 3:
         raise ValueError(f"A triangle has 3 vertices, this simplex {simplex.n_vertices}; choose three of them.")
